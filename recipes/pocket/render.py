@@ -1,0 +1,78 @@
+"""Piece -> audio: FluidSynth with the FluidR3 sound font, then the brightness filter and the level.
+
+Reverb and chorus are off, so that a repeated bar sounds (and is coded) the same each time.
+"""
+
+import os
+
+import fluidsynth
+import numpy as np
+from scipy import signal
+
+from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, Piece
+
+SAMPLE_RATE = 16_000
+SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
+SOUND_FONTS = (
+    "/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    "/usr/share/fluidr3mono-gm-soundfont/FluidR3Mono_GM.sf3",
+)
+LEVEL_DBFS = {"soft": -32.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole clip
+
+
+def find_sound_font() -> str:
+    """`$TONEARM_SOUND_FONT`, or where Debian puts FluidR3."""
+    for path in (os.environ.get("TONEARM_SOUND_FONT", ""), *SOUND_FONTS):
+        if path and os.path.exists(path):
+            return path
+    raise FileNotFoundError(
+        "no FluidR3 sound font: apt-get install fluidsynth fluid-soundfont-gm, or set TONEARM_SOUND_FONT to a .sf2 or .sf3"
+    )
+
+
+class Renderer:
+    """One synthesizer, used for many pieces."""
+
+    def __init__(self, sound_font: str | None = None):
+        self.synth = fluidsynth.Synth(gain=0.4, samplerate=SAMPLE_RATE)
+        self.synth.setting("synth.reverb.active", 0)
+        self.synth.setting("synth.chorus.active", 0)
+        self.font = self.synth.sfload(sound_font or find_sound_font())
+
+    def render(self, piece: Piece) -> np.ndarray:
+        """Mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""
+        for channel in range(16):
+            self.synth.all_sounds_off(channel)
+        self.synth.system_reset()
+        self.synth.get_samples(SAMPLE_RATE // 10)  # the previous piece's voices fade out here, unheard
+        for channel, program in piece.programs.items():
+            self.synth.program_select(channel, self.font, 0, program)
+        self.synth.program_select(9, self.font, 128, 0)
+        starts: dict[int, list] = {}
+        ends: dict[int, list] = {}
+        for note in piece.notes:
+            starts.setdefault(note.frame, []).append(note)
+            ends.setdefault(note.frame + note.length, []).append(note)
+        stops = sorted({0, FRAMES_PER_CLIP, *(f for f in (*starts, *ends) if f < FRAMES_PER_CLIP)})
+        parts = []
+        for frame, following in zip(stops, stops[1:], strict=False):
+            for note in ends.get(frame, ()):
+                self.synth.noteoff(note.channel, note.key)
+            for note in starts.get(frame, ()):
+                self.synth.noteon(note.channel, note.key, min(127, note.velocity))
+            parts.append(self.synth.get_samples((following - frame) * SAMPLES_PER_FRAME))
+        stereo = np.concatenate(parts).reshape(-1, 2).astype(np.float32)
+        return master(stereo.mean(1) / 32768, piece.brightness, piece.dynamics)
+
+
+def master(audio: np.ndarray, brightness: str, dynamics: str) -> np.ndarray:
+    """The brightness filter, then the level of `dynamics`; peaks are rounded off softly."""
+    if brightness == "dark":
+        audio = signal.sosfilt(signal.butter(2, 900, "low", fs=SAMPLE_RATE, output="sos"), audio)
+    elif brightness == "bright":
+        lift = signal.sosfilt(signal.butter(1, 3000, "high", fs=SAMPLE_RATE, output="sos"), audio)
+        thin = signal.sosfilt(signal.butter(1, 300, "high", fs=SAMPLE_RATE, output="sos"), audio)
+        audio = thin + 4.0 * lift
+    rms = np.sqrt(np.mean(audio**2)) + 1e-9
+    audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / rms
+    return np.tanh(audio).astype(np.float32)

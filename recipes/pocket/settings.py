@@ -1,0 +1,40 @@
+"""What one run of the recipe is made of. `CPU` made the shipped weights; `GPU` is the longer run for one large GPU."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = 0
+    train_shards: int = 24  # of 500 clips of 10.24 s
+    held_out_shards: int = 1
+
+    codec_steps: int = 11_000
+    codec_batch: int = 8
+    codec_frames: int = 16  # crop, 0.64 s
+    codec_rate: float = 8e-4
+    codec_plain: float = 0.45  # share of the steps before the quantiser is switched on
+    codec_filters: int = 16
+    codec_residual_layers: int = 0
+    codebooks: int = 6
+    codebook_size: int = 512
+
+    width: int = 256
+    layers: int = 6
+    heads: int = 4
+    text_width: int = 128
+    text_layers: int = 2
+    text_tokens: int = 24  # text is padded, on the left, to this many
+    decoder_steps: int = 12_000
+    decoder_batch: int = 16
+    decoder_rate: float = 1.2e-3
+    guidance_dropout: float = 0.15
+    checkpoint_every: int = 500  # steps
+
+
+CPU = Settings()
+GPU = Settings(
+    train_shards=240, codec_steps=60_000, codec_batch=32, codec_filters=32, codec_residual_layers=1,
+    width=384, layers=8, heads=6, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
+)  # fmt: skip
+PRESETS = {"cpu": CPU, "gpu": GPU}

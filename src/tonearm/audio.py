@@ -1,0 +1,90 @@
+"""Clip: audio with its sample rate; read, write, resample, loudness-match."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import soundfile
+import soxr
+
+from tonearm.errors import TonearmError
+from tonearm.files import write_aside
+
+WRITABLE = (".wav", ".flac", ".ogg")
+MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Audio: `samples` float32 [C, N] in [-1, 1] (C channels, N samples), `sample_rate` in Hz."""
+
+    samples: np.ndarray
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        samples = np.asarray(self.samples, dtype=np.float32)
+        if samples.ndim == 1:
+            samples = samples[None]
+        if samples.ndim != 2 or not samples.shape[0]:
+            raise ValueError(f"samples have shape {samples.shape}; a clip is [channels, samples]")
+        object.__setattr__(self, "samples", samples)
+
+    @property
+    def seconds(self) -> float:
+        return self.samples.shape[1] / self.sample_rate
+
+    @property
+    def mono(self) -> np.ndarray:
+        """float32 [N], the mean of the channels."""
+        return self.samples.mean(0)
+
+    @property
+    def loudness(self) -> float:
+        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence and for clips under 0.4 s."""
+        if self.seconds < MIN_LOUDNESS_SECONDS or not self.samples.any():
+            return float("-inf")
+        return float(pyloudnorm.Meter(self.sample_rate).integrated_loudness(self.samples.T.astype(np.float64)))
+
+    def resampled(self, sample_rate: int) -> "Clip":
+        if sample_rate == self.sample_rate:
+            return self
+        return Clip(soxr.resample(self.samples.T, self.sample_rate, sample_rate).T, sample_rate)
+
+    def loudness_matched(self, target: float = -20.0, peak: float = 0.98) -> "Clip":
+        """A copy at `target` LUFS, turned down further where a sample would pass `peak`; silence stays as it is."""
+        if not np.isfinite(self.loudness):
+            return self
+        gain = 10 ** ((target - self.loudness) / 20)
+        gain = min(gain, peak / float(np.abs(self.samples).max()))
+        return Clip(self.samples * gain, self.sample_rate)
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write WAV (32-bit float, so that it reads back bit for bit), FLAC or OGG, by the path's ending; never half a file."""
+        path = Path(path)
+        if path.suffix.lower() not in WRITABLE:
+            raise TonearmError(f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}")
+        subtype = "FLOAT" if path.suffix.lower() == ".wav" else None
+        with write_aside(path) as aside:
+            try:
+                soundfile.write(aside, self.samples.T, self.sample_rate, subtype=subtype)
+            except soundfile.LibsndfileError as error:
+                raise OSError(str(error)) from error
+        return path
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> "Clip":
+        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, or holds NaN."""
+        path = Path(path)
+        if not path.is_file():
+            raise TonearmError(f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file")
+        try:
+            samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise TonearmError(f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus") from error
+        if not len(samples):
+            raise TonearmError(f"{path} holds no samples; give a file with sound in it")
+        if not np.isfinite(samples).all():
+            raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
+        return cls(samples.T, int(sample_rate))

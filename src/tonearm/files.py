@@ -1,0 +1,30 @@
+"""Files that are whole or absent: written aside, then renamed (design rule 3)."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tonearm.errors import TonearmError
+
+
+@contextmanager
+def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
+
+    On any error, Ctrl-C included, what stood at `path` is untouched and nothing half-written stays.
+    Raises TonearmError where the folder cannot be written or the disk is full.
+    """
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield aside
+        aside.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise TonearmError(f"cannot write {path}: the disk is full; free some space, or choose another folder") from error
+        raise TonearmError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
+    finally:
+        aside.unlink(missing_ok=True)
