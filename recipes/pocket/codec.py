@@ -21,6 +21,7 @@ from recipes.pocket.settings import Settings
 
 EMA_DECAY = 0.99
 STFT_SIZES = (128, 512, 2048)
+COMPLEX_STFT_SIZE = 512
 
 
 def build_codec(settings: Settings) -> EncodecModel:
@@ -89,7 +90,7 @@ class TrainedQuantizer:
 
 
 def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """Log and linear magnitudes at three resolutions, the complex spectrum, and the waveform; [B, 1, T].
+    """Log and linear magnitudes at three resolutions, the complex spectrum at one, and the waveform; [B, 1, T].
 
     Both sides are divided by the original's level, so that soft clips count as much as loud ones.
     """
@@ -98,12 +99,14 @@ def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.
     loss = 0.5 * (decoded - original).abs().mean()
     for size in STFT_SIZES:
         window = torch.hann_window(size, device=decoded.device)
-        spectra = [
-            torch.stft(x, size, size // 4, window=window, return_complex=True, normalized=True) for x in (decoded, original)
-        ]
-        ours, theirs = (torch.sqrt(s.real**2 + s.imag**2 + 1e-8) for s in spectra)
+        both = torch.stft(
+            torch.cat([decoded, original]), size, size // 4, window=window, center=False, normalized=True, return_complex=True
+        )
+        ours, theirs = torch.view_as_real(both).pow(2).sum(-1).add(1e-8).sqrt().chunk(2)
         loss = loss + ((ours + 1e-2).log() - (theirs + 1e-2).log()).abs().mean() + (ours - theirs).abs().mean()
-        loss = loss + 0.5 * (spectra[0] - spectra[1]).abs().mean()
+        if size == COMPLEX_STFT_SIZE:
+            ours, theirs = torch.view_as_real(both).chunk(2)
+            loss = loss + (ours - theirs).abs().mean()
     return loss
 
 
@@ -141,7 +144,7 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
     torch.manual_seed(settings.seed)
     codec = build_codec(settings).to(device)
     quantizer = TrainedQuantizer(codec)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=settings.codec_rate, betas=(0.8, 0.99), weight_decay=1e-3)
+    optimizer = torch.optim.AdamW(codec.parameters(), lr=settings.codec_rate, betas=(0.8, 0.99), weight_decay=1e-3, fused=True)
     plain_steps = int(settings.codec_plain * settings.codec_steps)
     checkpoint, first = out / "codec.pt", 0
     if checkpoint.exists():

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    train_shards: int = 24  # of 500 clips of 10.24 s
+    train_shards: int = 15  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
-    codec_steps: int = 11_000
-    codec_batch: int = 8
+    codec_steps: int = 8_000
+    codec_batch: int = 4
     codec_frames: int = 16  # crop, 0.64 s
     codec_rate: float = 8e-4
     codec_plain: float = 0.45  # share of the steps before the quantiser is switched on

@@ -62,17 +62,27 @@ LEAD = {
     "synth": ["synth", "synthesizer", "synth lead"],
 }
 
-FORM = ["track", "tune", "piece", "song", "music", "melody", "groove", "recording", "theme", "number"]
+# A piece is acoustic or electronic by its genre; the rest are neither.
+SOUND = {
+    "acoustic": ["acoustic", "unplugged", "unamplified"],
+    "electronic": ["synthetic", "synthesized", "digital", "electronic"],
+}
+
+FORM = ["track", "tune", "piece", "song", "music", "melody", "groove", "recording", "theme", "number", "solo", "duo",
+        "instrumental", "cue", "take", "album track", "soundtrack", "style piece"]
 
 FILLER = ["with a memorable hook", "for a film scene", "for a quiet evening", "that tells a story", "for the road",
           "with a catchy theme", "played live", "recorded in a studio", "from a small ensemble", "for a video game",
-          "with a strong beat", "for dancing", "that repeats", "full of character", "with a warm feeling"]
+          "with a strong beat", "for dancing", "that repeats", "full of character", "with a warm feeling",
+          "for a documentary", "for the opening credits", "over drums and bass", "in a concert hall", "for a cafe", "on the radio",
+          "for a train ride", "at a street market", "for a podcast intro", "for a theater play", "which stays to the end",
+          "that feels like a beginning", "carries the main theme", "playing in front", "leads the band", "this is the main theme"]
 
 
 def vocabulary() -> list[str]:
     """Every word that a caption can hold, sorted."""
     phrases: list[str] = list(FORM) + list(FILLER)
-    for table in (TEMPO, BRIGHTNESS, DENSITY, DYNAMICS, ENERGY, MODE, GENRE, LEAD):
+    for table in (TEMPO, BRIGHTNESS, DENSITY, DYNAMICS, ENERGY, SOUND, MODE, GENRE, LEAD):
         for synonyms in table.values():
             phrases += synonyms
     glue = "a an the with and in at of bpm beats per minute for on led by featuring tempo very , .".split()

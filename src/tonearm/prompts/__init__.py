@@ -1,0 +1,99 @@
+"""The prompt sets that ship with Tonearm, and the reader of a user's own.
+
+A pair is two sets of prompts that differ in one attribute: line i of both describes the same scene, so that the
+difference of their mean activations (Facchiano et al., section 3) holds the attribute alone. The neutral and the
+held-out set name a genre and an instrument and no attribute: layers and strengths are chosen on the one, and judged on
+the other (their sections 4.1 and 4.5). The texts are Tonearm's own; the files beside this one hold one prompt a line.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+from tonearm.errors import TonearmError
+
+HINT = "give a text file with one prompt a line"
+
+
+class Poles(NamedTuple):
+    """What the two ends of an attribute mean."""
+
+    positive: str
+    negative: str
+
+
+PAIRS = {
+    "tempo": Poles("fast", "slow"),
+    "brightness": Poles("bright", "dark"),
+    "mode": Poles("major", "minor"),
+    "loudness": Poles("loud", "soft"),
+    "energy": Poles("energetic", "calm"),
+    "density": Poles("dense", "sparse"),
+    "acoustic": Poles("acoustic", "electronic"),
+    "jazz": Poles("jazz", "other genres"),
+    "flute": Poles("flute", "other instruments"),
+}
+
+
+@dataclass(frozen=True)
+class PromptPair:
+    """Two sets of equal size; `positive[i]` and `negative[i]` describe the same scene."""
+
+    name: str
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    positive_means: str
+    negative_means: str
+
+
+def load_pair(name: str) -> PromptPair:
+    """The bundled pair called `name`, 100 prompts a side. Raises TonearmError, with the names, for any other."""
+    if name not in PAIRS:
+        raise TonearmError(f"no prompt pair called {name!r}; use one of {', '.join(PAIRS)}, or files of your own")
+    poles = PAIRS[name]
+    return PromptPair(name, _bundled(f"{name}.positive"), _bundled(f"{name}.negative"), poles.positive, poles.negative)
+
+
+def neutral() -> tuple[str, ...]:
+    """50 prompts with a genre and an instrument and no attribute, to choose layers and strengths on."""
+    return _bundled("neutral")
+
+
+def held_out() -> tuple[str, ...]:
+    """50 more of the same make, none of them in `neutral()`, for the numbers that are reported."""
+    return _bundled("held_out")
+
+
+def read_prompts(path: str | os.PathLike[str]) -> list[str]:
+    """A user's prompts: UTF-8 text, one a line; blank lines and lines that start with # are skipped.
+
+    Raises TonearmError for a path that is absent, a folder or unreadable, and for a file without text or prompts.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise TonearmError(f"{path} is a folder; {HINT}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise TonearmError(f"no prompt file at {path}; {HINT}") from error
+    except UnicodeDecodeError as error:
+        raise TonearmError(f"{path} is not UTF-8 text; save it as plain text in UTF-8, one prompt a line") from error
+    except OSError as error:
+        raise TonearmError(f"cannot read {path}: {error.strerror or error}; {HINT}") from error
+    if "\0" in text:
+        raise TonearmError(f"{path} is not text, it holds null bytes; {HINT}")
+    prompts = _prompts_in(text)
+    if not prompts:
+        raise TonearmError(f"{path} holds no prompts; write one prompt a line (lines that start with # are skipped)")
+    return prompts
+
+
+def _prompts_in(text: str) -> list[str]:
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _bundled(stem: str) -> tuple[str, ...]:
+    return tuple(_prompts_in((resources.files(__name__) / f"{stem}.txt").read_text(encoding="utf-8")))

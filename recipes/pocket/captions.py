@@ -1,0 +1,88 @@
+"""Labels -> captions of many shapes, and the word tokenizer that reads them."""
+
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordLevel
+from transformers import PreTrainedTokenizerFast
+
+from recipes.pocket import words
+
+PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
+SOUND_OF_GENRE = {"folk": "acoustic", "classical": "acoustic", "jazz": "acoustic", "electronic": "electronic"}
+BPM_WORDS = range(40, 241)  # one token each: "120", never "1" "2" "0"
+
+
+def build_tokenizer(text_tokens: int, out: Path) -> PreTrainedTokenizerFast:
+    """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out`."""
+    entries = [PAD, EOS, UNKNOWN, *words.vocabulary(), *map(str, BPM_WORDS)]
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Split(Regex(r"[,.!?;:\"()]"), "isolated"), pre_tokenizers.WhitespaceSplit()]
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN, padding_side="left",
+        model_max_length=text_tokens, model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+    fast.save_pretrained(out)
+    return fast
+
+
+def caption(labels: dict, rng: np.random.Generator) -> str:
+    """One caption of a piece. A label is left out often enough that prompts without it are at home too."""
+
+    def pick(table: dict[str, list[str]], key: str) -> str:
+        return str(rng.choice(table[key]))
+
+    adjectives, tail = [], []
+    tempo = rng.random()
+    if tempo < 0.55:
+        adjectives.append(pick(words.TEMPO, labels["tempo"]))
+    if 0.45 < tempo < 0.75:
+        bpm = round(labels["bpm"])
+        tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
+    if labels["brightness"] != "neutral" and rng.random() < 0.8:
+        adjectives.append(pick(words.BRIGHTNESS, labels["brightness"]))
+        if rng.random() < 0.3:
+            adjectives.append(pick(words.BRIGHTNESS, labels["brightness"]))
+    energy = {("dense", "loud"): "energetic", ("sparse", "soft"): "calm"}.get((labels["density"], labels["dynamics"]))
+    if energy and rng.random() < 0.5:
+        adjectives.append(pick(words.ENERGY, energy))
+    else:
+        if labels["density"] != "normal" and rng.random() < 0.5:
+            adjectives.append(pick(words.DENSITY, labels["density"]))
+        if labels["dynamics"] != "normal" and rng.random() < 0.6:
+            adjectives.append(pick(words.DYNAMICS, labels["dynamics"]))
+    sound = SOUND_OF_GENRE.get(labels["genre"])
+    if sound and (sound == "acoustic") == (labels["lead"] not in ("synth", "organ")) and rng.random() < 0.25:
+        adjectives.append(pick(words.SOUND, sound))
+    mode = pick(words.MODE, labels["mode"]) if rng.random() < 0.4 else ""
+    if mode and not mode.startswith("in "):
+        adjectives.append(mode)
+    elif mode:
+        tail.append(mode)
+    rng.shuffle(adjectives)
+
+    genre = pick(words.GENRE, labels["genre"]) if rng.random() < 0.9 else ""
+    lead = pick(words.LEAD, labels["lead"]) if rng.random() < 0.85 else ""
+    form = str(rng.choice(words.FORM))
+    head = [*adjectives[: rng.integers(1, 5)], genre]
+    late = [a for a in adjectives if a not in head]
+    if lead and rng.random() < 0.25:
+        head.append(lead)
+    elif lead:
+        tail.insert(0, str(rng.choice(["with", "featuring", "led by", "for"])) + " " + lead)
+    text = " ".join(word for word in (*head, form) if word)
+    article = rng.random()
+    if article < 0.6:
+        text = ("an " if text[0] in "aeiou" else "a ") + text
+    if rng.random() < 0.2:
+        tail.append(str(rng.choice(words.FILLER)))
+    if late:
+        tail.append(" and ".join(late))
+    for part in tail:
+        text += (", " if rng.random() < 0.3 else " ") + part
+    return " ".join(UNKNOWN if rng.random() < 0.03 else word for word in text.split())

@@ -1,0 +1,195 @@
+"""Stage 3b, captions and codes -> text encoder + MusicGen-Melody decoder, trained together.
+
+The same classes as `facebook/musicgen-melody`, at a small size. Teacher forcing goes through the delay pattern with BOS
+(codebook k of frame t sits at position 1 + t + k), and a share of the rows has its text zeroed, as the unconditional
+rows of guidance have it in `generate()`.
+"""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import (
+    EncodecModel,
+    MusicgenMelodyConfig,
+    MusicgenMelodyDecoderConfig,
+    MusicgenMelodyForConditionalGeneration,
+    PreTrainedTokenizerFast,
+    T5Config,
+)
+
+from recipes.pocket.captions import build_tokenizer, caption
+from recipes.pocket.corpus import load_labels
+from recipes.pocket.encode import codes_path
+from recipes.pocket.files import write_aside
+from recipes.pocket.settings import Settings
+
+FRAMES = 250  # 10 s
+SHIFTED_SHARE = 0.15  # rows that start in the middle of a piece, as an audio prompt may
+CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
+IGNORED = -100
+
+
+def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> MusicgenMelodyForConditionalGeneration:
+    text = T5Config(
+        vocab_size=vocabulary, d_model=settings.text_width, d_kv=32, d_ff=2 * settings.text_width,
+        num_layers=settings.text_layers, num_heads=settings.text_width // 32, dropout_rate=0.0,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, feed_forward_proj="relu",
+    )  # fmt: skip
+    bos = settings.codebook_size
+    decoder = MusicgenMelodyDecoderConfig(
+        vocab_size=settings.codebook_size, hidden_size=settings.width, num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads, ffn_dim=4 * settings.width, num_codebooks=settings.codebooks,
+        activation_function="gelu", dropout=0.0, attention_dropout=0.0, activation_dropout=0.0,
+        pad_token_id=bos, bos_token_id=bos, eos_token_id=None, max_position_embeddings=2048,
+    )  # fmt: skip
+    config = MusicgenMelodyConfig(
+        text_encoder=text.to_dict(), audio_encoder=codec.config.to_dict(), decoder=decoder.to_dict(),
+        num_chroma=12, chroma_length=1,
+    )  # fmt: skip
+    model = MusicgenMelodyForConditionalGeneration(config)
+    model.audio_encoder.load_state_dict(codec.state_dict())
+    model.freeze_audio_encoder()
+    for embedding in model.decoder.model.decoder.embed_tokens:
+        torch.nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
+    generation = model.generation_config
+    generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = bos
+    generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
+    generation.top_k = settings.codebook_size // 2
+    return model
+
+
+def delay(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1 + 1 - 1] and the targets they predict."""
+    rows, books, frames = codes.shape
+    delayed = codes.new_full((rows, books, frames + books), IGNORED)
+    for k in range(books):
+        delayed[:, k, 1 + k : 1 + k + frames] = codes[:, k]
+    inputs = delayed.masked_fill(delayed == IGNORED, bos)
+    return inputs[..., :-1], delayed[..., 1:]
+
+
+def next_code_loss(model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator) -> torch.Tensor:
+    """Cross-entropy a book, [K], in nats."""
+    device = model.device
+    bos = model.config.decoder.pad_token_id
+    inputs, targets = delay(batch.codes.to(device), bos)
+    mask = batch.text_mask.clone()
+    mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
+    logits = model(
+        input_ids=batch.text_ids.to(device), attention_mask=mask.to(device), decoder_input_ids=inputs.flatten(0, 1), use_cache=False
+    ).logits
+    logits = logits.view(*inputs.shape[:2], *logits.shape[1:])[:, :, -inputs.shape[-1] :]
+    books = range(logits.shape[1])
+    return torch.stack([F.cross_entropy(logits[:, k].flatten(0, 1), targets[:, k].flatten(), ignore_index=IGNORED) for k in books])
+
+
+class Batch:
+    def __init__(self, codes: torch.Tensor, text_ids: torch.Tensor, text_mask: torch.Tensor):
+        self.codes, self.text_ids, self.text_mask = codes, text_ids, text_mask
+
+
+class Pieces:
+    """Codes with their labels; batches with freshly written captions."""
+
+    def __init__(self, corpus: Path, out: Path, split: str, tokenizer: PreTrainedTokenizerFast, settings: Settings):
+        paths = sorted((out / "codes").glob(f"{split}-*.npy"))
+        indices = [int(path.stem.rsplit("-", 1)[1]) for path in paths]
+        self.codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])
+        self.labels = [labels for i in indices for labels in load_labels(corpus, split, i)]
+        self.tokenizer, self.settings = tokenizer, settings
+
+    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
+        codes = np.full((len(rows), self.codes.shape[1], FRAMES), IGNORED, dtype=np.int64)
+        for i, row in enumerate(rows):
+            start = int(rng.integers(1, 64)) if rng.random() < SHIFTED_SHARE else 0
+            piece = self.codes[row, :, start : start + FRAMES]
+            codes[i, :, : piece.shape[1]] = piece
+        texts = [caption(self.labels[row], rng) for row in rows]
+        tokens = self.tokenizer(texts, padding="longest", truncation=True, return_tensors="pt")
+        width = self.settings.text_tokens
+        if rng.random() < 0.15:  # so that a prompt padded otherwise is not far from home
+            width = int(rng.integers(tokens.input_ids.shape[1], width + 1))
+        pad = width - tokens.input_ids.shape[1]
+        return Batch(torch.from_numpy(codes), F.pad(tokens.input_ids, (pad, 0)), F.pad(tokens.attention_mask, (pad, 0)))
+
+
+def build_optimizers(model, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the decoder blocks' matrices, AdamW for the rest (embeddings, heads, norms, text encoder)."""
+    matrices = [p for p in model.decoder.model.decoder.layers.parameters() if p.ndim == 2]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
+    muon = torch.optim.Muon(matrices, lr=settings.decoder_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
+    adamw = torch.optim.AdamW(others, lr=settings.decoder_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
+    return [muon, adamw]
+
+
+def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> MusicgenMelodyForConditionalGeneration:
+    """Train, or take up again where `out/decoder.pt` stopped; the finished checkpoint lies in `out/pocket/`."""
+    torch.manual_seed(settings.seed)
+    tokenizer = build_tokenizer(settings.text_tokens, out / "pocket")
+    codec = EncodecModel.from_pretrained(out / "codec")
+    model = build_model(settings, len(tokenizer), codec).to(device)
+    optimizers = build_optimizers(model, settings)
+    pieces = Pieces(corpus, out, "train", tokenizer, settings)
+    held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
+    checkpoint, first = out / "decoder.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        first = state["step"]
+    # The upper books are close to noise; the lower ones hold the music.
+    weights = torch.tensor([1 / (1 + 0.3 * k) for k in range(settings.codebooks)], device=device)
+    weights = weights / weights.sum()
+    batches_per_epoch = len(pieces.labels) // settings.decoder_batch
+    began, running = time.time(), None
+    model.train()
+    for step in range(first, settings.decoder_steps):
+        epoch, place = divmod(step, batches_per_epoch)
+        order = np.random.default_rng((settings.seed, 3, epoch)).permutation(len(pieces.labels))
+        rows = order[place * settings.decoder_batch : (place + 1) * settings.decoder_batch]
+        rng = np.random.default_rng((settings.seed, 4, step))
+        progress = step / settings.decoder_steps
+        rate = settings.decoder_rate * min(1.0, (step + 1) / 100) * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng)
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        (loss * weights).sum().backward()
+        torch.nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+        running = loss.detach() if running is None else 0.98 * running + 0.02 * loss.detach()
+        if (step + 1) % 50 == 0:
+            pace = (time.time() - began) / (step + 1 - first)
+            print(f"decoder step {step + 1}: train {_nats(running)}, {pace:.2f} s a step", flush=True)
+        if (step + 1) % settings.checkpoint_every == 0:
+            print(f"decoder step {step + 1}: held-out {_nats(held_out_loss(model, held_out))}", flush=True)
+            state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step + 1}
+            with write_aside(checkpoint) as aside:
+                torch.save(state, aside)
+    model.eval().half().save_pretrained(out / "pocket")
+    return model
+
+
+@torch.inference_mode()
+def held_out_loss(model, pieces: Pieces, batches: int = 4) -> torch.Tensor:
+    """Mean cross-entropy a book on held-out pieces, text always given."""
+    model.eval()
+    losses = []
+    for i in range(batches):
+        rng = np.random.default_rng((5, i))
+        rows = np.arange(i * 16, (i + 1) * 16)
+        losses.append(next_code_loss(model, pieces.draw(rows, rng), 0.0, rng))
+    model.train()
+    return torch.stack(losses).mean(0)
+
+
+def _nats(books: torch.Tensor) -> str:
+    return f"{float(books.mean()):.3f} (" + " ".join(f"{float(x):.2f}" for x in books) + ")"

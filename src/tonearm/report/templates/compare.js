@@ -1,0 +1,218 @@
+"use strict";
+(() => {
+  const FADE_SECONDS = 0.01;
+  const SKIP_SECONDS = 1;
+  const seconds = Number(document.body.dataset.seconds);
+  const find = (selector) => document.querySelector(selector);
+  const findAll = (selector) => [...document.querySelectorAll(selector)];
+
+  // Two engines with one interface: play(position), pause(), position(), select(index), loop(on), and onend, a property.
+
+  /* All takes sound all the time from one common start, and only their gains differ: a switch keeps the position to the sample. */
+  function mixerEngine(context, buffers, index) {
+    const engine = { name: "webaudio", onend: null };
+    let looping = false;
+    let deck = null; // what sounds now: { bus, gains, sources, start }, start being the context's time at position 0
+
+    const ramp = (param, from, to, at) => {
+      param.cancelScheduledValues(at);
+      param.setValueAtTime(from, at);
+      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // linear: takes of one seed are correlated, equal power would swell
+    };
+    engine.position = () => {
+      const elapsed = Math.max(0, context.currentTime - deck.start);
+      return looping ? elapsed % seconds : Math.min(elapsed, seconds);
+    };
+    engine.pause = () => {
+      if (!deck) return;
+      const { bus, sources } = deck;
+      sources[0].onended = null;
+      ramp(bus.gain, bus.gain.value, 0, context.currentTime);
+      sources.forEach((source) => source.stop(context.currentTime + FADE_SECONDS));
+      deck = null;
+    };
+    engine.play = (position) => {
+      engine.pause();
+      context.resume();
+      const bus = context.createGain();
+      bus.connect(context.destination);
+      ramp(bus.gain, 0, 1, context.currentTime);
+      const gains = buffers.map((_, i) => new GainNode(context, { gain: i === index ? 1 : 0 }));
+      const sources = buffers.map((buffer, i) => {
+        const source = new AudioBufferSourceNode(context, { buffer, loop: looping });
+        source.connect(gains[i]).connect(bus);
+        return source;
+      });
+      sources[0].onended = () => engine.onend();
+      const now = context.currentTime; // read once, so that all start on one sample
+      sources.forEach((source) => source.start(now, position));
+      deck = { bus, gains, sources, start: now - position };
+    };
+    engine.select = (next) => {
+      index = next;
+      deck?.gains.forEach(({ gain }, i) => ramp(gain, gain.value, i === index ? 1 : 0, context.currentTime));
+    };
+    engine.loop = (on) => {
+      if (deck) deck.start = context.currentTime - engine.position(); // forget the rounds already played
+      looping = on;
+      deck?.sources.forEach((source) => (source.loop = on));
+    };
+    return engine;
+  }
+
+  /* One <audio> element at a time; a switch may leave a gap of some milliseconds. */
+  function elementEngine(elements, index) {
+    const engine = { name: "elements", onend: null };
+    let playing = false;
+    elements.forEach((element) => {
+      element.preload = "auto";
+      element.onended = () => engine.onend();
+    });
+    engine.position = () => Math.min(elements[index].currentTime, seconds);
+    engine.pause = () => {
+      playing = false;
+      elements[index].pause();
+    };
+    engine.play = (position) => {
+      playing = true;
+      elements[index].currentTime = position;
+      elements[index].play();
+    };
+    engine.select = (next) => {
+      const position = engine.position();
+      elements[index].pause();
+      index = next;
+      if (playing) engine.play(position);
+    };
+    engine.loop = (on) => elements.forEach((element) => (element.loop = on));
+    return engine;
+  }
+
+  async function decoded(context, element) {
+    const text = atob(element.getAttribute("src").split(",")[1]);
+    return context.decodeAudioData(Uint8Array.from(text, (c) => c.charCodeAt(0)).buffer);
+  }
+
+  /* Silence after the shorter takes, so that all loop with one period. */
+  function padded(context, buffers) {
+    const length = Math.max(...buffers.map((buffer) => buffer.length));
+    return buffers.map((buffer) => {
+      if (buffer.length === length) return buffer;
+      const longer = context.createBuffer(buffer.numberOfChannels, length, buffer.sampleRate);
+      for (let c = 0; c < buffer.numberOfChannels; c++) longer.copyToChannel(buffer.getChannelData(c), c);
+      return longer;
+    });
+  }
+
+  async function bestEngine(elements) {
+    try {
+      const context = new AudioContext();
+      const buffers = await Promise.all(elements.map((element) => decoded(context, element)));
+      return mixerEngine(context, padded(context, buffers), 0);
+    } catch (error) {
+      console.info("no WebAudio, falling back to audio elements:", error.message);
+      return elementEngine(elements, 0);
+    }
+  }
+
+  const clock = (position) => {
+    const tenths = Math.floor(position * 10 + 1e-6);
+    return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
+  };
+
+  function controls(engine) {
+    const [play, loop, seek, now, takes] = [".play", ".loop", ".seek", ".now", ".takes"].map(find);
+    const [cards, choices, numbers, plots] = [".take", ".choice", ".number", ".plot"].map(findAll);
+    let index = 0;
+    let playing = false;
+    let position = 0; // where a pause left it; the engine knows while it plays
+
+    const where = () => (playing ? engine.position() : position);
+    function draw() {
+      const at = where();
+      takes.style.setProperty("--position", at / seconds);
+      now.textContent = clock(at);
+      seek.value = at;
+      seek.setAttribute("aria-valuetext", `${at.toFixed(1)} of ${seconds.toFixed(1)} seconds`);
+    }
+    function follow() {
+      if (!playing) return;
+      draw();
+      requestAnimationFrame(follow);
+    }
+    function setPlaying(on) {
+      position = where();
+      if (on && position >= seconds - 0.01) position = 0;
+      if (on) engine.play(position);
+      else engine.pause();
+      if (on && !playing) requestAnimationFrame(follow);
+      playing = on;
+      document.body.classList.toggle("playing", on);
+      play.setAttribute("aria-label", on ? "Pause" : "Play");
+      draw();
+    }
+    function seekTo(target) {
+      position = Math.min(Math.max(target, 0), seconds);
+      if (playing) engine.play(Math.min(position, seconds - 0.001)); // at the very end a source would not start
+      draw();
+    }
+    function choose(next) {
+      if (next >= cards.length) return;
+      index = next;
+      engine.select(index);
+      cards.forEach((card, i) => card.classList.toggle("heard", i === index));
+      choices.forEach((choice, i) => choice.setAttribute("aria-pressed", i === index));
+      find(".announcement").textContent = `Take ${choices[index].textContent.trim()}`;
+    }
+    function toggleLoop() {
+      const on = loop.getAttribute("aria-pressed") !== "true";
+      loop.setAttribute("aria-pressed", on);
+      engine.loop(on);
+    }
+    engine.onend = () => {
+      setPlaying(false);
+      position = seconds;
+      draw();
+    };
+
+    play.onclick = () => setPlaying(!playing);
+    loop.onclick = toggleLoop;
+    seek.oninput = () => seekTo(Number(seek.value));
+    [choices, numbers].forEach((buttons) => buttons.forEach((button, i) => (button.onclick = () => choose(i))));
+    plots.forEach((plot, i) => {
+      const seekToPointer = (event) => {
+        const box = plot.getBoundingClientRect();
+        seekTo(((event.clientX - box.left) / box.width) * seconds);
+      };
+      plot.onclick = (event) => {
+        choose(i);
+        seekToPointer(event);
+      };
+    });
+    document.addEventListener("click", (event) => {
+      if (event.detail) document.activeElement?.blur(); // used by pointer: leave the space bar to the player
+    });
+    document.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const onControl = event.target.closest("button, a"); // there, space belongs to the control
+      if (event.key === " " && !onControl) setPlaying(!playing);
+      else if (event.key === "ArrowLeft") seekTo(where() - SKIP_SECONDS);
+      else if (event.key === "ArrowRight") seekTo(where() + SKIP_SECONDS);
+      else if (event.key === "l" || event.key === "L") toggleLoop();
+      else if (/^[1-9]$/.test(event.key)) choose(Number(event.key) - 1);
+      else return;
+      event.preventDefault();
+    });
+
+    find(".total").textContent = ` / ${clock(seconds)}`;
+    [play, ...numbers].forEach((button) => (button.disabled = false));
+    draw();
+  }
+
+  document.documentElement.classList.add("scripted");
+  find(".transport").hidden = false;
+  bestEngine(findAll("audio")).then((engine) => {
+    controls(engine);
+    document.documentElement.dataset.player = engine.name;
+  });
+})();
