@@ -5,6 +5,7 @@ on the residual, over a buffer of latents; (3) straight-through estimation with 
 moving average, dead codes restarted from the batch.
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -33,7 +34,16 @@ def build_codec(settings: Settings) -> EncodecModel:
         upsampling_ratios=[4, 4, 5, 8],  # the full rate is left by the longest stride: steps are cheap
         num_lstm_layers=1, use_conv_shortcut=False, use_causal_conv=False, norm_type="weight_norm",
     )  # fmt: skip
-    return EncodecModel(config)
+    codec = EncodecModel(config)
+    # At the library's start the quiet input (-23 dBFS) drowns in the biases, and training stays at one constant spectrum
+    # for thousands of steps. So: no biases, a louder first convolution, a quieter last one.
+    with torch.no_grad():
+        for name, parameter in codec.named_parameters():
+            if name.endswith("bias") and "lstm" not in name:
+                parameter.zero_()
+        codec.encoder.layers[0].conv.parametrizations.weight.original0.mul_(10)
+        codec.decoder.layers[-1].conv.parametrizations.weight.original0.mul_(0.1)
+    return codec
 
 
 class TrainedQuantizer:
@@ -100,7 +110,13 @@ def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.
     for size in STFT_SIZES:
         window = torch.hann_window(size, device=decoded.device)
         both = torch.stft(
-            torch.cat([decoded, original]), size, size // 4, window=window, center=False, normalized=True, return_complex=True
+            torch.cat([decoded, original]),
+            size,
+            size // 4,
+            window=window,
+            center=False,
+            normalized=True,
+            return_complex=True,
         )
         ours, theirs = torch.view_as_real(both).pow(2).sum(-1).add(1e-8).sqrt().chunk(2)
         loss = loss + ((ours + 1e-2).log() - (theirs + 1e-2).log()).abs().mean() + (ours - theirs).abs().mean()
@@ -144,7 +160,9 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
     torch.manual_seed(settings.seed)
     codec = build_codec(settings).to(device)
     quantizer = TrainedQuantizer(codec)
-    optimizer = torch.optim.AdamW(codec.parameters(), lr=settings.codec_rate, betas=(0.8, 0.99), weight_decay=1e-3, fused=True)
+    optimizer = torch.optim.AdamW(
+        codec.parameters(), lr=settings.codec_rate, betas=(0.8, 0.99), weight_decay=1e-3, fused=True
+    )
     plain_steps = int(settings.codec_plain * settings.codec_steps)
     checkpoint, first = out / "codec.pt", 0
     if checkpoint.exists():
@@ -158,7 +176,8 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
         original = crops.draw(np.random.default_rng((settings.seed, 1, step))).to(device)
         for group in optimizer.param_groups:
             warm = min(1.0, (step + 1) / 200)
-            group["lr"] = settings.codec_rate * warm * (0.02 + 0.98 * (1 + np.cos(np.pi * step / settings.codec_steps)) / 2)
+            cosine = (1 + math.cos(math.pi * step / settings.codec_steps)) / 2
+            group["lr"] = settings.codec_rate * warm * (0.02 + 0.98 * cosine)
         if step == plain_steps:
             with torch.no_grad():
                 draws = [crops.draw(np.random.default_rng((settings.seed, 2, i))).to(device) for i in range(200)]
@@ -168,8 +187,6 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
         commitment, used = torch.zeros((), device=device), 0.0
         if step >= plain_steps:
             latents, commitment, used = quantizer(latents)
-        else:  # keeps the latents' scale in bounds, which k-means and the codebooks need
-            commitment = 0.01 * latents.pow(2).mean()
         loss = reconstruction_loss(codec.decoder(latents), original)
         optimizer.zero_grad(set_to_none=True)
         (loss + 0.25 * commitment).backward()

@@ -21,9 +21,26 @@ PROGRESSIONS = {  # scale degrees, 0-based, one per bar (half a bar in slow piec
 }
 
 # General MIDI programs, 0-based
-LEAD_PROGRAM = {"piano": 0, "guitar": 25, "flute": 73, "violin": 40, "trumpet": 56, "saxophone": 65, "organ": 19,
-                "synth": 80}
-LEAD_OCTAVE = {"piano": 12, "guitar": 0, "flute": 12, "violin": 12, "trumpet": 0, "saxophone": 0, "organ": 0, "synth": 12}
+LEAD_PROGRAM = {
+    "piano": 0,
+    "guitar": 25,
+    "flute": 73,
+    "violin": 40,
+    "trumpet": 56,
+    "saxophone": 65,
+    "organ": 19,
+    "synth": 80,
+}
+LEAD_OCTAVE = {
+    "piano": 12,
+    "guitar": 0,
+    "flute": 12,
+    "violin": 12,
+    "trumpet": 0,
+    "saxophone": 0,
+    "organ": 0,
+    "synth": 12,
+}
 KICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, PEDAL_HAT = 36, 38, 39, 42, 46, 51, 44
 TAMBOURINE, SHAKER, CLAVE, CONGA_HIGH, CONGA_LOW = 54, 70, 75, 63, 64
 
@@ -43,13 +60,21 @@ class Style:
 
 STYLES = {
     "rock": Style({KICK: (0, 4, 5), SNARE: (2, 6), HAT: tuple(range(8))}, 33, tuple(range(8)), 29, (0, 4), 1.8),
-    "jazz": Style({RIDE: (0, 2, 3, 4, 6, 7), PEDAL_HAT: (2, 6), KICK: (0,)}, 32, (0, 2, 4, 6), 26, (1, 4), .5, True),
-    "folk": Style({TAMBOURINE: (2, 6)}, 32, (0, 4), 24, (0, 2, 3, 4, 6, 7), .9),
-    "electronic": Style({KICK: (0, 2, 4, 6), CLAP: (2, 6), OPEN_HAT: (1, 3, 5, 7)}, 38, (1, 3, 5, 7), 81, (0, 3, 6), .7),
-    "classical": Style({}, 43, (0, 4), 48, (0, 2, 4, 6), .8),
+    "jazz": Style({RIDE: (0, 2, 3, 4, 6, 7), PEDAL_HAT: (2, 6), KICK: (0,)}, 32, (0, 2, 4, 6), 26, (1, 4), 0.5, True),
+    "folk": Style({TAMBOURINE: (2, 6)}, 32, (0, 4), 24, (0, 2, 3, 4, 6, 7), 0.9),
+    "electronic": Style(
+        {KICK: (0, 2, 4, 6), CLAP: (2, 6), OPEN_HAT: (1, 3, 5, 7)}, 38, (1, 3, 5, 7), 81, (0, 3, 6), 0.7
+    ),
+    "classical": Style({}, 43, (0, 4), 48, (0, 2, 4, 6), 0.8),
     "hip hop": Style({KICK: (0, 3, 5), SNARE: (2, 6), HAT: tuple(range(8))}, 39, (0, 3, 5), 4, (0,), 3.5),
-    "latin": Style({CLAVE: (0, 3, 6), CONGA_HIGH: (2, 5), CONGA_LOW: (6, 7), SHAKER: tuple(range(8))}, 32, (0, 3, 6), 0,
-                   (0, 1, 3, 4, 6), .45),
+    "latin": Style(
+        {CLAVE: (0, 3, 6), CONGA_HIGH: (2, 5), CONGA_LOW: (6, 7), SHAKER: tuple(range(8))},
+        32,
+        (0, 3, 6),
+        0,
+        (0, 1, 3, 4, 6),
+        0.45,
+    ),
 }
 
 

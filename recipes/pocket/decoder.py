@@ -79,11 +79,16 @@ def next_code_loss(model, batch: "Batch", guidance_dropout: float, rng: np.rando
     mask = batch.text_mask.clone()
     mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
     logits = model(
-        input_ids=batch.text_ids.to(device), attention_mask=mask.to(device), decoder_input_ids=inputs.flatten(0, 1), use_cache=False
+        input_ids=batch.text_ids.to(device),
+        attention_mask=mask.to(device),
+        decoder_input_ids=inputs.flatten(0, 1),
+        use_cache=False,
     ).logits
     logits = logits.view(*inputs.shape[:2], *logits.shape[1:])[:, :, -inputs.shape[-1] :]
     books = range(logits.shape[1])
-    return torch.stack([F.cross_entropy(logits[:, k].flatten(0, 1), targets[:, k].flatten(), ignore_index=IGNORED) for k in books])
+    return torch.stack(
+        [F.cross_entropy(logits[:, k].flatten(0, 1), targets[:, k].flatten(), ignore_index=IGNORED) for k in books]
+    )
 
 
 class Batch:
@@ -126,7 +131,9 @@ def build_optimizers(model, settings: Settings) -> list[torch.optim.Optimizer]:
     return [muon, adamw]
 
 
-def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> MusicgenMelodyForConditionalGeneration:
+def train_decoder(
+    corpus: Path, out: Path, settings: Settings, device: str = "cpu"
+) -> MusicgenMelodyForConditionalGeneration:
     """Train, or take up again where `out/decoder.pt` stopped; the finished checkpoint lies in `out/pocket/`."""
     torch.manual_seed(settings.seed)
     tokenizer = build_tokenizer(settings.text_tokens, out / "pocket")
@@ -154,7 +161,11 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         rows = order[place * settings.decoder_batch : (place + 1) * settings.decoder_batch]
         rng = np.random.default_rng((settings.seed, 4, step))
         progress = step / settings.decoder_steps
-        rate = settings.decoder_rate * min(1.0, (step + 1) / 100) * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
+        rate = (
+            settings.decoder_rate
+            * min(1.0, (step + 1) / 100)
+            * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
+        )
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate

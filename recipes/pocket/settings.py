@@ -9,10 +9,10 @@ class Settings:
     train_shards: int = 15  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
-    codec_steps: int = 8_000
+    codec_steps: int = 5_500
     codec_batch: int = 4
     codec_frames: int = 16  # crop, 0.64 s
-    codec_rate: float = 8e-4
+    codec_rate: float = 6e-4
     codec_plain: float = 0.45  # share of the steps before the quantiser is switched on
     codec_filters: int = 16
     codec_residual_layers: int = 0

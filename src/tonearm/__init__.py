@@ -1,0 +1,50 @@
+"""Tonearm steers music generation from the inside.
+
+import tonearm
+model = tonearm.load()
+take = model.generate("a folk tune with flute", steer={"tempo": 1.25}, seconds=10, seed=7)
+take.save("flute.wav")
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tonearm.audio import Clip
+    from tonearm.errors import TonearmError
+    from tonearm.learning import learn
+    from tonearm.model import Model, load
+    from tonearm.replay import replay
+    from tonearm.steering import Schedule, Steer, Steering, SteeringVector, load_vector, save_vector
+    from tonearm.take import Take
+
+__version__ = version("tonearm")
+
+_HOME = {
+    "Clip": "audio",
+    "Model": "model",
+    "Schedule": "steering",
+    "Steer": "steering",
+    "Steering": "steering",
+    "SteeringVector": "steering",
+    "Take": "take",
+    "TonearmError": "errors",
+    "learn": "learning",
+    "load": "model",
+    "load_vector": "steering",
+    "replay": "replay",
+    "save_vector": "steering",
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    """Heavy imports wait until a name is used."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'tonearm' has no attribute {name!r}")
+    return getattr(import_module(f"tonearm.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -64,7 +64,9 @@ class Clip:
         """Write WAV (32-bit float, so that it reads back bit for bit), FLAC or OGG, by the path's ending; never half a file."""
         path = Path(path)
         if path.suffix.lower() not in WRITABLE:
-            raise TonearmError(f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}")
+            raise TonearmError(
+                f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}"
+            )
         subtype = "FLOAT" if path.suffix.lower() == ".wav" else None
         with write_aside(path) as aside:
             try:
@@ -82,7 +84,9 @@ class Clip:
         try:
             samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise TonearmError(f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus") from error
+            raise TonearmError(
+                f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus"
+            ) from error
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():

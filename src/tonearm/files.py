@@ -24,7 +24,9 @@ def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
         aside.replace(path)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise TonearmError(f"cannot write {path}: the disk is full; free some space, or choose another folder") from error
+            raise TonearmError(
+                f"cannot write {path}: the disk is full; free some space, or choose another folder"
+            ) from error
         raise TonearmError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
     finally:
         aside.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The page on which a musician hears one prompt and seed plain and steered: one HTML file that needs nothing from outside.
+"""The page on which a musician hears one prompt and seed, plain and steered: one HTML file, nothing from outside.
 
-What is played are copies at one loudness, since the louder of two takes sounds better whatever else differs. What is measured, linked
-and kept is the original.
+What is played are copies at one loudness, since the louder of two takes sounds better whatever else differs. What is
+measured, linked and kept is the original.
 """
 
 import io
@@ -21,7 +21,7 @@ import soundfile
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.files import write_aside
-from tonearm.measures import Description
+from tonearm.measures import Description, Measurement
 from tonearm.report.spectrogram import COLOURS, RANGE_DB, Scale, spectrogram_png
 
 PAGE = "index.html"
@@ -42,28 +42,36 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A column of the table: how a value is named, read, written, and compared with that of the first take."""
+class Column:
+    """A column of the table: which measurement it shows, and how that is written."""
 
-    name: str
-    unit: str
-    estimator: str
-    read: Callable[[Description], float | None]
+    heading: str
+    read: Callable[[Description], Measurement]
     decimals: int
-    difference_unit: str = "%"  # or a unit of its own, for a level, whose per cent would mean nothing
+    is_level: bool = False  # a level in dB differs by dB; its per cent would mean nothing
 
 
-MEASURES = (
-    Measure("Tempo", "BPM", "beats tracked", lambda measured: measured.tempo.bpm, 1),
-    Measure("Brightness", "Hz", "spectral centroid", lambda measured: measured.brightness, 0),
-    Measure("Loudness", "LUFS", "integrated", lambda measured: measured.loudness, 1, "LU"),
-    Measure("Onsets", "per second", "onsets", lambda measured: measured.onset_rate, 2),
+COLUMNS = (
+    Column("Tempo", lambda description: description.tempo.measurement, 1),
+    Column("Brightness", lambda description: description.brightness, 0),
+    Column("Loudness", lambda description: description.loudness, 1, is_level=True),
+    Column("Onsets", lambda description: description.onset_rate, 2),
 )
+UNIT_WORDS = {"1/s": "per second"}
+
+
+@dataclass(frozen=True)
+class ColumnView:
+    """The head of a column, and its footnote."""
+
+    heading: str
+    unit: str
+    protocol: str
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the table as text, and its difference from the first take's ("" in the first row)."""
+    """A number of the table as text, and its difference from the first take's, or "" where there is none to tell."""
 
     value: str
     difference: str
@@ -81,17 +89,18 @@ class TakeView:
     image: str
     beats: list[float]  # places on the time axis, 0 to 1
     cells: list[Cell]
-    faults: list[str]
+    faults: tuple[str, ...]
 
 
 def write_compare_page(folder: Path, prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]) -> Path:
-    """Write `folder`/index.html and return its path. The first exhibit is the one that the others are compared with.
+    """Write `folder`/index.html and return its path. The others are compared with the first exhibit.
 
-    The page links to the originals and their sidecars, which the caller keeps in `folder`. `details` (model, seed, layers, licence ...)
-    are listed under the prompt, in their order. Raises TonearmError without exhibits, and where the folder cannot be written.
+    The page links to the originals and their sidecars, which the caller keeps in `folder`. `details` (model, seed,
+    layers, licence ...) are listed under the prompt, in their order. Raises TonearmError for nothing to hear, and
+    where the folder cannot be written.
     """
-    if not exhibits:
-        raise TonearmError("no takes to compare; give at least one")
+    if not any(exhibit.clip.samples.size for exhibit in exhibits):
+        raise TonearmError(f"nothing to hear in {len(exhibits)} takes; compare at least one with samples")
     path = Path(folder) / PAGE
     with write_aside(path) as aside:
         aside.write_text(_page(prompt, exhibits, details), encoding="utf-8")
@@ -111,70 +120,88 @@ def common_loudness(clips: Sequence[Clip]) -> float | None:
     return min(USUAL_LUFS, *reachable) if reachable else None
 
 
-def table_cell(measure: Measure, measured: Description, first: Description | None) -> Cell:
-    """`measure` of one take, beside the same of the `first` (None in the first's own row)."""
-    value = _number(measure.read(measured))
-    text = ABSENT if value is None else _typeset(f"{value:.{measure.decimals}f}")
-    if first is None:
+def table_cell(column: Column, description: Description, first: Description) -> Cell:
+    """What `column` shows of one take: the value, and its difference from the `first` take's in per cent, or in LU."""
+    value, reference = column.read(description).value, column.read(first).value
+    if value is None:
+        return Cell(ABSENT, "")
+    text = _typeset(f"{value:.{column.decimals}f}")
+    if description is first:
         return Cell(text, "")
-    reference = _number(measure.read(first))
-    if value is None or reference is None or (measure.difference_unit == "%" and reference == 0):
+    if reference is None or (reference == 0 and not column.is_level):
         return Cell(text, ABSENT)
-    difference = 100 * (value / reference - 1) if measure.difference_unit == "%" else value - reference
-    return Cell(text, f"{_signed(difference)} {measure.difference_unit}")
+    if column.is_level:
+        return Cell(text, f"{_signed(value - reference)} LU")
+    return Cell(text, f"{_signed(100 * (value / reference - 1))} %")
 
 
 def _page(prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    loudness = common_loudness([exhibit.clip for exhibit in exhibits])
-    played = [exhibit.clip.loudness_matched(loudness or USUAL_LUFS, PEAK) for exhibit in exhibits]
+    playable = [_finite(exhibit.clip) for exhibit in exhibits]
+    loudness = common_loudness(playable)
+    played = [clip.loudness_matched(loudness or USUAL_LUFS, PEAK) for clip in playable]
     scale = Scale.shared(played)
-    first = exhibits[0].description
-    takes = [
-        _view(exhibit, copy, scale, None if exhibit.description is first else first)
-        for exhibit, copy in zip(exhibits, played, strict=True)
-    ]
+    descriptions = [exhibit.description for exhibit in exhibits]
     environment = Environment(loader=PackageLoader("tonearm.report"), autoescape=True, undefined=StrictUndefined)
     environment.filters["per_cent"] = "{:.3%}".format
     script = _template("compare.js")
-    return environment.get_template("compare.html").render(
+    template = environment.get_template("compare.html")
+    return template.render(
         prompt=prompt,
         details=details,
-        takes=takes,
-        measures=MEASURES,
+        takes=[_take_view(*pair, scale, descriptions[0]) for pair in zip(exhibits, played, strict=True)],
+        columns=[_column_view(column, descriptions) for column in COLUMNS],
+        absent=ABSENT,
         scale=scale,
         range_db=RANGE_DB,
         colours=_colour_stops(),
         loudness_note=_loudness_note(loudness),
         style=Markup(_template("compare.css")),
         script=Markup(script),
-        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",  # the browser runs this one and no other
+        script_hash=_content_hash(script),
         version=version("tonearm"),
     )
 
 
-def _view(exhibit: Exhibit, played: Clip, scale: Scale, first: Description | None) -> TakeView:
-    measured = exhibit.description
+def _take_view(exhibit: Exhibit, played: Clip, scale: Scale, first: Description) -> TakeView:
+    description = exhibit.description
     return TakeView(
         title=exhibit.title,
-        level=_level(exhibit.clip, played),
+        level=_level(_finite(exhibit.clip), played),
         audio=_data_uri("audio/flac", _flac(played)),
         audio_href=quote(exhibit.audio_file),
         sidecar_href=None if exhibit.sidecar_file is None else quote(exhibit.sidecar_file),
         image=_data_uri("image/png", spectrogram_png(played, scale)),
-        beats=[float(beat) / scale.seconds for beat in measured.tempo.beats],
-        cells=[table_cell(measure, measured, first) for measure in MEASURES],
-        faults=list(measured.faults),
+        beats=[beat / scale.seconds for beat in description.tempo.beats],
+        cells=[table_cell(column, description, first) for column in COLUMNS],
+        faults=description.faults,
     )
 
 
+def _column_view(column: Column, descriptions: Sequence[Description]) -> ColumnView:
+    measurements = [column.read(description) for description in descriptions]
+    protocols = dict.fromkeys(measurement.protocol for measurement in measurements)  # one, unless the estimators differ
+    unit = measurements[0].unit
+    return ColumnView(column.heading, UNIT_WORDS.get(unit, unit), " / ".join(protocols))
+
+
+def _finite(clip: Clip) -> Clip:
+    """Silence in place of NaN and infinities, which no file format and no transform takes; `faults` tells of them."""
+    return Clip(np.nan_to_num(clip.samples, nan=0.0, posinf=0.0, neginf=0.0), clip.sample_rate)
+
+
 def _flac(clip: Clip) -> bytes:
-    """16-bit FLAC: every browser decodes it to the very sample, where Ogg is too new for some and MP3 pads its ends."""
+    """16-bit FLAC: browsers play it to the very sample, where Safari is late to Ogg and MP3 pads its ends."""
     buffer = io.BytesIO()
     soundfile.write(buffer, clip.samples.T, clip.sample_rate, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
+
+
+def _content_hash(script: str) -> str:
+    """As a Content-Security-Policy names a script, so that the browser runs this one and no other."""
+    return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
 def _data_uri(media_type: str, content: bytes) -> str:
@@ -196,7 +223,8 @@ def _level(original: Clip, played: Clip) -> str:
     """How far the copy that is played was turned up or down."""
     if not math.isfinite(original.loudness):
         return "played as it is, too quiet or too short to match"
-    return f"played at {_signed(played.loudness - original.loudness)} dB"
+    gain = played.loudness - original.loudness
+    return f"turned {'up' if gain > 0 else 'down'} {abs(gain):.1f} dB"
 
 
 def _loudness_note(loudness: float | None) -> str:
@@ -204,14 +232,10 @@ def _loudness_note(loudness: float | None) -> str:
         return "No take is loud and long enough to have a loudness; they are played as they are."
     level = _typeset(f"{loudness:.1f}")
     return (
-        f"The players play copies matched to {level} LUFS (ITU-R BS.1770), a level that every take reaches without clipping, so that none "
-        "wins by being louder. The spectrograms show these copies. The originals are linked, untouched."
+        f"The players play copies matched to {level} LUFS (ITU-R BS.1770), a level that every take reaches without "
+        "clipping, so that none wins by being louder. The spectrograms show these copies. The originals are linked, "
+        "untouched."
     )
-
-
-def _number(value: float | None) -> float | None:
-    """None for what cannot be written as a number: absent, NaN, or the -inf LUFS of silence."""
-    return None if value is None or not math.isfinite(value) else float(value)
 
 
 def _typeset(number: str) -> str:

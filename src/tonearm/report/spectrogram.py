@@ -1,7 +1,7 @@
 """Mel spectrograms that can be compared: one time axis, one frequency axis, one colour scale for all takes of a page.
 
-The picture is the plot area alone. Its axes are data (`Scale`), so that a page sets them as text: sharp at any width, in its own
-colours, readable by a screen reader.
+The picture is the plot area alone. Its axes are data (`Scale`), so that a page sets them as text, sharp at any width
+and in its own colours.
 """
 
 import io
@@ -67,9 +67,10 @@ class Scale:
 
 
 def spectrogram_png(clip: Clip, scale: Scale) -> bytes:
-    """The mel spectrogram of `clip` as a PNG of about WIDTH x HEIGHT pixels: time to the right, mel frequency up, level as colour.
+    """The mel spectrogram of `clip` as a PNG of about WIDTH x HEIGHT pixels.
 
-    The edges of the picture are the edges of `scale`. A clip shorter than the scale ends in the colour of silence.
+    Time runs to the right, mel frequency up, and level is colour. The edges of the picture are the edges of `scale`;
+    a clip shorter than the scale ends in the colour of silence.
     """
     from matplotlib.image import imsave
 

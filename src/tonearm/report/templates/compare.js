@@ -6,9 +6,9 @@
   const find = (selector) => document.querySelector(selector);
   const findAll = (selector) => [...document.querySelectorAll(selector)];
 
-  // Two engines with one interface: play(position), pause(), position(), select(index), loop(on), and onend, a property.
+  // Two engines, one interface: play(position), pause(), position(), select(index), loop(on), and the callback onend.
 
-  /* All takes sound all the time from one common start, and only their gains differ: a switch keeps the position to the sample. */
+  /* All takes sound from one common start, and only their gains differ: a switch keeps the position to the sample. */
   function mixerEngine(context, buffers, index) {
     const engine = { name: "webaudio", onend: null };
     let looping = false;
@@ -17,7 +17,7 @@
     const ramp = (param, from, to, at) => {
       param.cancelScheduledValues(at);
       param.setValueAtTime(from, at);
-      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // linear: takes of one seed are correlated, equal power would swell
+      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // not equal power: takes of one seed are alike
     };
     engine.position = () => {
       const elapsed = Math.max(0, context.currentTime - deck.start);
@@ -27,7 +27,7 @@
       if (!deck) return;
       const { bus, sources } = deck;
       sources[0].onended = null;
-      ramp(bus.gain, bus.gain.value, 0, context.currentTime);
+      ramp(bus.gain, 1, 0, context.currentTime);
       sources.forEach((source) => source.stop(context.currentTime + FADE_SECONDS));
       deck = null;
     };
@@ -49,8 +49,9 @@
       deck = { bus, gains, sources, start: now - position };
     };
     engine.select = (next) => {
+      const open = (i, chosen) => (i === chosen ? 1 : 0); // not gain.value: Firefox keeps it stale through a ramp
+      deck?.gains.forEach(({ gain }, i) => ramp(gain, open(i, index), open(i, next), context.currentTime));
       index = next;
-      deck?.gains.forEach(({ gain }, i) => ramp(gain, gain.value, i === index ? 1 : 0, context.currentTime));
     };
     engine.loop = (on) => {
       if (deck) deck.start = context.currentTime - engine.position(); // forget the rounds already played
@@ -76,7 +77,7 @@
     engine.play = (position) => {
       playing = true;
       elements[index].currentTime = position;
-      elements[index].play();
+      elements[index].play().catch(() => {}); // rejects when a pause comes before the sound: nothing to mend
     };
     engine.select = (next) => {
       const position = engine.position();
@@ -157,7 +158,7 @@
       draw();
     }
     function choose(next) {
-      if (next >= cards.length) return;
+      if (next === index || next >= cards.length) return;
       index = next;
       engine.select(index);
       cards.forEach((card, i) => card.classList.toggle("heard", i === index));
@@ -180,13 +181,10 @@
     seek.oninput = () => seekTo(Number(seek.value));
     [choices, numbers].forEach((buttons) => buttons.forEach((button, i) => (button.onclick = () => choose(i))));
     plots.forEach((plot, i) => {
-      const seekToPointer = (event) => {
+      plot.onclick = (event) => {
         const box = plot.getBoundingClientRect();
         seekTo(((event.clientX - box.left) / box.width) * seconds);
-      };
-      plot.onclick = (event) => {
         choose(i);
-        seekToPointer(event);
       };
     });
     document.addEventListener("click", (event) => {

@@ -1,0 +1,152 @@
+"""Prompts -> activations: what the decoder holds, per layer and site, while it reads (and plays) each prompt.
+
+    pooling  positions that make one row                                   checkpoints
+    eos      the text's EOS in the prefix (Facchiano et al. 2025, 3.1)     prefix only
+    first    code position 0, where the first frame is decided             all
+    last     the last generated frame                                      all
+    mean     the mean over the generated frames                            all
+
+Rows are those of the conditional branch. `eos` and `first` need one forward pass; `last` and `mean` need music, which is generated
+from the prompt (`seconds`, with the seed given). Text padding never counts.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from tonearm.activations.moments import RunningMoments
+from tonearm.errors import TonearmError
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.conditioning import Conditioning, condition
+from tonearm.musicgen.reference import Request, decode
+from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.taps import Span, Tap, tapped
+from tonearm.steering.vector import Site
+
+Pooling = Literal["eos", "first", "last", "mean"]
+POOLINGS: tuple[Pooling, ...] = ("eos", "first", "last", "mean")
+OnBatch = Callable[[int, int], None]  # prompts done, prompts in all
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What to capture. seconds and seed matter for `last` and `mean` only."""
+
+    site: Site = "residual"
+    pooling: Pooling | None = None  # None: eos on prefix checkpoints, mean on the others
+    batch_size: int = 16
+    seconds: float = 2.0
+    seed: int = 0
+
+    def resolved(self, checkpoint: Checkpoint) -> "Capture":
+        """Defaults filled in and checked against the checkpoint; raises TonearmError."""
+        pooling = self.pooling or checkpoint.family.default_pooling
+        if self.site not in checkpoint.family.sites:
+            raise TonearmError(
+                f"{checkpoint.name} has no site {self.site!r}; use one of {', '.join(checkpoint.family.sites)}"
+            )
+        if pooling not in POOLINGS:
+            raise TonearmError(f"pooling {pooling!r} is not known; use one of {', '.join(POOLINGS)}")
+        if pooling == "eos" and not checkpoint.family.text_in_prefix:
+            raise TonearmError(
+                f"pooling eos needs the text in the decoder's prefix; {checkpoint.name} reads it by cross-attention: use mean, first or last"
+            )
+        if self.batch_size < 1:
+            raise TonearmError(f"batch size {self.batch_size} is not possible; use 1 or more")
+        return Capture(self.site, pooling, self.batch_size, self.seconds, self.seed)
+
+
+def capture_rows(
+    checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+) -> Iterator[torch.Tensor]:
+    """Yield float32 [b, L, D] for each batch of b prompts, on the CPU. Memory does not grow with the number of prompts."""
+    what = what.resolved(checkpoint)
+    for first in range(0, len(prompts), what.batch_size):
+        batch = prompts[first : first + what.batch_size]
+        yield _capture_batch(checkpoint, batch, what, [what.seed + first + i for i in range(len(batch))])
+        if on_batch:
+            on_batch(first + len(batch), len(prompts))
+
+
+def capture_moments(
+    checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+) -> RunningMoments:
+    """Running mean and variance of the rows, [L, D]."""
+    if not prompts:
+        raise TonearmError("no prompts were given; give at least one")
+    moments = RunningMoments()
+    for rows in capture_rows(checkpoint, prompts, what, on_batch):
+        moments.add(rows)
+    return moments
+
+
+def hash_of(*groups: Sequence[str]) -> str:
+    """Sixteen hexadecimal digits that name the data a vector was learned from."""
+    digest = hashlib.sha256()
+    for group in groups:
+        digest.update(b"\x00group\x00" + b"\x00".join(text.encode() for text in group))
+    return digest.hexdigest()[:16]
+
+
+def _capture_batch(checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, seeds: Sequence[int]) -> torch.Tensor:
+    musical = what.pooling in ("last", "mean")
+    sampling = Sampling()
+    conditioning = condition(checkpoint, prompts, guided=musical)
+    pools = [_Pool(what.pooling or "", conditioning) for _ in checkpoint.layers]
+    taps: dict[tuple[Site, int], list[Tap]] = {(what.site, i): [pool] for i, pool in enumerate(pools)}
+    if musical:
+        frames = max(2, round(what.seconds * checkpoint.frame_rate))
+        decode(checkpoint, Request(conditioning, frames, [sampling] * len(prompts), seeds, {}), read=taps)
+    else:
+        _read_prefix(checkpoint, conditioning, taps)
+    return torch.stack([pool.rows() for pool in pools], dim=1)
+
+
+@torch.no_grad()
+def _read_prefix(checkpoint: Checkpoint, conditioning: Conditioning, taps: dict[tuple[Site, int], list[Tap]]) -> None:
+    """One forward pass over the conditioning and the BOS position."""
+    model = checkpoint.model
+    bos = torch.full((conditioning.rows * checkpoint.codebooks, 1), checkpoint.bos, device=checkpoint.device)
+    with tapped(checkpoint, taps, conditioning.prefix):
+        if conditioning.prefix:
+            model.decoder(input_ids=bos, encoder_hidden_states=conditioning.states, use_cache=False)
+        else:
+            model(
+                encoder_outputs=(conditioning.states,),
+                attention_mask=conditioning.mask,
+                decoder_input_ids=bos,
+                use_cache=False,
+            )
+
+
+class _Pool:
+    """A tap that reads, and keeps one row [D] per prompt."""
+
+    def __init__(self, pooling: str, conditioning: Conditioning):
+        self.pooling, self.conditioning = pooling, conditioning
+        self.total: torch.Tensor | None = None
+        self.count = 0
+
+    def __call__(self, h: torch.Tensor, span: Span) -> None:
+        h = h[: self.conditioning.rows].float()
+        if self.pooling == "eos":
+            if span.prefix:
+                self.total, self.count = h[torch.arange(len(h)), self.conditioning.eos_positions], 1
+            return
+        codes = h[:, span.prefix :]
+        if self.pooling == "first":
+            if span.first == 0:
+                self.total, self.count = codes[:, 0], 1
+        elif self.pooling == "last":
+            self.total, self.count = codes[:, -1], 1
+        else:
+            added = codes.sum(1)
+            self.total = added if self.total is None else self.total + added
+            self.count += codes.shape[1]
+
+    def rows(self) -> torch.Tensor:
+        assert self.total is not None, "the tap was never reached"
+        return (self.total / self.count).cpu()

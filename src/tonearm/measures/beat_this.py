@@ -1,0 +1,138 @@
+"""Beat This!: a transformer beat tracker.
+
+Source: Foscarin, Schlüter & Widmer 2024, "Beat this! Accurate beat tracking without DBN postprocessing", ISMIR.
+
+Its package requires torchaudio, which does not load beside CPU-only torch. Only its model and its peak picking need
+none, so those two are imported, and the spectrogram and the cutting of long pieces are done here, equal to
+`beat_this.inference`.
+
+    spectrogram   22,050 Hz, Hann frames of 1,024 every 441 samples (50 frames/s), magnitude / sqrt(1024), 128 Slaney
+                  mel bands from 30 to 11,000 Hz, log(1 + 1000 x)
+    long pieces   chunks of 1,500 frames, of which 6 at either end are context only; the last chunk ends with the piece
+
+A checkpoint is a dict with `state_dict` (keys begin with `model.`) and `hyper_parameters`; it is loaded without pickled
+code.
+"""
+
+import inspect
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.measures.levels import is_sounding
+
+if TYPE_CHECKING:
+    import torch
+
+CHECKPOINT_URL = "https://cloud.cp.jku.at/public.php/dav/files/7ik4RrBKTS273gp"
+INSTALL = 'pip install "tonearm[beats]" and pip install --no-deps beat-this'
+
+SAMPLE_RATE = 22_050
+N_FFT = 1024
+HOP = 441  # 50 frames per second
+N_MELS = 128
+CHUNK_FRAMES = 1500
+BORDER_FRAMES = 6
+BODY_FRAMES = CHUNK_FRAMES - 2 * BORDER_FRAMES
+
+
+class BeatThisTracker:
+    """Beats by a Beat This! `checkpoint`: a local file, or a published name such as `final0`, which downloads once.
+
+    Raises TonearmError where the package is not installed, and for what is no such checkpoint.
+    """
+
+    def __init__(self, checkpoint: str | Path = "final0", device: str = "cpu") -> None:
+        self.name = f"Beat This! {Path(checkpoint).stem}"
+        self._device = device
+        self._model = _load_model(checkpoint, device)
+
+    def track(self, clip: Clip) -> np.ndarray:
+        """Beat times in seconds, float64 [beats], on a grid of 20 ms; empty for silence and under 50 ms."""
+        import torch
+        from beat_this.model.postprocessor import Postprocessor
+
+        if clip.seconds * SAMPLE_RATE < N_FFT or not is_sounding(clip):
+            return np.empty(0)
+        with torch.inference_mode():
+            beat, downbeat = frame_logits(self._model, spectrogram(clip).to(self._device)).cpu()
+        return np.asarray(Postprocessor("minimal")(beat, downbeat)[0], dtype=np.float64)
+
+
+def spectrogram(clip: Clip) -> "torch.Tensor":
+    """The model's input, float32 [T, 128], T = 1 + 50 per second. The clip has to be at least 50 ms long."""
+    import torch
+    from librosa.filters import mel
+
+    mono = torch.from_numpy(Clip(clip.mono, clip.sample_rate).resampled(SAMPLE_RATE).samples[0])
+    window = torch.hann_window(N_FFT)
+    magnitudes = torch.stft(mono, N_FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True).abs()
+    bands = mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=30, fmax=11_000, htk=False, norm=None)
+    return torch.log1p(1000 * (torch.from_numpy(bands) @ magnitudes / N_FFT**0.5)).T
+
+
+def frame_logits(model: "torch.nn.Module", spectrogram: "torch.Tensor") -> "torch.Tensor":
+    """Beat and downbeat logits, float32 [2, T], of a piece of any length; `spectrogram` is [T, 128]."""
+    import torch
+
+    #   spectrogram  |0000|--------------------------- T ---------------------------|0000|    0: padding, one border
+    #   chunk 0      [bbbb|-------- body --------|bbbb]
+    #   chunk 1                            [bbbb|-------- body --------|bbbb]
+    #   last chunk                                [bbbb|----------- body -----------|bbbb]    where two bodies overlap,
+    #                                                                                         the earlier chunk's stands
+    frames = len(spectrogram)
+    padded = torch.nn.functional.pad(spectrogram, (0, 0, BORDER_FRAMES, BORDER_FRAMES))
+    bodies = []
+    for first in range(0, frames, BODY_FRAMES):
+        start = min(first, max(0, frames - BODY_FRAMES))
+        prediction = model(padded[None, start : start + CHUNK_FRAMES])
+        logits = torch.cat([prediction["beat"], prediction["downbeat"]]).float()  # [2, T of the chunk]
+        bodies.append(logits[:, BORDER_FRAMES + first - start : -BORDER_FRAMES])
+    return torch.cat(bodies, dim=1)
+
+
+def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
+    try:
+        from beat_this.model.beat_tracker import BeatThis
+    except ImportError as error:
+        raise TonearmError(f"Beat This! is not installed ({error.name} is missing): {INSTALL}") from error
+
+    content = _read_checkpoint(checkpoint)
+    try:
+        # A checkpoint lists the hyper-parameters of its training too.
+        known = inspect.signature(BeatThis).parameters
+        model = BeatThis(**{name: value for name, value in content["hyper_parameters"].items() if name in known})
+        model.load_state_dict({name.removeprefix("model."): value for name, value in content["state_dict"].items()})
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise TonearmError(
+            f"{checkpoint} is not a Beat This! checkpoint ({reason}); give one such as final0.ckpt"
+        ) from error
+    return model.to(device).eval()
+
+
+def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
+    """`state_dict` and `hyper_parameters`, from a file or by a published name."""
+    import torch
+
+    path = Path(checkpoint)
+    if path.is_file():
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise TonearmError(
+                f"cannot read {path} as a Beat This! checkpoint; give one such as final0.ckpt"
+            ) from error
+    if path.name != str(checkpoint) or path.suffix:
+        raise TonearmError(f"no Beat This! checkpoint at {path}; give a local file, or a published name such as final0")
+    url, file_name = f"{CHECKPOINT_URL}/{path}.ckpt", f"beat_this-{path}.ckpt"
+    try:
+        return torch.hub.load_state_dict_from_url(url, file_name=file_name, map_location="cpu", weights_only=True)
+    except OSError as error:  # urllib's errors are OSErrors
+        raise TonearmError(
+            f"cannot download Beat This! {path} ({error}); check the name (such as final0), or give a local file"
+        ) from error

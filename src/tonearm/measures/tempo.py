@@ -1,0 +1,147 @@
+"""Tempo in beats per minute (BPM), from beat times in seconds.
+
+Aim: how fast a clip is. A beat tracker finds beats; two rules turn beats into BPM; both answer None under 4 beats.
+
+    median    60 / median interval: the habit of the steering papers. Off by up to the tracker's frame per interval.
+    fitted    number the beats, k = cumsum(max(1, round(interval / median interval))), and fit
+              t = offset + period * k by least squares; BPM = 60 / period. A beat that the tracker missed is skipped
+              in the numbering and does no harm.
+
+Steadiness is the length of the mean phase vector |mean exp(2 pi i t / period)| (vector strength, Goldberg & Brown
+1969): 1 for a metronome, near 0 for beats that keep to no grid.
+
+What trackers get wrong is chiefly the octave: half or double the tempo. Compare tempi with both accuracies of Gouyon et
+al. (2006): 1, within 4 %; 2, within 4 % of the tempo or its double, triple, half or third.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.measures.measurement import Measurement
+from tonearm.measures.onsets import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_envelope
+
+MIN_BEATS = 4
+
+PERIODICITY_SECONDS = 4.0
+PRIOR_CENTRE_BPM = 120.0
+PRIOR_WIDTH_OCTAVES = 2.0
+TAIL_SECONDS = 2.0
+
+
+class BeatTracker(Protocol):
+    """Anything with a name that finds beats in a clip."""
+
+    @property
+    def name(self) -> str: ...
+
+    def track(self, clip: Clip) -> np.ndarray:
+        """Beat times in seconds, float64 [beats], strictly increasing; empty where there are none."""
+        ...
+
+
+@dataclass(frozen=True)
+class LibrosaTracker:
+    """librosa: tempo by autocorrelation of the onset envelope, then beats by dynamic programming (Ellis 2007).
+
+    Two settings differ from librosa's defaults (an autocorrelation window of 8 s, a log-normal prior around 120 BPM one
+    octave wide), which read fast pieces at half their tempo. They were chosen on 120 rendered pieces of 10.24 s at 68
+    to 188 BPM; on 120 other pieces of the same kind, the share within 4 % of the true tempo (accuracy 1), fast pieces
+    (150 BPM and above) and slow ones (83 BPM and below):
+
+                          all    slow   fast   accuracy 2
+        8 s, 1 octave     .72    .84    .47    .95
+        4 s, 2 octaves    .79    .84    .78    .97
+
+    Where the octave is right, the fitted tempo is off by 0.02 % (median) and 0.05 % (95th percentile).
+    """
+
+    name: str = "librosa"
+
+    def track(self, clip: Clip) -> np.ndarray:
+        envelope = onset_envelope(clip)
+        if not envelope.any():
+            return np.empty(0)
+        from librosa.beat import beat_track
+        from librosa.feature import tempo
+
+        bpm = tempo(
+            onset_envelope=envelope,
+            sr=ENVELOPE_SAMPLE_RATE,
+            hop_length=ENVELOPE_HOP,
+            ac_size=PERIODICITY_SECONDS,
+            start_bpm=PRIOR_CENTRE_BPM,
+            std_bpm=PRIOR_WIDTH_OCTAVES,
+        )
+        # librosa misplaces the last beats where the envelope ends in the middle of a pulse, which bends the fit; with
+        # silence after it they fall into place, and what beats it hears in that silence it trims.
+        tail = np.zeros(round(TAIL_SECONDS * ENVELOPE_SAMPLE_RATE / ENVELOPE_HOP), envelope.dtype)
+        _, beats = beat_track(
+            onset_envelope=np.concatenate((envelope, tail)),
+            sr=ENVELOPE_SAMPLE_RATE,
+            hop_length=ENVELOPE_HOP,
+            bpm=float(bpm[0]),
+            units="time",
+        )
+        return beats[beats <= clip.seconds]
+
+
+def median_bpm(beats: np.ndarray) -> float | None:
+    """60 / median interval of `beats` (seconds, increasing); None under 4 beats."""
+    intervals = _intervals(beats)
+    return None if intervals is None else float(60 / np.median(intervals))
+
+
+def fitted_bpm(beats: np.ndarray) -> float | None:
+    """60 / slope of the line through the numbered `beats` (seconds, increasing); None under 4 beats."""
+    intervals = _intervals(beats)
+    if intervals is None:
+        return None
+    numbers = np.cumsum(np.maximum(1, np.round(intervals / np.median(intervals))))
+    return float(60 / np.polyfit(np.concatenate(([0], numbers)), beats, 1)[0])
+
+
+def _intervals(beats: np.ndarray) -> np.ndarray | None:
+    """Seconds between beats, float64; None under 4 beats. Raises ValueError where they do not increase."""
+    intervals = np.diff(np.asarray(beats, dtype=np.float64))
+    if not (intervals > 0).all():
+        raise ValueError(f"beat times must increase from one to the next: {beats}")
+    return intervals if len(beats) >= MIN_BEATS else None
+
+
+@dataclass(frozen=True)
+class TempoEstimate:
+    """A clip's tempo: `bpm` is the fitted one, `beats` are in seconds. The numbers are None under 4 beats."""
+
+    bpm: float | None
+    bpm_median: float | None
+    steadiness: float | None  # 0 .. 1
+    beats: tuple[float, ...]
+    tracker: str
+
+    @classmethod
+    def of_beats(cls, beats: np.ndarray, tracker: str) -> "TempoEstimate":
+        bpm = fitted_bpm(beats)
+        steadiness = None if bpm is None else float(np.abs(np.exp(2j * np.pi * np.asarray(beats) * bpm / 60).mean()))
+        return cls(bpm, median_bpm(beats), steadiness, tuple(float(beat) for beat in beats), tracker)
+
+    @property
+    def measurement(self) -> Measurement:
+        return Measurement("tempo", self.bpm, "BPM", f"{self.tracker} beats, least-squares fit of the numbered beats")
+
+    def to_dict(self) -> dict[str, object]:
+        """The measurement with `bpm_median`, `steadiness` and `beats` beside it."""
+        return {
+            **self.measurement.to_dict(),
+            "bpm_median": self.bpm_median,
+            "steadiness": self.steadiness,
+            "beats": list(self.beats),
+        }
+
+
+def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstimate:
+    """The tempo of a clip, by `tracker` (librosa where none is given)."""
+    tracker = tracker or LibrosaTracker()
+    return TempoEstimate.of_beats(tracker.track(clip), tracker.name)

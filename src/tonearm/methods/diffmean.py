@@ -1,0 +1,32 @@
+"""DiffMean: the difference between the mean activations of two contrasting sets.
+
+    v_l = mean over S+ of h_l(x)  -  mean over S- of h_l(x)          (Facchiano et al. 2025, eq. 1; Belrose 2024)
+
+The length is kept: strength 1 moves the mean of S- onto the mean of S+. Beside each layer's direction stands its `separation`,
+
+    |v_l| / sqrt((tr V+ + tr V-) / 2),
+
+the distance of the two means in units of the spread within the sets (V: their covariances). The layer with the largest one is the
+best layer until a scan of effects on generated music names another.
+"""
+
+import torch
+
+from tonearm.activations.moments import RunningMoments
+from tonearm.errors import TonearmError
+
+
+def diffmean(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:
+    """float32 [L, D] from the moments of [L, D] rows."""
+    difference = (positive.mean - negative.mean).float()
+    if not difference.any():
+        raise TonearmError(
+            "the two prompt sets give the same activations, so there is no direction between them; give sets that differ"
+        )
+    return difference
+
+
+def separation(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:
+    """float64 [L]."""
+    spread = (positive.variance.sum(-1) + negative.variance.sum(-1)) / 2
+    return (positive.mean - negative.mean).norm(dim=-1) / spread.sqrt().clamp(min=1e-12)

@@ -1,0 +1,291 @@
+"""Model: a checkpoint with its shelf of vectors; the one entry to generation."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
+from tonearm.musicgen.conditioning import condition, decode_codes, encode_audio
+from tonearm.musicgen.plan import compile_plan
+from tonearm.musicgen.reference import Request, decode
+from tonearm.musicgen.sampling import Sampling
+from tonearm.provenance import (
+    AudioRecord,
+    BatchRecord,
+    CheckpointRecord,
+    Provenance,
+    SamplingRecord,
+    StackRecord,
+    VectorRecord,
+    sha256_of,
+)
+from tonearm.shelf import VectorShelf
+from tonearm.steering.spec import Steering, SteeringLike, as_steering
+from tonearm.steering.vector import SteeringVector
+from tonearm.take import Take, hash_codes
+
+ENGINE = "reference"
+MAX_SEED = 2**63 - 1
+AudioLike = Clip | str | os.PathLike[str]
+OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all batches
+
+
+@dataclass(frozen=True)
+class Row:
+    """One take to be made: rows of one batch may differ in all of it."""
+
+    prompt: str
+    seed: int
+    steering: Steering = field(default_factory=Steering)
+    sampling: Sampling = field(default_factory=Sampling)
+    negative: str | None = None
+
+
+@dataclass(frozen=True)
+class _Input:
+    """An audio prompt or melody, with the file it came from."""
+
+    clip: Clip
+    file: str | None
+
+    @classmethod
+    def read(cls, audio: AudioLike | None) -> "_Input | None":
+        if audio is None:
+            return None
+        if isinstance(audio, Clip):
+            return cls(audio, None)
+        return cls(Clip.read(audio), str(Path(audio).absolute()))
+
+    def record(self) -> AudioRecord:
+        return AudioRecord(sha256=sha256_of(self.clip), seconds=self.clip.seconds, file=self.file)
+
+
+class Model:
+    """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.checkpoint = checkpoint
+        self.vectors = VectorShelf(checkpoint)
+
+    def __repr__(self) -> str:
+        c = self.checkpoint
+        return f"<tonearm.Model {c.name}: {c.layer_count} layers of {c.width}, {c.device}, {str(c.dtype).removeprefix('torch.')}>"
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        steer: SteeringLike = None,
+        seconds: float = 10.0,
+        seed: int | None = None,
+        n: int = 1,
+        guidance: float = 3.0,
+        temperature: float = 1.0,
+        top_k: int = 250,
+        top_p: float = 1.0,
+        negative: str | None = None,
+        continue_from: AudioLike | None = None,
+        melody: AudioLike | None = None,
+        batch_size: int = 8,
+        on_progress: OnProgress | None = None,
+    ) -> Take | list[Take]:
+        """Generate `n` takes of each prompt; one Take for one prompt and n = 1, else a list in order.
+
+        steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; vectors are looked up on `self.vectors`.
+        seconds: of new music; an audio prompt (`continue_from`) stands before it and is part of the take.
+        seed: row i draws with seed + i; left out, a random one, which the take's provenance holds.
+        guidance: classifier-free guidance, 1 or less switches it off. temperature 0 takes the likeliest code.
+        negative: words to steer away from, in the place of guidance's empty prompt.
+        Raises TonearmError for every mistake of the caller.
+        """
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        if n < 1:
+            raise TonearmError(f"{n} takes are not possible; ask for 1 or more")
+        steering, given = as_steering(steer)
+        first_seed = secrets.randbelow(2**31) if seed is None else seed
+        sampling = Sampling(guidance, temperature, top_k, top_p)
+        texts = [text for text in prompts for _ in range(n)]
+        rows = [Row(text, first_seed + i, steering, sampling, negative) for i, text in enumerate(texts)]
+        takes = list(
+            self.takes(
+                rows, seconds=seconds, continue_from=continue_from, melody=melody, vectors=given,
+                batch_size=batch_size, on_progress=on_progress,
+            )
+        )  # fmt: skip
+        return takes[0] if isinstance(prompt, str) and n == 1 else takes
+
+    def takes(
+        self,
+        rows: Sequence[Row],
+        *,
+        seconds: float = 10.0,
+        continue_from: AudioLike | None = None,
+        melody: AudioLike | None = None,
+        vectors: Mapping[str, SteeringVector] | None = None,
+        batch_size: int = 8,
+        on_progress: OnProgress | None = None,
+        text_tokens: int | None = None,
+    ) -> Iterator[Take]:
+        """Yield one take per row, in order, batch by batch. Everything is checked before the first frame is made."""
+        checkpoint = self.checkpoint
+        if not rows:
+            raise TonearmError("no prompt was given; give at least one")
+        if batch_size < 1:
+            raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
+        for row in rows:
+            _check_row(row)
+        audio_prompt, melody_input = _Input.read(continue_from), _Input.read(melody)
+        prompt_codes = encode_audio(checkpoint, audio_prompt.clip) if audio_prompt else None
+        prompt_frames = 0 if prompt_codes is None else prompt_codes.shape[1]
+        frames = self._frames(seconds, prompt_frames)
+        used = self._vectors_of(rows, vectors or {})
+        resolved = [_with_source_layers(row.steering, used) for row in rows]
+        compile_plan(checkpoint, resolved, used, frames)  # finds mistakes before any work is done
+        return self._takes(
+            rows, resolved, used, frames, prompt_codes, audio_prompt, melody_input, batch_size, on_progress, text_tokens
+        )
+
+    def _takes(
+        self,
+        rows: Sequence[Row],
+        steerings: Sequence[Steering],
+        vectors: Mapping[str, SteeringVector],
+        frames: int,
+        prompt_codes: torch.Tensor | None,
+        audio_prompt: _Input | None,
+        melody: _Input | None,
+        batch_size: int,
+        on_progress: OnProgress | None,
+        text_tokens: int | None,
+    ) -> Iterator[Take]:
+        checkpoint = self.checkpoint
+        batches = range(0, len(rows), batch_size)
+        inputs = {key: value for key, value in (("audio_prompt", audio_prompt), ("melody", melody)) if value}
+        for number, first in enumerate(batches):
+            batch, steering = rows[first : first + batch_size], steerings[first : first + batch_size]
+            negatives = [row.negative for row in batch] if any(row.negative for row in batch) else None
+            conditioning = condition(
+                checkpoint, [row.prompt for row in batch], guided=any(row.sampling.guidance > 1 for row in batch),
+                negatives=negatives, melody=melody.clip if melody else None, text_tokens=text_tokens,
+            )  # fmt: skip
+            request = Request(
+                conditioning, frames, [row.sampling for row in batch], [row.seed for row in batch],
+                compile_plan(checkpoint, steering, vectors, frames),
+                None if prompt_codes is None else prompt_codes[None].expand(len(batch), -1, -1),
+            )  # fmt: skip
+
+            def on_frame(done: int, _: int, number: int = number) -> None:
+                if on_progress:
+                    on_progress(number * frames + done, len(batches) * frames)
+
+            codes = decode(checkpoint, request, on_frame)
+            for index, row in enumerate(batch):
+                clip = decode_codes(checkpoint, codes[index])
+                own = {steer.vector for steer in steering[index].steers}
+                batch_record = BatchRecord(
+                    size=len(batch), row=index, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
+                    negatives=negatives is not None,
+                )  # fmt: skip
+                used = {name: vectors[name] for name in own}
+                provenance = self._provenance(
+                    row, steering[index], used, frames, batch_record, inputs, codes[index], clip
+                )
+                yield Take(
+                    clip, codes[index].numpy(), provenance, used, {key: value.clip for key, value in inputs.items()}
+                )
+
+    def _provenance(
+        self,
+        row: Row,
+        steering: Steering,
+        vectors: Mapping[str, SteeringVector],
+        frames: int,
+        batch: BatchRecord,
+        inputs: Mapping[str, _Input],
+        codes: torch.Tensor,
+        clip: Clip,
+    ) -> Provenance:
+        checkpoint = self.checkpoint
+        sampling = row.sampling
+        records = {key: value.record() for key, value in inputs.items()}
+        prompt_seconds = records["audio_prompt"].seconds if "audio_prompt" in records else 0.0
+        return Provenance(
+            prompt=row.prompt, negative=row.negative, seconds=round(frames / checkpoint.frame_rate - prompt_seconds, 6),
+            frames=frames, seed=row.seed,
+            sampling=SamplingRecord(
+                guidance=sampling.guidance, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
+            ),
+            steering=steering,
+            vectors={
+                name: VectorRecord(content_hash=vector.content_hash(), bundled=self.vectors.is_bundled(name))
+                for name, vector in sorted(vectors.items())
+            },
+            checkpoint=CheckpointRecord(
+                name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence
+            ),
+            engine=ENGINE, batch=batch, **records,
+            stack=StackRecord.here(checkpoint.device, checkpoint.dtype),
+            codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
+        )  # fmt: skip
+
+    def _vectors_of(self, rows: Sequence[Row], given: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
+        names = {steer.vector for row in rows for steer in row.steering.steers}
+        return {name: given[name] if name in given else self.vectors[name] for name in sorted(names)}
+
+    def _frames(self, seconds: float, prompt_frames: int) -> int:
+        checkpoint = self.checkpoint
+        rate, window = checkpoint.frame_rate, checkpoint.window_seconds
+        new = round(seconds * rate) if seconds == seconds and abs(seconds) < 1e6 else 0
+        least = max(1, checkpoint.codebooks // checkpoint.channels - 1)
+        if new < least:
+            raise TonearmError(f"{seconds:g} s is not possible; ask for {least / rate:g} to {window:g} s")
+        if prompt_frames + new > checkpoint.max_frames:
+            before = f" after an audio prompt of {prompt_frames / rate:.2f} s" if prompt_frames else ""
+            left = max(0.0, window - prompt_frames / rate)
+            raise TonearmError(
+                f"{seconds:g} s{before} is beyond {checkpoint.name}'s window of {window:g} s; ask for at most {left:g} s"
+            )
+        return prompt_frames + new
+
+
+def load(name: str = POCKET, *, device: str | None = None, dtype: str | None = None) -> Model:
+    """Load pocket, a hub id such as "facebook/musicgen-melody", or a local folder. See `musicgen.checkpoint.load_checkpoint`."""
+    return Model(load_checkpoint(name, device, dtype))
+
+
+def _check_row(row: Row) -> None:
+    sampling = row.sampling
+    if not row.prompt.strip():
+        raise TonearmError("the prompt is empty; describe the music in a few words")
+    if not 0 <= row.seed <= MAX_SEED:
+        raise TonearmError(f"seed {row.seed} is not possible; use 0 to {MAX_SEED}")
+    if not 0 <= sampling.guidance <= 100:
+        raise TonearmError(
+            f"guidance {sampling.guidance:g} is not possible; use 0 to 100 (3 is usual, 1 or less switches it off)"
+        )
+    if not 0 <= sampling.temperature <= 10:
+        raise TonearmError(
+            f"temperature {sampling.temperature:g} is not possible; use 0 to 10 (1 is usual, 0 takes the likeliest code)"
+        )
+    if sampling.top_k < 0:
+        raise TonearmError(f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit")
+    if not 0 < sampling.top_p <= 1:
+        raise TonearmError(f"top_p {sampling.top_p:g} is not possible; use above 0 up to 1")
+
+
+def _with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]) -> Steering:
+    """The steering with every source layer written out, so that a sidecar does not depend on a vector file's best layer."""
+
+    steers = []
+    for steer in steering.steers:
+        best = vectors[steer.vector].info.best_layer
+        if steer.strategy != "all-to-all" and steer.source_layer is None and best is not None:
+            steer = steer.model_copy(update={"source_layer": best})
+        steers.append(steer)
+    return Steering(steers=tuple(steers))

@@ -1,0 +1,161 @@
+"""The reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for faster engines."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers.modeling_outputs import BaseModelOutput
+
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.delay import sequence_length
+from tonearm.musicgen.plan import Move, Plan
+from tonearm.musicgen.sampling import Sampling, draw, guided
+from tonearm.musicgen.taps import Span, Tap, tapped
+from tonearm.steering.vector import Site
+
+OnFrame = Callable[[int, int], None]  # frames done, frames in all
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an engine decodes: B rows of `frames` frames, those of the audio prompt [B, K, T0] included."""
+
+    conditioning: Conditioning
+    frames: int
+    sampling: Sequence[Sampling]
+    seeds: Sequence[int]
+    plan: Plan
+    prompt_codes: torch.Tensor | None = None
+    shared_noise: bool = False  # draw as plain generate() does: one global generator, seeded with seeds[0]
+
+
+def decode(
+    checkpoint: Checkpoint,
+    request: Request,
+    on_frame: OnFrame | None = None,
+    read: dict[tuple[Site, int], list[Tap]] | None = None,
+) -> torch.Tensor:
+    """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
+    conditioning = request.conditioning
+    prompt_frames = 0 if request.prompt_codes is None else request.prompt_codes.shape[2]
+    taps = steering_taps(request.plan, conditioning, prompt_frames)
+    for place, more in (read or {}).items():
+        taps.setdefault(place, []).extend(more)
+    length = sequence_length(request.frames, checkpoint.codebooks, checkpoint.channels)
+    arguments: dict[str, Any] = dict(input_ids=conditioning.text_ids, max_length=length, use_cache=True)
+    if on_frame:
+        arguments["stopping_criteria"] = StoppingCriteriaList([_Progress(request.frames, length, on_frame)])
+    if conditioning.prefix:
+        arguments |= dict(attention_mask=conditioning.text_mask, encoder_hidden_states=conditioning.states)
+    else:
+        outputs = BaseModelOutput(last_hidden_state=conditioning.states)
+        arguments |= dict(attention_mask=conditioning.mask, encoder_outputs=outputs)
+    if request.prompt_codes is not None:
+        arguments["decoder_input_ids"] = request.prompt_codes.to(checkpoint.device).flatten(0, 1)
+    first = request.sampling[0]
+    if request.shared_noise:
+        torch.manual_seed(request.seeds[0])
+        arguments |= dict(
+            do_sample=first.temperature > 0, temperature=first.temperature or None, top_k=first.top_k, top_p=first.top_p,
+            guidance_scale=first.guidance if conditioning.guided else 1.0,
+        )  # fmt: skip
+    else:
+        drawer = _RowDrawer(request, checkpoint.codebooks)
+        arguments |= dict(do_sample=False, guidance_scale=3.0 if conditioning.guided else 1.0)
+        arguments["logits_processor"] = LogitsProcessorList([drawer])
+    with tapped(checkpoint, taps, conditioning.prefix), _catching_codes(checkpoint.model) as channels:
+        checkpoint.model.generate(**arguments)
+    return torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
+
+
+def steering_taps(plan: Plan, conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:
+    """Taps that carry out a plan on rows [conditional..., unconditional...]."""
+    return {place: [_SteeringTap(move, conditioning, prompt_frames) for move in moves] for place, moves in plan.items()}
+
+
+class _SteeringTap:
+    def __init__(self, move: Move, conditioning: Conditioning, prompt_frames: int):
+        self.move = move
+        steer = move.steer
+        halves = []
+        if steer.branch in ("both", "conditional"):
+            halves.append(move.rows)
+        if steer.branch in ("both", "unconditional") and conditioning.guided:
+            halves.append(move.rows + conditioning.rows)
+        self.rows = torch.cat(halves) if halves else move.rows[:0]
+        self.copies = len(halves)
+        self.first_frame = prompt_frames if steer.positions == "generated" else 0
+        self.in_prefix = steer.positions == "all"
+
+    def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
+        strength = self._strength(span, h.device)
+        if not self.copies or not strength.any():
+            return None
+        move = Move(
+            self.move.steer,
+            self.rows,
+            self.move.directions.repeat(self.copies, 1),
+            self.move.strengths.repeat(self.copies, 1),
+        )
+        return h.index_copy(0, self.rows, move(h[self.rows], strength.repeat(self.copies, 1)[..., None]))
+
+    def _strength(self, span: Span, device: torch.device) -> torch.Tensor:
+        """[n, S]: the schedule at each position; the prefix gets the strength of frame 0, or none."""
+        table = self.move.strengths
+        frames = torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
+        codes = table[:, frames.clamp(max=table.shape[1] - 1)] * (frames >= self.first_frame)
+        prefix = table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)
+        return torch.cat([prefix, codes], dim=1)
+
+
+class _RowDrawer(LogitsProcessor):
+    """Guides and draws each row by its own settings, then leaves `generate()` one code with all the weight.
+
+    It stands before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
+    """
+
+    def __init__(self, request: Request, codebooks: int):
+        self.request, self.codebooks = request, codebooks
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        request, device = self.request, scores.device
+        logits = scores.view(-1, self.codebooks, scores.shape[-1]).float()
+        if request.conditioning.guided:
+            guidance = torch.tensor([s.guidance for s in request.sampling], device=device)
+            logits = guided(*logits.chunk(2), guidance)
+        seeds = torch.tensor(request.seeds, dtype=torch.int64, device=device)
+        codes = draw(logits, list(request.sampling), seeds, int(input_ids.shape[-1]))
+        chosen = torch.nn.functional.one_hot(codes, scores.shape[-1]).to(scores.dtype).flatten(0, 1)
+        return torch.cat([chosen, chosen]) if request.conditioning.guided else chosen
+
+
+class _Progress(StoppingCriteria):
+    """Tells how far `generate()` is; never stops it."""
+
+    def __init__(self, frames: int, length: int, on_frame: OnFrame):
+        self.frames, self.lead, self.on_frame = frames, length - frames, on_frame
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> Any:
+        self.on_frame(max(0, input_ids.shape[-1] - self.lead), self.frames)
+        return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+
+
+@contextmanager
+def _catching_codes(model: Any) -> Iterator[list[torch.Tensor]]:
+    """Within it `generate()` leaves its codes in the list, [B, K / channels, T] a channel, in place of decoding them to audio."""
+    codec, caught = model.audio_encoder, []
+    silence = type("NoAudio", (), {"audio_values": torch.zeros(1, 1, 1)})()
+
+    def catch(codes: torch.Tensor, *_args: Any, **_kwargs: Any) -> Any:
+        caught.append(codes[0].cpu())
+        return silence
+
+    codec.decode = catch
+    try:
+        yield caught
+    finally:
+        del codec.decode

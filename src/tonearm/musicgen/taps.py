@@ -1,0 +1,104 @@
+"""Taps: hooks on transformers' decoder blocks, for reading activations and for changing them.
+
+Where each site lives (L = decoder.model.decoder.layers[i]):
+    residual         output of L                      (a Tensor on Musicgen, a tuple on MusicgenMelody)
+    attention        output of L.self_attn.out_proj   (before it is added to the stream)
+    cross_attention  output of L.encoder_attn.out_proj
+    heads            input of L.self_attn.out_proj    (the heads' outputs, concatenated)
+
+A tap is called with the activations [R, S, D] and the Span they cover, and returns what takes their place, or None to leave them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.steering.vector import Site
+
+
+@dataclass(frozen=True)
+class Span:
+    """The positions of one forward call: `prefix` text positions (first call of prefix checkpoints only), then code
+    positions `first`, `first + 1`, ... Code position p decides codebook 0 of frame p."""
+
+    prefix: int
+    first: int
+    length: int  # prefix included
+
+    @property
+    def code_positions(self) -> range:
+        return range(self.first, self.first + self.length - self.prefix)
+
+
+Tap = Callable[[torch.Tensor, Span], torch.Tensor | None]
+
+
+@contextmanager
+def tapped(checkpoint: Checkpoint, taps: Mapping[tuple[Site, int], Sequence[Tap]], prefix: int) -> Iterator[None]:
+    """Install taps; `prefix` is the prefix length of the conditioning in use. All hooks are gone afterwards, whatever happens."""
+    clock = _Clock(prefix)
+    with ExitStack() as stack:
+
+        def install(handle: Any) -> None:
+            stack.callback(handle.remove)
+
+        if taps:
+            decoder = checkpoint.model.decoder.model.decoder
+            install(decoder.register_forward_pre_hook(clock.before_forward, with_kwargs=True))
+        for (site, layer), here in taps.items():
+            module = _module(checkpoint.layers[layer], site)
+            if site == "heads":
+                install(module.register_forward_pre_hook(_before(here, clock)))
+            else:
+                install(module.register_forward_hook(_after(here, clock)))
+        yield
+
+
+class _Clock:
+    """Knows which positions the running forward call covers, from the length of its cache: calls are never counted."""
+
+    def __init__(self, prefix: int):
+        self.prefix, self.past = prefix, 0
+
+    def before_forward(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        cache = kwargs.get("past_key_values")
+        self.past = int(cache.get_seq_length()) if cache is not None else 0
+
+    def span(self, length: int) -> Span:
+        if self.past == 0:
+            return Span(self.prefix, 0, length)
+        return Span(0, self.past - self.prefix, length)
+
+
+def _module(layer: torch.nn.Module, site: Site) -> torch.nn.Module:
+    if site == "residual":
+        return layer
+    return layer.encoder_attn.out_proj if site == "cross_attention" else layer.self_attn.out_proj
+
+
+def _run(taps: Sequence[Tap], h: torch.Tensor, clock: _Clock) -> torch.Tensor:
+    span = clock.span(h.shape[1])
+    for tap in taps:
+        changed = tap(h, span)
+        h = h if changed is None else changed
+    return h
+
+
+def _after(taps: Sequence[Tap], clock: _Clock) -> Callable[..., Any]:
+    def hook(_module: Any, _args: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (_run(taps, output[0], clock), *output[1:])
+        return _run(taps, output, clock)
+
+    return hook
+
+
+def _before(taps: Sequence[Tap], clock: _Clock) -> Callable[..., Any]:
+    def hook(_module: Any, args: tuple[torch.Tensor, ...]) -> Any:
+        return (_run(taps, args[0], clock), *args[1:])
+
+    return hook

@@ -1,0 +1,136 @@
+"""Everything needed to make a take again; the JSON beside its audio."""
+
+import hashlib
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.steering.spec import Steering, validated
+
+SIDECAR_FORMAT = 1
+COUNTED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SamplingRecord(_Record):
+    guidance: float
+    temperature: float
+    top_k: int
+    top_p: float
+
+
+class VectorRecord(_Record):
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+
+    content_hash: str
+    bundled: bool
+    file: str | None = None
+
+
+class AudioRecord(_Record):
+    """An audio prompt or melody. `file` is absolute, or relative to the sidecar."""
+
+    sha256: str
+    seconds: float
+    file: str | None = None
+
+
+class CheckpointRecord(_Record):
+    name: str
+    fingerprint: str
+    licence: str
+
+
+class BatchRecord(_Record):
+    """Where the take lay in its batch: matrix products may differ in their last bits with the batch's shape."""
+
+    size: int
+    row: int
+    text_tokens: int
+    guided: bool
+    negatives: bool
+
+
+class StackRecord(_Record):
+    """What computed it."""
+
+    device: str
+    dtype: str
+    threads: int
+    cpu: str
+    python: str
+    packages: dict[str, str]
+
+    @classmethod
+    def here(cls, device: torch.device, dtype: torch.dtype) -> "StackRecord":
+        name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        return cls(
+            device=name, dtype=str(dtype).removeprefix("torch."), threads=torch.get_num_threads(),
+            cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}", python=platform.python_version(),
+            packages={package: version(package) for package in COUNTED_PACKAGES},
+        )  # fmt: skip
+
+    def differences(self, other: "StackRecord") -> list[str]:
+        """One line for each thing that is not the same, `self` first."""
+        ours, theirs = (record.model_dump() | record.packages for record in (self, other))
+        keys = [key for key in ours if key != "packages"]
+        return [f"{key}: {ours[key]} then, {theirs.get(key)} now" for key in keys if ours[key] != theirs.get(key)]
+
+
+class Provenance(_Record):
+    format: int = SIDECAR_FORMAT
+    kind: Literal["tonearm take"] = "tonearm take"
+    prompt: str
+    negative: str | None = None
+    seconds: float
+    frames: int
+    seed: int
+    sampling: SamplingRecord
+    steering: Steering
+    vectors: dict[str, VectorRecord] = {}
+    checkpoint: CheckpointRecord
+    engine: str
+    batch: BatchRecord
+    audio_prompt: AudioRecord | None = None
+    melody: AudioRecord | None = None
+    stack: StackRecord
+    codes_sha256: str
+    audio_sha256: str
+    audio_file: str | None = None
+
+
+def sha256_of(clip: Clip) -> str:
+    header = f"{clip.sample_rate} {clip.samples.shape}".encode()
+    return hashlib.sha256(header + clip.samples.astype("<f4").tobytes()).hexdigest()
+
+
+def read_sidecar(path: str | os.PathLike[str]) -> Provenance:
+    """Read a take's JSON. Raises TonearmError for what is absent or not a take's sidecar."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TonearmError(f"no file at {path}; give the .json that stands beside a take's audio") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise TonearmError(
+            f"cannot read {path} as a take's JSON ({error}); give the .json that stands beside a take's audio"
+        ) from None
+    if not isinstance(content, dict) or content.get("kind") != "tonearm take":
+        raise TonearmError(f"{path} is not a take's sidecar; give the .json that stands beside a take's audio")
+    if content.get("format", 0) > SIDECAR_FORMAT:
+        raise TonearmError(
+            f"{path} has sidecar format {content['format']}, this Tonearm reads up to {SIDECAR_FORMAT}; update Tonearm"
+        )
+    content.pop("measured", None)
+    return validated(Provenance, content, where=str(path))

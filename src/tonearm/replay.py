@@ -1,0 +1,85 @@
+"""Make a take again from its sidecar, bit for bit, or say what differs."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.model import ENGINE, Model, OnProgress, Row, load
+from tonearm.musicgen.sampling import Sampling
+from tonearm.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
+from tonearm.steering.files import load_vector
+from tonearm.steering.vector import SteeringVector
+from tonearm.take import Take
+
+
+@dataclass(frozen=True)
+class Replay:
+    """`identical` says that the audio is the same bit for bit; `differences` what is not the same about this stack."""
+
+    take: Take
+    identical: bool
+    differences: tuple[str, ...]
+
+
+def replay(
+    sidecar: str | os.PathLike[str],
+    *,
+    model: Model | None = None,
+    checkpoint: str | None = None,
+    on_progress: OnProgress | None = None,
+) -> Replay:
+    """Generate the take of `sidecar` again. `checkpoint` names where its checkpoint lies now, if not where it was.
+
+    Raises TonearmError where it cannot be made at all: other weights, a vector or an audio input that is gone or has changed.
+    """
+    sidecar = Path(sidecar)
+    then = read_sidecar(sidecar)
+    model = model or load(checkpoint or then.checkpoint.name, device=_kind(then.stack.device), dtype=then.stack.dtype)
+    now = model.checkpoint
+    if now.fingerprint != then.checkpoint.fingerprint:
+        raise TonearmError(
+            f"{sidecar}: made with weights {then.checkpoint.fingerprint} of {then.checkpoint.name}, but {now.name} has {now.fingerprint}; "
+            "name the checkpoint it was made with (--model)"
+        )
+    vectors: dict[str, SteeringVector] = {}
+    for name, record in then.vectors.items():
+        vectors[name] = load_vector(sidecar.parent / record.file) if record.file else model.vectors[name]
+        if vectors[name].content_hash() != record.content_hash:
+            raise TonearmError(
+                f"{sidecar}: vector {name} has changed since ({record.content_hash[:8]} then); it cannot be made again"
+            )
+    sampling = Sampling(**then.sampling.model_dump())
+    row = Row(then.prompt, then.seed, then.steering, sampling, then.negative)
+    # Products may differ in their last bits with the batch's shape, so the take goes back to its place in a batch of that shape.
+    batch = then.batch
+    padding = Row(
+        "-", 0, sampling=Sampling(guidance=3.0 if batch.guided else 1.0), negative="-" if batch.negatives else None
+    )
+    rows = [row if place == batch.row else padding for place in range(batch.size)]
+    made = list(
+        model.takes(
+            rows, seconds=then.seconds, continue_from=_input(then.audio_prompt, sidecar), melody=_input(then.melody, sidecar),
+            vectors=vectors, batch_size=batch.size, on_progress=on_progress, text_tokens=batch.text_tokens,
+        )
+    )  # fmt: skip
+    take = made[batch.row]
+    differences = then.stack.differences(StackRecord.here(now.device, now.dtype))
+    if then.engine != ENGINE:
+        differences.append(f"engine: {then.engine} then, {ENGINE} now")
+    return Replay(take, take.provenance.audio_sha256 == then.audio_sha256, tuple(differences))
+
+
+def _input(record: AudioRecord | None, sidecar: Path) -> Clip | None:
+    if record is None:
+        return None
+    clip = Clip.read(sidecar.parent / (record.file or ""))
+    if sha256_of(clip) != record.sha256:
+        raise TonearmError(f"{sidecar}: {record.file} has changed since; it cannot be made again")
+    return clip
+
+
+def _kind(device: str) -> str:
+    """The device to ask for: a GPU's name in the sidecar means CUDA."""
+    return device if device in ("cpu", "mps") else "cuda"

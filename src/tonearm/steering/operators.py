@@ -1,0 +1,80 @@
+"""The five ways to move an activation along a direction.
+
+Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw; `s` broadcastable to
+h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the result has h's dtype. Strength 0 gives back h bit for bit.
+
+| operator | h becomes                                                        | from                              |
+|----------|------------------------------------------------------------------|-----------------------------------|
+| add      | h + s v                                                          | Facchiano et al. 2025, eq. 2      |
+| blend    | (h + s r) / (1 + s); with scale "activation": r times the norm h | Panda et al. 2025, IV-D           |
+| rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
+| remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
+| clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
+"""
+
+from typing import Literal
+
+import torch
+
+Operator = Literal["add", "blend", "rotate", "remove", "clamp"]
+Scale = Literal["unit", "activation"]
+
+
+def unit(v: torch.Tensor) -> torch.Tensor:
+    """v / |v| in float32; a zero vector stays zero."""
+    v = v.float()
+    return v / v.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+
+
+def add(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    return h + s * v
+
+
+def blend(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, scale: Scale = "unit") -> torch.Tensor:
+    r = unit(v)
+    if scale == "activation":
+        r = r * h.norm(dim=-1, keepdim=True)
+    return (h + s * r) / (1 + s)
+
+
+def rotate(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    norm = h.norm(dim=-1, keepdim=True)
+    turned = h + s * unit(v) * norm
+    return turned * (norm / turned.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny))
+
+
+def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    r = unit(v)
+    return h - s * (h * r).sum(-1, keepdim=True) * r
+
+
+def clamp(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    r = unit(v)
+    projection = (h * r).sum(-1, keepdim=True)
+    return h + s * (projection.clamp(low, high) - projection) * r
+
+
+def apply(
+    operator: Operator,
+    h: torch.Tensor,
+    v: torch.Tensor,
+    s: torch.Tensor,
+    *,
+    scale: Scale = "unit",
+    low: float = float("-inf"),
+    high: float = float("inf"),
+) -> torch.Tensor:
+    """h moved by `operator`; where s is 0, h itself, bit for bit."""
+    if operator == "add":
+        moved = add(h, v.to(h.dtype), s.to(h.dtype))
+    else:
+        wide, strength = h.float(), s.float()
+        if operator == "blend":
+            moved = blend(wide, v, strength, scale)
+        elif operator == "rotate":
+            moved = rotate(wide, v, strength)
+        elif operator == "remove":
+            moved = remove(wide, v, strength)
+        else:
+            moved = clamp(wide, v, strength, low, high)
+    return torch.where(s == 0, h, moved.to(h.dtype))

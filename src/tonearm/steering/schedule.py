@@ -1,0 +1,60 @@
+"""Schedule: how the strength of a steer moves with time.
+
+A schedule is a list of breakpoints (seconds, factor); the strength at a time is the steer's strength times the factor there.
+Between breakpoints the factor moves in a straight line, before the first and after the last it stays. Two breakpoints at one
+time make a jump, and the later one holds from that time on.
+
+Seconds are those of the clip. The codebook delay of MusicGen means that the step which decides codebook 0 of frame t
+decides codebook k of frame t - k: a strength reached at frame t is whole in the sound (K - 1) frames later at most
+(60 ms on the released mono checkpoints).
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, field_validator
+
+
+class Schedule(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    points: tuple[tuple[float, float], ...]
+
+    @field_validator("points")
+    @classmethod
+    def _in_order(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if not points:
+            raise ValueError("a schedule needs at least one (seconds, factor) point")
+        if not np.isfinite(np.array(points)).all():
+            raise ValueError("schedule points must be finite numbers")
+        times = [seconds for seconds, _ in points]
+        if times[0] < 0 or any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+            raise ValueError(f"schedule times {times} must not be negative and must not go back")
+        return points
+
+    @classmethod
+    def window(cls, start: float, end: float, fade: float = 0.0) -> "Schedule":
+        """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade` seconds inside the window."""
+        if not (0 <= start < end and 0 <= 2 * fade <= end - start):
+            raise ValueError(
+                f"window {start} to {end} s with fades of {fade} s: start must come before end, and the fades must fit"
+            )
+        return cls(points=((start, 0.0), (start + fade, 1.0), (end - fade, 1.0), (end, 0.0)))
+
+    @classmethod
+    def ramp(cls, start: float, end: float, first: float = 0.0, last: float = 1.0) -> "Schedule":
+        """From factor `first` at `start` to `last` at `end` seconds, in a straight line."""
+        return cls(points=((start, first), (end, last)))
+
+    def factors(self, seconds: Iterable[float]) -> np.ndarray:
+        """The factor at each time, float64 [T]."""
+        at = np.asarray(list(seconds), dtype=np.float64)
+        times = np.array([p[0] for p in self.points])
+        values = np.array([p[1] for p in self.points])
+        # Right-continuous at jumps: the segment is found by the last breakpoint at or before each time.
+        left = np.searchsorted(times, at, side="right") - 1
+        right = np.clip(left + 1, 0, len(times) - 1)
+        left = np.clip(left, 0, None)
+        span = times[right] - times[left]
+        share = np.where(span > 0, (at - times[left]) / np.where(span > 0, span, 1.0), 0.0)
+        return values[left] + np.clip(share, 0.0, 1.0) * (values[right] - values[left])

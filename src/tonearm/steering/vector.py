@@ -1,0 +1,153 @@
+"""SteeringVector: one direction per layer at one site, with where it came from."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+
+from tonearm.errors import TonearmError
+
+Site = Literal["residual", "attention", "cross_attention", "heads"]
+SITES: tuple[Site, ...] = ("residual", "attention", "cross_attention", "heads")
+FORMAT_VERSION = 1
+
+
+class VectorInfo(BaseModel):
+    """Where a vector came from. `scores` are per-layer lists by name, such as `separation`; `best_layer` is 0-based."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    checkpoint: str
+    fingerprint: str
+    width: int
+    layer_count: int
+    site: Site = "residual"
+    method: str = "diffmean"
+    pooling: str = "eos"
+    positive_means: str = "more"
+    negative_means: str = "less"
+    positive_count: int = 0
+    negative_count: int = 0
+    data_hash: str = ""
+    seed: int | None = None
+    best_layer: int | None = None
+    activation_norms: dict[int, float] = {}
+    scores: dict[str, dict[int, float]] = {}
+    library_version: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SteeringVector:
+    """`directions`: layer (0-based) -> float32 [D], raw: its length is meaningful. Algebra: `+ -`, `* number`, negation."""
+
+    directions: Mapping[int, torch.Tensor]
+    info: VectorInfo
+
+    def __post_init__(self) -> None:
+        checked = {}
+        for layer, direction in sorted(self.directions.items()):
+            direction = torch.as_tensor(direction).detach().to("cpu", torch.float32).contiguous()
+            if direction.shape != (self.info.width,):
+                raise TonearmError(
+                    f"vector {self.name}: layer {layer} has shape {tuple(direction.shape)}, not ({self.info.width},); make it again"
+                )
+            if not torch.isfinite(direction).all():
+                raise TonearmError(f"vector {self.name}: layer {layer} holds NaN or infinite values; make it again")
+            if not 0 <= layer < self.info.layer_count:
+                raise TonearmError(
+                    f"vector {self.name}: layer {layer} is outside 0..{self.info.layer_count - 1}; make it again"
+                )
+            checked[int(layer)] = direction
+        if not checked:
+            raise TonearmError(f"vector {self.name} has no layers; make it again")
+        object.__setattr__(self, "directions", checked)
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        return tuple(self.directions)
+
+    def __getitem__(self, layer: int) -> torch.Tensor:
+        try:
+            return self.directions[layer]
+        except KeyError:
+            raise TonearmError(
+                f"vector {self.name} has no direction for layer {layer}; it has layers {_span(self.layers)}"
+            ) from None
+
+    def norms(self) -> dict[int, float]:
+        return {layer: float(direction.norm()) for layer, direction in self.directions.items()}
+
+    def cosine(self, other: "SteeringVector", layer: int) -> float:
+        return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
+
+    def content_hash(self) -> str:
+        """sha256 of the directions and of what they belong to (not of name or scores), in hexadecimal."""
+        digest = hashlib.sha256()
+        identity = (self.info.fingerprint, self.info.site, self.info.width, self.info.layer_count)
+        digest.update(json.dumps(identity).encode())
+        for layer, direction in self.directions.items():
+            digest.update(str(layer).encode() + direction.numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def renamed(self, name: str) -> "SteeringVector":
+        return SteeringVector(self.directions, self.info.model_copy(update={"name": name}))
+
+    def random_like(self, seed: int) -> "SteeringVector":
+        """The control: one random direction (the same in every layer) with this vector's norm in each layer."""
+        generator = torch.Generator().manual_seed(seed)
+        noise = torch.randn(self.info.width, generator=generator)
+        noise /= noise.norm()
+        update = {"name": f"random-{seed} like {self.name}", "method": "random", "seed": seed, "scores": {}}
+        return SteeringVector(
+            {i: noise * d.norm() for i, d in self.directions.items()}, self.info.model_copy(update=update)
+        )
+
+    def __add__(self, other: "SteeringVector") -> "SteeringVector":
+        return self._joined(other, +1, "+")
+
+    def __sub__(self, other: "SteeringVector") -> "SteeringVector":
+        return self._joined(other, -1, "-")
+
+    def __mul__(self, factor: float) -> "SteeringVector":
+        update = {"name": f"{factor:g} * {self.name}"}
+        if factor < 0:
+            update |= {"positive_means": self.info.negative_means, "negative_means": self.info.positive_means}
+        return SteeringVector({i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update))
+
+    __rmul__ = __mul__
+
+    def __neg__(self) -> "SteeringVector":
+        return (self * -1.0).renamed(f"-{self.name}")
+
+    def _joined(self, other: "SteeringVector", sign: int, symbol: str) -> "SteeringVector":
+        for key in ("fingerprint", "site", "width"):
+            ours, theirs = getattr(self.info, key), getattr(other.info, key)
+            if ours != theirs:
+                raise TonearmError(
+                    f"cannot join vectors {self.name} and {other.name}: their {key} differs ({ours} and {theirs})"
+                )
+        if self.layers != other.layers:
+            raise TonearmError(
+                f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"
+            )
+        update = {
+            "name": f"({self.name} {symbol} {other.name})", "scores": {},
+            "best_layer": self.info.best_layer if self.info.best_layer == other.info.best_layer else None,
+        }  # fmt: skip
+        return SteeringVector(
+            {i: d + sign * other[i] for i, d in self.directions.items()}, self.info.model_copy(update=update)
+        )
+
+
+def _span(layers: tuple[int, ...]) -> str:
+    contiguous = layers == tuple(range(layers[0], layers[-1] + 1))
+    return f"{layers[0]}..{layers[-1]}" if contiguous else ", ".join(map(str, layers))

@@ -1,0 +1,48 @@
+"""Shared fixtures: one tiny random checkpoint of each variant, made once a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import checkpoints
+from tonearm.model import Model, load
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Variant name -> folder of its tiny checkpoint."""
+    made: dict[str, Path] = {}
+
+    def folder(variant: str) -> Path:
+        if variant not in made:
+            made[variant] = checkpoints.save(checkpoints.VARIANTS[variant], tmp_path_factory.mktemp(variant))
+        return made[variant]
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
+    """Variant name -> the loaded tiny model."""
+    loaded: dict[str, Model] = {}
+
+    def model(variant: str) -> Model:
+        if variant not in loaded:
+            loaded[variant] = load(str(folder_of(variant)), device="cpu")
+        return loaded[variant]
+
+    return model
+
+
+@pytest.fixture
+def melody(model_of: Callable[[str], Model]) -> Model:
+    return model_of("melody")
+
+
+@pytest.fixture
+def small(model_of: Callable[[str], Model]) -> Model:
+    return model_of("small")

@@ -1,0 +1,145 @@
+import builtins
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.measures.sounds import clicks, silence
+
+from tonearm.errors import TonearmError
+from tonearm.measures import beat_this
+from tonearm.measures.beat_this import BODY_FRAMES, CHUNK_FRAMES, BeatThisTracker, frame_logits, spectrogram
+
+TINY = {"transformer_dim": 16, "n_layers": 1, "head_dim": 8, "stem_dim": 8, "ff_mult": 1}
+LENGTHS = [1, 40, BODY_FRAMES - 1, BODY_FRAMES, BODY_FRAMES + 3, CHUNK_FRAMES, CHUNK_FRAMES + 1, 2 * BODY_FRAMES + 700]
+
+
+class Neighbourhood(torch.nn.Module):
+    """Each logit is the sum of 13 frames, 6 to either side: the widest reach that borders of 6 frames still hide."""
+
+    def forward(self, spectrogram: torch.Tensor) -> dict[str, torch.Tensor]:
+        sums = torch.nn.functional.avg_pool1d(spectrogram.mT, 13, 1, 6).sum(1) * 13
+        return {"beat": sums, "downbeat": -sums}
+
+
+@pytest.mark.parametrize("frames", LENGTHS)
+def test_chunks_leave_no_seams(frames: int) -> None:
+    piece = torch.randn(frames, 128, generator=torch.Generator().manual_seed(0))
+    model = Neighbourhood()
+    whole = model(piece[None])
+    logits = frame_logits(model, piece)
+    assert logits.shape == (2, frames)
+    torch.testing.assert_close(logits[0], whole["beat"][0], atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(logits[1], whole["downbeat"][0], atol=1e-3, rtol=1e-4)
+
+
+def test_spectrogram_has_fifty_frames_per_second_and_silence_is_zero() -> None:
+    assert spectrogram(silence(2)).shape == (101, 128)
+    assert not spectrogram(silence(2)).any()
+    at_click = spectrogram(clicks(60, 3, first_seconds=1.0)).sum(1)
+    assert abs(int(at_click[:75].argmax()) - 50) <= 1
+
+
+def test_absent_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real_import = builtins.__import__
+
+    def without_beat_this(name: str, *rest: Any) -> ModuleType:
+        if name.startswith("beat_this"):
+            raise ModuleNotFoundError("No module named 'beat_this'", name="beat_this")
+        return real_import(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_beat_this)
+    with pytest.raises(TonearmError, match="pip install --no-deps beat-this"):
+        BeatThisTracker(tmp_path / "final0.ckpt")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random model in the format of the published checkpoints."""
+    tracker = pytest.importorskip("beat_this.model.beat_tracker")
+    torch.manual_seed(0)
+    weights = tracker.BeatThis(**TINY).state_dict()
+    # Random weights answer alike everywhere; this makes logits pass 0 here and there, so that there are peaks to pick.
+    weights["task_heads.beat_downbeat_lin.weight"] *= 100
+    content = {
+        "state_dict": {f"model.{name}": value for name, value in weights.items()},
+        "hyper_parameters": {**TINY, "lr": 0.0008, "fps": 50},  # those of training are there too
+        "pytorch-lightning_version": "2.0.1",
+    }
+    path = tmp_path_factory.mktemp("beat_this") / "tiny.ckpt"
+    torch.save(content, path)
+    return path
+
+
+def test_a_local_checkpoint_loads_and_tracks(checkpoint: Path) -> None:
+    tracker = BeatThisTracker(checkpoint)
+    assert tracker.name == "Beat This! tiny"
+    beats = tracker.track(clicks(120, 5))
+    assert len(beats) > 0
+    assert (np.diff(beats) > 0).all()
+    assert beats[0] >= 0 and beats[-1] <= 5
+    np.testing.assert_array_equal(BeatThisTracker(str(checkpoint)).track(clicks(120, 5)), beats)
+
+
+@pytest.mark.parametrize("seconds", [0, 0.02, 3])
+def test_silence_and_scraps_have_no_beats(checkpoint: Path, seconds: float) -> None:
+    assert BeatThisTracker(checkpoint).track(silence(seconds)).shape == (0,)
+
+
+def test_weights_and_chunks_agree_with_the_package(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The package's inference module imports torchaudio for its spectrogram, and nothing else in it needs it.
+    monkeypatch.setitem(sys.modules, "torchaudio", ModuleType("torchaudio"))
+    inference = pytest.importorskip("beat_this.inference")
+    for name in ("beat_this.inference", "beat_this.preprocessing"):
+        del sys.modules[name]  # so that nothing later finds the package with its stand-in
+
+    piece = torch.rand(900, 128, generator=torch.Generator().manual_seed(1)) * 5
+    monkeypatch.setattr(beat_this, "CHUNK_FRAMES", 400)
+    monkeypatch.setattr(beat_this, "BODY_FRAMES", 400 - 2 * beat_this.BORDER_FRAMES)
+    theirs = inference.load_model(str(checkpoint))
+    with torch.inference_mode():
+        expected = inference.split_predict_aggregate(piece, 400, beat_this.BORDER_FRAMES, "keep_first", theirs)
+        logits = frame_logits(BeatThisTracker(checkpoint)._model, piece)
+    torch.testing.assert_close(logits[0], expected["beat"])
+    torch.testing.assert_close(logits[1], expected["downbeat"])
+
+
+def test_what_is_no_checkpoint_is_refused_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.ckpt"
+    text.write_text("not a checkpoint")
+    other = tmp_path / "other.ckpt"
+    torch.save({"weights": torch.zeros(1)}, other)
+    wide = tmp_path / "wide.ckpt"
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, "hyper_parameters": {**TINY, "transformer_dim": 32}}, wide)
+    for path in (text, other, wide, tmp_path / "absent.ckpt"):
+        with pytest.raises(TonearmError, match="final0") as caught:
+            BeatThisTracker(path)
+        assert str(path) in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_cannot_be_downloaded_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(url: str, **_: Any) -> dict[str, Any]:
+        raise OSError(f"no route to {url}")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", offline)
+    with pytest.raises(TonearmError, match=r"final0\.ckpt.*local file"):
+        BeatThisTracker("final0")
+
+
+def test_a_published_name_is_downloaded_under_its_own_file_name(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def download(url: str, file_name: str, **_: Any) -> dict[str, Any]:
+        asked.append((url.rsplit("/", 1)[-1], file_name))
+        return torch.load(checkpoint, weights_only=True)
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
+    assert BeatThisTracker("small0").name == "Beat This! small0"
+    assert asked == [("small0.ckpt", "beat_this-small0.ckpt")]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.measures.sounds import SAMPLE_RATE, noise, silence, tone
+
+from tonearm.audio import Clip
+from tonearm.measures.brightness import measure_brightness, measure_high_energy
+
+
+def joined(*clips: Clip) -> Clip:
+    return Clip(np.concatenate([clip.samples for clip in clips], axis=1), clips[0].sample_rate)
+
+
+@pytest.mark.parametrize("hz", [500, 1000, 3000])
+def test_the_centroid_of_a_tone_is_its_frequency(hz: float) -> None:
+    assert measure_brightness(tone(hz)).value == pytest.approx(hz, rel=0.02)
+
+
+def test_the_centroid_of_white_noise_is_half_the_nyquist_frequency() -> None:
+    assert measure_brightness(noise(5)).value == pytest.approx(SAMPLE_RATE / 4, rel=0.01)
+
+
+def test_two_equal_tones_meet_in_the_middle_and_share_the_energy() -> None:
+    both = Clip(tone(1000).samples + tone(3000).samples, SAMPLE_RATE)
+    assert measure_brightness(both).value == pytest.approx(2000, rel=0.02)
+    assert measure_high_energy(both).value == pytest.approx(0.5, abs=0.01)
+    assert measure_high_energy(tone(1000)).value == pytest.approx(0, abs=1e-3)
+    assert measure_high_energy(tone(3000)).value == pytest.approx(1, abs=1e-3)
+
+
+def test_silent_time_counts_for_nothing() -> None:
+    sound = noise(1)
+    assert measure_brightness(joined(sound, silence(3))).value == pytest.approx(
+        measure_brightness(sound).value, rel=0.01
+    )
+
+
+def test_a_louder_frame_counts_for_more() -> None:
+    loud_dark = joined(tone(500, amplitude=0.6), tone(3000, amplitude=0.2))
+    assert measure_brightness(loud_dark).value == pytest.approx((500 * 3 + 3000) / 4, rel=0.03)
+
+
+@given(gain=st.floats(0.05, 20))
+def test_gain_changes_neither(gain: float) -> None:
+    clip = noise(0.2)
+    louder = Clip(clip.samples * gain, SAMPLE_RATE)
+    assert measure_brightness(louder).value == pytest.approx(measure_brightness(clip).value, rel=1e-4)
+    assert measure_high_energy(louder).value == pytest.approx(measure_high_energy(clip).value, rel=1e-4)
+
+
+def test_resampling_up_hardly_changes_either() -> None:
+    clip = Clip(tone(440, 2).samples + 0.3 * tone(2500, 2).samples + 0.02 * noise(2).samples, SAMPLE_RATE)
+    twice = clip.resampled(2 * SAMPLE_RATE)
+    assert measure_brightness(twice).value == pytest.approx(measure_brightness(clip).value, rel=0.02)
+    assert measure_high_energy(twice).value == pytest.approx(measure_high_energy(clip).value, rel=0.02)
+
+
+@pytest.mark.parametrize("clip", [silence(), silence(0), noise(0.05), tone(500, amplitude=0.0005)])
+def test_silence_and_scraps_have_none(clip: Clip) -> None:
+    assert measure_brightness(clip).value is None
+    assert measure_high_energy(clip).value is None

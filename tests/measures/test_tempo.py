@@ -1,0 +1,125 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.measures.sounds import clicks, silence
+
+from tonearm.audio import Clip
+from tonearm.measures.tempo import LibrosaTracker, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
+
+TRACKER_FRAME_SECONDS = 0.02
+
+tempi = st.floats(40, 240)
+
+
+def steady_beats(bpm: float, seconds: float = 10.0, first: float = 0.0) -> np.ndarray:
+    return np.arange(first, seconds, 60 / bpm)
+
+
+@given(bpm=tempi, first=st.floats(0, 2))
+def test_both_rules_find_the_tempo_of_exact_beats(bpm: float, first: float) -> None:
+    beats = steady_beats(bpm, first=first)
+    assert median_bpm(beats) == pytest.approx(bpm)
+    assert fitted_bpm(beats) == pytest.approx(bpm)
+
+
+@given(bpm=tempi, stretch=st.floats(0.5, 2), shift=st.floats(-5, 5))
+def test_stretching_time_divides_the_tempo_and_shifting_it_does_nothing(
+    bpm: float, stretch: float, shift: float
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.005, 200)
+    beats = steady_beats(bpm)
+    beats = beats + noise[: len(beats)]
+    for rule in (median_bpm, fitted_bpm):
+        assert rule(beats * stretch + shift) == pytest.approx(rule(beats) / stretch)
+
+
+def test_fitted_tempo_survives_coarse_frames_and_one_beat_in_ten_missed() -> None:
+    rng = np.random.default_rng(0)
+    fitted_errors, median_errors = [], []
+    for bpm in rng.uniform(60, 180, 100):
+        beats = steady_beats(bpm, first=rng.uniform(0, 0.5))
+        beats = np.round(beats / TRACKER_FRAME_SECONDS) * TRACKER_FRAME_SECONDS
+        heard = beats[rng.random(len(beats)) > 0.1]
+        fitted_errors.append(abs(fitted_bpm(heard) / bpm - 1))
+        median_errors.append(abs(median_bpm(heard) / bpm - 1))
+    assert max(fitted_errors) < 0.01
+    assert np.mean(fitted_errors) < 0.002
+    assert np.mean(fitted_errors) < np.mean(median_errors) / 2
+
+
+def test_a_missed_beat_does_not_move_the_fit() -> None:
+    beats = np.delete(steady_beats(100), [3, 4, 9])
+    assert fitted_bpm(beats) == pytest.approx(100)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+def test_under_four_beats_nothing_is_told(count: int) -> None:
+    estimate = TempoEstimate.of_beats(steady_beats(120)[:count], "hand")
+    assert (estimate.bpm, estimate.bpm_median, estimate.steadiness) == (None, None, None)
+    assert len(estimate.beats) == count
+
+
+@pytest.mark.parametrize("beats", [[0.0, 1.0, 1.0, 2.0], [0.0, 2.0, 1.0, 3.0], [0.0, 1.0, float("nan"), 3.0]])
+def test_beats_out_of_order_are_refused(beats: list[float]) -> None:
+    with pytest.raises(ValueError, match="increase"):
+        fitted_bpm(np.array(beats))
+
+
+def test_steadiness_is_one_for_a_metronome_and_falls_with_jitter() -> None:
+    rng = np.random.default_rng(0)
+    beats = steady_beats(100, seconds=30)
+    jitter = rng.normal(0, 1, len(beats))
+    steadiness = [TempoEstimate.of_beats(beats + sigma * jitter, "hand").steadiness for sigma in (0, 0.02, 0.08)]
+    assert steadiness[0] == pytest.approx(1)
+    # The mean phase vector of normal jitter of sigma s has the length exp(-(2 pi s / period)^2 / 2).
+    assert steadiness[1] == pytest.approx(np.exp(-((2 * np.pi * 0.02 / 0.6) ** 2) / 2), abs=0.02)
+    assert steadiness[2] < 0.85
+
+
+@pytest.mark.parametrize("bpm", [66, 70, 97, 120, 150, 183])
+def test_librosa_reads_click_tracks(bpm: float) -> None:
+    estimate = measure_tempo(clicks(bpm))
+    assert estimate.bpm == pytest.approx(bpm, rel=0.002)
+    assert estimate.steadiness > 0.99
+    assert estimate.tracker == "librosa"
+    clicked = np.arange(0.1, 10, 60 / bpm)
+    assert np.abs(np.subtract.outer(estimate.beats, clicked)).min(1).max() < 0.03
+
+
+def test_gain_does_not_change_the_beats() -> None:
+    clip = clicks(110)
+    assert measure_tempo(Clip(clip.samples / 64, clip.sample_rate)) == measure_tempo(clip)
+
+
+def test_resampling_hardly_changes_the_tempo() -> None:
+    clip = clicks(96)
+    for sample_rate in (8_000, 32_000, 44_100):
+        assert measure_tempo(clip.resampled(sample_rate)).bpm == pytest.approx(measure_tempo(clip).bpm, rel=0.003)
+
+
+def test_low_tones_alone_have_a_tempo() -> None:
+    time = np.arange(160_000) / 16_000
+    pulses = np.sin(2 * np.pi * 80 * time) * np.exp(-12 * np.mod(time - 0.1, 0.5)) * 0.5
+    assert measure_tempo(Clip(pulses, 16_000)).bpm == pytest.approx(120, rel=0.01)
+
+
+def test_another_tracker_can_take_the_place_of_librosa() -> None:
+    class Hand:
+        name = "hand"
+
+        def track(self, clip: Clip) -> np.ndarray:
+            return np.arange(0, clip.seconds, 0.5)
+
+    estimate = measure_tempo(silence(4), Hand())
+    assert estimate.bpm == pytest.approx(120)
+    assert estimate.to_dict()["value"] == estimate.bpm
+    assert estimate.measurement.protocol.startswith("hand")
+
+
+@pytest.mark.parametrize(
+    "clip", [silence(), silence(0.1), silence(0), clicks(120, 0.15)], ids=lambda c: f"{c.seconds} s"
+)
+def test_silence_and_scraps_have_no_tempo(clip: Clip) -> None:
+    assert LibrosaTracker().track(clip).ndim == 1
+    assert measure_tempo(clip).bpm is None

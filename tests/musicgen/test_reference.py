@@ -1,0 +1,312 @@
+"""The reference engine against plain generate(), and steering against a loop written out by hand."""
+
+import pytest
+import torch
+from tests.checkpoints import VARIANTS
+
+from tonearm.model import Model, Row
+from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.delay import delay, undelay
+from tonearm.musicgen.plan import compile_plan
+from tonearm.musicgen.reference import Request, decode
+from tonearm.musicgen.sampling import Sampling, draw, guided
+from tonearm.musicgen.taps import tapped
+from tonearm.steering import Schedule, Steer, Steering, SteeringVector, VectorInfo
+from tonearm.steering.operators import apply
+
+PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]  # of unequal length: padding is at work
+FRAMES = 12
+
+
+def vector_for(
+    model: Model, site: str = "residual", name: str = "v", seed: int = 0, size: float = 2.0
+) -> SteeringVector:
+    c = model.checkpoint
+    generator = torch.Generator().manual_seed(seed)
+    info = VectorInfo(
+        name=name,
+        checkpoint=c.name,
+        fingerprint=c.fingerprint,
+        width=c.width,
+        layer_count=c.layer_count,
+        site=site,
+        best_layer=1,
+    )
+    return SteeringVector({i: size * torch.randn(c.width, generator=generator) for i in range(c.layer_count)}, info)
+
+
+def request_for(
+    model: Model, steering: Steering | None = None, vectors=None, guidance=3.0, shared=False, **kwargs
+) -> Request:
+    c = model.checkpoint
+    sampling = [Sampling(guidance=guidance, top_k=20)] * 2
+    conditioning = condition(c, PROMPTS, guided=guidance > 1, **kwargs)
+    plan = compile_plan(c, [steering or Steering()] * 2, vectors or {}, FRAMES)
+    return Request(conditioning, FRAMES, sampling, [5, 6], plan, shared_noise=shared)
+
+
+def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
+    """transformers' own generate() on token ids, as any user would call it."""
+    c = model.checkpoint
+    tokens = c.tokenizer(PROMPTS, padding=True, return_tensors="pt")
+    caught = []
+    real = c.model.audio_encoder.decode
+    c.model.audio_encoder.decode = lambda codes, **kwargs: (caught.append(codes[0]), real(codes, **kwargs))[1]
+    try:
+        torch.manual_seed(5)
+        c.model.generate(
+            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, do_sample=True, guidance_scale=guidance, top_k=20,
+            max_length=1 + FRAMES + c.delay_frames,
+        )  # fmt: skip
+    finally:
+        del c.model.audio_encoder.decode
+    if c.channels == 1:
+        return caught[0]
+    return torch.stack([caught[0], caught[1]], dim=2).flatten(1, 2)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("guidance", [3.0, 1.0])
+def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, guidance):
+    model = model_of(variant)
+    expected = plain_generate(model, guidance)
+    assert torch.equal(decode(model.checkpoint, request_for(model, guidance=guidance, shared=True)), expected)
+    zero = Steering(
+        steers=tuple(Steer(vector="v", strength=0.0, operator=op) for op in ("add", "blend", "rotate", "remove"))
+    )
+    steered = request_for(model, zero, {"v": vector_for(model)}, guidance, shared=True)
+    assert torch.equal(decode(model.checkpoint, steered), expected)
+
+
+def test_a_schedule_at_zero_is_exact_even_with_its_hook_in_place(melody):
+    late = Steering(steers=(Steer(vector="v", strength=2.0, schedule=Schedule.window(100, 101)),))
+    barely = Steering(
+        steers=(Steer(vector="v", strength=2.0, schedule=Schedule(points=((0, 0), (0.44, 0), (0.44, 1)))),)
+    )
+    plain = decode(melody.checkpoint, request_for(melody, shared=True))
+    vectors = {"v": vector_for(melody)}
+    assert torch.equal(decode(melody.checkpoint, request_for(melody, late, vectors, shared=True)), plain)
+    # The last frame alone is steered: the hook runs at every step, with strength 0 until then.
+    nearly = decode(melody.checkpoint, request_for(melody, barely, vectors, shared=True))
+    assert torch.equal(nearly[:, 0, :11], plain[:, 0, :11])
+
+
+def hand_written(
+    model: Model, steering: Steering, vectors: dict[str, SteeringVector], guidance: float = 3.0
+) -> torch.Tensor:
+    """Decoding written out: no cache, no generate(), no taps; a full forward over the sequence so far at each step."""
+    c = model.checkpoint
+    decoder = c.model.decoder
+    conditioning = condition(c, PROMPTS, guided=guidance > 1)
+    rows, states = 2, conditioning.states
+    sampling = [Sampling(guidance=guidance, top_k=20)] * rows
+    length = 1 + FRAMES + c.delay_frames
+    holes = delay(torch.full((rows, c.codebooks, FRAMES), -1), c.bos, c.channels)
+    tokens = holes[..., :1]
+    for step in range(1, length):
+        ids = tokens.repeat(2 if conditioning.guided else 1, 1, 1).flatten(0, 1)
+        handles = hand_hooks(model, steering, vectors, conditioning)
+        if conditioning.prefix:
+            logits = decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False).logits
+        else:
+            logits = c.model(
+                encoder_outputs=(states,), attention_mask=conditioning.mask, decoder_input_ids=ids, use_cache=False
+            ).logits
+        for handle in handles:
+            handle.remove()
+        logits = logits[:, -1].view(-1, c.codebooks, logits.shape[-1]).float()
+        if conditioning.guided:
+            logits = guided(*logits.chunk(2), torch.full((rows,), guidance))
+        new = draw(logits, sampling, torch.tensor([5, 6]), step)
+        hole = holes[..., step]
+        tokens = torch.cat([tokens, torch.where(hole == -1, new, hole)[..., None]], dim=-1)
+    return undelay(tokens, c.channels)
+
+
+def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
+    """The plainest possible injection: every position after the prefix, strength by its frame."""
+    c, handles = model.checkpoint, []
+    for steer in steering.steers:
+        vector = vectors[steer.vector]
+        for index, layer in enumerate(c.layers):
+            if steer.layers is not None and index not in steer.layers:
+                continue
+            if steer.strategy == "one-to-one" and index != steer.source_layer:
+                continue
+            direction = vector[index] if steer.strategy == "all-to-all" else vector[steer.source_layer]
+
+            def change(h, direction=direction, steer=steer):
+                positions = h.shape[1] - conditioning.prefix
+                factors = (
+                    steer.schedule.factors([p / c.frame_rate for p in range(positions)])
+                    if steer.schedule
+                    else [1] * positions
+                )
+                s = torch.zeros(h.shape[0], h.shape[1], 1)
+                s[:, conditioning.prefix :, 0] = steer.strength * torch.tensor(factors, dtype=torch.float32)
+                if steer.positions == "all":
+                    s[:, : conditioning.prefix, 0] = steer.strength * float(factors[0])
+                if steer.branch == "conditional":
+                    s[2:] = 0
+                if steer.branch == "unconditional":
+                    s[:2] = 0
+                low, high = (
+                    steer.low if steer.low is not None else -torch.inf,
+                    steer.high if steer.high is not None else torch.inf,
+                )
+                return apply(steer.operator, h, direction, s, scale=steer.scale, low=low, high=high)
+
+            if vector.info.site == "residual":
+
+                def after(_m, _a, out, change=change):
+                    return (change(out[0]), *out[1:]) if isinstance(out, tuple) else change(out)
+
+                handles.append(layer.register_forward_hook(after))
+            elif vector.info.site == "heads":
+                handles.append(
+                    layer.self_attn.out_proj.register_forward_pre_hook(lambda _m, a, change=change: (change(a[0]),))
+                )
+            else:
+                owner = layer.encoder_attn if vector.info.site == "cross_attention" else layer.self_attn
+                handles.append(owner.out_proj.register_forward_hook(lambda _m, _a, out, change=change: change(out)))
+    return handles
+
+
+STEERS = {
+    "add": Steer(vector="v", strength=1.5, source_layer=1),
+    "add, negative": Steer(vector="v", strength=-1.5, source_layer=2),
+    "all-to-all": Steer(vector="v", strength=0.8, strategy="all-to-all"),
+    "one-to-one": Steer(vector="v", strength=2.0, strategy="one-to-one", source_layer=1),
+    "some layers": Steer(vector="v", strength=1.5, source_layer=0, layers=(1, 2)),
+    "blend": Steer(vector="v", strength=0.7, operator="blend", source_layer=1),
+    "blend, activation": Steer(vector="v", strength=0.5, operator="blend", scale="activation", source_layer=1),
+    "rotate": Steer(vector="v", strength=0.6, operator="rotate", source_layer=1),
+    "remove": Steer(vector="v", operator="remove", source_layer=1),
+    "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),
+    "conditional": Steer(vector="v", strength=1.5, source_layer=1, branch="conditional"),
+    "unconditional": Steer(vector="v", strength=1.5, source_layer=1, branch="unconditional"),
+    "ramp": Steer(vector="v", strength=2.0, source_layer=1, schedule=Schedule.ramp(0.1, 0.4)),
+    "window": Steer(vector="v", strength=2.0, source_layer=1, schedule=Schedule.window(0.1, 0.3)),
+    "all positions": Steer(vector="v", strength=1.0, source_layer=1, positions="all"),
+}
+
+
+@pytest.mark.parametrize("name", STEERS)
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_steering_equals_a_hand_written_loop(model_of, variant, name):
+    model = model_of(variant)
+    vectors = {"v": vector_for(model)}
+    steering = Steering(steers=(STEERS[name],))
+    ours = decode(model.checkpoint, request_for(model, steering, vectors))
+    assert torch.equal(ours, hand_written(model, steering, vectors))
+    assert not torch.equal(ours, decode(model.checkpoint, request_for(model)))
+
+
+@pytest.mark.parametrize(
+    ("variant", "site"),
+    [("small", "attention"), ("small", "cross_attention"), ("small", "heads"), ("melody", "attention"), ("melody", "heads"),
+     ("stereo-small", "residual"), ("stereo-melody", "residual")],
+)  # fmt: skip
+def test_every_site_equals_a_hand_written_loop(model_of, variant, site):
+    model = model_of(variant)
+    vectors = {"v": vector_for(model, site)}
+    steering = Steering(steers=(STEERS["add"],))
+    ours = decode(model.checkpoint, request_for(model, steering, vectors))
+    assert torch.equal(ours, hand_written(model, steering, vectors))
+    assert not torch.equal(ours, decode(model.checkpoint, request_for(model)))
+
+
+def test_two_vectors_are_applied_in_order(melody):
+    vectors = {"v": vector_for(melody), "w": vector_for(melody, name="w", seed=1)}
+    steers = (Steer(vector="v", strength=1.0, source_layer=1), Steer(vector="w", operator="remove", source_layer=1))
+    forward = decode(melody.checkpoint, request_for(melody, Steering(steers=steers), vectors))
+    assert torch.equal(forward, hand_written(melody, Steering(steers=steers), vectors))
+    assert not torch.equal(
+        forward, decode(melody.checkpoint, request_for(melody, Steering(steers=steers[::-1]), vectors))
+    )
+
+
+def test_rows_of_a_batch_are_steered_each_by_its_own_vector_and_strength(melody):
+    c = melody.checkpoint
+    vectors = {"v": vector_for(melody), "w": vector_for(melody, name="w", seed=1)}
+    steerings = [
+        Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
+        Steering(steers=(Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),)),
+    ]
+    mixed = Request(
+        condition(c, PROMPTS, guided=True),
+        FRAMES,
+        [Sampling(top_k=20)] * 2,
+        [5, 6],
+        compile_plan(c, steerings, vectors, FRAMES),
+    )
+    codes = decode(c, mixed)
+    for row, steering in enumerate(steerings):
+        assert torch.equal(codes[row], decode(c, request_for(melody, steering, vectors))[row])
+
+
+def test_a_rows_codes_do_not_depend_on_its_neighbours_settings(melody):
+    c = melody.checkpoint
+    alone = decode(c, request_for(melody))
+    mixed = Request(
+        condition(c, PROMPTS, guided=True),
+        FRAMES,
+        [Sampling(top_k=20), Sampling(guidance=1.0, temperature=0.5, top_p=0.5)],
+        [5, 99],
+        {},
+    )
+    codes = decode(c, mixed)
+    assert torch.equal(codes[0], alone[0])
+    assert not torch.equal(codes[1], alone[1])
+
+
+def test_hooks_are_gone_after_an_exception(melody):
+    c = melody.checkpoint
+    before = decode(c, request_for(melody))
+
+    def broken(_h, _span):
+        raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"), tapped(c, {("residual", 0): [broken]}, 0):
+        decode(c, request_for(melody))
+    with pytest.raises(KeyboardInterrupt):
+        decode(
+            c, request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_for(melody)}), on_frame=_interrupt
+        )
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in c.model.modules())
+    assert "decode" not in vars(c.model.audio_encoder)
+    assert torch.equal(decode(c, request_for(melody)), before)
+
+
+def _interrupt(done: int, _all: int) -> None:
+    if done == 3:
+        raise KeyboardInterrupt
+
+
+def test_the_delay_pattern_goes_both_ways():
+    for channels, books in ((1, 4), (2, 8), (1, 6)):
+        codes = torch.randint(0, 50, (2, books, 9))
+        tokens = delay(codes, 99, channels)
+        assert torch.equal(undelay(tokens, channels), codes)
+        assert (tokens[:, :, 0] == 99).all()
+        assert tokens[0, channels, 1] == 99 and tokens[0, channels, 2] == codes[0, channels, 0]
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
+def test_prompt_words_change_the_music(model_of, variant):
+    """Some releases of transformers ignored text on the melody model without a word."""
+    model = model_of(variant)
+    rows = [Row("a fast folk tune", 1), Row("slow dark jazz piece", 1)]
+    first, second = model.takes(rows, seconds=0.5)
+    assert (first.codes != second.codes).any()
+
+
+def test_a_negative_prompt_takes_the_place_of_the_empty_one(model_of):
+    for variant in ("small", "melody"):
+        model = model_of(variant)
+        plain = model.generate("a fast tune", seconds=0.5, seed=1)
+        pushed = model.generate("a fast tune", seconds=0.5, seed=1, negative="slow jazz")
+        assert (plain.codes != pushed.codes).any()
+        # With itself as negative, guidance has nothing to push from, and the take is the unguided one.
+        same = model.generate("a fast tune", seconds=0.5, seed=1, negative="a fast tune")
+        assert (same.codes == model.generate("a fast tune", seconds=0.5, seed=1, guidance=1.0).codes).all()
