@@ -194,5 +194,5 @@ def _motif(density: str, rng: np.random.Generator) -> dict[int, tuple[int, float
     slots = {"sparse": [0, 4], "normal": [0, 2, 3, 4, 6], "dense": list(range(8))}[density]
     kept = [slot for slot in slots if slot == 0 or rng.random() < 0.8]
     steps = (0, 2, 4, 4, 2, 5, 7, 1)
-    ends = kept[1:] + [8]
+    ends = [*kept[1:], 8]
     return {slot: (int(rng.choice(steps)), (end - slot) / 2 * 0.9) for slot, end in zip(kept, ends, strict=True)}

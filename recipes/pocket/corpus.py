@@ -30,7 +30,7 @@ def render_shard(folder: Path, split: str, index: int) -> None:
     audio = np.stack([np.round(renderer.render(piece) * 32767).astype(np.int16) for piece in pieces])
     with write_aside(label_path) as aside:
         aside.write_text("".join(json.dumps(piece.labels()) + "\n" for piece in pieces))
-    with write_aside(audio_path) as aside, open(aside, "wb") as file:
+    with write_aside(audio_path) as aside, aside.open("wb") as file:
         np.save(file, audio)
     print(f"{split} shard {index}: {PIECES_PER_SHARD} pieces", flush=True)
 

@@ -27,7 +27,7 @@ from recipes.pocket.files import write_aside
 from recipes.pocket.settings import Settings
 
 FRAMES = 250  # 10 s
-SHIFTED_SHARE = 0.15  # rows that start in the middle of a piece, as an audio prompt may
+SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
 IGNORED = -100
 
@@ -62,7 +62,7 @@ def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> Mus
 
 
 def delay(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1 + 1 - 1] and the targets they predict."""
+    """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1] and the targets they predict."""
     rows, books, frames = codes.shape
     delayed = codes.new_full((rows, books, frames + books), IGNORED)
     for k in range(books):
@@ -121,14 +121,14 @@ class Pieces:
         return Batch(torch.from_numpy(codes), F.pad(tokens.input_ids, (pad, 0)), F.pad(tokens.attention_mask, (pad, 0)))
 
 
-def build_optimizers(model, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the decoder blocks' matrices, AdamW for the rest (embeddings, heads, norms, text encoder)."""
-    matrices = [p for p in model.decoder.model.decoder.layers.parameters() if p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
-    muon = torch.optim.Muon(matrices, lr=settings.decoder_rate, weight_decay=0.05, adjust_lr_fn="match_rms_adamw")
-    adamw = torch.optim.AdamW(others, lr=settings.decoder_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True)
-    return [muon, adamw]
+def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, the rest does not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
 
 
 def train_decoder(
@@ -139,15 +139,14 @@ def train_decoder(
     tokenizer = build_tokenizer(settings.text_tokens, out / "pocket")
     codec = EncodecModel.from_pretrained(out / "codec")
     model = build_model(settings, len(tokenizer), codec).to(device)
-    optimizers = build_optimizers(model, settings)
+    optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
     checkpoint, first = out / "decoder.pt", 0
     if checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     # The upper books are close to noise; the lower ones hold the music.
     weights = torch.tensor([1 / (1 + 0.3 * k) for k in range(settings.codebooks)], device=device)
@@ -166,23 +165,20 @@ def train_decoder(
             * min(1.0, (step + 1) / 100)
             * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
         )
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = rate
+        for group in optimizer.param_groups:
+            group["lr"] = rate
         loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng)
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad(set_to_none=True)
         (loss * weights).sum().backward()
-        torch.nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
+        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+        optimizer.step()
         running = loss.detach() if running is None else 0.98 * running + 0.02 * loss.detach()
         if (step + 1) % 50 == 0:
             pace = (time.time() - began) / (step + 1 - first)
             print(f"decoder step {step + 1}: train {_nats(running)}, {pace:.2f} s a step", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
             print(f"decoder step {step + 1}: held-out {_nats(held_out_loss(model, held_out))}", flush=True)
-            state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step + 1}
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             with write_aside(checkpoint) as aside:
                 torch.save(state, aside)
     model.eval().half().save_pretrained(out / "pocket")

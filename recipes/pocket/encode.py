@@ -29,6 +29,6 @@ def encode_corpus(corpus: Path, out: Path, split: str, device: str = "cpu", batc
             samples = torch.from_numpy(audio[first : first + batch].astype(np.float32) / 32768)[:, None]
             codes = codec.encode(samples.to(device), bandwidth=codec.config.target_bandwidths[0]).audio_codes[0]
             parts.append(codes.cpu().numpy().astype(np.int16))
-        with write_aside(path) as aside, open(aside, "wb") as file:
+        with write_aside(path) as aside, aside.open("wb") as file:
             np.save(file, np.concatenate(parts))
         print(f"{split} shard {index} encoded", flush=True)

@@ -4,6 +4,8 @@ Reverb and chorus are off, so that a repeated bar sounds (and is coded) the same
 """
 
 import os
+from itertools import pairwise
+from pathlib import Path
 
 import fluidsynth
 import numpy as np
@@ -23,7 +25,7 @@ LEVEL_DBFS = {"soft": -32.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole
 def find_sound_font() -> str:
     """`$TONEARM_SOUND_FONT`, or where Debian puts FluidR3."""
     for path in (os.environ.get("TONEARM_SOUND_FONT", ""), *SOUND_FONTS):
-        if path and os.path.exists(path):
+        if path and Path(path).exists():
             return path
     raise FileNotFoundError(
         "no FluidR3 sound font: apt-get install fluidsynth fluid-soundfont-gm, or set TONEARM_SOUND_FONT to a .sf2 or .sf3"
@@ -55,7 +57,7 @@ class Renderer:
             ends.setdefault(note.frame + note.length, []).append(note)
         stops = sorted({0, FRAMES_PER_CLIP, *(f for f in (*starts, *ends) if f < FRAMES_PER_CLIP)})
         parts = []
-        for frame, following in zip(stops, stops[1:], strict=False):
+        for frame, following in pairwise(stops):
             for note in ends.get(frame, ()):
                 self.synth.noteoff(note.channel, note.key)
             for note in starts.get(frame, ()):

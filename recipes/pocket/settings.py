@@ -25,9 +25,9 @@ class Settings:
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 12_000
-    decoder_batch: int = 16
-    decoder_rate: float = 1.2e-3
+    decoder_steps: int = 2_800
+    decoder_batch: int = 6
+    decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15
     checkpoint_every: int = 500  # steps
 

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tonearm.errors import TonearmError
@@ -29,4 +29,5 @@ def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
             ) from error
         raise TonearmError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):  # absent already, or never possible
+            aside.unlink()

@@ -193,8 +193,9 @@ class Model:
                     negatives=negatives is not None,
                 )  # fmt: skip
                 used = {name: vectors[name] for name in own}
+                prompt_frames = 0 if prompt_codes is None else prompt_codes.shape[1]
                 provenance = self._provenance(
-                    row, steering[index], used, frames, batch_record, inputs, codes[index], clip
+                    row, steering[index], used, frames, prompt_frames, batch_record, inputs, codes[index], clip
                 )
                 yield Take(
                     clip, codes[index].numpy(), provenance, used, {key: value.clip for key, value in inputs.items()}
@@ -206,6 +207,7 @@ class Model:
         steering: Steering,
         vectors: Mapping[str, SteeringVector],
         frames: int,
+        prompt_frames: int,
         batch: BatchRecord,
         inputs: Mapping[str, _Input],
         codes: torch.Tensor,
@@ -214,22 +216,21 @@ class Model:
         checkpoint = self.checkpoint
         sampling = row.sampling
         records = {key: value.record() for key, value in inputs.items()}
-        prompt_seconds = records["audio_prompt"].seconds if "audio_prompt" in records else 0.0
         return Provenance(
-            prompt=row.prompt, negative=row.negative, seconds=round(frames / checkpoint.frame_rate - prompt_seconds, 6),
+            prompt=row.prompt, negative=row.negative, seconds=round((frames - prompt_frames) / checkpoint.frame_rate, 6),
             frames=frames, seed=row.seed,
             sampling=SamplingRecord(
                 guidance=sampling.guidance, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
             ),
             steering=steering,
             vectors={
-                name: VectorRecord(content_hash=vector.content_hash(), bundled=self.vectors.is_bundled(name))
+                name: VectorRecord(content_hash=vector.content_hash(), bundled=self.vectors.is_bundled(name) and vector is self.vectors[name])
                 for name, vector in sorted(vectors.items())
             },
             checkpoint=CheckpointRecord(
                 name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence
             ),
-            engine=ENGINE, batch=batch, **records,
+            engine=ENGINE, batch=batch, audio_prompt=records.get("audio_prompt"), melody=records.get("melody"),
             stack=StackRecord.here(checkpoint.device, checkpoint.dtype),
             codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
         )  # fmt: skip
@@ -273,7 +274,7 @@ def _check_row(row: Row) -> None:
         raise TonearmError(
             f"temperature {sampling.temperature:g} is not possible; use 0 to 10 (1 is usual, 0 takes the likeliest code)"
         )
-    if sampling.top_k < 0:
+    if not sampling.top_k >= 0:
         raise TonearmError(f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit")
     if not 0 < sampling.top_p <= 1:
         raise TonearmError(f"top_p {sampling.top_p:g} is not possible; use above 0 up to 1")

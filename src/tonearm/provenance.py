@@ -128,7 +128,7 @@ def read_sidecar(path: str | os.PathLike[str]) -> Provenance:
         ) from None
     if not isinstance(content, dict) or content.get("kind") != "tonearm take":
         raise TonearmError(f"{path} is not a take's sidecar; give the .json that stands beside a take's audio")
-    if content.get("format", 0) > SIDECAR_FORMAT:
+    if isinstance(content.get("format"), int) and content["format"] > SIDECAR_FORMAT:
         raise TonearmError(
             f"{path} has sidecar format {content['format']}, this Tonearm reads up to {SIDECAR_FORMAT}; update Tonearm"
         )

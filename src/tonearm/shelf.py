@@ -36,6 +36,12 @@ class VectorShelf(MutableMapping[str, SteeringVector]):
             self._read[name] = vector
         return self._read[name]
 
+    def __contains__(self, name: object) -> bool:
+        try:
+            return isinstance(name, str) and self[name] is not None
+        except TonearmError:
+            return False
+
     def _file(self, name: str) -> Path:
         path = Path(name)
         if path.suffix == SUFFIX:
@@ -71,5 +77,5 @@ class VectorShelf(MutableMapping[str, SteeringVector]):
             name not in self._own
             and self.checkpoint.name == POCKET
             and name in bundled()
-            and Path(name).suffix != SUFFIX
+            and self._file(name) == bundled()[name]  # not a file of that name in this folder
         )

@@ -56,6 +56,10 @@ class Capture:
             )
         if self.batch_size < 1:
             raise TonearmError(f"batch size {self.batch_size} is not possible; use 1 or more")
+        if not 0 < self.seconds <= checkpoint.window_seconds:
+            raise TonearmError(
+                f"{self.seconds:g} s per prompt is not possible; use above 0 up to {checkpoint.window_seconds:g} s"
+            )
         return Capture(self.site, pooling, self.batch_size, self.seconds, self.seed)
 
 
@@ -143,6 +147,8 @@ class _Pool:
         elif self.pooling == "last":
             self.total, self.count = codes[:, -1], 1
         else:
+            if span.first == 0:  # generate() runs its first step twice on cross-attention checkpoints
+                self.total, self.count = None, 0
             added = codes.sum(1)
             self.total = added if self.total is None else self.total + added
             self.count += codes.shape[1]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 import transformers
 
@@ -201,7 +201,7 @@ def fingerprint_of(model: Any) -> str:
 def _reading(name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(
             f"cannot load checkpoint {name!r} ({first_line}); `tonearm models` lists what can be loaded"
@@ -237,4 +237,4 @@ def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
 
 def folder_of(name: str) -> str:
     """The name to write in files: a folder without the home it lies in."""
-    return name if name in VARIANTS else os.path.basename(os.path.normpath(name)) if Path(name).is_dir() else name
+    return name if name in VARIANTS else Path(name).resolve().name if Path(name).is_dir() else name

@@ -7,7 +7,9 @@ both families; with plain prompts it equals what `generate()` builds itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 
 from tonearm.audio import Clip
@@ -15,7 +17,6 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 
 MIN_MELODY_SECONDS = 0.5
-MIN_PROMPT_FRAMES = 1
 SILENCE = 1e-5
 CHROMA_FFT, CHROMA_HOP, CHROMA_RATE = 16_384, 4_096, 32_000  # of the released melody checkpoints
 
@@ -164,7 +165,7 @@ def encode_audio(checkpoint: Checkpoint, clip: Clip) -> torch.Tensor:
     return codes.transpose(0, 1).reshape(checkpoint.codebooks, -1)
 
 
-def _books(codec: torch.nn.Module, bandwidth: float) -> int:
+def _books(codec: Any, bandwidth: float) -> int:
     return codec.quantizer.get_num_quantizers_for_bandwidth(bandwidth)
 
 
@@ -181,5 +182,7 @@ def decode_codes(checkpoint: Checkpoint, codes: torch.Tensor) -> Clip:
 def check_sounding(clip: Clip, what: str, min_seconds: float) -> None:
     if clip.seconds < min_seconds:
         raise TonearmError(f"{what} is {clip.seconds:.2f} s long; give at least {min_seconds:g} s")
+    if not np.isfinite(clip.samples).all():
+        raise TonearmError(f"{what} holds NaN or infinite samples; give audio without them")
     if abs(clip.samples).max() < SILENCE:
         raise TonearmError(f"{what} is silent; give audio with sound in it")

@@ -126,7 +126,8 @@ class _RowDrawer(LogitsProcessor):
         logits = scores.view(-1, self.codebooks, scores.shape[-1]).float()
         if request.conditioning.guided:
             guidance = torch.tensor([s.guidance for s in request.sampling], device=device)
-            logits = guided(*logits.chunk(2), guidance)
+            conditional, unconditional = logits.chunk(2)
+            logits = guided(conditional, unconditional, guidance)
         seeds = torch.tensor(request.seeds, dtype=torch.int64, device=device)
         codes = draw(logits, list(request.sampling), seeds, int(input_ids.shape[-1]))
         chosen = torch.nn.functional.one_hot(codes, scores.shape[-1]).to(scores.dtype).flatten(0, 1)

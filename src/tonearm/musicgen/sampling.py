@@ -11,7 +11,7 @@ from tonearm.musicgen.noise import exponential
 class Sampling:
     """How one row draws. top_k 0 and top_p 1 switch those off; temperature 0 takes the likeliest code.
 
-    The defaults are those of transformers' MusicGen (top_k 50); the papers used audiocraft's 250.
+    top_k is audiocraft's 250, as in the papers; transformers' own default is 50.
     """
 
     guidance: float = 3.0

@@ -74,7 +74,7 @@ class _Clock:
         return Span(0, self.past - self.prefix, length)
 
 
-def _module(layer: torch.nn.Module, site: Site) -> torch.nn.Module:
+def _module(layer: Any, site: Site) -> Any:
     if site == "residual":
         return layer
     return layer.encoder_attn.out_proj if site == "cross_attention" else layer.self_attn.out_proj

@@ -46,7 +46,7 @@ def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
         raise TonearmError(
             f"{path} is a safetensors file but not a Tonearm steering vector; `tonearm learn` makes those"
         )
-    if not version.isdigit() or int(version) > FORMAT_VERSION:
+    if not version.isdecimal() or int(version) > FORMAT_VERSION:
         raise TonearmError(
             f"{path} has vector format {version}, this Tonearm reads up to {FORMAT_VERSION}; update Tonearm"
         )

@@ -10,6 +10,7 @@ decides codebook k of frame t - k: a strength reached at frame t is whole in the
 """
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -28,7 +29,7 @@ class Schedule(BaseModel):
         if not np.isfinite(np.array(points)).all():
             raise ValueError("schedule points must be finite numbers")
         times = [seconds for seconds, _ in points]
-        if times[0] < 0 or any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+        if times[0] < 0 or any(later < earlier for earlier, later in pairwise(times)):
             raise ValueError(f"schedule times {times} must not be negative and must not go back")
         return points
 

@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -45,8 +45,8 @@ class Steer(BaseModel):
     branch: Branch = "both"
     positions: Positions = "generated"
     schedule: Schedule | None = None
-    low: float | None = None
-    high: float | None = None
+    low: Finite | None = None
+    high: Finite | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
@@ -121,8 +121,18 @@ def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
 
 
 def _keys(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    owner = Schedule if "schedule" in place else Steer if len(place) > 1 else schema
+    owner = schema
+    for part in place[:-1]:
+        if part in owner.model_fields:
+            owner = _model_within(owner.model_fields[str(part)].annotation) or owner
     return list(owner.model_fields)
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    """The schema inside `Schema | None`, `tuple[Schema, ...]` or `dict[str, Schema]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_within(inner))), None)
 
 
 SHORT = re.compile(
@@ -177,14 +187,19 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
     if isinstance(steer, Mapping):
         for key, strength in steer.items():
             if isinstance(key, SteeringVector):
+                if key.name in given or key.name in steer:
+                    raise TonearmError(f"two vectors are named {key.name!r}; give one of them another name with renamed()")
                 given[key.name] = key
                 key = key.name
             steers.append(validated(Steer, {"vector": key, "strength": strength}, where=f"steer {key!r}"))
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
         for item in steer:
-            inner, _ = as_steering(item)
+            inner, more = as_steering(item)
+            if clash := sorted(given.keys() & more.keys()):
+                raise TonearmError(f"two vectors are named {clash[0]!r}; give one of them another name with renamed()")
             steers += inner.steers
+            given |= more
         return Steering(steers=tuple(steers)), given
     raise TonearmError(
         f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1.25}}, a list of Steer, or a Steering"

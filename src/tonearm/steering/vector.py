@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -139,7 +139,7 @@ class SteeringVector:
             raise TonearmError(
                 f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"
             )
-        update = {
+        update: dict[str, Any] = {
             "name": f"({self.name} {symbol} {other.name})", "scores": {},
             "best_layer": self.info.best_layer if self.info.best_layer == other.info.best_layer else None,
         }  # fmt: skip

@@ -1,0 +1,85 @@
+"""pocket from nothing to finished weights, in one command:
+
+    python -m recipes.pocket.make --out build/pocket
+
+Each stage picks up where it stopped, and is skipped where its result is there. The last one puts the checkpoint into the package.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import EncodecModel
+
+from recipes.pocket.codec import train_codec
+from recipes.pocket.corpus import render_corpus
+from recipes.pocket.decoder import train_decoder
+from recipes.pocket.encode import encode_corpus
+from recipes.pocket.settings import PRESETS
+
+PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "pocket"
+CHECKPOINT_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/pocket"), help="where corpus, codes, checkpoints and logs lie"
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--processes", type=int, default=2, help="for rendering")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="for training on CPU; see LOG.md on why 1 can be faster than 2"
+    )
+    parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.set_flush_denormal(True)
+    transformers.logging.set_verbosity_error()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for stage in arguments.stages:
+        print(f"== {stage}", flush=True)
+        STAGES[stage](arguments)
+
+
+def corpus(arguments: argparse.Namespace) -> None:
+    settings = PRESETS[arguments.preset]
+    render_corpus(arguments.out / "corpus", "train", settings.train_shards, arguments.processes)
+    render_corpus(arguments.out / "corpus", "held-out", settings.held_out_shards, arguments.processes)
+
+
+def codec(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "codec" / "model.safetensors").exists():
+        train_codec(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+
+
+def codes(arguments: argparse.Namespace) -> None:
+    EncodecModel.from_pretrained(arguments.out / "codec")  # fails early, and by name, where the codec is not there yet
+    for split in ("held-out", "train"):
+        encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device)
+
+
+def decoder(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "pocket" / "model.safetensors").exists():
+        train_decoder(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+
+
+def install(arguments: argparse.Namespace) -> None:
+    for name in CHECKPOINT_FILES:
+        shutil.copyfile(arguments.out / "pocket" / name, PACKAGE / name)
+    print(f"installed into {PACKAGE}; next: python -m recipes.pocket.vectors, then python -m recipes.pocket.card")
+
+
+STAGES = {"corpus": corpus, "codec": codec, "codes": codes, "decoder": decoder, "install": install}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Learn the vectors that ship with pocket, scan their layers on the neutral prompts, and put them into the package.
+
+    python -m recipes.pocket.vectors
+
+DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
+is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts, and the best layer is the one whose two effects, up and down,
+are largest together (their smaller one decides ties against one-sided layers). The others keep the layer of largest separation.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import tonearm
+from tonearm import prompts
+from tonearm.audio import Clip
+from tonearm.measures import measure_brightness, measure_loudness, measure_onset_rate, measure_tempo
+from tonearm.model import Model, Row
+from tonearm.musicgen.sampling import Sampling
+from tonearm.steering import Steer, Steering, SteeringVector, save_vector
+
+PACKAGE = Path(tonearm.__file__).parent / "pocket" / "vectors"
+STRENGTH = 1.25
+
+
+def tempo_of(clip: Clip) -> float | None:
+    return measure_tempo(clip).bpm
+
+
+MEASURES: dict[str, Callable[[Clip], float | None]] = {
+    "tempo": tempo_of,
+    "brightness": lambda clip: measure_brightness(clip).value,
+    "loudness": lambda clip: measure_loudness(clip).value,
+    "density": lambda clip: measure_onset_rate(clip).value,
+}
+SCANNED = ("tempo", "brightness")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--prompts", type=int, default=50, help="of the neutral prompts, for the layer scan")
+    parser.add_argument("--only", nargs="+", choices=sorted(prompts.PAIRS), default=sorted(prompts.PAIRS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    model = tonearm.load(device="cpu")
+    PACKAGE.mkdir(exist_ok=True)
+    for name in arguments.only:
+        pair = prompts.load_pair(name)
+        began = time.perf_counter()
+        vector = tonearm.learn(
+            model,
+            pair.positive,
+            pair.negative,
+            name,
+            positive_means=pair.positive_means,
+            negative_means=pair.negative_means,
+        )
+        print(
+            f"{name}: learned from {len(pair.positive) + len(pair.negative)} prompts in {time.perf_counter() - began:.1f} s",
+            flush=True,
+        )
+        if name in SCANNED:
+            vector = scan(model, vector, prompts.neutral()[: arguments.prompts], arguments.seconds)
+        save_vector(vector, PACKAGE / name)
+
+
+def scan(model: Model, vector: SteeringVector, neutral: tuple[str, ...], seconds: float) -> SteeringVector:
+    """The vector with its best layer and the scan's scores: relative effect of +STRENGTH and -STRENGTH by layer."""
+    measure = MEASURES[vector.name]
+    model.vectors[vector.name] = vector
+    plain = mean_of(model, neutral, Steering(), seconds, measure)
+    ups, downs = {}, {}
+    for layer in vector.layers:
+        for sign, effects in ((1, ups), (-1, downs)):
+            steer = Steer(vector=vector.name, strength=sign * STRENGTH, source_layer=layer)
+            effects[layer] = mean_of(model, neutral, Steering(steers=(steer,)), seconds, measure) / plain - 1
+        print(f"  layer {layer}: up {ups[layer]:+.1%}, down {downs[layer]:+.1%} (plain {plain:.1f})", flush=True)
+    best = max(vector.layers, key=lambda layer: min(ups[layer], -downs[layer]) + 0.25 * (ups[layer] - downs[layer]))
+    rounded = {
+        f"{key}_effect_at_{STRENGTH:g}": {layer: round(float(value), 4) for layer, value in effects.items()}
+        for key, effects in (("up", ups), ("down", downs))
+    }
+    info = vector.info.model_copy(update={"best_layer": best, "scores": vector.info.scores | rounded})
+    return SteeringVector(vector.directions, info)
+
+
+def mean_of(
+    model: Model, texts: tuple[str, ...], steering: Steering, seconds: float, measure: Callable[[Clip], float | None]
+) -> float:
+    """Mean over one take of each prompt (seeds 1000, 1001, ... in every call); takes that cannot be measured are left out."""
+    rows = [Row(text, 1000 + i, steering, Sampling()) for i, text in enumerate(texts)]
+    values = [measure(take.clip) for take in model.takes(rows, seconds=seconds, batch_size=25)]
+    return float(np.mean([value for value in values if value is not None]))
+
+
+if __name__ == "__main__":
+    main()

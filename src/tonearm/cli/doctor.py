@@ -1,0 +1,121 @@
+"""tonearm doctor: does it work here?"""
+
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata, util
+
+import typer
+
+from tonearm.cli import options
+from tonearm.cli.screen import load_model, out, print_facts, print_json, quieten
+from tonearm.errors import TonearmError
+
+
+@dataclass(frozen=True)
+class Check:
+    """`advice` says what to do about a problem; it is empty where all is well."""
+
+    name: str
+    found: str
+    advice: str = ""
+
+    @property
+    def is_problem(self) -> bool:
+        return bool(self.advice)
+
+
+def doctor(model: options.ModelName = "pocket", as_json: options.Json = False) -> None:
+    """Check that Tonearm works here, and say what to do where it does not."""
+    checks = []
+    for check in _checks(model):
+        checks.append(check)
+        if not as_json:
+            state = f"{'problem' if check.is_problem else 'ok':7}"
+            print_facts({state: f"{check.name}: {check.found}\n{check.advice}".strip()})
+    problems = sum(check.is_problem for check in checks)
+    if as_json:
+        print_json({"ok": not problems, "checks": [asdict(check) for check in checks]})
+    else:
+        out.print("all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def _checks(model: str) -> Iterator[Check]:
+    yield Check("python", platform.python_version())
+    yield from _check_packages()
+    yield _guarded("devices", "reinstall torch (https://pytorch.org)", _devices)
+    # transformers imports torchaudio where it is installed, and torchaudio fails beside CPU-only torch.
+    yield _guarded(
+        "MusicGen in transformers", "repair what it names; if that is torchaudio: pip uninstall torchaudio", _musicgen
+    )
+    yield _guarded(model, "reinstall Tonearm, or give another --model", lambda: _plays(model))
+    yield _optional_beats()
+    yield Check("audio files", "WAV, FLAC, OGG, MP3 and Opus, without ffmpeg")
+
+
+def _check_packages() -> Iterator[Check]:
+    from packaging.requirements import Requirement
+
+    for line in metadata.requires("tonearm") or []:
+        needed = Requirement(line)
+        if needed.marker is not None:  # an optional extra
+            continue
+        advice = f'pip install "{needed}"'
+        try:
+            version = metadata.version(needed.name)
+        except metadata.PackageNotFoundError:
+            yield Check(needed.name, "not installed", advice)
+            continue
+        fits = needed.specifier.contains(version, prereleases=True)
+        yield Check(needed.name, f"{version} (needed: {needed.specifier})", "" if fits else advice)
+
+
+def _guarded(name: str, advice: str, look: Callable[[], str]) -> Check:
+    """A check that runs other people's code, which may fail in any way; the point is to tell of it."""
+    try:
+        return Check(name, look())
+    except TonearmError as error:
+        return Check(name, str(error), advice)
+    except Exception as error:
+        return Check(name, f"{type(error).__name__}: {error}".splitlines()[0], advice)
+
+
+def _devices() -> str:
+    import torch
+
+    cuda = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ", ".join([*cuda, *mps, f"cpu with {torch.get_num_threads()} threads"])
+
+
+def _musicgen() -> str:
+    quieten()
+    import transformers
+
+    from tonearm.musicgen.checkpoint import FAMILIES
+
+    for family in FAMILIES.values():
+        getattr(transformers, family.model_class)
+    return "imports"
+
+
+def _plays(name: str) -> str:
+    """Two takes of 1 s; that they differ matters: some releases of transformers ignored the prompt."""
+    from tonearm.model import Row
+
+    loaded = load_model(name, None, None)
+    first, second = loaded.takes(
+        [Row("a fast folk tune with flute", 0), Row("slow dark jazz with piano", 0)], seconds=1
+    )
+    if (first.codes == second.codes).all():
+        raise TonearmError("two prompts gave the same music: the prompt is ignored")
+    return f"loads, plays {first.seconds:g} s, and follows the prompt"
+
+
+def _optional_beats() -> Check:
+    from tonearm.measures.beat_this import INSTALL
+
+    there = util.find_spec("beat_this") is not None
+    return Check("beat_this (optional)", "installed" if there else f"not installed: {INSTALL}")

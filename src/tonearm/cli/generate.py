@@ -1,0 +1,137 @@
+"""tonearm generate: prompts -> takes."""
+
+import secrets
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tonearm.cli import options
+from tonearm.cli.screen import load_model, out, print_facts, print_json, progress_bar
+from tonearm.cli.takes import (
+    SavedTake,
+    check_audio_outputs,
+    licence_note,
+    model_text,
+    read_steering,
+    save_take,
+    steering_text,
+    stopped,
+)
+from tonearm.errors import TonearmError
+
+if TYPE_CHECKING:
+    from tonearm.model import Model, Row
+
+MOST_SHOWN_PROMPTS = 3
+
+
+def generate(
+    prompt: Annotated[str | None, typer.Argument(help='The music in words, such as "a folk tune with flute".')] = None,
+    steer: options.Steers = None,
+    steering: options.SteeringFile = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", help="A .wav, .flac or .ogg file; several takes get -1, -2 ..."),
+    ] = Path("take.wav"),
+    takes: Annotated[int, typer.Option("--takes", "-n", help="Takes of each prompt.")] = 1,
+    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="Prompts from a file, one a line.")] = None,
+    seconds: options.Seconds = 10.0,
+    seed: options.Seed = None,
+    continue_from: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Play on from this audio.")] = None,
+    melody: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Follow this melody (melody models).")] = None,
+    negative: Annotated[str | None, typer.Option(metavar="TEXT", help="Words to steer away from, by guidance.")] = None,
+    guidance: options.Guidance = 3.0,
+    temperature: options.Temperature = 1.0,
+    top_k: options.TopK = 250,
+    top_p: options.TopP = 1.0,
+    model: options.ModelName = "pocket",
+    device: options.Device = None,
+    dtype: options.DType = None,
+    batch_size: Annotated[int, typer.Option(help="Takes made at a time.")] = 8,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Generate music, steered or plain, with a JSON beside each take that can make it again."""
+    texts = [text for text in _prompts(prompt, prompts) for _ in range(_at_least_one(takes))]
+    paths = _paths(output, len(texts))
+    check_audio_outputs(paths, force)
+    for heard in (continue_from, melody):
+        if heard is not None and heard.resolve() in (path.resolve() for path in paths):
+            raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
+    chosen = read_steering(steer, steering)
+    loaded = load_model(model, device, dtype)
+    from tonearm.model import Row
+    from tonearm.musicgen.sampling import Sampling
+
+    sampling = Sampling(guidance, temperature, top_k, top_p)
+    first_seed = secrets.randbelow(2**31) if seed is None else seed
+    rows = [Row(text, at, chosen, sampling, negative) for text, at in zip(texts, count(first_seed), strict=False)]
+    kept: list[SavedTake] = []
+    try:
+        with progress_bar("generating") as bar:
+            made = loaded.takes(
+                rows, seconds=seconds, continue_from=continue_from, melody=melody, batch_size=batch_size,
+                on_progress=bar.update,
+            )  # fmt: skip
+            if not as_json:
+                with bar.aside():
+                    _print_plan(loaded, rows, seconds, continue_from, melody)
+            for take, path in zip(made, paths, strict=True):
+                kept.append(save_take(take, path))
+                if not as_json:
+                    with bar.aside():
+                        out.print(str(kept[-1]), soft_wrap=True)
+    except KeyboardInterrupt:
+        raise stopped(kept, len(rows)) from None
+    finally:
+        if as_json and kept:
+            print_json({"takes": [saved.to_dict() for saved in kept]})
+    if not as_json:
+        out.print(f"wrote {len(kept)} take{'s' if len(kept) > 1 else ''}, each with its .json beside it")
+
+
+def _at_least_one(takes: int) -> int:
+    if takes < 1:
+        raise TonearmError(f"{takes} takes are not possible; ask for 1 or more")
+    return takes
+
+
+def _prompts(prompt: str | None, file: Path | None) -> list[str]:
+    if (prompt is None) == (file is None):
+        given = "neither was" if prompt is None else "both were"
+        raise TonearmError(f"give one prompt, or --prompts FILE ({given} given)")
+    if file is None:
+        return [prompt or ""]
+    from tonearm.prompts import read_prompts
+
+    return read_prompts(file)
+
+
+def _paths(output: Path, takes: int) -> list[Path]:
+    if takes == 1:
+        return [output]
+    return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in range(1, takes + 1)]
+
+
+def _print_plan(
+    model: "Model", rows: list["Row"], seconds: float, continue_from: Path | None, melody: Path | None
+) -> None:
+    first = rows[0]
+    prompts = list(dict.fromkeys(row.prompt for row in rows))
+    more = [f"... and {len(prompts) - MOST_SHOWN_PROMPTS} more"] if len(prompts) > MOST_SHOWN_PROMPTS else []
+    takes = f"{len(rows)} takes of " if len(rows) > 1 else ""
+    seeds = f"seed {first.seed}" if len(rows) == 1 else f"seeds {first.seed}..{rows[-1].seed}"
+    print_facts(
+        {
+            "model": model_text(model),
+            "prompt": "\n".join(prompts[:MOST_SHOWN_PROMPTS] + more),
+            "negative": first.negative or "",
+            "continues": str(continue_from or ""),
+            "melody": str(melody or ""),
+            "steering": steering_text(model, first.steering),
+            "makes": f"{takes}{seconds:g} s, {seeds}, guidance {first.sampling.guidance:g}",
+            "licence": licence_note(model),
+        }
+    )

@@ -1,0 +1,115 @@
+"""tonearm inspect: what a vector file, a take's JSON or an audio file says of itself."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tonearm.cli import options
+from tonearm.cli.screen import new_table, out, print_facts, print_json
+
+
+def inspect(
+    file: Annotated[Path, typer.Argument(help="A vector (.safetensors), a take's .json, or an audio file.")],
+    as_json: options.Json = False,
+) -> None:
+    """Show what is in a vector file, a take's JSON, or an audio file."""
+    if file.suffix == ".safetensors":
+        _inspect_vector(file, as_json)
+    elif file.suffix == ".json":
+        _inspect_take(file, as_json)
+    else:
+        _inspect_audio(file, as_json)
+
+
+def _inspect_vector(file: Path, as_json: bool) -> None:
+    from tonearm.steering import load_vector
+
+    vector = load_vector(file)
+    info, norms = vector.info, vector.norms()
+    if as_json:
+        content = {"content_hash": vector.content_hash(), **info.model_dump(mode="json")}
+        print_json({**content, "norms": {str(layer): norm for layer, norm in norms.items()}})
+        return
+    print_facts(
+        {
+            "vector": info.name,
+            "means": f"+ {info.positive_means}, - {info.negative_means}",
+            "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
+            "method": f"{info.method} at {info.site}, pooling {info.pooling}",
+            "prompts": f"{info.positive_count} positive, {info.negative_count} negative, data {info.data_hash or '–'}",
+            "seed": "–" if info.seed is None else str(info.seed),
+            "best layer": "–" if info.best_layer is None else str(info.best_layer),
+            "made by": f"tonearm {info.library_version or '–'}",
+            "hash": vector.content_hash(),
+        }
+    )
+    headings = ("layer", "norm", "activation norm", *info.scores)
+    table = new_table(*headings, numbers=headings)
+    for layer, norm in norms.items():
+        others = [info.activation_norms.get(layer), *(scores.get(layer) for scores in info.scores.values())]
+        table.add_row(str(layer), f"{norm:.3f}", *("–" if value is None else f"{value:.3f}" for value in others))
+    out.print(table)
+
+
+def _inspect_take(file: Path, as_json: bool) -> None:
+    from tonearm.provenance import read_sidecar
+
+    take = read_sidecar(file)
+    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    if as_json:
+        print_json(content)
+        return
+    sampling, stack, batch = take.sampling, take.stack, take.batch
+    steers = [
+        f"{steer.vector} {steer.strength:+g}: "
+        + json.dumps(steer.model_dump(exclude_defaults=True, exclude={"vector", "strength"}))
+        for steer in take.steering.steers
+    ]
+    print_facts(
+        {
+            "prompt": take.prompt,
+            "negative": take.negative or "",
+            "steering": "\n".join(steers) or "none",
+            "vectors": "\n".join(
+                f"{name} {record.content_hash[:8]}" + (" (bundled)" if record.bundled else f" in {record.file}")
+                for name, record in take.vectors.items()
+            ),
+            "length": f"{take.seconds:g} s, {take.frames} frames, seed {take.seed}",
+            "continues": take.audio_prompt.file or "" if take.audio_prompt else "",
+            "melody": take.melody.file or "" if take.melody else "",
+            "sampling": f"guidance {sampling.guidance:g}, temperature {sampling.temperature:g}, top_k {sampling.top_k}, top_p {sampling.top_p:g}",
+            "checkpoint": f"{take.checkpoint.name} ({take.checkpoint.fingerprint}), licence {take.checkpoint.licence}",
+            "engine": f"{take.engine}, row {batch.row} of a batch of {batch.size}",
+            "stack": f"{stack.device} {stack.dtype}, {stack.threads} threads, {stack.cpu}, Python {stack.python}",
+            "packages": ", ".join(f"{name} {version}" for name, version in stack.packages.items()),
+            "measured": _measured(content.get("measured") or {}),
+            "audio": take.audio_file or "",
+        }
+    )
+
+
+def _measured(measured: dict[str, Any]) -> str:
+    """What a take's JSON holds of its measures."""
+    found = [entry for entry in measured.values() if isinstance(entry, dict) and entry.get("value") is not None]
+    return ", ".join(f"{entry['name']} {entry['value']:.4g} {entry['unit']}" for entry in found)
+
+
+def _inspect_audio(file: Path, as_json: bool) -> None:
+    from tonearm.audio import Clip
+    from tonearm.measures import describe
+
+    clip = Clip.read(file)
+    measured = describe(clip).to_dict()
+    if as_json:
+        print_json({"file": str(file), "sample_rate": clip.sample_rate, "channels": len(clip.samples), **measured})
+        return
+    print_facts(
+        {
+            "file": str(file),
+            "length": f"{clip.seconds:.2f} s, {clip.sample_rate} Hz, {'mono' if len(clip.samples) == 1 else f'{len(clip.samples)} channels'}",
+            "measured": _measured(measured).replace(", ", "\n"),
+            "faults": ", ".join(map(str, measured["faults"])) if isinstance(measured["faults"], list) else "",
+        }
+    )

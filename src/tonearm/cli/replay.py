@@ -1,0 +1,46 @@
+"""tonearm replay: a take's JSON -> the same take again, or what differs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tonearm.cli import options
+from tonearm.cli.screen import out, print_json, progress_bar, quieten
+from tonearm.cli.takes import check_audio_outputs, save_take
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="The .json beside a take.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Save the take.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where its checkpoint lies now, if not where it was.")
+    ] = None,
+    force: options.Force = False,
+    as_json: options.Json = False,
+) -> None:
+    """Make a take again from its JSON, and say whether it is identical, bit for bit (exit code 0) or not (1)."""
+    if output is not None:
+        check_audio_outputs([output], force)
+    from tonearm.provenance import read_sidecar
+
+    read_sidecar(file)  # a mistake is told before the libraries are loaded
+    quieten()
+    from tonearm.replay import replay as replay_take
+
+    with progress_bar("generating") as bar:
+        replayed = replay_take(file, checkpoint=model, on_progress=bar.update)
+    saved = save_take(replayed.take, output) if output is not None else None
+    if as_json:
+        written = saved.to_dict() if saved else {}
+        print_json({"identical": replayed.identical, "differences": list(replayed.differences), **written})
+    else:
+        out.print("identical, bit for bit" if replayed.identical else "not identical")
+        for difference in replayed.differences:
+            out.print(f"  {difference}", soft_wrap=True)
+        if not replayed.identical and not replayed.differences:
+            out.print("  the stack is the same, so the JSON has been changed since the take was made")
+        if saved:
+            out.print(str(saved), soft_wrap=True)
+    if not replayed.identical:
+        raise typer.Exit(1)

@@ -1,0 +1,71 @@
+"""The command line in a folder of its own, on tiny checkpoints that are loaded once a run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tonearm.model
+from tonearm.audio import Clip
+from tonearm.cli import main
+from tonearm.learning import learn
+from tonearm.model import Model
+from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.steering import SteeringVector, save_vector
+
+RATE = 1600
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Outcome]
+_cached_load = cache(load_checkpoint)
+
+
+@pytest.fixture(scope="session")
+def energy(model_of: Callable[[str], Model]) -> SteeringVector:
+    return learn(model_of("melody"), ["a fast tune", "a quick piece"], ["a slow tune", "a calm piece"], "energy")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, energy: SteeringVector) -> Path:
+    """The current folder, with a vector, prompts and audio in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(tonearm.model, "load_checkpoint", _cached_load)
+    save_vector(energy, tmp_path / "energy.safetensors")
+    (tmp_path / "fast.txt").write_text("a fast folk tune\na quick jazz piece\n")
+    (tmp_path / "slow.txt").write_text("a slow folk tune\na calm jazz piece\n")
+    tone = 0.3 * np.sin(np.arange(RATE) * 2 * np.pi * 220 / RATE)
+    Clip(tone, RATE).write(tmp_path / "tone.wav")
+    return tmp_path
+
+
+@pytest.fixture
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def tiny(folder_of: Callable[[str], Path]) -> Callable[[str], list[str]]:
+    """The options that make a command small: a tiny checkpoint on the CPU."""
+    return lambda variant="melody": ["--model", str(folder_of(variant))]
+
+
+@pytest.fixture
+def play(run: Run, tiny: Callable[..., list[str]]) -> Run:
+    """`tonearm generate "a folk tune"` of half a second with seed 7, and what is given."""
+    return lambda *more: run("generate", "a folk tune", "--seconds", 0.5, "--seed", 7, *tiny(), *more)

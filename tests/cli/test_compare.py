@@ -1,0 +1,52 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tonearm.audio import Clip
+from tonearm.cli.compare import _write_listening_copies
+from tonearm.provenance import read_sidecar
+
+FORMS = ["--steer", "energy=+8", "--also", "energy=-8,energy=1", "--seconds", 0.5, "--seed", 7]
+
+
+def test_plain_and_steered_takes_of_one_seed_in_one_batch_with_a_page(run, tiny, folder):
+    outcome = run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    assert outcome.code == 0, outcome.err
+    takes = [read_sidecar(folder / "cmp" / f"{name}.json") for name in ("plain", "steered-1", "steered-2")]
+    assert [[steer.strength for steer in take.steering.steers] for take in takes] == [[], [8], [-8, 1]]
+    assert {take.seed for take in takes} == {7} and {take.batch.size for take in takes} == {3}
+    assert len({take.codes_sha256 for take in takes}) == 3
+    page = (folder / "cmp/index.html").read_text()
+    assert "a folk tune" in page and "energy +8" in page
+    assert sorted(path.name for path in (folder / "cmp/listen").iterdir()) == [
+        "plain.wav", "steered-1.wav", "steered-2.wav",
+    ]  # fmt: skip
+    assert "cmp/index.html" in outcome.out and "Brightness" in outcome.out
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+def test_json_and_force(run, tiny, folder):
+    first = run("compare", "a folk tune", *FORMS, "--out", "cmp", "--json", *tiny())
+    content = json.loads(first.out)
+    assert content["page"] == "cmp/index.html"
+    for take in content["takes"]:
+        assert take["take"] == json.loads((folder / take["sidecar"]).read_text())
+    assert run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny()).code == 2
+    assert run("compare", "a folk tune", *FORMS, "--out", "cmp", "--force", *tiny()).code == 0
+
+
+def test_the_plain_take_is_the_one_generate_makes(run, tiny, play, folder):
+    run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    play("-o", "alone.wav")
+    assert read_sidecar(folder / "cmp/plain.json").codes_sha256 == read_sidecar(folder / "alone.json").codes_sha256
+
+
+def test_listening_copies_are_equally_loud(tmp_path):
+    noise = np.random.default_rng(0).normal(size=16000) * 0.1
+    clips = {"plain.wav": Clip(noise, 16000), "steered-1.wav": Clip(noise * 0.05, 16000)}
+    saved = [SimpleNamespace(take=SimpleNamespace(clip=clip), audio=tmp_path / name) for name, clip in clips.items()]
+    _write_listening_copies(tmp_path / "listen", saved)
+    loud, quiet = (Clip.read(tmp_path / "listen" / name).loudness for name in clips)
+    assert loud == pytest.approx(quiet, abs=0.05) and np.isfinite(loud)

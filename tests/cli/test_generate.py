@@ -1,0 +1,144 @@
+import inspect
+import json
+
+import pytest
+import soundfile
+
+import tonearm.model
+from tonearm.cli.generate import generate
+from tonearm.model import Model
+from tonearm.provenance import read_sidecar
+
+
+def codes(sidecar):
+    return read_sidecar(sidecar).codes_sha256
+
+
+def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
+    outcome = play("--steer", "energy=+1.25", "-o", "flute.wav")
+    assert outcome.code == 0
+    assert "energy +1.25 (more): add, layer" in outcome.out and "into layers 0..2" in outcome.out
+    assert "0.5 s, seed 7, guidance 3" in outcome.out
+    assert "BPM" in outcome.out and "flute.wav" in outcome.out
+    assert max(map(len, outcome.out.splitlines()[:6])) <= 80
+    assert soundfile.info(folder / "flute.wav").duration == pytest.approx(0.5, abs=0.05)
+    assert read_sidecar(folder / "flute.json").steering.steers[0].strength == 1.25
+
+
+def test_words_in_brackets_and_colons_are_the_users_own(run, tiny):
+    outcome = run("generate", "a [bold]folk[/bold] tune :smile:", "--seconds", 0.5, *tiny())
+    assert "a [bold]folk[/bold] tune :smile:" in outcome.out
+
+
+def test_json_is_all_there_is_on_stdout_and_equals_the_sidecar(play, folder):
+    outcome = play("--json", "-o", "flute.wav", "--steer", "energy=1")
+    (only,) = json.loads(outcome.out)["takes"]
+    assert only["audio"] == "flute.wav" and only["sidecar"] == "flute.json"
+    assert only["take"] == json.loads((folder / "flute.json").read_text())
+    assert only["take"]["measured"]["brightness"]["value"] > 0
+    assert outcome.err == ""
+
+
+def test_short_and_long_form_of_steering_make_the_same_take(play, folder):
+    (folder / "long.json").write_text(
+        '{"steers": [{"vector": "energy", "strength": 8, "operator": "add", "schedule": {"points": [[0.1, 0], [0.1, 1], [0.4, 1], [0.4, 0]]}}]}'
+    )
+    assert play("--steer", "energy=8@0.1-0.4", "-o", "short.wav").code == 0
+    assert play("--steering", "long.json", "-o", "long.wav", "--force").code == 0
+    assert play("-o", "plain.wav").code == 0
+    assert codes(folder / "short.json") == codes(folder / "long.json") != codes(folder / "plain.json")
+
+
+def test_steer_is_appended_to_a_steering_file(play, folder):
+    (folder / "two.json").write_text('[{"vector": "energy", "strength": 2}]')
+    play("--steering", "two.json", "--steer", "energy=3,energy.safetensors=-1", "-o", "a.wav")
+    assert [steer.strength for steer in read_sidecar(folder / "a.json").steering.steers] == [2, 3, -1]
+
+
+def test_several_takes_of_several_prompts_are_numbered_and_seeded_in_order(run, tiny, folder):
+    outcome = run(
+        "generate", "--prompts", "fast.txt", "-n", 2, "--seconds", 0.5, "--seed", 5, "-o", "new/a.wav", *tiny()
+    )
+    assert outcome.code == 0
+    takes = [read_sidecar(folder / f"new/a-{number}.json") for number in (1, 2, 3, 4)]
+    assert [take.seed for take in takes] == [5, 6, 7, 8]
+    assert [take.prompt for take in takes] == ["a fast folk tune"] * 2 + ["a quick jazz piece"] * 2
+    assert "4 takes of 0.5 s, seeds 5..8" in outcome.out
+
+
+def test_audio_prompt_and_melody_reach_the_take(play, folder):
+    assert play("--continue-from", "tone.wav", "-o", "on.wav").code == 0
+    take = read_sidecar(folder / "on.json")
+    assert take.audio_prompt.seconds == 1 and soundfile.info(folder / "on.wav").duration > 1.4
+    assert play("--melody", "tone.wav", "--negative", "slow", "-o", "m.wav").code == 0
+    assert read_sidecar(folder / "m.json").melody.file == str(folder / "tone.wav")
+
+
+def test_existing_files_are_kept_unless_forced(play, folder):
+    (folder / "a.json").write_text("mine")
+    outcome = play("-o", "a.wav")
+    assert outcome.code == 2 and "a.json is there already" in outcome.err
+    assert (folder / "a.json").read_text() == "mine" and not (folder / "a.wav").exists()
+    assert play("-o", "a.wav", "--force").code == 0
+    assert read_sidecar(folder / "a.json").prompt == "a folk tune"
+
+
+def test_an_input_is_never_overwritten(play, folder):
+    before = (folder / "tone.wav").read_bytes()
+    outcome = play("--continue-from", "tone.wav", "-o", "tone.wav", "--force")
+    assert outcome.code == 2 and "would be overwritten" in outcome.err
+    assert (folder / "tone.wav").read_bytes() == before
+
+
+def interrupted_at(batch, monkeypatch):
+    real, calls = tonearm.model.decode, []
+
+    def decode(*arguments):
+        calls.append(arguments)
+        if len(calls) == batch:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(tonearm.model, "decode", decode)
+
+
+def test_ctrl_c_keeps_what_is_done(play, folder, monkeypatch):
+    interrupted_at(3, monkeypatch)
+    outcome = play("-n", 4, "--batch-size", 1, "-o", "a.wav")
+    assert outcome.code == 130
+    assert outcome.err == "tonearm: stopped; kept 2 of 4 takes: a-1.wav, a-2.wav\n"
+    assert sorted(path.name for path in folder.glob("a*")) == ["a-1.json", "a-1.wav", "a-2.json", "a-2.wav"]
+
+
+def test_ctrl_c_before_the_first_take(play, folder, monkeypatch):
+    interrupted_at(1, monkeypatch)
+    outcome = play("-o", "a.wav", "--json")
+    assert (outcome.code, outcome.out) == (130, "")
+    assert "nothing was written" in outcome.err and not list(folder.glob("a*"))
+
+
+def test_ctrl_c_with_json_tells_what_was_kept(play, monkeypatch):
+    interrupted_at(2, monkeypatch)
+    outcome = play("-n", 2, "--batch-size", 1, "-o", "a.wav", "--json")
+    assert outcome.code == 130
+    assert [take["audio"] for take in json.loads(outcome.out)["takes"]] == ["a-1.wav"]
+
+
+def test_ctrl_c_while_writing_leaves_no_half_file(play, folder, monkeypatch):
+    def write(path, *_, **__):
+        path.write_bytes(b"RIFF")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soundfile, "write", write)
+    assert play("-o", "a.wav").code == 130
+    assert not list(folder.glob("*a.wav*"))
+
+
+def test_the_defaults_are_those_of_model_generate():
+    ours, theirs = (inspect.signature(function).parameters for function in (generate, Model.generate))
+    shared = (set(ours) & set(theirs)) - {"prompt"}
+    assert {"seconds", "seed", "guidance", "temperature", "top_k", "top_p", "negative", "batch_size"} <= shared
+    for name in shared:
+        assert ours[name].default == theirs[name].default, name
+    assert ours["takes"].default == theirs["n"].default
+    assert set(theirs) - {"self", "n", "on_progress"} <= set(ours)

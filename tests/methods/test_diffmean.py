@@ -1,0 +1,52 @@
+"""DiffMean on activations with a direction planted in them."""
+
+import pytest
+import torch
+
+from tonearm.activations import RunningMoments
+from tonearm.errors import TonearmError
+from tonearm.methods.diffmean import diffmean, separation
+
+LAYERS, WIDTH = 4, 64
+
+
+def moments_of(rows: torch.Tensor) -> RunningMoments:
+    moments = RunningMoments()
+    for batch in rows.split(32):
+        moments.add(batch)
+    return moments
+
+
+def test_a_planted_direction_is_found_with_its_length():
+    generator = torch.Generator().manual_seed(0)
+    planted = torch.randn(LAYERS, WIDTH, generator=generator) * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None]
+    common = 10 * torch.randn(LAYERS, WIDTH, generator=generator)
+    below = common + torch.randn(400, LAYERS, WIDTH, generator=generator)
+    above = common + planted + torch.randn(400, LAYERS, WIDTH, generator=generator)
+    found = diffmean(moments_of(above), moments_of(below))
+    assert found.shape == (LAYERS, WIDTH) and found.dtype == torch.float32
+    assert torch.cosine_similarity(found, planted, dim=-1).min() > 0.99
+    assert torch.allclose(found.norm(dim=-1), planted.norm(dim=-1), rtol=0.05)
+    assert torch.allclose(diffmean(moments_of(below), moments_of(above)), -found)
+    scores = separation(moments_of(above), moments_of(below))
+    assert scores.argsort().tolist() == [0, 1, 2, 3]  # the longer the direction, the further apart
+
+
+def test_separation_is_the_formula():
+    generator = torch.Generator().manual_seed(1)
+    above, below = torch.randn(20, 2, 5, generator=generator) * 3 + 1, torch.randn(30, 2, 5, generator=generator)
+    for layer in range(2):
+        a, b = above[:, layer].double(), below[:, layer].double()
+        traces = [torch.cov(x.T, correction=0).trace() for x in (a, b)]
+        expected = (a.mean(0) - b.mean(0)).norm() / (sum(traces) / 2).sqrt()
+        assert separation(moments_of(above), moments_of(below))[layer] == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_equal_activations_have_no_direction():
+    rows = torch.randn(5, LAYERS, WIDTH)
+    with pytest.raises(TonearmError, match="same activations"):
+        diffmean(moments_of(rows), moments_of(rows))
+
+
+def test_separation_of_single_rows_is_finite():
+    assert torch.isfinite(separation(moments_of(torch.ones(1, 2, 3)), moments_of(torch.zeros(1, 2, 3)))).all()

@@ -1,0 +1,111 @@
+"""Loading: every variant, every mistake."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import transformers
+from tests import checkpoints
+from tests.checkpoints import VARIANTS
+
+from tonearm.errors import TonearmError
+from tonearm.musicgen.checkpoint import folder_of as name_in_files
+from tonearm.musicgen.checkpoint import load_checkpoint
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_loads_with_its_shapes(model_of, variant):
+    c, shape = model_of(variant).checkpoint, VARIANTS[variant]
+    assert (c.layer_count, c.width, c.channels) == (shape.layers, shape.width, shape.channels)
+    assert c.codebooks == 4 * shape.channels and c.delay_frames == 3
+    assert c.family.text_in_prefix == (shape.family == "musicgen_melody") == c.melody_trained
+    assert c.frame_rate == checkpoints.FRAME_RATE and c.sample_rate == 1600 and c.bos == checkpoints.CODEBOOK
+    assert c.window_seconds == 30 and c.max_frames == 750
+    assert not c.model.training and not any(p.requires_grad for p in c.model.parameters())
+
+
+def test_the_fingerprint_is_that_of_the_weights_not_of_the_dtype_computed_in(folder_of, tmp_path):
+    folder = str(folder_of("melody"))
+    wide = load_checkpoint(folder, "cpu", "float32")
+    narrow = load_checkpoint(folder, "cpu", "bfloat16")
+    assert wide.fingerprint == narrow.fingerprint and len(wide.fingerprint) == 16
+    assert (wide.dtype, narrow.dtype) == (torch.float32, torch.bfloat16)
+    others = {load_checkpoint(str(folder_of(variant)), "cpu").fingerprint for variant in ("small", "medium")}
+    reseeded = checkpoints.save(VARIANTS["melody"], tmp_path / "reseeded", seed=1)
+    assert len({wide.fingerprint, *others, load_checkpoint(str(reseeded), "cpu").fingerprint}) == 4
+
+
+def test_a_checkpoint_stored_in_float16_loads_in_the_dtype_that_is_asked_for(folder_of, tmp_path):
+    stored = load_checkpoint(str(folder_of("small")), "cpu")
+    half = transformers.MusicgenForConditionalGeneration.from_pretrained(folder_of("small"), dtype=torch.float16)
+    half.save_pretrained(tmp_path / "half")
+    stored.tokenizer.save_pretrained(tmp_path / "half")
+    wide, narrow = (load_checkpoint(str(tmp_path / "half"), "cpu", dtype) for dtype in (None, "float16"))
+    assert (wide.dtype, narrow.dtype) == (torch.float32, torch.float16)
+    assert wide.fingerprint == narrow.fingerprint
+
+
+def test_the_same_folder_gives_the_same_fingerprint_wherever_it_lies(folder_of, tmp_path):
+    shutil.copytree(folder_of("small"), tmp_path / "moved")
+    moved = load_checkpoint(str(tmp_path / "moved"), "cpu")
+    assert moved.fingerprint == load_checkpoint(str(folder_of("small")), "cpu").fingerprint
+    assert name_in_files(str(tmp_path / "moved")) == name_in_files(f"{tmp_path}/moved/") == "moved"
+    assert name_in_files("facebook/musicgen-small") == "facebook/musicgen-small"
+
+
+def refused(name: str, **settings: str) -> str:
+    with pytest.raises(TonearmError) as error:
+        load_checkpoint(name, **{"device": "cpu"} | settings)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("name", ["musicgen-small", "./nowhere", "/nowhere/at/all", "~/x", "a/b/c", ""])
+def test_a_name_that_is_nothing_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert repr(name) in refused(name)
+
+
+def test_a_folder_that_is_not_musicgen_is_refused(tmp_path):
+    assert "cannot load checkpoint" in refused(str(tmp_path))
+    transformers.T5Config().save_pretrained(tmp_path)
+    assert "is a t5 checkpoint, not MusicGen" in refused(str(tmp_path))
+    (tmp_path / "config.json").write_text("{ not json")
+    assert "cannot load checkpoint" in refused(str(tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_model"}))
+    assert "cannot load checkpoint" in refused(str(tmp_path))
+
+
+@pytest.mark.parametrize("damage", ["weights absent", "weights truncated", "tokenizer absent", "widths differ"])
+def test_a_damaged_folder_is_refused(folder_of, tmp_path, damage):
+    folder = tmp_path / "damaged"
+    shutil.copytree(folder_of("small"), folder)
+    weights = folder / "model.safetensors"
+    if damage == "weights absent":
+        weights.unlink()
+    elif damage == "weights truncated":
+        weights.write_bytes(weights.read_bytes()[:5000])
+    elif damage == "tokenizer absent":
+        for file in folder.glob("tokenizer*"):
+            file.unlink()
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        config["decoder"]["hidden_size"] = 64
+        (folder / "config.json").write_text(json.dumps(config))
+    assert "cannot load checkpoint" in refused(str(folder))
+
+
+def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch):
+    def offline(*_args, **_kwargs):
+        raise OSError("We couldn't connect\nto the hub")
+
+    monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", offline)
+    assert "We couldn't connect" in refused("facebook/musicgen-small")
+
+
+def test_a_dtype_or_device_that_is_not_there_is_refused(folder_of):
+    folder = str(folder_of("small"))
+    assert "use one of float32, bfloat16, float16" in refused(folder, dtype="int8")
+    for device in ("tpu", "", "cpu:x", *(() if torch.cuda.is_available() else ("cuda", "cuda:1"))):
+        assert repr(device) in refused(folder, device=device)

@@ -1,0 +1,168 @@
+"""The steering schema: one JSON, every surface; every rule told in one line."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.steering.vectors import random_vector
+
+from tonearm.errors import TonearmError
+from tonearm.provenance import Provenance
+from tonearm.steering import Schedule, Steer, Steering, as_steering, parse_short
+from tonearm.steering.spec import validated
+
+FULL = Steering(
+    steers=(
+        Steer(vector="tempo", strength=1.25, schedule=Schedule.window(2, 6, fade=0.5), layers=(0, 2), source_layer=1),
+        Steer(vector="a/b.safetensors", operator="clamp", low=-1.0, high=2.5, strategy="all-to-all", branch="conditional"),
+        Steer(vector="mood", strength=-0.5, operator="blend", scale="activation", positions="all"),
+        Steer(vector="jazz", strength=2, strategy="one-to-one", source_layer=3, operator="rotate", branch="unconditional"),
+    )
+)  # fmt: skip
+
+
+def test_json_goes_round_and_is_the_same_in_python_in_a_file_and_in_a_sidecar(tmp_path):
+    text = FULL.model_dump_json()
+    assert Steering.model_validate_json(text) == FULL
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    assert Steering.from_file(file) == FULL
+    file.write_text(json.dumps([steer.model_dump(mode="json") for steer in FULL.steers]))
+    assert Steering.from_file(file) == FULL  # a bare list
+    # The sidecar's field is this very schema, so that the two cannot drift apart.
+    assert Provenance.model_fields["steering"].annotation is Steering
+
+
+def test_the_schemas_keys_are_those_that_are_documented():
+    keys = ["vector", "strength", "operator", "scale", "strategy", "source_layer", "layers", "branch", "positions"]
+    assert list(Steer.model_json_schema()["properties"]) == [*keys, "schedule", "low", "high"]
+    assert list(Steering.model_json_schema()["properties"]) == ["steers"]
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "known"),
+    [
+        ({"steer": []}, "steer", "known are steers"),
+        ({"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]}, "steers.1.power", "known are vector, strength, "),
+        ({"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]}, "schedule.fade", "known are points"),
+    ],
+)  # fmt: skip
+def test_an_unknown_key_is_refused_with_the_known_ones_named(tmp_path, content, place, known):
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(content))
+    with pytest.raises(TonearmError) as error:
+        Steering.from_file(file)
+    assert place in str(error.value) and known in str(error.value) and str(file) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_known_keys_are_those_of_the_schema_that_was_wrong():
+    content = dict(
+        prompt="x", seconds=1, frames=25, seed=1, steering={}, engine="e", codes_sha256="0", audio_sha256="0",
+        sampling=dict(guidance=3, temperature=1, top_k=250, top_p=1), checkpoint=dict(name="p", fingerprint="f", licence="x"),
+        batch=dict(size=1, row=0, text_tokens=3, guided=True, negatives=False),
+        stack=dict(device="cpu", dtype="float32", threads=1, cpu="x", python="3", packages={}, cores=2),
+    )  # fmt: skip
+    with pytest.raises(TonearmError, match="stack.cores: unknown key; known are device, dtype, threads"):
+        validated(Provenance, content, where="x.json")
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (dict(vector=""), "at least 1 character"),
+        (dict(strength=float("nan")), "finite"), (dict(strength=float("inf")), "finite"),
+        (dict(strength=1001), "beyond ±1000"), (dict(strength="loud"), "number"),
+        (dict(operator="shift"), "'add', 'blend', 'rotate', 'remove' or 'clamp'"),
+        (dict(operator="blend", strength=-1), "above -1"),
+        (dict(operator="blend", strength=1, schedule={"points": [[0, 1], [1, -1]]}), "above -1"),
+        (dict(operator="clamp"), "needs low, high, or both"),
+        (dict(operator="clamp", low=2, high=1), "low 2 above high 1"),
+        (dict(operator="clamp", low=float("nan")), "finite"), (dict(operator="clamp", high=float("inf")), "finite"),
+        (dict(low=1), "belong to operator clamp, not to add"), (dict(operator="rotate", high=1), "not to rotate"),
+        (dict(scale="activation"), "belongs to operator blend"),
+        (dict(strategy="one-to-one", layers=[1]), "leave layers out"),
+        (dict(strategy="all-to-all", source_layer=1), "leave source_layer out"),
+        (dict(layers=[]), "leave it out"), (dict(layers=[-1]), "greater than or equal to 0"),
+        (dict(source_layer=-1), "greater than or equal to 0"), (dict(strategy="some"), "'one-to-all'"),
+        (dict(branch="left"), "'both'"), (dict(positions="prefix"), "'generated'"),
+        (dict(schedule={"points": []}), "at least one"),
+    ],
+)  # fmt: skip
+def test_every_rule_is_told_in_one_line(fields, message):
+    with pytest.raises(TonearmError) as error:
+        validated(Steer, {"vector": "v"} | fields, where="x.json")
+    assert message in str(error.value) and str(error.value).startswith("x.json: ")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "3", '"tempo=1"', "[3]", '{"steers": 3}', "null"])
+def test_a_file_that_is_no_steering_is_refused(tmp_path, content):
+    file = tmp_path / "x.json"
+    file.write_text(content)
+    with pytest.raises(TonearmError, match="x.json"):
+        Steering.from_file(file)
+
+
+def test_an_absent_file_a_folder_and_binary_are_refused(tmp_path):
+    (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00\x81")
+    for path in (tmp_path / "none.json", tmp_path, tmp_path / "binary.json"):
+        with pytest.raises(TonearmError):
+            Steering.from_file(path)
+
+
+@given(st.floats(-1000, 1000))
+def test_the_short_form_takes_any_strength(strength):
+    assert parse_short(f"tempo={strength!r}") == Steer(vector="tempo", strength=strength)
+
+
+def test_the_short_form_takes_spaces_paths_and_windows():
+    assert parse_short(" tempo = 1.25 ") == Steer(vector="tempo", strength=1.25)
+    assert parse_short("out/my tempo.safetensors=-1") == Steer(vector="out/my tempo.safetensors", strength=-1)
+    windowed = Steer(vector="tempo", strength=1.5, schedule=Schedule.window(2, 6.5))
+    assert parse_short("tempo=1.5@2-6.5") == parse_short("tempo=1.5 @ 2 - 6.5") == windowed
+
+
+@pytest.mark.parametrize(
+    "text", ["", "tempo", "=1", "tempo=", "tempo=fast", "tempo=1@", "tempo=1@6-2", "tempo=1@2", "tempo=1@1.2.3-4",
+             "tempo=nan", "tempo=inf", "tempo=1e9", "tempo=1=2"],
+)  # fmt: skip
+def test_a_short_form_that_is_wrong_is_refused_in_one_line(text):
+    with pytest.raises(TonearmError) as error:
+        parse_short(text)
+    assert "\n" not in str(error.value) and repr(text) in str(error.value)
+
+
+def test_all_forms_of_a_steering_are_equal():
+    vector = random_vector(name="tempo")
+    expected = Steering(steers=(Steer(vector="tempo", strength=1.25), Steer(vector="jazz", strength=-1)))
+    forms = [
+        expected, "tempo=1.25,jazz=-1", {"tempo": 1.25, "jazz": -1}, {vector: 1.25, "jazz": -1}, ["tempo=1.25", "jazz=-1"],
+        list(expected.steers), (Steer(vector="tempo", strength=1.25), "jazz=-1"), [{vector: 1.25}, {"jazz": -1}],
+    ]  # fmt: skip
+    for form in forms:
+        assert as_steering(form)[0] == expected, form
+    assert as_steering({vector: 1.25})[1] == {"tempo": vector} == as_steering([{vector: 1.25}])[1]
+    assert as_steering(None)[0] == as_steering({})[0] == as_steering([])[0] == Steering()
+    assert not Steering() and expected
+    assert str(expected) == "tempo +1.25, jazz -1" and str(Steering()) == "plain"
+
+
+def test_two_vectors_of_one_name_are_refused():
+    first, second = random_vector(name="tempo"), random_vector(name="tempo", seed=1)
+    for form in ({first: 1.0, second: 2.0}, {"tempo": 1.0, second: 2.0}, [{first: 1.0}, {second: 1.0}]):
+        with pytest.raises(TonearmError, match="two vectors are named 'tempo'"):
+            as_steering(form)
+
+
+@pytest.mark.parametrize("form", [3, 1.5, object(), b"tempo=1", [1], random_vector()])
+def test_what_is_no_steering_is_refused(form):
+    with pytest.raises(TonearmError, match="give a dict"):
+        as_steering(form)
+
+
+@pytest.mark.parametrize("strength", [float("nan"), float("inf"), -1e9, None, "much"])
+def test_a_strength_that_is_none_is_refused_in_a_mapping(strength):
+    with pytest.raises(TonearmError, match="tempo"):
+        as_steering({"tempo": strength})

@@ -1,0 +1,114 @@
+"""Vector algebra: identities, hashes, controls."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.steering.vectors import random_vector
+
+from tonearm.errors import TonearmError
+from tonearm.steering import SteeringVector
+
+factors = st.floats(-100, 100)
+
+
+def same(a: SteeringVector, b: SteeringVector) -> bool:
+    return a.layers == b.layers and all(torch.equal(a[i], b[i]) for i in a.layers)
+
+
+def near(a: SteeringVector, b: SteeringVector) -> bool:
+    return a.layers == b.layers and all(torch.allclose(a[i], b[i], atol=1e-4) for i in a.layers)
+
+
+def test_identities():
+    v, w = random_vector(), random_vector(seed=1, name="w")
+    assert not any((v - v)[i].any() or (0 * v)[i].any() for i in v.layers)
+    assert same(-(v * -20), 20 * v) and same(v * 1, v) and same(-(-v), v)
+    assert same(v + w, w + v) and near((v + w) - w, v) and same(v - w, v + -w)
+
+
+@given(factors, factors)
+@settings(max_examples=50)
+def test_scaling_distributes(a, b):
+    v, w = random_vector(), random_vector(seed=1, name="w")
+    assert near(a * (v + w), a * v + a * w)
+    assert near((a + b) * v, a * v + b * v)
+
+
+def test_signs_and_names_follow():
+    v = random_vector(positive_means="fast", negative_means="slow")
+    assert ((-v).info.positive_means, (-v).info.negative_means) == ("slow", "fast")
+    assert ((v * 2).info.positive_means, (v * 2).info.negative_means) == ("fast", "slow")
+    assert (-v).name == "-v" and (v * 2).name == "2 * v" and (v + v).name == "(v + v)"
+    assert v.renamed("w").name == "w" and same(v.renamed("w"), v)
+
+
+def test_the_hash_is_that_of_the_directions_and_what_they_belong_to():
+    v = random_vector()
+    assert v.content_hash() == random_vector().content_hash() == v.renamed("other").content_hash()
+    changed = dict(v.directions)
+    changed[2] = torch.nextafter(changed[2], torch.tensor(torch.inf))
+    others = [
+        SteeringVector(changed, v.info), SteeringVector({0: v[0], 1: v[1]}, v.info), random_vector(fingerprint="0" * 16),
+        random_vector(site="heads"), random_vector(seed=1), SteeringVector({0: v[1], 1: v[0], 2: v[2]}, v.info),
+        random_vector(layers=3, layer_count=4),
+    ]  # fmt: skip
+    assert len({v.content_hash(), *(other.content_hash() for other in others)}) == len(others) + 1
+    # Stable over releases, since sidecars hold it.
+    ones = SteeringVector({0: torch.ones(8)}, v.info)
+    assert ones.content_hash() == GOLDEN_HASH
+
+
+GOLDEN_HASH = "54cf4d6e2414eb2de039e7f4eead92f81b71f49609ca63a4c9516b1d920afb7a"
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (random_vector(fingerprint="0" * 16, name="w"), "fingerprint"), (random_vector(site="heads", name="w"), "site"),
+        (random_vector(width=4, name="w"), "width"),
+        (SteeringVector({0: torch.ones(8), 2: torch.ones(8)}, random_vector(name="w").info), r"layers 0\.\.2 and 0, 2 differ"),
+    ],
+)  # fmt: skip
+def test_vectors_that_do_not_belong_together_are_not_joined(other, message):
+    for join in (lambda: random_vector() + other, lambda: random_vector() - other):
+        with pytest.raises(TonearmError, match=message) as error:
+            join()
+        assert "v and w" in str(error.value)
+
+
+def test_the_random_control_has_the_same_norms_and_one_direction():
+    v = random_vector(layers=4, width=64)
+    control = v.random_like(7)
+    assert control.norms() == pytest.approx(v.norms(), rel=1e-5)
+    assert all(torch.cosine_similarity(control[0], control[i], dim=0) > 1 - 1e-5 for i in v.layers)
+    assert same(control, v.random_like(7)) and not same(control, v.random_like(8))
+    assert all(abs(v.cosine(control, i)) < 0.6 for i in v.layers)
+    assert control.info.method == "random" and control.info.seed == 7
+
+
+def test_directions_are_kept_as_float32_in_layer_order():
+    info = random_vector().info
+    vector = SteeringVector({2: torch.ones(8, dtype=torch.float64), 0: torch.ones(8, dtype=torch.bfloat16)}, info)
+    assert vector.layers == (0, 2) and vector[2].dtype == vector[0].dtype == torch.float32
+    with pytest.raises(TonearmError, match="no direction for layer 1; it has layers 0, 2"):
+        vector[1]
+
+
+@pytest.mark.parametrize(
+    ("directions", "message"),
+    [
+        ({}, "no layers"), ({0: torch.ones(7)}, "shape"), ({0: torch.ones(1, 8)}, "shape"),
+        ({0: torch.full((8,), torch.nan)}, "NaN"), ({0: torch.full((8,), torch.inf)}, "NaN or infinite"),
+        ({3: torch.ones(8)}, r"outside 0\.\.2"), ({-1: torch.ones(8)}, "outside"),
+    ],
+)  # fmt: skip
+def test_directions_that_cannot_be_are_refused(directions, message):
+    with pytest.raises(TonearmError, match=message):
+        SteeringVector(directions, random_vector().info)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e39])
+def test_a_factor_that_breaks_the_directions_is_refused(factor):
+    with pytest.raises(TonearmError, match="NaN or infinite"):
+        random_vector() * factor

@@ -1,0 +1,144 @@
+"""Steering vectors on disk: whole, exact, and refused when anything is off."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from tests.steering.vectors import random_vector
+
+from tonearm.errors import TonearmError
+from tonearm.steering import SteeringVector, load_vector, save_vector
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    with safetensors.safe_open(path, framework="pt") as file:
+        return dict(file.metadata())
+
+
+def rewrite(path: Path, tensors=None, **changes: str | None) -> None:
+    """The file again with other tensors or metadata; None takes a key out."""
+    metadata = {key: value for key, value in (metadata_of(path) | changes).items() if value is not None}
+    safetensors.torch.save_file(tensors or safetensors.torch.load_file(path), path, metadata=metadata)
+
+
+@pytest.fixture
+def file(tmp_path) -> Path:
+    return save_vector(random_vector(), tmp_path / "v.safetensors")
+
+
+def test_a_round_trip_is_exact(tmp_path):
+    vector = random_vector(
+        site="heads", method="pca", pooling="mean", positive_means="schnell — “fast”", negative_means="12",
+        positive_count=3, data_hash="007", best_layer=2, activation_norms={0: 1.5, 2: 0.1}, library_version="1e5",
+        scores={"separation": {0: 0.25, 1: 1 / 3}},
+    )  # fmt: skip
+    directions = {0: vector[0], 2: torch.tensor([-0.0, 1e-45, 3.4e38, *[0.1] * 5])}
+    vector = SteeringVector(directions, vector.info.model_copy(update={"seed": 9}))
+    again = load_vector(save_vector(vector, tmp_path / "deep" / "v"))
+    assert again.info == vector.info and again.layers == (0, 2) and again.content_hash() == vector.content_hash()
+    assert all(torch.equal(again[i].view(torch.int32), vector[i].view(torch.int32)) for i in vector.layers)
+    bare = random_vector(best_layer=None)  # seed and best layer: null
+    assert load_vector(save_vector(bare, tmp_path / "bare")).info == bare.info
+
+
+def test_the_file_is_plain_safetensors_with_the_tensors_and_metadata_that_are_documented(file):
+    assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
+    metadata = metadata_of(file)
+    assert metadata["tonearm_format"] == "1" and metadata["checkpoint"] == "toy" and metadata["site"] == "residual"
+
+
+def test_the_suffix_is_added_where_it_is_missing(tmp_path):
+    assert save_vector(random_vector(), tmp_path / "v1.5").name == "v1.5.safetensors"
+    assert save_vector(random_vector(), tmp_path / "v.safetensors").name == "v.safetensors"
+
+
+def test_a_truncated_file_is_refused(file):
+    content = file.read_bytes()
+    for length in (0, 4, 100, len(content) - 1):
+        file.write_bytes(content[:length])
+        with pytest.raises(TonearmError, match="cannot read"):
+            load_vector(file)
+
+
+def test_what_is_no_vector_is_refused(tmp_path):
+    with pytest.raises(TonearmError, match="no steering vector at"):
+        load_vector(tmp_path / "absent.safetensors")
+    with pytest.raises(TonearmError, match="no steering vector at"):
+        load_vector(tmp_path)
+    foreign = tmp_path / "foreign.safetensors"
+    safetensors.torch.save_file({"weight": torch.ones(3)}, foreign)
+    with pytest.raises(TonearmError, match="not a Tonearm steering vector"):
+        load_vector(foreign)
+    text = tmp_path / "text.safetensors"
+    text.write_text("not safetensors at all")
+    with pytest.raises(TonearmError, match="cannot read"):
+        load_vector(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tonearm_format": "2"}, "format 2, this Tonearm reads up to 1"), ({"tonearm_format": "new"}, "update Tonearm"),
+        ({"tonearm_format": "²"}, "update Tonearm"), ({"width": "wide"}, "metadata cannot be read"),
+        ({"width": "9"}, "shape"), ({"name": None}, "name"), ({"site": "elsewhere"}, "site"), ({"mood": "1"}, "unknown key"),
+        ({"fingerprint": "0" * 16}, "damaged"), ({"content_hash": None}, "damaged"), ({"scores": "3"}, "scores"),
+    ],
+)  # fmt: skip
+def test_metadata_that_is_wrong_is_refused_in_one_line(file, changes, message):
+    rewrite(file, **changes)
+    with pytest.raises(TonearmError, match=message) as error:
+        load_vector(file)
+    assert "\n" not in str(error.value)
+
+
+def test_directions_that_were_changed_are_refused(file):
+    tensors = safetensors.torch.load_file(file)
+    rewrite(file, tensors | {"layer.1": torch.nextafter(tensors["layer.1"], torch.tensor(9.0))})
+    with pytest.raises(TonearmError, match="damaged"):
+        load_vector(file)
+    rewrite(file, {"weight": torch.ones(8)})
+    with pytest.raises(TonearmError, match="cannot be read"):
+        load_vector(file)
+
+
+def test_a_flipped_bit_anywhere_is_refused_or_harmless(file):
+    """Harmless: a bit in a text that people read, such as what + and - mean."""
+    content, vector = file.read_bytes(), load_vector(file)
+    for place in range(0, len(content), 7):
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        file.write_bytes(damaged)
+        try:
+            assert load_vector(file).content_hash() == vector.content_hash()
+        except TonearmError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("step", ["write_bytes", "replace"])
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "I/O"), KeyboardInterrupt()])
+def test_a_write_that_fails_leaves_the_old_file_whole(file, monkeypatch, step, failure):
+    before = file.read_bytes()
+    real = Path.write_bytes
+
+    def fail(self, *content):
+        if step == "write_bytes":
+            real(self, content[0][:50])
+        raise failure
+
+    monkeypatch.setattr(Path, step, fail)
+    expected = KeyboardInterrupt if isinstance(failure, KeyboardInterrupt) else TonearmError
+    with pytest.raises(expected):
+        save_vector(random_vector(seed=1), file)
+    assert file.read_bytes() == before
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_metadata_is_strings_of_strict_json(file):
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    for key in ("width", "scores", "activation_norms", "seed"):
+        json.loads(metadata_of(file)[key], parse_constant=refuse)

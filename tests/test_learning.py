@@ -1,0 +1,68 @@
+"""learn(): from two prompt sets to a vector on the shelf, with where it came from."""
+
+import pytest
+import torch
+
+from tonearm import __version__
+from tonearm.activations import Capture, capture_rows, hash_of
+from tonearm.errors import TonearmError
+from tonearm.learning import learn
+from tonearm.steering import load_vector, save_vector
+
+FAST = ["a fast folk tune", "fast jazz piece", "quick bright piano"]
+SLOW = ["a slow folk tune", "slow jazz piece", "calm dark piano"]
+
+
+@pytest.mark.parametrize(
+    ("variant", "site", "pooling"), [("melody", "residual", None), ("small", "heads", "first"), ("small", "attention", None)]
+)
+def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, variant, site, pooling, tmp_path):
+    model, told = model_of(variant), []
+    vector = learn(
+        model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_means="fast", negative_means="slow", batch_size=2,
+        seconds=0.3, seed=5, on_prompt=lambda *at: told.append(at),
+    )  # fmt: skip
+    what = Capture(site, pooling, 2, 0.3, 5)
+    above, below = (torch.cat(list(capture_rows(model.checkpoint, side, what))).double() for side in (FAST, SLOW))
+    for layer in range(model.checkpoint.layer_count):
+        assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
+        norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
+        assert vector.info.activation_norms[layer] == pytest.approx(norm, abs=1e-5)
+    info = vector.info
+    assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
+    assert info.pooling == (pooling or model.checkpoint.family.default_pooling)
+    assert (info.checkpoint, info.fingerprint) == (model.checkpoint.name, model.checkpoint.fingerprint)
+    assert (info.positive_means, info.negative_means, info.positive_count, info.negative_count) == ("fast", "slow", 3, 3)
+    assert info.data_hash == hash_of(FAST, SLOW) and info.library_version == __version__
+    scores = info.scores["separation"]
+    assert info.best_layer == max(scores, key=scores.__getitem__)
+    assert told[-1] == (6, 6) and [done for done, _ in told] == [2, 3, 5, 6]
+    assert model.vectors["tempo"] is vector
+    assert load_vector(save_vector(vector, tmp_path / "tempo")).info == info
+
+
+def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
+    """Strength 1 of the planted sets' own direction closes the gap of their means, by construction of DiffMean."""
+    vector = learn(melody, FAST, SLOW, "gap")
+    below = torch.cat(list(capture_rows(melody.checkpoint, SLOW, Capture()))).mean(0)
+    above = torch.cat(list(capture_rows(melody.checkpoint, FAST, Capture()))).mean(0)
+    best = vector.info.best_layer
+    assert torch.allclose(below[best] + vector[best], above[best], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(positive=FAST, negative=FAST), "same prompts"), (dict(positive=FAST, negative=FAST[::-1]), "same prompts"),
+        (dict(positive="a fast tune"), "positive holds no list"), (dict(negative="a slow tune"), "negative holds no list"),
+        (dict(positive=[]), "positive holds no list"), (dict(negative=[]), "negative holds no list"),
+        (dict(name="  "), "name is empty"), (dict(method="magic"), "use one of diffmean"),
+        (dict(site="cross_attention"), "no site"), (dict(pooling="middle"), "pooling 'middle'"), (dict(batch_size=0), "batch size"),
+        (dict(pooling="mean", seconds=float("inf")), "inf s"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_learned_is_refused_and_leaves_the_shelf_alone(melody, change, message):
+    arguments = dict(positive=FAST, negative=SLOW, name="never") | change
+    with pytest.raises(TonearmError, match=message):
+        learn(melody, **arguments)
+    assert "never" not in melody.vectors
