@@ -14,7 +14,8 @@ SLOW = ["a slow folk tune", "slow jazz piece", "calm dark piano"]
 
 
 @pytest.mark.parametrize(
-    ("variant", "site", "pooling"), [("melody", "residual", None), ("small", "heads", "first"), ("small", "attention", None)]
+    ("variant", "site", "pooling"),
+    [("melody", "residual", None), ("small", "heads", "first"), ("small", "attention", None)],
 )
 def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, variant, site, pooling, tmp_path):
     model, told = model_of(variant), []
@@ -32,7 +33,12 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
     assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
     assert info.pooling == (pooling or model.checkpoint.family.default_pooling)
     assert (info.checkpoint, info.fingerprint) == (model.checkpoint.name, model.checkpoint.fingerprint)
-    assert (info.positive_means, info.negative_means, info.positive_count, info.negative_count) == ("fast", "slow", 3, 3)
+    assert (info.positive_means, info.negative_means, info.positive_count, info.negative_count) == (
+        "fast",
+        "slow",
+        3,
+        3,
+    )
     assert info.data_hash == hash_of(FAST, SLOW) and info.library_version == __version__
     scores = info.scores["separation"]
     assert info.best_layer == max(scores, key=scores.__getitem__)

@@ -1,8 +1,8 @@
 """Where a vector's name leads."""
 
 import pytest
-from tests.steering.vectors import vector_of
 
+from tests.steering.vectors import vector_of
 from tonearm import shelf as shelf_module
 from tonearm.errors import TonearmError
 from tonearm.model import Model
@@ -71,4 +71,6 @@ def test_a_vector_given_under_a_shipped_name_is_not_recorded_as_shipped(pocketed
     other = vector_of(pocketed, "tempo", seed=3)
     take = pocketed.generate("a calm tune", steer={other: 1.0}, seconds=0.2, seed=1)
     assert not take.provenance.vectors["tempo"].bundled
-    assert pocketed.generate("a calm tune", steer={"tempo": 1.0}, seconds=0.2, seed=1).provenance.vectors["tempo"].bundled
+    assert (
+        pocketed.generate("a calm tune", steer={"tempo": 1.0}, seconds=0.2, seed=1).provenance.vectors["tempo"].bundled
+    )

@@ -42,7 +42,9 @@ def learn(
         if isinstance(prompts, str) or not prompts:
             raise TonearmError(f"{side} holds no list of prompts; give at least one prompt on each side")
     if set(positive) == set(negative):
-        raise TonearmError("positive and negative hold the same prompts, so there is no direction between them; give sets that differ")
+        raise TonearmError(
+            "positive and negative hold the same prompts, so there is no direction between them; give sets that differ"
+        )
     checkpoint = model.checkpoint
     what = Capture(site, pooling, batch_size, seconds, seed).resolved(checkpoint)
     total = len(positive) + len(negative)

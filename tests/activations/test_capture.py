@@ -117,12 +117,16 @@ def test_the_eos_is_found_on_either_side_of_padding(melody):
     expected = torch.stack([seen[i][:, left.prefix - 1] for i in range(3)], dim=1)
     assert torch.allclose(rows, expected, atol=1e-5)
     ids, mask = left.text_ids, left.text_mask
-    assert (ids[torch.arange(3), left.eos_positions - chroma] == tokenizer.eos_token_id).all() and (mask[:, -1] == 1).all()
+    assert (ids[torch.arange(3), left.eos_positions - chroma] == tokenizer.eos_token_id).all() and (
+        mask[:, -1] == 1
+    ).all()
 
 
 def test_one_tensor_is_yielded_for_each_batch_and_progress_is_told(small):
     told = []
-    batches = capture_rows(small.checkpoint, PROMPTS, Capture(pooling="first", batch_size=2), lambda *at: told.append(at))
+    batches = capture_rows(
+        small.checkpoint, PROMPTS, Capture(pooling="first", batch_size=2), lambda *at: told.append(at)
+    )
     assert next(batches).shape == (2, 3, 32) and told == []  # nothing is read ahead
     assert [len(rows) for rows in batches] == [1]
     assert told == [(2, 3), (3, 3)]
@@ -170,5 +174,10 @@ def test_pooling_left_out_is_the_familys(small, melody):
 
 def test_the_data_hash_tells_sets_apart():
     assert hash_of(["a", "b"], ["c"]) == hash_of(("a", "b"), ("c",))
-    others = [hash_of(["c"], ["a", "b"]), hash_of(["a"], ["b", "c"]), hash_of(["ab"], ["c"]), hash_of(["b", "a"], ["c"])]
+    others = [
+        hash_of(["c"], ["a", "b"]),
+        hash_of(["a"], ["b", "c"]),
+        hash_of(["ab"], ["c"]),
+        hash_of(["b", "a"], ["c"]),
+    ]
     assert len({hash_of(["a", "b"], ["c"]), *others}) == 5

@@ -58,7 +58,6 @@ def traps(folder):
         (["--continue-from", "silent.wav"], "silent"),
         (["--continue-from", "nan.wav"], "NaN"),
         (["--continue-from", "short.wav"], "give at least"),
-        (["--melody", "short.wav"], "give at least 0.5 s"),
         (["--melody", "nan.wav"], "NaN"),
         (["--prompts", "fast.txt"], "both were given"),
         (["--model", "nonsense"], "no checkpoint 'nonsense'"),
@@ -118,6 +117,11 @@ def test_other_commands(run, tiny, traps, arguments, said):
 def test_a_vector_from_another_checkpoint(run, tiny, folder):
     outcome = run("generate", "a folk tune", "--steer", "energy=1", "--seconds", 0.5, *tiny("small"))
     assert outcome.code == 2 and "energy was made for" in outcome.err
+
+
+def test_a_melody_that_is_too_short(play, traps):
+    outcome = play("--melody", "short.wav")
+    assert outcome.code == 2 and "give at least 0.5 s" in outcome.err
 
 
 def test_a_melody_for_a_checkpoint_that_takes_none(run, tiny, folder):

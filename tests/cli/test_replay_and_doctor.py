@@ -1,8 +1,9 @@
+import importlib.metadata
 import json
 
 import pytest
 
-from tonearm.cli import doctor as doctor_module
+from tonearm.audio import Clip
 from tonearm.musicgen.checkpoint import VARIANTS
 
 
@@ -12,10 +13,10 @@ def sidecar(play, folder):
     return folder / "a-2.json"
 
 
-def test_replay_is_identical_and_saves(run, tiny, sidecar, folder):
+def test_replay_is_identical_and_saves(run, tiny, sidecar):
     outcome = run("replay", sidecar, "-o", "again.wav", *tiny())
     assert (outcome.code, outcome.out.splitlines()[0]) == (0, "identical, bit for bit")
-    assert (folder / "again.wav").read_bytes()[44:] == (folder / "a-2.wav").read_bytes()[44:]
+    assert (Clip.read("again.wav").samples == Clip.read("a-2.wav").samples).all()
     assert run("replay", sidecar, "-o", "again.wav", *tiny()).code == 2
 
 
@@ -52,12 +53,13 @@ def test_models_lists_every_variant_whole_with_its_licence(run):
 def test_doctor_finds_all_well(run, tiny):
     outcome = run("doctor", *tiny())
     assert outcome.code == 0, outcome.out
-    assert outcome.out.endswith("all is well\n") and "follows the prompt" in outcome.out
+    assert outcome.out.endswith("all is well\n") and "follows the prompt" in " ".join(outcome.out.split())
+    assert max(map(len, outcome.out.splitlines())) <= 80
 
 
 def test_doctor_says_what_to_do_about_a_problem(run, monkeypatch):
     monkeypatch.setattr(
-        doctor_module.metadata, "requires", lambda _: ["torch>=999", "nosuchpackage>=1", "pytest; extra == 'dev'"]
+        importlib.metadata, "requires", lambda _: ["torch>=999", "nosuchpackage>=1", "pytest; extra == 'dev'"]
     )
     outcome = run("doctor", "--model", "nowhere", "--json")
     content = json.loads(outcome.out)

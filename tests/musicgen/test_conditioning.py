@@ -19,7 +19,8 @@ def tone(hertz: float, seconds: float = 1.0, rate: int = 32_000, channels: int =
 
 
 def noise_clip(seconds: float, rate: int = 1600, channels: int = 1, seed: int = 0) -> Clip:
-    return Clip(0.3 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate))), rate)
+    """So loud that the tiny random codec hears something: its codes vary from frame to frame."""
+    return Clip(1e4 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate))), rate)
 
 
 def prepared_by_transformers(model: Model, guided: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -35,7 +36,8 @@ def prepared_by_transformers(model: Model, guided: bool) -> tuple[torch.Tensor, 
                 made = m._prepare_encoder_hidden_states_kwargs_for_generation(
                     tokens.input_ids, kwargs, "input_ids", generation
                 )
-                return made["encoder_hidden_states"], made["attention_mask"]
+                mask = tokens.attention_mask  # used up on the way
+                return made["encoder_hidden_states"], torch.cat([mask, 0 * mask]) if guided else mask
             made = m._prepare_text_encoder_kwargs_for_generation(tokens.input_ids, kwargs, "input_ids", generation)
             assert isinstance(made["encoder_outputs"], BaseModelOutput)
             return made["encoder_outputs"].last_hidden_state, made["attention_mask"]
@@ -147,13 +149,13 @@ def test_audio_goes_to_codes_and_back_with_its_shapes(model_of, variant, channel
     c = model_of(variant).checkpoint
     codes = encode_audio(c, noise_clip(0.4, channels=channels))
     assert codes.shape == (c.codebooks, 10) and codes.dtype == torch.int64
-    assert 0 <= codes.min() and codes.max() < 64
+    assert codes.min() >= 0 and codes.max() < 64
     clip = decode_codes(c, codes)
     assert clip.samples.shape == (c.channels, 640) and clip.sample_rate == 1600
     assert encode_audio(c, noise_clip(0.4, rate=3200, channels=channels)).shape == codes.shape
 
 
-def test_stereo_alternates_left_and_right_books(model_of, small):
+def test_stereo_alternates_left_and_right_books(model_of):
     stereo = model_of("stereo-small").checkpoint
     left, right = noise_clip(0.4, seed=1), noise_clip(0.4, seed=2)
     codes = encode_audio(stereo, Clip(np.concatenate([left.samples, right.samples]), 1600))
@@ -170,13 +172,12 @@ def test_a_take_begins_with_the_audio_prompts_codes_exactly(model_of, variant):
     model = model_of(variant)
     prompt = noise_clip(0.31)  # not a whole number of frames
     codes = encode_audio(model.checkpoint, prompt).numpy()
+    assert len(np.unique(codes[0])) > 1
     takes = model.generate(["a calm tune", "a fast tune"], continue_from=prompt, seconds=0.4, seed=1)
     for take in takes:
         assert np.array_equal(take.codes[:, : codes.shape[1]], codes)
         assert take.codes.shape[1] == codes.shape[1] + 10
     assert not np.array_equal(takes[0].codes, takes[1].codes)
-    with pytest.raises(AssertionError):
-        np.testing.assert_array_equal(takes[0].codes, model.generate("a calm tune", seconds=0.8, seed=1).codes[:, :18])
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,9 @@ def test_a_flipped_bit_anywhere_is_refused_or_harmless(file):
 
 
 @pytest.mark.parametrize("step", ["write_bytes", "replace"])
-@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "I/O"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "failure", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "I/O"), KeyboardInterrupt()]
+)
 def test_a_write_that_fails_leaves_the_old_file_whole(file, monkeypatch, step, failure):
     before = file.read_bytes()
     real = Path.write_bytes

@@ -10,7 +10,9 @@ from tonearm.steering import SteeringVector, VectorInfo
 
 def random_vector(layers: int = 3, width: int = 8, seed: int = 0, size: float = 1.0, **info: Any) -> SteeringVector:
     generator = torch.Generator().manual_seed(seed)
-    fields = dict(name="v", checkpoint="toy", fingerprint="f" * 16, width=width, layer_count=layers, best_layer=1) | info
+    fields = (
+        dict(name="v", checkpoint="toy", fingerprint="f" * 16, width=width, layer_count=layers, best_layer=1) | info
+    )
     directions = {i: size * torch.randn(width, generator=generator) for i in range(layers)}
     return SteeringVector(directions, VectorInfo(**fields))
 

@@ -54,14 +54,6 @@ def learn(
     from tonearm.learning import learn as learn_vector
     from tonearm.steering import save_vector
 
-    if not as_json:
-        print_facts(
-            {
-                "model": model_text(loaded),
-                "prompts": f"{len(above)} positive, {len(below)} negative",
-                "licence": licence_note(loaded),
-            }
-        )
     with progress_bar("reading prompts") as bar:
         vector = learn_vector(
             loaded, above, below, name, site=site, pooling=pooling, positive_means=positive_means,  # type: ignore[arg-type]
@@ -71,6 +63,14 @@ def learn(
     if as_json:
         print_json({"file": str(path), "content_hash": vector.content_hash(), **vector.info.model_dump(mode="json")})
         return
+    print_facts(
+        {
+            "model": model_text(loaded),
+            "prompts": f"{len(above)} positive, {len(below)} negative",
+            "pooling": f"{vector.info.pooling}, at {vector.info.site}",
+            "licence": licence_note(loaded),
+        }
+    )
     _print_separation(vector)
     given = name if path == Path(f"{name}.safetensors") else path
     chosen = "" if model == "pocket" else f" --model {model}"

@@ -18,6 +18,7 @@ from tonearm.musicgen.delay import lags
 from tonearm.steering.vector import Site
 
 POCKET = "pocket"
+TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,11 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
     if family is None:
         raise TonearmError(
             f"{name} is a {config.model_type} checkpoint, not MusicGen; Tonearm loads {' and '.join(FAMILIES)}"
+        )
+    if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        # transformers would make up an empty tokenizer, and every prompt would read the same
+        raise TonearmError(
+            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); save the tokenizer beside the weights"
         )
     # Stored dtype first: the fingerprint must not depend on the dtype that this run computes in.
     model_class = getattr(transformers, family.model_class)

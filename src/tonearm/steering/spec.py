@@ -188,7 +188,9 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
         for key, strength in steer.items():
             if isinstance(key, SteeringVector):
                 if key.name in given or key.name in steer:
-                    raise TonearmError(f"two vectors are named {key.name!r}; give one of them another name with renamed()")
+                    raise TonearmError(
+                        f"two vectors are named {key.name!r}; give one of them another name with renamed()"
+                    )
                 given[key.name] = key
                 key = key.name
             steers.append(validated(Steer, {"vector": key, "strength": strength}, where=f"steer {key!r}"))

@@ -144,6 +144,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--out", type=Path, default=Path("build/effects"))
     parser.add_argument("--docs", type=Path, help="also write effects.md and effects.png into this folder")
+    parser.add_argument("--readme", type=Path, help="also put the short table between the marks of this README")
     parser.add_argument("--strength", type=float, default=STRENGTH)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--prompts", type=int, default=50)
@@ -151,4 +152,6 @@ if __name__ == "__main__":
     model = load(arguments.model)
     texts = prompts.held_out()[: arguments.prompts]
     records = run(model, texts, arguments.strength, arguments.seconds, arguments.out)
-    write_report(records, model, arguments.strength, arguments.seconds, arguments.docs or arguments.out)
+    write_report(
+        records, model, arguments.strength, arguments.seconds, arguments.docs or arguments.out, arguments.readme
+    )

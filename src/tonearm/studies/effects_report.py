@@ -10,6 +10,28 @@ from tonearm.studies.effects import FIRST_SEED, RANDOM_SEED, RESAMPLES, Conditio
 
 MEASURES = (("tempo", "BPM"), ("brightness", "Hz"))
 KEPT = (("loudness", "LUFS"), ("onset_rate", "onsets/s"))
+BEGIN, END = "<!-- effects: begin -->", "<!-- effects: end -->"
+SHORT_LABELS = {
+    "tempo+": "**steered up**",
+    "tempo-": "**steered down**",
+    "brightness+": "**steered up**",
+    "brightness-": "**steered down**",
+    "word-fast": 'word "fast"',
+    "word-slow": 'word "slow"',
+    "word-bright": 'word "bright"',
+    "word-dark": 'word "dark"',
+    "random-tempo+": "random vector",
+    "random-brightness+": "random vector",
+    "fast-dark": "fast *and* dark",
+}
+SHORT_TABLE = (
+    ("tempo+", "brightness+"),
+    ("tempo-", "brightness-"),
+    ("word-fast", "word-bright"),
+    ("word-slow", "word-dark"),
+    ("random-tempo+", "random-brightness+"),
+    ("fast-dark", "fast-dark"),
+)
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
 
 
@@ -26,7 +48,12 @@ def value_of(record: Mapping[str, Any], measure: str) -> float | None:
 
 
 def write_report(
-    records: Sequence[Mapping[str, Any]], model: Model, strength: float, seconds: float, folder: Path
+    records: Sequence[Mapping[str, Any]],
+    model: Model,
+    strength: float,
+    seconds: float,
+    folder: Path,
+    readme: Path | None = None,
 ) -> None:
     """Write the tables and the figure; both name their protocol."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +67,8 @@ def write_report(
     text = page(records, chosen, effects, model, strength, seconds)
     with write_aside(folder / "effects.md") as aside:
         aside.write_text(text, encoding="utf-8")
+    if readme:
+        write_readme(readme, effects)
 
 
 def page(
@@ -100,6 +129,25 @@ def page(
             f"| {condition.label} | " + " | ".join(means) + f" | {untold} of {len(here)} | {faulty} of {len(here)} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def write_readme(readme: Path, effects: Mapping[tuple[str, str], Effect]) -> None:
+    """Put the short table between the README's marks."""
+    lines = ["| | tempo, BPM | change | | centroid, Hz | change |", "|---|---|---|---|---|---|"]
+    plain = [f"{effects['plain', measure].mean:.0f}" for measure, _ in MEASURES]
+    lines.append(f"| no steering | {plain[0]} | | no steering | {plain[1]} | |")
+    for tempo, brightness in SHORT_TABLE:
+        cells = []
+        for name, measure in ((tempo, "tempo"), (brightness, "brightness")):
+            found = effects[name, measure]
+            cells.append(
+                f"{SHORT_LABELS[name]} | {found.mean:.0f} | {found.change:+.0%} [{found.low:+.0%}, {found.high:+.0%}]"
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    text = readme.read_text(encoding="utf-8")
+    before, after = text.split(BEGIN)[0], text.split(END)[1]
+    with write_aside(readme) as aside:
+        aside.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 
 def mean_text(numbers: Sequence[float | None]) -> str:

@@ -1,0 +1,87 @@
+"""Clips: exact round trips, loudness, and bad input."""
+
+import math
+
+import numpy as np
+import pytest
+import soundfile
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+
+
+def sine(seconds: float = 1.0, rate: int = 16_000, size: float = 0.25, channels: int = 1, hertz: float = 997.0) -> Clip:
+    wave = size * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+    return Clip(np.stack([wave] * channels), rate)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_wav_reads_back_bit_for_bit(tmp_path, channels):
+    samples = np.random.default_rng(0).standard_normal((channels, 500)).astype(np.float32)
+    samples[0, :4] = [-0.0, 1e-42, 1.5, -2.0]  # beyond full scale too
+    clip = Clip(samples, 32_000)
+    again = Clip.read(clip.write(tmp_path / "x.wav"))
+    assert again.sample_rate == 32_000 and again.samples.tobytes() == clip.samples.tobytes()
+
+
+@pytest.mark.parametrize("ending", [".flac", ".ogg", ".FLAC"])
+def test_the_other_endings_read_back_nearly(tmp_path, ending):
+    clip = sine(channels=2)
+    again = Clip.read(clip.write(tmp_path / f"x{ending}"))
+    assert again.samples.shape == clip.samples.shape and again.sample_rate == clip.sample_rate
+    assert np.abs(again.samples - clip.samples).max() < (1e-4 if ending != ".ogg" else 0.05)
+
+
+def test_shapes_and_lengths():
+    assert Clip(np.zeros(8), 4).samples.shape == (1, 8) and Clip(np.zeros((2, 8)), 4).seconds == 2.0
+    assert Clip(np.array([[1.0, 0.0], [0.0, 0.5]]), 4).mono.tolist() == [0.5, 0.25]
+    for shape in ((0, 8), (1, 2, 3), ()):
+        with pytest.raises(ValueError, match="channels, samples"):
+            Clip(np.zeros(shape), 4)
+
+
+def test_resampling_keeps_length_pitch_and_identity():
+    clip = sine(rate=44_100, channels=2, hertz=1000)
+    assert clip.resampled(44_100) is clip
+    lower = clip.resampled(16_000)
+    assert lower.samples.shape == (2, 16_000) and lower.sample_rate == 16_000
+    assert np.abs(np.fft.rfft(lower.samples[0])).argmax() == 1000
+
+
+def test_loudness_is_that_of_the_standards_own_reference():
+    """BS.1770: a 997 Hz sine at 0 dBFS in one channel reads -3.01 LUFS."""
+    assert sine(2.0, 48_000, size=1.0).loudness == pytest.approx(-3.01, abs=0.05)
+    assert sine(2.0, 48_000, size=0.1).loudness == pytest.approx(-23.01, abs=0.05)
+
+
+def test_silence_and_the_very_short_have_no_loudness_and_stay_as_they_are():
+    for clip in (Clip(np.zeros(16_000), 16_000), sine(0.3)):
+        assert clip.loudness == -math.inf and clip.loudness_matched() is clip
+
+
+def test_matching_meets_the_target_unless_a_peak_is_in_the_way():
+    assert sine(size=0.01).loudness_matched(-20).loudness == pytest.approx(-20, abs=0.05)
+    spiky = sine(size=0.01).samples.copy()
+    spiky[0, 100] = 0.9
+    matched = Clip(spiky, 16_000).loudness_matched(-20)
+    assert np.abs(matched.samples).max() == pytest.approx(0.98) and matched.loudness < -20
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path):
+    (tmp_path / "text.wav").write_text("no audio")
+    (tmp_path / "empty.wav").write_bytes(b"")
+    soundfile.write(tmp_path / "none.wav", np.zeros((0, 1)), 16_000)
+    soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
+    for name, message in (("absent.wav", "no audio file"), ("text.wav", "as audio"), ("empty.wav", "as audio"),
+                          ("none.wav", "no samples"), ("nan.wav", "NaN"), ("", "no audio file")):  # fmt: skip
+        with pytest.raises(TonearmError, match=message) as error:
+            Clip.read(tmp_path / name)
+        assert "\n" not in str(error.value)
+
+
+def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("")
+    for name in ("x.mp3", "x", "file/x.wav"):
+        with pytest.raises(TonearmError, match="cannot write"):
+            sine().write(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,152 @@
+"""generate(): what comes back for what is asked, and what is refused before any work."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.steering.vectors import vector_of
+from tonearm.errors import TonearmError
+from tonearm.model import Row
+from tonearm.musicgen.sampling import Sampling
+from tonearm.steering import Steer, Steering
+from tonearm.take import Take
+
+NAN, INF = float("nan"), float("inf")
+EVEN = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune"]  # of equal length: no padding
+UNEVEN = ["a fast folk tune", "slow jazz piece with flute and piano", "calm"]
+
+
+def same(a: Take, b: Take) -> bool:
+    return np.array_equal(a.codes, b.codes)
+
+
+def test_one_prompt_gives_a_take_and_more_a_list_in_order(small):
+    one = small.generate("calm", seconds=0.2, seed=3)
+    assert isinstance(one, Take) and one.codes.shape == (4, 5) and one.codes.dtype == np.int64
+    assert one.clip.samples.shape == (1, 320) and one.seconds == 0.2
+    several = small.generate(["calm", "loud"], n=2, seconds=0.2, seed=3)
+    assert [(t.provenance.prompt, t.provenance.seed) for t in several] == [
+        ("calm", 3),
+        ("calm", 4),
+        ("loud", 5),
+        ("loud", 6),
+    ]
+    assert same(several[0], one) and not same(several[0], several[1])
+    assert (
+        isinstance(small.generate(["calm"], seconds=0.2), list) and len(small.generate("calm", n=2, seconds=0.2)) == 2
+    )
+
+
+def test_a_seed_decides_the_take_and_no_seed_is_a_new_one(small):
+    takes = [small.generate("calm", seconds=0.4, seed=7) for _ in range(2)]
+    assert same(*takes) and not same(takes[0], small.generate("calm", seconds=0.4, seed=8))
+    first, second = (small.generate("calm", seconds=0.4) for _ in range(2))
+    assert first.provenance.seed != second.provenance.seed
+    assert same(first, small.generate("calm", seconds=0.4, seed=first.provenance.seed))
+    small.generate("calm", seconds=0.2, seed=2**63 - 1)
+
+
+@pytest.mark.parametrize(("variant", "prompts"), [("small", UNEVEN), ("melody", EVEN), ("stereo-small", UNEVEN)])
+def test_the_split_into_batches_does_not_matter(model_of, variant, prompts):
+    model = model_of(variant)
+    one = model.generate(prompts, seconds=0.4, seed=3, batch_size=3)
+    for size in (1, 2):
+        assert all(
+            same(a, b) for a, b in zip(one, model.generate(prompts, seconds=0.4, seed=3, batch_size=size), strict=True)
+        )
+
+
+def test_all_forms_of_a_steer_give_the_same_take(melody):
+    vector = vector_of(melody, "bright")
+    melody.vectors["bright"] = vector
+    steer = Steer(vector="bright", strength=1.5)
+    forms = [{"bright": 1.5}, {vector: 1.5}, "bright=1.5", steer, [steer], ["bright=1.5"], Steering(steers=(steer,))]
+    takes = [melody.generate("calm", steer=form, seconds=0.4, seed=1) for form in forms]
+    assert all(same(takes[0], take) for take in takes)
+    assert len({take.provenance.steering.model_dump_json() for take in takes}) == 1
+    plain = melody.generate("calm", seconds=0.4, seed=1)
+    assert not same(plain, takes[0])
+    for nothing in (None, {}, [], {"bright": 0.0}, Steering()):
+        assert same(plain, melody.generate("calm", steer=nothing, seconds=0.4, seed=1))
+
+
+def test_rows_may_differ_in_everything(small):
+    small.vectors["w"] = vector_of(small, "w")
+    rows = [
+        Row("calm", 1, Steering(steers=(Steer(vector="w", strength=2),)), Sampling(guidance=1.0)),
+        Row("loud", 2, sampling=Sampling(temperature=0), negative="calm"), Row("fast", 3, sampling=Sampling(guidance=5)),
+    ]  # fmt: skip
+    together = list(small.takes(rows, seconds=0.4))
+    for row, take in zip(rows, together, strict=True):
+        assert same(take, next(small.takes([row], seconds=0.4)))
+        assert take.provenance.negative == row.negative and take.provenance.sampling.guidance == row.sampling.guidance
+
+
+def test_temperature_0_does_not_depend_on_the_seed(small):
+    assert same(*(small.generate("calm", seconds=0.4, seed=seed, temperature=0) for seed in (1, 2)))
+
+
+def test_progress_goes_to_the_end_over_all_batches(small):
+    told = []
+    small.generate(UNEVEN, seconds=0.4, batch_size=2, on_progress=lambda *at: told.append(at))
+    assert told[-1] == (20, 20) and all(b[0] >= a[0] for a, b in pairwise(told))
+    assert {all_ for _, all_ in told} == {20}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(seconds=0), "0 s is not possible"), (dict(seconds=-1), "-1 s"), (dict(seconds=NAN), "nan s"),
+        (dict(seconds=INF), "inf s"), (dict(seconds=30.1), "window of 30 s"), (dict(seconds=0.01), "ask for 0.12 to 30 s"),
+        (dict(n=0), "0 takes"), (dict(n=-2), "-2 takes"), (dict(batch_size=0), "batch size 0"),
+        (dict(guidance=NAN), "guidance nan"), (dict(guidance=-1), "guidance -1"), (dict(guidance=INF), "guidance inf"),
+        (dict(temperature=NAN), "temperature nan"), (dict(temperature=-0.1), "temperature -0.1"),
+        (dict(temperature=INF), "temperature inf"), (dict(top_p=NAN), "top_p nan"), (dict(top_p=0), "top_p 0"),
+        (dict(top_p=1.1), "top_p 1.1"), (dict(top_k=-1), "top_k -1"), (dict(top_k=NAN), "top_k nan"),
+        (dict(seed=-1), "seed -1"), (dict(seed=2**63), "seed 9223372036854775808"), (dict(seed=2**63 - 1, n=2), "seed"),
+        (dict(steer={"nope": 1.0}), "no vector 'nope'"), (dict(steer={"nope": NAN}), "finite"),
+        (dict(steer="nope"), "NAME=STRENGTH"), (dict(steer=3), "give a dict"),
+        (dict(continue_from="/nowhere.wav"), "no audio file"), (dict(melody="/nowhere.wav"), "no audio file"),
+    ],
+)  # fmt: skip
+def test_what_is_not_possible_is_refused_in_one_line(small, settings, message):
+    with pytest.raises(TonearmError) as error:
+        small.generate("calm", **(dict(seconds=0.2) | settings))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("prompt", ["", "  \n", [], ["calm", ""]])
+def test_an_empty_prompt_is_refused(small, prompt):
+    with pytest.raises(TonearmError, match="prompt"):
+        small.generate(prompt, seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("steer", "message"),
+    [
+        (Steer(vector="x", source_layer=3), r"layer 3 is not there; .* has layers 0\.\.2"),
+        (Steer(vector="x", layers=(0, 9)), "layer 9"), (Steer(vector="lost"), "no best layer"),
+        (Steer(vector="foreign"), "was made for"),
+    ],
+)  # fmt: skip
+def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, steer, message, monkeypatch):
+    vectors = {
+        "x": vector_of(small, "x"),
+        "lost": vector_of(small, "lost", best_layer=None),
+        "foreign": vector_of(melody),
+    }
+    monkeypatch.setattr("tonearm.model.decode", lambda *_: pytest.fail("decoding began"))
+    with pytest.raises(TonearmError, match=message):
+        small.takes([Row("calm", 1, Steering(steers=(steer,)))], seconds=0.2, vectors=vectors)
+
+
+def test_provenance_says_what_was_made(small):
+    vector = vector_of(small, "x")
+    take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")
+    p = take.provenance
+    assert (p.prompt, p.negative, p.seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)
+    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0)
+    assert p.steering.steers[0].source_layer == 1  # the vector's best layer, written out
+    assert p.vectors["x"].content_hash == vector.content_hash() and not p.vectors["x"].bundled
+    assert p.checkpoint.fingerprint == small.checkpoint.fingerprint and "/" not in p.checkpoint.name

@@ -1,0 +1,204 @@
+"""Takes on disk, and made again from their sidecars."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.steering.vectors import vector_of
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.model import Model
+from tonearm.provenance import StackRecord, read_sidecar, sha256_of
+from tonearm.replay import replay
+from tonearm.steering import Schedule, Steer, load_vector, save_vector
+from tonearm.take import Take
+
+
+def sound(seconds: float = 0.29, channels: int = 1) -> Clip:
+    """Loud enough for the tiny codec, not a whole number of frames, at another rate than the checkpoint's."""
+    return Clip(1e4 * np.random.default_rng(0).standard_normal((channels, round(seconds * 4410))), 4410)
+
+
+def tone(seconds: float = 1.0) -> Clip:
+    return Clip(np.sin(2 * np.pi * 440 * np.arange(round(seconds * 16_000)) / 16_000), 16_000)
+
+
+def steered(model: Model, **settings) -> Take:
+    steers = [
+        Steer(vector="x", strength=1.5, schedule=Schedule.ramp(0, 0.3)), Steer(vector="y/z 1.5", operator="rotate", strategy="all-to-all"),
+    ]  # fmt: skip
+    model.vectors["x"], model.vectors["y/z 1.5"] = vector_of(model, "x"), vector_of(model, "y/z 1.5", seed=1)
+    return model.generate("a calm tune", steer=steers, seconds=0.4, seed=5, **settings)
+
+
+def make(model: Model, kind: str, folder: Path) -> Take:
+    settings = dict(seconds=0.4, seed=5)
+    three = ["a fast folk tune", "calm", "slow jazz piece with flute and piano"]
+    if kind == "steered":
+        return steered(model)
+    if kind == "middle row of three":
+        return model.generate(three, **settings)[1]
+    if kind == "middle row with negative, steered":
+        return model.generate(three, **settings, negative="loud", steer={vector_of(model, "x"): 1.0})[1]
+    if kind == "audio prompt as a path":
+        return model.generate("calm", **settings, continue_from=sound().write(folder / "prompt.wav"))
+    changes = {
+        "plain": {}, "negative": dict(negative="loud jazz"), "guidance 1": dict(guidance=1.0), "greedy": dict(temperature=0),
+        "audio prompt": dict(continue_from=sound()), "odd audio prompt": dict(continue_from=sound(0.41)),
+        "melody": dict(melody=tone()), "melody and audio prompt": dict(melody=tone(), continue_from=sound()),
+    }  # fmt: skip
+    return model.generate("calm", **settings, **changes[kind])
+
+
+KINDS = (
+    "plain", "steered", "middle row of three", "middle row with negative, steered", "negative", "guidance 1", "greedy",
+    "audio prompt", "odd audio prompt", "audio prompt as a path",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("variant", "kind"),
+    [*(("small", kind) for kind in KINDS), *(("melody", kind) for kind in (*KINDS, "melody", "melody and audio prompt")),
+     ("stereo-small", "plain"), ("stereo-melody", "melody and audio prompt")],
+)  # fmt: skip
+def test_a_take_is_made_again_bit_for_bit(model_of, folder_of, tmp_path, variant, kind):
+    model = model_of(variant)
+    take = make(model, kind, tmp_path)
+    sidecar = take.save(tmp_path / "saved" / "my take.v1.wav")
+    assert sidecar.name == "my take.v1.json"
+    again = replay(sidecar, model=Model(model.checkpoint))  # a shelf without the session's vectors
+    assert again.identical and again.differences == ()
+    assert np.array_equal(again.take.codes, take.codes) and np.array_equal(again.take.clip.samples, take.clip.samples)
+    assert np.array_equal(Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples)
+    assert again.take.provenance.seconds == take.provenance.seconds == 0.4
+
+
+def test_it_loads_the_checkpoint_itself_where_none_is_given(small, folder_of, tmp_path):
+    sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
+    assert replay(sidecar, checkpoint=str(folder_of("small"))).identical
+
+
+def test_the_saved_folder_can_move(small, tmp_path):
+    steered(small, continue_from=sound()).save(tmp_path / "here" / "take.wav")
+    shutil.move(tmp_path / "here", tmp_path / "there")
+    assert replay(tmp_path / "there" / "take.json", model=Model(small.checkpoint)).identical
+
+
+def test_a_sidecar_is_strict_json_and_reads_back_as_it_was(small, tmp_path):
+    take = steered(small)
+    sidecar = take.save(tmp_path / "take.wav", measured={"tempo": 120.5})
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    content = json.loads(sidecar.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert content["measured"] == {"tempo": 120.5} and content["audio_file"] == "take.wav"
+    provenance = read_sidecar(sidecar)
+    assert provenance.steering == take.provenance.steering
+    assert provenance.audio_sha256 == sha256_of(take.clip) == sha256_of(Clip.read(tmp_path / "take.wav"))
+    for name, record in provenance.vectors.items():
+        assert load_vector(tmp_path / record.file).info.name == name
+    assert str(tmp_path) not in sidecar.read_text()
+
+
+def edit(sidecar: Path, change) -> Path:
+    content = json.loads(sidecar.read_text())
+    change(content)
+    sidecar.write_text(json.dumps(content))
+    return sidecar
+
+
+def test_a_stack_that_differs_is_told(small, tmp_path):
+    sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
+
+    def other_stack(content):
+        content["stack"] |= {"threads": 99, "dtype": "bfloat16"}
+        content["stack"]["packages"]["torch"] = "1.0"
+        content["engine"] = "fast"
+
+    again = replay(edit(sidecar, other_stack), model=small)
+    told = "\n".join(again.differences)
+    assert again.identical and len(again.differences) == 4
+    assert "threads: 99 then" in told and "torch: 1.0 then" in told and "engine: fast then, reference now" in told
+
+
+def test_audio_that_comes_out_different_is_told(small, tmp_path):
+    sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
+    assert not replay(edit(sidecar, lambda content: content.update(seed=2)), model=small).identical
+
+
+def test_it_refuses_other_weights(small, melody, tmp_path):
+    sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
+    with pytest.raises(TonearmError, match="made with weights") as error:
+        replay(sidecar, model=melody)
+    assert small.checkpoint.fingerprint in str(error.value) and melody.checkpoint.fingerprint in str(error.value)
+    with pytest.raises(TonearmError, match="no checkpoint"):
+        replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
+
+
+def test_it_refuses_a_vector_that_is_gone_or_has_changed(small, tmp_path):
+    sidecar = steered(small).save(tmp_path / "take.wav")
+    file = tmp_path / read_sidecar(sidecar).vectors["x"].file
+    save_vector(vector_of(small, "x", seed=9), file)
+    with pytest.raises(TonearmError, match="vector x has changed"):
+        replay(sidecar, model=small)
+    file.unlink()
+    with pytest.raises(TonearmError, match="no steering vector at"):
+        replay(sidecar, model=small)
+
+
+def test_it_refuses_audio_that_is_gone_or_has_changed(small, tmp_path):
+    sidecar = small.generate("calm", seconds=0.4, seed=1, continue_from=sound()).save(tmp_path / "take.wav")
+    file = tmp_path / read_sidecar(sidecar).audio_prompt.file
+    sound(0.2).write(file)
+    with pytest.raises(TonearmError, match="has changed"):
+        replay(sidecar, model=small)
+    file.unlink()
+    with pytest.raises(TonearmError, match="no audio file"):
+        replay(sidecar, model=small)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(format=2), "sidecar format 2"), (lambda c: c.update(format="new"), "format"),
+        (lambda c: c.update(kind="song"), "not a take's sidecar"), (lambda c: c.pop("seed"), "seed"),
+        (lambda c: c.update(mood="calm"), "unknown key"), (lambda c: c.update(seconds="long"), "seconds"),
+        (lambda c: c["batch"].update(rows=2), "known are size, row"), (lambda c: c["steering"].update(steer=1), "known are steers"),
+    ],
+)  # fmt: skip
+def test_a_sidecar_that_is_wrong_is_refused_in_one_line(small, tmp_path, change, message):
+    sidecar = edit(small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav"), change)
+    with pytest.raises(TonearmError, match=message) as error:
+        replay(sidecar, model=small)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"steers": []}', "{", b"\xff\xfe\x81"])
+def test_a_file_that_is_no_sidecar_is_refused(tmp_path, content):
+    file = tmp_path / "x.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(TonearmError, match=r"sidecar|take's JSON"):
+        read_sidecar(file)
+
+
+def test_an_absent_file_and_a_folder_are_refused(tmp_path):
+    for path in (tmp_path, tmp_path / "absent.json"):
+        with pytest.raises(TonearmError, match="stands beside a take's audio"):
+            read_sidecar(path)
+
+
+def test_a_take_is_not_saved_under_an_ending_that_is_no_audio(small, tmp_path):
+    with pytest.raises(TonearmError, match=r"use one of \.wav"):
+        small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.mp3")
+    assert not list(tmp_path.iterdir())
+
+
+def test_stack_differences_name_both_sides(small):
+    now = StackRecord.here(small.checkpoint.device, small.checkpoint.dtype)
+    assert now.differences(now) == []
+    then = now.model_copy(update={"device": "NVIDIA H100"})
+    assert then.differences(now) == ["device: NVIDIA H100 then, cpu now"]
