@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a folk tune with flute" --steer tempo=+1.25 --steer brightness=-1 --also tempo=-1.25 --also brightness=+1 \
-		--seconds 10 --seed 7 --out demo
+		--seconds 10 --seed 7 --force --out demo
 	@echo "Open demo/index.html"
 
 test: $(STAMP)

@@ -13,6 +13,7 @@ from tonearm.errors import TonearmError
 from tonearm.files import write_aside
 
 WRITABLE = (".wav", ".flac", ".ogg")
+MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
 
 
@@ -45,7 +46,8 @@ class Clip:
         """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence and for clips under 0.4 s."""
         if self.seconds < MIN_LOUDNESS_SECONDS or not self.samples.any():
             return float("-inf")
-        return float(pyloudnorm.Meter(self.sample_rate).integrated_loudness(self.samples.T.astype(np.float64)))
+        heard = self if self.sample_rate >= MIN_LOUDNESS_RATE else self.resampled(MIN_LOUDNESS_RATE)
+        return float(pyloudnorm.Meter(heard.sample_rate).integrated_loudness(heard.samples.T.astype(np.float64)))
 
     def resampled(self, sample_rate: int) -> "Clip":
         if sample_rate == self.sample_rate:

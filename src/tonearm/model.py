@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
-from tonearm.musicgen.conditioning import condition, decode_codes, encode_audio
+from tonearm.musicgen.conditioning import check_melody, condition, decode_codes, encode_audio, text_room
 from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.reference import Request, decode
 from tonearm.musicgen.sampling import Sampling
@@ -66,6 +67,26 @@ class _Input:
         return AudioRecord(sha256=sha256_of(self.clip), seconds=self.clip.seconds, file=self.file)
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What all rows of one call share; `frames` counts the audio prompt's too."""
+
+    frames: int
+    vectors: Mapping[str, SteeringVector]
+    prompt_codes: torch.Tensor | None  # [K, T0]
+    audio_prompt: _Input | None
+    melody: _Input | None
+
+    @property
+    def prompt_frames(self) -> int:
+        return 0 if self.prompt_codes is None else self.prompt_codes.shape[1]
+
+    @property
+    def inputs(self) -> dict[str, Clip]:
+        given = {"audio_prompt": self.audio_prompt, "melody": self.melody}
+        return {key: value.clip for key, value in given.items() if value}
+
+
 class Model:
     """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`."""
 
@@ -105,8 +126,10 @@ class Model:
         Raises TonearmError for every mistake of the caller.
         """
         prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if n < 1:
+        if not isinstance(n, int) or n < 1:
             raise TonearmError(f"{n} takes are not possible; ask for 1 or more")
+        if seed is not None and not isinstance(seed, int):
+            raise TonearmError(f"seed {seed!r} is not possible; use a whole number from 0 to {MAX_SEED}")
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
         sampling = Sampling(guidance, temperature, top_k, top_p)
@@ -140,100 +163,93 @@ class Model:
             raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
         for row in rows:
             _check_row(row)
-        audio_prompt, melody_input = _Input.read(continue_from), _Input.read(melody)
+        audio_prompt = _Input.read(continue_from)
         prompt_codes = encode_audio(checkpoint, audio_prompt.clip) if audio_prompt else None
-        prompt_frames = 0 if prompt_codes is None else prompt_codes.shape[1]
-        frames = self._frames(seconds, prompt_frames)
+        frames = self._frames(seconds, 0 if prompt_codes is None else prompt_codes.shape[1])
         used = self._vectors_of(rows, vectors or {})
+        job = _Job(frames, used, prompt_codes, audio_prompt, _Input.read(melody))
+        if job.melody:
+            check_melody(checkpoint, job.melody.clip)
+        for row in rows:
+            text_room(checkpoint, row.prompt, row.negative)
         resolved = [_with_source_layers(row.steering, used) for row in rows]
         compile_plan(checkpoint, resolved, used, frames)  # finds mistakes before any work is done
-        return self._takes(
-            rows, resolved, used, frames, prompt_codes, audio_prompt, melody_input, batch_size, on_progress, text_tokens
-        )
+        return self._takes(rows, resolved, job, batch_size, on_progress, text_tokens)
 
     def _takes(
         self,
         rows: Sequence[Row],
         steerings: Sequence[Steering],
-        vectors: Mapping[str, SteeringVector],
-        frames: int,
-        prompt_codes: torch.Tensor | None,
-        audio_prompt: _Input | None,
-        melody: _Input | None,
+        job: _Job,
         batch_size: int,
         on_progress: OnProgress | None,
         text_tokens: int | None,
     ) -> Iterator[Take]:
         checkpoint = self.checkpoint
-        batches = range(0, len(rows), batch_size)
-        inputs = {key: value for key, value in (("audio_prompt", audio_prompt), ("melody", melody)) if value}
-        for number, first in enumerate(batches):
-            batch, steering = rows[first : first + batch_size], steerings[first : first + batch_size]
-            negatives = [row.negative for row in batch] if any(row.negative for row in batch) else None
+        done_rows = 0
+        for batch in self._batches(rows, steerings, batch_size, text_tokens):
+            negatives = [row.negative for row, _ in batch] if any(row.negative for row, _ in batch) else None
             conditioning = condition(
-                checkpoint, [row.prompt for row in batch], guided=any(row.sampling.guidance > 1 for row in batch),
-                negatives=negatives, melody=melody.clip if melody else None, text_tokens=text_tokens,
+                checkpoint, [row.prompt for row, _ in batch], guided=any(row.sampling.guidance > 1 for row, _ in batch),
+                negatives=negatives, melody=job.melody.clip if job.melody else None, text_tokens=text_tokens,
             )  # fmt: skip
             request = Request(
-                conditioning, frames, [row.sampling for row in batch], [row.seed for row in batch],
-                compile_plan(checkpoint, steering, vectors, frames),
-                None if prompt_codes is None else prompt_codes[None].expand(len(batch), -1, -1),
+                conditioning, job.frames, [row.sampling for row, _ in batch], [row.seed for row, _ in batch],
+                compile_plan(checkpoint, [steering for _, steering in batch], job.vectors, job.frames),
+                None if job.prompt_codes is None else job.prompt_codes[None].expand(len(batch), -1, -1),
             )  # fmt: skip
 
-            def on_frame(done: int, _: int, number: int = number) -> None:
+            def on_frame(done: int, _: int, before: int = done_rows, size: int = len(batch)) -> None:
                 if on_progress:
-                    on_progress(number * frames + done, len(batches) * frames)
+                    on_progress(before * job.frames + done * size, len(rows) * job.frames)
 
             codes = decode(checkpoint, request, on_frame)
-            for index, row in enumerate(batch):
-                clip = decode_codes(checkpoint, codes[index])
-                own = {steer.vector for steer in steering[index].steers}
-                batch_record = BatchRecord(
+            for index, (row, steering) in enumerate(batch):
+                place = BatchRecord(
                     size=len(batch), row=index, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
                     negatives=negatives is not None,
                 )  # fmt: skip
-                used = {name: vectors[name] for name in own}
-                prompt_frames = 0 if prompt_codes is None else prompt_codes.shape[1]
-                provenance = self._provenance(
-                    row, steering[index], used, frames, prompt_frames, batch_record, inputs, codes[index], clip
-                )
-                yield Take(
-                    clip, codes[index].numpy(), provenance, used, {key: value.clip for key, value in inputs.items()}
-                )
+                yield self._take(row, steering, job, place, codes[index])
+            done_rows += len(batch)
 
-    def _provenance(
-        self,
-        row: Row,
-        steering: Steering,
-        vectors: Mapping[str, SteeringVector],
-        frames: int,
-        prompt_frames: int,
-        batch: BatchRecord,
-        inputs: Mapping[str, _Input],
-        codes: torch.Tensor,
-        clip: Clip,
-    ) -> Provenance:
-        checkpoint = self.checkpoint
-        sampling = row.sampling
-        records = {key: value.record() for key, value in inputs.items()}
-        return Provenance(
-            prompt=row.prompt, negative=row.negative, seconds=round((frames - prompt_frames) / checkpoint.frame_rate, 6),
-            frames=frames, seed=row.seed,
+    def _batches(
+        self, rows: Sequence[Row], steerings: Sequence[Steering], batch_size: int, text_tokens: int | None
+    ) -> list[list[tuple[Row, Steering]]]:
+        """Neighbouring rows, at most batch_size of them, whose text takes the same room.
+
+        Prefix checkpoints read the padding of a text, so a row must not be padded to the length of a neighbour's.
+        """
+        room = [text_tokens or text_room(self.checkpoint, row.prompt, row.negative) for row in rows]
+        batches: list[list[tuple[Row, Steering]]] = []
+        for _, group in groupby(range(len(rows)), key=room.__getitem__):
+            members = [(rows[i], steerings[i]) for i in group]
+            batches += [members[first : first + batch_size] for first in range(0, len(members), batch_size)]
+        return batches
+
+    def _take(self, row: Row, steering: Steering, job: _Job, place: BatchRecord, codes: torch.Tensor) -> Take:
+        checkpoint, sampling = self.checkpoint, row.sampling
+        clip = decode_codes(checkpoint, codes)
+        vectors = {steer.vector: job.vectors[steer.vector] for steer in steering.steers}
+        provenance = Provenance(
+            prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=ENGINE,
+            seconds=round((job.frames - job.prompt_frames) / checkpoint.frame_rate, 6), frames=job.frames,
             sampling=SamplingRecord(
                 guidance=sampling.guidance, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
             ),
-            steering=steering,
-            vectors={
-                name: VectorRecord(content_hash=vector.content_hash(), bundled=self.vectors.is_bundled(name) and vector is self.vectors[name])
-                for name, vector in sorted(vectors.items())
-            },
+            vectors={name: self._vector_record(name, vector) for name, vector in sorted(vectors.items())},
             checkpoint=CheckpointRecord(
                 name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence
             ),
-            engine=ENGINE, batch=batch, audio_prompt=records.get("audio_prompt"), melody=records.get("melody"),
+            audio_prompt=job.audio_prompt.record() if job.audio_prompt else None,
+            melody=job.melody.record() if job.melody else None,
             stack=StackRecord.here(checkpoint.device, checkpoint.dtype),
             codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
         )  # fmt: skip
+        return Take(clip, codes.numpy(), provenance, vectors, job.inputs)
+
+    def _vector_record(self, name: str, vector: SteeringVector) -> VectorRecord:
+        ships = self.vectors.is_bundled(name) and vector is self.vectors[name]
+        return VectorRecord(content_hash=vector.content_hash(), bundled=ships)
 
     def _vectors_of(self, rows: Sequence[Row], given: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
         names = {steer.vector for row in rows for steer in row.steering.steers}
@@ -274,6 +290,14 @@ def _check_row(row: Row) -> None:
         raise TonearmError(
             f"temperature {sampling.temperature:g} is not possible; use 0 to 10 (1 is usual, 0 takes the likeliest code)"
         )
+    if sampling.guidance <= 1 and row.negative:
+        raise TonearmError(
+            f"a negative prompt acts through guidance, which is off at {sampling.guidance:g}; use guidance above 1"
+        )
+    if sampling.guidance <= 1 and any(steer.branch == "unconditional" for steer in row.steering.steers):
+        raise TonearmError(
+            f"branch unconditional needs guidance, which is off at {sampling.guidance:g}; use guidance above 1"
+        )
     if not sampling.top_k >= 0:
         raise TonearmError(f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit")
     if not 0 < sampling.top_p <= 1:
@@ -282,7 +306,6 @@ def _check_row(row: Row) -> None:
 
 def _with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]) -> Steering:
     """The steering with every source layer written out, so that a sidecar does not depend on a vector file's best layer."""
-
     steers = []
     for steer in steering.steers:
         best = vectors[steer.vector].info.best_layer

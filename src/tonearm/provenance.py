@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -55,11 +55,17 @@ class CheckpointRecord(_Record):
 class BatchRecord(_Record):
     """Where the take lay in its batch: matrix products may differ in their last bits with the batch's shape."""
 
-    size: int
-    row: int
+    size: PositiveInt
+    row: NonNegativeInt
     text_tokens: int
     guided: bool
     negatives: bool
+
+    @model_validator(mode="after")
+    def _within(self) -> "BatchRecord":
+        if self.row >= self.size:
+            raise ValueError(f"row {self.row} is outside a batch of {self.size}")
+        return self
 
 
 class StackRecord(_Record):

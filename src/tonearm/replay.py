@@ -7,6 +7,7 @@ from pathlib import Path
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import ENGINE, Model, OnProgress, Row, load
+from tonearm.musicgen.checkpoint import VARIANTS
 from tonearm.musicgen.sampling import Sampling
 from tonearm.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
 from tonearm.steering.files import load_vector
@@ -36,7 +37,16 @@ def replay(
     """
     sidecar = Path(sidecar)
     then = read_sidecar(sidecar)
-    model = model or load(checkpoint or then.checkpoint.name, device=_kind(then.stack.device), dtype=then.stack.dtype)
+    name = checkpoint or then.checkpoint.name
+    if (
+        model is None
+        and checkpoint is None
+        and name not in VARIANTS
+        and name.count("/") != 1
+        and not Path(name).is_dir()
+    ):
+        raise TonearmError(f"{sidecar}: made with the checkpoint folder {name!r}; say where it lies now (--model)")
+    model = model or load(name, device=_kind(then.stack.device), dtype=then.stack.dtype)
     now = model.checkpoint
     if now.fingerprint != then.checkpoint.fingerprint:
         raise TonearmError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.files import write_aside
-from tonearm.provenance import AudioRecord, Provenance
+from tonearm.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.steering.files import SUFFIX, save_vector
 from tonearm.steering.vector import SteeringVector
 
@@ -38,7 +38,21 @@ class Take:
         the JSON as it is. Returns the sidecar's path.
         """
         path = Path(path)
+        vectors, inputs = self._beside(path)
+        update = {"vectors": vectors, "audio_file": path.name, **inputs}
+        content = self.provenance.model_copy(update=update).model_dump(mode="json")
+        if measured is not None:
+            content["measured"] = dict(measured)
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        sidecar = path.with_suffix(".json")
+        sidecar.unlink(missing_ok=True)  # an old sidecar must not stand beside new audio, should what follows fail
         self.clip.write(path)
+        with write_aside(sidecar) as aside:
+            aside.write_text(text, encoding="utf-8")
+        return sidecar
+
+    def _beside(self, path: Path) -> tuple[dict[str, VectorRecord], dict[str, AudioRecord]]:
+        """Write the vectors and audio inputs that stand nowhere else; returns their records by name."""
         vectors = {}
         for name, record in self.provenance.vectors.items():
             if not record.bundled:
@@ -46,22 +60,14 @@ class Take:
                 save_vector(self.vectors[name], file)
                 record = record.model_copy(update={"file": file.name})
             vectors[name] = record
-        update: dict[str, Any] = {"vectors": vectors, "audio_file": path.name}
+        inputs = {}
         for key, clip in self.inputs.items():
-            record_of: AudioRecord | None = getattr(self.provenance, key)
-            if record_of is not None and record_of.file is None:
+            audio: AudioRecord | None = getattr(self.provenance, key)
+            if audio is not None and audio.file is None:
                 file = path.with_name(f"{path.stem}.{key}.wav")
                 clip.write(file)
-                update[key] = record_of.model_copy(update={"file": file.name})
-        content = self.provenance.model_copy(update=update).model_dump(mode="json")
-        if measured is not None:
-            content["measured"] = dict(measured)
-        sidecar = path.with_suffix(".json")
-        with write_aside(sidecar) as aside:
-            aside.write_text(
-                json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-            )
-        return sidecar
+                inputs[key] = audio.model_copy(update={"file": file.name})
+        return vectors, inputs
 
 
 def hash_codes(codes: np.ndarray) -> str:

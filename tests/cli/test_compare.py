@@ -7,6 +7,7 @@ import pytest
 from tonearm.audio import Clip
 from tonearm.cli.compare import _write_listening_copies
 from tonearm.provenance import read_sidecar
+from tonearm.take import Take
 
 FORMS = ["--steer", "energy=+8", "--also", "energy=-8,energy=1", "--seconds", 0.5, "--seed", 7]
 
@@ -50,3 +51,17 @@ def test_listening_copies_are_equally_loud(tmp_path):
     _write_listening_copies(tmp_path / "listen", saved)
     loud, quiet = (Clip.read(tmp_path / "listen" / name).loudness for name in clips)
     assert loud == pytest.approx(quiet, abs=0.05) and np.isfinite(loud)
+
+
+def test_ctrl_c_keeps_what_is_done_and_writes_no_page(run, tiny, folder, monkeypatch):
+    real = Take.save
+
+    def save(take, path, measured):
+        if path.stem == "steered-1":
+            raise KeyboardInterrupt
+        return real(take, path, measured=measured)
+
+    monkeypatch.setattr(Take, "save", save)
+    outcome = run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    assert (outcome.code, outcome.err) == (130, "tonearm: stopped; kept 1 of 3 takes: cmp/plain.wav\n")
+    assert sorted(path.name for path in (folder / "cmp").iterdir()) == ["plain.json", "plain.wav"]

@@ -3,8 +3,8 @@
     pooling  positions that make one row                                   checkpoints
     eos      the text's EOS in the prefix (Facchiano et al. 2025, 3.1)     prefix only
     first    code position 0, where the first frame is decided             all
-    last     the last generated frame                                      all
-    mean     the mean over the generated frames                            all
+    last     the last code position                                        all
+    mean     the mean over all code positions                              all
 
 Rows are those of the conditional branch. `eos` and `first` need one forward pass; `last` and `mean` need music, which is generated
 from the prompt (`seconds`, with the seed given). Text padding never counts.
@@ -13,6 +13,7 @@ from the prompt (`seconds`, with the seed given). Text padding never counts.
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 import torch
@@ -20,7 +21,7 @@ import torch
 from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.conditioning import Conditioning, condition
+from tonearm.musicgen.conditioning import Conditioning, condition, text_room
 from tonearm.musicgen.reference import Request, decode
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.taps import Span, Tap, tapped
@@ -66,13 +67,23 @@ class Capture:
 def capture_rows(
     checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
 ) -> Iterator[torch.Tensor]:
-    """Yield float32 [b, L, D] for each batch of b prompts, on the CPU. Memory does not grow with the number of prompts."""
+    """Yield float32 [b, L, D] for each batch of b prompts, on the CPU. Memory does not grow with the number of prompts.
+
+    The rows come in the order of the prompts' lengths: prefix checkpoints read the padding of a text, so that only prompts of equal
+    length share a batch. Within one length the order is kept.
+    """
     what = what.resolved(checkpoint)
-    for first in range(0, len(prompts), what.batch_size):
-        batch = prompts[first : first + what.batch_size]
-        yield _capture_batch(checkpoint, batch, what, [what.seed + first + i for i in range(len(batch))])
-        if on_batch:
-            on_batch(first + len(batch), len(prompts))
+    rooms = [text_room(checkpoint, prompt) for prompt in prompts]
+    order = sorted(range(len(prompts)), key=rooms.__getitem__)
+    done = 0
+    for _, group in groupby(order, key=rooms.__getitem__):
+        members = list(group)
+        for first in range(0, len(members), what.batch_size):
+            batch = members[first : first + what.batch_size]
+            yield _capture_batch(checkpoint, [prompts[i] for i in batch], what, [what.seed + i for i in batch])
+            done += len(batch)
+            if on_batch:
+                on_batch(done, len(prompts))
 
 
 def capture_moments(

@@ -186,7 +186,7 @@ def pocket_folder() -> Path:
 
 
 def fingerprint_of(model: Any) -> str:
-    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every decoder tensor, as stored."""
+    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor of the checkpoint, as stored."""
     digest = hashlib.sha256()
     config = model.decoder.config
     shape = (
@@ -197,7 +197,7 @@ def fingerprint_of(model: Any) -> str:
         config.vocab_size,
     )
     digest.update(json.dumps(shape).encode())
-    for key, tensor in sorted(model.decoder.state_dict().items()):
+    for key, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // 64)][:64].to("cpu", torch.float32)
         digest.update(f"{key}{tuple(tensor.shape)}".encode() + sample.numpy().astype("<f4").tobytes())

@@ -18,6 +18,7 @@ from tonearm.musicgen.checkpoint import Checkpoint
 
 MIN_MELODY_SECONDS = 0.5
 SILENCE = 1e-5
+MAX_FIXED_ROOM = 64  # tokens; beyond it, a tokenizer's model_max_length is a limit and not a room
 CHROMA_FFT, CHROMA_HOP, CHROMA_RATE = 16_384, 4_096, 32_000  # of the released melody checkpoints
 
 
@@ -51,6 +52,8 @@ def condition(
     text_tokens: int | None = None,
 ) -> Conditioning:
     """Encode prompts (and what to steer away from, where guidance is on). `text_tokens` pads the text to that many tokens."""
+    if melody is not None:
+        check_melody(checkpoint, melody)
     tokens = tokenise(checkpoint, [*prompts, *(n or "" for n in negatives or ())], text_tokens)
     rows = len(prompts)
     states = _encode_text(checkpoint, tokens.ids, tokens.mask)
@@ -69,10 +72,6 @@ def condition(
         chroma = _chroma_states(checkpoint, rows, guided, melody)
         states = torch.cat([chroma, states], dim=1)
         prefix = states.shape[1]
-    elif melody is not None:
-        raise TonearmError(
-            f"{checkpoint.name} takes no melody; use a melody checkpoint such as facebook/musicgen-melody"
-        )
     return Conditioning(states, mask, tokens.ids[:rows], tokens.mask[:rows], rows, guided, prefix)
 
 
@@ -82,11 +81,30 @@ class Tokens:
     mask: torch.Tensor
 
 
+def text_room(checkpoint: Checkpoint, prompt: str, negative: str | None = None) -> int:
+    """Tokens of text that a row needs where padding would be read: prefix checkpoints. 0 where the text is masked.
+
+    Raises TonearmError for a text that does not fit the room that the checkpoint gives it.
+    """
+    longest = max(len(checkpoint.tokenizer(text).input_ids) for text in (prompt, negative or ""))
+    fixed = _fixed_room(checkpoint)
+    if fixed and longest > fixed:
+        raise TonearmError(
+            f"the prompt takes {longest} tokens, {checkpoint.name} reads {fixed}; shorten it: {prompt[:40]!r} ..."
+        )
+    return (fixed or longest) if checkpoint.family.text_in_prefix else 0
+
+
+def _fixed_room(checkpoint: Checkpoint) -> int | None:
+    """pocket's text always takes the same room, as in its training."""
+    length = checkpoint.tokenizer.model_max_length
+    return length if length <= MAX_FIXED_ROOM else None
+
+
 def tokenise(checkpoint: Checkpoint, texts: Sequence[str], text_tokens: int | None = None) -> Tokens:
-    """int64 [N, tokens]. pocket's text always takes the same room, as in its training; others are padded to the longest."""
-    tokenizer = checkpoint.tokenizer
-    fixed = text_tokens or (tokenizer.model_max_length if tokenizer.model_max_length <= 64 else None)
-    encoded = tokenizer(
+    """int64 [N, tokens], padded to `text_tokens`, or to the checkpoint's fixed room, or to the longest."""
+    fixed = text_tokens or _fixed_room(checkpoint)
+    encoded = checkpoint.tokenizer(
         list(texts), return_tensors="pt", padding="max_length" if fixed else True, max_length=fixed, truncation=True
     )
     return Tokens(encoded.input_ids.to(checkpoint.device), encoded.attention_mask.to(checkpoint.device))
@@ -111,10 +129,6 @@ def _chroma_states(checkpoint: Checkpoint, rows: int, guided: bool, melody: Clip
     null[:, :, 0] = 1
     chroma = null
     if melody is not None:
-        if not checkpoint.melody_trained:
-            raise TonearmError(
-                f"{checkpoint.name} was not trained to follow a melody; use facebook/musicgen-melody or leave the melody out"
-            )
         chroma = chromagram(melody, model.config.num_chroma).to(null)[None].expand(rows, -1, -1)
         null = null.expand(-1, chroma.shape[1], -1)
     if guided:
@@ -125,6 +139,19 @@ def _chroma_states(checkpoint: Checkpoint, rows: int, guided: bool, melody: Clip
     return chroma.repeat(1, repeats, 1)[:, :length]
 
 
+def check_melody(checkpoint: Checkpoint, melody: Clip) -> None:
+    """Raise TonearmError where the checkpoint takes no melody, or the melody is too short or silent."""
+    if not checkpoint.family.text_in_prefix:
+        raise TonearmError(
+            f"{checkpoint.name} takes no melody; use a melody checkpoint such as facebook/musicgen-melody"
+        )
+    if not checkpoint.melody_trained:
+        raise TonearmError(
+            f"{checkpoint.name} was not trained to follow a melody; use facebook/musicgen-melody or leave the melody out"
+        )
+    check_sounding(melody, "the melody", MIN_MELODY_SECONDS)
+
+
 def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
     """One-hot strongest pitch class per window, float32 [frames, 12]: the melody checkpoints' own features.
 
@@ -132,7 +159,6 @@ def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
     """
     from transformers.audio_utils import chroma_filter_bank
 
-    check_sounding(melody, "the melody", MIN_MELODY_SECONDS)
     wave = torch.from_numpy(melody.resampled(CHROMA_RATE).mono)
     if len(wave) < CHROMA_FFT:
         missing = CHROMA_FFT - len(wave)

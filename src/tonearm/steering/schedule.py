@@ -36,11 +36,11 @@ class Schedule(BaseModel):
     @classmethod
     def window(cls, start: float, end: float, fade: float = 0.0) -> "Schedule":
         """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade` seconds inside the window."""
-        if not (0 <= start < end and 0 <= 2 * fade <= end - start):
+        if not (0 <= start < end and 0 <= 2 * fade <= end - start + 1e-9):
             raise ValueError(
                 f"window {start} to {end} s with fades of {fade} s: start must come before end, and the fades must fit"
             )
-        return cls(points=((start, 0.0), (start + fade, 1.0), (end - fade, 1.0), (end, 0.0)))
+        return cls(points=((start, 0.0), (start + fade, 1.0), (max(start + fade, end - fade), 1.0), (end, 0.0)))
 
     @classmethod
     def ramp(cls, start: float, end: float, first: float = 0.0, last: float = 1.0) -> "Schedule":

@@ -50,11 +50,11 @@ class Steer(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
-        if abs(self.strength) > MAX_STRENGTH:
+        if max(abs(strength) for strength in self._strengths()) > MAX_STRENGTH:
             raise ValueError(
                 f"strength {self.strength:g} is beyond ±{MAX_STRENGTH:g}; useful values lie within about ±3"
             )
-        if self.operator == "blend" and self._least_strength() <= -1:
+        if self.operator == "blend" and min(self._strengths()) <= -1:
             raise ValueError(
                 f"blend divides by 1 + strength, so strength {self.strength:g} must stay above -1; negate the vector instead"
             )
@@ -75,9 +75,10 @@ class Steer(BaseModel):
             raise ValueError("layers is empty; leave it out to steer all layers")
         return self
 
-    def _least_strength(self) -> float:
+    def _strengths(self) -> list[float]:
+        """The strength at every breakpoint; between two, it lies between theirs."""
         factors = [factor for _, factor in self.schedule.points] if self.schedule else [1.0]
-        return min(self.strength * factor for factor in factors)
+        return [self.strength * factor for factor in factors]
 
 
 class Steering(BaseModel):

@@ -106,7 +106,13 @@ class SteeringVector:
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.info.width, generator=generator)
         noise /= noise.norm()
-        update = {"name": f"random-{seed} like {self.name}", "method": "random", "seed": seed, "scores": {}}
+        update = {
+            "name": f"random-{seed} like {self.name}",
+            "method": "random",
+            "seed": seed,
+            "data_hash": "",
+            "scores": {},
+        }
         return SteeringVector(
             {i: noise * d.norm() for i, d in self.directions.items()}, self.info.model_copy(update=update)
         )
@@ -140,7 +146,8 @@ class SteeringVector:
                 f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"
             )
         update: dict[str, Any] = {
-            "name": f"({self.name} {symbol} {other.name})", "scores": {},
+            "name": f"({self.name} {symbol} {other.name})", "method": f"{self.info.method} {symbol} {other.info.method}",
+            "positive_count": 0, "negative_count": 0, "data_hash": "", "seed": None, "scores": {},
             "best_layer": self.info.best_layer if self.info.best_layer == other.info.best_layer else None,
         }  # fmt: skip
         return SteeringVector(
