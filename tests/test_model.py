@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.steering.vectors import vector_of
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Row
 from tonearm.musicgen.sampling import Sampling
@@ -87,11 +88,11 @@ def test_temperature_0_does_not_depend_on_the_seed(small):
     assert same(*(small.generate("calm", seconds=0.4, seed=seed, temperature=0) for seed in (1, 2)))
 
 
-def test_progress_goes_to_the_end_over_all_batches(small):
+def test_progress_goes_to_the_end_over_all_rows(small):
     told = []
     small.generate(UNEVEN, seconds=0.4, batch_size=2, on_progress=lambda *at: told.append(at))
-    assert told[-1] == (20, 20) and all(b[0] >= a[0] for a, b in pairwise(told))
-    assert {all_ for _, all_ in told} == {20}
+    assert told[-1] == (30, 30) and all(b[0] >= a[0] for a, b in pairwise(told))
+    assert {all_ for _, all_ in told} == {30}
 
 
 @pytest.mark.parametrize(
@@ -150,3 +151,26 @@ def test_provenance_says_what_was_made(small):
     assert p.steering.steers[0].source_layer == 1  # the vector's best layer, written out
     assert p.vectors["x"].content_hash == vector.content_hash() and not p.vectors["x"].bundled
     assert p.checkpoint.fingerprint == small.checkpoint.fingerprint and "/" not in p.checkpoint.name
+
+
+def test_a_negative_prompt_and_the_unconditional_branch_need_guidance(melody):
+    with pytest.raises(TonearmError, match="negative prompt acts through guidance"):
+        melody.generate("calm", seconds=0.4, guidance=1.0, negative="loud")
+    steer = Steer(vector="x", branch="unconditional", source_layer=0)
+    with pytest.raises(TonearmError, match="branch unconditional needs guidance"):
+        melody.generate("calm", seconds=0.4, guidance=0.0, steer=steer)
+
+
+def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(melody):
+    texts = ["calm", "slow jazz piece with flute and piano", "a fast folk tune"]
+    together = melody.generate(texts, seconds=0.4, seed=3)
+    for i, text in enumerate(texts):
+        assert (together[i].codes == melody.generate(text, seconds=0.4, seed=3 + i).codes).all()
+
+
+def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
+    silent = Clip(np.zeros(32_000), 32_000)
+    with pytest.raises(TonearmError, match="the melody is silent"):
+        melody.takes([Row("calm", 1)], seconds=0.4, melody=silent)
+    with pytest.raises(TonearmError, match="takes no melody"):
+        small.takes([Row("calm", 1)], seconds=0.4, melody=silent)

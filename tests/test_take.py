@@ -135,7 +135,7 @@ def test_it_refuses_other_weights(small, melody, tmp_path):
     with pytest.raises(TonearmError, match="made with weights") as error:
         replay(sidecar, model=melody)
     assert small.checkpoint.fingerprint in str(error.value) and melody.checkpoint.fingerprint in str(error.value)
-    with pytest.raises(TonearmError, match="no checkpoint"):
+    with pytest.raises(TonearmError, match="checkpoint folder 'gone'; say where"):
         replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
 
 

@@ -34,7 +34,7 @@ from tonearm.take import Take, hash_codes
 ENGINE = "reference"
 MAX_SEED = 2**63 - 1
 AudioLike = Clip | str | os.PathLike[str]
-OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all batches
+OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all rows
 
 
 @dataclass(frozen=True)
