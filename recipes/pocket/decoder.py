@@ -25,11 +25,13 @@ from recipes.pocket.corpus import load_labels
 from recipes.pocket.encode import codes_path
 from recipes.pocket.files import write_aside
 from recipes.pocket.settings import Settings
+from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s
 SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
 IGNORED = -100
+TEXT_PACE = 0.3  # learning rate of the text encoder, as a share of the decoder's
 
 
 def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> MusicgenMelodyForConditionalGeneration:
@@ -52,6 +54,8 @@ def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> Mus
     model = MusicgenMelodyForConditionalGeneration(config)
     model.audio_encoder.load_state_dict(codec.state_dict())
     model.freeze_audio_encoder()
+    # Text as loud as the positions; at the library's 0.02 it is a whisper that training does not hear.
+    torch.nn.init.normal_(model.enc_to_dec_proj.weight, std=settings.text_width**-0.5)
     for embedding in model.decoder.model.decoder.embed_tokens:
         torch.nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
     generation = model.generation_config
@@ -61,21 +65,32 @@ def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> Mus
     return model
 
 
-def delay(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
+def teacher_forced(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1] and the targets they predict."""
-    rows, books, frames = codes.shape
-    delayed = codes.new_full((rows, books, frames + books), IGNORED)
-    for k in range(books):
-        delayed[:, k, 1 + k : 1 + k + frames] = codes[:, k]
-    inputs = delayed.masked_fill(delayed == IGNORED, bos)
-    return inputs[..., :-1], delayed[..., 1:]
+    delayed = delay(codes, IGNORED)
+    return delayed[..., :-1].masked_fill(delayed[..., :-1] == IGNORED, bos), delayed[..., 1:]
 
 
-def next_code_loss(model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator) -> torch.Tensor:
+def drop_history(inputs: torch.Tensor, bos: int, rng: np.random.Generator) -> torch.Tensor:
+    """Take positions of the inputs [B, K, S] away in half of the rows: all of them, or a share between one half and all.
+
+    What a piece is like can be heard from its first frames, so a decoder that sees them all never needs the text, and ignores it.
+    """
+    rows, _, positions = inputs.shape
+    share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < 0.5)
+    dropped = rng.random((rows, positions)) < share[:, None]
+    return inputs.masked_fill(torch.from_numpy(dropped).to(inputs.device)[:, None], bos)
+
+
+def next_code_loss(
+    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, history_dropout: bool = False
+) -> torch.Tensor:
     """Cross-entropy a book, [K], in nats."""
     device = model.device
     bos = model.config.decoder.pad_token_id
-    inputs, targets = delay(batch.codes.to(device), bos)
+    inputs, targets = teacher_forced(batch.codes.to(device), bos)
+    if history_dropout:
+        inputs = drop_history(inputs, bos, rng)
     mask = batch.text_mask.clone()
     mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
     logits = model(
@@ -122,11 +137,14 @@ class Pieces:
 
 
 def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, the rest does not."""
-    trained = [p for p in model.parameters() if p.requires_grad]
+    """AdamW; the decoder's matrices decay; the text encoder learns slowly, or it collapses onto one vector for all prompts."""
+    text = list(model.text_encoder.parameters())
+    chosen = {id(p) for p in text}
+    others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.05, "pace": 1.0},
+        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "pace": 1.0},
+        {"params": text, "weight_decay": 0.0, "pace": TEXT_PACE},
     ]
     return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
 
@@ -166,8 +184,8 @@ def train_decoder(
             * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
         )
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng)
+            group["lr"] = rate * group["pace"]
+        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng, history_dropout=True)
         optimizer.zero_grad(set_to_none=True)
         (loss * weights).sum().backward()
         torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)

@@ -25,11 +25,11 @@ class Settings:
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 2_400
+    decoder_steps: int = 1_700
     decoder_batch: int = 6
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15
-    checkpoint_every: int = 500  # steps
+    checkpoint_every: int = 250  # steps
 
 
 CPU = Settings()

@@ -1,0 +1,97 @@
+"""The bundled checkpoint: loads as any MusicGen-Melody does, and obeys."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+import tonearm
+from tonearm import prompts
+from tonearm.measures import measure_brightness
+from tonearm.model import Model, Row
+from tonearm.musicgen.checkpoint import pocket_folder
+from tonearm.shelf import bundled
+from tonearm.steering import Steer, Steering
+
+SCENES = (
+    "a rock track with piano",
+    "a jazz tune with organ",
+    "an electronic piece with synth",
+    "a latin song with guitar",
+)
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Model:
+    return tonearm.load(device="cpu")
+
+
+def test_it_fits_into_the_wheel():
+    size = sum(file.stat().st_size for file in pocket_folder().rglob("*") if file.is_file())
+    assert size < 40e6
+    assert all(file.stat().st_size < 32e6 for file in pocket_folder().rglob("*.safetensors"))
+
+
+def test_plain_transformers_load_it_and_play():
+    model = transformers.MusicgenMelodyForConditionalGeneration.from_pretrained(pocket_folder())
+    tokenizer = transformers.AutoTokenizer.from_pretrained(pocket_folder())
+    tokens = tokenizer(
+        ["a fast folk tune with flute", "a slow dark jazz piece"], padding="max_length", return_tensors="pt"
+    )
+    audio = model.float().generate(**tokens, max_new_tokens=55)
+    assert audio.shape == (2, 1, 50 * 640)  # 56 positions less a delay of 5 and BOS
+    assert audio.abs().max() > 0.005
+
+
+def test_every_attribute_ships_a_vector_that_fits(pocket):
+    assert set(bundled()) == set(prompts.PAIRS)
+    for name, pair in prompts.PAIRS.items():
+        info = pocket.vectors[name].info
+        assert (info.name, info.checkpoint, info.fingerprint) == (name, "pocket", pocket.checkpoint.fingerprint)
+        assert (info.positive_means, info.negative_means) == tuple(pair)
+        assert info.positive_count == info.negative_count == 100
+        assert info.best_layer in range(pocket.checkpoint.layer_count)
+        assert info.method == "diffmean" and info.pooling == "eos" and info.scores["separation"]
+
+
+def test_the_brightness_vector_is_what_learning_gives(pocket):
+    pair = prompts.load_pair("brightness")
+    shipped = pocket.vectors["brightness"]
+    again = tonearm.learn(tonearm.load(device="cpu"), pair.positive, pair.negative, "brightness")
+    for layer in shipped.layers:
+        assert torch.allclose(again[layer], shipped[layer], atol=1e-3)
+
+
+def test_steering_brightness_moves_the_centroid_both_ways(pocket):
+    def centroid(strength: float) -> float:
+        steering = Steering(steers=(Steer(vector="brightness", strength=strength),)) if strength else Steering()
+        rows = [Row(scene, 100 + i, steering) for i, scene in enumerate(SCENES)]
+        values = [measure_brightness(take.clip).value for take in pocket.takes(rows, seconds=4)]
+        return float(np.mean([value for value in values if value is not None]))
+
+    dark, plain, bright = centroid(-1.25), centroid(0), centroid(1.25)
+    assert dark < 0.9 * plain
+    assert bright > 1.1 * plain
+
+
+def test_a_take_is_replayed_bit_for_bit(pocket, tmp_path):
+    take = pocket.generate("a folk tune with flute", steer={"tempo": 1.25, "brightness": -1}, seconds=2, seed=7)
+    again = tonearm.replay(take.save(tmp_path / "flute.wav"), model=pocket)
+    assert again.identical and not again.differences
+    assert (again.take.clip.samples == tonearm.Clip.read(tmp_path / "flute.wav").samples).all()
+
+
+def test_words_change_the_music(pocket):
+    bright, dark = (
+        pocket.generate(f"a {word} rock track with piano", seconds=4, seed=1) for word in ("bright", "dark")
+    )
+    assert (measure_brightness(bright.clip).value or 0) > 1.3 * (measure_brightness(dark.clip).value or 0)
+
+
+def test_it_refuses_a_melody_and_what_does_not_fit(pocket):
+    with pytest.raises(tonearm.TonearmError, match="not trained to follow a melody"):
+        pocket.generate("a folk tune", melody=tonearm.Clip(np.sin(np.arange(32000) / 20), 16000))
+    with pytest.raises(tonearm.TonearmError, match="window of 10 s"):
+        pocket.generate("a folk tune", seconds=11)
+    with pytest.raises(tonearm.TonearmError, match="tokens, pocket reads 24"):
+        pocket.generate("a folk tune " * 12, seconds=1)
