@@ -20,6 +20,7 @@ from transformers import (
     T5Config,
 )
 
+from recipes.pocket import words
 from recipes.pocket.captions import build_tokenizer, caption
 from recipes.pocket.corpus import load_labels
 from recipes.pocket.encode import codes_path
@@ -31,12 +32,15 @@ FRAMES = 250  # 10 s
 SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
 IGNORED = -100
+HISTORY_DROPOUT = (0.85, 0.35)  # share of the rows, in the first third of the steps and after it
 TEXT_PACE = 0.3  # learning rate of the text encoder, as a share of the decoder's
 
 
-def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> MusicgenMelodyForConditionalGeneration:
+def build_model(
+    settings: Settings, tokenizer: PreTrainedTokenizerFast, codec: EncodecModel
+) -> MusicgenMelodyForConditionalGeneration:
     text = T5Config(
-        vocab_size=vocabulary, d_model=settings.text_width, d_kv=32, d_ff=2 * settings.text_width,
+        vocab_size=len(tokenizer), d_model=settings.text_width, d_kv=32, d_ff=2 * settings.text_width,
         num_layers=settings.text_layers, num_heads=settings.text_width // 32, dropout_rate=0.0,
         pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, feed_forward_proj="relu",
     )  # fmt: skip
@@ -56,6 +60,7 @@ def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> Mus
     model.freeze_audio_encoder()
     # Text as loud as the positions; at the library's 0.02 it is a whisper that training does not hear.
     torch.nn.init.normal_(model.enc_to_dec_proj.weight, std=settings.text_width**-0.5)
+    _start_from_thesaurus(model, tokenizer)
     for embedding in model.decoder.model.decoder.embed_tokens:
         torch.nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
     generation = model.generation_config
@@ -65,32 +70,44 @@ def build_model(settings: Settings, vocabulary: int, codec: EncodecModel) -> Mus
     return model
 
 
+@torch.no_grad()
+def _start_from_thesaurus(model: MusicgenMelodyForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Words of one meaning start close together, as they would lie in a pretrained text encoder.
+
+    Without it each of some 200 words has to be learned by itself, from a few hundred captions each.
+    """
+    table = model.text_encoder.get_input_embeddings().weight
+    for group in words.thesaurus():
+        ids = tokenizer.convert_tokens_to_ids(group)
+        table[ids] = torch.randn(table.shape[1]) + 0.3 * torch.randn(len(ids), table.shape[1])
+
+
 def teacher_forced(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1] and the targets they predict."""
     delayed = delay(codes, IGNORED)
     return delayed[..., :-1].masked_fill(delayed[..., :-1] == IGNORED, bos), delayed[..., 1:]
 
 
-def drop_history(inputs: torch.Tensor, bos: int, rng: np.random.Generator) -> torch.Tensor:
-    """Take positions of the inputs [B, K, S] away in half of the rows: all of them, or a share between one half and all.
+def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.random.Generator) -> torch.Tensor:
+    """Take positions of the inputs [B, K, S] away in some of the rows: all of them, or a share between one half and all.
 
     What a piece is like can be heard from its first frames, so a decoder that sees them all never needs the text, and ignores it.
     """
     rows, _, positions = inputs.shape
-    share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < 0.5)
+    share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < share_of_rows)
     dropped = rng.random((rows, positions)) < share[:, None]
     return inputs.masked_fill(torch.from_numpy(dropped).to(inputs.device)[:, None], bos)
 
 
 def next_code_loss(
-    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, history_dropout: bool = False
+    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, history_dropout: float = 0.0
 ) -> torch.Tensor:
     """Cross-entropy a book, [K], in nats."""
     device = model.device
     bos = model.config.decoder.pad_token_id
     inputs, targets = teacher_forced(batch.codes.to(device), bos)
     if history_dropout:
-        inputs = drop_history(inputs, bos, rng)
+        inputs = drop_history(inputs, bos, history_dropout, rng)
     mask = batch.text_mask.clone()
     mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
     logits = model(
@@ -156,7 +173,7 @@ def train_decoder(
     torch.manual_seed(settings.seed)
     tokenizer = build_tokenizer(settings.text_tokens, out / "pocket")
     codec = EncodecModel.from_pretrained(out / "codec")
-    model = build_model(settings, len(tokenizer), codec).to(device)
+    model = build_model(settings, tokenizer, codec).to(device)
     optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
@@ -185,7 +202,9 @@ def train_decoder(
         )
         for group in optimizer.param_groups:
             group["lr"] = rate * group["pace"]
-        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng, history_dropout=True)
+        loss = next_code_loss(
+            model, pieces.draw(rows, rng), settings.guidance_dropout, rng, HISTORY_DROPOUT[progress > 1 / 3]
+        )
         optimizer.zero_grad(set_to_none=True)
         (loss * weights).sum().backward()
         torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)

@@ -25,7 +25,7 @@ class Settings:
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 1_700
+    decoder_steps: int = 1_500
     decoder_batch: int = 6
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15

@@ -73,7 +73,7 @@ def test_teacher_forcing_predicts_each_code_from_what_came_before():
 
 def test_history_is_dropped_in_about_half_of_the_rows_and_for_all_books_at_once():
     inputs = torch.zeros(400, 2, 50, dtype=torch.int64)
-    dropped = drop_history(inputs, 7, np.random.default_rng(0)) == 7
+    dropped = drop_history(inputs, 7, 0.5, np.random.default_rng(0)) == 7
     assert (dropped[:, 0] == dropped[:, 1]).all()
     share = dropped[:, 0].float().mean(1)
     assert 0.4 < (share > 0).float().mean() < 0.6
