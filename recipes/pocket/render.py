@@ -7,7 +7,6 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-import fluidsynth
 import numpy as np
 from scipy import signal
 
@@ -36,6 +35,8 @@ class Renderer:
     """One synthesizer, used for many pieces."""
 
     def __init__(self, sound_font: str | None = None):
+        import fluidsynth  # needs libfluidsynth, which only this stage does
+
         self.synth = fluidsynth.Synth(gain=0.4, samplerate=SAMPLE_RATE)
         self.synth.setting("synth.reverb.active", 0)
         self.synth.setting("synth.chorus.active", 0)
