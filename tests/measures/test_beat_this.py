@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.measures.sounds import clicks, silence
 
+from tests.measures.sounds import clicks, silence
 from tonearm.errors import TonearmError
 from tonearm.measures import beat_this
 from tonearm.measures.beat_this import BODY_FRAMES, CHUNK_FRAMES, BeatThisTracker, frame_logits, spectrogram

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.measures.sounds import SAMPLE_RATE, noise, silence, tone
 
+from tests.measures.sounds import SAMPLE_RATE, noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.measures.brightness import measure_brightness, measure_high_energy
 

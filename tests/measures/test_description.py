@@ -5,8 +5,8 @@ from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
-from tests.measures.sounds import SAMPLE_RATE, clicks, noise, silence
 
+from tests.measures.sounds import SAMPLE_RATE, clicks, noise, silence
 from tonearm.audio import Clip
 from tonearm.measures import Measurement, describe
 

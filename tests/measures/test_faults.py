@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.measures.sounds import SAMPLE_RATE, silence, tone
 
+from tests.measures.sounds import SAMPLE_RATE, silence, tone
 from tonearm.audio import Clip
 from tonearm.measures.faults import faults, measure_clipped, measure_dc_offset, measure_silence
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.measures.sounds import noise, silence, tone
 
+from tests.measures.sounds import noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.measures.loudness import measure_loudness, measure_peak
 

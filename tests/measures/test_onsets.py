@@ -1,6 +1,6 @@
 import pytest
-from tests.measures.sounds import clicks, noise, silence
 
+from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
 from tonearm.measures.onsets import measure_onset_rate
 

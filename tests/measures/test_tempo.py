@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.measures.sounds import clicks, silence
 
+from tests.measures.sounds import clicks, silence
 from tonearm.audio import Clip
 from tonearm.measures.tempo import LibrosaTracker, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
 

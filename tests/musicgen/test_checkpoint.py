@@ -6,9 +6,9 @@ import shutil
 import pytest
 import torch
 import transformers
+
 from tests import checkpoints
 from tests.checkpoints import VARIANTS
-
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import folder_of as name_in_files
 from tonearm.musicgen.checkpoint import load_checkpoint

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from tests.checkpoints import VARIANTS
 
+from tests.checkpoints import VARIANTS
 from tonearm.model import Model, Row
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.delay import delay, undelay

@@ -5,8 +5,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.steering.vectors import random_vector
 
+from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
 from tonearm.provenance import Provenance
 from tonearm.steering import Schedule, Steer, Steering, as_steering, parse_short

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.steering.vectors import random_vector
 
+from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
 from tonearm.steering import SteeringVector
 

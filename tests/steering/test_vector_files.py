@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from tests.steering.vectors import random_vector
 
+from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
 from tonearm.steering import SteeringVector, load_vector, save_vector
 
