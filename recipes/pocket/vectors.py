@@ -42,11 +42,12 @@ SCANNED = ("tempo", "brightness")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=6.0)
     parser.add_argument("--prompts", type=int, default=50, help="of the neutral prompts, for the layer scan")
     parser.add_argument("--only", nargs="+", choices=sorted(prompts.PAIRS), default=sorted(prompts.PAIRS))
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(arguments.threads)
     model = tonearm.load(device="cpu")
     PACKAGE.mkdir(exist_ok=True)
     for name in arguments.only:

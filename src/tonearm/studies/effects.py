@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from tonearm import prompts
 from tonearm.measures import describe
@@ -86,9 +87,15 @@ def with_word(prompt: str, word: str) -> str:
 
 
 def run(
-    model: Model, texts: Sequence[str], strength: float, seconds: float, out: Path, batch_size: int = 25
+    model: Model,
+    texts: Sequence[str],
+    strength: float,
+    seconds: float,
+    out: Path,
+    only: Sequence[str] | None = None,
+    batch_size: int = 25,
 ) -> list[dict]:
-    """Make and measure what `out/takes.jsonl` lacks; returns all its records."""
+    """Make and measure what `out/takes.jsonl` lacks; returns all its records. `only` names conditions: processes can share the work."""
     out.mkdir(parents=True, exist_ok=True)
     store = out / "takes.jsonl"
     records = list(read_records(store))
@@ -97,6 +104,8 @@ def run(
         model.vectors[f"random-{name}"] = control(model.vectors[name], f"random-{name}")
     with store.open("a", encoding="utf-8") as file:
         for condition in conditions(strength):
+            if only and condition.name not in only:
+                continue
             missing = [i for i in range(len(texts)) if (condition.name, i) not in done]
             rows = [Row(with_word(texts[i], condition.prefix), FIRST_SEED + i, condition.steering) for i in missing]
             if not rows:
@@ -148,10 +157,15 @@ if __name__ == "__main__":
     parser.add_argument("--strength", type=float, default=STRENGTH)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--prompts", type=int, default=50)
+    parser.add_argument(
+        "--only", nargs="+", choices=[c.name for c in conditions(STRENGTH)], help="make these, and write no report"
+    )
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
     model = load(arguments.model)
     texts = prompts.held_out()[: arguments.prompts]
-    records = run(model, texts, arguments.strength, arguments.seconds, arguments.out)
-    write_report(
-        records, model, arguments.strength, arguments.seconds, arguments.docs or arguments.out, arguments.readme
-    )
+    records = run(model, texts, arguments.strength, arguments.seconds, arguments.out, arguments.only)
+    if not arguments.only:
+        folder = arguments.docs or arguments.out
+        write_report(records, model, arguments.strength, arguments.seconds, folder, arguments.readme)
