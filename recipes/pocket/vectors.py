@@ -3,8 +3,8 @@
     python -m recipes.pocket.vectors
 
 DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
-is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts, and the best layer is the one whose two effects, up and down,
-are largest together (their smaller one decides ties against one-sided layers). The others keep the layer of largest separation.
+is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts, and the best layer has the largest min(up, down) + (up + down) / 4: the
+effect must be large, and on both sides. The others keep the layer of largest separation.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import torch
 import tonearm
 from tonearm import prompts
 from tonearm.audio import Clip
-from tonearm.measures import measure_brightness, measure_loudness, measure_onset_rate, measure_tempo
+from tonearm.measures import measure_brightness, measure_tempo
 from tonearm.model import Model, Row
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
@@ -34,10 +34,7 @@ def tempo_of(clip: Clip) -> float | None:
 MEASURES: dict[str, Callable[[Clip], float | None]] = {
     "tempo": tempo_of,
     "brightness": lambda clip: measure_brightness(clip).value,
-    "loudness": lambda clip: measure_loudness(clip).value,
-    "density": lambda clip: measure_onset_rate(clip).value,
 }
-SCANNED = ("tempo", "brightness")
 
 
 def main() -> None:
@@ -65,7 +62,7 @@ def main() -> None:
             f"{name}: learned from {len(pair.positive) + len(pair.negative)} prompts in {time.perf_counter() - began:.1f} s",
             flush=True,
         )
-        if name in SCANNED:
+        if name in MEASURES:
             vector = scan(model, vector, prompts.neutral()[: arguments.prompts], arguments.seconds)
         save_vector(vector, PACKAGE / name)
 
