@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow lint types figures clean
+.PHONY: demo test lint types clean
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a folk tune with flute" --steer tempo=+1.25 --steer brightness=-1 --also tempo=-1.25 --also brightness=+1 \
@@ -14,9 +14,6 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
-
-test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -23,18 +23,22 @@ def pocketed(melody, tmp_path, monkeypatch) -> Model:
     return Model(checkpoint)
 
 
-def test_a_name_is_found_here_then_in_a_file_then_among_those_that_ship(pocketed):
+def test_a_name_is_found_here_then_among_those_that_ship_then_in_a_file(pocketed):
     shelf = pocketed.vectors
     assert shelf["tempo"].content_hash() == vector_of(pocketed, "tempo").content_hash() and shelf.is_bundled("tempo")
     in_folder = vector_of(pocketed, "tempo", seed=1)
     save_vector(in_folder, "tempo")
     fresh = VectorShelf(pocketed.checkpoint)
-    assert fresh["tempo"].content_hash() == in_folder.content_hash() and not fresh.is_bundled("tempo")
+    assert fresh["tempo"].content_hash() == shelf["tempo"].content_hash() and fresh.is_bundled("tempo")
+    by_path = fresh["tempo.safetensors"]
+    assert by_path.content_hash() == in_folder.content_hash() and not fresh.is_bundled("tempo.safetensors")
+    save_vector(in_folder.renamed("mood"), "mood")
+    assert fresh["mood"].name == "mood" and not fresh.is_bundled("mood")
     fresh["tempo"] = own = vector_of(pocketed, "tempo", seed=2)
     assert fresh["tempo"] is own and not fresh.is_bundled("tempo")
     assert list(fresh) == ["tempo"] and len(fresh) == 1
     del fresh["tempo"]
-    assert fresh["tempo"].content_hash() == in_folder.content_hash()
+    assert fresh["tempo"].content_hash() == shelf["tempo"].content_hash()
 
 
 def test_paths_lead_to_files(melody, tmp_path):

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tonearm
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model
 from tonearm.provenance import StackRecord, read_sidecar, sha256_of
-from tonearm.replay import replay
+from tonearm.replaying import replay
 from tonearm.steering import Schedule, Steer, load_vector, save_vector
 from tonearm.take import Take
 
@@ -202,3 +203,10 @@ def test_stack_differences_name_both_sides(small):
     assert now.differences(now) == []
     then = now.model_copy(update={"device": "NVIDIA H100"})
     assert then.differences(now) == ["device: NVIDIA H100 then, cpu now"]
+
+
+def test_the_public_replay_stays_a_function(small, tmp_path):
+    """A module of the same name would take its place at the second use."""
+    sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
+    assert tonearm.replay(sidecar, model=small).identical
+    assert tonearm.replay(sidecar, model=small).identical

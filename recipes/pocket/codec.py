@@ -170,7 +170,7 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
         codec.load_state_dict(state["codec"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
-    crops, buffer, began, running = Crops(corpus, settings), [], time.time(), None
+    crops, began, running = Crops(corpus, settings), time.time(), None
     for step in range(first, settings.codec_steps):
         # The batch is a function of the step, so that a run taken up again sees what it would have seen.
         original = crops.draw(np.random.default_rng((settings.seed, 1, step))).to(device)
@@ -203,5 +203,7 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
             )  # fmt: skip
             with write_aside(checkpoint) as aside:
                 torch.save({"codec": codec.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
-    codec.save_pretrained(out / "codec")
+    aside = out / "codec.part"
+    codec.save_pretrained(aside)
+    aside.rename(out / "codec")  # whole, or not there
     return codec

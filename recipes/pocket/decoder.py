@@ -32,7 +32,6 @@ FRAMES = 250  # 10 s
 SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
 IGNORED = -100
-HISTORY_DROPOUT = (0.85, 0.35)  # share of the rows, in the first third of the steps and after it
 TEXT_PACE = 0.3  # learning rate of the text encoder, as a share of the decoder's
 
 
@@ -88,6 +87,11 @@ def teacher_forced(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.T
     return delayed[..., :-1].masked_fill(delayed[..., :-1] == IGNORED, bos), delayed[..., 1:]
 
 
+def history_dropout(progress: float) -> float:
+    """Share of the rows whose history is dropped: most in the first third of the steps, when the text is learned."""
+    return 0.85 if progress <= 1 / 3 else 0.35
+
+
 def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.random.Generator) -> torch.Tensor:
     """Take positions of the inputs [B, K, S] away in some of the rows: all of them, or a share between one half and all.
 
@@ -100,14 +104,14 @@ def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.r
 
 
 def next_code_loss(
-    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, history_dropout: float = 0.0
+    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, dropped_rows: float = 0.0
 ) -> torch.Tensor:
     """Cross-entropy a book, [K], in nats."""
     device = model.device
     bos = model.config.decoder.pad_token_id
     inputs, targets = teacher_forced(batch.codes.to(device), bos)
-    if history_dropout:
-        inputs = drop_history(inputs, bos, history_dropout, rng)
+    if dropped_rows:
+        inputs = drop_history(inputs, bos, dropped_rows, rng)
     mask = batch.text_mask.clone()
     mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
     logits = model(
@@ -202,9 +206,7 @@ def train_decoder(
         )
         for group in optimizer.param_groups:
             group["lr"] = rate * group["pace"]
-        loss = next_code_loss(
-            model, pieces.draw(rows, rng), settings.guidance_dropout, rng, HISTORY_DROPOUT[progress > 1 / 3]
-        )
+        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng, history_dropout(progress))
         optimizer.zero_grad(set_to_none=True)
         (loss * weights).sum().backward()
         torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
@@ -218,7 +220,15 @@ def train_decoder(
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             with write_aside(checkpoint) as aside:
                 torch.save(state, aside)
-    model.eval().half().save_pretrained(out / "pocket")
+    aside = out / "pocket.part"
+    model.eval().half().save_pretrained(aside)
+    for name in (
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+    ):  # the weights last: make.py takes them as the sign of being done
+        (aside / name).replace(out / "pocket" / name)
+    aside.rmdir()
     return model
 
 

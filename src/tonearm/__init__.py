@@ -2,7 +2,7 @@
 
 import tonearm
 model = tonearm.load()
-take = model.generate("a folk tune with flute", steer={"tempo": 1.25}, seconds=10, seed=7)
+take = model.generate("a folk tune with flute", steer={"brightness": -1}, seconds=10, seed=7)
 take.save("flute.wav")
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tonearm.errors import TonearmError
     from tonearm.learning import learn
     from tonearm.model import Model, load
-    from tonearm.replay import replay
+    from tonearm.replaying import replay
     from tonearm.steering import Schedule, Steer, Steering, SteeringVector, load_vector, save_vector
     from tonearm.take import Take
 
@@ -33,7 +33,7 @@ _HOME = {
     "learn": "learning",
     "load": "model",
     "load_vector": "steering",
-    "replay": "replay",
+    "replay": "replaying",
     "save_vector": "steering",
 }
 __all__ = sorted(_HOME)

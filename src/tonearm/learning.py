@@ -7,6 +7,8 @@ from tonearm.activations import Capture, Pooling, capture_moments, hash_of
 from tonearm.errors import TonearmError
 from tonearm.methods.diffmean import diffmean, separation
 from tonearm.model import Model
+from tonearm.musicgen.checkpoint import folder_of
+from tonearm.musicgen.conditioning import text_room
 from tonearm.steering import Site, SteeringVector, VectorInfo
 
 METHODS = ("diffmean",)
@@ -41,6 +43,10 @@ def learn(
     for side, prompts in (("positive", positive), ("negative", negative)):
         if isinstance(prompts, str) or not prompts:
             raise TonearmError(f"{side} holds no list of prompts; give at least one prompt on each side")
+    if not all(prompt.strip() for prompt in (*positive, *negative)):
+        raise TonearmError("a prompt is empty; describe music in each")
+    for prompt in (*positive, *negative):
+        text_room(model.checkpoint, prompt)  # finds what does not fit before any work is done
     if set(positive) == set(negative):
         raise TonearmError(
             "positive and negative hold the same prompts, so there is no direction between them; give sets that differ"
@@ -60,11 +66,11 @@ def learn(
     vector = SteeringVector(
         dict(enumerate(directions)),
         VectorInfo(
-            name=name, checkpoint=checkpoint.name, fingerprint=checkpoint.fingerprint, width=checkpoint.width,
+            name=name, checkpoint=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, width=checkpoint.width,
             layer_count=checkpoint.layer_count, site=site, method=method, pooling=what.pooling or "",
             positive_means=positive_means, negative_means=negative_means,
             positive_count=len(positive), negative_count=len(negative), data_hash=hash_of(positive, negative), seed=seed,
-            best_layer=int(scores.argmax()),
+            best_layer=int((scores if scores.any() else directions.norm(dim=-1)).argmax()),
             activation_norms={i: round(float(n), 6) for i, n in enumerate(norms)},
             scores={"separation": {i: round(float(s), 6) for i, s in enumerate(scores)}},
             library_version=__version__,

@@ -1,4 +1,4 @@
-"""Where a vector's name is looked up: this session's own, then a file path, then those that ship for the checkpoint."""
+"""Where a vector's name is looked up: this session's own, then those that ship for the checkpoint, then a file of that name."""
 
 from collections.abc import Iterator, MutableMapping
 from functools import cache
@@ -46,10 +46,10 @@ class VectorShelf(MutableMapping[str, SteeringVector]):
         path = Path(name)
         if path.suffix == SUFFIX:
             return path
-        if path.with_name(path.name + SUFFIX).is_file():
-            return path.with_name(path.name + SUFFIX)
         if self.checkpoint.name == POCKET and name in bundled():
             return bundled()[name]
+        if path.with_name(path.name + SUFFIX).is_file():
+            return path.with_name(path.name + SUFFIX)
         known = sorted({*self._own, *(bundled() if self.checkpoint.name == POCKET else ())})
         if not known:
             raise TonearmError(
@@ -73,9 +73,4 @@ class VectorShelf(MutableMapping[str, SteeringVector]):
         return len(list(iter(self)))
 
     def is_bundled(self, name: str) -> bool:
-        return (
-            name not in self._own
-            and self.checkpoint.name == POCKET
-            and name in bundled()
-            and self._file(name) == bundled()[name]  # not a file of that name in this folder
-        )
+        return name not in self._own and self.checkpoint.name == POCKET and name in bundled()

@@ -25,6 +25,10 @@ def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
     assert read_sidecar(folder / "flute.json").steering.steers[0].strength == 1.25
 
 
+def test_strength_0_is_said_to_change_nothing(play):
+    assert "energy +0 (no change): add" in play("--steer", "energy=0").out
+
+
 def test_words_in_brackets_and_colons_are_the_users_own(run, tiny):
     outcome = run("generate", "a [bold]folk[/bold] tune :smile:", "--seconds", 0.5, *tiny())
     assert "a [bold]folk[/bold] tune :smile:" in outcome.out

@@ -47,6 +47,10 @@ def test_usage_errors_are_one_line(run, arguments):
     assert outcome.err.startswith("tonearm: ") and outcome.err.count("\n") == 1
 
 
+def test_a_prompt_without_quotes_is_told_of_them(run):
+    assert "quotes" in run("generate", "a", "folk", "tune").err
+
+
 def test_debug_shows_the_traceback(folder, monkeypatch):
     monkeypatch.setenv("TONEARM_DEBUG", "1")
     with pytest.raises(Exception, match="no file at nowhere"):

@@ -61,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _usage_text(error: Any) -> str:
+    message: str = error.format_message()
+    unquoted = message.startswith("Got unexpected extra argument")
+    return f"{message}; put a prompt of several words in quotes" if unquoted else message
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = app(arguments, prog_name="tonearm", standalone_mode=False) or 0
@@ -70,7 +76,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (TonearmError, UsageError) as error:
         if os.environ.get(DEBUG):
             raise
-        say_error(error.format_message() if isinstance(error, UsageError) else str(error))
+        say_error(_usage_text(error) if isinstance(error, UsageError) else str(error))
         return BAD_INPUT
     except SystemExit as leaving:  # by typer or rich, for a closed pipe
         return leaving.code if isinstance(leaving.code, int) else 1

@@ -26,7 +26,7 @@ def replay(
 
     read_sidecar(file)  # a mistake is told before the libraries are loaded
     quieten()
-    from tonearm.replay import replay as replay_take
+    from tonearm.replaying import replay as replay_take
 
     with progress_bar("generating") as bar:
         replayed = replay_take(file, checkpoint=model, on_progress=bar.update)

@@ -81,7 +81,7 @@ def steering_text(model: "Model", steering: "Steering") -> str:
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
     info = model.vectors[steer.vector].info
-    means = info.positive_means if steer.strength > 0 else info.negative_means
+    means = info.positive_means if steer.strength > 0 else info.negative_means if steer.strength < 0 else "no change"
     targets = span(steer.layers if steer.layers is not None else range(model.checkpoint.layer_count))
     source = steer.source_layer if steer.source_layer is not None else info.best_layer
     where = {

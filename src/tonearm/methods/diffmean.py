@@ -27,6 +27,7 @@ def diffmean(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor
 
 
 def separation(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:
-    """float64 [L]."""
+    """float64 [L]; 0 where a set of one row has no spread to measure by."""
     spread = (positive.variance.sum(-1) + negative.variance.sum(-1)) / 2
-    return (positive.mean - negative.mean).norm(dim=-1) / spread.sqrt().clamp(min=1e-12)
+    distance = (positive.mean - negative.mean).norm(dim=-1)
+    return torch.where(spread > 0, distance / spread.sqrt().clamp(min=1e-12), 0.0)

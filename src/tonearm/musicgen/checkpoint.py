@@ -38,7 +38,7 @@ MUSICGEN_LICENCE = "CC-BY-NC-4.0"
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant(POCKET, "7 M", "prefix", 1, "Apache-2.0", window_seconds=10.0),
+        Variant(POCKET, "9 M", "prefix", 1, "Apache-2.0", window_seconds=10.0),
         Variant("facebook/musicgen-small", "0.6 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-medium", "2.0 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-large", "3.4 B", "cross-attention", 1, MUSICGEN_LICENCE),
@@ -177,7 +177,7 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
         name=name, fingerprint=fingerprint, family=family, model=model, tokenizer=tokenizer,
         licence=known.licence if known else "unknown (see the checkpoint's own card)",
         window_seconds=known.window_seconds if known else min(30.0, (positions - 512) / model.audio_encoder.config.frame_rate),
-        melody_trained=known.melody if known else family.text_in_prefix,
+        melody_trained=known.melody if known else family.text_in_prefix and model.config.chroma_length > 1,
     )  # fmt: skip
 
 

@@ -86,11 +86,11 @@ def text_room(checkpoint: Checkpoint, prompt: str, negative: str | None = None) 
 
     Raises TonearmError for a text that does not fit the room that the checkpoint gives it.
     """
-    longest = max(len(checkpoint.tokenizer(text).input_ids) for text in (prompt, negative or ""))
+    longest, text = max((len(checkpoint.tokenizer(text).input_ids), text) for text in (prompt, negative or ""))
     fixed = _fixed_room(checkpoint)
     if fixed and longest > fixed:
         raise TonearmError(
-            f"the prompt takes {longest} tokens, {checkpoint.name} reads {fixed}; shorten it: {prompt[:40]!r} ..."
+            f"the text takes {longest} tokens, {checkpoint.name} reads {fixed}; shorten it: {text[:40]!r} ..."
         )
     return (fixed or longest) if checkpoint.family.text_in_prefix else 0
 

@@ -96,7 +96,7 @@ class Steering(BaseModel):
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":
-        """Read `{"steers": [...]}` or a bare list of steers from JSON. Raises TonearmError naming the place of the mistake."""
+        """Read `{"steers": [...]}`, a bare list of steers, or a take's sidecar from JSON. Raises TonearmError naming the place of the mistake."""
         path = Path(path)
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -104,7 +104,11 @@ class Steering(BaseModel):
             raise TonearmError(f"no steering file at {path}; give the path of a JSON file") from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise TonearmError(f"cannot read {path} as JSON ({error}); see docs/steering.md for its form") from None
-        return validated(cls, {"steers": content} if isinstance(content, list) else content, where=str(path))
+        if isinstance(content, list):
+            content = {"steers": content}
+        elif isinstance(content, dict) and content.get("kind") == "tonearm take":
+            content = content.get("steering")
+        return validated(cls, content, where=str(path))
 
 
 def validated(schema: type[BaseModel], content: Any, where: str) -> Any:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from tonearm import prompts
+from tonearm.errors import TonearmError
 from tonearm.measures import describe
 from tonearm.model import Model, Row, load
 from tonearm.steering import Steer, Steering, SteeringVector
@@ -102,7 +103,15 @@ def run(
     done = {(record["condition"], record["prompt"]) for record in records}
     for name in ("tempo", "brightness"):
         model.vectors[f"random-{name}"] = control(model.vectors[name], f"random-{name}")
+    protocol = protocol_of(model, strength, seconds)
+    for record in records:
+        if record["protocol"] != protocol:
+            raise TonearmError(
+                f"{store} holds takes of another protocol ({record['protocol']}, now {protocol}); choose another --out"
+            )
     with store.open("a", encoding="utf-8") as file:
+        if records and not store.read_text(encoding="utf-8").endswith("\n"):
+            file.write("\n")  # ends a line that a kill cut short
         for condition in conditions(strength):
             if only and condition.name not in only:
                 continue
@@ -115,6 +124,7 @@ def run(
                     "condition": condition.name,
                     "prompt": index,
                     "seed": FIRST_SEED + index,
+                    "protocol": protocol,
                     **describe(take.clip).to_dict(),
                 }
                 file.write(json.dumps(record, allow_nan=False) + "\n")
@@ -122,6 +132,13 @@ def run(
                 records.append(record)
             print(f"{condition.label}: {len(rows)} takes", flush=True)
     return records
+
+
+def protocol_of(model: Model, strength: float, seconds: float) -> str:
+    """What must not change under a study that goes on: weights, vectors, best layers, strength, seconds."""
+    vectors = [model.vectors[name] for name in ("tempo", "brightness")]
+    named = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
+    return f"{model.checkpoint.fingerprint} {named} strength {strength:g} {seconds:g} s"
 
 
 def read_records(store: Path) -> Iterator[dict]:
