@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint types clean
 
 demo: $(STAMP)
-	$(BIN)/tonearm compare "a folk tune with flute" --steer tempo=+1.25 --steer brightness=-1 --also tempo=-1.25 --also brightness=+1 \
+	$(BIN)/tonearm compare "a folk tune with flute" --steer brightness=+1 --also brightness=-1 --also brightness=-1,loudness=+1.25 \
 		--seconds 10 --seed 7 --force --out demo
 	@echo "Open demo/index.html"
 
