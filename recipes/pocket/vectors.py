@@ -3,8 +3,8 @@
     python -m recipes.pocket.vectors
 
 DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
-is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts, and the best layer has the largest min(up, down) + (up + down) / 4: the
-effect must be large, and on both sides. The others keep the layer of largest separation.
+is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts. A layer's score is min(up, down) + (up + down) / 4, so that both sides
+count; of the layers within 15 % of the best score, the one with the shortest direction is taken. The others keep the layer of largest separation.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
 PACKAGE = Path(tonearm.__file__).parent / "pocket" / "vectors"
 STRENGTH = 1.25
+SLACK = 0.15  # share of the best score that a gentler layer may lack
 
 
 def tempo_of(clip: Clip) -> float | None:
@@ -78,13 +79,20 @@ def scan(model: Model, vector: SteeringVector, neutral: tuple[str, ...], seconds
             steer = Steer(vector=vector.name, strength=sign * STRENGTH, source_layer=layer)
             effects[layer] = mean_of(model, neutral, Steering(steers=(steer,)), seconds, measure) / plain - 1
         print(f"  layer {layer}: up {ups[layer]:+.1%}, down {downs[layer]:+.1%} (plain {plain:.1f})", flush=True)
-    best = max(vector.layers, key=lambda layer: min(ups[layer], -downs[layer]) + 0.25 * (ups[layer] - downs[layer]))
+    best = best_layer(vector, ups, downs)
     rounded = {
         f"{key}_effect_at_{STRENGTH:g}": {layer: round(float(value), 4) for layer, value in effects.items()}
         for key, effects in (("up", ups), ("down", downs))
     }
     info = vector.info.model_copy(update={"best_layer": best, "scores": vector.info.scores | rounded})
     return SteeringVector(vector.directions, info)
+
+
+def best_layer(vector: SteeringVector, ups: dict[int, float], downs: dict[int, float]) -> int:
+    """The shortest direction among those that do nearly the most: steering should move its attribute and little else."""
+    scores = {layer: min(ups[layer], -downs[layer]) + (ups[layer] - downs[layer]) / 4 for layer in vector.layers}
+    enough = max(scores.values()) - abs(max(scores.values())) * SLACK
+    return min((layer for layer in vector.layers if scores[layer] >= enough), key=vector.norms().__getitem__)
 
 
 def mean_of(

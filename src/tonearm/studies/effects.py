@@ -23,6 +23,7 @@ from tonearm.model import Model, Row, load
 from tonearm.steering import Steer, Steering, SteeringVector
 
 STRENGTH = 1.25
+GENTLE = 0.1
 FIRST_SEED = 2000
 RANDOM_SEED = 11
 RESAMPLES = 4000
@@ -52,12 +53,17 @@ def conditions(strength: float) -> list[Condition]:
     def steered(*pairs: tuple[str, float]) -> Steering:
         return Steering(steers=tuple(Steer(vector=name, strength=sign * strength) for name, sign in pairs))
 
+    def gentle(sign: int) -> Steering:
+        return Steering(steers=(Steer(vector="brightness", strength=sign * GENTLE),))
+
     return [
         Condition("plain", "no steering"),
         Condition("tempo+", f"tempo +{strength:g}", steered(("tempo", 1))),
         Condition("tempo-", f"tempo -{strength:g}", steered(("tempo", -1))),
         Condition("brightness+", f"brightness +{strength:g}", steered(("brightness", 1))),
         Condition("brightness-", f"brightness -{strength:g}", steered(("brightness", -1))),
+        Condition("gentle-brightness+", f"brightness +{GENTLE:g}", gentle(1)),
+        Condition("gentle-brightness-", f"brightness -{GENTLE:g}", gentle(-1)),
         Condition("fast-dark", f"tempo +{strength:g} and brightness -{strength:g}", steered(("tempo", 1), ("brightness", -1))),
         Condition("word-fast", 'the word "fast" in the prompt', prefix="fast"),
         Condition("word-slow", 'the word "slow" in the prompt', prefix="slow"),
