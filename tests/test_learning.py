@@ -7,6 +7,7 @@ from tonearm import __version__
 from tonearm.activations import Capture, capture_rows, hash_of
 from tonearm.errors import TonearmError
 from tonearm.learning import learn
+from tonearm.musicgen.checkpoint import folder_of
 from tonearm.steering import load_vector, save_vector
 
 FAST = ["a fast folk tune", "fast jazz piece", "quick bright piano"]
@@ -32,7 +33,7 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
     info = vector.info
     assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
     assert info.pooling == (pooling or model.checkpoint.family.default_pooling)
-    assert (info.checkpoint, info.fingerprint) == (model.checkpoint.name, model.checkpoint.fingerprint)
+    assert (info.checkpoint, info.fingerprint) == (folder_of(model.checkpoint.name), model.checkpoint.fingerprint)
     assert (info.positive_means, info.negative_means, info.positive_count, info.negative_count) == (
         "fast",
         "slow",
@@ -72,3 +73,16 @@ def test_what_cannot_be_learned_is_refused_and_leaves_the_shelf_alone(melody, ch
     with pytest.raises(TonearmError, match=message):
         learn(melody, **arguments)
     assert "never" not in melody.vectors
+
+
+def test_one_prompt_a_side_has_a_direction_but_no_separation(melody):
+    vector = learn(melody, ["a fast folk tune"], ["slow jazz piece"], "thin")
+    assert set(vector.info.scores["separation"].values()) == {0.0}
+    norms = vector.norms()
+    assert vector.info.best_layer == max(norms, key=norms.__getitem__)
+
+
+def test_an_empty_prompt_is_refused_on_either_side(melody):
+    for sides in ((["calm", " "], ["loud"]), (["calm"], ["loud", ""])):
+        with pytest.raises(TonearmError, match="a prompt is empty"):
+            learn(melody, *sides, "x")

@@ -166,3 +166,10 @@ def test_what_is_no_steering_is_refused(form):
 def test_a_strength_that_is_none_is_refused_in_a_mapping(strength):
     with pytest.raises(TonearmError, match="tempo"):
         as_steering({"tempo": strength})
+
+
+def test_a_takes_sidecar_serves_as_a_steering_file(tmp_path):
+    steering = Steering(steers=(Steer(vector="tempo", strength=0.5),))
+    file = tmp_path / "take.json"
+    file.write_text(json.dumps({"kind": "tonearm take", "prompt": "x", "steering": steering.model_dump(mode="json")}))
+    assert Steering.from_file(file) == steering
