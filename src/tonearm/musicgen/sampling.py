@@ -38,12 +38,13 @@ def filtered(logits: torch.Tensor, sampling: list[Sampling]) -> torch.Tensor:
         ordered = logits.sort(-1, descending=True).values
         threshold = ordered.gather(-1, (top_k - 1)[:, None, None].expand(*logits.shape[:2], 1))
         logits = logits.masked_fill(logits < threshold, float("-inf"))
-    top_p = torch.tensor([s.top_p for s in sampling], device=device)[:, None, None]
-    if (top_p < 1).any():
+    # 1 - top_p is taken before it is rounded to float32, as transformers takes it: at exact ties that decides.
+    cut = torch.tensor([1 - s.top_p for s in sampling], device=device)[:, None, None]
+    if (cut > 0).any():
         ordered, order = logits.sort(-1, descending=False)
-        below = ordered.softmax(-1).cumsum(-1) <= (1 - top_p)
+        below = ordered.softmax(-1).cumsum(-1) <= cut
         below[..., -1] = False
-        below &= top_p < 1
+        below &= cut > 0
         logits = logits.masked_fill(torch.zeros_like(below).scatter(-1, order, below), float("-inf"))
     return logits
 
