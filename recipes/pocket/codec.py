@@ -16,9 +16,9 @@ from transformers import EncodecConfig, EncodecModel
 
 from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.corpus import load_audio, shards_present
-from recipes.pocket.files import write_aside
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
+from tonearm.files import write_aside
 
 EMA_DECAY = 0.99
 STFT_SIZES = (128, 512, 2048)

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from recipes.pocket.compose import compose
-from recipes.pocket.files import write_aside
 from recipes.pocket.render import Renderer
+from tonearm.files import write_aside
 
 PIECES_PER_SHARD = 500
 FIRST_SEED = {"train": 0, "held-out": 10_000_000}

@@ -24,8 +24,8 @@ from recipes.pocket import words
 from recipes.pocket.captions import build_tokenizer, caption
 from recipes.pocket.corpus import load_labels
 from recipes.pocket.encode import codes_path
-from recipes.pocket.files import write_aside
 from recipes.pocket.settings import Settings
+from tonearm.files import write_aside
 from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s

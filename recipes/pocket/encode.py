@@ -7,7 +7,7 @@ import torch
 from transformers import EncodecModel
 
 from recipes.pocket.corpus import load_audio, shards_present
-from recipes.pocket.files import write_aside
+from tonearm.files import write_aside
 
 
 def codes_path(out: Path, split: str, index: int) -> Path:

@@ -170,24 +170,21 @@ class Model:
         job = _Job(frames, used, prompt_codes, audio_prompt, _Input.read(melody))
         if job.melody:
             check_melody(checkpoint, job.melody.clip)
-        for row in rows:
-            text_room(checkpoint, row.prompt, row.negative)
         resolved = [_with_source_layers(row.steering, used) for row in rows]
         compile_plan(checkpoint, resolved, used, frames)  # finds mistakes before any work is done
-        return self._takes(rows, resolved, job, batch_size, on_progress, text_tokens)
+        batches = self._batches(rows, resolved, batch_size, text_tokens)  # finds texts that do not fit
+        return self._takes(batches, job, on_progress, text_tokens)
 
     def _takes(
         self,
-        rows: Sequence[Row],
-        steerings: Sequence[Steering],
+        batches: Sequence[Sequence[tuple[Row, Steering]]],
         job: _Job,
-        batch_size: int,
         on_progress: OnProgress | None,
         text_tokens: int | None,
     ) -> Iterator[Take]:
         checkpoint = self.checkpoint
-        done_rows = 0
-        for batch in self._batches(rows, steerings, batch_size, text_tokens):
+        done_rows, all_rows = 0, sum(map(len, batches))
+        for batch in batches:
             negatives = [row.negative for row, _ in batch] if any(row.negative for row, _ in batch) else None
             conditioning = condition(
                 checkpoint, [row.prompt for row, _ in batch], guided=any(row.sampling.guidance > 1 for row, _ in batch),
@@ -201,7 +198,7 @@ class Model:
 
             def on_frame(done: int, _: int, before: int = done_rows, size: int = len(batch)) -> None:
                 if on_progress:
-                    on_progress(before * job.frames + done * size, len(rows) * job.frames)
+                    on_progress(before * job.frames + done * size, all_rows * job.frames)
 
             codes = decode(checkpoint, request, on_frame)
             for index, (row, steering) in enumerate(batch):
@@ -219,7 +216,8 @@ class Model:
 
         Prefix checkpoints read the padding of a text, so a row must not be padded to the length of a neighbour's.
         """
-        room = [text_tokens or text_room(self.checkpoint, row.prompt, row.negative) for row in rows]
+        needed = [text_room(self.checkpoint, row.prompt, row.negative) for row in rows]
+        room = [text_tokens or tokens for tokens in needed]
         batches: list[list[tuple[Row, Steering]]] = []
         for _, group in groupby(range(len(rows)), key=room.__getitem__):
             members = [(rows[i], steerings[i]) for i in group]

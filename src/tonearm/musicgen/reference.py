@@ -79,29 +79,24 @@ def steering_taps(plan: Plan, conditioning: Conditioning, prompt_frames: int) ->
 
 class _SteeringTap:
     def __init__(self, move: Move, conditioning: Conditioning, prompt_frames: int):
-        self.move = move
         steer = move.steer
         halves = []
         if steer.branch in ("both", "conditional"):
             halves.append(move.rows)
         if steer.branch in ("both", "unconditional") and conditioning.guided:
             halves.append(move.rows + conditioning.rows)
-        self.rows = torch.cat(halves) if halves else move.rows[:0]
-        self.copies = len(halves)
+        rows = torch.cat(halves) if halves else move.rows[:0]
+        copies = len(halves)
+        self.move = Move(steer, rows, move.directions.repeat(copies, 1), move.strengths.repeat(copies, 1))
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
         strength = self._strength(span, h.device)
-        if not self.copies or not strength.any():
+        if not strength.any():
             return None
-        move = Move(
-            self.move.steer,
-            self.rows,
-            self.move.directions.repeat(self.copies, 1),
-            self.move.strengths.repeat(self.copies, 1),
-        )
-        return h.index_copy(0, self.rows, move(h[self.rows], strength.repeat(self.copies, 1)[..., None]))
+        rows = self.move.rows
+        return h.index_copy(0, rows, self.move(h[rows], strength[..., None]))
 
     def _strength(self, span: Span, device: torch.device) -> torch.Tensor:
         """[n, S]: the schedule at each position; the prefix gets the strength of frame 0, or none."""
