@@ -14,8 +14,8 @@ SOUND_OF_GENRE = {"folk": "acoustic", "classical": "acoustic", "jazz": "acoustic
 BPM_WORDS = range(40, 241)  # one token each: "120", never "1" "2" "0"
 
 
-def build_tokenizer(text_tokens: int, out: Path) -> PreTrainedTokenizerFast:
-    """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out`."""
+def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedTokenizerFast:
+    """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out` if given."""
     entries = [PAD, EOS, UNKNOWN, *words.vocabulary(), *map(str, BPM_WORDS)]
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -27,7 +27,8 @@ def build_tokenizer(text_tokens: int, out: Path) -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN, padding_side="left",
         model_max_length=text_tokens, model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip
-    fast.save_pretrained(out)
+    if out is not None:
+        fast.save_pretrained(out)
     return fast
 
 
@@ -39,9 +40,9 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
 
     adjectives, tail = [], []
     tempo = rng.random()
-    if tempo < 0.55:
+    if tempo < 0.65:
         adjectives.append(pick(words.TEMPO, labels["tempo"]))
-    if 0.45 < tempo < 0.75:
+    if 0.5 < tempo < 0.85:
         bpm = round(labels["bpm"])
         tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
     if labels["brightness"] != "neutral" and rng.random() < 0.8:

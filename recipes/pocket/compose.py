@@ -15,7 +15,8 @@ BEAT_FRAMES = {"slow": (18, 20, 22), "medium": (12, 14, 16), "fast": (8, 9, 10)}
 
 TONICS = {"C": 60, "D": 62, "F": 65, "G": 67, "A": 57}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-PROGRESSIONS = {  # scale degrees, 0-based, one per bar (half a bar in slow pieces)
+BEATS_PER_CHORD = 2  # four chords are eight beats: every clip, slow ones too, hears the whole progression come round
+PROGRESSIONS = {  # scale degrees, 0-based
     "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 0, 3, 4)),
     "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 3, 6)),
 }
@@ -144,7 +145,6 @@ def _arrange(labels: dict, style: Style, rng: np.random.Generator) -> list[Note]
     density = labels["density"]
     scale, tonic = SCALES[labels["mode"]], TONICS[labels["tonic"]]
     progression = PROGRESSIONS[labels["mode"]][rng.integers(4)]
-    beats_per_chord = 2 if beat >= 16 else 4  # so that a clip hears its chords come round
     off_beat = round(beat * (2 / 3 if style.swing else 1 / 2))
     motif = _motif(density, rng)
     slow, fast = beat in BEAT_FRAMES["slow"], beat in BEAT_FRAMES["fast"]
@@ -154,7 +154,7 @@ def _arrange(labels: dict, style: Style, rng: np.random.Generator) -> list[Note]
         return tonic + 12 * octave + scale[step]
 
     def chord_at(eighth: int) -> int:
-        return progression[(eighth // (2 * beats_per_chord)) % len(progression)]
+        return progression[(eighth // (2 * BEATS_PER_CHORD)) % len(progression)]
 
     notes = []
 

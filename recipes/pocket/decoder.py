@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+import transformers
 from transformers import (
     EncodecModel,
     MusicgenMelodyConfig,
@@ -20,19 +21,16 @@ from transformers import (
     T5Config,
 )
 
-from recipes.pocket import words
-from recipes.pocket.captions import build_tokenizer, caption
-from recipes.pocket.corpus import load_labels
-from recipes.pocket.encode import codes_path
+from recipes.pocket.captions import build_tokenizer
+from recipes.pocket.initial import initialise
+from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
+from recipes.pocket.team import Team
 from tonearm.files import write_aside
-from tonearm.musicgen.delay import delay
 
-FRAMES = 250  # 10 s
-SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
-CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
-IGNORED = -100
 TEXT_PACE = 0.3  # learning rate of the text encoder, as a share of the decoder's
+SPLICED = 0.3  # share of the rows that begin with another piece
+START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 
 def build_model(
@@ -57,11 +55,7 @@ def build_model(
     model = MusicgenMelodyForConditionalGeneration(config)
     model.audio_encoder.load_state_dict(codec.state_dict())
     model.freeze_audio_encoder()
-    # Text as loud as the positions; at the library's 0.02 it is a whisper that training does not hear.
-    torch.nn.init.normal_(model.enc_to_dec_proj.weight, std=settings.text_width**-0.5)
-    _start_from_thesaurus(model, tokenizer)
-    for embedding in model.decoder.model.decoder.embed_tokens:
-        torch.nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
+    initialise(model, tokenizer)
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = bos
     generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
@@ -69,92 +63,40 @@ def build_model(
     return model
 
 
-@torch.no_grad()
-def _start_from_thesaurus(model: MusicgenMelodyForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Words of one meaning start close together, as they would lie in a pretrained text encoder.
-
-    Without it each of some 200 words has to be learned by itself, from a few hundred captions each.
-    """
-    table = model.text_encoder.get_input_embeddings().weight
-    for group in words.thesaurus():
-        ids = tokenizer.convert_tokens_to_ids(group)
-        table[ids] = torch.randn(table.shape[1]) + 0.3 * torch.randn(len(ids), table.shape[1])
+def dropped_rows(progress: float) -> float:
+    """Share of the rows whose history is dropped: more in the first part of the steps, when the text is learned."""
+    return 0.5 if progress <= 0.2 else 0.15
 
 
-def teacher_forced(codes: torch.Tensor, bos: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Codes [B, K, T], IGNORED where absent -> decoder inputs [B, K, T + K - 1] and the targets they predict."""
-    delayed = delay(codes, IGNORED)
-    return delayed[..., :-1].masked_fill(delayed[..., :-1] == IGNORED, bos), delayed[..., 1:]
-
-
-def history_dropout(progress: float) -> float:
-    """Share of the rows whose history is dropped: most in the first third of the steps, when the text is learned."""
-    return 0.85 if progress <= 1 / 3 else 0.35
-
-
-def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.random.Generator) -> torch.Tensor:
-    """Take positions of the inputs [B, K, S] away in some of the rows: all of them, or a share between one half and all.
-
-    What a piece is like can be heard from its first frames, so a decoder that sees them all never needs the text, and ignores it.
-    """
-    rows, _, positions = inputs.shape
-    share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < share_of_rows)
-    dropped = rng.random((rows, positions)) < share[:, None]
-    return inputs.masked_fill(torch.from_numpy(dropped).to(inputs.device)[:, None], bos)
-
-
-def next_code_loss(
-    model, batch: "Batch", guidance_dropout: float, rng: np.random.Generator, dropped_rows: float = 0.0
-) -> torch.Tensor:
-    """Cross-entropy a book, [K], in nats."""
+def code_losses(
+    model, batch: Batch, guidance_dropout: float, rng: np.random.Generator, dropped: float = 0.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy of each code in nats, 0 where there is none, and its weight; [B, K, S] both."""
     device = model.device
     bos = model.config.decoder.pad_token_id
-    inputs, targets = teacher_forced(batch.codes.to(device), bos)
-    if dropped_rows:
-        inputs = drop_history(inputs, bos, dropped_rows, rng)
+    inputs, targets = teacher_forced(batch.codes.to(device), bos, batch.begins)
+    if dropped:
+        inputs = drop_history(inputs, bos, dropped, rng)
     mask = batch.text_mask.clone()
-    mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout)] = 0
+    # Without its caption nothing foretells that a piece breaks off, so a spliced row keeps it.
+    mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout) & (batch.begins == 0)] = 0
     logits = model(
         input_ids=batch.text_ids.to(device),
         attention_mask=mask.to(device),
         decoder_input_ids=inputs.flatten(0, 1),
         use_cache=False,
     ).logits
-    logits = logits.view(*inputs.shape[:2], *logits.shape[1:])[:, :, -inputs.shape[-1] :]
-    books = range(logits.shape[1])
-    return torch.stack(
-        [F.cross_entropy(logits[:, k].flatten(0, 1), targets[:, k].flatten(), ignore_index=IGNORED) for k in books]
-    )
+    rows, books, positions = targets.shape
+    logits = logits.view(rows, books, *logits.shape[1:])[:, :, -positions:]
+    losses = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), ignore_index=IGNORED, reduction="none")
+    since = torch.arange(positions, device=device) - batch.begins.to(device)[:, None, None]
+    weights = (targets != IGNORED) * torch.where(since < START_FRAMES, START_WEIGHT, 1.0)
+    return losses.view_as(targets), weights
 
 
-class Batch:
-    def __init__(self, codes: torch.Tensor, text_ids: torch.Tensor, text_mask: torch.Tensor):
-        self.codes, self.text_ids, self.text_mask = codes, text_ids, text_mask
-
-
-class Pieces:
-    """Codes with their labels; batches with freshly written captions."""
-
-    def __init__(self, corpus: Path, out: Path, split: str, tokenizer: PreTrainedTokenizerFast, settings: Settings):
-        paths = sorted((out / "codes").glob(f"{split}-*.npy"))
-        indices = [int(path.stem.rsplit("-", 1)[1]) for path in paths]
-        self.codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])
-        self.labels = [labels for i in indices for labels in load_labels(corpus, split, i)]
-        self.tokenizer, self.settings = tokenizer, settings
-
-    def draw(self, rows: np.ndarray, rng: np.random.Generator) -> Batch:
-        codes = np.full((len(rows), self.codes.shape[1], FRAMES), IGNORED, dtype=np.int64)
-        for i, row in enumerate(rows):
-            start = int(rng.integers(1, 64)) if rng.random() < SHIFTED_SHARE else 0
-            piece = self.codes[row, :, start : start + FRAMES]
-            codes[i, :, : piece.shape[1]] = piece
-        texts = [caption(self.labels[row], rng) for row in rows]
-        tokens = self.tokenizer(texts, padding="longest", truncation=True, return_tensors="pt")
-        width = self.settings.text_tokens
-        if rng.random() < 0.15:  # so that a prompt padded otherwise is not far from home
-            width = int(rng.integers(tokens.input_ids.shape[1], width + 1))
-        pad = width - tokens.input_ids.shape[1]
-        return Batch(torch.from_numpy(codes), F.pad(tokens.input_ids, (pad, 0)), F.pad(tokens.attention_mask, (pad, 0)))
+def per_book(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Weighted mean over rows and positions, [K]."""
+    return (losses * weights).sum((0, 2)) / weights.sum((0, 2))
 
 
 def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
@@ -170,12 +112,14 @@ def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
 
 
-def train_decoder(
-    corpus: Path, out: Path, settings: Settings, device: str = "cpu"
-) -> MusicgenMelodyForConditionalGeneration:
+def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cpu", team: Team = Team()) -> None:
     """Train, or take up again where `out/decoder.pt` stopped; the finished checkpoint lies in `out/pocket/`."""
+    transformers.logging.set_verbosity_error()
     torch.manual_seed(settings.seed)
-    tokenizer = build_tokenizer(settings.text_tokens, out / "pocket")
+    leads = team.rank == 0
+    tokenizer = (
+        build_tokenizer(settings.text_tokens, out / "pocket") if leads else build_tokenizer(settings.text_tokens)
+    )
     codec = EncodecModel.from_pretrained(out / "codec")
     model = build_model(settings, tokenizer, codec).to(device)
     optimizer = build_optimizer(model, settings)
@@ -188,38 +132,45 @@ def train_decoder(
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     # The upper books are close to noise; the lower ones hold the music.
-    weights = torch.tensor([1 / (1 + 0.3 * k) for k in range(settings.codebooks)], device=device)
-    weights = weights / weights.sum()
+    book_weights = torch.tensor([1 / (1 + k) for k in range(settings.codebooks)], device=device)
+    book_weights = book_weights / book_weights.sum()
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     batches_per_epoch = len(pieces.labels) // settings.decoder_batch
     began, running = time.time(), None
     model.train()
     for step in range(first, settings.decoder_steps):
         epoch, place = divmod(step, batches_per_epoch)
         order = np.random.default_rng((settings.seed, 3, epoch)).permutation(len(pieces.labels))
-        rows = order[place * settings.decoder_batch : (place + 1) * settings.decoder_batch]
-        rng = np.random.default_rng((settings.seed, 4, step))
+        rows = order[place * settings.decoder_batch : (place + 1) * settings.decoder_batch][team.rank :: team.size]
+        rng = np.random.default_rng((settings.seed, 4, step, team.rank))
         progress = step / settings.decoder_steps
-        rate = (
-            settings.decoder_rate
-            * min(1.0, (step + 1) / 100)
-            * (1.0 if progress < 0.5 else 2 * (1 - progress) * 0.97 + 0.03)
-        )
+        warm, cool = min(1.0, (step + 1) / 100), min(1.0, 2 * (1 - progress) * 0.97 + 0.03)
         for group in optimizer.param_groups:
-            group["lr"] = rate * group["pace"]
-        loss = next_code_loss(model, pieces.draw(rows, rng), settings.guidance_dropout, rng, history_dropout(progress))
+            group["lr"] = settings.decoder_rate * warm * cool * group["pace"]
+        batch = pieces.draw(rows, rng, SPLICED)
+        loss = per_book(*code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress)))
         optimizer.zero_grad(set_to_none=True)
-        (loss * weights).sum().backward()
-        torch.nn.utils.clip_grad_norm_([p for group in optimizer.param_groups for p in group["params"]], 1.0)
+        (loss * book_weights).sum().backward()
+        team.average_gradients(trained)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         running = loss.detach() if running is None else 0.98 * running + 0.02 * loss.detach()
+        if not leads:
+            continue
         if (step + 1) % 50 == 0:
             pace = (time.time() - began) / (step + 1 - first)
             print(f"decoder step {step + 1}: train {_nats(running)}, {pace:.2f} s a step", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
             print(f"decoder step {step + 1}: held-out {_nats(held_out_loss(model, held_out))}", flush=True)
+            worth = ", ".join(
+                f"{label} {word_worth(model, held_out, label):.3f}" for label in ("tempo", "brightness", "genre")
+            )
+            print(f"decoder step {step + 1}: the right word is worth {worth} nats", flush=True)
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             with write_aside(checkpoint) as aside:
                 torch.save(state, aside)
+    if not leads:
+        return
     aside = out / "pocket.part"
     model.eval().half().save_pretrained(aside)
     for name in (
@@ -229,20 +180,45 @@ def train_decoder(
     ):  # the weights last: make.py takes them as the sign of being done
         (aside / name).replace(out / "pocket" / name)
     aside.rmdir()
-    return model
 
 
 @torch.inference_mode()
 def held_out_loss(model, pieces: Pieces, batches: int = 4) -> torch.Tensor:
     """Mean cross-entropy a book on held-out pieces, text always given."""
     model.eval()
-    losses = []
+    books = []
     for i in range(batches):
         rng = np.random.default_rng((5, i))
-        rows = np.arange(i * 16, (i + 1) * 16)
-        losses.append(next_code_loss(model, pieces.draw(rows, rng), 0.0, rng))
+        losses, weights = code_losses(model, pieces.draw(np.arange(i * 16, (i + 1) * 16), rng), 0.0, rng)
+        books.append(per_book(losses, weights > 0))
     model.train()
-    return torch.stack(losses).mean(0)
+    return torch.stack(books).mean(0)
+
+
+@torch.inference_mode()
+def word_worth(model, pieces: Pieces, label: str, pieces_judged: int = 48) -> float:
+    """Nats a code of the first book, over the first START_FRAMES of held-out pieces, that a wrong word costs against the right one.
+
+    Guidance works on this difference: at 0 nothing that a prompt says of this label is heard.
+    """
+    model.eval()
+    chosen = [i for i, labels in enumerate(pieces.labels) if labels[label] not in ("medium", "neutral")][:pieces_judged]
+    words = sorted({pieces.labels[i][label] for i in chosen})
+    means = []
+    for shift in (0, 1):
+        texts = []
+        for i in chosen:
+            word = words[(words.index(pieces.labels[i][label]) + shift) % len(words)]
+            said = pieces.labels[i] | {label: word}
+            brightness = "" if said["brightness"] == "neutral" else said["brightness"] + " "
+            texts.append(f"a {said['tempo']} {brightness}{said['genre']} track with {said['lead']}")
+        ids, mask = pieces.tokenize(texts)
+        codes = torch.from_numpy(pieces.codes[chosen, :, :FRAMES].astype(np.int64))
+        batch = Batch(codes, torch.zeros(len(chosen), dtype=torch.int64), ids, mask)
+        losses, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        means.append(float(losses[:, 0, :START_FRAMES].mean()))
+    model.train()
+    return means[1] - means[0]
 
 
 def _nats(books: torch.Tensor) -> str:

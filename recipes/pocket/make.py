@@ -13,6 +13,7 @@ import torch
 import transformers
 from transformers import EncodecModel
 
+from recipes.pocket import team
 from recipes.pocket.codec import train_codec
 from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
@@ -36,9 +37,11 @@ def main() -> None:
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--processes", type=int, default=2, help="for rendering")
     parser.add_argument(
-        "--threads", type=int, default=1, help="for training on CPU; see LOG.md on why 1 can be faster than 2"
+        "--processes", type=int, default=2, help="for rendering and, on CPU, for codes and decoder; one a core"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=1, help="for the codec on CPU; see LOG.md on why 1 can be faster than 2"
     )
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
     arguments = parser.parse_args()
@@ -65,18 +68,23 @@ def codec(arguments: argparse.Namespace) -> None:
 def codes(arguments: argparse.Namespace) -> None:
     EncodecModel.from_pretrained(arguments.out / "codec")  # fails early, and by name, where the codec is not there yet
     for split in ("held-out", "train"):
-        encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device)
+        encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device, _processes(arguments))
 
 
 def decoder(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "pocket" / "model.safetensors").exists():
-        train_decoder(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+        settings, device = PRESETS[arguments.preset], arguments.device
+        team.run(train_decoder, _processes(arguments), arguments.out / "corpus", arguments.out, settings, device)
 
 
 def install(arguments: argparse.Namespace) -> None:
     for name in CHECKPOINT_FILES:
         shutil.copyfile(arguments.out / "pocket" / name, PACKAGE / name)
     print(f"installed into {PACKAGE}; next: python -m recipes.pocket.vectors, then python -m recipes.pocket.card")
+
+
+def _processes(arguments: argparse.Namespace) -> int:
+    return arguments.processes if arguments.device == "cpu" else 1
 
 
 STAGES = {"corpus": corpus, "codec": codec, "codes": codes, "decoder": decoder, "install": install}

@@ -21,12 +21,12 @@ class Settings:
 
     width: int = 256
     layers: int = 6
-    heads: int = 4
+    heads: int = 8  # of 32, many: initial.py gives each its own distance to look back at
     text_width: int = 128
     text_layers: int = 2
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 2_600
-    decoder_batch: int = 8
+    decoder_steps: int = 3_600
+    decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15
     checkpoint_every: int = 250  # steps
@@ -35,6 +35,6 @@ class Settings:
 CPU = Settings()
 GPU = Settings(
     train_shards=240, codec_steps=60_000, codec_batch=32, codec_filters=32, codec_residual_layers=1,
-    width=384, layers=8, heads=6, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
+    width=384, layers=8, heads=12, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "gpu": GPU}

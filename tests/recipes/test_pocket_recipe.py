@@ -1,5 +1,7 @@
 """The recipe's own logic: ground truth, captions, teacher forcing, the quantiser's start. No training here."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +12,33 @@ from recipes.pocket import words
 from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import TrainedQuantizer, build_codec, reconstruction_loss
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
-from recipes.pocket.decoder import IGNORED, drop_history, teacher_forced
+from recipes.pocket.decoder import build_model, code_losses, per_book
+from recipes.pocket.initial import LOOKING_HEADS, looked_back_at
+from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
+from recipes.pocket.team import Team, run
 
 SEEDS = range(60)
+SETTINGS = Settings(codebooks=2, codebook_size=16, layers=2)
+
+
+@pytest.fixture(scope="module")
+def pieces(tmp_path_factory):
+    """Eight pieces with random codes."""
+    folder = tmp_path_factory.mktemp("pieces")
+    for name in ("corpus", "codes"):
+        (folder / name).mkdir()
+    rng = np.random.default_rng(0)
+    np.save(folder / "codes" / "train-0000.npy", rng.integers(0, 16, (8, 2, FRAMES_PER_CLIP)).astype(np.int16))
+    labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in range(8))
+    (folder / "corpus" / "train-0000.jsonl").write_text(labels)
+    return Pieces(folder / "corpus", folder, "train", build_tokenizer(SETTINGS.text_tokens), SETTINGS)
+
+
+@pytest.fixture(scope="module")
+def model(pieces):
+    torch.manual_seed(0)
+    return build_model(SETTINGS, pieces.tokenizer, build_codec(SETTINGS)).eval()
 
 
 def test_a_seed_is_a_piece_for_ever():
@@ -69,6 +94,76 @@ def test_teacher_forcing_predicts_each_code_from_what_came_before():
         [IGNORED, 4, 5, 6, 7, IGNORED],
         [IGNORED, IGNORED, 8, 9, 10, 11],
     ]
+
+
+def test_what_comes_before_the_piece_is_heard_and_not_predicted():
+    codes = torch.arange(8).view(1, 2, 4)
+    inputs, targets = teacher_forced(codes, bos=99, begins=torch.tensor([2]))
+    assert inputs[0].tolist() == [[99, 0, 1, 2, 3], [99, 99, 4, 5, 6]]
+    assert targets[0].tolist() == [[IGNORED, IGNORED, 2, 3, IGNORED], [IGNORED, IGNORED, IGNORED, 6, 7]]
+
+
+def test_a_spliced_row_is_another_piece_and_then_the_start_of_its_own(pieces):
+    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0)
+    assert (batch.begins > 0).all()
+    for row, begin in enumerate(batch.begins.tolist()):
+        assert torch.equal(batch.codes[row, :, begin:], torch.from_numpy(pieces.codes[row, :, : FRAMES - begin]).long())
+        others = [torch.from_numpy(piece[:, :begin]).long() for piece in pieces.codes]
+        assert any(torch.equal(batch.codes[row, :, :begin], other) for other in others)
+    assert not pieces.draw(np.arange(8), np.random.default_rng(0)).begins.any()
+
+
+def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
+    batch = pieces.draw(np.arange(2), np.random.default_rng(0))
+    batch.begins[1] = 100
+    with torch.no_grad():
+        losses, weights = code_losses(model, batch, 0.0, np.random.default_rng(0))
+    assert (weights[1, 0, :100] == 0).all() and (losses[1, 0, :100] == 0).all()
+    assert weights[1, 0, 100] == weights[0, 0, 0] == 3 and weights[0, 0, 60] == 1
+    assert (weights[:, 1, 0] == 0).all()  # the second book has nothing to say yet
+    assert per_book(losses, weights).shape == (SETTINGS.codebooks,)
+
+
+def test_heads_start_with_their_eyes_on_one_distance(pieces, model):
+    """Given any codes, a head looks mostly at the frames around its distance, whatever the position."""
+    batch = pieces.draw(np.arange(2), np.random.default_rng(0))
+    decoder = model.decoder.model.decoder
+    inputs, _ = teacher_forced(batch.codes, model.config.decoder.pad_token_id)
+    with torch.no_grad():
+        embedded = sum(table(inputs[:, k]) for k, table in enumerate(decoder.embed_tokens))
+        hidden = decoder.layers[0].self_attn_layer_norm(embedded + decoder.embed_positions(embedded))
+        attention = decoder.layers[0].self_attn
+        heads = SETTINGS.heads
+
+        def split(x):
+            return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+        scores = split(attention.q_proj(hidden)) @ split(attention.k_proj(hidden)).transpose(-1, -2)
+        scores = scores * (SETTINGS.width // heads) ** -0.5
+        scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf).softmax(-1)
+    for head, distance in enumerate(looked_back_at()[:LOOKING_HEADS]):
+        for position in (120, 200):
+            near = scores[:, head, position, max(0, position - distance - 2) : position - distance + 3].sum(-1)
+            assert (near > 0.35).all(), (head, distance, near)
+
+
+def test_looked_back_distances_are_the_spans_of_the_corpus():
+    beats = {n for frames in BEAT_FRAMES.values() for n in frames}
+    assert {n - 1 for n in beats} | {8 * n - 1 for n in beats} <= set(looked_back_at())
+
+
+def test_a_team_of_two_averages_as_one_would(tmp_path):
+    run(_save_averaged, 2, tmp_path)
+    averaged = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
+    assert torch.equal(averaged[0], averaged[1])
+    assert averaged[0].tolist() == [0.5, 0.5, 0.5]
+
+
+def _save_averaged(folder, team: Team):
+    weight, unused = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2))
+    (weight.sum() * team.rank).backward()
+    team.average_gradients([weight, unused])
+    torch.save(weight.grad, folder / f"{team.rank}.pt")
 
 
 def test_history_is_dropped_in_about_half_of_the_rows_and_for_all_books_at_once():

@@ -1,0 +1,88 @@
+"""Codes and labels -> training batches: freshly written captions, and histories that make the decoder need them.
+
+What a piece is like can be heard from its first frames, so a decoder that always sees them never needs the text, and ignores it. Two things
+take them away: `drop_history` blanks them, and `splice` puts the start of another piece before the captioned one.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import PreTrainedTokenizerFast
+
+from recipes.pocket.captions import caption
+from recipes.pocket.corpus import load_labels
+from recipes.pocket.encode import codes_path
+from recipes.pocket.settings import Settings
+from tonearm.musicgen.delay import delay
+
+FRAMES = 250  # 10 s
+IGNORED = -100
+SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
+SPLICE_FRAMES = (8, 160)  # how much of another piece comes first
+
+
+@dataclass
+class Batch:
+    codes: torch.Tensor  # [B, K, T], IGNORED where there is none
+    begins: torch.Tensor  # [B], the frame at which the captioned piece begins
+    text_ids: torch.Tensor  # [B, S]
+    text_mask: torch.Tensor  # [B, S]
+
+
+class Pieces:
+    """All pieces of a split."""
+
+    def __init__(self, corpus: Path, out: Path, split: str, tokenizer: PreTrainedTokenizerFast, settings: Settings):
+        paths = sorted((out / "codes").glob(f"{split}-*.npy"))
+        indices = [int(path.stem.rsplit("-", 1)[1]) for path in paths]
+        self.codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])
+        self.labels = [labels for i in indices for labels in load_labels(corpus, split, i)]
+        self.tokenizer, self.settings = tokenizer, settings
+
+    def draw(self, rows: np.ndarray, rng: np.random.Generator, spliced: float = 0.0) -> Batch:
+        """The pieces at `rows`; a share of them `spliced`."""
+        codes = np.full((len(rows), self.codes.shape[1], FRAMES), IGNORED, dtype=np.int64)
+        begins = np.where(rng.random(len(rows)) < spliced, rng.integers(*SPLICE_FRAMES, len(rows)), 0)
+        for i, (row, begin) in enumerate(zip(rows, begins, strict=True)):
+            start = int(rng.integers(1, 64)) if begin == 0 and rng.random() < SHIFTED_SHARE else 0
+            piece = self.codes[row, :, start : start + FRAMES - begin]
+            codes[i, :, begin : begin + piece.shape[1]] = piece
+            codes[i, :, :begin] = self.codes[rng.integers(len(self.codes)), :, :begin]
+        ids, mask = self.tokenize([caption(self.labels[row], rng) for row in rows])
+        if rng.random() < 0.15:  # so that a prompt padded otherwise is not far from home
+            longest = int(mask.sum(1).max())
+            width = int(rng.integers(longest, ids.shape[1] + 1))
+            ids, mask = ids[:, -width:], mask[:, -width:]
+        return Batch(torch.from_numpy(codes), torch.from_numpy(begins), ids, mask)
+
+    def tokenize(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Ids and mask, [B, text_tokens], padded on the left."""
+        tokens = self.tokenizer(texts, padding="longest", truncation=True, return_tensors="pt")
+        pad = self.settings.text_tokens - tokens.input_ids.shape[1]
+        return F.pad(tokens.input_ids, (pad, 0)), F.pad(tokens.attention_mask, (pad, 0))
+
+
+def teacher_forced(
+    codes: torch.Tensor, bos: int, begins: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes [B, K, T] -> decoder inputs [B, K, T + K - 1] and the targets they predict, IGNORED where there are none.
+
+    Frames before `begins` are heard and not predicted.
+    """
+    delayed = delay(codes, IGNORED)
+    inputs = delayed[..., :-1].masked_fill(delayed[..., :-1] == IGNORED, bos)
+    if begins is not None:
+        before = torch.arange(codes.shape[-1], device=codes.device) < begins.to(codes.device)[:, None, None]
+        delayed = delay(codes.masked_fill(before, IGNORED), IGNORED)
+    return inputs, delayed[..., 1:]
+
+
+def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.random.Generator) -> torch.Tensor:
+    """Take positions of the inputs [B, K, S] away in some of the rows: all of them, or a share between one half and all."""
+    rows, _, positions = inputs.shape
+    share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < share_of_rows)
+    dropped = rng.random((rows, positions)) < share[:, None]
+    return inputs.masked_fill(torch.from_numpy(dropped).to(inputs.device)[:, None], bos)
