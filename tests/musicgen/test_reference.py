@@ -8,8 +8,9 @@ from tonearm.model import Model, Row
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.reference import Request, decode
-from tonearm.musicgen.sampling import Sampling, draw, guided
+from tonearm.musicgen.reference import decode
+from tonearm.musicgen.request import Request
+from tonearm.musicgen.sampling import RowSampler, Sampling
 from tonearm.musicgen.taps import tapped
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector, VectorInfo
 from tonearm.steering.operators import apply
@@ -99,7 +100,7 @@ def hand_written(
     decoder = c.model.decoder
     conditioning = condition(c, PROMPTS, guided=guidance > 1)
     rows, states = 2, conditioning.states
-    sampling = [Sampling(guidance=guidance, top_k=20)] * rows
+    sampler = RowSampler([Sampling(guidance=guidance, top_k=20)] * rows, [5, 6], torch.device("cpu"))
     length = 1 + FRAMES + c.delay_frames
     holes = delay(torch.full((rows, c.codebooks, FRAMES), -1), c.bos, c.channels)
     tokens = holes[..., :1]
@@ -114,10 +115,7 @@ def hand_written(
             ).logits
         for handle in handles:
             handle.remove()
-        logits = logits[:, -1].view(-1, c.codebooks, logits.shape[-1]).float()
-        if conditioning.guided:
-            logits = guided(*logits.chunk(2), torch.full((rows,), guidance))
-        new = draw(logits, sampling, torch.tensor([5, 6]), step)
+        new = sampler(logits[:, -1].view(-1, c.codebooks, logits.shape[-1]), step)
         hole = holes[..., step]
         tokens = torch.cat([tokens, torch.where(hole == -1, new, hole)[..., None]], dim=-1)
     return undelay(tokens, c.channels)

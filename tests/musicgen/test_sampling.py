@@ -8,9 +8,14 @@ from scipy import stats
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from tonearm.musicgen import noise
-from tonearm.musicgen.sampling import Sampling, draw, filtered, guided
+from tonearm.musicgen.sampling import Filter, RowSampler, Sampling, guided
 
 SEEDS = torch.arange(4)
+CPU = torch.device("cpu")
+
+
+def draw(logits, sampling, seeds, step):
+    return RowSampler(sampling, seeds.tolist(), CPU).draw(logits, step)
 
 
 def test_uniform_noise_is_uniform_and_exponential_noise_has_mean_and_variance_1():
@@ -109,7 +114,7 @@ tied_rows = st.integers(0, 10_000).map(
 @given(st.one_of(logit_rows, tied_rows), st.floats(0.1, 3), st.integers(1, 60), st.floats(0.01, 1))
 @settings(max_examples=150)
 def test_filters_equal_transformers_warpers(logits, temperature, top_k, top_p):
-    ours = filtered(logits, [Sampling(temperature=temperature, top_k=top_k, top_p=top_p)] * 3)
+    ours = Filter([Sampling(temperature=temperature, top_k=top_k, top_p=top_p)] * 3, CPU)(logits)
     flat = logits.flatten(0, 1)
     for warper in (TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)):
         flat = warper(None, flat)
@@ -120,9 +125,9 @@ def test_filters_equal_transformers_warpers(logits, temperature, top_k, top_p):
 def test_rows_are_filtered_each_by_its_own_settings():
     logits = torch.randn(4, 2, 40, generator=torch.Generator().manual_seed(1))
     sampling = [Sampling(top_k=0), Sampling(top_k=5), Sampling(top_k=0, top_p=0.3), Sampling(temperature=0.5, top_k=40)]
-    mixed = filtered(logits, sampling)
+    mixed = Filter(sampling, CPU)(logits)
     for row in range(4):
-        assert torch.equal(mixed[row], filtered(logits[row : row + 1], sampling[row : row + 1])[0])
+        assert torch.equal(mixed[row], Filter(sampling[row : row + 1], CPU)(logits[row : row + 1])[0])
     assert torch.equal(mixed[0], logits[0]) and torch.equal(mixed[3], logits[3] / 0.5)
     assert (mixed[1].isfinite().sum(-1) == 5).all()
 

@@ -20,19 +20,24 @@ from tonearm.steering.vector import Site, SteeringVector
 class Move:
     """One operator at one layer and site, for some rows of the batch.
 
-    rows int64 [n]; directions [n, D]; strengths [n, T] over frames, the last column held for later frames.
+    rows int64 [n]; directions [n, D]; strengths [n, T] over frames, the last column held for later frames. The layers of one steer share
+    `strengths`, and those that take the same directions share these too. `place` is the steer's index in its rows' lists.
     """
 
     steer: Steer
+    place: int
     rows: torch.Tensor
     directions: torch.Tensor
     strengths: torch.Tensor
 
     def __call__(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """h [n, S, D] with strength [n, S, 1]."""
+        return self.apply(h, self.directions[:, None], strength)
+
+    def apply(self, h: torch.Tensor, directions: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+        """The operator with other directions than this move's own."""
         low = float("-inf") if self.steer.low is None else self.steer.low
         high = float("inf") if self.steer.high is None else self.steer.high
-        directions = self.directions[:, None]
         return apply(self.steer.operator, h, directions, strength, scale=self.steer.scale, low=low, high=high)
 
 
@@ -62,13 +67,23 @@ def compile_plan(
                 key = (vector.info.site, layer, place, settings.model_dump_json())
                 grouped[key].append((row, steer, direction, strengths))
     plan: dict[tuple[Site, int], list[Move]] = defaultdict(list)
-    for (site, layer, _, _), members in sorted(grouped.items(), key=lambda item: item[0][:3]):
+    stacked: dict[tuple[int, ...], torch.Tensor] = {}
+
+    def stack(parts: list[torch.Tensor]) -> torch.Tensor:
+        """The same tensor for the same parts."""
+        key = tuple(map(id, parts))
+        if key not in stacked:
+            stacked[key] = torch.stack(parts).to(checkpoint.device)
+        return stacked[key]
+
+    for (site, layer, place, _), members in sorted(grouped.items(), key=lambda item: item[0][:3]):
         plan[site, layer].append(
             Move(
                 steer=members[0][1],
+                place=place,
                 rows=torch.tensor([row for row, *_ in members], device=checkpoint.device),
-                directions=torch.stack([direction for _, _, direction, _ in members]).to(checkpoint.device),
-                strengths=torch.stack([strengths for *_, strengths in members]).to(checkpoint.device),
+                directions=stack([direction for _, _, direction, _ in members]),
+                strengths=stack([strengths for *_, strengths in members]),
             )
         )
     return plan

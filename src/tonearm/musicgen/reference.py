@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,25 +12,10 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.plan import Move, Plan
-from tonearm.musicgen.sampling import Sampling, draw, guided
+from tonearm.musicgen.request import OnFrame, Request
+from tonearm.musicgen.sampling import RowSampler
 from tonearm.musicgen.taps import Span, Tap, tapped
 from tonearm.steering.vector import Site
-
-OnFrame = Callable[[int, int], None]  # frames done, frames in all
-
-
-@dataclass(frozen=True)
-class Request:
-    """What an engine decodes: B rows of `frames` frames, those of the audio prompt [B, K, T0] included."""
-
-    conditioning: Conditioning
-    frames: int
-    sampling: Sequence[Sampling]
-    seeds: Sequence[int]
-    plan: Plan
-    prompt_codes: torch.Tensor | None = None
-    shared_noise: bool = False  # draw as plain generate() does: one global generator, seeded with seeds[0]
-
 
 def decode(
     checkpoint: Checkpoint,
@@ -41,8 +25,7 @@ def decode(
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
     conditioning = request.conditioning
-    prompt_frames = 0 if request.prompt_codes is None else request.prompt_codes.shape[2]
-    taps = steering_taps(request.plan, conditioning, prompt_frames)
+    taps = steering_taps(request.plan, conditioning, request.prompt_frames)
     for place, more in (read or {}).items():
         taps.setdefault(place, []).extend(more)
     length = sequence_length(request.frames, checkpoint.codebooks, checkpoint.channels)
@@ -64,7 +47,7 @@ def decode(
             guidance_scale=first.guidance if conditioning.guided else 1.0,
         )  # fmt: skip
     else:
-        drawer = _RowDrawer(request, checkpoint.codebooks)
+        drawer = _RowDrawer(request, checkpoint.codebooks, checkpoint.device)
         arguments |= dict(do_sample=False, guidance_scale=3.0 if conditioning.guided else 1.0)
         arguments["logits_processor"] = LogitsProcessorList([drawer])
     with tapped(checkpoint, taps, conditioning.prefix), _catching_codes(checkpoint.model) as channels:
@@ -87,7 +70,7 @@ class _SteeringTap:
             halves.append(move.rows + conditioning.rows)
         rows = torch.cat(halves) if halves else move.rows[:0]
         copies = len(halves)
-        self.move = Move(steer, rows, move.directions.repeat(copies, 1), move.strengths.repeat(copies, 1))
+        self.move = Move(steer, move.place, rows, move.directions.repeat(copies, 1), move.strengths.repeat(copies, 1))
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
 
@@ -113,20 +96,15 @@ class _RowDrawer(LogitsProcessor):
     It stands before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
     """
 
-    def __init__(self, request: Request, codebooks: int):
-        self.request, self.codebooks = request, codebooks
+    def __init__(self, request: Request, codebooks: int, device: torch.device):
+        self.sampler = RowSampler(request.sampling, request.seeds, device)
+        self.codebooks, self.guided = codebooks, request.conditioning.guided
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        request, device = self.request, scores.device
-        logits = scores.view(-1, self.codebooks, scores.shape[-1]).float()
-        if request.conditioning.guided:
-            guidance = torch.tensor([s.guidance for s in request.sampling], device=device)
-            conditional, unconditional = logits.chunk(2)
-            logits = guided(conditional, unconditional, guidance)
-        seeds = torch.tensor(request.seeds, dtype=torch.int64, device=device)
-        codes = draw(logits, list(request.sampling), seeds, int(input_ids.shape[-1]))
+        logits = scores.view(-1, self.codebooks, scores.shape[-1])
+        codes = self.sampler(logits, int(input_ids.shape[-1]))
         chosen = torch.nn.functional.one_hot(codes, scores.shape[-1]).to(scores.dtype).flatten(0, 1)
-        return torch.cat([chosen, chosen]) if request.conditioning.guided else chosen
+        return torch.cat([chosen, chosen]) if self.guided else chosen
 
 
 class _Progress(StoppingCriteria):

@@ -1,5 +1,6 @@
 """Logits -> the next codes: guidance, temperature, top-k, top-p, and a draw, each row by its own settings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,35 +27,75 @@ def guided(conditional: torch.Tensor, unconditional: torch.Tensor, guidance: tor
     return torch.where(g > 1, unconditional + (conditional - unconditional) * g, conditional)
 
 
-def filtered(logits: torch.Tensor, sampling: list[Sampling]) -> torch.Tensor:
-    """Temperature, then top-k, then top-p, as transformers orders them; [B, K, V] -> float32 [B, K, V] with -inf outside."""
-    logits = logits.float()
-    device = logits.device
-    temperature = torch.tensor([s.temperature or 1.0 for s in sampling], device=device)[:, None, None]
-    logits = logits / temperature
-    entries = logits.shape[-1]
-    top_k = torch.tensor([min(s.top_k, entries) if s.top_k > 0 else entries for s in sampling], device=device)
-    if (top_k < entries).any():
-        ordered = logits.sort(-1, descending=True).values
-        threshold = ordered.gather(-1, (top_k - 1)[:, None, None].expand(*logits.shape[:2], 1))
-        logits = logits.masked_fill(logits < threshold, float("-inf"))
-    # 1 - top_p is taken before it is rounded to float32, as transformers takes it: at exact ties that decides.
-    cut = torch.tensor([1 - s.top_p for s in sampling], device=device)[:, None, None]
-    if (cut > 0).any():
-        ordered, order = logits.sort(-1, descending=False)
-        below = ordered.softmax(-1).cumsum(-1) <= cut
-        below[..., -1] = False
-        below &= cut > 0
-        logits = logits.masked_fill(torch.zeros_like(below).scatter(-1, order, below), float("-inf"))
-    return logits
+class Filter:
+    """Temperature, then top-k, then top-p, as transformers orders them; what a row needs is worked out once."""
+
+    def __init__(self, sampling: Sequence[Sampling], device: torch.device):
+        self.temperature = torch.tensor([s.temperature or 1.0 for s in sampling], device=device)[:, None, None]
+        self.top_k = [s.top_k for s in sampling]
+        # 1 - top_p is taken before it is rounded to float32, as transformers takes it: at exact ties that decides.
+        self.cut = torch.tensor([1 - s.top_p for s in sampling], device=device)[:, None, None]
+        self.cuts = any(s.top_p < 1 for s in sampling)
+
+    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
+        """[B, K, V] -> float32 [B, K, V] with -inf outside."""
+        logits = logits.float() / self.temperature
+        entries = logits.shape[-1]
+        kept = [k if 0 < k < entries else entries for k in self.top_k]
+        if min(kept) < entries:
+            highest = logits.topk(max(kept), dim=-1).values
+            place = torch.tensor(kept, device=logits.device)[:, None, None] - 1
+            threshold = highest.gather(-1, place.expand(*logits.shape[:2], 1))
+            logits = logits.masked_fill(logits < threshold, float("-inf"))
+        if self.cuts:
+            ordered, order = logits.sort(-1, descending=False)
+            below = ordered.softmax(-1).cumsum(-1) <= self.cut
+            below[..., -1] = False
+            below &= self.cut > 0
+            logits = logits.masked_fill(torch.zeros_like(below).scatter(-1, order, below), float("-inf"))
+        return logits
 
 
-def draw(logits: torch.Tensor, sampling: list[Sampling], seeds: torch.Tensor, step: int) -> torch.Tensor:
-    """One code per row and codebook, int64 [B, K], from guided logits [B, K, V].
+class RowSampler:
+    """Draws the next codes of a batch, each row by its own settings and its own noise.
 
-    argmax(p / Exp(1) noise) is a draw from p (the exponential race); the noise is a function of (seed, step, codebook).
+    `guidance` [B] may be written to while decoding.
     """
-    probabilities = filtered(logits, sampling).softmax(-1)
-    greedy = torch.tensor([s.temperature == 0 for s in sampling], device=logits.device)[:, None]
-    raced = (probabilities / exponential(seeds, step, logits.shape[1], logits.shape[2])).argmax(-1)
-    return torch.where(greedy, logits.argmax(-1), raced)
+
+    def __init__(self, sampling: Sequence[Sampling], seeds: Sequence[int], device: torch.device):
+        self.guidance = torch.tensor([s.guidance for s in sampling], device=device)
+        self.greedy = torch.tensor([s.temperature == 0 for s in sampling], device=device)[:, None]
+        self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
+        self.filter = Filter(sampling, device)
+
+    def __call__(self, logits: torch.Tensor, step: int) -> torch.Tensor:
+        """One code per row and codebook, int64 [B, K], from logits [R, K, V]: R = B, or 2 B with the unconditional rows last.
+
+        argmax(p / Exp(1) noise) is a draw from p (the exponential race); the noise is a function of (seed, step, codebook).
+        """
+        logits = logits.float()
+        if len(logits) == 2 * len(self.seeds):
+            logits = guided(*logits.chunk(2), self.guidance)
+        return self.draw(logits, step)
+
+    def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
+        """From guided logits [B, K, V]."""
+        probabilities = self.filter(logits).softmax(-1)
+        raced = (probabilities / exponential(self.seeds, step, logits.shape[1], logits.shape[2])).argmax(-1)
+        return torch.where(self.greedy, logits.argmax(-1), raced)
+
+
+class SharedSampler(RowSampler):
+    """Draws as plain `generate()` does: one generator for all rows, all rows by the settings of the first.
+
+    argmax(p / Exp(1)) consumes the generator as torch.multinomial does, and gives the same codes.
+    """
+
+    def __init__(self, sampling: Sequence[Sampling], seeds: Sequence[int], device: torch.device):
+        super().__init__([sampling[0]] * len(sampling), seeds, device)
+        self.generator = torch.Generator(device).manual_seed(seeds[0])
+
+    def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
+        probabilities = self.filter(logits).softmax(-1)
+        noise = torch.empty_like(probabilities).exponential_(generator=self.generator)
+        return torch.where(self.greedy, logits.argmax(-1), (probabilities / noise).argmax(-1))

@@ -37,6 +37,14 @@ class Span:
 Tap = Callable[[torch.Tensor, Span], torch.Tensor | None]
 
 
+def run_taps(taps: Sequence[Tap], h: torch.Tensor, span: Span) -> torch.Tensor:
+    """h as the taps leave it, one after the other."""
+    for tap in taps:
+        changed = tap(h, span)
+        h = h if changed is None else changed
+    return h
+
+
 @contextmanager
 def tapped(checkpoint: Checkpoint, taps: Mapping[tuple[Site, int], Sequence[Tap]], prefix: int) -> Iterator[None]:
     """Install taps; `prefix` is the prefix length of the conditioning in use. All hooks are gone afterwards, whatever happens."""
@@ -80,25 +88,17 @@ def _module(layer: Any, site: Site) -> Any:
     return layer.encoder_attn.out_proj if site == "cross_attention" else layer.self_attn.out_proj
 
 
-def _run(taps: Sequence[Tap], h: torch.Tensor, clock: _Clock) -> torch.Tensor:
-    span = clock.span(h.shape[1])
-    for tap in taps:
-        changed = tap(h, span)
-        h = h if changed is None else changed
-    return h
-
-
 def _after(taps: Sequence[Tap], clock: _Clock) -> Callable[..., Any]:
     def hook(_module: Any, _args: Any, output: Any) -> Any:
         if isinstance(output, tuple):
-            return (_run(taps, output[0], clock), *output[1:])
-        return _run(taps, output, clock)
+            return (run_taps(taps, output[0], clock.span(output[0].shape[1])), *output[1:])
+        return run_taps(taps, output, clock.span(output.shape[1]))
 
     return hook
 
 
 def _before(taps: Sequence[Tap], clock: _Clock) -> Callable[..., Any]:
     def hook(_module: Any, args: tuple[torch.Tensor, ...]) -> Any:
-        return (_run(taps, args[0], clock), *args[1:])
+        return (run_taps(taps, args[0], clock.span(args[0].shape[1])), *args[1:])
 
     return hook

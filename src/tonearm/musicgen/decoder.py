@@ -1,0 +1,198 @@
+"""Tonearm's forward pass over a checkpoint's decoder weights, with a preallocated cache and taps.
+
+    tokens [B, K, S] ─ embeddings + positions ─► blocks ─► norm ─► heads ─► logits [R, K, V] of the last position
+
+R rows are those of the conditioning: [conditional..., unconditional...] with guidance. What makes it fast: weights packed once; query, key and
+value in one product; keys and values written in place; text keys and values once a prompt, shared by its rows; no
+cross-attention for rows without text, where it is exactly 0.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.linear import Linear, pack
+from tonearm.musicgen.taps import Span, Tap, run_taps
+from tonearm.steering.vector import Site
+
+Taps = Mapping[tuple[Site, int], Sequence[Tap]]
+
+
+@dataclass(frozen=True)
+class _Norm:
+    weight: torch.Tensor
+    bias: torch.Tensor
+    eps: float
+
+    @classmethod
+    def of(cls, module: Any) -> "_Norm":
+        return cls(module.weight.detach(), module.bias.detach(), module.eps)
+
+    def __call__(self, h: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(h, h.shape[-1:], self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True)
+class _Block:
+    attention_norm: _Norm
+    query_key_value: Linear
+    attention_out: Linear
+    text_norm: _Norm | None
+    text_query: Linear | None
+    text_key_value: Linear | None
+    text_out: Linear | None
+    feed_norm: _Norm
+    feed_in: Linear
+    feed_out: Linear
+
+    @classmethod
+    def of(cls, layer: Any) -> "_Block":
+        own, text = layer.self_attn, getattr(layer, "encoder_attn", None)
+        return cls(
+            attention_norm=_Norm.of(layer.self_attn_layer_norm),
+            query_key_value=pack(torch.cat([own.q_proj.weight, own.k_proj.weight, own.v_proj.weight])),
+            attention_out=pack(own.out_proj.weight),
+            text_norm=_Norm.of(layer.encoder_attn_layer_norm) if text else None,
+            text_query=pack(text.q_proj.weight) if text else None,
+            text_key_value=pack(torch.cat([text.k_proj.weight, text.v_proj.weight])) if text else None,
+            text_out=pack(text.out_proj.weight) if text else None,
+            feed_norm=_Norm.of(layer.final_layer_norm),
+            feed_in=pack(layer.fc1.weight),
+            feed_out=pack(layer.fc2.weight),
+        )
+
+
+class Decoder:
+    """The weights, ready to decode; holds no state of any decoding, so that many can share it."""
+
+    def __init__(self, checkpoint: Checkpoint):
+        decoder = checkpoint.model.decoder
+        stack, config = decoder.model.decoder, decoder.config
+        self.checkpoint = checkpoint
+        self.heads = config.num_attention_heads
+        self.activation = stack.layers[0].activation_fn
+        self.blocks = [_Block.of(layer) for layer in stack.layers]
+        self.norm = _Norm.of(stack.layer_norm)
+        self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]))
+        self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
+        rows = len(self.embeddings) // checkpoint.codebooks
+        self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
+        self.position_table = stack.embed_positions.get_embedding
+
+    def begin(self, conditioning: Conditioning, positions: int) -> "DecoderState":
+        """State for one decoding of up to `positions` code positions."""
+        return DecoderState(self, conditioning, positions)
+
+
+class DecoderState:
+    """Cache and place of one decoding. `taps` are called with the activations of each call and the Span they cover."""
+
+    def __init__(self, decoder: Decoder, conditioning: Conditioning, positions: int):
+        checkpoint = decoder.checkpoint
+        rows, width = len(conditioning.states), checkpoint.width
+        self.decoder, self.conditioning = decoder, conditioning
+        self.room = conditioning.prefix + positions
+        self.length = 0  # positions in the cache, prefix included
+        like = dict(device=checkpoint.device, dtype=checkpoint.dtype)
+        size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
+        self.keys, self.values = torch.empty(size, **like), torch.empty(size, **like)
+        self.positions = decoder.position_table(self.room, width).to(**like)
+        self.text = None if conditioning.prefix else _Text(decoder, conditioning)
+
+    @torch.inference_mode()
+    def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
+        """Tokens [B, K, S] at the next S code positions -> logits [R, K, V] after the last of them."""
+        decoder, conditioning = self.decoder, self.conditioning
+        ids = (tokens + decoder.first_row).transpose(1, 2)
+        h = F.embedding(ids, decoder.embeddings).sum(2)
+        if conditioning.guided:
+            h = torch.cat([h, h])
+        first, prefix = max(0, self.length - conditioning.prefix), 0
+        if self.length == 0 and conditioning.prefix:
+            h, prefix = torch.cat([conditioning.states, h], dim=1), conditioning.prefix
+        span = Span(prefix, first, h.shape[1])
+        end = self.length + span.length
+        if end > self.room:
+            raise IndexError(f"{end} positions do not fit a cache of {self.room}")
+        h = h + self.positions[self.length : end]
+        for index, block in enumerate(decoder.blocks):
+            h = self._attend(index, block, h, end, span, taps)
+            if self.text is not None:
+                h = self.text.attend(index, block, h, span, taps)
+            h = h + block.feed_out(decoder.activation(block.feed_in(block.feed_norm(h))))
+            h = run_taps(taps.get(("residual", index), ()), h, span)
+        self.length = end
+        logits = decoder.logits(decoder.norm(h[:, -1]))
+        return logits.view(len(h), decoder.checkpoint.codebooks, -1)
+
+    def _attend(self, index: int, block: _Block, h: torch.Tensor, end: int, span: Span, taps: Taps) -> torch.Tensor:
+        rows, length, width = h.shape
+        q, k, v = block.query_key_value(block.attention_norm(h)).view(rows, length, 3, self.decoder.heads, -1).unbind(2)
+        keys, values = self.keys[index, :, :, :end], self.values[index, :, :, :end]
+        keys[:, :, -length:] = k.transpose(1, 2)
+        values[:, :, -length:] = v.transpose(1, 2)
+        heads = F.scaled_dot_product_attention(q.transpose(1, 2), keys, values, is_causal=length > 1)
+        heads = heads.transpose(1, 2).reshape(rows, length, width)
+        heads = run_taps(taps.get(("heads", index), ()), heads, span)
+        attended = block.attention_out(heads)
+        return h + run_taps(taps.get(("attention", index), ()), attended, span)
+
+
+class _Text:
+    """Keys and values of the text, for the rows that have any: null rows attend to zeros, which is exactly 0."""
+
+    def __init__(self, decoder: Decoder, conditioning: Conditioning):
+        heard = conditioning.mask.bool().any(1)
+        rows = heard.nonzero()[:, 0]
+        # With guidance and no negative prompts the rows with text come first: a slice, and no copy, reaches them.
+        self.place: slice | torch.Tensor = slice(0, len(rows)) if bool(heard[: len(rows)].all()) else rows
+        self.heads = decoder.heads
+        states, mask, self.group = _shared(conditioning.states[rows], conditioning.mask[rows].bool())
+        self.mask = None if bool(mask.all()) else mask[:, None, None, :]
+        states = _projected(decoder.checkpoint, states) * mask[..., None]
+        self.keys, self.values = [], []
+        for block in decoder.blocks:
+            assert block.text_key_value is not None
+            k, v = block.text_key_value(states).view(*states.shape[:2], 2, self.heads, -1).unbind(2)
+            self.keys.append(k.transpose(1, 2).contiguous())
+            self.values.append(v.transpose(1, 2).contiguous())
+
+    def attend(self, index: int, block: _Block, h: torch.Tensor, span: Span, taps: Taps) -> torch.Tensor:
+        assert block.text_norm and block.text_query and block.text_out
+        heard = h[self.place]
+        rows, length, width = heard.shape
+        # The rows of one prompt are queries of one prompt: its keys and values are read once for all of them.
+        q = block.text_query(block.text_norm(heard)).view(rows // self.group, self.group * length, self.heads, -1)
+        heads = F.scaled_dot_product_attention(
+            q.transpose(1, 2), self.keys[index], self.values[index], attn_mask=self.mask
+        )
+        attended = block.text_out(heads.transpose(1, 2).reshape(rows, length, width))
+        here = taps.get(("cross_attention", index), ())
+        if len(heard) == len(h):
+            return h + run_taps(here, attended, span)
+        spread = torch.zeros_like(h)
+        spread[self.place] = attended
+        return h + run_taps(here, spread, span)
+
+
+def _shared(states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """One row for each `group` neighbours that read the same text: states [R / group, P, D], mask [R / group, P], group."""
+    rows = len(states)
+    same = (states[1:] == states[:-1]).flatten(1).all(1) & (mask[1:] == mask[:-1]).all(1)
+    starts = [0, *(int(i) + 1 for i in (~same).nonzero()), rows]
+    group = math.gcd(*(end - start for start, end in pairwise(starts)))
+    return states[::group], mask[::group], group
+
+
+def _projected(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:
+    """Text states as wide as the decoder."""
+    if states.shape[-1] == checkpoint.width:
+        return states
+    return checkpoint.model.enc_to_dec_proj(states)
