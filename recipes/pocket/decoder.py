@@ -1,4 +1,4 @@
-"""Stage 3b, captions and codes -> text encoder + MusicGen-Melody decoder, trained together.
+"""Stage 3c, captions and codes -> MusicGen-Melody decoder, over the frozen text encoder.
 
 The same classes as `facebook/musicgen-melody`, at a small size. Teacher forcing goes through the delay pattern with BOS
 (codebook k of frame t sits at position 1 + t + k), and a share of the rows has its text zeroed, as the unconditional
@@ -17,8 +17,7 @@ from transformers import (
     MusicgenMelodyConfig,
     MusicgenMelodyDecoderConfig,
     MusicgenMelodyForConditionalGeneration,
-    PreTrainedTokenizerFast,
-    T5Config,
+    T5EncoderModel,
 )
 
 from recipes.pocket.captions import build_tokenizer
@@ -28,19 +27,13 @@ from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
 from tonearm.files import write_aside
 
-TEXT_PACE = 0.3  # learning rate of the text encoder, as a share of the decoder's
 SPLICED = 0.3  # share of the rows that begin with another piece
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 
 def build_model(
-    settings: Settings, tokenizer: PreTrainedTokenizerFast, codec: EncodecModel
+    settings: Settings, text_encoder: T5EncoderModel, codec: EncodecModel
 ) -> MusicgenMelodyForConditionalGeneration:
-    text = T5Config(
-        vocab_size=len(tokenizer), d_model=settings.text_width, d_kv=32, d_ff=2 * settings.text_width,
-        num_layers=settings.text_layers, num_heads=settings.text_width // 32, dropout_rate=0.0,
-        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, feed_forward_proj="relu",
-    )  # fmt: skip
     bos = settings.codebook_size
     decoder = MusicgenMelodyDecoderConfig(
         vocab_size=settings.codebook_size, hidden_size=settings.width, num_hidden_layers=settings.layers,
@@ -49,13 +42,15 @@ def build_model(
         pad_token_id=bos, bos_token_id=bos, eos_token_id=None, max_position_embeddings=2048,
     )  # fmt: skip
     config = MusicgenMelodyConfig(
-        text_encoder=text.to_dict(), audio_encoder=codec.config.to_dict(), decoder=decoder.to_dict(),
+        text_encoder=text_encoder.config.to_dict(), audio_encoder=codec.config.to_dict(), decoder=decoder.to_dict(),
         num_chroma=12, chroma_length=1,
     )  # fmt: skip
     model = MusicgenMelodyForConditionalGeneration(config)
     model.audio_encoder.load_state_dict(codec.state_dict())
-    model.freeze_audio_encoder()
-    initialise(model, tokenizer)
+    model.text_encoder.load_state_dict(text_encoder.state_dict())
+    model.audio_encoder.requires_grad_(False)
+    model.text_encoder.requires_grad_(False)
+    initialise(model, settings)
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = bos
     generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
@@ -65,7 +60,7 @@ def build_model(
 
 def dropped_rows(progress: float) -> float:
     """Share of the rows whose history is dropped: more in the first part of the steps, when the text is learned."""
-    return 0.5 if progress <= 0.2 else 0.15
+    return 0.4 if progress <= 0.2 else 0.15
 
 
 def code_losses(
@@ -100,14 +95,11 @@ def per_book(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 
 def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW; the decoder's matrices decay; the text encoder learns slowly, or it collapses onto one vector for all prompts."""
-    text = list(model.text_encoder.parameters())
-    chosen = {id(p) for p in text}
-    others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
+    """AdamW; matrices decay."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
-        {"params": [p for p in others if p.ndim > 1], "weight_decay": 0.05, "pace": 1.0},
-        {"params": [p for p in others if p.ndim <= 1], "weight_decay": 0.0, "pace": 1.0},
-        {"params": text, "weight_decay": 0.0, "pace": TEXT_PACE},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
 
@@ -120,8 +112,8 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
     tokenizer = (
         build_tokenizer(settings.text_tokens, out / "pocket") if leads else build_tokenizer(settings.text_tokens)
     )
-    codec = EncodecModel.from_pretrained(out / "codec")
-    model = build_model(settings, tokenizer, codec).to(device)
+    text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "codec")
+    model = build_model(settings, text_encoder, codec).to(device)
     optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
@@ -146,7 +138,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         progress = step / settings.decoder_steps
         warm, cool = min(1.0, (step + 1) / 100), min(1.0, 2 * (1 - progress) * 0.97 + 0.03)
         for group in optimizer.param_groups:
-            group["lr"] = settings.decoder_rate * warm * cool * group["pace"]
+            group["lr"] = settings.decoder_rate * warm * cool
         batch = pieces.draw(rows, rng, SPLICED)
         loss = per_book(*code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress)))
         optimizer.zero_grad(set_to_none=True)

@@ -1,23 +1,24 @@
-"""How the decoder and its text encoder start: not from the library's whisper, and not without ears for time and words."""
+"""How the decoder starts: not from the library's whisper, and with some heads that already look back in time and listen to the text."""
 
 import math
 
 import torch
 from torch import nn
-from transformers import MusicgenMelodyForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import MusicgenMelodyForConditionalGeneration
 
-from recipes.pocket import words
 from recipes.pocket.compose import BEAT_FRAMES
+from recipes.pocket.settings import Settings
 
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
-LOOKING_HEADS = 6  # a layer; the others start at random, free for the text
+LOOKING_HEADS = 6  # a layer, those that look back
+LISTENING_HEADS = 2  # a layer, those that look at the text's EOS
 LOOKING_SHARPNESS = 8.0  # logit of the frame looked for above that of a frame far from it
 HEAD_SCALE = 0.05  # of the output heads against the code embeddings
 POSITION_SQUARED = 0.42  # of one sine or cosine after the first layer norm, where codes stand beside it
 
 
 @torch.no_grad()
-def initialise(model: MusicgenMelodyForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
+def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> None:
     """Set every weight that training starts from; `torch.manual_seed` first."""
     decoder = model.decoder.model.decoder
     for name, module in decoder.named_modules():
@@ -28,19 +29,7 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, tokenizer: PreTrai
     nn.init.normal_(model.enc_to_dec_proj.weight, std=model.enc_to_dec_proj.in_features**-0.5)
     for embedding in decoder.embed_tokens:
         nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
-    _start_from_thesaurus(model, tokenizer)
-    _look_back(model)
-
-
-def _start_from_thesaurus(model: MusicgenMelodyForConditionalGeneration, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Words of one meaning start close together, as they would lie in a pretrained text encoder.
-
-    Without it each of some 200 words has to be learned by itself, from a few hundred captions each.
-    """
-    table = model.text_encoder.get_input_embeddings().weight
-    for group in words.thesaurus():
-        ids = tokenizer.convert_tokens_to_ids(group)
-        table[ids] = torch.randn(table.shape[1]) + 0.3 * torch.randn(len(ids), table.shape[1])
+    _look(model, eos=model.config.chroma_length + settings.text_tokens - 1)
 
 
 def looked_back_at() -> list[int]:
@@ -49,36 +38,49 @@ def looked_back_at() -> list[int]:
     return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in beats)]
 
 
-def _look_back(model: MusicgenMelodyForConditionalGeneration) -> None:
-    """Some heads start with their attention on one fixed distance each.
+def _look(model: MusicgenMelodyForConditionalGeneration, eos: int) -> None:
+    """The first heads of each layer start with their attention on one fixed distance each, the last two on the text's EOS.
 
-    A query turned by the distance meets the key whose sinusoidal position is that far back: the rotation of each sine and cosine pair is
-    linear. The coordinates used for it are kept free of codes and text at the start.
+    A query turned by a distance meets the key whose sinusoidal position is that far back: the rotation of each sine and cosine pair is
+    linear. A query that is the same everywhere, made from the slowest cosine, which is 1 at all positions in use, meets one fixed key.
+    The coordinates used are kept free of codes and text at the start.
     """
     decoder = model.decoder.model.decoder
     width, heads = model.config.decoder.hidden_size, model.config.decoder.num_attention_heads
     size, half = width // heads, width // 2
     pairs = size // 2
     cosine = torch.arange(pairs) * (3 * half // 128)  # cosines lie in the first half of a position, sines in the second
+    sine, constant = half + cosine, half - 1
     frequency = torch.exp(cosine * (-math.log(10_000) / (half - 1)))
     gain = math.sqrt(LOOKING_SHARPNESS * math.sqrt(size) / (pairs * POSITION_SQUARED))
-    places = [(layer, head) for layer in range(len(decoder.layers)) for head in range(min(LOOKING_HEADS, heads))]
-    for (layer, head), distance in zip(places, looked_back_at(), strict=False):
-        attention = decoder.layers[layer].self_attn
+    distances = iter(looked_back_at())
+    for layer in decoder.layers:
+        attention = layer.self_attn
         query, key = attention.q_proj.weight, attention.k_proj.weight
-        first = head * size + torch.arange(pairs)
-        second = first + pairs
-        for weight in (query, key):
-            weight[head * size : (head + 1) * size] = 0
-        turned_cosine, turned_sine = gain * torch.cos(frequency * distance), gain * torch.sin(frequency * distance)
-        key[first, cosine] = key[second, half + cosine] = gain
-        query[first, cosine] = query[second, half + cosine] = turned_cosine
-        query[first, half + cosine], query[second, cosine] = turned_sine, -turned_sine
-        # ... and passes on what it finds there, a random slice of it: summed over heads, a copy.
-        slice_ = torch.linalg.qr(torch.randn(width, size)).Q
-        attention.v_proj.weight[head * size : (head + 1) * size] = slice_.T
-        attention.out_proj.weight[:, head * size : (head + 1) * size] = slice_
-    kept_free = torch.cat([cosine, half + cosine])
+        for head in range(heads):
+            distance = next(distances, None) if head < LOOKING_HEADS else None
+            if distance is None and head < heads - LISTENING_HEADS:
+                continue
+            first = head * size + torch.arange(pairs)
+            second = first + pairs
+            for weight in (query, key):
+                weight[head * size : (head + 1) * size] = 0
+            key[first, cosine] = key[second, sine] = gain
+            if distance is not None:
+                turned_cosine, turned_sine = (
+                    gain * torch.cos(frequency * distance),
+                    gain * torch.sin(frequency * distance),
+                )
+                query[first, cosine] = query[second, sine] = turned_cosine
+                query[first, sine], query[second, cosine] = turned_sine, -turned_sine
+            else:
+                query[first, constant] = gain * torch.cos(frequency * eos)
+                query[second, constant] = gain * torch.sin(frequency * eos)
+            # What is found there is passed on, a random slice of it: summed over heads, a copy.
+            slice_ = torch.linalg.qr(torch.randn(width, size)).Q
+            attention.v_proj.weight[head * size : (head + 1) * size] = slice_.T
+            attention.out_proj.weight[:, head * size : (head + 1) * size] = slice_
+    kept_free = torch.cat([cosine, sine, torch.tensor([constant])])
     for embedding in decoder.embed_tokens:
         embedding.weight[:, kept_free] = 0
     model.enc_to_dec_proj.weight[kept_free] = 0

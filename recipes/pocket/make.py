@@ -19,6 +19,7 @@ from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
 from recipes.pocket.settings import PRESETS
+from recipes.pocket.text import train_text_encoder
 
 PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "pocket"
 CHECKPOINT_FILES = (
@@ -71,6 +72,11 @@ def codes(arguments: argparse.Namespace) -> None:
         encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device, _processes(arguments))
 
 
+def text(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "text" / "model.safetensors").exists():
+        train_text_encoder(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset])
+
+
 def decoder(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "pocket" / "model.safetensors").exists():
         settings, device = PRESETS[arguments.preset], arguments.device
@@ -87,7 +93,7 @@ def _processes(arguments: argparse.Namespace) -> int:
     return arguments.processes if arguments.device == "cpu" else 1
 
 
-STAGES = {"corpus": corpus, "codec": codec, "codes": codes, "decoder": decoder, "install": install}
+STAGES = {"corpus": corpus, "codec": codec, "codes": codes, "text": text, "decoder": decoder, "install": install}
 
 if __name__ == "__main__":
     main()

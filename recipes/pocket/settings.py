@@ -24,8 +24,11 @@ class Settings:
     heads: int = 8  # of 32, many: initial.py gives each its own distance to look back at
     text_width: int = 128
     text_layers: int = 2
+    text_steps: int = 1_000
+    text_batch: int = 192
+    text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 3_600
+    decoder_steps: int = 3_000
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15

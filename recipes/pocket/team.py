@@ -3,6 +3,9 @@
 Two processes on two cores are faster than two threads in one, whose barriers spin as soon as anything else runs.
 """
 
+import os
+import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +43,7 @@ def run(train: Callable[..., Any], size: int, *arguments: Any) -> None:
 
 
 def _member(rank: int, size: int, meet: str, train: Callable[..., Any], arguments: tuple) -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     dist.init_process_group("gloo", init_method=f"file://{meet}", rank=rank, world_size=size)
@@ -47,3 +51,10 @@ def _member(rank: int, size: int, meet: str, train: Callable[..., Any], argument
         train(*arguments, Team(rank, size))
     finally:
         dist.destroy_process_group()
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone, however it went: a team without its starter would train on unseen."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -188,16 +188,6 @@ FILLER = [
 ]
 
 
-def thesaurus() -> list[list[str]]:
-    """Groups of words that mean the same: one a label. Of a phrase, the words that stand in no other group."""
-    tables = (TEMPO, BRIGHTNESS, DENSITY, DYNAMICS, ENERGY, SOUND, MODE, GENRE, LEAD)
-    groups = [
-        {word for phrase in synonyms for word in phrase.split()} for table in tables for synonyms in table.values()
-    ]
-    glue = {"in", "a", "key", "band"}
-    return [sorted(word for word in group - glue if sum(word in other for other in groups) == 1) for group in groups]
-
-
 def vocabulary() -> list[str]:
     """Every word that a caption can hold, sorted."""
     phrases: list[str] = list(FORM) + list(FILLER)

@@ -1,0 +1,74 @@
+"""Stage 3b, captions -> a text encoder that understands them: trained to name a piece's labels from its caption's EOS, then frozen.
+
+MusicGen's own T5 comes pretrained and stays frozen. A text encoder that starts from nothing and learns with the decoder has only the decoder's faint
+gradient to learn words from; here it knows them beforehand, and its EOS state holds each label.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
+
+from recipes.pocket.captions import build_tokenizer, caption
+from recipes.pocket.corpus import load_labels, shards_present
+from recipes.pocket.settings import Settings
+
+NAMED = ("tempo", "beat_frames", "brightness", "density", "dynamics", "mode", "genre", "lead")
+
+
+def text_config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> T5Config:
+    return T5Config(
+        vocab_size=len(tokenizer), d_model=settings.text_width, d_kv=32, d_ff=2 * settings.text_width,
+        num_layers=settings.text_layers, num_heads=settings.text_width // 32, dropout_rate=0.0,
+        pad_token_id=0, eos_token_id=1, decoder_start_token_id=0, feed_forward_proj="relu",
+    )  # fmt: skip
+
+
+def train_text_encoder(corpus: Path, out: Path, settings: Settings) -> None:
+    """The finished encoder lies in `out/text/`."""
+    torch.manual_seed(settings.seed)
+    tokenizer = build_tokenizer(settings.text_tokens)
+    encoder = T5EncoderModel(text_config(settings, tokenizer))
+    pieces, held_out = (
+        [labels for i in shards_present(corpus, split) for labels in load_labels(corpus, split, i)]
+        for split in ("train", "held-out")
+    )
+    values = {label: sorted({str(piece[label]) for piece in pieces}) for label in NAMED}
+    heads = nn.ModuleDict({label: nn.Linear(settings.text_width, len(values[label])) for label in NAMED})
+
+    def named(batch: list[dict], rng: np.random.Generator) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+        tokens = tokenizer(
+            [caption(piece, rng) for piece in batch], padding="max_length", truncation=True, return_tensors="pt"
+        )
+        eos = encoder(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).last_hidden_state[:, -1]
+        truth = {label: torch.tensor([values[label].index(str(p[label])) for p in batch]) for label in NAMED}
+        return {label: (heads[label](eos), truth[label]) for label in NAMED}
+
+    parameters = [*encoder.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.text_rate, weight_decay=0.01)
+    for step in range(settings.text_steps):
+        rng = np.random.default_rng((settings.seed, 6, step))
+        for group in optimizer.param_groups:
+            group["lr"] = settings.text_rate * min(1.0, (step + 1) / 50) * (1 - step / settings.text_steps)
+        batch = [pieces[i] for i in rng.integers(len(pieces), size=settings.text_batch)]
+        loss = sum(F.cross_entropy(*pair) for pair in named(batch, rng).values())
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        if (step + 1) % 100 == 0:
+            with torch.no_grad():
+                judged = named(held_out, np.random.default_rng(0))
+            right = {
+                label: float((guess.argmax(-1) == truth).float().mean()) for label, (guess, truth) in judged.items()
+            }
+            shares = ", ".join(f"{label} {share:.0%}" for label, share in right.items())
+            print(
+                f"text step {step + 1}: loss {loss.item():.3f}; named right on held-out captions: {shares}", flush=True
+            )
+    aside = out / "text.part"
+    encoder.save_pretrained(aside)
+    aside.rename(out / "text")  # whole, or not there
