@@ -25,7 +25,7 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
         seconds=0.3, seed=5, on_prompt=lambda *at: told.append(at),
     )  # fmt: skip
     what = Capture(site, pooling, 2, 0.3, 5)
-    above, below = (torch.cat(list(capture_rows(model.checkpoint, side, what))).double() for side in (FAST, SLOW))
+    above, below = (torch.cat(list(capture_rows(model.engine, side, what))).double() for side in (FAST, SLOW))
     for layer in range(model.checkpoint.layer_count):
         assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
@@ -51,8 +51,8 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
 def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
     """Strength 1 of the planted sets' own direction closes the gap of their means, by construction of DiffMean."""
     vector = learn(melody, FAST, SLOW, "gap")
-    below = torch.cat(list(capture_rows(melody.checkpoint, SLOW, Capture()))).mean(0)
-    above = torch.cat(list(capture_rows(melody.checkpoint, FAST, Capture()))).mean(0)
+    below = torch.cat(list(capture_rows(melody.engine, SLOW, Capture()))).mean(0)
+    above = torch.cat(list(capture_rows(melody.engine, FAST, Capture()))).mean(0)
     best = vector.info.best_layer
     assert torch.allclose(below[best] + vector[best], above[best], atol=1e-5)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.model import Row
+from tonearm.model import Row, load
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steer, Steering
 from tonearm.take import Take
@@ -137,7 +137,7 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
         "lost": vector_of(small, "lost", best_layer=None),
         "foreign": vector_of(melody),
     }
-    monkeypatch.setattr("tonearm.model.decode", lambda *_: pytest.fail("decoding began"))
+    monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.decode", lambda *_: pytest.fail("decoding began"))
     with pytest.raises(TonearmError, match=message):
         small.takes([Row("calm", 1, Steering(steers=(steer,)))], seconds=0.2, vectors=vectors)
 
@@ -174,3 +174,14 @@ def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
         melody.takes([Row("calm", 1)], seconds=0.4, melody=silent)
     with pytest.raises(TonearmError, match="takes no melody"):
         small.takes([Row("calm", 1)], seconds=0.4, melody=silent)
+
+
+def test_an_unknown_engine_is_refused_before_anything_is_loaded():
+    with pytest.raises(TonearmError, match="engine 'warp' is not known; use one of decoder, reference"):
+        load("nowhere/at-all", engine="warp")
+
+
+def test_an_engine_shares_the_shelf(small):
+    twin = small.with_engine("reference")
+    assert twin.vectors is small.vectors and twin.engine.name == "reference"
+    assert small.with_engine("decoder") is small

@@ -123,7 +123,7 @@ def test_a_stack_that_differs_is_told(small, tmp_path):
     again = replay(edit(sidecar, other_stack), model=small)
     told = "\n".join(again.differences)
     assert again.identical and len(again.differences) == 4
-    assert "threads: 99 then" in told and "torch: 1.0 then" in told and "engine: fast then, reference now" in told
+    assert "threads: 99 then" in told and "torch: 1.0 then" in told and "engine: fast then, decoder now" in told
 
 
 def test_audio_that_comes_out_different_is_told(small, tmp_path):
@@ -210,3 +210,12 @@ def test_the_public_replay_stays_a_function(small, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     assert tonearm.replay(sidecar, model=small).identical
     assert tonearm.replay(sidecar, model=small).identical
+
+
+def test_a_take_is_made_again_by_the_engine_that_made_it(small, tmp_path):
+    take = small.with_engine("reference").generate("a fast tune", seconds=0.5, seed=3)
+    assert take.provenance.engine == "reference"
+    take.save(tmp_path / "slow.wav")
+    again = replay(tmp_path / "slow.json", model=small)
+    assert again.identical and again.take.provenance.engine == "reference"
+    assert not any("engine" in line for line in again.differences)

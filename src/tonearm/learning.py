@@ -58,8 +58,8 @@ def learn(
     def counted(before: int) -> OnPrompt | None:
         return (lambda done, _: on_prompt(before + done, total)) if on_prompt else None
 
-    above = capture_moments(checkpoint, positive, what, counted(0))
-    below = capture_moments(checkpoint, negative, what, counted(len(positive)))
+    above = capture_moments(model.engine, positive, what, counted(0))
+    below = capture_moments(model.engine, negative, what, counted(len(positive)))
     directions = diffmean(above, below)
     scores = separation(above, below)
     norms = (above.mean_norm * above.count + below.mean_norm * below.count) / total

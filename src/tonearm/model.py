@@ -13,8 +13,9 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
 from tonearm.musicgen.conditioning import check_melody, condition, decode_codes, encode_audio, text_room
+from tonearm.musicgen.engine import DEFAULT_ENGINE, check_engine, engine_for
 from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.reference import Request, decode
+from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.provenance import (
     AudioRecord,
@@ -31,7 +32,6 @@ from tonearm.steering.spec import Steering, SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.take import Take, hash_codes
 
-ENGINE = "reference"
 MAX_SEED = 2**63 - 1
 AudioLike = Clip | str | os.PathLike[str]
 OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all rows
@@ -90,13 +90,22 @@ class _Job:
 class Model:
     """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`."""
 
-    def __init__(self, checkpoint: Checkpoint):
+    def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE):
         self.checkpoint = checkpoint
+        self.engine = engine_for(checkpoint, engine)
         self.vectors = VectorShelf(checkpoint)
 
     def __repr__(self) -> str:
         c = self.checkpoint
         return f"<tonearm.Model {c.name}: {c.layer_count} layers of {c.width}, {c.device}, {str(c.dtype).removeprefix('torch.')}>"
+
+    def with_engine(self, name: str) -> "Model":
+        """This model, its shelf shared, over the engine of that name ("decoder" or "reference")."""
+        if name == self.engine.name:
+            return self
+        twin = Model(self.checkpoint, name)
+        twin.vectors = self.vectors
+        return twin
 
     def generate(
         self,
@@ -200,7 +209,7 @@ class Model:
                 if on_progress:
                     on_progress(before * job.frames + done * size, all_rows * job.frames)
 
-            codes = decode(checkpoint, request, on_frame)
+            codes = self.engine.decode(request, on_frame)
             for index, (row, steering) in enumerate(batch):
                 place = BatchRecord(
                     size=len(batch), row=index, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
@@ -229,7 +238,7 @@ class Model:
         clip = decode_codes(checkpoint, codes)
         vectors = {steer.vector: job.vectors[steer.vector] for steer in steering.steers}
         provenance = Provenance(
-            prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=ENGINE,
+            prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=self.engine.name,
             seconds=round((job.frames - job.prompt_frames) / checkpoint.frame_rate, 6), frames=job.frames,
             sampling=SamplingRecord(
                 guidance=sampling.guidance, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
@@ -269,9 +278,15 @@ class Model:
         return prompt_frames + new
 
 
-def load(name: str = POCKET, *, device: str | None = None, dtype: str | None = None) -> Model:
-    """Load pocket, a hub id such as "facebook/musicgen-melody", or a local folder. See `musicgen.checkpoint.load_checkpoint`."""
-    return Model(load_checkpoint(name, device, dtype))
+def load(
+    name: str = POCKET, *, device: str | None = None, dtype: str | None = None, engine: str = DEFAULT_ENGINE
+) -> Model:
+    """Load pocket, a hub id such as "facebook/musicgen-melody", or a local folder. See `musicgen.checkpoint.load_checkpoint`.
+
+    engine: "decoder", Tonearm's own, or "reference", transformers' generate().
+    """
+    check_engine(engine)  # before gigabytes are read
+    return Model(load_checkpoint(name, device, dtype), engine)
 
 
 def _check_row(row: Row) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.model import ENGINE, Model, OnProgress, Row, load
+from tonearm.model import Model, OnProgress, Row, load
 from tonearm.musicgen.checkpoint import VARIANTS
+from tonearm.musicgen.engine import ENGINES
 from tonearm.musicgen.sampling import Sampling
 from tonearm.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
 from tonearm.steering.files import load_vector
@@ -47,6 +48,8 @@ def replay(
     ):
         raise TonearmError(f"{sidecar}: made with the checkpoint folder {name!r}; say where it lies now (--model)")
     model = model or load(name, device=_kind(then.stack.device), dtype=then.stack.dtype)
+    if then.engine in ENGINES:
+        model = model.with_engine(then.engine)
     now = model.checkpoint
     if now.fingerprint != then.checkpoint.fingerprint:
         raise TonearmError(
@@ -76,8 +79,8 @@ def replay(
     )  # fmt: skip
     take = made[batch.row]
     differences = then.stack.differences(StackRecord.here(now.device, now.dtype))
-    if then.engine != ENGINE:
-        differences.append(f"engine: {then.engine} then, {ENGINE} now")
+    if then.engine != model.engine.name:
+        differences.append(f"engine: {then.engine} then, {model.engine.name} now")
     return Replay(take, take.provenance.audio_sha256 == then.audio_sha256, tuple(differences))
 
 

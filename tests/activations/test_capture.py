@@ -17,7 +17,7 @@ SECONDS = 0.4
 
 
 def rows_of(model: Model, prompts, **what) -> torch.Tensor:
-    return torch.cat(list(capture_rows(model.checkpoint, prompts, Capture(seconds=SECONDS, **what))))
+    return torch.cat(list(capture_rows(model.engine, prompts, Capture(seconds=SECONDS, **what))))
 
 
 @contextmanager
@@ -119,9 +119,7 @@ def test_the_eos_is_found_on_either_side_of_padding(melody):
 
 def test_one_tensor_is_yielded_for_each_batch_and_progress_is_told(small):
     told = []
-    batches = capture_rows(
-        small.checkpoint, PROMPTS, Capture(pooling="first", batch_size=2), lambda *at: told.append(at)
-    )
+    batches = capture_rows(small.engine, PROMPTS, Capture(pooling="first", batch_size=2), lambda *at: told.append(at))
     assert next(batches).shape == (2, 3, 32) and told == []  # nothing is read ahead
     assert [len(rows) for rows in batches] == [1]
     assert told == [(2, 3), (3, 3)]
@@ -136,8 +134,8 @@ def test_seeds_belong_to_prompts_so_that_music_differs_but_repeats(small):
 
 def test_moments_are_those_of_the_rows(small):
     what = Capture(pooling="first", batch_size=2)
-    moments = capture_moments(small.checkpoint, PROMPTS, what)
-    rows = torch.cat(list(capture_rows(small.checkpoint, PROMPTS, what))).double()
+    moments = capture_moments(small.engine, PROMPTS, what)
+    rows = torch.cat(list(capture_rows(small.engine, PROMPTS, what))).double()
     assert moments.count == 3
     assert torch.allclose(moments.mean, rows.mean(0)) and torch.allclose(moments.variance, rows.var(0, unbiased=False))
 
@@ -154,12 +152,12 @@ def test_moments_are_those_of_the_rows(small):
 )  # fmt: skip
 def test_what_cannot_be_captured_is_refused(model_of, variant, what, message):
     with pytest.raises(TonearmError, match=message):
-        next(capture_rows(model_of(variant).checkpoint, PROMPTS, what))
+        next(capture_rows(model_of(variant).engine, PROMPTS, what))
 
 
 def test_no_prompts_are_refused(small):
     with pytest.raises(TonearmError, match="no prompts"):
-        capture_moments(small.checkpoint, [], Capture())
+        capture_moments(small.engine, [], Capture())
 
 
 def test_pooling_left_out_is_the_familys(small, melody):

@@ -4,9 +4,9 @@ import json
 import pytest
 import soundfile
 
-import tonearm.model
 from tonearm.cli.generate import generate
 from tonearm.model import Model
+from tonearm.musicgen.engine import DecoderEngine
 from tonearm.provenance import read_sidecar
 
 
@@ -95,7 +95,7 @@ def test_an_input_is_never_overwritten(play, folder):
 
 
 def interrupted_at(batch, monkeypatch):
-    real, calls = tonearm.model.decode, []
+    real, calls = DecoderEngine.decode, []
 
     def decode(*arguments):
         calls.append(arguments)
@@ -103,7 +103,7 @@ def interrupted_at(batch, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(tonearm.model, "decode", decode)
+    monkeypatch.setattr(DecoderEngine, "decode", decode)
 
 
 def test_ctrl_c_keeps_what_is_done(play, folder, monkeypatch):

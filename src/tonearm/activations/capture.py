@@ -22,9 +22,10 @@ from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning, condition, text_room
-from tonearm.musicgen.reference import Request, decode
+from tonearm.musicgen.engine import Engine
+from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
-from tonearm.musicgen.taps import Span, Tap, tapped
+from tonearm.musicgen.taps import Span
 from tonearm.steering.vector import Site
 
 Pooling = Literal["eos", "first", "last", "mean"]
@@ -65,35 +66,35 @@ class Capture:
 
 
 def capture_rows(
-    checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+    engine: Engine, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
 ) -> Iterator[torch.Tensor]:
     """Yield float32 [b, L, D] for each batch of b prompts, on the CPU. Memory does not grow with the number of prompts.
 
     The rows come in the order of the prompts' lengths: prefix checkpoints read the padding of a text, so that only prompts of equal
     length share a batch. Within one length the order is kept.
     """
-    what = what.resolved(checkpoint)
-    rooms = [text_room(checkpoint, prompt) for prompt in prompts]
+    what = what.resolved(engine.checkpoint)
+    rooms = [text_room(engine.checkpoint, prompt) for prompt in prompts]
     order = sorted(range(len(prompts)), key=rooms.__getitem__)
     done = 0
     for _, group in groupby(order, key=rooms.__getitem__):
         members = list(group)
         for first in range(0, len(members), what.batch_size):
             batch = members[first : first + what.batch_size]
-            yield _capture_batch(checkpoint, [prompts[i] for i in batch], what, [what.seed + i for i in batch])
+            yield _capture_batch(engine, [prompts[i] for i in batch], what, [what.seed + i for i in batch])
             done += len(batch)
             if on_batch:
                 on_batch(done, len(prompts))
 
 
 def capture_moments(
-    checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+    engine: Engine, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
 ) -> RunningMoments:
     """Running mean and variance of the rows, [L, D]."""
     if not prompts:
         raise TonearmError("no prompts were given; give at least one")
     moments = RunningMoments()
-    for rows in capture_rows(checkpoint, prompts, what, on_batch):
+    for rows in capture_rows(engine, prompts, what, on_batch):
         moments.add(rows)
     return moments
 
@@ -106,35 +107,19 @@ def hash_of(*groups: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _capture_batch(checkpoint: Checkpoint, prompts: Sequence[str], what: Capture, seeds: Sequence[int]) -> torch.Tensor:
+def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds: Sequence[int]) -> torch.Tensor:
+    checkpoint = engine.checkpoint
     musical = what.pooling in ("last", "mean")
     sampling = Sampling()
     conditioning = condition(checkpoint, prompts, guided=musical)
     pools = [_Pool(what.pooling or "", conditioning) for _ in checkpoint.layers]
-    taps: dict[tuple[Site, int], list[Tap]] = {(what.site, i): [pool] for i, pool in enumerate(pools)}
+    taps = {(what.site, i): [pool] for i, pool in enumerate(pools)}
     if musical:
         frames = max(2, round(what.seconds * checkpoint.frame_rate))
-        decode(checkpoint, Request(conditioning, frames, [sampling] * len(prompts), seeds, {}), read=taps)
+        engine.decode(Request(conditioning, frames, [sampling] * len(prompts), seeds, {}), read=taps)
     else:
-        _read_prefix(checkpoint, conditioning, taps)
+        engine.read_prefix(conditioning, taps)
     return torch.stack([pool.rows() for pool in pools], dim=1)
-
-
-@torch.no_grad()
-def _read_prefix(checkpoint: Checkpoint, conditioning: Conditioning, taps: dict[tuple[Site, int], list[Tap]]) -> None:
-    """One forward pass over the conditioning and the BOS position."""
-    model = checkpoint.model
-    bos = torch.full((conditioning.rows * checkpoint.codebooks, 1), checkpoint.bos, device=checkpoint.device)
-    with tapped(checkpoint, taps, conditioning.prefix):
-        if conditioning.prefix:
-            model.decoder(input_ids=bos, encoder_hidden_states=conditioning.states, use_cache=False)
-        else:
-            model(
-                encoder_outputs=(conditioning.states,),
-                attention_mask=conditioning.mask,
-                decoder_input_ids=bos,
-                use_cache=False,
-            )
 
 
 class _Pool:

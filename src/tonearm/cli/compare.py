@@ -45,6 +45,7 @@ def compare(
     model: options.ModelName = "pocket",
     device: options.Device = None,
     dtype: options.DType = None,
+    engine: options.Engine = "decoder",
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -52,7 +53,7 @@ def compare(
     """Make one prompt and seed plain and steered, and a page on which to hear and see the difference."""
     _check_empty(folder, force)
     steerings = _steerings(read_steering(steer, steering), also or ())
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, engine)
     from tonearm.model import Row
     from tonearm.musicgen.sampling import Sampling
 

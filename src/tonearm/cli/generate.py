@@ -49,6 +49,7 @@ def generate(
     model: options.ModelName = "pocket",
     device: options.Device = None,
     dtype: options.DType = None,
+    engine: options.Engine = "decoder",
     batch_size: Annotated[int, typer.Option(help="Takes made at a time.")] = 8,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -61,7 +62,7 @@ def generate(
         if heard is not None and heard.resolve() in (path.resolve() for path in paths):
             raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
     chosen = read_steering(steer, steering)
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, engine)
     from tonearm.model import Row
     from tonearm.musicgen.sampling import Sampling
 

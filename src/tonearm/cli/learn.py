@@ -35,6 +35,7 @@ def learn(
     model: options.ModelName = "pocket",
     device: options.Device = None,
     dtype: options.DType = None,
+    engine: options.Engine = "decoder",
     batch_size: Annotated[int, typer.Option(help="Prompts read at a time.")] = 16,
     force: options.Force = False,
     as_json: options.Json = False,
@@ -50,7 +51,7 @@ def learn(
     from tonearm.prompts import read_prompts
 
     above, below = read_prompts(positive), read_prompts(negative)
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, engine)
     from tonearm.learning import learn as learn_vector
     from tonearm.steering import save_vector
 

@@ -25,6 +25,9 @@ DType = Annotated[
     str | None,
     typer.Option("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16; left out, by the device."),
 ]
+Engine = Annotated[
+    str, typer.Option(metavar="ENGINE", help="decoder (Tonearm's own) or reference (transformers' generate(), slow).")
+]
 Seconds = Annotated[float, typer.Option(help="Seconds of new music.")]
 Seed = Annotated[int | None, typer.Option(help="Take i draws with seed + i; left out, a random one.")]
 Guidance = Annotated[float, typer.Option(help="Classifier-free guidance; 1 or less switches it off.")]

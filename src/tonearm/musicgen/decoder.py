@@ -8,7 +8,6 @@ cross-attention for rows without text, where it is exactly 0.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,10 +18,7 @@ import torch.nn.functional as F
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.linear import Linear, pack
-from tonearm.musicgen.taps import Span, Tap, run_taps
-from tonearm.steering.vector import Site
-
-Taps = Mapping[tuple[Site, int], Sequence[Tap]]
+from tonearm.musicgen.taps import Span, Taps, run_taps
 
 
 @dataclass(frozen=True)
@@ -100,10 +96,10 @@ class DecoderState:
         self.decoder, self.conditioning = decoder, conditioning
         self.room = conditioning.prefix + positions
         self.length = 0  # positions in the cache, prefix included
-        like = dict(device=checkpoint.device, dtype=checkpoint.dtype)
         size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
-        self.keys, self.values = torch.empty(size, **like), torch.empty(size, **like)
-        self.positions = decoder.position_table(self.room, width).to(**like)
+        self.keys = torch.empty(size, device=checkpoint.device, dtype=checkpoint.dtype)
+        self.values = torch.empty_like(self.keys)
+        self.positions = decoder.position_table(self.room, width).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
 
     @torch.inference_mode()

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 import torch
 
-from tonearm.musicgen.decoder import Decoder, Taps
+from tonearm.musicgen.decoder import Decoder
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.request import OnFrame, Request
 from tonearm.musicgen.sampling import RowSampler, SharedSampler
 from tonearm.musicgen.steered import SteeringBuffers
+from tonearm.musicgen.taps import Tap, Taps
+from tonearm.steering.vector import Site
 
 UNKNOWN = -1
 
@@ -27,7 +29,7 @@ class Decoding:
         self.position = 1 + request.prompt_frames  # the first one with a code to draw
         self.state = decoder.begin(conditioning, self.tokens.shape[-1])
         self.buffers = SteeringBuffers(request.plan, conditioning, request.prompt_frames, checkpoint.dtype)
-        self.taps = dict(self.buffers.taps)
+        self.taps: dict[tuple[Site, int], list[Tap]] = dict(self.buffers.taps)
         for place, more in (read or {}).items():
             self.taps[place] = [*self.taps.get(place, ()), *more]
         sampler = SharedSampler if request.shared_noise else RowSampler
@@ -66,7 +68,9 @@ class Decoding:
             yield self.frames_done
 
 
-def decode(decoder: Decoder, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+def decode(
+    decoder: Decoder, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None
+) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
     decoding = Decoding(decoder, request, read)
     for frames in decoding:

@@ -1,6 +1,6 @@
 """The reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for faster engines."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,14 +14,15 @@ from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.plan import Move, Plan
 from tonearm.musicgen.request import OnFrame, Request
 from tonearm.musicgen.sampling import RowSampler
-from tonearm.musicgen.taps import Span, Tap, tapped
+from tonearm.musicgen.taps import Span, Tap, Taps, tapped
 from tonearm.steering.vector import Site
+
 
 def decode(
     checkpoint: Checkpoint,
     request: Request,
     on_frame: OnFrame | None = None,
-    read: dict[tuple[Site, int], list[Tap]] | None = None,
+    read: Taps | None = None,
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
     conditioning = request.conditioning
@@ -53,6 +54,21 @@ def decode(
     with tapped(checkpoint, taps, conditioning.prefix), _catching_codes(checkpoint.model) as channels:
         checkpoint.model.generate(**arguments)
     return torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
+
+
+@torch.no_grad()
+def read_prefix(checkpoint: Checkpoint, conditioning: Conditioning, taps: Taps) -> None:
+    """One forward pass over the conditioning and the BOS position."""
+    model, rows = checkpoint.model, len(conditioning.states)
+    bos = torch.full((rows * checkpoint.codebooks, 1), checkpoint.bos, device=checkpoint.device)
+    with tapped(checkpoint, taps, conditioning.prefix):
+        if conditioning.prefix:
+            model.decoder(input_ids=bos, encoder_hidden_states=conditioning.states, use_cache=False)
+        else:
+            model(
+                encoder_outputs=(conditioning.states,), attention_mask=conditioning.mask, decoder_input_ids=bos,
+                use_cache=False,
+            )  # fmt: skip
 
 
 def steering_taps(plan: Plan, conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:

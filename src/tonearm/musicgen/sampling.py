@@ -75,7 +75,8 @@ class RowSampler:
         """
         logits = logits.float()
         if len(logits) == 2 * len(self.seeds):
-            logits = guided(*logits.chunk(2), self.guidance)
+            conditional, unconditional = logits.chunk(2)
+            logits = guided(conditional, unconditional, self.guidance)
         return self.draw(logits, step)
 
     def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:

@@ -82,7 +82,9 @@ class _Sum:
         return h
 
     def refresh(self) -> None:
-        total = sum(step.dial.now * step.directions for step in self.steps)
+        total = torch.zeros_like(self.steps[0].directions)
+        for step in self.steps:
+            total.addcmul_(step.dial.now, step.directions)
         self.offset.copy_(total[:, None])
 
 
@@ -109,14 +111,19 @@ class SteeringBuffers:
                 first_frame = prompt_frames if move.steer.positions == "generated" else 0
                 dial = self.dials.setdefault(id(move.strengths), Dial(move, conditioning, first_frame))
                 if id(move.directions) not in spread_directions:
-                    directions = torch.zeros(len(conditioning.states), move.directions.shape[1], device=move.rows.device)
+                    directions = torch.zeros(
+                        len(conditioning.states), move.directions.shape[1], device=move.rows.device
+                    )
                     directions[move.rows] = move.directions
                     if conditioning.guided:
                         directions[move.rows + conditioning.rows] = move.directions
                     spread_directions[id(move.directions)] = directions
                 steps.append(_Step(move, dial, spread_directions[id(move.directions)]))
             self.taps[place] = self._joined(steps, dtype)
-        self._taps_of = {dial: [s for s in self.sums.values() if any(step.dial is dial for step in s.steps)] for dial in self.dials.values()}
+        self._taps_of = {
+            dial: [s for s in self.sums.values() if any(step.dial is dial for step in s.steps)]
+            for dial in self.dials.values()
+        }
 
     def _joined(self, steps: Sequence[_Step], dtype: torch.dtype) -> list[Tap]:
         joined: list[Tap] = []

@@ -35,6 +35,7 @@ class Span:
 
 
 Tap = Callable[[torch.Tensor, Span], torch.Tensor | None]
+Taps = Mapping[tuple[Site, int], Sequence[Tap]]  # by site and layer
 
 
 def run_taps(taps: Sequence[Tap], h: torch.Tensor, span: Span) -> torch.Tensor:
@@ -46,7 +47,7 @@ def run_taps(taps: Sequence[Tap], h: torch.Tensor, span: Span) -> torch.Tensor:
 
 
 @contextmanager
-def tapped(checkpoint: Checkpoint, taps: Mapping[tuple[Site, int], Sequence[Tap]], prefix: int) -> Iterator[None]:
+def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
     """Install taps; `prefix` is the prefix length of the conditioning in use. All hooks are gone afterwards, whatever happens."""
     clock = _Clock(prefix)
     with ExitStack() as stack:

@@ -1,0 +1,79 @@
+"""The engines behind one face: what decodes requests and reads activations.
+
+decoder    Tonearm's own forward pass and loop (decoder.py, decoding.py): the default
+reference  transformers' generate() with hooks (reference.py): slow and plain, the oracle
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Protocol
+
+import torch
+
+from tonearm.errors import TonearmError
+from tonearm.musicgen import decoding, reference
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.decoder import Decoder
+from tonearm.musicgen.request import OnFrame, Request
+from tonearm.musicgen.taps import Taps
+
+
+class Engine(Protocol):
+    name: ClassVar[str]
+
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+
+    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+        """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
+        ...
+
+    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
+        """One forward pass over the conditioning and the BOS position, for what taps read there."""
+        ...
+
+
+@dataclass(frozen=True)
+class ReferenceEngine:
+    checkpoint: Checkpoint
+    name: ClassVar[str] = "reference"
+
+    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+        return reference.decode(self.checkpoint, request, on_frame, read)
+
+    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
+        reference.read_prefix(self.checkpoint, conditioning, taps)
+
+
+@dataclass(frozen=True)
+class DecoderEngine:
+    checkpoint: Checkpoint
+    name: ClassVar[str] = "decoder"
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """The weights packed, at first use."""
+        return Decoder(self.checkpoint)
+
+    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+        return decoding.decode(self.decoder, request, on_frame, read)
+
+    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
+        bos = torch.full((conditioning.rows, self.checkpoint.codebooks, 1), self.checkpoint.bos)
+        self.decoder.begin(conditioning, 1).forward(bos.to(self.checkpoint.device), taps)
+
+
+ENGINES: dict[str, type[ReferenceEngine] | type[DecoderEngine]] = {e.name: e for e in (DecoderEngine, ReferenceEngine)}
+DEFAULT_ENGINE = DecoderEngine.name
+
+
+def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE) -> Engine:
+    """The engine of this name; raises TonearmError for one that is not there."""
+    return ENGINES[check_engine(name)](checkpoint)
+
+
+def check_engine(name: str) -> str:
+    if name not in ENGINES:
+        raise TonearmError(f"engine {name!r} is not known; use one of {', '.join(ENGINES)}")
+    return name
