@@ -103,7 +103,7 @@ def quieten() -> None:
     enable_progress_bars()
 
 
-def load_model(name: str, device: str | None, dtype: str | None, engine: str) -> "Model":
+def load_model(name: str, device: str | None, dtype: str | None, engine: str = "decoder") -> "Model":
     local = "/" not in name or Path(name).is_dir()  # a spinner would fight with the bars of a download
     with err.status(f"loading {name}") if local and err.is_interactive else nullcontext():
         quieten()
