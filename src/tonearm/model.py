@@ -12,11 +12,20 @@ import torch
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
-from tonearm.musicgen.conditioning import check_melody, condition, decode_codes, encode_audio, text_room
-from tonearm.musicgen.engine import DEFAULT_ENGINE, check_engine, engine_for
+from tonearm.musicgen.conditioning import (
+    Conditioning,
+    check_melody,
+    condition,
+    decode_codes,
+    encode_audio,
+    text_room,
+)
+from tonearm.musicgen.decoding import Decoding
+from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
 from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.provenance import (
     AudioRecord,
     BatchRecord,
@@ -30,6 +39,7 @@ from tonearm.provenance import (
 from tonearm.shelf import VectorShelf
 from tonearm.steering.spec import Steering, SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
+from tonearm.streaming import Stream
 from tonearm.take import Take, hash_codes
 
 MAX_SEED = 2**63 - 1
@@ -165,24 +175,77 @@ class Model:
         text_tokens: int | None = None,
     ) -> Iterator[Take]:
         """Yield one take per row, in order, batch by batch. Everything is checked before the first frame is made."""
+        if batch_size < 1:
+            raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
+        job, resolved = self._prepare(rows, seconds, continue_from, melody, vectors or {})
+        compile_plan(self.checkpoint, resolved, job.vectors, job.frames)  # finds mistakes before any work is done
+        batches = self._batches(rows, resolved, batch_size, text_tokens)  # finds texts that do not fit
+        return self._takes(batches, job, on_progress, text_tokens)
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        steer: SteeringLike = None,
+        seconds: float = 10.0,
+        seed: int | None = None,
+        guidance: float = 3.0,
+        temperature: float = 1.0,
+        top_k: int = 250,
+        top_p: float = 1.0,
+        negative: str | None = None,
+        continue_from: AudioLike | None = None,
+        melody: AudioLike | None = None,
+        chunk_seconds: float = 0.2,
+    ) -> Stream:
+        """Decode one take while it plays: iterate the Stream for its audio, turn its strengths from another thread.
+
+        Arguments as for `generate`; `chunk_seconds` is the music a chunk holds. A vector that is to be turned must be named in `steer`, at
+        strength 0 if it is to be silent at first. Raises TonearmError for every mistake of the caller, before the first frame is made.
+        """
+        if not isinstance(self.engine, DecoderEngine):
+            raise TonearmError(f"engine {self.engine.name} cannot stream; use engine {DecoderEngine.name}")
+        checkpoint = self.checkpoint
+        chunk_frames = round(chunk_seconds * checkpoint.frame_rate) if 0 < chunk_seconds <= 10 else 0
+        if chunk_frames < 1:
+            raise TonearmError(
+                f"chunks of {chunk_seconds:g} s are not possible; use {1 / checkpoint.frame_rate:g} to 10 s"
+            )
+        steering, given = as_steering(steer)
+        first_seed = secrets.randbelow(2**31) if seed is None else seed
+        row = Row(prompt, first_seed, steering, Sampling(guidance, temperature, top_k, top_p), negative)
+        job, (resolved,) = self._prepare([row], seconds, continue_from, melody, given)
+        text_room(checkpoint, prompt, negative)
+        conditioning, request = self._request([(row, resolved)], job, None, live=True)
+
+        def finish(played: Steering, decoding: Decoding) -> Take:
+            place = self._place(conditioning, 0, negative is not None)
+            return self._take(row, played, job, place, decoding.codes[0].cpu())
+
+        decoding = Decoding(self.engine.decoder, request)
+        return Stream(decoding, StreamingCodec(checkpoint), resolved, chunk_frames, finish)
+
+    def _prepare(
+        self,
+        rows: Sequence[Row],
+        seconds: float,
+        continue_from: AudioLike | None,
+        melody: AudioLike | None,
+        vectors: Mapping[str, SteeringVector],
+    ) -> tuple[_Job, list[Steering]]:
+        """What the rows share, and each row's steering with its source layers; everything is checked but texts and plan."""
         checkpoint = self.checkpoint
         if not rows:
             raise TonearmError("no prompt was given; give at least one")
-        if batch_size < 1:
-            raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
         for row in rows:
             _check_row(row)
         audio_prompt = _Input.read(continue_from)
         prompt_codes = encode_audio(checkpoint, audio_prompt.clip) if audio_prompt else None
         frames = self._frames(seconds, 0 if prompt_codes is None else prompt_codes.shape[1])
-        used = self._vectors_of(rows, vectors or {})
-        job = _Job(frames, used, prompt_codes, audio_prompt, _Input.read(melody))
+        job = _Job(frames, self._vectors_of(rows, vectors), prompt_codes, audio_prompt, _Input.read(melody))
         if job.melody:
             check_melody(checkpoint, job.melody.clip)
-        resolved = [_with_source_layers(row.steering, used) for row in rows]
-        compile_plan(checkpoint, resolved, used, frames)  # finds mistakes before any work is done
-        batches = self._batches(rows, resolved, batch_size, text_tokens)  # finds texts that do not fit
-        return self._takes(batches, job, on_progress, text_tokens)
+        return job, [_with_source_layers(row.steering, job.vectors) for row in rows]
 
     def _takes(
         self,
@@ -191,32 +254,40 @@ class Model:
         on_progress: OnProgress | None,
         text_tokens: int | None,
     ) -> Iterator[Take]:
-        checkpoint = self.checkpoint
         done_rows, all_rows = 0, sum(map(len, batches))
         for batch in batches:
-            negatives = [row.negative for row, _ in batch] if any(row.negative for row, _ in batch) else None
-            conditioning = condition(
-                checkpoint, [row.prompt for row, _ in batch], guided=any(row.sampling.guidance > 1 for row, _ in batch),
-                negatives=negatives, melody=job.melody.clip if job.melody else None, text_tokens=text_tokens,
-            )  # fmt: skip
-            request = Request(
-                conditioning, job.frames, [row.sampling for row, _ in batch], [row.seed for row, _ in batch],
-                compile_plan(checkpoint, [steering for _, steering in batch], job.vectors, job.frames),
-                None if job.prompt_codes is None else job.prompt_codes[None].expand(len(batch), -1, -1),
-            )  # fmt: skip
+            conditioning, request = self._request(batch, job, text_tokens)
 
             def on_frame(done: int, _: int, before: int = done_rows, size: int = len(batch)) -> None:
                 if on_progress:
                     on_progress(before * job.frames + done * size, all_rows * job.frames)
 
             codes = self.engine.decode(request, on_frame)
+            negatives = any(row.negative for row, _ in batch)
             for index, (row, steering) in enumerate(batch):
-                place = BatchRecord(
-                    size=len(batch), row=index, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
-                    negatives=negatives is not None,
-                )  # fmt: skip
-                yield self._take(row, steering, job, place, codes[index])
+                yield self._take(row, steering, job, self._place(conditioning, index, negatives), codes[index])
             done_rows += len(batch)
+
+    def _request(
+        self, batch: Sequence[tuple[Row, Steering]], job: _Job, text_tokens: int | None, live: bool = False
+    ) -> tuple[Conditioning, Request]:
+        checkpoint, rows = self.checkpoint, [row for row, _ in batch]
+        conditioning = condition(
+            checkpoint, [row.prompt for row in rows], guided=any(row.sampling.guidance > 1 for row in rows),
+            negatives=[row.negative for row in rows] if any(row.negative for row in rows) else None,
+            melody=job.melody.clip if job.melody else None, text_tokens=text_tokens,
+        )  # fmt: skip
+        plan = compile_plan(checkpoint, [steering for _, steering in batch], job.vectors, job.frames, live=live)
+        prompt_codes = None if job.prompt_codes is None else job.prompt_codes[None].expand(len(batch), -1, -1)
+        sampling, seeds = [row.sampling for row in rows], [row.seed for row in rows]
+        return conditioning, Request(conditioning, job.frames, sampling, seeds, plan, prompt_codes)
+
+    @staticmethod
+    def _place(conditioning: Conditioning, row: int, negatives: bool) -> BatchRecord:
+        return BatchRecord(
+            size=conditioning.rows, row=row, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
+            negatives=negatives,
+        )  # fmt: skip
 
     def _batches(
         self, rows: Sequence[Row], steerings: Sequence[Steering], batch_size: int, text_tokens: int | None

@@ -45,12 +45,17 @@ Plan = Mapping[tuple[Site, int], Sequence[Move]]
 
 
 def compile_plan(
-    checkpoint: Checkpoint, steerings: Sequence[Steering], vectors: Mapping[str, SteeringVector], frames: int
+    checkpoint: Checkpoint,
+    steerings: Sequence[Steering],
+    vectors: Mapping[str, SteeringVector],
+    frames: int,
+    *,
+    live: bool = False,
 ) -> Plan:
     """The plan for a batch whose row b is steered by steerings[b], over `frames` frames.
 
     Steers of equal place in their lists whose settings are equal are joined into one Move. Steers whose strength is 0 throughout do
-    nothing and are left out. Raises TonearmError for a vector of another checkpoint and for layers that are not there.
+    nothing and are left out, unless the plan is `live`, to be turned while decoding. Raises TonearmError for a vector of another checkpoint and for layers that are not there.
     """
     seconds = [frame / checkpoint.frame_rate for frame in range(frames)]
     grouped: dict[tuple, list[tuple[int, Steer, torch.Tensor, torch.Tensor]]] = defaultdict(list)
@@ -60,7 +65,7 @@ def compile_plan(
             check_vector(checkpoint, vector)
             factors = steer.schedule.factors(seconds) if steer.schedule else [1.0] * frames
             strengths = steer.strength * torch.as_tensor(factors, dtype=torch.float32)
-            if not strengths.any():
+            if not live and not strengths.any():
                 continue
             settings = steer.model_copy(update={"vector": "", "strength": 0.0, "schedule": None, "source_layer": None})
             for layer, direction in _directions(checkpoint, steer, vector).items():

@@ -23,7 +23,8 @@ class Dial:
     """
 
     def __init__(self, move: Move, conditioning: Conditioning, first_frame: int):
-        self.rows, self.table = move.rows.tolist(), move.strengths.cpu().clone()
+        self.place, self.rows = move.place, move.rows.tolist()
+        self.table = move.strengths.cpu().clone()
         self.in_prefix, self.first_frame = move.steer.positions == "all", first_frame
         device, all_rows = move.rows.device, len(conditioning.states)
         halves = []
@@ -45,6 +46,10 @@ class Dial:
         self._column = column
         torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
         return True
+
+    def turn(self, row: int, strength: float, frame: int) -> None:
+        """Set a row's strength from `frame` on."""
+        self.table[self.rows.index(row), frame:] = strength
 
     def over(self, span: Span) -> torch.Tensor:
         """[R, S, 1]: the strengths at each position of a span; the prefix gets those of frame 0, or none."""
@@ -149,3 +154,16 @@ class SteeringBuffers:
         stale = {s for dial in self.dials.values() if dial.seek(frame) for s in self._taps_of[dial]}
         for total in stale:
             total.refresh()
+
+    def turn(self, row: int, place: int, strength: float, frame: int) -> None:
+        """Set the strength of the steer at `place` in a row's list, from `frame` on."""
+        for dial in self._dials_of(row, place):
+            dial.turn(row, strength, frame)
+
+    def strengths(self, row: int, place: int) -> list[float]:
+        """The strengths of the steer at `place` in a row's list, frame by frame, as they were set and turned."""
+        dial = self._dials_of(row, place)[0]
+        return dial.table[dial.rows.index(row)].tolist()
+
+    def _dials_of(self, row: int, place: int) -> list[Dial]:
+        return [dial for dial in self.dials.values() if dial.place == place and row in dial.rows]

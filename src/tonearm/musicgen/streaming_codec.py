@@ -78,7 +78,7 @@ class StreamingCodec:
         return samples.float().cpu()
 
 
-def _tail_reach(config) -> int:  # noqa: ANN001
+def _tail_reach(config) -> int:
     """Frames to either side that a sample of the upsampling tail depends on."""
     reach, rate = 0.0, 1
     for ratio in config.upsampling_ratios:

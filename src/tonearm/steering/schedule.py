@@ -9,7 +9,7 @@ decides codebook k of frame t - k: a strength reached at frame t is whole in the
 (60 ms on the released mono checkpoints).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -46,6 +46,15 @@ class Schedule(BaseModel):
     def ramp(cls, start: float, end: float, first: float = 0.0, last: float = 1.0) -> "Schedule":
         """From factor `first` at `start` to `last` at `end` seconds, in a straight line."""
         return cls(points=((start, first), (end, last)))
+
+    @classmethod
+    def steps(cls, values: Sequence[float], rate: float) -> "Schedule":
+        """One value a frame, each held until the next frame; `rate` in frames per second."""
+        points = [(0.0, values[0])]
+        for frame, (before, after) in enumerate(pairwise(values), start=1):
+            if after != before:
+                points += [(frame / rate, before), (frame / rate, after)]
+        return cls(points=tuple(points))
 
     def factors(self, seconds: Iterable[float]) -> np.ndarray:
         """The factor at each time, float64 [T]."""
