@@ -10,6 +10,7 @@ edges are thrown away. The frames after a sample that have to be there first are
 import math
 
 import torch
+from transformers import EncodecConfig
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
@@ -78,7 +79,7 @@ class StreamingCodec:
         return samples.float().cpu()
 
 
-def _tail_reach(config) -> int:
+def _tail_reach(config: EncodecConfig) -> int:
     """Frames to either side that a sample of the upsampling tail depends on."""
     reach, rate = 0.0, 1
     for ratio in config.upsampling_ratios:

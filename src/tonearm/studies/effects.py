@@ -53,8 +53,8 @@ def conditions(strength: float) -> list[Condition]:
     def steered(*pairs: tuple[str, float]) -> Steering:
         return Steering(steers=tuple(Steer(vector=name, strength=sign * strength) for name, sign in pairs))
 
-    def gentle(sign: int) -> Steering:
-        return Steering(steers=(Steer(vector="brightness", strength=sign * GENTLE),))
+    def gentle(*pairs: tuple[str, float]) -> Steering:
+        return Steering(steers=tuple(Steer(vector=name, strength=sign * GENTLE) for name, sign in pairs))
 
     return [
         Condition("plain", "no steering"),
@@ -62,9 +62,12 @@ def conditions(strength: float) -> list[Condition]:
         Condition("tempo-", f"tempo -{strength:g}", steered(("tempo", -1))),
         Condition("brightness+", f"brightness +{strength:g}", steered(("brightness", 1))),
         Condition("brightness-", f"brightness -{strength:g}", steered(("brightness", -1))),
-        Condition("gentle-brightness+", f"brightness +{GENTLE:g}", gentle(1)),
-        Condition("gentle-brightness-", f"brightness -{GENTLE:g}", gentle(-1)),
+        Condition("gentle-tempo+", f"tempo +{GENTLE:g}", gentle(("tempo", 1))),
+        Condition("gentle-tempo-", f"tempo -{GENTLE:g}", gentle(("tempo", -1))),
+        Condition("gentle-brightness+", f"brightness +{GENTLE:g}", gentle(("brightness", 1))),
+        Condition("gentle-brightness-", f"brightness -{GENTLE:g}", gentle(("brightness", -1))),
         Condition("fast-dark", f"tempo +{strength:g} and brightness -{strength:g}", steered(("tempo", 1), ("brightness", -1))),
+        Condition("gentle-fast-dark", f"tempo +{GENTLE:g} and brightness -{GENTLE:g}", gentle(("tempo", 1), ("brightness", -1))),
         Condition("word-fast", 'the word "fast" in the prompt', prefix="fast"),
         Condition("word-slow", 'the word "slow" in the prompt', prefix="slow"),
         Condition("word-bright", 'the word "bright" in the prompt', prefix="bright"),
