@@ -3,7 +3,7 @@
     python -m recipes.pocket.vectors
 
 DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
-is tried one-to-all at strengths +1.25 and -1.25 on the neutral prompts. A layer's score is min(up, down) + (up + down) / 4, so that both sides
+is tried one-to-all at strengths +0.15 and -0.15 (beyond, pocket saturates: LOG.md) on the neutral prompts. A layer's score is min(up, down) + (up + down) / 4, so that both sides
 count; of the layers within 15 % of the best score, the one with the shortest direction is taken. The others keep the layer of largest separation.
 """
 
@@ -24,7 +24,7 @@ from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
 PACKAGE = Path(tonearm.__file__).parent / "pocket" / "vectors"
-STRENGTH = 1.25
+STRENGTH = 0.15
 SLACK = 0.15  # share of the best score that a gentler layer may lack
 
 

@@ -23,7 +23,9 @@ from tonearm.model import Model, Row, load
 from tonearm.steering import Steer, Steering, SteeringVector
 
 STRENGTH = 1.25
-GENTLE = 0.1
+GENTLE = (0.15, 0.05)  # where pocket's music is still whole
+ATTRIBUTES = ("tempo", "brightness")
+WORDS = ("fast", "slow", "bright", "dark")
 FIRST_SEED = 2000
 RANDOM_SEED = 11
 RESAMPLES = 4000
@@ -50,33 +52,36 @@ class Effect:
 
 
 def conditions(strength: float) -> list[Condition]:
-    def steered(*pairs: tuple[str, float]) -> Steering:
-        return Steering(steers=tuple(Steer(vector=name, strength=sign * strength) for name, sign in pairs))
+    def steered(size: float, *pairs: tuple[str, float]) -> Steering:
+        return Steering(steers=tuple(Steer(vector=name, strength=sign * size) for name, sign in pairs))
 
-    def gentle(*pairs: tuple[str, float]) -> Steering:
-        return Steering(steers=tuple(Steer(vector=name, strength=sign * GENTLE) for name, sign in pairs))
+    def at(size: float, suffix: str) -> list[Condition]:
+        """Both vectors, both ways, and fast but dark."""
+        return [
+            *(
+                Condition(f"{name}{sign}{suffix}", f"{name} {sign}{size:g}", steered(size, (name, float(f"{sign}1"))))
+                for name in ATTRIBUTES for sign in "+-"
+            ),
+            Condition(f"fast-dark{suffix}", f"tempo +{size:g} and brightness -{size:g}", steered(size, ("tempo", 1), ("brightness", -1))),
+        ]  # fmt: skip
+
+    def random(size: float, suffix: str) -> list[Condition]:
+        return [
+            Condition(
+                f"random-{name}{sign}{suffix}", f"random vector, norm of {name}, {sign}{size:g}",
+                steered(size, (f"random-{name}", float(f"{sign}1"))),
+            )
+            for name in ATTRIBUTES for sign in "+-"
+        ]  # fmt: skip
 
     return [
         Condition("plain", "no steering"),
-        Condition("tempo+", f"tempo +{strength:g}", steered(("tempo", 1))),
-        Condition("tempo-", f"tempo -{strength:g}", steered(("tempo", -1))),
-        Condition("brightness+", f"brightness +{strength:g}", steered(("brightness", 1))),
-        Condition("brightness-", f"brightness -{strength:g}", steered(("brightness", -1))),
-        Condition("gentle-tempo+", f"tempo +{GENTLE:g}", gentle(("tempo", 1))),
-        Condition("gentle-tempo-", f"tempo -{GENTLE:g}", gentle(("tempo", -1))),
-        Condition("gentle-brightness+", f"brightness +{GENTLE:g}", gentle(("brightness", 1))),
-        Condition("gentle-brightness-", f"brightness -{GENTLE:g}", gentle(("brightness", -1))),
-        Condition("fast-dark", f"tempo +{strength:g} and brightness -{strength:g}", steered(("tempo", 1), ("brightness", -1))),
-        Condition("gentle-fast-dark", f"tempo +{GENTLE:g} and brightness -{GENTLE:g}", gentle(("tempo", 1), ("brightness", -1))),
-        Condition("word-fast", 'the word "fast" in the prompt', prefix="fast"),
-        Condition("word-slow", 'the word "slow" in the prompt', prefix="slow"),
-        Condition("word-bright", 'the word "bright" in the prompt', prefix="bright"),
-        Condition("word-dark", 'the word "dark" in the prompt', prefix="dark"),
-        Condition("random-tempo+", f"random vector, norm of tempo, +{strength:g}", steered(("random-tempo", 1))),
-        Condition("random-tempo-", f"random vector, norm of tempo, -{strength:g}", steered(("random-tempo", -1))),
-        Condition("random-brightness+", f"random vector, norm of brightness, +{strength:g}", steered(("random-brightness", 1))),
-        Condition("random-brightness-", f"random vector, norm of brightness, -{strength:g}", steered(("random-brightness", -1))),
-    ]  # fmt: skip
+        *at(strength, ""),
+        *(condition for size in GENTLE for condition in at(size, f"{size:g}")),
+        *(Condition(f"word-{word}", f'the word "{word}" in the prompt', prefix=word) for word in WORDS),
+        *random(strength, ""),
+        *random(GENTLE[-1], f"{GENTLE[-1]:g}"),
+    ]
 
 
 def control(vector: SteeringVector, name: str) -> SteeringVector:
@@ -110,7 +115,7 @@ def run(
     store = out / "takes.jsonl"
     records = list(read_records(store))
     done = {(record["condition"], record["prompt"]) for record in records}
-    for name in ("tempo", "brightness"):
+    for name in ATTRIBUTES:
         model.vectors[f"random-{name}"] = control(model.vectors[name], f"random-{name}")
     protocol = protocol_of(model, strength, seconds)
     for record in records:
@@ -145,7 +150,7 @@ def run(
 
 def protocol_of(model: Model, strength: float, seconds: float) -> str:
     """What must not change under a study that goes on: weights, vectors, best layers, strength, seconds."""
-    vectors = [model.vectors[name] for name in ("tempo", "brightness")]
+    vectors = [model.vectors[name] for name in ATTRIBUTES]
     named = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
     return f"{model.checkpoint.fingerprint} {named} strength {strength:g} {seconds:g} s"
 
