@@ -113,10 +113,10 @@ def page(
         labels = {c.name: c.label for c in chosen}
         if up in labels and down in labels:
             shown = [measure, "onset_rate"] if measure == "tempo" else [measure]
-            found = [
-                f"{m.replace('_', ' ')} {_change(effect(values(records, down, m), values(records, up, m)))}"
-                for m in shown
-            ]
+            told = []
+            for m in shown:
+                contrast = effect(values(records, down, m), values(records, up, m))
+                told.append(f"{m.replace('_', ' ')} {_change(contrast)}")
             lines.append(f"- {labels[up]} against {labels[down]}: {'; '.join(told)}")
     lines += [
         "",
