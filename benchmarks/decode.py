@@ -1,6 +1,6 @@
 """Tonearm's decoder beside transformers' generate(), in one process and in turns; ratios of medians, and the ratio to the physical floor.
 
-    python -m benchmarks.decode --out docs            # writes performance.json, performance.md and performance.png there
+    python -m benchmarks.decode --out docs            # writes performance.json and performance.md there
 
 The floor of a step is the time to read every decoder weight once, at the read bandwidth that this machine shows in the same run. Codes only: the codec's
 decoding is the same for both. generate() runs with SDPA, without hooks unless it steers.
@@ -52,6 +52,7 @@ def main() -> None:
         print(json.dumps(case), flush=True)
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {arguments.threads} threads, torch {torch.__version__}"
     (arguments.out / "performance.json").write_text(json.dumps({"machine": machine, "cases": results}, indent=1) + "\n")
+    (arguments.out / "performance.md").write_text(page(machine, results, arguments.repeats))
 
 
 def measure(c: Checkpoint, rows: int, seconds: float, vectors: int, repeats: int) -> dict:
@@ -71,8 +72,12 @@ def measure(c: Checkpoint, rows: int, seconds: float, vectors: int, repeats: int
     same = same and bool(torch.equal(*codes.values()))
     steps = request.frames + c.delay_frames
     step = {name: 1000 * statistics.median(taken) / steps for name, taken in times.items()}
-    decoder = c.model.decoder
-    weights = sum(p.numel() * p.element_size() for name, p in decoder.named_parameters() if "embed_tokens" not in name)
+    once = ("embed_tokens", "encoder_attn.k_proj", "encoder_attn.v_proj")  # not read at every step
+    weights = sum(
+        p.numel() * p.element_size()
+        for name, p in c.model.decoder.named_parameters()
+        if not any(part in name for part in once)
+    )
     floor = 1000 * weights / read_bandwidth()
     return {
         "checkpoint": c.name, "dtype": str(c.dtype).removeprefix("torch."), "rows": rows, "seconds": seconds, "vectors": vectors,
@@ -81,6 +86,25 @@ def measure(c: Checkpoint, rows: int, seconds: float, vectors: int, repeats: int
         "real_time": round(rows * seconds / statistics.median(times["decoder"]), 2), "same_codes": same,
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip
+
+
+def page(machine: str, cases: list[dict], repeats: int) -> str:
+    lines = [
+        "# Performance", "",
+        "This page is written by `python -m benchmarks.decode`.", "",
+        f"Machine: {machine}. Milliseconds a step, median of {repeats} runs of each engine in turns in one process, guidance on, codes only. The floor is the time to "
+        "read all decoder weights of a step once at the read bandwidth measured beside each case. musicgen checkpoints: random weights of the released shapes. "
+        "Real time: seconds of audio per second, over all rows.", "",
+        "| checkpoint | dtype | rows | seconds | vectors | generate() | decoder | faster | floor | decoder / floor | real time | same codes |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for case in cases:
+        lines.append(
+            f"| {case['checkpoint']} | {case['dtype']} | {case['rows']} | {case['seconds']:g} | {case['vectors']} | {case['generate_ms']} | "
+            f"{case['decoder_ms']} | **{case['faster']}x** | {case['floor_ms']} | {case['of_floor']}x | {case['real_time']}x | "
+            f"{'yes' if case['same_codes'] else 'no'} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int) -> Request:
