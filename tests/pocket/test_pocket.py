@@ -7,7 +7,7 @@ import transformers
 
 import tonearm
 from tonearm import prompts
-from tonearm.measures import measure_brightness
+from tonearm.measures import measure_brightness, measure_onset_rate
 from tonearm.model import Model, Row
 from tonearm.musicgen.checkpoint import pocket_folder
 from tonearm.shelf import bundled
@@ -69,9 +69,18 @@ def test_steering_brightness_moves_the_centroid_both_ways(pocket):
         values = [measure_brightness(take.clip).value for take in pocket.takes(rows, seconds=4)]
         return float(np.mean([value for value in values if value is not None]))
 
-    dark, plain, bright = centroid(-1.25), centroid(0), centroid(1.25)
+    dark, plain, bright = centroid(-0.05), centroid(0), centroid(0.05)
     assert dark < 0.9 * plain
     assert bright > 1.1 * plain
+
+
+def test_steering_tempo_moves_the_onset_rate_both_ways(pocket):
+    def onsets(strength: float) -> float:
+        steering = Steering(steers=(Steer(vector="tempo", strength=strength),))
+        rows = [Row(scene, 100 + i, steering) for i, scene in enumerate(2 * SCENES)]
+        return float(np.mean([measure_onset_rate(take.clip).value for take in pocket.takes(rows, seconds=5)]))
+
+    assert onsets(0.1) > 1.3 * onsets(-0.1)
 
 
 def test_a_take_is_replayed_bit_for_bit(pocket, tmp_path):
