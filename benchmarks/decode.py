@@ -27,9 +27,8 @@ from tonearm.steering import Steer, Steering, SteeringVector, VectorInfo
 
 # checkpoint, rows, seconds, vectors
 CASES = [
-    ("pocket", 1, 10.0, 0), ("pocket", 1, 10.0, 8), ("pocket", 16, 10.0, 0), ("pocket", 32, 10.0, 0),
-    ("musicgen-small", 1, 5.0, 0), ("musicgen-small", 1, 5.0, 1), ("musicgen-small", 1, 5.0, 8),
-    ("musicgen-small", 4, 5.0, 0), ("musicgen-small", 16, 5.0, 0),
+    ("pocket", 1, 10.0, 0), ("pocket", 1, 10.0, 8), ("pocket", 32, 10.0, 0),
+    ("musicgen-small", 1, 3.0, 0), ("musicgen-small", 1, 3.0, 8),
 ]  # fmt: skip
 
 
@@ -94,7 +93,7 @@ def page(machine: str, cases: list[dict], repeats: int) -> str:
         "This page is written by `python -m benchmarks.decode`.", "",
         f"Machine: {machine}. Milliseconds a step, median of {repeats} runs of each engine in turns in one process, guidance on, codes only. The floor is the time to "
         "read all decoder weights of a step once at the read bandwidth measured beside each case. musicgen checkpoints: random weights of the released shapes. "
-        "Real time: seconds of audio per second, over all rows.", "",
+        "Real time: seconds of audio per second, over all rows. Where the codes are not the same, the two part at some step: packed products round otherwise in the last bit.", "",
         "| checkpoint | dtype | rows | seconds | vectors | generate() | decoder | faster | floor | decoder / floor | real time | same codes |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip

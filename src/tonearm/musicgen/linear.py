@@ -1,7 +1,7 @@
 """Matrix products of the decoder, with the weight laid out for the machine.
 
 A decode step multiplies few rows by every weight once, so its time is the time to read the weights. On CPU, oneDNN reads a weight that it has
-packed beforehand about four times as fast as a plain one (docs/performance.md). Where it cannot pack, the plain product serves.
+packed beforehand up to four times as fast as a plain one, by machine (docs/performance.md). Where it cannot pack, the plain product serves.
 """
 
 from collections.abc import Callable
