@@ -80,7 +80,14 @@ class Decoder:
         self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
         rows = len(self.embeddings) // checkpoint.codebooks
         self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
-        self.position_table = stack.embed_positions.get_embedding
+        self.embed_positions = stack.embed_positions
+
+    def position_table(self, positions: int) -> torch.Tensor:
+        """The checkpoint's own sinusoids, [positions, D]: one stored in float16 has them rounded so, and hears the difference."""
+        table = self.embed_positions
+        if positions > len(table.weights):
+            table.make_weights(positions, table.embedding_dim)
+        return table.weights[:positions]
 
     def begin(self, conditioning: Conditioning, positions: int) -> "DecoderState":
         """State for one decoding of up to `positions` code positions."""
@@ -99,7 +106,7 @@ class DecoderState:
         size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
         self.keys = torch.empty(size, device=checkpoint.device, dtype=checkpoint.dtype)
         self.values = torch.empty_like(self.keys)
-        self.positions = decoder.position_table(self.room, width).to(self.keys)
+        self.positions = decoder.position_table(self.room).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
 
     @torch.inference_mode()
