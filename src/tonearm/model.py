@@ -107,7 +107,7 @@ class Model:
 
     def __repr__(self) -> str:
         c = self.checkpoint
-        return f"<tonearm.Model {c.name}: {c.layer_count} layers of {c.width}, {c.device}, {str(c.dtype).removeprefix('torch.')}>"
+        return f"<tonearm.Model {c.name}: {c.layer_count} layers of {c.width}, {c.device}, {c.precision}>"
 
     def with_engine(self, name: str) -> "Model":
         """This model, its shelf shared, over the engine of that name ("decoder" or "reference")."""
@@ -320,7 +320,7 @@ class Model:
             ),
             audio_prompt=job.audio_prompt.record() if job.audio_prompt else None,
             melody=job.melody.record() if job.melody else None,
-            stack=StackRecord.here(checkpoint.device, checkpoint.dtype),
+            stack=StackRecord.here(checkpoint.device, checkpoint.precision),
             codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
         )  # fmt: skip
         return Take(clip, codes.numpy(), provenance, vectors, job.inputs)

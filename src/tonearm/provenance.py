@@ -79,10 +79,10 @@ class StackRecord(_Record):
     packages: dict[str, str]
 
     @classmethod
-    def here(cls, device: torch.device, dtype: torch.dtype) -> "StackRecord":
+    def here(cls, device: torch.device, dtype: str) -> "StackRecord":
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return cls(
-            device=name, dtype=str(dtype).removeprefix("torch."), threads=torch.get_num_threads(),
+            device=name, dtype=dtype, threads=torch.get_num_threads(),
             cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}", python=platform.python_version(),
             packages={package: version(package) for package in COUNTED_PACKAGES},
         )  # fmt: skip

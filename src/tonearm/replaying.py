@@ -78,7 +78,7 @@ def replay(
         )
     )  # fmt: skip
     take = made[batch.row]
-    differences = then.stack.differences(StackRecord.here(now.device, now.dtype))
+    differences = then.stack.differences(StackRecord.here(now.device, now.precision))
     if then.engine != model.engine.name:
         differences.append(f"engine: {then.engine} then, {model.engine.name} now")
     return Replay(take, take.provenance.audio_sha256 == then.audio_sha256, tuple(differences))

@@ -107,6 +107,6 @@ def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch):
 
 def test_a_dtype_or_device_that_is_not_there_is_refused(folder_of):
     folder = str(folder_of("small"))
-    assert "use one of float32, bfloat16, float16" in refused(folder, dtype="int8")
+    assert "use one of float32, bfloat16, float16, int8" in refused(folder, dtype="int4")
     for device in ("tpu", "", "cpu:x", *(() if torch.cuda.is_available() else ("cuda", "cuda:1"))):
         assert repr(device) in refused(folder, device=device)

@@ -14,15 +14,19 @@ SEEDS = torch.arange(4)
 CPU = torch.device("cpu")
 
 
+def uniform(seeds, step, codebooks, entries):
+    return noise.uniform(seeds, torch.tensor([step]), codebooks, entries)[0]
+
+
 def draw(logits, sampling, seeds, step):
     return RowSampler(sampling, seeds.tolist(), CPU).draw(logits, step)
 
 
 def test_uniform_noise_is_uniform_and_exponential_noise_has_mean_and_variance_1():
-    u = noise.uniform(torch.arange(20), 3, 4, 2048).flatten().double()
+    u = uniform(torch.arange(20), 3, 4, 2048).flatten().double()
     assert u.min() > 0 and u.max() < 1
     assert stats.kstest(u.numpy(), "uniform").pvalue > 0.01
-    e = noise.exponential(torch.arange(20), 3, 4, 2048).flatten().double()
+    e = noise.ExponentialNoise(torch.arange(20), 4, 2048).at(3).flatten().double()
     assert float(e.mean()) == pytest.approx(1, abs=0.01) and float(e.var()) == pytest.approx(1, abs=0.03)
 
 
@@ -30,33 +34,40 @@ def test_uniform_noise_is_uniform_and_exponential_noise_has_mean_and_variance_1(
 def test_the_outermost_noise_is_still_inside_0_and_1(monkeypatch, bits):
     """An Exp(1) noise of 0 would win every race, even for codes that top-k took out (0 / 0 is NaN, argmax's favourite)."""
     monkeypatch.setattr(noise, "_scramble", lambda x: torch.full_like(x, bits))
-    u = noise.uniform(SEEDS, 0, 1, 2)
+    u = uniform(SEEDS, 0, 1, 2)
     assert (u > 0).all() and (u < 1).all()
-    assert (noise.exponential(SEEDS, 0, 1, 2) > 0).all()
+    assert (noise.ExponentialNoise(SEEDS, 1, 2).at(0) > 0).all()
     codes = draw(torch.tensor([[[0.0, 5.0, -1.0]]]).expand(4, -1, -1), [Sampling(top_k=1)] * 4, SEEDS, 0)
     assert (codes == 1).all()
 
 
 def test_noise_does_not_repeat_over_seeds_steps_books_or_entries():
-    cells = torch.stack([noise.uniform(torch.tensor([0, 1, 2, 2**62]), step, 4, 16) for step in (0, 1, 2, 500)])
+    cells = torch.stack([uniform(torch.tensor([0, 1, 2, 2**62]), step, 4, 16) for step in (0, 1, 2, 500)])
     assert cells.unique().numel() == cells.numel()
-    flat = noise.uniform(torch.arange(8), 0, 8, 4096).flatten(0, 1)
+    flat = uniform(torch.arange(8), 0, 8, 4096).flatten(0, 1)
     correlation = torch.corrcoef(flat) - torch.eye(64)
     assert correlation.abs().max() < 0.09  # 5.6 standard errors
-    along = torch.stack([noise.uniform(torch.tensor([9]), step, 1, 4096).flatten() for step in range(32)])
+    along = torch.stack([uniform(torch.tensor([9]), step, 1, 4096).flatten() for step in range(32)])
     assert (torch.corrcoef(along) - torch.eye(32)).abs().max() < 0.09
 
 
 def test_a_rows_noise_is_its_own_whatever_shares_its_batch_and_however_many_books():
-    together = noise.uniform(SEEDS, 7, 4, 64)
+    together = uniform(SEEDS, 7, 4, 64)
     for row, seed in enumerate(SEEDS):
-        assert torch.equal(noise.uniform(seed[None], 7, 4, 64)[0], together[row])
-    assert torch.equal(noise.uniform(SEEDS, 7, 2, 32), together[:, :2, :32])
+        assert torch.equal(uniform(seed[None], 7, 4, 64)[0], together[row])
+    assert torch.equal(uniform(SEEDS, 7, 2, 32), together[:, :2, :32])
+
+
+def test_noise_made_a_run_at_a_time_is_that_of_each_step_in_any_order():
+    runs = noise.ExponentialNoise(SEEDS, 2, 8)
+    for step in (0, 5, runs.length - 1, runs.length, 3 * runs.length + 1, 2):
+        assert torch.equal(runs.at(step), -torch.log(uniform(SEEDS, step, 2, 8)))
+    assert noise.ExponentialNoise(SEEDS, 8, noise.MAX_RUN_CELLS).length == 1
 
 
 def test_the_noise_stays_as_it_is():
     """Takes are made again from their seeds: change this and no sidecar written before replays. Worked out by `by_hand`."""
-    u = noise.uniform(torch.tensor([0, 7, 2**63 - 1]), 5, 2, 3)
+    u = uniform(torch.tensor([0, 7, 2**63 - 1]), 5, 2, 3)
     expected = [
         [[by_hand(seed, 5, book, entry) for entry in range(3)] for book in range(2)] for seed in (0, 7, 2**63 - 1)
     ]

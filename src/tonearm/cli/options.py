@@ -23,7 +23,7 @@ Device = Annotated[
 ]
 DType = Annotated[
     str | None,
-    typer.Option("--dtype", metavar="DTYPE", help="float32, bfloat16 or float16; left out, by the device."),
+    typer.Option("--dtype", metavar="DTYPE", help="float32, bfloat16, float16 or int8; left out, by the device."),
 ]
 Engine = Annotated[
     str, typer.Option(metavar="ENGINE", help="decoder (Tonearm's own) or reference (transformers' generate(), slow).")

@@ -122,7 +122,7 @@ def licence_note(model: "Model") -> str:
 def model_text(model: "Model") -> str:
     """`pocket, cpu, float32`"""
     checkpoint = model.checkpoint
-    return f"{checkpoint.name}, {checkpoint.device}, {str(checkpoint.dtype).removeprefix('torch.')}"
+    return f"{checkpoint.name}, {checkpoint.device}, {checkpoint.precision}"
 
 
 def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:

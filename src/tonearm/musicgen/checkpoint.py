@@ -85,6 +85,7 @@ class Checkpoint:
     licence: str
     window_seconds: float
     melody_trained: bool
+    int8: bool = False  # the decoder multiplies by weights rounded to int8; `model` itself holds them unrounded
 
     @property
     def device(self) -> torch.device:
@@ -93,6 +94,11 @@ class Checkpoint:
     @property
     def dtype(self) -> torch.dtype:
         return self.model.decoder.dtype
+
+    @property
+    def precision(self) -> str:
+        """What the decoder's weights are multiplied as: one of PRECISIONS."""
+        return INT8 if self.int8 else str(self.dtype).removeprefix("torch.")
 
     @property
     def layers(self) -> torch.nn.ModuleList:
@@ -141,9 +147,9 @@ class Checkpoint:
 def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | None = None) -> Checkpoint:
     """Load `pocket`, a hub id, or a folder with a MusicGen checkpoint in transformers' form.
 
-    device: "cpu", "cuda", "cuda:1", "mps"; left out, the best that is there. dtype: "float32", "bfloat16", "float16"; left out,
-    float32 on CPU and MPS, bfloat16 on CUDA. Raises TonearmError for a name that is neither, a folder that is not MusicGen, and a
-    device or dtype that is not there.
+    device: "cpu", "cuda", "cuda:1", "mps"; left out, the best that is there. dtype: "float32", "bfloat16", "float16", or "int8" (CPU and
+    engine decoder only: docs/performance.md says what it costs in quality); left out, float32 on CPU and MPS, bfloat16 on CUDA. Raises
+    TonearmError for a name that is neither, a folder that is not MusicGen, and a device or dtype that is not there.
     """
     chosen_device = _device(device)
     chosen_dtype = _dtype(dtype, chosen_device)
@@ -177,7 +183,7 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
         name=name, fingerprint=fingerprint, family=family, model=model, tokenizer=tokenizer,
         licence=known.licence if known else "unknown (see the checkpoint's own card)",
         window_seconds=known.window_seconds if known else min(30.0, (positions - 512) / model.audio_encoder.config.frame_rate),
-        melody_trained=known.melody if known else family.text_in_prefix and model.config.chroma_length > 1,
+        melody_trained=known.melody if known else family.text_in_prefix and model.config.chroma_length > 1, int8=dtype == INT8,
     )  # fmt: skip
 
 
@@ -230,15 +236,20 @@ def _device(device: str | None) -> torch.device:
         raise TonearmError(f"device {device!r} is not understood; this machine has {', '.join(usable)}") from None
 
 
+INT8 = "int8"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = (*DTYPES, INT8)
 
 
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
+    """The dtype to load in; int8 is rounded from float32 by the decoder."""
     if dtype is None:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if dtype not in DTYPES:
-        raise TonearmError(f"dtype {dtype!r} is not known; use one of {', '.join(DTYPES)}")
-    return DTYPES[dtype]
+    if dtype not in PRECISIONS:
+        raise TonearmError(f"dtype {dtype!r} is not known; use one of {', '.join(PRECISIONS)}")
+    if dtype == INT8 and device.type != "cpu":
+        raise TonearmError(f"dtype int8 is for the CPU, not for {device.type}; use device cpu, or dtype bfloat16")
+    return DTYPES.get(dtype, torch.float32)
 
 
 def folder_of(name: str) -> str:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.linear import Linear, pack
+from tonearm.musicgen.linear import Linear, pack, stream_dtype
 from tonearm.musicgen.taps import Span, Taps, run_taps
 
 
@@ -29,7 +29,8 @@ class _Norm:
 
     @classmethod
     def of(cls, module: Any) -> "_Norm":
-        return cls(module.weight.detach(), module.bias.detach(), module.eps)
+        dtype = stream_dtype(module.weight.device, module.weight.dtype)
+        return cls(module.weight.detach().to(dtype), module.bias.detach().to(dtype), module.eps)
 
     def __call__(self, h: torch.Tensor) -> torch.Tensor:
         return F.layer_norm(h, h.shape[-1:], self.weight, self.bias, self.eps)
@@ -49,19 +50,22 @@ class _Block:
     feed_out: Linear
 
     @classmethod
-    def of(cls, layer: Any) -> "_Block":
+    def of(cls, layer: Any, int8: bool) -> "_Block":
+        def packed(*weights: torch.Tensor) -> Linear:
+            return pack(torch.cat(weights), int8)
+
         own, text = layer.self_attn, getattr(layer, "encoder_attn", None)
         return cls(
             attention_norm=_Norm.of(layer.self_attn_layer_norm),
-            query_key_value=pack(torch.cat([own.q_proj.weight, own.k_proj.weight, own.v_proj.weight])),
-            attention_out=pack(own.out_proj.weight),
+            query_key_value=packed(own.q_proj.weight, own.k_proj.weight, own.v_proj.weight),
+            attention_out=packed(own.out_proj.weight),
             text_norm=_Norm.of(layer.encoder_attn_layer_norm) if text else None,
-            text_query=pack(text.q_proj.weight) if text else None,
-            text_key_value=pack(torch.cat([text.k_proj.weight, text.v_proj.weight])) if text else None,
-            text_out=pack(text.out_proj.weight) if text else None,
+            text_query=packed(text.q_proj.weight) if text else None,
+            text_key_value=packed(text.k_proj.weight, text.v_proj.weight) if text else None,
+            text_out=packed(text.out_proj.weight) if text else None,
             feed_norm=_Norm.of(layer.final_layer_norm),
-            feed_in=pack(layer.fc1.weight),
-            feed_out=pack(layer.fc2.weight),
+            feed_in=packed(layer.fc1.weight),
+            feed_out=packed(layer.fc2.weight),
         )
 
 
@@ -72,11 +76,12 @@ class Decoder:
         decoder = checkpoint.model.decoder
         stack, config = decoder.model.decoder, decoder.config
         self.checkpoint = checkpoint
+        self.dtype = stream_dtype(checkpoint.device, checkpoint.dtype)
         self.heads = config.num_attention_heads
         self.activation = stack.layers[0].activation_fn
-        self.blocks = [_Block.of(layer) for layer in stack.layers]
+        self.blocks = [_Block.of(layer, checkpoint.int8) for layer in stack.layers]
         self.norm = _Norm.of(stack.layer_norm)
-        self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]))
+        self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]), checkpoint.int8)
         self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
         rows = len(self.embeddings) // checkpoint.codebooks
         self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
@@ -104,7 +109,7 @@ class DecoderState:
         self.room = conditioning.prefix + positions
         self.length = 0  # positions in the cache, prefix included
         size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
-        self.keys = torch.empty(size, device=checkpoint.device, dtype=checkpoint.dtype)
+        self.keys = torch.empty(size, device=checkpoint.device, dtype=decoder.dtype)
         self.values = torch.empty_like(self.keys)
         self.positions = decoder.position_table(self.room).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
@@ -114,12 +119,12 @@ class DecoderState:
         """Tokens [B, K, S] at the next S code positions -> logits [R, K, V] after the last of them."""
         decoder, conditioning = self.decoder, self.conditioning
         ids = (tokens + decoder.first_row).transpose(1, 2)
-        h = F.embedding(ids, decoder.embeddings).sum(2)
+        h = F.embedding(ids, decoder.embeddings).to(decoder.dtype).sum(2)
         if conditioning.guided:
             h = torch.cat([h, h])
         first, prefix = max(0, self.length - conditioning.prefix), 0
         if self.length == 0 and conditioning.prefix:
-            h, prefix = torch.cat([conditioning.states, h], dim=1), conditioning.prefix
+            h, prefix = torch.cat([conditioning.states.to(h), h], dim=1), conditioning.prefix
         span = Span(prefix, first, h.shape[1])
         end = self.length + span.length
         if end > self.room:
@@ -159,7 +164,7 @@ class _Text:
         self.heads = decoder.heads
         states, mask, self.group = _shared(conditioning.states[rows], conditioning.mask[rows].bool())
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
-        states = _projected(decoder.checkpoint, states) * mask[..., None]
+        states = _projected(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
         self.keys, self.values = [], []
         for block in decoder.blocks:
             assert block.text_key_value is not None

@@ -28,7 +28,7 @@ class Decoding:
         self.tokens = delay(codes, checkpoint.bos, checkpoint.channels)  # [B, K, P]
         self.position = 1 + request.prompt_frames  # the first one with a code to draw
         self.state = decoder.begin(conditioning, self.tokens.shape[-1])
-        self.buffers = SteeringBuffers(request.plan, conditioning, request.prompt_frames, checkpoint.dtype)
+        self.buffers = SteeringBuffers(request.plan, conditioning, request.prompt_frames, decoder.dtype)
         self.taps: dict[tuple[Site, int], list[Tap]] = dict(self.buffers.taps)
         for place, more in (read or {}).items():
             self.taps[place] = [*self.taps.get(place, ()), *more]

@@ -39,6 +39,10 @@ class ReferenceEngine:
     checkpoint: Checkpoint
     name: ClassVar[str] = "reference"
 
+    def __post_init__(self) -> None:
+        if self.checkpoint.int8:
+            raise TonearmError("engine reference has no int8; use engine decoder, or dtype float32 or bfloat16")
+
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         return reference.decode(self.checkpoint, request, on_frame, read)
 

@@ -9,6 +9,7 @@ import torch
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64  # as signed 64-bit
 _MIX1 = 0xBF58476D1CE4E5B9 - 2**64
 _MIX2 = 0x94D049BB133111EB - 2**64
+MAX_RUN_STEPS, MAX_RUN_CELLS = 32, 2**19
 _UNIT_BITS = 23  # with the half added, exact in float32: 24 bits would round up to 1, whose noise of 0 wins every race
 
 
@@ -23,17 +24,30 @@ def _scramble(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift(x, 31)
 
 
-def uniform(seeds: torch.Tensor, step: int, codebooks: int, entries: int) -> torch.Tensor:
-    """float32 [B, K, V] in (0, 1) for seeds int64 [B]."""
+def uniform(seeds: torch.Tensor, steps: torch.Tensor, codebooks: int, entries: int) -> torch.Tensor:
+    """float32 [S, B, K, V] in (0, 1) for seeds int64 [B] and steps int64 [S]."""
     device = seeds.device
-    row = _scramble(seeds * _GOLDEN + step)
+    row = _scramble(seeds * _GOLDEN + steps[:, None])
     book = torch.arange(codebooks, device=device, dtype=torch.int64)
     entry = torch.arange(entries, device=device, dtype=torch.int64)
-    cell = _scramble(row[:, None] ^ ((book + 1) * _GOLDEN))
-    bits = _scramble(cell[:, :, None] + (entry + 1) * _GOLDEN)
+    cell = _scramble(row[..., None] ^ ((book + 1) * _GOLDEN))
+    bits = _scramble(cell[..., None] + (entry + 1) * _GOLDEN)
     return (_shift(bits, 64 - _UNIT_BITS).float() + 0.5) / 2**_UNIT_BITS
 
 
-def exponential(seeds: torch.Tensor, step: int, codebooks: int, entries: int) -> torch.Tensor:
-    """Exp(1) noise, float32 [B, K, V]: argmax(p / noise) is a draw from p."""
-    return -torch.log(uniform(seeds, step, codebooks, entries))
+class ExponentialNoise:
+    """Exp(1) noise of each step, float32 [B, K, V]: argmax(p / noise) is a draw from p.
+
+    Made for a run of steps at a time: one step's is too little work for the operators that it takes.
+    """
+
+    def __init__(self, seeds: torch.Tensor, codebooks: int, entries: int):
+        self.seeds, self.shape = seeds, (codebooks, entries)
+        self.length = max(1, min(MAX_RUN_STEPS, MAX_RUN_CELLS // (len(seeds) * codebooks * entries)))
+        self.first, self.run = 0, torch.empty(0)
+
+    def at(self, step: int) -> torch.Tensor:
+        if not self.first <= step < self.first + len(self.run):
+            steps = torch.arange(step, step + self.length, device=self.seeds.device)
+            self.first, self.run = step, -torch.log(uniform(self.seeds, steps, *self.shape))
+        return self.run[step - self.first]

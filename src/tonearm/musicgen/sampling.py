@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tonearm.musicgen.noise import exponential
+from tonearm.musicgen.noise import ExponentialNoise
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,11 @@ class Filter:
         entries = logits.shape[-1]
         kept = [k if 0 < k < entries else entries for k in self.top_k]
         if min(kept) < entries:
-            highest = logits.topk(max(kept), dim=-1).values
-            place = torch.tensor(kept, device=logits.device)[:, None, None] - 1
-            threshold = highest.gather(-1, place.expand(*logits.shape[:2], 1))
+            if len(set(kept)) == 1:
+                threshold = logits.kthvalue(entries - kept[0] + 1, dim=-1, keepdim=True).values  # needs no order
+            else:
+                place = torch.tensor(kept, device=logits.device)[:, None, None] - 1
+                threshold = logits.topk(max(kept), dim=-1).values.gather(-1, place.expand(*logits.shape[:2], 1))
             logits = logits.masked_fill(logits < threshold, float("-inf"))
         if self.cuts:
             ordered, order = logits.sort(-1, descending=False)
@@ -67,6 +69,7 @@ class RowSampler:
         self.greedy = torch.tensor([s.temperature == 0 for s in sampling], device=device)[:, None]
         self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
         self.filter = Filter(sampling, device)
+        self.noise: ExponentialNoise | None = None
 
     def __call__(self, logits: torch.Tensor, step: int) -> torch.Tensor:
         """One code per row and codebook, int64 [B, K], from logits [R, K, V]: R = B, or 2 B with the unconditional rows last.
@@ -82,7 +85,9 @@ class RowSampler:
     def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
         """From guided logits [B, K, V]."""
         probabilities = self.filter(logits).softmax(-1)
-        raced = (probabilities / exponential(self.seeds, step, logits.shape[1], logits.shape[2])).argmax(-1)
+        if self.noise is None:
+            self.noise = ExponentialNoise(self.seeds, *logits.shape[1:])
+        raced = (probabilities / self.noise.at(step)).argmax(-1)
         return torch.where(self.greedy, logits.argmax(-1), raced)
 
 

@@ -1,0 +1,51 @@
+"""Decoding with weights in fewer bits: near the full ones, and said wherever a take says how it was made."""
+
+import pytest
+import torch
+
+from tests.musicgen.requests import FRAMES, request_for
+from tonearm import TonearmError, load, replay
+
+BOUND = {
+    "bfloat16": 0.02,
+    "float16": 0.005,
+    "int8": 0.08,
+}  # of the logits' spread; random weights, nothing like a trained model
+
+
+@pytest.mark.parametrize("precision", BOUND)
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_logits_stay_near_those_of_float32(folder_of, variant, precision):
+    logits = {}
+    tokens = torch.randint(0, 64, (2, 4, FRAMES), generator=torch.Generator().manual_seed(0))
+    for name in ("float32", precision):
+        model = load(str(folder_of(variant)), device="cpu", dtype=name)
+        logits[name] = model.engine.decoder.begin(request_for(model).conditioning, FRAMES).forward(tokens, {})
+    assert logits[precision].dtype == torch.float32
+    off = (logits[precision] - logits["float32"]).std() / logits["float32"].std()
+    assert 0 < off < BOUND[precision]
+
+
+def test_an_int8_take_says_so_and_is_made_again_from_its_sidecar(folder_of, tmp_path):
+    model = load(str(folder_of("small")), device="cpu", dtype="int8")
+    assert "int8" in repr(model)
+    take = model.generate("a folk tune", seconds=1, seed=3)
+    assert take.provenance.stack.dtype == "int8"
+    path = take.save(tmp_path / "take.wav")
+    again = replay(path.with_suffix(".json"), checkpoint=str(folder_of("small")))
+    assert again.identical and again.take.provenance.stack.dtype == "int8"
+
+
+def test_int8_rows_are_the_same_alone_and_in_company(folder_of):
+    model = load(str(folder_of("small")), device="cpu", dtype="int8")
+    together = model.generate(["a folk tune", "a calm piano piece", "a jazz tune"], seconds=1, seed=5)
+    alone = model.generate("a calm piano piece", seconds=1, seed=6)
+    assert (together[1].codes == alone.codes).all()
+
+
+def test_the_reference_engine_refuses_int8(folder_of):
+    with pytest.raises(TonearmError, match="engine reference has no int8; use engine decoder"):
+        load(str(folder_of("small")), device="cpu", dtype="int8", engine="reference")
+    model = load(str(folder_of("small")), device="cpu", dtype="int8")
+    with pytest.raises(TonearmError, match="no int8"):
+        model.with_engine("reference")
