@@ -1,5 +1,6 @@
 """generate(): what comes back for what is asked, and what is refused before any work."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.model import Row, load
+from tonearm.model import load
 from tonearm.musicgen.sampling import Sampling
+from tonearm.rows import Row
 from tonearm.steering import Steer, Steering
 from tonearm.take import Take
 
@@ -78,9 +80,11 @@ def test_rows_may_differ_in_everything(small):
         Row("calm", 1, Steering(steers=(Steer(vector="w", strength=2),)), Sampling(guidance=1.0)),
         Row("loud", 2, sampling=Sampling(temperature=0), negative="calm"), Row("fast", 3, sampling=Sampling(guidance=5)),
     ]  # fmt: skip
-    together = list(small.takes(rows, seconds=0.4))
+    rows = [replace(row, seconds=[0.4, 0.8, 0.52][i]) for i, row in enumerate(rows)]
+    together = list(small.takes(rows))
     for row, take in zip(rows, together, strict=True):
-        assert same(take, next(small.takes([row], seconds=0.4)))
+        assert same(take, next(small.takes([row])))
+        assert take.provenance.seconds == row.seconds
         assert take.provenance.negative == row.negative and take.provenance.sampling.guidance == row.sampling.guidance
 
 
@@ -99,7 +103,7 @@ def test_progress_goes_to_the_end_over_all_rows(small):
     ("settings", "message"),
     [
         (dict(seconds=0), "0 s is not possible"), (dict(seconds=-1), "-1 s"), (dict(seconds=NAN), "nan s"),
-        (dict(seconds=INF), "inf s"), (dict(seconds=30.1), "window of 30 s"), (dict(seconds=0.01), "ask for 0.12 to 30 s"),
+        (dict(seconds=INF), "inf s"), (dict(seconds=3601), "3601 s is not"), (dict(seconds=0.01), "ask for 0.12 to 3600 s"),
         (dict(n=0), "0 takes"), (dict(n=-2), "-2 takes"), (dict(batch_size=0), "batch size 0"),
         (dict(guidance=NAN), "guidance nan"), (dict(guidance=-1), "guidance -1"), (dict(guidance=INF), "guidance inf"),
         (dict(temperature=NAN), "temperature nan"), (dict(temperature=-0.1), "temperature -0.1"),
@@ -137,9 +141,9 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
         "lost": vector_of(small, "lost", best_layer=None),
         "foreign": vector_of(melody),
     }
-    monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.decode", lambda *_: pytest.fail("decoding began"))
+    monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began"))
     with pytest.raises(TonearmError, match=message):
-        small.takes([Row("calm", 1, Steering(steers=(steer,)))], seconds=0.2, vectors=vectors)
+        small.takes([Row("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
 
 
 def test_provenance_says_what_was_made(small):
@@ -147,7 +151,7 @@ def test_provenance_says_what_was_made(small):
     take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")
     p = take.provenance
     assert (p.prompt, p.negative, p.seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)
-    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0)
+    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0, guidance_schedule=None)
     assert p.steering.steers[0].source_layer == 1  # the vector's best layer, written out
     assert p.vectors["x"].content_hash == vector.content_hash() and not p.vectors["x"].bundled
     assert p.checkpoint.fingerprint == small.checkpoint.fingerprint and "/" not in p.checkpoint.name
@@ -171,9 +175,9 @@ def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(m
 def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
     silent = Clip(np.zeros(32_000), 32_000)
     with pytest.raises(TonearmError, match="the melody is silent"):
-        melody.takes([Row("calm", 1)], seconds=0.4, melody=silent)
+        melody.takes([Row("calm", 1, seconds=0.4, melody=silent)])
     with pytest.raises(TonearmError, match="takes no melody"):
-        small.takes([Row("calm", 1)], seconds=0.4, melody=silent)
+        small.takes([Row("calm", 1, seconds=0.4, melody=silent)])
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_loaded():

@@ -1,6 +1,7 @@
 """A take that sounds while it is decoded: the same as generate's, turned live, and made again from its sidecar."""
 
 import threading
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,6 +56,42 @@ def test_turned_while_it_plays_it_changes_from_that_frame_and_replays_from_its_s
     assert steer.schedule.factors([(frame - 1) / rate, frame / rate]).tolist() == [0, 3]
     again = replay(stream.take.save(tmp_path / "played.wav"), model=steered)
     assert again.identical
+
+
+def test_guidance_turned_while_it_plays_replays_from_its_sidecar(melody, tmp_path):
+    plain = melody.generate(PROMPT, seconds=1.2, seed=5)
+    stream = melody.stream(PROMPT, seconds=1.2, seed=5)
+    for number, _ in enumerate(stream):
+        if number == 0:
+            turned = stream.guide(9.0)
+    frame, codes = turned.result(timeout=0), stream.take.codes
+    assert (codes[0, :frame] == plain.codes[0, :frame]).all() and (codes[:, frame:] != plain.codes[:, frame:]).any()
+    rate = melody.checkpoint.frame_rate
+    assert stream.take.provenance.sampling.sampling().guidance_at([(frame - 1) / rate, frame / rate]).tolist() == [3, 9]
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=melody).identical
+    reference = melody.with_engine("reference")
+    assert (replay(tmp_path / "played.json", model=reference).take.codes == codes).all()
+
+
+def test_guidance_that_cannot_be_is_refused(melody):
+    with pytest.raises(TonearmError, match="guidance -1 is not possible"):
+        melody.stream(PROMPT, seconds=0.4).guide(-1)
+    with pytest.raises(TonearmError, match="begun without guidance"):
+        melody.stream(PROMPT, seconds=0.4, guidance=1.0).guide(3.0)
+
+
+def test_it_plays_on_beyond_the_window_turned_in_any_of_them(steered, monkeypatch, tmp_path):
+    monkeypatch.setattr(type(steered.checkpoint), "max_frames", 20)
+    stream = steered.stream(PROMPT, seconds=2.4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    turned, pieces = [], []
+    for chunk in stream:
+        pieces.append(chunk)
+        turned.append(stream.turn("push", len(pieces) % 3))
+    frames = [future.result(timeout=0) for future in turned if not future.exception()]
+    assert len(frames) > 40 and all(0 <= b - a <= 4 for a, b in pairwise(frames))
+    assert frames[0] < 20 < 32 < frames[-1]
+    np.testing.assert_allclose(audio(pieces), stream.take.clip.samples, atol=1e-5 * abs(stream.take.clip.samples).max())
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
 
 
 def test_a_schedule_given_at_the_start_stands_until_it_is_turned(steered, tmp_path):

@@ -199,7 +199,7 @@ def test_a_take_is_not_saved_under_an_ending_that_is_no_audio(small, tmp_path):
 
 
 def test_stack_differences_name_both_sides(small):
-    now = StackRecord.here(small.checkpoint.device, small.checkpoint.dtype)
+    now = StackRecord.here(small.checkpoint.device, small.checkpoint.precision)
     assert now.differences(now) == []
     then = now.model_copy(update={"device": "NVIDIA H100"})
     assert then.differences(now) == ["device: NVIDIA H100 then, cpu now"]

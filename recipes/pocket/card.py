@@ -27,8 +27,9 @@ from recipes.pocket.corpus import load_audio, load_labels
 from recipes.pocket.encode import codes_path
 from tonearm.audio import Clip
 from tonearm.measures import describe, measure_brightness, measure_tempo
-from tonearm.model import Model, Row
+from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
+from tonearm.rows import Row
 from tonearm.take import Take
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
@@ -179,7 +180,7 @@ def scene(index: int, word: str) -> str:
 
 def generate(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[Take]:
     return list(
-        model.takes([Row(text, FIRST_SEED + i) for i, text in enumerate(texts)], seconds=seconds, batch_size=25)
+        model.takes([Row(text, FIRST_SEED + i, seconds=seconds) for i, text in enumerate(texts)], batch_size=25)
     )
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from tonearm.errors import TonearmError
     from tonearm.learning import learn
     from tonearm.model import Model, load
+    from tonearm.musicgen.sampling import Sampling
     from tonearm.replaying import replay
+    from tonearm.rows import Row
     from tonearm.steering import Schedule, Steer, Steering, SteeringVector, load_vector, save_vector
     from tonearm.take import Take
 
@@ -24,6 +26,8 @@ __version__ = version("tonearm")
 _HOME = {
     "Clip": "audio",
     "Model": "model",
+    "Row": "rows",
+    "Sampling": "musicgen.sampling",
     "Schedule": "steering",
     "Steer": "steering",
     "Steering": "steering",

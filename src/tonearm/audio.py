@@ -54,6 +54,10 @@ class Clip:
             return self
         return Clip(soxr.resample(self.samples.T, self.sample_rate, sample_rate).T, sample_rate)
 
+    def rolled(self, seconds: float) -> "Clip":
+        """From `seconds` on, and after the end from the beginning again."""
+        return Clip(np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate)
+
     def loudness_matched(self, target: float = -20.0, peak: float = 0.98) -> "Clip":
         """A copy at `target` LUFS, turned down further where a sample would pass `peak`; silence stays as it is."""
         if not np.isfinite(self.loudness):

@@ -1,33 +1,24 @@
 """Model: a checkpoint with its shelf of vectors; the one entry to generation."""
 
-import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import torch
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
-from tonearm.musicgen.conditioning import (
-    Conditioning,
-    check_melody,
-    condition,
-    decode_codes,
-    encode_audio,
-    text_room,
-)
+from tonearm.musicgen.conditioning import Conditioning, condition, count_tokens, decode_codes
 from tonearm.musicgen.decoding import Decoding
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
+from tonearm.musicgen.memory import Wave, rows_that_fit
 from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.provenance import (
-    AudioRecord,
     BatchRecord,
     CheckpointRecord,
     Provenance,
@@ -36,65 +27,15 @@ from tonearm.provenance import (
     VectorRecord,
     sha256_of,
 )
+from tonearm.rows import MAX_SEED, AudioLike, PreparedRow, Row, check, prepare
 from tonearm.shelf import VectorShelf
 from tonearm.steering.spec import Steering, SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.streaming import Stream
 from tonearm.take import Take, hash_codes
 
-MAX_SEED = 2**63 - 1
-AudioLike = Clip | str | os.PathLike[str]
+OVERLAP_SHARE = 0.4  # of the window, that a later window begins with; audiocraft's 12 s of 30
 OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all rows
-
-
-@dataclass(frozen=True)
-class Row:
-    """One take to be made: rows of one batch may differ in all of it."""
-
-    prompt: str
-    seed: int
-    steering: Steering = field(default_factory=Steering)
-    sampling: Sampling = field(default_factory=Sampling)
-    negative: str | None = None
-
-
-@dataclass(frozen=True)
-class _Input:
-    """An audio prompt or melody, with the file it came from."""
-
-    clip: Clip
-    file: str | None
-
-    @classmethod
-    def read(cls, audio: AudioLike | None) -> "_Input | None":
-        if audio is None:
-            return None
-        if isinstance(audio, Clip):
-            return cls(audio, None)
-        return cls(Clip.read(audio), str(Path(audio).absolute()))
-
-    def record(self) -> AudioRecord:
-        return AudioRecord(sha256=sha256_of(self.clip), seconds=self.clip.seconds, file=self.file)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What all rows of one call share; `frames` counts the audio prompt's too."""
-
-    frames: int
-    vectors: Mapping[str, SteeringVector]
-    prompt_codes: torch.Tensor | None  # [K, T0]
-    audio_prompt: _Input | None
-    melody: _Input | None
-
-    @property
-    def prompt_frames(self) -> int:
-        return 0 if self.prompt_codes is None else self.prompt_codes.shape[1]
-
-    @property
-    def inputs(self) -> dict[str, Clip]:
-        given = {"audio_prompt": self.audio_prompt, "melody": self.melody}
-        return {key: value.clip for key, value in given.items() if value}
 
 
 class Model:
@@ -138,7 +79,8 @@ class Model:
         """Generate `n` takes of each prompt; one Take for one prompt and n = 1, else a list in order.
 
         steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; vectors are looked up on `self.vectors`.
-        seconds: of new music; an audio prompt (`continue_from`) stands before it and is part of the take.
+        seconds: of new music; an audio prompt (`continue_from`) stands before it and is part of the take. What is longer than the
+            checkpoint's window is made window by window, each of which hears the end of the one before.
         seed: row i draws with seed + i; left out, a random one, which the take's provenance holds.
         guidance: classifier-free guidance, 1 or less switches it off. temperature 0 takes the likeliest code.
         negative: words to steer away from, in the place of guidance's empty prompt.
@@ -153,22 +95,17 @@ class Model:
         first_seed = secrets.randbelow(2**31) if seed is None else seed
         sampling = Sampling(guidance, temperature, top_k, top_p)
         texts = [text for text in prompts for _ in range(n)]
-        rows = [Row(text, first_seed + i, steering, sampling, negative) for i, text in enumerate(texts)]
-        takes = list(
-            self.takes(
-                rows, seconds=seconds, continue_from=continue_from, melody=melody, vectors=given,
-                batch_size=batch_size, on_progress=on_progress,
-            )
-        )  # fmt: skip
+        rows = [
+            Row(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
+            for i, text in enumerate(texts)
+        ]
+        takes = list(self.takes(rows, vectors=given, batch_size=batch_size, on_progress=on_progress))
         return takes[0] if isinstance(prompt, str) and n == 1 else takes
 
     def takes(
         self,
         rows: Sequence[Row],
         *,
-        seconds: float = 10.0,
-        continue_from: AudioLike | None = None,
-        melody: AudioLike | None = None,
         vectors: Mapping[str, SteeringVector] | None = None,
         batch_size: int = 8,
         on_progress: OnProgress | None = None,
@@ -177,10 +114,39 @@ class Model:
         """Yield one take per row, in order, batch by batch. Everything is checked before the first frame is made."""
         if batch_size < 1:
             raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
-        job, resolved = self._prepare(rows, seconds, continue_from, melody, vectors or {})
-        compile_plan(self.checkpoint, resolved, job.vectors, job.frames)  # finds mistakes before any work is done
-        batches = self._batches(rows, resolved, batch_size, text_tokens)  # finds texts that do not fit
-        return self._takes(batches, job, on_progress, text_tokens)
+        prepared, vectors = self._prepare(rows, vectors or {})
+        if text_tokens:
+            prepared = [replace(one, text_tokens=text_tokens) for one in prepared]
+        batches: list[list[PreparedRow]] = []
+        for _, group in groupby(prepared, key=self._company):
+            members = list(group)
+            batches += [members[first : first + batch_size] for first in range(0, len(members), batch_size)]
+        return self._in_order(batches, vectors, on_progress)
+
+    def generate_many(
+        self,
+        rows: Sequence[Row],
+        *,
+        vectors: Mapping[str, SteeringVector] | None = None,
+        memory: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Iterator[tuple[int, Take]]:
+        """Yield (index of the row, its take) as takes finish: many rows of any lengths, packed into waves that fit the memory.
+
+        memory: GiB that decoding may take; left out, half of what is free. A wave holds rows of like length, the longest first, and a row that
+        is done does not wait for its wave. Everything is checked before the first frame is made. Raises TonearmError where not even one
+        row fits.
+        """
+        prepared, vectors = self._prepare(rows, vectors or {})
+        order = sorted(range(len(rows)), key=lambda i: (self._company(prepared[i]), -prepared[i].frames, i))
+        waves: list[list[int]] = []
+        for _, group in groupby(order, key=lambda i: self._company(prepared[i])):
+            members = list(group)
+            while members:
+                fit = rows_that_fit(self.checkpoint, self._wave([prepared[i] for i in members]), memory)
+                waves.append(members[:fit])
+                members = members[fit:]
+        return self._as_they_finish(waves, prepared, vectors, on_progress)
 
     def stream(
         self,
@@ -213,140 +179,161 @@ class Model:
             )
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
-        row = Row(prompt, first_seed, steering, Sampling(guidance, temperature, top_k, top_p), negative)
-        job, (resolved,) = self._prepare([row], seconds, continue_from, melody, given)
-        text_room(checkpoint, prompt, negative)
-        conditioning, request = self._request([(row, resolved)], job, None, live=True)
+        sampling = Sampling(guidance, temperature, top_k, top_p)
+        row = Row(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
+        (prepared,), vectors = self._prepare([row], given)
+        request = self._request([prepared], vectors, live=True)
 
-        def finish(played: Steering, decoding: Decoding) -> Take:
-            place = self._place(conditioning, 0, negative is not None)
-            return self._take(row, played, job, place, decoding.codes[0].cpu())
+        def finish(steering: Steering, sampling: Sampling, codes: torch.Tensor) -> Take:
+            played = replace(prepared, steering=steering, row=replace(row, sampling=sampling))
+            return self._take(played, vectors, self._place(request, [prepared], 0), codes)
 
         decoding = Decoding(self.engine.decoder, request)
-        return Stream(decoding, StreamingCodec(checkpoint), resolved, chunk_frames, finish)
+        return Stream(decoding, StreamingCodec(checkpoint), prepared.steering, sampling, chunk_frames, finish)
+
+    @property
+    def _window(self) -> int:
+        """Frames decoded at a time."""
+        return self.checkpoint.max_frames
+
+    @property
+    def _overlap(self) -> int:
+        return round(OVERLAP_SHARE * self._window)
+
+    def _wave(self, rows: Sequence[PreparedRow]) -> Wave:
+        longest = max(row.frames for row in rows)
+        return Wave(
+            rows=len(rows), guided=any(row.row.sampling.strongest_guidance > 1 for row in rows), frames=longest, window=self._window,
+            known_frames=max(rows[0].prompt_frames, self._overlap if longest > self._window else 0),
+            text_tokens=rows[0].text_tokens or max(count_tokens(self.checkpoint, row.row.prompt, row.row.negative) for row in rows),
+            vectors=max(len(row.steering.steers) for row in rows),
+        )  # fmt: skip
 
     def _prepare(
+        self, rows: Sequence[Row], given: Mapping[str, SteeringVector]
+    ) -> tuple[list[PreparedRow], dict[str, SteeringVector]]:
+        """The rows, checked, and the vectors that they name."""
+        check(rows)
+        names = {steer.vector for row in rows for steer in row.steering.steers}
+        vectors = {name: given[name] if name in given else self.vectors[name] for name in sorted(names)}
+        prepared = prepare(self.checkpoint, rows, vectors)
+        longest = max(one.frames for one in prepared)
+        if self.engine.plain and longest > self._window:
+            raise TonearmError(
+                f"{longest / self.checkpoint.frame_rate:g} s is beyond {self.checkpoint.name}'s window of {self.checkpoint.window_seconds:g} s, which "
+                f"engine {self.engine.name} cannot leave; use engine {DEFAULT_ENGINE}, or ask for less"
+            )
+        return prepared, vectors
+
+    def _company(self, row: PreparedRow) -> tuple:
+        return (*row.company, row.frames) if self.engine.plain else row.company
+
+    def _in_order(
         self,
-        rows: Sequence[Row],
-        seconds: float,
-        continue_from: AudioLike | None,
-        melody: AudioLike | None,
+        batches: Sequence[Sequence[PreparedRow]],
         vectors: Mapping[str, SteeringVector],
-    ) -> tuple[_Job, list[Steering]]:
-        """What the rows share, and each row's steering with its source layers; everything is checked but texts and plan."""
-        checkpoint = self.checkpoint
-        if not rows:
-            raise TonearmError("no prompt was given; give at least one")
-        for row in rows:
-            _check_row(row)
-        audio_prompt = _Input.read(continue_from)
-        prompt_codes = encode_audio(checkpoint, audio_prompt.clip) if audio_prompt else None
-        frames = self._frames(seconds, 0 if prompt_codes is None else prompt_codes.shape[1])
-        job = _Job(frames, self._vectors_of(rows, vectors), prompt_codes, audio_prompt, _Input.read(melody))
-        if job.melody:
-            check_melody(checkpoint, job.melody.clip)
-        return job, [_with_source_layers(row.steering, job.vectors) for row in rows]
-
-    def _takes(
-        self,
-        batches: Sequence[Sequence[tuple[Row, Steering]]],
-        job: _Job,
         on_progress: OnProgress | None,
-        text_tokens: int | None,
     ) -> Iterator[Take]:
-        done_rows, all_rows = 0, sum(map(len, batches))
+        progress = _Progress([[row.frames for row in batch] for batch in batches], on_progress)
         for batch in batches:
-            conditioning, request = self._request(batch, job, text_tokens)
+            request = self._request(batch, vectors)
+            codes = dict(self.engine.rows(request, progress.next_wave()))
+            for index, row in enumerate(batch):
+                yield self._take(row, vectors, self._place(request, batch, index), codes[index])
 
-            def on_frame(done: int, _: int, before: int = done_rows, size: int = len(batch)) -> None:
-                if on_progress:
-                    on_progress(before * job.frames + done * size, all_rows * job.frames)
-
-            codes = self.engine.decode(request, on_frame)
-            negatives = any(row.negative for row, _ in batch)
-            for index, (row, steering) in enumerate(batch):
-                yield self._take(row, steering, job, self._place(conditioning, index, negatives), codes[index])
-            done_rows += len(batch)
+    def _as_they_finish(
+        self,
+        waves: Sequence[Sequence[int]],
+        prepared: Sequence[PreparedRow],
+        vectors: Mapping[str, SteeringVector],
+        on_progress: OnProgress | None,
+    ) -> Iterator[tuple[int, Take]]:
+        progress = _Progress([[prepared[i].frames for i in wave] for wave in waves], on_progress)
+        for wave in waves:
+            batch = [prepared[i] for i in wave]
+            request = self._request(batch, vectors)
+            for index, codes in self.engine.rows(request, progress.next_wave()):
+                yield wave[index], self._take(batch[index], vectors, self._place(request, batch, index), codes)
 
     def _request(
-        self, batch: Sequence[tuple[Row, Steering]], job: _Job, text_tokens: int | None, live: bool = False
-    ) -> tuple[Conditioning, Request]:
-        checkpoint, rows = self.checkpoint, [row for row, _ in batch]
-        conditioning = condition(
-            checkpoint, [row.prompt for row in rows], guided=any(row.sampling.guidance > 1 for row in rows),
-            negatives=[row.negative for row in rows] if any(row.negative for row in rows) else None,
-            melody=job.melody.clip if job.melody else None, text_tokens=text_tokens,
+        self, batch: Sequence[PreparedRow], vectors: Mapping[str, SteeringVector], live: bool = False
+    ) -> Request:
+        checkpoint, rows, first = self.checkpoint, [one.row for one in batch], batch[0]
+        frames = max(one.frames for one in batch)
+        negatives = [row.negative for row in rows] if any(row.negative for row in rows) else None
+
+        def conditioning(melody: Clip | None) -> Conditioning:
+            return condition(
+                checkpoint, [row.prompt for row in rows], guided=any(row.sampling.strongest_guidance > 1 for row in rows),
+                negatives=negatives, melody=melody, text_tokens=first.text_tokens or None,
+            )  # fmt: skip
+
+        melody = first.melody.clip if first.melody else None
+        request = Request(
+            conditioning(melody), frames, [row.sampling for row in rows], [row.seed for row in rows],
+            compile_plan(checkpoint, [one.steering for one in batch], vectors, frames, live=live),
+            None if first.prompt_codes is None else torch.stack([one.prompt_codes for one in batch if one.prompt_codes is not None]),
+            lengths=[one.frames for one in batch], window=self._window, overlap=self._overlap,
         )  # fmt: skip
-        plan = compile_plan(checkpoint, [steering for _, steering in batch], job.vectors, job.frames, live=live)
-        prompt_codes = None if job.prompt_codes is None else job.prompt_codes[None].expand(len(batch), -1, -1)
-        sampling, seeds = [row.sampling for row in rows], [row.seed for row in rows]
-        return conditioning, Request(conditioning, job.frames, sampling, seeds, plan, prompt_codes)
+        if live or any(row.sampling.guidance_schedule for row in rows):
+            seconds = [frame / checkpoint.frame_rate for frame in range(frames)]
+            request = replace(request, guidance=torch.stack([row.sampling.guidance_at(seconds) for row in rows]))
+        if melody is not None and len(request.windows) > 1:  # a later window hears the melody from its own beginning on
+            begins = [window.start / checkpoint.frame_rate for window in request.windows[1:]]
+            request = replace(request, later=[conditioning(melody.rolled(begin)) for begin in begins])
+        return request
 
     @staticmethod
-    def _place(conditioning: Conditioning, row: int, negatives: bool) -> BatchRecord:
+    def _place(request: Request, batch: Sequence[PreparedRow], row: int) -> BatchRecord:
+        conditioning = request.conditioning
         return BatchRecord(
             size=conditioning.rows, row=row, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
-            negatives=negatives,
+            negatives=any(one.row.negative for one in batch),
         )  # fmt: skip
 
-    def _batches(
-        self, rows: Sequence[Row], steerings: Sequence[Steering], batch_size: int, text_tokens: int | None
-    ) -> list[list[tuple[Row, Steering]]]:
-        """Neighbouring rows, at most batch_size of them, whose text takes the same room.
-
-        Prefix checkpoints read the padding of a text, so a row must not be padded to the length of a neighbour's.
-        """
-        needed = [text_room(self.checkpoint, row.prompt, row.negative) for row in rows]
-        room = [text_tokens or tokens for tokens in needed]
-        batches: list[list[tuple[Row, Steering]]] = []
-        for _, group in groupby(range(len(rows)), key=room.__getitem__):
-            members = [(rows[i], steerings[i]) for i in group]
-            batches += [members[first : first + batch_size] for first in range(0, len(members), batch_size)]
-        return batches
-
-    def _take(self, row: Row, steering: Steering, job: _Job, place: BatchRecord, codes: torch.Tensor) -> Take:
-        checkpoint, sampling = self.checkpoint, row.sampling
+    def _take(
+        self,
+        prepared: PreparedRow,
+        vectors: Mapping[str, SteeringVector],
+        place: BatchRecord,
+        codes: torch.Tensor,
+    ) -> Take:
+        checkpoint, row, steering = self.checkpoint, prepared.row, prepared.steering
         clip = decode_codes(checkpoint, codes)
-        vectors = {steer.vector: job.vectors[steer.vector] for steer in steering.steers}
+        used = {steer.vector: vectors[steer.vector] for steer in steering.steers}
         provenance = Provenance(
             prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=self.engine.name,
-            seconds=round((job.frames - job.prompt_frames) / checkpoint.frame_rate, 6), frames=job.frames,
-            sampling=SamplingRecord(
-                guidance=sampling.guidance, temperature=sampling.temperature, top_k=sampling.top_k, top_p=sampling.top_p
-            ),
-            vectors={name: self._vector_record(name, vector) for name, vector in sorted(vectors.items())},
+            seconds=round((prepared.frames - prepared.prompt_frames) / checkpoint.frame_rate, 6), frames=prepared.frames,
+            sampling=SamplingRecord.of(row.sampling),
+            vectors={name: self._vector_record(name, vector) for name, vector in sorted(used.items())},
             checkpoint=CheckpointRecord(
                 name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence
             ),
-            audio_prompt=job.audio_prompt.record() if job.audio_prompt else None,
-            melody=job.melody.record() if job.melody else None,
+            audio_prompt=prepared.audio_prompt.record() if prepared.audio_prompt else None,
+            melody=prepared.melody.record() if prepared.melody else None,
             stack=StackRecord.here(checkpoint.device, checkpoint.precision),
             codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
         )  # fmt: skip
-        return Take(clip, codes.numpy(), provenance, vectors, job.inputs)
+        return Take(clip, codes.numpy(), provenance, used, prepared.inputs)
 
     def _vector_record(self, name: str, vector: SteeringVector) -> VectorRecord:
         ships = self.vectors.is_bundled(name) and vector is self.vectors[name]
         return VectorRecord(content_hash=vector.content_hash(), bundled=ships)
 
-    def _vectors_of(self, rows: Sequence[Row], given: Mapping[str, SteeringVector]) -> dict[str, SteeringVector]:
-        names = {steer.vector for row in rows for steer in row.steering.steers}
-        return {name: given[name] if name in given else self.vectors[name] for name in sorted(names)}
 
-    def _frames(self, seconds: float, prompt_frames: int) -> int:
-        checkpoint = self.checkpoint
-        rate, window = checkpoint.frame_rate, checkpoint.window_seconds
-        new = round(seconds * rate) if seconds == seconds and abs(seconds) < 1e6 else 0
-        least = max(1, checkpoint.codebooks // checkpoint.channels - 1)
-        if new < least:
-            raise TonearmError(f"{seconds:g} s is not possible; ask for {least / rate:g} to {window:g} s")
-        if prompt_frames + new > checkpoint.max_frames:
-            before = f" after an audio prompt of {prompt_frames / rate:.2f} s" if prompt_frames else ""
-            left = max(0.0, window - prompt_frames / rate)
-            raise TonearmError(
-                f"{seconds:g} s{before} is beyond {checkpoint.name}'s window of {window:g} s; ask for at most {left:g} s"
-            )
-        return prompt_frames + new
+class _Progress:
+    """Frames done over all rows of all waves."""
+
+    def __init__(self, waves: Sequence[Sequence[int]], on_progress: OnProgress | None):
+        self.waves, self.on_progress = iter(waves), on_progress
+        self.before, self.total = 0, sum(map(sum, waves))
+
+    def next_wave(self) -> Callable[[int, int], None] | None:
+        lengths, before, tell = next(self.waves), self.before, self.on_progress
+        self.before += sum(lengths)
+        if tell is None:
+            return None
+        return lambda done, _: tell(before + sum(min(done, length) for length in lengths), self.total)
 
 
 def load(
@@ -358,42 +345,3 @@ def load(
     """
     check_engine(engine)  # before gigabytes are read
     return Model(load_checkpoint(name, device, dtype), engine)
-
-
-def _check_row(row: Row) -> None:
-    sampling = row.sampling
-    if not row.prompt.strip():
-        raise TonearmError("the prompt is empty; describe the music in a few words")
-    if not 0 <= row.seed <= MAX_SEED:
-        raise TonearmError(f"seed {row.seed} is not possible; use 0 to {MAX_SEED}")
-    if not 0 <= sampling.guidance <= 100:
-        raise TonearmError(
-            f"guidance {sampling.guidance:g} is not possible; use 0 to 100 (3 is usual, 1 or less switches it off)"
-        )
-    if not 0 <= sampling.temperature <= 10:
-        raise TonearmError(
-            f"temperature {sampling.temperature:g} is not possible; use 0 to 10 (1 is usual, 0 takes the likeliest code)"
-        )
-    if sampling.guidance <= 1 and row.negative:
-        raise TonearmError(
-            f"a negative prompt acts through guidance, which is off at {sampling.guidance:g}; use guidance above 1"
-        )
-    if sampling.guidance <= 1 and any(steer.branch == "unconditional" for steer in row.steering.steers):
-        raise TonearmError(
-            f"branch unconditional needs guidance, which is off at {sampling.guidance:g}; use guidance above 1"
-        )
-    if not sampling.top_k >= 0:
-        raise TonearmError(f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit")
-    if not 0 < sampling.top_p <= 1:
-        raise TonearmError(f"top_p {sampling.top_p:g} is not possible; use above 0 up to 1")
-
-
-def _with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]) -> Steering:
-    """The steering with every source layer written out, so that a sidecar does not depend on a vector file's best layer."""
-    steers = []
-    for steer in steering.steers:
-        best = vectors[steer.vector].info.best_layer
-        if steer.strategy != "all-to-all" and steer.source_layer is None and best is not None:
-            steer = steer.model_copy(update={"source_layer": best})
-        steers.append(steer)
-    return Steering(steers=tuple(steers))

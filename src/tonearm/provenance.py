@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_v
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.musicgen.sampling import Sampling
+from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering, validated
 
 SIDECAR_FORMAT = 1
@@ -28,6 +30,14 @@ class SamplingRecord(_Record):
     temperature: float
     top_k: int
     top_p: float
+    guidance_schedule: Schedule | None = None
+
+    @classmethod
+    def of(cls, sampling: Sampling) -> "SamplingRecord":
+        return cls(**{name: getattr(sampling, name) for name in cls.model_fields})
+
+    def sampling(self) -> Sampling:
+        return Sampling(**dict(self))
 
 
 class VectorRecord(_Record):

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.model import Model, OnProgress, Row, load
+from tonearm.model import Model, OnProgress, load
 from tonearm.musicgen.checkpoint import VARIANTS
 from tonearm.musicgen.engine import ENGINES
 from tonearm.musicgen.sampling import Sampling
 from tonearm.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
+from tonearm.rows import Row
 from tonearm.steering.files import load_vector
+from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.take import Take
 
@@ -63,18 +65,23 @@ def replay(
             raise TonearmError(
                 f"{sidecar}: vector {name} has changed since ({record.content_hash[:8]} then); it cannot be made again"
             )
-    sampling = Sampling(**then.sampling.model_dump())
-    row = Row(then.prompt, then.seed, then.steering, sampling, then.negative)
+    inputs = (_input(then.audio_prompt, sidecar), _input(then.melody, sidecar))
+    row = Row(then.prompt, then.seed, then.steering, then.sampling.sampling(), then.negative, then.seconds, *inputs)
     # Products may differ in their last bits with the batch's shape, so the take goes back to its place in a batch of that shape.
     batch = then.batch
     padding = Row(
-        "-", 0, sampling=Sampling(guidance=3.0 if batch.guided else 1.0), negative="-" if batch.negatives else None
+        "-",
+        0,
+        Steering(),
+        Sampling(guidance=3.0 if batch.guided else 1.0),
+        "-" if batch.negatives else None,
+        then.seconds,
+        *inputs,
     )
     rows = [row if place == batch.row else padding for place in range(batch.size)]
     made = list(
         model.takes(
-            rows, seconds=then.seconds, continue_from=_input(then.audio_prompt, sidecar), melody=_input(then.melody, sidecar),
-            vectors=vectors, batch_size=batch.size, on_progress=on_progress, text_tokens=batch.text_tokens,
+            rows, vectors=vectors, batch_size=batch.size, on_progress=on_progress, text_tokens=batch.text_tokens
         )
     )  # fmt: skip
     take = made[batch.row]

@@ -7,9 +7,9 @@ stream.turn("brightness", 0.2).result()    # from another: the frame at which it
 stream.take.save("played.wav")             # what was turned stands in its sidecar, as a schedule
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -18,12 +18,13 @@ import numpy as np
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.decoding import Decoding
+from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import torch
 
     from tonearm.take import Take
 
@@ -42,8 +43,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _Turn:
-    place: int
-    strength: float
+    carry_out: Callable[[int], None]  # at a frame
     took_effect: Future[int]
 
 
@@ -55,13 +55,15 @@ class Stream:
         decoding: Decoding,
         codec: StreamingCodec,
         steering: Steering,
+        sampling: Sampling,
         chunk_frames: int,
-        finish: "Callable[[Steering, Decoding], Take]",
+        finish: "Callable[[Steering, Sampling, torch.Tensor], Take]",
     ):
-        self.steering = steering
+        self.steering, self.sampling = steering, sampling
         self._decoding, self._codec, self._chunk_frames, self._finish = decoding, codec, chunk_frames, finish
         self._turns: SimpleQueue[_Turn] = SimpleQueue()
         self._turned: set[int] = set()
+        self._guided = False
         self._lock = Lock()
         self._cancelled = self._ended = False
         self._take: Take | None = None
@@ -69,7 +71,7 @@ class Stream:
     @property
     def lookahead(self) -> float:
         """Seconds by which a frame is heard later than it is decided: the codebook delay and what the codec has to see first."""
-        checkpoint = self._decoding.state.decoder.checkpoint
+        checkpoint = self._decoding.decoder.checkpoint
         return (checkpoint.delay_frames + self._codec.lookahead + self._chunk_frames) / checkpoint.frame_rate
 
     def turn(self, vector: str, strength: float) -> "Future[int]":
@@ -87,13 +89,37 @@ class Stream:
         for place in places:
             steer = self.steering.steers[place]
             validated(Steer, steer.model_dump() | {"strength": strength, "schedule": None}, where=f"steer {vector}")
-        turns = [_Turn(place, strength, Future()) for place in places]
+
+        def carry_out(frame: int) -> None:
+            for place in places:
+                self._decoding.buffers.turn(0, place, strength, frame)
+            self._turned.update(places)
+
+        return self._put(carry_out)
+
+    def guide(self, guidance: float) -> "Future[int]":
+        """Set the guidance from the next step on; the future holds the frame at which it took effect.
+
+        Raises TonearmError for a guidance that is not possible, for a stream that was begun without guidance, and when it has ended.
+        """
+        if not 0 <= guidance <= 100:
+            raise TonearmError(f"guidance {guidance:g} is not possible; use 0 to 100 (1 or less switches it off)")
+        if not self._decoding.request.conditioning.guided:
+            raise TonearmError("the stream was begun without guidance; begin another one with guidance above 1")
+
+        def carry_out(frame: int) -> None:
+            self._decoding.sampler.guidance[0, frame:] = guidance
+            self._guided = True
+
+        return self._put(carry_out)
+
+    def _put(self, carry_out: Callable[[int], None]) -> "Future[int]":
+        turn = _Turn(carry_out, Future())
         with self._lock:
             if self._ended:
                 raise TonearmError("the stream has ended; begin another one")
-            for turn in turns:
-                self._turns.put(turn)
-        return turns[-1].took_effect
+            self._turns.put(turn)
+        return turn.took_effect
 
     def cancel(self) -> None:
         """Stop within one step."""
@@ -107,10 +133,10 @@ class Stream:
         return self._take
 
     def __iter__(self) -> Iterator[Chunk]:
-        if self._ended or self._decoding.state.length:
+        if self._ended or self._decoding.begun:
             raise TonearmError("a stream can be played once; begin another one")
         decoding, pushed, sounded = self._decoding, 0, 0
-        checkpoint = decoding.state.decoder.checkpoint
+        checkpoint = decoding.decoder.checkpoint
         try:
             while not decoding.done and not self._cancelled:
                 self._take_turns()
@@ -124,14 +150,16 @@ class Stream:
                     yield Chunk(samples, sounded / checkpoint.sample_rate, checkpoint.sample_rate)
                     sounded += samples.shape[1]
             if decoding.done:
-                self._take = self._finish(self._played(), decoding)
+                self._take = self._finish(self._played_steering(), self._played_sampling(), decoding.codes[0].cpu())
         finally:
             with self._lock:
                 self._ended = True
                 self._refuse_turns()
 
     def _take_turns(self) -> None:
-        frame = self._decoding.position - 1
+        if self._decoding.between_windows:
+            return
+        frame = self._decoding.frame
         while True:
             try:
                 turn = self._turns.get_nowait()
@@ -140,17 +168,23 @@ class Stream:
             if frame >= self._decoding.request.frames:  # only the delayed codebooks of the last frames are left
                 turn.took_effect.set_exception(TonearmError(TOO_LATE))
                 continue
-            self._decoding.buffers.turn(0, turn.place, turn.strength, frame)
-            self._turned.add(turn.place)
+            turn.carry_out(frame)
             turn.took_effect.set_result(frame)
 
     def _refuse_turns(self) -> None:
         while not self._turns.empty():
             self._turns.get_nowait().took_effect.set_exception(TonearmError(TOO_LATE))
 
-    def _played(self) -> Steering:
+    def _played_sampling(self) -> Sampling:
+        if not self._guided:
+            return self.sampling
+        rate = self._decoding.decoder.checkpoint.frame_rate
+        schedule = Schedule.steps(self._decoding.sampler.guidance[0].tolist(), rate)
+        return replace(self.sampling, guidance=1.0, guidance_schedule=schedule)
+
+    def _played_steering(self) -> Steering:
         """The steering with what was turned written as schedules, so that the sidecar makes the take again."""
-        rate = self._decoding.state.decoder.checkpoint.frame_rate
+        rate = self._decoding.decoder.checkpoint.frame_rate
         steers = list(self.steering.steers)
         for place in self._turned:
             schedule = Schedule.steps(self._decoding.buffers.strengths(0, place), rate)

@@ -95,15 +95,15 @@ def test_an_input_is_never_overwritten(play, folder):
 
 
 def interrupted_at(batch, monkeypatch):
-    real, calls = DecoderEngine.decode, []
+    real, calls = DecoderEngine.rows, []
 
-    def decode(*arguments):
+    def rows(*arguments):
         calls.append(arguments)
         if len(calls) == batch:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(DecoderEngine, "decode", decode)
+    monkeypatch.setattr(DecoderEngine, "rows", rows)
 
 
 def test_ctrl_c_keeps_what_is_done(play, folder, monkeypatch):

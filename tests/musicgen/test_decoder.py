@@ -7,7 +7,6 @@ import torch
 from tests.checkpoints import VARIANTS
 from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
 from tonearm.audio import Clip
-from tonearm.model import Row
 from tonearm.musicgen import linear
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decoder import Decoder, _shared
@@ -16,6 +15,7 @@ from tonearm.musicgen.engine import DecoderEngine, ReferenceEngine
 from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
+from tonearm.rows import Row
 from tonearm.steering import Schedule, Steer, Steering
 
 
@@ -140,10 +140,10 @@ def test_many_takes_of_one_prompt_equal_the_reference(small):
 @pytest.mark.parametrize("variant", ["small", "melody"])
 def test_a_row_is_the_same_alone(model_of, variant):
     model = model_of(variant)
-    rows = [Row("a fast folk tune", seed) for seed in range(5)]
-    together = list(model.takes(rows, seconds=0.5, batch_size=5))
+    rows = [Row("a fast folk tune", seed, seconds=0.5) for seed in range(5)]
+    together = list(model.takes(rows, batch_size=5))
     for row, take in zip(rows, together, strict=True):
-        (alone,) = model.takes([row], seconds=0.5)
+        (alone,) = model.takes([row])
         assert (alone.codes == take.codes).all()
 
 

@@ -5,7 +5,7 @@ import torch
 
 from tests.checkpoints import VARIANTS
 from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
-from tonearm.model import Model, Row
+from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.plan import compile_plan
@@ -13,6 +13,7 @@ from tonearm.musicgen.reference import decode
 from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import RowSampler, Sampling
 from tonearm.musicgen.taps import tapped
+from tonearm.rows import Row
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector
 from tonearm.steering.operators import apply
 
@@ -246,8 +247,8 @@ def test_the_delay_pattern_goes_both_ways():
 def test_prompt_words_change_the_music(model_of, variant):
     """Some releases of transformers ignored text on the melody model without a word."""
     model = model_of(variant)
-    rows = [Row("a fast folk tune", 1), Row("slow dark jazz piece", 1)]
-    first, second = model.takes(rows, seconds=0.5)
+    rows = [Row(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
+    first, second = model.takes(rows)
     assert (first.codes != second.codes).any()
 
 

@@ -54,17 +54,17 @@ def compare(
     _check_empty(folder, force)
     steerings = _steerings(read_steering(steer, steering), also or ())
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.model import Row
     from tonearm.musicgen.sampling import Sampling
+    from tonearm.rows import Row
 
     sampling = Sampling(guidance, temperature, top_k, top_p)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
-    rows = [Row(prompt, shared_seed, one, sampling) for one in steerings]
+    rows = [Row(prompt, shared_seed, one, sampling, seconds=seconds) for one in steerings]
     names = ["plain", *(f"steered-{number}" for number in range(1, len(rows)))]
     saved: list[SavedTake] = []
     try:
         with progress_bar("generating") as bar:
-            made = loaded.takes(rows, seconds=seconds, batch_size=len(rows), on_progress=bar.update)
+            made = loaded.takes(rows, batch_size=len(rows), on_progress=bar.update)
             details = {"model": model_text(loaded)}
             details |= {name: steering_text(loaded, one) for name, one in zip(names[1:], steerings[1:], strict=True)}
             details |= {

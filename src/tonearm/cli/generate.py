@@ -22,7 +22,8 @@ from tonearm.cli.takes import (
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.model import Model, Row
+    from tonearm.model import Model
+    from tonearm.rows import Row
 
 MOST_SHOWN_PROMPTS = 3
 
@@ -63,19 +64,19 @@ def generate(
             raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
     chosen = read_steering(steer, steering)
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.model import Row
     from tonearm.musicgen.sampling import Sampling
+    from tonearm.rows import Row
 
     sampling = Sampling(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
-    rows = [Row(text, at, chosen, sampling, negative) for text, at in zip(texts, count(first_seed), strict=False)]
+    rows = [
+        Row(text, at, chosen, sampling, negative, seconds, continue_from, melody)
+        for text, at in zip(texts, count(first_seed), strict=False)
+    ]
     kept: list[SavedTake] = []
     try:
         with progress_bar("generating") as bar:
-            made = loaded.takes(
-                rows, seconds=seconds, continue_from=continue_from, melody=melody, batch_size=batch_size,
-                on_progress=bar.update,
-            )  # fmt: skip
+            made = loaded.takes(rows, batch_size=batch_size, on_progress=bar.update)
             if not as_json:
                 with bar.aside():
                     _print_plan(loaded, rows, seconds, continue_from, melody)

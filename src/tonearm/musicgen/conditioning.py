@@ -86,13 +86,18 @@ def text_room(checkpoint: Checkpoint, prompt: str, negative: str | None = None) 
 
     Raises TonearmError for a text that does not fit the room that the checkpoint gives it.
     """
-    longest, text = max((len(checkpoint.tokenizer(text).input_ids), text) for text in (prompt, negative or ""))
+    longest = count_tokens(checkpoint, prompt, negative)
     fixed = _fixed_room(checkpoint)
     if fixed and longest > fixed:
         raise TonearmError(
-            f"the text takes {longest} tokens, {checkpoint.name} reads {fixed}; shorten it: {text[:40]!r} ..."
+            f"the text takes {longest} tokens, {checkpoint.name} reads {fixed}; shorten it: {prompt[:40]!r} ..."
         )
     return (fixed or longest) if checkpoint.family.text_in_prefix else 0
+
+
+def count_tokens(checkpoint: Checkpoint, *texts: str | None) -> int:
+    """Tokens of the longest text."""
+    return max(len(checkpoint.tokenizer(text or "").input_ids) for text in texts)
 
 
 def _fixed_room(checkpoint: Checkpoint) -> int | None:

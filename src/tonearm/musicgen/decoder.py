@@ -94,25 +94,30 @@ class Decoder:
             table.make_weights(positions, table.embedding_dim)
         return table.weights[:positions]
 
-    def begin(self, conditioning: Conditioning, positions: int) -> "DecoderState":
-        """State for one decoding of up to `positions` code positions."""
-        return DecoderState(self, conditioning, positions)
+    def begin(self, conditioning: Conditioning, positions: int, first_frame: int = 0) -> "DecoderState":
+        """State for one decoding of up to `positions` code positions, the first of which decides `first_frame`."""
+        return DecoderState(self, conditioning, positions, first_frame)
 
 
 class DecoderState:
     """Cache and place of one decoding. `taps` are called with the activations of each call and the Span they cover."""
 
-    def __init__(self, decoder: Decoder, conditioning: Conditioning, positions: int):
+    def __init__(self, decoder: Decoder, conditioning: Conditioning, positions: int, first_frame: int):
         checkpoint = decoder.checkpoint
         rows, width = len(conditioning.states), checkpoint.width
         self.decoder, self.conditioning = decoder, conditioning
-        self.room = conditioning.prefix + positions
+        self.room, self.first_frame = conditioning.prefix + positions, first_frame
         self.length = 0  # positions in the cache, prefix included
         size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
         self.keys = torch.empty(size, device=checkpoint.device, dtype=decoder.dtype)
         self.values = torch.empty_like(self.keys)
         self.positions = decoder.position_table(self.room).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
+
+    @property
+    def codes_read(self) -> int:
+        """Code positions in the cache."""
+        return max(0, self.length - self.conditioning.prefix)
 
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
@@ -122,10 +127,10 @@ class DecoderState:
         h = F.embedding(ids, decoder.embeddings).to(decoder.dtype).sum(2)
         if conditioning.guided:
             h = torch.cat([h, h])
-        first, prefix = max(0, self.length - conditioning.prefix), 0
+        first, prefix = self.codes_read, 0
         if self.length == 0 and conditioning.prefix:
             h, prefix = torch.cat([conditioning.states.to(h), h], dim=1), conditioning.prefix
-        span = Span(prefix, first, h.shape[1])
+        span = Span(prefix, self.first_frame + first, h.shape[1])
         end = self.length + span.length
         if end > self.room:
             raise IndexError(f"{end} positions do not fit a cache of {self.room}")

@@ -4,6 +4,7 @@ decoder    Tonearm's own forward pass and loop (decoder.py, decoding.py): the de
 reference  transformers' generate() with hooks (reference.py): slow and plain, the oracle
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol
@@ -11,22 +12,28 @@ from typing import ClassVar, Protocol
 import torch
 
 from tonearm.errors import TonearmError
-from tonearm.musicgen import decoding, reference
+from tonearm.musicgen import reference
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decoder import Decoder
+from tonearm.musicgen.decoding import Decoding
 from tonearm.musicgen.request import OnFrame, Request
 from tonearm.musicgen.taps import Taps
 
 
 class Engine(Protocol):
     name: ClassVar[str]
+    plain: ClassVar[bool]  # one window, rows of one length
 
     @property
     def checkpoint(self) -> Checkpoint: ...
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
+        ...
+
+    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        """Each row with its codes int64 [K, T of the row], on the CPU, as soon as it is done."""
         ...
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
@@ -38,6 +45,7 @@ class Engine(Protocol):
 class ReferenceEngine:
     checkpoint: Checkpoint
     name: ClassVar[str] = "reference"
+    plain: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.checkpoint.int8:
@@ -45,6 +53,9 @@ class ReferenceEngine:
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         return reference.decode(self.checkpoint, request, on_frame, read)
+
+    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        yield from enumerate(self.decode(request, on_frame))
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
         reference.read_prefix(self.checkpoint, conditioning, taps)
@@ -54,6 +65,7 @@ class ReferenceEngine:
 class DecoderEngine:
     checkpoint: Checkpoint
     name: ClassVar[str] = "decoder"
+    plain: ClassVar[bool] = False
 
     @cached_property
     def decoder(self) -> Decoder:
@@ -61,7 +73,14 @@ class DecoderEngine:
         return Decoder(self.checkpoint)
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
-        return decoding.decode(self.decoder, request, on_frame, read)
+        decoding = Decoding(self.decoder, request, read)
+        for frames in decoding:
+            if on_frame:
+                on_frame(frames, request.frames)
+        return decoding.codes.cpu()
+
+    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        return Decoding(self.decoder, request).rows(on_frame)
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
         bos = torch.full((conditioning.rows, self.checkpoint.codebooks, 1), self.checkpoint.bos)

@@ -113,7 +113,7 @@ class _RowDrawer(LogitsProcessor):
     """
 
     def __init__(self, request: Request, codebooks: int, device: torch.device):
-        self.sampler = RowSampler(request.sampling, request.seeds, device)
+        self.sampler = RowSampler(request.sampling, request.seeds, device, request.guidance)
         self.codebooks, self.guided = codebooks, request.conditioning.guided
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -6,19 +6,31 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.musicgen.noise import ExponentialNoise
+from tonearm.steering.schedule import Schedule
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How one row draws. top_k 0 and top_p 1 switch those off; temperature 0 takes the likeliest code.
 
-    top_k is audiocraft's 250, as in the papers; transformers' own default is 50.
+    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time.
     """
 
     guidance: float = 3.0
     temperature: float = 1.0
     top_k: int = 250
     top_p: float = 1.0
+    guidance_schedule: Schedule | None = None
+
+    def guidance_at(self, seconds: Sequence[float]) -> torch.Tensor:
+        """float32 [T]."""
+        factors = self.guidance_schedule.factors(seconds) if self.guidance_schedule else [1.0] * len(seconds)
+        return self.guidance * torch.as_tensor(factors, dtype=torch.float32)
+
+    @property
+    def strongest_guidance(self) -> float:
+        factors = [factor for _, factor in self.guidance_schedule.points] if self.guidance_schedule else [1.0]
+        return max(self.guidance * factor for factor in factors)
 
 
 def guided(conditional: torch.Tensor, unconditional: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
@@ -61,25 +73,34 @@ class Filter:
 class RowSampler:
     """Draws the next codes of a batch, each row by its own settings and its own noise.
 
-    `guidance` [B] may be written to while decoding.
+    guidance [B, T] over frames, the last column held; left out, that of `sampling` throughout. It may be written to while decoding.
     """
 
-    def __init__(self, sampling: Sequence[Sampling], seeds: Sequence[int], device: torch.device):
-        self.guidance = torch.tensor([s.guidance for s in sampling], device=device)
+    def __init__(
+        self,
+        sampling: Sequence[Sampling],
+        seeds: Sequence[int],
+        device: torch.device,
+        guidance: torch.Tensor | None = None,
+    ):
+        constant = torch.tensor([[s.guidance] for s in sampling])
+        self.guidance = (constant if guidance is None else guidance).to(device)
         self.greedy = torch.tensor([s.temperature == 0 for s in sampling], device=device)[:, None]
         self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
         self.filter = Filter(sampling, device)
         self.noise: ExponentialNoise | None = None
 
-    def __call__(self, logits: torch.Tensor, step: int) -> torch.Tensor:
-        """One code per row and codebook, int64 [B, K], from logits [R, K, V]: R = B, or 2 B with the unconditional rows last.
+    def __call__(self, logits: torch.Tensor, step: int, frame: int | None = None) -> torch.Tensor:
+        """The codes at position `step`, int64 [B, K], from logits [R, K, V]: R = B, or 2 B with the unconditional rows last.
+        The guidance is that of `frame`, left out, of the one whose first codebook stands at `step`.
 
         argmax(p / Exp(1) noise) is a draw from p (the exponential race); the noise is a function of (seed, step, codebook).
         """
         logits = logits.float()
         if len(logits) == 2 * len(self.seeds):
             conditional, unconditional = logits.chunk(2)
-            logits = guided(conditional, unconditional, self.guidance)
+            frame = min(step - 1 if frame is None else frame, self.guidance.shape[1] - 1)
+            logits = guided(conditional, unconditional, self.guidance[:, frame])
         return self.draw(logits, step)
 
     def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
@@ -97,8 +118,14 @@ class SharedSampler(RowSampler):
     argmax(p / Exp(1)) consumes the generator as torch.multinomial does, and gives the same codes.
     """
 
-    def __init__(self, sampling: Sequence[Sampling], seeds: Sequence[int], device: torch.device):
-        super().__init__([sampling[0]] * len(sampling), seeds, device)
+    def __init__(
+        self,
+        sampling: Sequence[Sampling],
+        seeds: Sequence[int],
+        device: torch.device,
+        guidance: torch.Tensor | None = None,
+    ):
+        super().__init__([sampling[0]] * len(sampling), seeds, device, guidance)
         self.generator = torch.Generator(device).manual_seed(seeds[0])
 
     def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:

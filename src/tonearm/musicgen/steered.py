@@ -52,10 +52,10 @@ class Dial:
         self.table[self.rows.index(row), frame:] = strength
 
     def over(self, span: Span) -> torch.Tensor:
-        """[R, S, 1]: the strengths at each position of a span; the prefix gets those of frame 0, or none."""
+        """[R, S, 1]: the strengths at each position of a span; the prefix gets those of its first frame, or none."""
         frames = torch.tensor(list(span.code_positions), dtype=torch.int64)
         codes = self.table[:, frames.clamp(max=self.table.shape[1] - 1)] * (frames >= self.first_frame)
-        prefix = self.table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)
+        prefix = self.table[:, span.first, None].expand(-1, span.prefix) * float(self.in_prefix)
         return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
 
 

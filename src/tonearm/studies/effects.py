@@ -19,7 +19,8 @@ import torch
 from tonearm import prompts
 from tonearm.errors import TonearmError
 from tonearm.measures import describe
-from tonearm.model import Model, Row, load
+from tonearm.model import Model, load
+from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector
 
 STRENGTH = 1.25
@@ -130,10 +131,13 @@ def run(
             if only and condition.name not in only:
                 continue
             missing = [i for i in range(len(texts)) if (condition.name, i) not in done]
-            rows = [Row(with_word(texts[i], condition.prefix), FIRST_SEED + i, condition.steering) for i in missing]
+            rows = [
+                Row(with_word(texts[i], condition.prefix), FIRST_SEED + i, condition.steering, seconds=seconds)
+                for i in missing
+            ]
             if not rows:
                 continue
-            for index, take in zip(missing, model.takes(rows, seconds=seconds, batch_size=batch_size), strict=True):
+            for index, take in zip(missing, model.takes(rows, batch_size=batch_size), strict=True):
                 record = {
                     "condition": condition.name,
                     "prompt": index,
