@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from tests import checkpoints
-from tonearm.model import Model, load
+from tonearm.model import Model
+from tonearm.musicgen.checkpoint import load_checkpoint
 
 torch.set_num_threads(1)
 
@@ -32,7 +33,7 @@ def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
 
     def model(variant: str) -> Model:
         if variant not in loaded:
-            loaded[variant] = load(str(folder_of(variant)), device="cpu")
+            loaded[variant] = Model(load_checkpoint(str(folder_of(variant)), "cpu"))
         return loaded[variant]
 
     return model

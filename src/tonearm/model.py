@@ -39,11 +39,14 @@ OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all 
 
 
 class Model:
-    """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`."""
+    """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`.
 
-    def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE):
-        self.checkpoint = checkpoint
-        self.engine = engine_for(checkpoint, engine)
+    Without `keep_weights`, engine decoder takes the checkpoint's weights over at its first take, and another engine has to load them again.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, keep_weights: bool = True):
+        self.checkpoint, self.keep_weights = checkpoint, keep_weights
+        self.engine = engine_for(checkpoint, engine, keep_weights)
         self.vectors = VectorShelf(checkpoint)
 
     def __repr__(self) -> str:
@@ -54,7 +57,10 @@ class Model:
         """This model, its shelf shared, over the engine of that name ("decoder" or "reference")."""
         if name == self.engine.name:
             return self
-        twin = Model(self.checkpoint, name)
+        checkpoint = self.checkpoint
+        if not self.keep_weights:
+            checkpoint = load_checkpoint(checkpoint.name, str(checkpoint.device), checkpoint.precision)
+        twin = Model(checkpoint, name, self.keep_weights)
         twin.vectors = self.vectors
         return twin
 
@@ -344,4 +350,4 @@ def load(
     engine: "decoder", Tonearm's own, or "reference", transformers' generate().
     """
     check_engine(engine)  # before gigabytes are read
-    return Model(load_checkpoint(name, device, dtype), engine)
+    return Model(load_checkpoint(name, device, dtype), engine, keep_weights=False)

@@ -7,6 +7,7 @@ import torch
 from tests.checkpoints import VARIANTS
 from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
 from tonearm.audio import Clip
+from tonearm.model import load
 from tonearm.musicgen import linear
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decoder import Decoder, _shared
@@ -185,3 +186,16 @@ def test_frames_done_count_whole_frames(melody):
     c = melody.checkpoint
     counts = list(Decoding(Decoder(c), request_for(melody)))
     assert counts == [0] * c.delay_frames + list(range(1, FRAMES + 1))
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_a_loaded_models_weights_are_in_memory_once_and_another_engine_reads_them_again(folder_of, variant):
+    model = load(str(folder_of(variant)), device="cpu")
+    take = model.generate("a fast folk tune", seconds=0.4, seed=1)
+    decoder = model.checkpoint.model.decoder
+    held = [p for name, p in decoder.named_parameters() if not p.is_meta and "layer_norm" not in name]
+    assert not held
+    assert (model.generate("a fast folk tune", seconds=0.4, seed=1).codes == take.codes).all()
+    reference = model.with_engine("reference")
+    assert reference.vectors is model.vectors
+    assert (reference.generate("a fast folk tune", seconds=0.4, seed=1).codes == take.codes).all()

@@ -70,22 +70,33 @@ class _Block:
 
 
 class Decoder:
-    """The weights, ready to decode; holds no state of any decoding, so that many can share it."""
+    """The weights, ready to decode; holds no state of any decoding, so that many can share it.
 
-    def __init__(self, checkpoint: Checkpoint):
+    Packed weights are copies. Unless `keep_weights`, the checkpoint's own decoder gives up its weights layer by layer as they are packed, so that
+    they are in memory once; only this decoder can use the checkpoint afterwards.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, keep_weights: bool = True):
         decoder = checkpoint.model.decoder
         stack, config = decoder.model.decoder, decoder.config
         self.checkpoint = checkpoint
         self.dtype = stream_dtype(checkpoint.device, checkpoint.dtype)
         self.heads = config.num_attention_heads
         self.activation = stack.layers[0].activation_fn
-        self.blocks = [_Block.of(layer, checkpoint.int8) for layer in stack.layers]
+        self.blocks = []
+        for layer in stack.layers:
+            self.blocks.append(_Block.of(layer, checkpoint.int8))
+            if not keep_weights:
+                layer.to_empty(device="meta")
         self.norm = _Norm.of(stack.layer_norm)
         self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]), checkpoint.int8)
         self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
         rows = len(self.embeddings) // checkpoint.codebooks
         self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
         self.embed_positions = stack.embed_positions
+        if not keep_weights:
+            for module in (*decoder.lm_heads, *stack.embed_tokens):
+                module.to_empty(device="meta")
 
     def position_table(self, positions: int) -> torch.Tensor:
         """The checkpoint's own sinusoids, [positions, D]: one stored in float16 has them rounded so, and hears the difference."""

@@ -64,13 +64,14 @@ class ReferenceEngine:
 @dataclass(frozen=True)
 class DecoderEngine:
     checkpoint: Checkpoint
+    keep_weights: bool = True  # the checkpoint's own, beside the packed ones
     name: ClassVar[str] = "decoder"
     plain: ClassVar[bool] = False
 
     @cached_property
     def decoder(self) -> Decoder:
         """The weights packed, at first use."""
-        return Decoder(self.checkpoint)
+        return Decoder(self.checkpoint, self.keep_weights)
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         decoding = Decoding(self.decoder, request, read)
@@ -87,13 +88,14 @@ class DecoderEngine:
         self.decoder.begin(conditioning, 1).forward(bos.to(self.checkpoint.device), taps)
 
 
-ENGINES: dict[str, type[ReferenceEngine] | type[DecoderEngine]] = {e.name: e for e in (DecoderEngine, ReferenceEngine)}
+ENGINES = (DecoderEngine.name, ReferenceEngine.name)
 DEFAULT_ENGINE = DecoderEngine.name
 
 
-def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE) -> Engine:
+def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, keep_weights: bool = True) -> Engine:
     """The engine of this name; raises TonearmError for one that is not there."""
-    return ENGINES[check_engine(name)](checkpoint)
+    check_engine(name)
+    return DecoderEngine(checkpoint, keep_weights) if name == DecoderEngine.name else ReferenceEngine(checkpoint)
 
 
 def check_engine(name: str) -> str:
