@@ -1,113 +1,164 @@
 """Tonearm's decoder beside transformers' generate(), in one process and in turns; ratios of medians, and the ratio to the physical floor.
 
-    python -m benchmarks.decode --out docs            # writes performance.json and performance.md there
+    python -m benchmarks.decode --out docs            # performance.json, performance.md and performance.png, case by case
+    python -m benchmarks.decode --only pocket         # the other checkpoints' cases stay as they were measured before
 
-The floor of a step is the time to read every decoder weight once, at the read bandwidth that this machine shows in the same run. Codes only: the codec's
-decoding is the same for both. generate() runs with SDPA, without hooks unless it steers.
+The floor of a step is the time to read, once, what it has to read: every decoder weight (as wide as its precision) and the cache up to the middle of the clip, at
+the read bandwidth that the machine shows between the turns. Codes only: the codec's decoding is the same for both. generate() runs in float32 with
+SDPA, without hooks unless it steers. A long clip is measured by its speed over the first and the last second (`spread`), not to its end.
 """
 
 import argparse
+import dataclasses
+import gc
 import json
 import platform
 import resource
 import statistics
 import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from benchmarks.checkpoints import checkpoint
+from benchmarks.page import write_page
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import condition
-from tonearm.musicgen.engine import DecoderEngine, Engine, ReferenceEngine
+from tonearm.musicgen.decoder import Decoder
+from tonearm.musicgen.decoding import Decoding
+from tonearm.musicgen.engine import ReferenceEngine
 from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steer, Steering, SteeringVector, VectorInfo
 
-# checkpoint, rows, seconds, vectors
+
+@dataclass(frozen=True)
+class Case:
+    """`precision` is the decoder's; generate() computes in float32. `heard` seconds of audio prompt stand before the `seconds` that are timed."""
+
+    checkpoint: str
+    rows: int
+    seconds: float
+    vectors: int = 0
+    precision: str = "float32"
+    heard: float = 0.0
+    repeats: int = 3
+
+
 CASES = [
-    ("pocket", 1, 10.0, 0), ("pocket", 1, 10.0, 8), ("pocket", 32, 10.0, 0),
-    ("musicgen-small", 1, 3.0, 0), ("musicgen-small", 1, 3.0, 8),
+    Case("pocket", 1, 10), Case("pocket", 1, 10, vectors=1), Case("pocket", 1, 10, vectors=8), Case("pocket", 4, 10),
+    Case("pocket", 16, 10), Case("pocket", 32, 10), Case("pocket", 1, 10, precision="int8"), Case("pocket", 32, 10, precision="int8"),
+    Case("musicgen-small", 1, 5), Case("musicgen-small", 1, 2, vectors=1), Case("musicgen-small", 1, 2, vectors=8),
+    Case("musicgen-small", 1, 1, heard=28.5), Case("musicgen-small", 4, 1), Case("musicgen-small", 16, 1),
+    Case("musicgen-small", 1, 2, precision="bfloat16"), Case("musicgen-small", 16, 1, precision="bfloat16", repeats=2),
+    Case("musicgen-small", 1, 2, precision="int8"), Case("musicgen-small", 1, 1, precision="int8", heard=28.5),
+    Case("musicgen-small", 16, 1, precision="int8", repeats=2),
+    Case("musicgen-melody", 1, 0.4), Case("musicgen-melody", 1, 0.4, precision="bfloat16"), Case("musicgen-melody", 1, 0.4, precision="int8"),
+    Case("musicgen-medium", 1, 0.4), Case("musicgen-medium", 1, 0.4, precision="int8"),
 ]  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("docs"))
-    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--only", nargs="+", help="checkpoints")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    results, loaded = [], {}
-    for name, rows, seconds, vectors in CASES:
-        if arguments.only and name not in arguments.only:
-            continue
-        if name not in loaded:
-            loaded = {name: checkpoint(name)}
-        case = measure(loaded[name], rows, seconds, vectors, arguments.repeats)
-        results.append(case)
-        print(json.dumps(case), flush=True)
+    store = arguments.out / "performance.json"
+    known = json.loads(store.read_text()) if store.exists() else {}
+    names = list(dict.fromkeys(case.checkpoint for case in CASES))
+    results = {name: known.get("cases", {}).get(name, []) for name in names}
+    for name in arguments.only or names:
+        results[name] = []
+        for case in measured(name, [case for case in CASES if case.checkpoint == name]):
+            results[name].append(case)
+            print(json.dumps(case), flush=True)
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {arguments.threads} threads, torch {torch.__version__}"
-    (arguments.out / "performance.json").write_text(json.dumps({"machine": machine, "cases": results}, indent=1) + "\n")
-    (arguments.out / "performance.md").write_text(page(machine, results, arguments.repeats))
+    store.write_text(json.dumps(known | {"machine": machine, "cases": results}, indent=1) + "\n")
+    write_page(arguments.out)
 
 
-def measure(c: Checkpoint, rows: int, seconds: float, vectors: int, repeats: int) -> dict:
-    """Medians over `repeats` turns of each engine, and what follows from them."""
-    request = request_for(c, rows, seconds, vectors)
-    engines: dict[str, Engine] = {"generate": ReferenceEngine(c), "decoder": DecoderEngine(c)}
-    codes = {
-        name: engine.decode(request_for(c, rows, 0.4, vectors)) for name, engine in engines.items()
-    }  # warm, and packed
-    same = bool(torch.equal(*codes.values()))
+def measured(name: str, cases: list[Case]) -> Iterator[dict]:
+    """Each case's results; the decoder of one precision is in memory at a time, beside generate()'s weights."""
+    loaded, decoder, precision = checkpoint(name), None, ""
+    for case in sorted(cases, key=lambda case: case.precision != "float32"):
+        if case.precision != precision:
+            decoder = None
+            gc.collect()
+            decoder, precision = Decoder(in_precision(loaded, case.precision)), case.precision
+        yield measure(loaded, decoder, case)
+
+
+def in_precision(loaded: Checkpoint, precision: str) -> Checkpoint:
+    """The same weights for the decoder to pack; bfloat16's are copied."""
+    if precision == "float32":
+        return loaded
+    if precision == "int8":
+        return dataclasses.replace(loaded, int8=True)
+    return checkpoint(loaded.name.removeprefix("random "), precision)
+
+
+def measure(c: Checkpoint, decoder: Decoder, case: Case) -> dict:
+    """Medians over the turns of each engine, and what follows from them."""
+    reference = ReferenceEngine(c)
+    request = request_for(c, case.rows, case.seconds, case.vectors, case.heard)
+
+    def decoded(what: Request) -> torch.Tensor:
+        decoding = Decoding(decoder, what)
+        for _ in decoding:
+            pass
+        return decoding.codes
+
+    engines = {"generate": reference.decode, "decoder": decoded}
+    short = request_for(c, case.rows, 0.2, case.vectors)
+    for engine in engines.values():
+        engine(short)  # warm
     times: dict[str, list[float]] = {name: [] for name in engines}
-    for _ in range(repeats):
+    codes, bandwidths = {}, []
+    for _ in range(case.repeats):
         for name, engine in engines.items():
+            bandwidths.append(read_bandwidth())
             began = time.perf_counter()
-            codes[name] = engine.decode(request)
+            codes[name] = engine(request)
             times[name].append(time.perf_counter() - began)
-    same = same and bool(torch.equal(*codes.values()))
-    steps = request.frames + c.delay_frames
+    steps = request.frames - request.prompt_frames + c.delay_frames
+    if case.heard:  # reading the prompt is no step
+        for name, engine in engines.items():
+            one = request_for(c, case.rows, 1 / c.frame_rate, case.vectors, case.heard)
+            began = time.perf_counter()
+            engine(one)
+            reading = time.perf_counter() - began
+            times[name] = [taken - reading for taken in times[name]]
+        steps -= 1 + c.delay_frames
     step = {name: 1000 * statistics.median(taken) / steps for name, taken in times.items()}
-    once = ("embed_tokens", "encoder_attn.k_proj", "encoder_attn.v_proj")  # not read at every step
-    weights = sum(
-        p.numel() * p.element_size()
-        for name, p in c.model.decoder.named_parameters()
-        if not any(part in name for part in once)
-    )
-    floor = 1000 * weights / read_bandwidth()
-    return {
-        "checkpoint": c.name, "dtype": str(c.dtype).removeprefix("torch."), "rows": rows, "seconds": seconds, "vectors": vectors,
+    bandwidth = statistics.median(bandwidths)
+    floor = 1000 * bytes_per_step(c, decoder, request) / bandwidth
+    return asdict(case) | {
         "generate_ms": round(step["generate"], 2), "decoder_ms": round(step["decoder"], 2), "floor_ms": round(floor, 2),
         "faster": round(step["generate"] / step["decoder"], 2), "of_floor": round(step["decoder"] / floor, 2),
-        "real_time": round(rows * seconds / statistics.median(times["decoder"]), 2), "same_codes": same,
+        "real_time": round(case.rows * 1000 / c.frame_rate / step["decoder"], 2), "gb_per_s": round(bandwidth / 1e9, 1),
+        "same_codes": bool(torch.equal(*codes.values())),
         "peak_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }  # fmt: skip
 
 
-def page(machine: str, cases: list[dict], repeats: int) -> str:
-    lines = [
-        "# Performance", "",
-        "This page is written by `python -m benchmarks.decode`.", "",
-        f"Machine: {machine}. Milliseconds a step, median of {repeats} runs of each engine in turns in one process, guidance on, codes only. The floor is the time to "
-        "read all decoder weights of a step once at the read bandwidth measured beside each case. musicgen checkpoints: random weights of the released shapes. "
-        "Real time: seconds of audio per second, over all rows. Where the codes are not the same, the two part at some step: packed products round otherwise in the last bit.", "",
-        "| checkpoint | dtype | rows | seconds | vectors | generate() | decoder | faster | floor | decoder / floor | real time | same codes |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for case in cases:
-        lines.append(
-            f"| {case['checkpoint']} | {case['dtype']} | {case['rows']} | {case['seconds']:g} | {case['vectors']} | {case['generate_ms']} | "
-            f"{case['decoder_ms']} | **{case['faster']}x** | {case['floor_ms']} | {case['of_floor']}x | {case['real_time']}x | "
-            f"{'yes' if case['same_codes'] else 'no'} |"
-        )
-    return "\n".join(lines) + "\n"
+def bytes_per_step(c: Checkpoint, decoder: Decoder, request: Request) -> int:
+    """Weights, and the cache at the middle of the timed stretch."""
+    once = ("embed_tokens", "encoder_attn.k_proj", "encoder_attn.v_proj")  # not read at every step
+    wide = {"float32": 4, "bfloat16": 2, "int8": 1}[decoder.checkpoint.precision]
+    weights = sum(p.numel() for name, p in c.model.decoder.named_parameters() if not any(part in name for part in once))
+    positions = request.conditioning.prefix + (request.prompt_frames + request.frames) // 2
+    cache = 2 * c.layer_count * len(request.conditioning.states) * positions * c.width * decoder.dtype.itemsize
+    return wide * weights + cache
 
 
-def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int) -> Request:
-    frames = round(seconds * c.frame_rate)
+def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int, heard: float = 0.0) -> Request:
+    before = round(heard * c.frame_rate)
+    frames = before + max(1, round(seconds * c.frame_rate))
     steers = tuple(Steer(vector=str(i), strength=0.1, strategy="all-to-all") for i in range(vectors))
     info = VectorInfo(name="v", checkpoint=c.name, fingerprint=c.fingerprint, width=c.width, layer_count=c.layer_count)
     generator = torch.Generator().manual_seed(0)
@@ -117,14 +168,17 @@ def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int) -> Reque
     }
     prompts = [f"a folk tune {'with flute ' * (i % 3)}" for i in range(rows)]
     plan = compile_plan(c, [Steering(steers=steers)] * rows, shelf, frames)
-    return Request(condition(c, prompts, guided=True), frames, [Sampling()] * rows, list(range(rows)), plan)
+    codes = torch.randint(0, c.bos, (rows, c.codebooks, before), generator=generator) if before else None
+    return Request(
+        condition(c, prompts, guided=True), frames, [Sampling()] * rows, list(range(rows)), plan, prompt_codes=codes
+    )
 
 
-def read_bandwidth(gib: float = 1.0) -> float:
-    """Bytes a second that all threads together read, the best of five sums over a buffer beyond every cache."""
+def read_bandwidth(gib: float = 0.5) -> float:
+    """Bytes a second that all threads together read: the best of three sums over a buffer beyond every cache."""
     buffer = torch.ones(int(gib * 2**28))
     taken = []
-    for _ in range(5):
+    for _ in range(3):
         began = time.perf_counter()
         buffer.sum()
         taken.append(time.perf_counter() - began)
