@@ -2,7 +2,7 @@
 
     python -m benchmarks.streaming --out docs         # adds to performance.json, and writes performance.md again
 
-A player takes a chunk when the one before has begun to sound, as a sound card's callback does with one chunk of buffer. First sound: from `model.stream(...)` to the
+A player asks for a chunk 15 ms before it has to sound, as a sound card's callback does with a buffer of that length. First sound: from `model.stream(...)` to the
 first chunk. Slider to sample: from `turn` to the moment at which the first sample of the frame that it acted on sounds, turned at 20 moments spread over the clip.
 """
 
@@ -20,6 +20,7 @@ from benchmarks.page import write_page
 
 TURNS = 20
 CHUNKS = (0.04, 0.1, 0.2)
+BUFFER = 0.015
 
 
 def main() -> None:
@@ -63,7 +64,8 @@ def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
         due = heard[-1][1] + chunk.start - heard[-1][0] if heard else now
         heard.append((chunk.start, max(now, due)))
         late = max(late, now - due)
-        time.sleep(max(0.0, due - time.perf_counter()))  # the next one is asked for when this one begins to sound
+        next_due = heard[-1][1] + chunk.samples.shape[1] / chunk.sample_rate
+        time.sleep(max(0.0, next_due - BUFFER - time.perf_counter()))
     slider.join()
     rate = model.checkpoint.frame_rate
     waits = []

@@ -168,7 +168,7 @@ class Model:
         negative: str | None = None,
         continue_from: AudioLike | None = None,
         melody: AudioLike | None = None,
-        chunk_seconds: float = 0.2,
+        chunk_seconds: float = 0.1,
     ) -> Stream:
         """Decode one take while it plays: iterate the Stream for its audio, turn its strengths from another thread.
 

@@ -28,7 +28,7 @@ DType = Annotated[
 Engine = Annotated[
     str, typer.Option(metavar="ENGINE", help="decoder (Tonearm's own) or reference (transformers' generate(), slow).")
 ]
-Seconds = Annotated[float, typer.Option(help="Seconds of new music.")]
+Seconds = Annotated[float, typer.Option(help="Seconds of new music; beyond the window, it goes on from its own end.")]
 Seed = Annotated[int | None, typer.Option(help="Take i draws with seed + i; left out, a random one.")]
 Guidance = Annotated[float, typer.Option(help="Classifier-free guidance; 1 or less switches it off.")]
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest code.")]

@@ -8,12 +8,15 @@ edges are thrown away. The frames after a sample that have to be there first are
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
-from transformers import EncodecConfig
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
+
+LONGEST_REACH = 32  # frames; beyond those of any EnCodec
 
 
 class StreamingCodec:
@@ -33,7 +36,10 @@ class StreamingCodec:
             codec.decoder.layers[2:],
         )
         self.hop = math.prod(config.upsampling_ratios)
-        self.reach_before_lstm, self.reach_after_lstm = config.kernel_size - 1, _tail_reach(config)
+        with torch.inference_mode():
+            frame = torch.full((1, config.hidden_size, 1), math.nan, device=checkpoint.device, dtype=codec.dtype)
+            self.reach_before_lstm = _Reach.of([self.first], frame, 1)
+            self.reach_after_lstm = _Reach.of(self.tail, self.first(frame), self.hop)
         empty = torch.empty(self.channels, 0, 0, device=checkpoint.device)
         self.latents, self.outputs = empty, empty  # [C, D, T]
         self.state: tuple[torch.Tensor, torch.Tensor] | None = None
@@ -42,7 +48,7 @@ class StreamingCodec:
     @property
     def lookahead(self) -> int:
         """Frames that must follow a frame before it sounds."""
-        return self.reach_before_lstm // 2 + self.reach_after_lstm
+        return self.reach_before_lstm.after + self.reach_after_lstm.after
 
     @torch.inference_mode()
     def push(self, codes: torch.Tensor, last: bool = False) -> torch.Tensor:
@@ -55,10 +61,10 @@ class StreamingCodec:
 
     def _convolve(self, last: bool) -> None:
         total = self.latents.shape[-1]
-        end = total if last else total - self.reach_before_lstm // 2
+        end = total if last else total - self.reach_before_lstm.after
         if end <= self.convolved:
             return
-        start = max(0, self.convolved - self.reach_before_lstm)
+        start = max(0, self.convolved - self.reach_before_lstm.before)
         window = self.first(self.latents[..., start:])[..., self.convolved - start : end - start]
         steps = window.permute(2, 0, 1)
         output, self.state = self.lstm(steps, self.state)
@@ -67,10 +73,10 @@ class StreamingCodec:
         self.convolved = end
 
     def _sound(self, last: bool) -> torch.Tensor:
-        end = self.convolved if last else self.convolved - self.reach_after_lstm
+        end = self.convolved if last else self.convolved - self.reach_after_lstm.after
         if end <= self.sounded:
             return torch.empty(self.channels, 0)
-        start = max(0, self.sounded - self.reach_after_lstm)
+        start = max(0, self.sounded - self.reach_after_lstm.before)
         window = self.outputs[..., start : self.convolved]
         for layer in self.tail:
             window = layer(window)
@@ -79,14 +85,18 @@ class StreamingCodec:
         return samples.float().cpu()
 
 
-def _tail_reach(config: EncodecConfig) -> int:
-    """Frames to either side that a sample of the upsampling tail depends on."""
-    reach, rate = 0.0, 1
-    for ratio in config.upsampling_ratios:
-        reach += 1 / rate
-        rate *= ratio
-        reach += sum(
-            config.dilation_growth_rate**j * (config.residual_kernel_size - 1) / rate
-            for j in range(config.num_residual_layers)
-        )
-    return math.ceil(reach + (config.last_kernel_size - 1) / rate)
+@dataclass(frozen=True)
+class _Reach:
+    """Frames before and after one that its output depends on."""
+
+    before: int
+    after: int
+
+    @classmethod
+    def of(cls, layers: Sequence[torch.nn.Module], frame: torch.Tensor, hop: int) -> "_Reach":
+        """Found by putting a frame of NaN [1, D, 1] into a long window, and looking which output it spoils; `hop` outputs to a frame."""
+        probe = torch.nn.functional.pad(frame, (LONGEST_REACH, LONGEST_REACH))
+        for layer in layers:
+            probe = layer(probe)
+        spoilt = probe[0].isnan().any(0).nonzero()[:, 0] // hop - LONGEST_REACH
+        return cls(before=int(spoilt.max()), after=-int(spoilt.min()))
