@@ -11,18 +11,19 @@ def write_page(folder: Path) -> None:
     lines = [
         "# Performance",
         "",
-        "This page is written by `python -m benchmarks.decode`, `.streaming` and `.precision`.",
+        "This page is written by `python -m benchmarks.decode`, `.steering`, `.streaming` and `.precision`.",
         "",
     ]
     if cases := [case for group in known.get("cases", {}).values() for case in group]:
         lines += decoding(known["machine"], cases)
         draw(cases, folder / "performance.png")
+    if "steering" in known:
+        lines += steering(known["steering"])
     if "streaming" in known:
         lines += streaming(known["streaming"])
     if "precision" in known:
         lines += precision(known["precision"])
-    if (folder / "performance-notes.md").exists():
-        lines += ["", (folder / "performance-notes.md").read_text().strip()]
+    lines += ["", "What the targets were, where the time goes, and what was tried: [notes](performance-notes.md)."]
     (folder / "performance.md").write_text("\n".join(lines) + "\n")
 
 
@@ -43,6 +44,19 @@ def decoding(machine: str, cases: list[dict]) -> list[str]:
         lines.append(
             f"| {case['checkpoint']} | {case['precision']} | {case['rows']} | {seconds} | {case['vectors']} | {case['generate_ms']} | {case['decoder_ms']} | "
             f"**{case['faster']}x** | {case['floor_ms']} | {case['of_floor']}x | {case['real_time']}x | {same} | {case['peak_gib']} |"
+        )
+    return lines
+
+
+def steering(found: list[dict]) -> list[str]:
+    lines = [
+        "", "## Steering", "",
+        f"What vectors in every layer add to a step of one row, guidance on: medians of the ratio within {found[0]['turns']} turns.", "",
+        "| checkpoint | weights | step without | one vector | eight vectors |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found:
+        lines.append(
+            f"| {one['checkpoint']} | {one['precision']} | {one['step_ms']} ms | {one['cost_1']:+.1%} | {one['cost_8']:+.1%} |"
         )
     return lines
 

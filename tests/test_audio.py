@@ -85,3 +85,9 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
         with pytest.raises(TonearmError, match="cannot write"):
             sine().write(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_rolled_clip_goes_on_from_its_beginning_after_its_end():
+    clip = Clip(np.arange(10, dtype=np.float32)[None], 5)
+    assert clip.rolled(0.4).samples[0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
+    assert clip.rolled(2.4).samples[0].tolist() == clip.rolled(0.4).samples[0].tolist()

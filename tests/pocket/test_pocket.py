@@ -112,3 +112,13 @@ def test_it_refuses_a_melody_and_what_does_not_fit(pocket):
         pocket.with_engine("reference").generate("a folk tune", seconds=11)
     with pytest.raises(tonearm.TonearmError, match="tokens, pocket reads 24"):
         pocket.generate("a folk tune " * 12, seconds=1)
+
+
+def test_it_plays_on_beyond_its_window(pocket):
+    take = pocket.generate("a fast folk tune with flute", seconds=16, seed=3)
+    assert take.seconds == pytest.approx(16)
+    thirds = np.array_split(take.clip.mono, 4)
+    levels = [20 * np.log10(np.sqrt((part**2).mean())) for part in thirds]
+    assert max(levels) - min(levels) < 12  # dB: it neither dies away nor runs away
+    same = pocket.generate("a fast folk tune with flute", seconds=10, seed=3)
+    assert (take.codes[:, :240] == same.codes[:, :240]).all()

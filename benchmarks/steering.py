@@ -1,0 +1,59 @@
+"""What steering costs: the same step with no vector, with one and with eight in every layer, in turns.
+
+python -m benchmarks.steering --out docs          # adds to performance.json, and writes performance.md again
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import time
+from pathlib import Path
+
+from benchmarks.checkpoints import checkpoint
+from benchmarks.decode import request_for
+from benchmarks.page import write_page
+from tonearm.musicgen.decoder import Decoder
+from tonearm.musicgen.decoding import Decoding
+
+TURNS, SECONDS, VECTORS = 9, 0.5, (0, 1, 8)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("docs"))
+    arguments = parser.parse_args()
+    found = [measure(name, int8) for name in ("pocket", "musicgen-small") for int8 in (False, True)]
+    for entry in found:
+        print(json.dumps(entry), flush=True)
+    store = arguments.out / "performance.json"
+    known = json.loads(store.read_text()) if store.exists() else {}
+    store.write_text(json.dumps(known | {"steering": found}, indent=1) + "\n")
+    write_page(arguments.out)
+
+
+def measure(name: str, int8: bool) -> dict:
+    """Medians over the turns, and of the ratios within a turn."""
+    c = dataclasses.replace(checkpoint(name), int8=int8)
+    decoder = Decoder(c)
+    requests = {vectors: request_for(c, 1, SECONDS, vectors) for vectors in VECTORS}
+    times: dict[int, list[float]] = {vectors: [] for vectors in VECTORS}
+    for _ in range(1 + TURNS):
+        for vectors, request in requests.items():
+            decoding = Decoding(decoder, request)
+            decoding.step()
+            began = time.perf_counter()
+            steps = sum(1 for _ in decoding)
+            times[vectors].append(1000 * (time.perf_counter() - began) / steps)
+    median = {vectors: statistics.median(taken[1:]) for vectors, taken in times.items()}
+    cost = {
+        f"cost_{vectors}": round(
+            statistics.median(a / b for a, b in zip(times[vectors][1:], times[0][1:], strict=True)) - 1, 4
+        )
+        for vectors in VECTORS[1:]
+    }
+    return {"checkpoint": name, "precision": c.precision, "step_ms": round(median[0], 2), "turns": TURNS} | cost
+
+
+if __name__ == "__main__":
+    main()
