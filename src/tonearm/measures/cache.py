@@ -68,18 +68,22 @@ class CachedEmbedder:
 
 
 class CachedJudge(CachedEmbedder):
-    """A judge whose ears have a memory; what it reads is read anew."""
+    """A judge whose ears have a memory; what it has read it remembers as long as it lives."""
 
     def __init__(self, judge: Judge, folder: Path | None = None) -> None:
         super().__init__(judge, folder)
         self.judge = judge
+        self._read: dict[str, np.ndarray] = {}
 
     @property
     def logit_scale(self) -> float:
         return self.judge.logit_scale
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        return self.judge.embed_texts(texts)
+        new = list(dict.fromkeys(text for text in texts if text not in self._read))
+        if new:
+            self._read.update(zip(new, self.judge.embed_texts(new), strict=True))
+        return np.stack([self._read[text] for text in texts])
 
     def check_words(self, text: str) -> None:
         self.judge.check_words(text)

@@ -98,7 +98,7 @@ class Verdict:
 
     def to_dict(self) -> dict[str, object]:
         return {
-            "name": self.classifier,
+            "name": f"classifier {self.classifier}",  # it may be called like a measure
             "value": self.best,
             "unit": "",
             "protocol": self.protocol,
