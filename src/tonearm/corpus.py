@@ -88,8 +88,8 @@ def _rows(file: Path) -> list[dict]:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
             return list(csv.DictReader(text.splitlines()))
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    except (UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
+        return [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
+    except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
         raise TonearmError(f"cannot read {file} ({error}); give UTF-8 with file_name and label in every row") from error
 
 

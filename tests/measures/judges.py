@@ -48,9 +48,8 @@ def save_tiny(folder: Path, seed: int = 0) -> Path:
         feature_size=32, sampling_rate=TINY_RATE, hop_length=160, max_length_s=TINY_SECONDS, fft_window_size=256, frequency_max=4000,
         truncation="rand_trunc", padding="repeatpad",
     )  # fmt: skip
-    return _save(
-        ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=12), features, folder, seed
-    )
+    config = ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=12)
+    return _save(config, features, folder, seed, spread=2.0)  # so that what is heard and read matters
 
 
 def save_real_shape(folder: Path, seed: int = 0) -> Path:
@@ -69,8 +68,14 @@ def save_real_shape(folder: Path, seed: int = 0) -> Path:
     )
 
 
-def _save(config: ClapConfig, features: ClapFeatureExtractor, folder: Path, seed: int) -> Path:
+def _save(config: ClapConfig, features: ClapFeatureExtractor, folder: Path, seed: int, spread: float = 0.0) -> Path:
     torch.manual_seed(seed)
-    ClapModel(config).half().save_pretrained(folder)
+    model = ClapModel(config).half()
+    if spread:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.ndim > 1:
+                    parameter.normal_(std=spread * parameter.shape[-1] ** -0.5)
+    model.save_pretrained(folder)
     ClapProcessor(features, tokenizer()).save_pretrained(folder)
     return folder

@@ -65,7 +65,10 @@ def test_resampling_up_hardly_changes_either() -> None:
     assert measure_high_energy(twice).value == pytest.approx(measure_high_energy(clip).value, rel=0.02)
 
 
-@pytest.mark.parametrize("clip", [silence(), silence(0), noise(0.05), tone(500, amplitude=0.0005)])
+CLICK_AT_THE_EDGE = Clip(np.eye(1, SAMPLE_RATE), SAMPLE_RATE)  # where the first frame's window is 0
+
+
+@pytest.mark.parametrize("clip", [silence(), silence(0), noise(0.05), tone(500, amplitude=0.0005), CLICK_AT_THE_EDGE])
 def test_silence_and_scraps_have_none(clip: Clip) -> None:
     assert measure_brightness(clip).value is None
     assert measure_rolloff(clip).value is None

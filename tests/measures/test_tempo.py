@@ -1,6 +1,7 @@
+import mir_eval
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.measures.sounds import clicks, noise, silence
@@ -90,13 +91,29 @@ def test_librosa_reads_click_tracks(bpm: float) -> None:
     assert estimate.bpm == pytest.approx(bpm, rel=0.002)
     assert estimate.steadiness > 0.99
     assert estimate.tracker == "librosa"
-    clicked = np.arange(0.1, 10, 60 / bpm)
+    clicked = np.arange(0.1, 9.97, 60 / bpm)
     assert np.abs(np.subtract.outer(estimate.beats, clicked)).min(1).max() < 0.03
+    # mir_eval counts beats within 70 ms, from second 5 on.
+    assert (
+        mir_eval.beat.f_measure(mir_eval.beat.trim_beats(clicked), mir_eval.beat.trim_beats(np.array(estimate.beats)))
+        == 1
+    )
 
 
-def test_gain_does_not_change_the_beats() -> None:
-    clip = clicks(110)
-    assert measure_tempo(Clip(clip.samples / 64, clip.sample_rate)) == measure_tempo(clip)
+@settings(max_examples=10, deadline=None)
+@given(exponent=st.integers(-6, 3))
+def test_gain_does_not_change_the_beats(exponent: int) -> None:
+    clip = clicks(110, 5)
+    assert measure_tempo(Clip(clip.samples * 2.0**exponent, clip.sample_rate)) == measure_tempo(clip)
+
+
+@settings(max_examples=8, deadline=None)
+@given(bpm=st.floats(65, 185), gain=st.floats(0.1, 10), sample_rate=st.sampled_from([8_000, 22_050, 44_100]))
+def test_neither_gain_nor_resampling_moves_the_tempo(bpm: float, gain: float, sample_rate: int) -> None:
+    clip = clicks(bpm)
+    other = clip.resampled(sample_rate)
+    other = Clip(other.samples * gain, sample_rate)
+    assert measure_tempo(other).bpm == pytest.approx(measure_tempo(clip).bpm, rel=0.005)
 
 
 def test_resampling_hardly_changes_the_tempo() -> None:

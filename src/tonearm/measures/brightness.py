@@ -37,7 +37,9 @@ def _magnitudes(clip: Clip) -> np.ndarray | None:
     import librosa
 
     # Not padded at the edges: a frame half full of zeros smears the spectrum of what is in it.
-    return np.abs(librosa.stft(clip.mono, n_fft=n_fft, hop_length=round(HOP_SECONDS * clip.sample_rate), center=False))
+    spectrum = librosa.stft(clip.mono, n_fft=n_fft, hop_length=round(HOP_SECONDS * clip.sample_rate), center=False)
+    magnitudes = np.abs(spectrum)
+    return magnitudes if magnitudes.any() else None  # what sounds may lie where no frame looks, at the very edges
 
 
 def measure_brightness(clip: Clip) -> Measurement:
