@@ -133,6 +133,8 @@ def test_a_classifier_is_trained_from_folders_and_then_a_measure_like_any_other(
     trained = run("measure", corpus / "noise", corpus / "tone", "--train-classifier", "kind", "--clap", tiny_judge)
     assert trained.code == 0 and "100 % held out" in trained.out and "kind.safetensors" in trained.out
     assert max(map(len, trained.out.splitlines())) <= 80
+    assert "100 % held out" in run("inspect", "kind.safetensors").out
+    assert json.loads(run("inspect", "kind.safetensors", "--json").out)["labels"] == ["noise", "tone"]
     refused = run("measure", corpus, "--train-classifier", "kind", "--clap", tiny_judge)
     assert refused.code == 2 and "is there already" in refused.err
     again = json.loads(

@@ -222,10 +222,15 @@ def _print_distance(distance: "FrechetDistance | KernelDistance") -> None:
     print_facts({name: f"{distance.value:.4g}{more}", "": distance.protocol})
 
 
-def print_classifier(classifier: "Classifier", path: Path, failures: Sequence[Failure], as_json: bool) -> None:
+def print_trained(classifier: "Classifier", path: Path, failures: Sequence[Failure], as_json: bool) -> None:
     if as_json:
         print_json({"file": str(path), **classifier.to_dict(), "failed": [failure.to_dict() for failure in failures]})
         return
+    print_classifier(classifier)
+    out.print(f"wrote {path}; use it:\n  tonearm measure FILES --classifier {path}", soft_wrap=True)
+
+
+def print_classifier(classifier: "Classifier") -> None:
     accuracy = classifier.accuracy
     print_facts(
         {
@@ -244,7 +249,6 @@ def print_classifier(classifier: "Classifier", path: Path, failures: Sequence[Fa
     for label, counts in zip(classifier.labels, classifier.confusion, strict=True):
         table.add_row(label, *map(str, counts))
     out.print(table)
-    out.print(f"wrote {path}; use it:\n  tonearm measure FILES --classifier {path}", soft_wrap=True)
 
 
 def print_clusters(clusters: "Clusters", failures: Sequence[Failure], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tonearm.cli.measured import Failure, MeasuredFile, Output, print_classifier, print_clusters
+from tonearm.cli.measured import Failure, MeasuredFile, Output, print_clusters, print_trained
 from tonearm.cli.screen import Bar, Stopped, err, progress_bar, quieten, say_error
 from tonearm.cli.takes import check_outputs
 from tonearm.errors import TonearmError
@@ -183,7 +183,7 @@ def train_and_save(name: str, folders: Sequence[Path], judges: Judges, seed: int
     corpus = _embedded_corpus(folders, embedder)
     classifier = train_classifier(path.stem, corpus.rows, corpus.labels, corpus.tracks, embedder, seed)
     save_classifier(classifier, path)
-    print_classifier(classifier, path, corpus.failures, as_json)
+    print_trained(classifier, path, corpus.failures, as_json)
     if corpus.failures:
         raise typer.Exit(BAD_FILES)
 

@@ -180,6 +180,17 @@ def save_classifier(classifier: Classifier, path: Path) -> Path:
     return path
 
 
+def is_classifier(path: Path) -> bool:
+    """Whether the file at `path` says that it holds a classifier."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return METADATA_KEY in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_classifier(path: Path) -> Classifier:
     """Raises TonearmError for what is absent, or no classifier."""
     from safetensors import SafetensorError, safe_open
