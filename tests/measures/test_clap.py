@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import BertConfig, ClapModel, ClapProcessor
 
 from tests.measures import judges
@@ -154,6 +155,23 @@ def test_the_cache_is_transparent_and_another_checkpoint_has_its_own(judge: Clap
     assert not np.allclose(CachedJudge(other, tmp_path / "cache").embed([window()]), cached.embed([window()]))
 
 
+def test_the_fingerprint_knows_settings_and_every_weight_and_not_the_folder(
+    folder: Path, judge: ClapJudge, tmp_path: Path
+) -> None:
+    for name in ("copy", "settings", "weights"):
+        (tmp_path / name).mkdir()
+        for file in folder.iterdir():
+            (tmp_path / name / file.name).write_bytes(file.read_bytes())
+    assert ClapJudge(tmp_path / "copy").fingerprint == judge.fingerprint
+    settings = tmp_path / "settings" / "processor_config.json"
+    settings.write_text(settings.read_text().replace('"repeatpad"', '"pad"'))
+    assert ClapJudge(tmp_path / "settings").fingerprint != judge.fingerprint
+    weights = load_file(folder / "model.safetensors")
+    weights["audio_model.audio_encoder.norm.bias"] += 1
+    save_file(weights, tmp_path / "weights" / "model.safetensors", {"format": "pt"})
+    assert ClapJudge(tmp_path / "weights").fingerprint != judge.fingerprint
+
+
 def test_the_embedded_judge_is_called_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clap, "embedded_judge_folder", lambda: folder)
     found = measure_agreement(window(), ClapJudge(), "jazz")
@@ -188,8 +206,6 @@ def test_a_hub_id_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch
 
 
 def test_weights_that_are_missing_are_not_made_up(tmp_path: Path, folder: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = load_file(folder / "model.safetensors")

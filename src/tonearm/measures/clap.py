@@ -23,20 +23,39 @@ import json
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 
-if TYPE_CHECKING:
-    import torch
-
 EMBEDDED = "embedded"
 PANDA_JUDGE = "laion/clap-htsat-unfused"  # what Panda et al. 2025 judge by
 WINDOWS_PER_BATCH = 8
 SAMPLED_PER_TENSOR = 64
+CUTTING = 1  # of clips into windows; to be raised when that changes
+FEATURE_SETTINGS = (
+    *(
+        "sampling_rate",
+        "max_length_s",
+        "fft_window_size",
+        "hop_length",
+        "feature_size",
+        "frequency_min",
+        "frequency_max",
+    ),
+    *("top_db", "truncation", "padding"),
+)
+TOWER_SETTINGS = (
+    "spec_size",
+    "patch_size",
+    "patch_stride",
+    "window_size",
+    "depths",
+    "num_attention_heads",
+    "enable_fusion",
+)
 GIVE = f"give {EMBEDDED}, a hub id such as {PANDA_JUDGE}, or a folder with a CLAP checkpoint"
 
 
@@ -160,11 +179,14 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
     return model.to(device).eval().requires_grad_(False), features, tokenizer
 
 
-def _fingerprint(model: "torch.nn.Module", features: Any) -> str:
-    """Sixteen hexadecimal digits over the settings and a sample of every weight."""
+def _fingerprint(model: Any, features: Any) -> str:
+    """Sixteen hexadecimal digits over the settings that matter to a row and a sample of every weight."""
     import torch
 
-    digest = hashlib.sha256(json.dumps(features.to_dict(), sort_keys=True, default=str).encode())
+    # By name: what a later transformers adds to its settings must not orphan a trained classifier.
+    settings = [getattr(features, name) for name in FEATURE_SETTINGS]
+    settings += [getattr(model.config.audio_config, name) for name in TOWER_SETTINGS]
+    digest = hashlib.sha256(json.dumps([CUTTING, *settings]).encode())
     for key, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // SAMPLED_PER_TENSOR)][:SAMPLED_PER_TENSOR].to("cpu", torch.float32)

@@ -4,6 +4,7 @@ The embedded ones ship with Tonearm and were trained on pocket's corpus; whereve
 name or a path away, through the same classes.
 """
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def open_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTrack
             "this Tonearm carries no embedded beat tracker; give --beats librosa, final0, or a Beat This! checkpoint"
         )
     return BeatThisTracker(embedded_beats_file(), device, name="embedded beats")
+
+
+@cache
+def default_tracker() -> BeatTracker:
+    """The tracker that is used where none is given, loaded once."""
+    return open_tracker()
 
 
 def open_judge(name: str = defaults.JUDGE, device: str = "cpu") -> ClapJudge:

@@ -164,8 +164,11 @@ class TempoEstimate:
 
 
 def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstimate:
-    """The tempo of a clip, by `tracker` (librosa where none is given)."""
-    tracker = tracker or LibrosaTracker()
+    """The tempo of a clip, by `tracker` (`tonearm.defaults.TRACKER` where none is given)."""
+    if tracker is None:
+        from tonearm.measures.ears import default_tracker
+
+        tracker = default_tracker()
     beats = tracker.track(clip)
     return TempoEstimate.of_beats(beats, tracker.name, beat_confidence(onset_envelope(clip), beats))
 
