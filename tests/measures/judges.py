@@ -1,9 +1,10 @@
 """Random CLAP checkpoints: a tiny one, and one of the shape of laion/clap-htsat-unfused, with feature extractor and tokenizer."""
 
+import json
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, pre_tokenizers, processors
+from tokenizers import ByteLevelBPETokenizer, Tokenizer, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import (
     ClapAudioConfig,
@@ -49,33 +50,30 @@ def save_tiny(folder: Path, seed: int = 0) -> Path:
         truncation="rand_trunc", padding="repeatpad",
     )  # fmt: skip
     config = ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=12)
-    return _save(config, features, folder, seed, spread=2.0)  # so that what is heard and read matters
+    torch.manual_seed(seed)
+    model = ClapModel(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim > 1:  # so large that what is heard and read matters
+                parameter.normal_(std=2 * parameter.shape[-1] ** -0.5)
+    model.half().save_pretrained(folder)
+    ClapProcessor(features, tokenizer()).save_pretrained(folder)
+    return folder
 
 
 def save_real_shape(folder: Path, seed: int = 0) -> Path:
-    """The configuration of laion/clap-htsat-unfused: 153 M weights, 48 kHz, 10 s."""
-    text = ClapTextConfig()
+    """laion/clap-htsat-unfused: its configuration (153 M weights, 48 kHz, 10 s), and the files that its repository holds."""
     audio = ClapAudioConfig(
-        patch_embeds_hidden_size=96,
-        depths=[2, 2, 6, 2],
-        num_attention_heads=[4, 8, 16, 32],
-        hidden_size=768,
-        enable_fusion=False,
-    )
-    features = ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc", padding="repeatpad")
-    return _save(
-        ClapConfig(text_config=text.to_dict(), audio_config=audio.to_dict(), projection_dim=512), features, folder, seed
-    )
-
-
-def _save(config: ClapConfig, features: ClapFeatureExtractor, folder: Path, seed: int, spread: float = 0.0) -> Path:
+        patch_embeds_hidden_size=96, depths=[2, 2, 6, 2], num_attention_heads=[4, 8, 16, 32], hidden_size=768, enable_fusion=False
+    )  # fmt: skip
+    config = ClapConfig(text_config=ClapTextConfig().to_dict(), audio_config=audio.to_dict(), projection_dim=512)
     torch.manual_seed(seed)
-    model = ClapModel(config).half()
-    if spread:
-        with torch.no_grad():
-            for parameter in model.parameters():
-                if parameter.ndim > 1:
-                    parameter.normal_(std=spread * parameter.shape[-1] ** -0.5)
-    model.save_pretrained(folder)
-    ClapProcessor(features, tokenizer()).save_pretrained(folder)
+    ClapModel(config).half().save_pretrained(folder)
+    ClapFeatureExtractor(frequency_min=50, truncation="rand_trunc", padding="repeatpad").save_pretrained(folder)
+    words = ByteLevelBPETokenizer()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    words.train_from_iterator([" ".join(WORDS)], vocab_size=400, special_tokens=special, show_progress=False)
+    words.save_model(str(folder))
+    settings = {"tokenizer_class": "RobertaTokenizer", "model_max_length": 512}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return folder
