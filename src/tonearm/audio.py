@@ -102,7 +102,7 @@ class Clip:
 
 
 def _missing_bytes(path: Path) -> int:
-    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for other files, which it does not."""
+    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for other files."""
     with path.open("rb") as file:
         header = file.read(8)
     size = int.from_bytes(header[4:8], "little")

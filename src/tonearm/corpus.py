@@ -1,10 +1,11 @@
 """Corpora on disk: audio files, with labels where there are some.
 
-    folder/jazz/a.wav, folder/rock/b.wav                   a label is the folder that a file lies in; folder/train/jazz/a.wav is as good
-    folder/metadata.csv                                    columns file_name and label, and track where several files are cut from one piece
-    folder/metadata.jsonl                                  the same, one JSON object a line
+    jazz/a.wav, train/rock/b.wav    a label is the folder that a file lies in
+    metadata.csv                    columns file_name and label, and track where several files are cut from one piece
+    metadata.jsonl                  the same, one JSON object a line
 
-Whatever learns from a corpus has to keep the files of one track together: pieces of one song in both halves of a split leak.
+Whatever learns from a corpus has to keep the files of one track together: pieces of one song in both halves of a split
+leak.
 """
 
 import csv
@@ -41,7 +42,7 @@ def audio_files(paths: Sequence[Path]) -> list[Path]:
 
 
 def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
-    """One labelled corpus, or several folders of which each is a label. Raises TonearmError where there are not two labels."""
+    """One labelled corpus, or a folder for each label. Raises TonearmError where there are not two labels."""
     for folder in folders:
         if not folder.is_dir():
             raise TonearmError(f"no folder at {folder}; give a labelled corpus, or one folder for each label")
@@ -59,7 +60,8 @@ def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
     labels = sorted({file.label for file in files})
     if len(labels) < 2:
         raise TonearmError(
-            f"{folders[0]} has the label {labels[0] if labels else '(none)'} alone; give a folder with a folder for each label, or with {METADATA[0]}"
+            f"{folders[0]} has the label {labels[0] if labels else '(none)'} alone; "
+            f"give a folder with a folder for each label, or with {METADATA[0]}"
         )
     return files
 

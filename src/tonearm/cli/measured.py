@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,29 @@ from tonearm.cli.screen import new_table, out, print_facts, print_json
 from tonearm.cli.takes import ABSENT, number
 
 if TYPE_CHECKING:
-    from tonearm.measures import Classifier, Clusters, Description, FrechetDistance, KernelDistance
+    from tonearm.measures import (
+        Classifier,
+        Clusters,
+        Description,
+        FrechetDistance,
+        KernelDistance,
+        KeyEstimate,
+        TempoEstimate,
+    )
 
 CSV_HEADINGS = ("file", "measure", "value", "unit", "protocol")
 MOST_COLUMNS = 5  # of shares beside a file name, in 80 columns
+KEY_HEADING = "key\n"
+COLUMNS: dict[str, Callable[["Description"], str]] = {
+    "tempo\nBPM": lambda found: number(found.tempo.measurement, 1),
+    KEY_HEADING: lambda found: (found.key.key or ABSENT).replace("major", "maj").replace("minor", "min"),
+    "centroid\nHz": lambda found: number(found.brightness, 0),
+    "roll-off\nHz": lambda found: number(found.rolloff, 0),
+    "LUFS\n": lambda found: number(found.loudness, 1),
+    "peak\ndBTP": lambda found: number(found.true_peak, 1),
+    "crest\ndB": lambda found: number(found.crest, 1),
+    "onsets\n/s": lambda found: number(found.onset_rate, 2),
+}
 
 
 @dataclass(frozen=True)
@@ -121,54 +140,46 @@ def _distance_rows(distance: "FrechetDistance | KernelDistance") -> Iterator[tup
 
 
 def _print_one(measured: MeasuredFile) -> None:
-    found, channels = measured.description, measured.channels
-    tempo = found.tempo
+    found = measured.description
+    channels = "mono" if measured.channels == 1 else f"{measured.channels} channels"
     print_facts(
         {
             "file": str(measured.path),
-            "length": f"{found.seconds:.2f} s, {measured.sample_rate} Hz, {'mono' if channels == 1 else f'{channels} channels'}",
-            "tempo": _told(tempo.bpm, ".1f", " BPM")
-            + ("" if tempo.bpm is None else f" (median {tempo.bpm_median:.1f}), {len(tempo.beats)} beats by {tempo.tracker}, steadiness ")
-            + ("" if tempo.bpm is None else f"{_told(tempo.steadiness, '.2f')}, confidence {_told(tempo.confidence, '.2f')}"),
+            "length": f"{found.seconds:.2f} s, {measured.sample_rate} Hz, {channels}",
+            "tempo": _tempo_text(found.tempo),
             "onsets": _told(found.onset_rate.value, ".2f", " per second"),
-            "key": ABSENT if found.key.key is None
-            else f"{found.key.key}, confidence {_told(found.key.confidence, '.2f')}, majorness {_told(found.key.majorness.value, '+.2f')}",
-            "brightness": f"centroid {number(found.brightness, 0)} Hz, roll-off {number(found.rolloff, 0)} Hz, {_told(found.high_energy.value, '.0%')} of the power above 2 kHz",
+            "key": _key_text(found.key),
+            "brightness": f"centroid {number(found.brightness, 0)} Hz, roll-off {number(found.rolloff, 0)} Hz, "
+            f"{_told(found.high_energy.value, '.0%')} of the power above 2 kHz",
             "loudness": f"{number(found.loudness, 1)} LUFS, range {number(found.loudness_range, 1)} LU",
-            "peak": f"{number(found.peak, 1)} dBFS, true peak {number(found.true_peak, 1)} dBTP, crest factor {number(found.crest, 1)} dB",
+            "peak": f"{number(found.peak, 1)} dBFS, true peak {number(found.true_peak, 1)} dBTP, "
+            f"crest factor {number(found.crest, 1)} dB",
             "faults": ", ".join(found.faults) or "none",
         }
-    )  # fmt: skip
+    )
     for score in measured.scores:
         print_facts({str(score["name"]).replace("_", " "): _score_text(score), "": str(score["protocol"])})
 
 
-def _print_descriptions(names: Sequence[str], files: Sequence[MeasuredFile]) -> None:
-    headings = (
-        "tempo\nBPM",
-        "key\n",
-        "centroid\nHz",
-        "roll-off\nHz",
-        "LUFS\n",
-        "peak\ndBTP",
-        "crest\ndB",
-        "onsets\n/s",
+def _tempo_text(tempo: "TempoEstimate") -> str:
+    if tempo.bpm is None:
+        return ABSENT
+    return (
+        f"{tempo.bpm:.1f} BPM (median {tempo.bpm_median:.1f}), {len(tempo.beats)} beats by {tempo.tracker}, "
+        f"steadiness {_told(tempo.steadiness, '.2f')}, confidence {_told(tempo.confidence, '.2f')}"
     )
-    table = new_table("file\n", *headings, numbers=[heading for heading in headings if heading != "key\n"])
+
+
+def _key_text(key: "KeyEstimate") -> str:
+    if key.key is None:
+        return ABSENT
+    return f"{key.key}, confidence {_told(key.confidence, '.2f')}, majorness {_told(key.majorness.value, '+.2f')}"
+
+
+def _print_descriptions(names: Sequence[str], files: Sequence[MeasuredFile]) -> None:
+    table = new_table("file\n", *COLUMNS, numbers=[heading for heading in COLUMNS if heading != KEY_HEADING])
     for name, measured in zip(names, files, strict=True):
-        found = measured.description
-        numbers = (
-            (found.brightness, 0),
-            (found.rolloff, 0),
-            (found.loudness, 1),
-            (found.true_peak, 1),
-            (found.crest, 1),
-            (found.onset_rate, 2),
-        )
-        table.add_row(
-            name, number(found.tempo.measurement, 1), (found.key.key or ABSENT).replace("major", "maj").replace("minor", "min"),
-            *(number(*one) for one in numbers),
-        )  # fmt: skip
+        table.add_row(name, *(read(measured.description) for read in COLUMNS.values()))
     out.print(table)
     for name, measured in zip(names, files, strict=True):
         for fault in measured.description.faults:
@@ -232,12 +243,13 @@ def print_trained(classifier: "Classifier", path: Path, failures: Sequence[Failu
 
 def print_classifier(classifier: "Classifier") -> None:
     accuracy = classifier.accuracy
+    interval = f"95 % interval {100 * accuracy.low:.0f} to {100 * accuracy.high:.0f} %, {accuracy.n} tracks"
     print_facts(
         {
             "classifier": classifier.name,
             "trained on": ", ".join(f"{count} {label}" for label, count in classifier.counts.items()),
             "heard by": classifier.embedder,
-            "accuracy": f"{100 * accuracy.value:.0f} % held out, 95 % interval {100 * accuracy.low:.0f} to {100 * accuracy.high:.0f} %, {accuracy.n} tracks",
+            "accuracy": f"{100 * accuracy.value:.0f} % held out, {interval}",
             "chance": f"{100 * classifier.chance:.0f} % (always the commonest label)",
         }
     )

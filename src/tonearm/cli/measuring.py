@@ -73,7 +73,7 @@ class Scores:
         names = [classifier.name for classifier in trained]
         if len(set(names)) < len(names):
             raise TonearmError(
-                f"two classifiers have one name ({', '.join(names)}); give each once, or train one again by another name"
+                f"two classifiers have one name ({', '.join(names)}); give each once, or train one by another name"
             )
         if labels is None and text is None and not trained:
             return cls()
@@ -232,7 +232,7 @@ def _embedded_corpus(folders: Sequence[Path], embedder: "Embedder") -> EmbeddedC
 
 
 def _reference(path: Path, embedder: "Embedder") -> "EmbeddingSet":
-    """A folder's files, or a file of embeddings; here one bad file is too many, since the set is what values are compared by."""
+    """A folder's files, or a file of embeddings. Here one bad file is too many: values compare by this set."""
     from tonearm.audio import Clip
     from tonearm.corpus import audio_files
     from tonearm.measures import EmbeddingSet

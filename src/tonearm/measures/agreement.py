@@ -2,8 +2,8 @@
 
     agreement = cosine of the clip's and the text's CLAP embeddings, -1 .. 1        (often called the CLAP score)
 
-Conventions: no template, the text is taken as it stands. Values depend on the checkpoint; compare only within one, and beside a
-control such as the same clips with each other's texts. None for silence.
+Conventions: no template, the text is taken as it stands. Values depend on the checkpoint; compare only within one, and
+beside a control such as the same clips with each other's texts. None for silence.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Cache: an embedder that embeds each clip once, and then remembers it.
 
-What is remembered goes by content: the samples, the sample rate and the embedder's fingerprint. A file's name and date do not matter, and a
-retrained judge never sees another's rows. Entries are .npz files, whose checksum tells a damaged one: it is made again.
+What is remembered goes by content: the samples, the sample rate and the embedder's fingerprint. A file's name and date
+do not matter, and a retrained judge never sees another's rows. Entries are .npz files, whose checksum tells a damaged
+one: it is made again.
 """
 
 import hashlib

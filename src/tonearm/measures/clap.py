@@ -1,14 +1,15 @@
 """CLAP: a judge that puts sound and words into one space.
 
-Source: Wu et al. 2023, "Large-scale contrastive language-audio pretraining with feature fusion and keyword-to-caption augmentation", ICASSP;
-`transformers.ClapModel`.
+Source: Wu et al. 2023, "Large-scale contrastive language-audio pretraining with feature fusion and keyword-to-caption
+augmentation", ICASSP; `transformers.ClapModel`.
 
-    "embedded"                       the small judge that ships with Tonearm, trained on pocket's corpus; called "embedded judge" wherever its numbers are
-    laion/clap-htsat-unfused, ...    a hub id
-    a folder                         saved by `ClapModel.save_pretrained` and `ClapProcessor.save_pretrained`
+    embedded                    the small judge that ships with Tonearm, trained on pocket's corpus; "embedded judge"
+                                wherever its numbers are
+    laion/clap-htsat-unfused    a hub id
+    a folder                    saved by `ClapModel.save_pretrained` and `ClapProcessor.save_pretrained`
 
-Sample rate, window and features are those of the checkpoint's own feature extractor. Clips are mixed to mono. CLAP crops what is longer than its
-window at random; here windows are fixed instead, as few as cover the clip, evenly spaced:
+Sample rate, window and features are those of the checkpoint's own feature extractor. Clips are mixed to mono. CLAP
+crops what is longer than its window at random; here windows are fixed instead, as few as cover the clip, evenly spaced:
 
     |------------- clip -------------|
     |--- window ---|                        their unit embeddings are averaged,
@@ -76,7 +77,7 @@ class ClapJudge:
         self.logit_scale = float(self._model.logit_scale_a.exp())
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
-        """Unit rows, float32 [n, D]. Raises TonearmError for a clip without samples or with some that are not finite."""
+        """Unit rows, float32 [n, D]. Raises TonearmError for a clip without samples, or with NaN or infinite ones."""
         windows = [self._cut(clip) for clip in clips]
         rows = self._embed_windows([window for of_clip in windows for window in of_clip])
         ends = np.cumsum([len(of_clip) for of_clip in windows])
@@ -93,7 +94,7 @@ class ClapJudge:
         return found.pooler_output.float().cpu().numpy()
 
     def check_words(self, text: str) -> None:
-        """Raise TonearmError for a text without a word that this judge knows, for which its numbers would mean nothing."""
+        """Raise TonearmError for a text of which this judge knows no word: its numbers would mean nothing."""
         if not text.strip():
             raise TonearmError("an empty text says nothing of a clip; give a label or a description")
         ids = self._tokenizer(text, add_special_tokens=False).input_ids

@@ -1,17 +1,20 @@
-"""Classifier: a small probe on a judge's embeddings, for attributes that have no formula (energetic or calm, complex or minimalist).
+"""Classifier: a small probe on a judge's embeddings, for attributes that have no formula (energetic or calm, complex or
+minimalist).
 
     probability(label) = softmax over the labels of w(label) . x + b(label)
 
-with x the clip's embedding; multinomial logistic regression (L2, C = 1) on standardised embeddings, the standardisation folded into w and b.
+with x the clip's embedding; multinomial logistic regression (L2, C = 1) on standardised embeddings, the standardisation
+folded into w and b.
 
-Source: Facchiano et al. 2025, 5.2, who propose a simple classifier where no strict metric exists; Alain & Bengio 2016 for linear probes.
+Source: Facchiano et al. 2025, 5.2, who propose a simple classifier where no strict metric exists; Alain & Bengio 2016
+for linear probes.
 
-Accuracy is held out: up to five folds, stratified by label, that keep the clips of a track together; each clip is judged by a probe that saw none of its
-track. The interval is Wilson's with n = tracks, since clips of one track are not independent: the share is the mean over tracks. The
-classifier kept is fitted to all of them.
+Accuracy is held out: up to five folds, stratified by label, that keep the clips of a track together; each clip is
+judged by a probe that saw none of its track. The interval is Wilson's with n = tracks, since clips of one track are not
+independent: the share is the mean over tracks. The classifier kept is fitted to all of them.
 
-Files are safetensors: tensors `weights` [L, D] and `offsets` [L]; the rest as JSON in the metadata key `tonearm_classifier`. A classifier works on
-the embeddings it was trained on and no others.
+Files are safetensors: tensors `weights` [L, D] and `offsets` [L]; the rest as JSON in the metadata key
+`tonearm_classifier`. A classifier works on the embeddings it was trained on and no others.
 
 Estimator: `sklearn.linear_model.LogisticRegression`, `StratifiedGroupKFold`.
 """

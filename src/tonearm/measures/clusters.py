@@ -4,13 +4,15 @@ k-means finds as many clusters as there are labels; three indices compare the tw
 
     ARI         pairs that both partitions put together or apart, above chance; 1 the same, 0 by chance
     NMI         mutual information over the mean of the entropies; 1 the same, 0 independent
-    Jaccard     |label a and cluster b| / |label a or cluster b|, a matrix; clusters are ordered so that its diagonal is as large as can be
+    Jaccard     |label a and cluster b| / |label a or cluster b|, a matrix; clusters are ordered so that its diagonal is
+                as large as can be
 
 Source: Panda et al. 2025, III (they take the layer with the highest ARI); Hubert & Arabie 1985; Strehl & Ghosh 2002.
 
 Conventions: Euclidean, features as they come; ten starts, the best kept.
 
-Estimator: `sklearn.cluster.KMeans`, `adjusted_rand_score`, `normalized_mutual_info_score`; `scipy.optimize.linear_sum_assignment` for the order.
+Estimator: `sklearn.cluster.KMeans`, `adjusted_rand_score`, `normalized_mutual_info_score`;
+`scipy.optimize.linear_sum_assignment` for the order.
 """
 
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ STARTS = 10
 
 @dataclass(frozen=True)
 class Clusters:
-    """`jaccard` float64 [labels, clusters], rows in the order of `labels`; `assigned` is each row's cluster, in the matrix' order."""
+    """`jaccard` float64 [labels, clusters]; `assigned` is each row's cluster, numbered as the matrix' columns are."""
 
     labels: tuple[str, ...]
     ari: float
@@ -79,7 +81,7 @@ def measure_clusters(rows: np.ndarray, labels: Sequence[str], source: str, seed:
 
 
 def jaccard_matrix(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """Overlap over union of each group of `first` with each of `second`; both int [n] in 0 .. count - 1; float64 [count, count]."""
+    """Overlap over union of the groups of `first` and `second`, both int [n] below `count`; float64 [count, count]."""
     a, b = first == np.arange(count)[:, None], second == np.arange(count)[:, None]  # [count, n]
     both = (a[:, None] & b[None]).sum(-1)
     either = (a[:, None] | b[None]).sum(-1)

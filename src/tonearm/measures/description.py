@@ -56,7 +56,7 @@ class Description:
 
 
 def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
-    """Measure everything that a clip tells by itself, its beats by `tracker` (`tonearm.defaults.TRACKER` where none is given)."""
+    """Measure everything that a clip tells by itself, its beats by `tracker` (or `tonearm.defaults.TRACKER`)."""
     return Description(
         seconds=clip.seconds,
         tempo=measure_tempo(clip, tracker),

@@ -4,15 +4,16 @@ Aim: how far a clip's loud moments stand out, from sample to sample (crest facto
 
     crest = 20 log10(max |x| / RMS(x)),     range = L95 - L10
 
-L95 and L10 are percentiles of the short-term loudness: windows of 3 s, ten a second, without those below -70 LUFS and those
-20 LU below the power mean of the rest (EBU Tech 3342, v3.0, 2016).
+L95 and L10 are percentiles of the short-term loudness: windows of 3 s, ten a second, without those below -70 LUFS and
+those 20 LU below the power mean of the rest (EBU Tech 3342, v3.0, 2016).
 
-Conventions: the crest factor takes the largest sample of any channel and the RMS over all of them; a sine has 3.01 dB, a square wave
-0. Both are None for silence, the range under 6 s too, where no two windows lie side by side, and above five channels. Ten seconds hold 71 windows of
-which any two share most of their sound, so the range of a short clip is coarse.
+Conventions: the crest factor takes the largest sample of any channel and the RMS over all of them; a sine has 3.01 dB,
+a square wave 0. Both are None for silence, the range under 6 s too, where no two windows lie side by side, and above
+five channels. Ten seconds hold 71 windows of which any two share most of their sound, so the range of a short clip is
+coarse.
 
-Estimator: numpy; `pyloudnorm` weights and measures the windows. Its own `loudness_range` first appends 1.5 s of silence, which adds 1 LU to a
-steady tone of 10 s.
+Estimator: numpy; `pyloudnorm` weights and measures the windows. Its own `loudness_range` first appends 1.5 s of
+silence, which adds 1 LU to a steady tone of 10 s.
 """
 
 import numpy as np

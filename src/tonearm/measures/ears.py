@@ -1,7 +1,7 @@
 """Ears: the judge and the beat tracker, by the name that a person gives.
 
-The embedded ones ship with Tonearm and were trained on pocket's corpus; wherever their numbers appear they are called "embedded". The real ones are a
-name or a path away, through the same classes.
+The embedded ones ship with Tonearm and were trained on pocket's corpus; wherever their numbers appear they are called
+"embedded". The real ones are a name or a path away, through the same classes.
 """
 
 from functools import cache
@@ -22,7 +22,7 @@ def embedded_beats_file() -> Path:
 
 
 def open_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:
-    """`librosa`, `embedded`, a published Beat This! checkpoint such as `final0`, or a local one. Raises TonearmError for anything else."""
+    """`librosa`, `embedded`, or a Beat This! checkpoint: `final0`, a local file. Raises TonearmError for anything else."""
     if name == LIBROSA:
         return LibrosaTracker()
     _check_device(device)

@@ -1,7 +1,9 @@
-"""Embedding: clips -> points in a space where near means alike; what Fréchet and kernel distance, clusters and classifiers stand on.
+"""Embedding: clips -> points in a space where near means alike; what Fréchet and kernel distance, clusters and
+classifiers stand on.
 
-An embedder is anything that has the attributes of `Embedder`: a CLAP judge, a checkpoint's own EnCodec (given from outside; nothing here knows
-MusicGen). Rows made elsewhere, by fadtk or kadtk for instance, come from .npy or .npz files.
+An embedder is anything that has the attributes of `Embedder`: a CLAP judge, a checkpoint's own EnCodec (given from
+outside; nothing here knows MusicGen). Rows made elsewhere, by fadtk or kadtk for instance, come from .npy or .npz
+files.
 
 A set of rows knows who made it from what, so that no two spaces are ever compared and every number can tell.
 """

@@ -1,17 +1,19 @@
-"""Fréchet distance: how far a set of clips lies from a reference set, as Gaussians in an embedding's space (Fréchet audio distance, FAD).
+"""Fréchet distance: how far a set of clips lies from a reference set, as Gaussians in an embedding's space (Fréchet
+audio distance, FAD).
 
     F = |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2
 
 with mean m and covariance C (n - 1) of each set; 0 for equal ones.
 
-Source: Dowson & Landau 1982; Kilgour et al. 2019, "Fréchet audio distance: a reference-free metric for evaluating music enhancement algorithms",
-Interspeech.
+Source: Dowson & Landau 1982; Kilgour et al. 2019, "Fréchet audio distance: a reference-free metric for evaluating music
+enhancement algorithms", Interspeech.
 
-Sample size: few clips look far from anything, their own distribution included, by about a constant / n. So compare only sets of equal n against one
-reference. The extrapolated distance (Chong & Forsyth 2020, FID-infinity; Gui et al. 2024, FAD-infinity) measures 20 subsets of n/2 to n clips, drawn
-without replacement, fits F = a + b / N over their sizes N, and tells a: what infinitely many such clips would give. Where the truth is 0 and the width 128, the
-distance of 384 clips is 11.6 and the extrapolated one -1.5; of 1,024 clips, 4.4 and 0.0. Under three clips per dimension it is refused. The
-reference's own n stays in it.
+Sample size: few clips look far from anything, their own distribution included, by about a constant / n. So compare only
+sets of equal n against one reference. The extrapolated distance (Chong & Forsyth 2020, FID-infinity; Gui et al. 2024,
+FAD-infinity) measures 20 subsets of n/2 to n clips, drawn without replacement, fits F = a + b / N over their sizes N,
+and tells a: what infinitely many such clips would give. Where the truth is 0 and the width 128, the distance of 384
+clips is 11.6 and the extrapolated one -1.5; of 1,024 clips, 4.4 and 0.0. Under three clips per dimension it is refused.
+The reference's own n stays in it.
 
 Estimator: float64; the trace of the root is the sum of the roots of the eigenvalues of the symmetric matrix, by `eigh`.
 """

@@ -1,13 +1,16 @@
-"""Kernel distance: how far a set of clips lies from a reference set, without taking either for a Gaussian (kernel audio distance, KAD).
+"""Kernel distance: how far a set of clips lies from a reference set, without taking either for a Gaussian (kernel audio
+distance, KAD).
 
-    MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j),     k(x, y) = exp(-|x - y|^2 / 2 s^2)
+    MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
+    k(x, y) = exp(-|x - y|^2 / 2 s^2)
 
 times 100, with the bandwidth s = the median distance between two clips of the reference.
 
-Source: Gretton et al. 2012, "A kernel two-sample test", JMLR 13 (eq. 3, the unbiased estimator); Chung et al. 2025, "KAD: no more FAD!".
+Source: Gretton et al. 2012, "A kernel two-sample test", JMLR 13 (eq. 3, the unbiased estimator); Chung et al. 2025,
+"KAD: no more FAD!".
 
-Conventions: unbiased, so its mean does not depend on n; it may be slightly negative for sets that are alike. The bandwidth is the reference's: keep the
-reference, and values compare.
+Conventions: unbiased, so its mean does not depend on n; it may be slightly negative for sets that are alike. The
+bandwidth is the reference's: keep the reference, and values compare.
 
 Estimator: numpy, float64.
 """
@@ -45,7 +48,7 @@ class KernelDistance:
 
 
 def measure_kernel_distance(clips: EmbeddingSet, reference: EmbeddingSet) -> KernelDistance:
-    """Raises TonearmError for sets of one clip, sets of different embeddings, and a reference whose clips are all the same."""
+    """Raises TonearmError for sets of one clip, of different embeddings, and a reference whose clips are all alike."""
     clips.check_comparable(reference)
     for one in (clips, reference):
         if len(one) < 2:

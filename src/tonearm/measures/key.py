@@ -3,18 +3,20 @@
     r(k) = correlation of the clip's mean chroma with the profile of key k,    k one of 12 major and 12 minor keys
     key = argmax r,     confidence = r of the best key - r of the second,     majorness = max r(major) - max r(minor)
 
-Source: Krumhansl 1990, "Cognitive Foundations of Musical Pitch", chapter 4, with the key profiles of Albrecht & Shanahan 2013 ("The use of large
-corpora to develop a new type of key-finding algorithm", Music Perception 31); majorness is the `mode` of Lartillot & Toiviainen 2007 (MIR Toolbox).
+Source: Krumhansl 1990, "Cognitive Foundations of Musical Pitch", chapter 4, with the key profiles of Albrecht &
+Shanahan 2013 ("The use of large corpora to develop a new type of key-finding algorithm", Music Perception 31);
+majorness is the `mode` of Lartillot & Toiviainen 2007 (MIR Toolbox).
 
-Conventions: the channels are mixed to mono; one key for the whole clip; sharps only. Chroma are constant-Q magnitudes (16 kHz, seven
-octaves from C1, 64-ms hop), tuned to the clip; their square root is taken, so that one loud note does not decide. Confidence and
-majorness are differences of correlations, small numbers: 0.1 is much. All are None for silence and under 2 s, the reach of the lowest filter.
-Something is always nearest: music without pitch gets a key too, with little confidence.
+Conventions: the channels are mixed to mono; one key for the whole clip; sharps only. Chroma are constant-Q magnitudes
+(16 kHz, seven octaves from C1, 64-ms hop), tuned to the clip; their square root is taken, so that one loud note does
+not decide. Confidence and majorness are differences of correlations, small numbers: 0.1 is much. All are None for
+silence and under 2 s, the reach of the lowest filter. Something is always nearest: music without pitch gets a key too,
+with little confidence.
 
-Estimator: `librosa.feature.chroma_cqt`. Chroma and profiles were chosen among nine and three on 120 rendered pieces of 10.24 s in five major and
-five natural minor keys; on 80 others of the same kind the key is right in 65 % [54, 75] (mostly the relative key is taken for it;
-weighted score of `mir_eval` 0.73) and the mode in 72 % [62, 81]. Confidence tells right keys from wrong ones loosely: area under
-the ROC curve 0.72.
+Estimator: `librosa.feature.chroma_cqt`. Chroma and profiles were chosen among nine and three on 120 rendered pieces of
+10.24 s in five major and five natural minor keys; on 80 others of the same kind the key is right in 65 % [54, 75]
+(mostly the relative key is taken for it; weighted score of `mir_eval` 0.73) and the mode in 72 % [62, 81]. Confidence
+tells right keys from wrong ones loosely: area under the ROC curve 0.72.
 """
 
 from dataclasses import dataclass
@@ -79,7 +81,7 @@ def mean_chroma(clip: Clip) -> np.ndarray | None:
     from librosa.feature import chroma_cqt
 
     mono = Clip(clip.mono, clip.sample_rate).resampled(SAMPLE_RATE).samples[0]
-    # Left to itself, librosa tunes to the nearest third of a semitone, and music 30 cents sharp smears over two pitch classes.
+    # By itself, librosa tunes to the nearest third of a semitone: music 30 cents sharp smears over two pitch classes.
     tuning = BINS_PER_SEMITONE * estimate_tuning(y=mono, sr=SAMPLE_RATE)
     chroma = chroma_cqt(
         y=mono, sr=SAMPLE_RATE, hop_length=HOP, norm=None, bins_per_octave=12 * BINS_PER_SEMITONE, tuning=tuning

@@ -3,10 +3,10 @@
 Aim: whether a clip is quieter or louder than another, and how much room it leaves below full scale.
 
 Conventions: loudness after ITU-R BS.1770-4, all channels, gated at -70 LUFS and 10 LU below the mean; None for silence,
-for clips under 0.4 s (one gating block) and for more than five channels. Peak is the largest |sample| of any channel, 0 dBFS = 1.0, not
-oversampled. True peak is the largest |value| of the wave that the samples stand for, after 4x oversampling (BS.1770-4, Annex
-2): it may lie above 0 dBTP where no sample does, and is never below the peak. Oversampled to at least 192 kHz, it reads a sine at
-most 0.7 dB too low. Both peaks are None for digital silence.
+for clips under 0.4 s (one gating block) and for more than five channels. Peak is the largest |sample| of any channel, 0
+dBFS = 1.0, not oversampled. True peak is the largest |value| of the wave that the samples stand for, after 4x
+oversampling (BS.1770-4, Annex 2): it may lie above 0 dBTP where no sample does, and is never below the peak.
+Oversampled to at least 192 kHz, it reads a sine at most 0.7 dB too low. Both peaks are None for digital silence.
 
 Estimator: pyloudnorm (through `Clip.loudness`); numpy; `scipy.signal.resample_poly`.
 """

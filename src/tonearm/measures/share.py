@@ -2,8 +2,8 @@
 
     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n),     z = 1.96
 
-Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22. Unlike p ± z sqrt(p(1-p)/n), it holds for small n and
-never says that a share of 0 or 1 is certain.
+Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22. Unlike p ± z
+sqrt(p(1-p)/n), it holds for small n and never says that a share of 0 or 1 is certain.
 """
 
 from dataclasses import asdict, dataclass

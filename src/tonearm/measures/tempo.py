@@ -10,9 +10,10 @@ Aim: how fast a clip is. A beat tracker finds beats; two rules turn beats into B
 Steadiness is the length of the mean phase vector |mean exp(2 pi i t / period)| (vector strength, Goldberg & Brown
 1969): 1 for a metronome, near 0 for beats that keep to no grid.
 
-Confidence is the share of the onset strength at the beats that is not there by chance: 1 - mean e / mean e at the beats, where e is
-the onset envelope, its maximum within 40 ms; 0 to 1, near 0.1 for noise. On 150 rendered pieces it told beats of a right tempo
-or octave from others (area under the ROC curve 0.93); it knows nothing of the octave (0.50).
+Confidence is the share of the onset strength at the beats that is not there by chance: 1 - mean e / mean e at the
+beats, where e is the onset envelope, its maximum within 40 ms; 0 to 1, near 0.1 for noise. On 150 rendered pieces it
+told beats of a right tempo or octave from others (area under the ROC curve 0.93); it knows nothing of the octave
+(0.50).
 
 What trackers get wrong is chiefly the octave: half or double the tempo. Compare tempi with both accuracies of Gouyon et
 al. (2006): 1, within 4 %; 2, within 4 % of the tempo or its double, triple, half or third.
@@ -174,7 +175,7 @@ def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstima
 
 
 def beat_confidence(envelope: np.ndarray, beats: np.ndarray) -> float | None:
-    """How much stronger the onsets are at `beats` (seconds) than anywhere in `envelope` [F frames of 8 ms]; None under 4 beats."""
+    """How far onsets at `beats` (seconds) exceed those anywhere in `envelope` [F frames of 8 ms]; None under 4 beats."""
     if len(beats) < MIN_BEATS or not envelope.any():
         return None
     from scipy.ndimage import maximum_filter1d

@@ -4,11 +4,11 @@
 
 where clip and text are CLAP's unit embeddings and the scale is the checkpoint's own.
 
-Source: Panda et al. 2025, IV-E, who use `laion/clap-htsat-unfused`, the labels {source, target}, and the default template of transformers' zero-shot audio
-classification pipeline, as is done here.
+Source: Panda et al. 2025, IV-E, who use `laion/clap-htsat-unfused`, the labels {source, target}, and the default
+template of transformers' zero-shot audio classification pipeline, as is done here.
 
-Conventions: probabilities depend on which labels stand beside each other, cosines do not, so both are kept with the labels and the
-template. All are None for silence.
+Conventions: probabilities depend on which labels stand beside each other, cosines do not, so both are kept with the
+labels and the template. All are None for silence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,8 @@ def measure_zero_shots(
 ) -> list[ZeroShot]:
     """Scores of each clip.
 
-    Raises TonearmError for fewer than two labels, labels given twice or unknown to the judge, and a template without {}.
+    Raises TonearmError for fewer than two labels, labels given twice or unknown to the judge, and a template without
+    {}.
     """
     labels = tuple(label.strip() for label in labels)
     _check(labels, template, judge)

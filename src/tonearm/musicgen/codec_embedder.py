@@ -1,7 +1,8 @@
 """A checkpoint's own EnCodec as an embedder: free, and circular.
 
-What a checkpoint plays comes out of this very codec, so its embedding cannot hear what the codec cannot say, and flatters it. Its name says so
-wherever its numbers appear. An embedding is the encoder's output before quantisation, averaged over the frames of the whole clip.
+What a checkpoint plays comes out of this very codec, so its embedding cannot hear what the codec cannot say, and
+flatters it. Its name says so wherever its numbers appear. An embedding is the encoder's output before quantisation,
+averaged over the frames of the whole clip.
 """
 
 from collections.abc import Sequence
