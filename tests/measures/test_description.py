@@ -34,13 +34,13 @@ def test_a_description_holds_what_was_planted() -> None:
             "peak",
             "true_peak",
         ),
-        *("crest", "onset_rate", "key", "majorness", "faults"),
+        *("crest", "onset_rate", "silence", "clipped", "dc_offset", "key", "majorness", "faults"),
     }
 
 
 def test_every_number_has_a_unit_and_a_protocol_and_a_name_of_its_own() -> None:
     measurements = describe(clicks(120)).measurements
-    assert len({measured.name for measured in measurements}) == len(measurements) == 14
+    assert len({measured.name for measured in measurements}) == len(measurements) == 17
     assert all(measured.unit and measured.protocol and measured.value is not None for measured in measurements)
 
 

@@ -1,9 +1,12 @@
+import mir_eval
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
 from tonearm.measures import Share, is_right_tempo, tempo_accuracy
+from tonearm.measures.tempo_accuracy import TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -16,6 +19,11 @@ from tonearm.measures import Share, is_right_tempo, tempo_accuracy
 )  # fmt: skip
 def test_which_estimates_of_100_bpm_are_right(estimated: float | None, first: bool, second: bool) -> None:
     assert is_right_tempo(estimated, 100.0) is first
+    if estimated is not None:
+        _, one_correct, _ = mir_eval.tempo.detection(
+            np.array([100.0, 100.0]), 0.5, np.array([estimated, estimated]), tol=TOLERANCE
+        )
+        assert one_correct is first
     assert is_right_tempo(estimated, 100.0, any_octave=True) is second
 
 

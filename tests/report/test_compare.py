@@ -80,7 +80,20 @@ def described(
         loudness=Measurement("loudness", lufs, "LUFS", "planted loudness"),
         onset_rate=Measurement("onset_rate", onsets, "1/s", "planted onsets"),
         key=KeyEstimate(None, None, unmeasured),
-        **dict.fromkeys(("rolloff", "high_energy", "loudness_range", "peak", "true_peak", "crest"), unmeasured),
+        **dict.fromkeys(
+            (
+                "rolloff",
+                "high_energy",
+                "loudness_range",
+                "peak",
+                "true_peak",
+                "crest",
+                "silence",
+                "clipped",
+                "dc_offset",
+            ),
+            unmeasured,
+        ),
         faults=faults,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tonearm.audio import Clip
 from tonearm.measures.brightness import measure_brightness, measure_high_energy, measure_rolloff
 from tonearm.measures.dynamics import measure_crest, measure_loudness_range
-from tonearm.measures.faults import faults
+from tonearm.measures.faults import faults, measure_clipped, measure_dc_offset, measure_silence
 from tonearm.measures.key import KeyEstimate, measure_key
 from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
 from tonearm.measures.measurement import Measurement
@@ -29,6 +29,9 @@ class Description:
     true_peak: Measurement  # dBTP
     crest: Measurement  # dB
     onset_rate: Measurement  # per second
+    silence: Measurement  # share of the time
+    clipped: Measurement  # share of the samples
+    dc_offset: Measurement  # full scale = 1
     key: KeyEstimate
     faults: tuple[str, ...]
 
@@ -42,6 +45,7 @@ class Description:
         return (
             *(self.brightness, self.rolloff, self.high_energy, self.loudness, self.loudness_range),
             *(self.peak, self.true_peak, self.crest, self.onset_rate),
+            *(self.silence, self.clipped, self.dc_offset),
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -69,6 +73,9 @@ def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
         true_peak=measure_true_peak(clip),
         crest=measure_crest(clip),
         onset_rate=measure_onset_rate(clip),
+        silence=measure_silence(clip),
+        clipped=measure_clipped(clip),
+        dc_offset=measure_dc_offset(clip),
         key=measure_key(clip),
         faults=tuple(faults(clip)),
     )
