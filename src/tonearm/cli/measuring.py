@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class Judges:
     model: str
     device: str
 
+    @cached_property
     def judge(self) -> "Judge":
         with err.status(f"loading {self.clap}") if err.is_interactive else nullcontext():
             quieten()
@@ -41,7 +43,7 @@ class Judges:
     def embedder(self) -> "Embedder":
         """Of sets, clusters and classifiers."""
         if self.embedding == "clap":
-            return self.judge()
+            return self.judge
         quieten()
         from tonearm.measures import CachedEmbedder
         from tonearm.musicgen.checkpoint import load_checkpoint
@@ -77,7 +79,7 @@ class Scores:
             )
         if labels is None and text is None and not trained:
             return cls()
-        judge = judges.judge()
+        judge = judges.judge
         split = tuple(label.strip() for label in labels.split(",")) if labels is not None else ()
         template = TEMPLATE if template is None else template
         if labels is not None:

@@ -1,5 +1,6 @@
-"""Classifier: a small probe on a judge's embeddings, for attributes that have no formula (energetic or calm, complex or
-minimalist).
+"""Classifier: a small probe on a judge's embeddings, for attributes that have no formula.
+
+Aim: to say of a clip whether it is energetic or calm, complex or minimalist, by examples of both.
 
     probability(label) = softmax over the labels of w(label) . x + b(label)
 

@@ -1,5 +1,6 @@
-"""Embedding: clips -> points in a space where near means alike; what Fréchet and kernel distance, clusters and
-classifiers stand on.
+"""Embedding: clips -> points in a space where near means alike.
+
+Fréchet and kernel distance, clusters and classifiers stand on it.
 
 An embedder is anything that has the attributes of `Embedder`: a CLAP judge, a checkpoint's own EnCodec (given from
 outside; nothing here knows MusicGen). Rows made elsewhere, by fadtk or kadtk for instance, come from .npy or .npz

@@ -1,5 +1,4 @@
-"""Fréchet distance: how far a set of clips lies from a reference set, as Gaussians in an embedding's space (Fréchet
-audio distance, FAD).
+"""Fréchet distance (FAD): how far a set of clips lies from a reference set, both taken for Gaussians.
 
     F = |m1 - m2|^2 + tr C1 + tr C2 - 2 tr (C1^1/2 C2 C1^1/2)^1/2
 

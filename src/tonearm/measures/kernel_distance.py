@@ -1,5 +1,4 @@
-"""Kernel distance: how far a set of clips lies from a reference set, without taking either for a Gaussian (kernel audio
-distance, KAD).
+"""Kernel distance (KAD): how far a set of clips lies from a reference set, whatever the shape of either.
 
     MMD^2 = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
     k(x, y) = exp(-|x - y|^2 / 2 s^2)
