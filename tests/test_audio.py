@@ -1,6 +1,7 @@
 """Clips: exact round trips, loudness, and bad input."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,3 +92,21 @@ def test_a_rolled_clip_goes_on_from_its_beginning_after_its_end():
     clip = Clip(np.arange(10, dtype=np.float32)[None], 5)
     assert clip.rolled(0.4).samples[0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     assert clip.rolled(2.4).samples[0].tolist() == clip.rolled(0.4).samples[0].tolist()
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_wav_file_that_is_cut_off_is_refused(tmp_path: Path, share: float) -> None:
+    path = Clip(np.linspace(-0.5, 0.5, 4001), 8000).write(tmp_path / "whole.wav")
+    whole = path.read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: round(len(whole) * share)])
+    with pytest.raises(TonearmError, match="cut off"):
+        Clip.read(tmp_path / "cut.wav")
+
+
+@pytest.mark.parametrize("size", [0, 2**32 - 1])
+def test_a_wav_file_from_a_pipe_that_does_not_know_its_size_is_read(tmp_path: Path, size: int) -> None:
+    path = Clip(np.linspace(-0.5, 0.5, 4000), 8000).write(tmp_path / "piped.wav")
+    whole = bytearray(path.read_bytes())
+    whole[4:8] = size.to_bytes(4, "little")
+    path.write_bytes(whole)
+    assert Clip.read(path).samples.shape == (1, 4000)

@@ -15,6 +15,7 @@ from tonearm.files import write_aside
 WRITABLE = (".wav", ".flac", ".ogg")
 MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
+MAX_LOUDNESS_CHANNELS = 5  # with more, which one is the subwoofer that BS.1770 leaves out is not known
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Clip:
 
     @property
     def loudness(self) -> float:
-        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence and for clips under 0.4 s."""
-        if self.seconds < MIN_LOUDNESS_SECONDS or not self.samples.any():
+        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence, under 0.4 s and above five channels."""
+        unfit = self.seconds < MIN_LOUDNESS_SECONDS or len(self.samples) > MAX_LOUDNESS_CHANNELS
+        if unfit or not self.samples.any():
             return float("-inf")
         heard = self if self.sample_rate >= MIN_LOUDNESS_RATE else self.resampled(MIN_LOUDNESS_RATE)
         return float(pyloudnorm.Meter(heard.sample_rate).integrated_loudness(heard.samples.T.astype(np.float64)))
@@ -83,7 +85,7 @@ class Clip:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Clip":
-        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, or holds NaN."""
+        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, cut off, or holds NaN."""
         path = Path(path)
         if not path.is_file():
             raise TonearmError(f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file")
@@ -93,8 +95,21 @@ class Clip:
             raise TonearmError(
                 f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus"
             ) from error
+        missing = _missing_bytes(path)
+        if missing:
+            raise TonearmError(f"{path} is cut off: its last {missing} bytes are missing; copy or export it again")
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
             raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
         return cls(samples.T, int(sample_rate))
+
+
+def _missing_bytes(path: Path) -> int:
+    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for other files."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    size = int.from_bytes(header[4:8], "little")
+    if not header.startswith(b"RIFF") or size in (0, 2**32 - 1):  # what is written into a pipe does not know its size
+        return 0
+    return max(0, size + 8 - path.stat().st_size - 1)  # some leave out the byte that fills up an odd size

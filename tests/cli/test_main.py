@@ -7,7 +7,7 @@ import pytest
 from tonearm import __version__
 from tonearm.cli import main
 
-COMMANDS = ("generate", "compare", "learn", "vectors", "inspect", "models", "doctor", "replay")
+COMMANDS = ("generate", "compare", "learn", "vectors", "measure", "inspect", "models", "doctor", "replay")
 
 
 def test_alone_it_shows_help_with_every_command(run):

@@ -143,3 +143,15 @@ def test_a_published_name_is_downloaded_under_its_own_file_name(
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
     assert BeatThisTracker("small0").name == "Beat This! small0"
     assert asked == [("small0.ckpt", "beat_this-small0.ckpt")]
+
+
+def test_a_checkpoint_of_the_real_shape_loads_in_half_precision_too(tmp_path: Path) -> None:
+    model = pytest.importorskip("beat_this.model.beat_tracker").BeatThis()  # its defaults are those of final0
+    weights = {f"model.{name}": value.half() for name, value in model.state_dict().items()}
+    assert sum(value.numel() for name, value in weights.items() if "running" not in name) == pytest.approx(
+        20.3e6, rel=0.01
+    )
+    torch.save({"state_dict": weights, "hyper_parameters": {}}, tmp_path / "final0.ckpt")
+    tracker = BeatThisTracker(tmp_path / "final0.ckpt")
+    assert next(tracker._model.parameters()).dtype == torch.float32
+    assert (np.diff(tracker.track(clicks(120, 2))) > 0).all()

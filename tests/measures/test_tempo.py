@@ -1,11 +1,19 @@
+import mir_eval
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.measures.sounds import clicks, silence
+from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
-from tonearm.measures.tempo import LibrosaTracker, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
+from tonearm.measures.tempo import (
+    LibrosaTracker,
+    TempoEstimate,
+    beat_confidence,
+    fitted_bpm,
+    measure_tempo,
+    median_bpm,
+)
 
 TRACKER_FRAME_SECONDS = 0.02
 
@@ -83,13 +91,29 @@ def test_librosa_reads_click_tracks(bpm: float) -> None:
     assert estimate.bpm == pytest.approx(bpm, rel=0.002)
     assert estimate.steadiness > 0.99
     assert estimate.tracker == "librosa"
-    clicked = np.arange(0.1, 10, 60 / bpm)
+    clicked = np.arange(0.1, 9.97, 60 / bpm)
     assert np.abs(np.subtract.outer(estimate.beats, clicked)).min(1).max() < 0.03
+    # mir_eval counts beats within 70 ms, from second 5 on.
+    assert (
+        mir_eval.beat.f_measure(mir_eval.beat.trim_beats(clicked), mir_eval.beat.trim_beats(np.array(estimate.beats)))
+        == 1
+    )
 
 
-def test_gain_does_not_change_the_beats() -> None:
-    clip = clicks(110)
-    assert measure_tempo(Clip(clip.samples / 64, clip.sample_rate)) == measure_tempo(clip)
+@settings(max_examples=10, deadline=None)
+@given(exponent=st.integers(-6, 3))
+def test_gain_does_not_change_the_beats(exponent: int) -> None:
+    clip = clicks(110, 5)
+    assert measure_tempo(Clip(clip.samples * 2.0**exponent, clip.sample_rate)) == measure_tempo(clip)
+
+
+@settings(max_examples=8, deadline=None)
+@given(bpm=st.floats(65, 185), gain=st.floats(0.1, 10), sample_rate=st.sampled_from([8_000, 22_050, 44_100]))
+def test_neither_gain_nor_resampling_moves_the_tempo(bpm: float, gain: float, sample_rate: int) -> None:
+    clip = clicks(bpm)
+    other = clip.resampled(sample_rate)
+    other = Clip(other.samples * gain, sample_rate)
+    assert measure_tempo(other).bpm == pytest.approx(measure_tempo(clip).bpm, rel=0.005)
 
 
 def test_resampling_hardly_changes_the_tempo() -> None:
@@ -115,6 +139,19 @@ def test_another_tracker_can_take_the_place_of_librosa() -> None:
     assert estimate.bpm == pytest.approx(120)
     assert estimate.to_dict()["value"] == estimate.bpm
     assert estimate.measurement.protocol.startswith("hand")
+
+
+def test_confidence_is_high_for_clicks_low_for_noise_and_lowest_off_the_beat() -> None:
+    assert measure_tempo(clicks(120)).confidence > 0.8
+    assert measure_tempo(noise(10)).confidence < 0.3
+    envelope = np.zeros(1250)
+    envelope[::50] = 1.0  # 2.5 frames a second: every 0.4 s
+    on_the_beat = np.arange(0, 10, 0.4)
+    # Of 50 frames 11 lie within 40 ms of an onset.
+    assert beat_confidence(envelope, on_the_beat) == pytest.approx(1 - 11 / 50, abs=0.01)
+    assert beat_confidence(envelope, on_the_beat + 0.2) == 0
+    assert beat_confidence(envelope, on_the_beat[:3]) is None
+    assert beat_confidence(np.zeros(1250), on_the_beat) is None
 
 
 @pytest.mark.parametrize(

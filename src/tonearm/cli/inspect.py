@@ -1,4 +1,4 @@
-"""tonearm inspect: what a vector file, a take's JSON or an audio file says of itself."""
+"""tonearm inspect: what a vector, a classifier, a take's JSON or an audio file says of itself."""
 
 import json
 from pathlib import Path
@@ -7,16 +7,21 @@ from typing import Annotated, Any
 import typer
 
 from tonearm.cli import options
+from tonearm.cli.measured import print_classifier
 from tonearm.cli.screen import new_table, out, print_facts, print_json
 
 
 def inspect(
-    file: Annotated[Path, typer.Argument(help="A vector (.safetensors), a take's .json, or an audio file.")],
+    file: Annotated[
+        Path, typer.Argument(help="A vector or classifier (.safetensors), a take's .json, or an audio file.")
+    ],
     as_json: options.Json = False,
 ) -> None:
-    """Show what is in a vector file, a take's JSON, or an audio file."""
+    """Show what is in a vector, a classifier, a take's JSON, or an audio file."""
     if file.suffix == ".safetensors":
-        _inspect_vector(file, as_json)
+        from tonearm.measures.classifier import is_classifier
+
+        (_inspect_classifier if is_classifier(file) else _inspect_vector)(file, as_json)
     elif file.suffix == ".json":
         _inspect_take(file, as_json)
     else:
@@ -51,6 +56,16 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
         others = [info.activation_norms.get(layer), *(scores.get(layer) for scores in info.scores.values())]
         table.add_row(str(layer), f"{norm:.3f}", *("–" if value is None else f"{value:.3f}" for value in others))
     out.print(table)
+
+
+def _inspect_classifier(file: Path, as_json: bool) -> None:
+    from tonearm.measures import load_classifier
+
+    classifier = load_classifier(file)
+    if as_json:
+        print_json(classifier.to_dict())
+    else:
+        print_classifier(classifier)
 
 
 def _inspect_take(file: Path, as_json: bool) -> None:
@@ -93,7 +108,11 @@ def _inspect_take(file: Path, as_json: bool) -> None:
 def _measured(measured: dict[str, Any]) -> str:
     """What a take's JSON holds of its measures."""
     found = [entry for entry in measured.values() if isinstance(entry, dict) and entry.get("value") is not None]
-    return ", ".join(f"{entry['name']} {entry['value']:.4g} {entry['unit']}" for entry in found)
+    return ", ".join(f"{entry['name']} {_value(entry['value'])} {entry['unit']}".strip() for entry in found)
+
+
+def _value(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _inspect_audio(file: Path, as_json: bool) -> None:

@@ -219,4 +219,5 @@ def _projected(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:
     """Text states as wide as the decoder."""
     if states.shape[-1] == checkpoint.width:
         return states
-    return checkpoint.model.enc_to_dec_proj(states)
+    projection = checkpoint.model.enc_to_dec_proj
+    return projection(states.to(projection.weight.dtype))
