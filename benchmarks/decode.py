@@ -51,10 +51,9 @@ class Case:
 CASES = [
     Case("pocket", 1, 10), Case("pocket", 1, 10, vectors=1), Case("pocket", 1, 10, vectors=8), Case("pocket", 4, 10),
     Case("pocket", 16, 10), Case("pocket", 32, 10), Case("pocket", 1, 10, precision="int8"), Case("pocket", 32, 10, precision="int8"),
-    Case("musicgen-small", 1, 5), Case("musicgen-small", 1, 0.4, vectors=1), Case("musicgen-small", 1, 0.4, vectors=8),
-    Case("musicgen-small", 1, 0.4, heard=29), Case("musicgen-small", 4, 0.4), Case("musicgen-small", 16, 0.4),
+    Case("musicgen-small", 1, 5), Case("musicgen-small", 1, 0.4, vectors=1), Case("musicgen-small", 1, 0.4, vectors=8), Case("musicgen-small", 4, 0.4), Case("musicgen-small", 16, 0.4),
     Case("musicgen-small", 1, 0.6, precision="bfloat16"), Case("musicgen-small", 16, 0.4, precision="bfloat16"),
-    Case("musicgen-small", 1, 0.6, precision="int8"), Case("musicgen-small", 1, 0.4, precision="int8", heard=29),
+    Case("musicgen-small", 1, 0.6, precision="int8"),
     Case("musicgen-small", 16, 0.4, precision="int8"),
     Case("musicgen-melody", 1, 0.2), Case("musicgen-melody", 1, 0.2, precision="bfloat16"), Case("musicgen-melody", 1, 0.2, precision="int8"),
     Case("musicgen-medium", 1, 0.2), Case("musicgen-medium", 1, 0.2, precision="int8"),
@@ -66,6 +65,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--only", nargs="+", help="checkpoints")
+    parser.add_argument("--missing", action="store_true", help="only cases that performance.json lacks")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     store = arguments.out / "performance.json"
@@ -74,8 +74,10 @@ def main() -> None:
     results = {name: known.get("cases", {}).get(name, []) for name in names}
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {arguments.threads} threads, torch {torch.__version__}"
     for name in arguments.only or names:
-        results[name] = []
-        for case in measured(name, [case for case in CASES if case.checkpoint == name]):
+        results[name] = results[name] if arguments.missing else []
+        there = [{key: one[key] for key in asdict(CASES[0])} for one in results[name]]
+        cases = [case for case in CASES if case.checkpoint == name and asdict(case) not in there]
+        for case in measured(name, cases) if cases else ():
             results[name].append(case)
             print(json.dumps(case), flush=True)
             store.write_text(json.dumps(known | {"machine": machine, "cases": results}, indent=1) + "\n")
