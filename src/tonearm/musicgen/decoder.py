@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.graphs import Capture, StepGraphs, capture_on_cuda
 from tonearm.musicgen.linear import Linear, pack, stream_dtype
 from tonearm.musicgen.taps import Span, Taps, run_taps
 
@@ -94,6 +95,7 @@ class Decoder:
         rows = len(self.embeddings) // checkpoint.codebooks
         self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
         self.embed_positions = stack.embed_positions
+        self.capture: Capture | None = capture_on_cuda if checkpoint.device.type == "cuda" else None
         if not keep_weights:
             for module in (*decoder.lm_heads, *stack.embed_tokens):
                 module.to_empty(device="meta")
@@ -105,25 +107,40 @@ class Decoder:
             table.make_weights(positions, table.embedding_dim)
         return table.weights[:positions]
 
-    def begin(self, conditioning: Conditioning, positions: int, first_frame: int = 0) -> "DecoderState":
-        """State for one decoding of up to `positions` code positions, the first of which decides `first_frame`."""
-        return DecoderState(self, conditioning, positions, first_frame)
+    def begin(
+        self, conditioning: Conditioning, positions: int, first_frame: int = 0, may_capture: bool = False
+    ) -> "DecoderState":
+        """State for one decoding of up to `positions` code positions, the first of which decides `first_frame`.
+
+        may_capture: its steps may run as captured graphs, where the device has them: all taps then have to be SteeringBuffers'.
+        """
+        return DecoderState(self, conditioning, positions, first_frame, self.capture if may_capture else None)
 
 
 class DecoderState:
     """Cache and place of one decoding. `taps` are called with the activations of each call and the Span they cover."""
 
-    def __init__(self, decoder: Decoder, conditioning: Conditioning, positions: int, first_frame: int):
+    def __init__(
+        self,
+        decoder: Decoder,
+        conditioning: Conditioning,
+        positions: int,
+        first_frame: int,
+        capture: Capture | None,
+    ):
         checkpoint = decoder.checkpoint
         rows, width = len(conditioning.states), checkpoint.width
         self.decoder, self.conditioning = decoder, conditioning
         self.room, self.first_frame = conditioning.prefix + positions, first_frame
         self.length = 0  # positions in the cache, prefix included
         size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
-        self.keys = torch.empty(size, device=checkpoint.device, dtype=decoder.dtype)
-        self.values = torch.empty_like(self.keys)
+        # Graphs read past the position, with weight 0, which does not take NaN away: their cache begins as zeros.
+        make = torch.zeros if capture else torch.empty
+        self.keys = make(size, device=checkpoint.device, dtype=decoder.dtype)
+        self.values = make(size, device=checkpoint.device, dtype=decoder.dtype)
         self.positions = decoder.position_table(self.room).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
+        self.graphs = StepGraphs(self, capture) if capture else None
 
     @property
     def codes_read(self) -> int:
@@ -133,40 +150,93 @@ class DecoderState:
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
         """Tokens [B, K, S] at the next S code positions -> logits [R, K, V] after the last of them."""
-        decoder, conditioning = self.decoder, self.conditioning
-        ids = (tokens + decoder.first_row).transpose(1, 2)
-        h = F.embedding(ids, decoder.embeddings).to(decoder.dtype).sum(2)
-        if conditioning.guided:
-            h = torch.cat([h, h])
+        conditioning = self.conditioning
+        if self.graphs and self.length and tokens.shape[-1] == 1:
+            self._check_room(self.length + 1)
+            logits = self.graphs(tokens, taps)
+            self.length += 1
+            return logits
+        h = self._embed(tokens)
         first, prefix = self.codes_read, 0
         if self.length == 0 and conditioning.prefix:
             h, prefix = torch.cat([conditioning.states.to(h), h], dim=1), conditioning.prefix
         span = Span(prefix, self.first_frame + first, h.shape[1])
         end = self.length + span.length
+        self._check_room(end)
+        h = h + self.positions[self.length : end]
+        logits = self._through(h, _Grown(end, span.length), span, taps)
+        self.length = end
+        return logits
+
+    def fixed_step(self, tokens: torch.Tensor, position: torch.Tensor, stretch: int, taps: Taps) -> torch.Tensor:
+        """One position, [1] in a tensor, of which nothing depends but values: what a graph can capture."""
+        h = self._embed(tokens) + self.positions.index_select(0, position)
+        heard = (torch.arange(stretch, device=position.device) <= position)[None]
+        return self._through(h, _Fixed(position, stretch, heard), Span(0, 0, 1), taps)
+
+    def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        decoder = self.decoder
+        ids = (tokens + decoder.first_row).transpose(1, 2)
+        h = F.embedding(ids, decoder.embeddings).to(decoder.dtype).sum(2)
+        return torch.cat([h, h]) if self.conditioning.guided else h
+
+    def _check_room(self, end: int) -> None:
         if end > self.room:
             raise IndexError(f"{end} positions do not fit a cache of {self.room}")
-        h = h + self.positions[self.length : end]
+
+    def _through(self, h: torch.Tensor, place: "_Grown | _Fixed", span: Span, taps: Taps) -> torch.Tensor:
+        """The blocks, the norm and the heads: logits [R, K, V] after the last position."""
+        decoder = self.decoder
         for index, block in enumerate(decoder.blocks):
-            h = self._attend(index, block, h, end, span, taps)
+            h = self._attend(index, block, h, place, span, taps)
             if self.text is not None:
                 h = self.text.attend(index, block, h, span, taps)
             h = h + block.feed_out(decoder.activation(block.feed_in(block.feed_norm(h))))
             h = run_taps(taps.get(("residual", index), ()), h, span)
-        self.length = end
         logits = decoder.logits(decoder.norm(h[:, -1]))
         return logits.view(len(h), decoder.checkpoint.codebooks, -1)
 
-    def _attend(self, index: int, block: _Block, h: torch.Tensor, end: int, span: Span, taps: Taps) -> torch.Tensor:
+    def _attend(
+        self, index: int, block: _Block, h: torch.Tensor, place: "_Grown | _Fixed", span: Span, taps: Taps
+    ) -> torch.Tensor:
         rows, length, width = h.shape
         q, k, v = block.query_key_value(block.attention_norm(h)).view(rows, length, 3, self.decoder.heads, -1).unbind(2)
-        keys, values = self.keys[index, :, :, :end], self.values[index, :, :, :end]
-        keys[:, :, -length:] = k.transpose(1, 2)
-        values[:, :, -length:] = v.transpose(1, 2)
-        heads = F.scaled_dot_product_attention(q.transpose(1, 2), keys, values, is_causal=length > 1)
+        keys, values = place.put(self.keys[index], k), place.put(self.values[index], v)
+        heads = F.scaled_dot_product_attention(
+            q.transpose(1, 2), keys, values, attn_mask=place.mask, is_causal=length > 1
+        )
         heads = heads.transpose(1, 2).reshape(rows, length, width)
         heads = run_taps(taps.get(("heads", index), ()), heads, span)
         attended = block.attention_out(heads)
         return h + run_taps(taps.get(("attention", index), ()), attended, span)
+
+
+@dataclass(frozen=True)
+class _Grown:
+    """The cache up to `end`, the last `length` positions of it new."""
+
+    end: int
+    length: int
+    mask: None = None
+
+    def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """New keys or values [R, S, H, D / H] into a layer's cache -> what attention reads."""
+        valid = cache[:, :, : self.end]
+        valid[:, :, -self.length :] = new.transpose(1, 2)
+        return valid
+
+
+@dataclass(frozen=True)
+class _Fixed:
+    """The first `stretch` positions of the cache, of which those in `mask` are heard; the new one stands at `position`."""
+
+    position: torch.Tensor
+    stretch: int
+    mask: torch.Tensor
+
+    def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        cache.index_copy_(2, self.position, new.transpose(1, 2))
+        return cache[:, :, : self.stretch]
 
 
 class _Text:

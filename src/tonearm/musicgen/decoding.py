@@ -42,6 +42,7 @@ class Decoding:
             self.taps[place] = [*self.taps.get(place, ()), *more]
         sampler = SharedSampler if request.shared_noise else RowSampler
         self.sampler = sampler(request.sampling, request.seeds, checkpoint.device, guidance)
+        self.may_capture = not read  # readers need to be called at every step
         self.state: DecoderState | None = None
         self._open(0, known=request.prompt_frames)
 
@@ -55,7 +56,7 @@ class Decoding:
         self.position = 1 + known - self.frames.start  # the first one with a code to draw
         self.state = None  # so that one cache goes before the next one comes
         conditioning = self.request.conditioning_of(window)
-        self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], self.frames.start)
+        self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], self.frames.start, self.may_capture)
 
     @property
     def begun(self) -> bool:
