@@ -1,19 +1,16 @@
-"""The command line in a folder of its own, on tiny checkpoints that are loaded once a run."""
+"""The command line in a folder of its own, on tiny checkpoints."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import tonearm.model
 from tonearm.audio import Clip
 from tonearm.cli import main
 from tonearm.learning import learn
 from tonearm.model import Model
-from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.steering import SteeringVector, save_vector
 
 RATE = 1600
@@ -27,7 +24,6 @@ class Outcome:
 
 
 Run = Callable[..., Outcome]
-_cached_load = cache(load_checkpoint)
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +36,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, energy: SteeringVect
     """The current folder, with a vector, prompts and audio in it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(tonearm.model, "load_checkpoint", _cached_load)
     save_vector(energy, tmp_path / "energy.safetensors")
     (tmp_path / "fast.txt").write_text("a fast folk tune\na quick jazz piece\n")
     (tmp_path / "slow.txt").write_text("a slow folk tune\na calm jazz piece\n")
