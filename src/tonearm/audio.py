@@ -15,6 +15,7 @@ from tonearm.files import write_aside
 WRITABLE = (".wav", ".flac", ".ogg")
 MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
+MAX_LOUDNESS_CHANNELS = 5  # with more, which one is the subwoofer that BS.1770 leaves out is not known
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Clip:
 
     @property
     def loudness(self) -> float:
-        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence and for clips under 0.4 s."""
-        if self.seconds < MIN_LOUDNESS_SECONDS or not self.samples.any():
+        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence, under 0.4 s and above five channels."""
+        unfit = self.seconds < MIN_LOUDNESS_SECONDS or len(self.samples) > MAX_LOUDNESS_CHANNELS
+        if unfit or not self.samples.any():
             return float("-inf")
         heard = self if self.sample_rate >= MIN_LOUDNESS_RATE else self.resampled(MIN_LOUDNESS_RATE)
         return float(pyloudnorm.Meter(heard.sample_rate).integrated_loudness(heard.samples.T.astype(np.float64)))

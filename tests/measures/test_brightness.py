@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tests.measures.sounds import SAMPLE_RATE, noise, silence, tone
 from tonearm.audio import Clip
-from tonearm.measures.brightness import measure_brightness, measure_high_energy
+from tonearm.measures.brightness import measure_brightness, measure_high_energy, measure_rolloff
 
 
 def joined(*clips: Clip) -> Clip:
@@ -42,21 +42,31 @@ def test_a_louder_frame_counts_for_more() -> None:
 
 
 @given(gain=st.floats(0.05, 20))
-def test_gain_changes_neither(gain: float) -> None:
+def test_gain_changes_none(gain: float) -> None:
     clip = noise(0.2)
     louder = Clip(clip.samples * gain, SAMPLE_RATE)
     assert measure_brightness(louder).value == pytest.approx(measure_brightness(clip).value, rel=1e-4)
     assert measure_high_energy(louder).value == pytest.approx(measure_high_energy(clip).value, rel=1e-4)
+    assert measure_rolloff(louder).value == pytest.approx(
+        measure_rolloff(clip).value, rel=0.01
+    )  # it moves by whole bins
+
+
+def test_the_rolloff_of_white_noise_lies_at_85_per_cent_of_the_band_and_of_a_tone_at_the_tone() -> None:
+    assert measure_rolloff(noise(5)).value == pytest.approx(0.85 * SAMPLE_RATE / 2, rel=0.01)
+    assert measure_rolloff(tone(1000)).value == pytest.approx(1000, abs=1 / 0.064)
 
 
 def test_resampling_up_hardly_changes_either() -> None:
     clip = Clip(tone(440, 2).samples + 0.3 * tone(2500, 2).samples + 0.02 * noise(2).samples, SAMPLE_RATE)
     twice = clip.resampled(2 * SAMPLE_RATE)
     assert measure_brightness(twice).value == pytest.approx(measure_brightness(clip).value, rel=0.02)
+    assert measure_rolloff(twice).value == pytest.approx(measure_rolloff(clip).value, rel=0.02)
     assert measure_high_energy(twice).value == pytest.approx(measure_high_energy(clip).value, rel=0.02)
 
 
 @pytest.mark.parametrize("clip", [silence(), silence(0), noise(0.05), tone(500, amplitude=0.0005)])
 def test_silence_and_scraps_have_none(clip: Clip) -> None:
     assert measure_brightness(clip).value is None
+    assert measure_rolloff(clip).value is None
     assert measure_high_energy(clip).value is None

@@ -23,8 +23,25 @@ def test_a_description_holds_what_was_planted() -> None:
     assert written["brightness"]["value"] == pytest.approx(SAMPLE_RATE / 4, rel=0.1)
     assert -9 < written["peak"]["value"] < -6
     assert set(written) == {
-        *("seconds", "tempo", "brightness", "high_energy", "loudness", "peak", "onset_rate", "faults"),
+        *(
+            "seconds",
+            "tempo",
+            "brightness",
+            "rolloff",
+            "high_energy",
+            "loudness",
+            "loudness_range",
+            "peak",
+            "true_peak",
+        ),
+        *("crest", "onset_rate", "key", "majorness", "faults"),
     }
+
+
+def test_every_number_has_a_unit_and_a_protocol_and_a_name_of_its_own() -> None:
+    measurements = describe(clicks(120)).measurements
+    assert len({measured.name for measured in measurements}) == len(measurements) == 14
+    assert all(measured.unit and measured.protocol and measured.value is not None for measured in measurements)
 
 
 @pytest.mark.parametrize(
@@ -36,10 +53,11 @@ def test_a_description_holds_what_was_planted() -> None:
         noise(0.1),
         Clip(BROKEN, SAMPLE_RATE),
         Clip(OPPOSED, SAMPLE_RATE),
+        Clip(noise(7).samples.repeat(6, 0), SAMPLE_RATE),
         Clip(clicks(120).samples.repeat(2, 0), SAMPLE_RATE),
         clicks(120, sample_rate=8000),
     ],
-    ids=["silence", "nothing", "short silence", "short", "nan", "opposed channels", "stereo", "8 kHz"],
+    ids=["silence", "nothing", "short silence", "short", "nan", "opposed channels", "six channels", "stereo", "8 kHz"],
 )
 def test_any_clip_can_be_described_in_strict_json(clip: Clip) -> None:
     written = json.dumps(describe(clip).to_dict(), allow_nan=False)

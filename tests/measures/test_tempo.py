@@ -3,9 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.measures.sounds import clicks, silence
+from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
-from tonearm.measures.tempo import LibrosaTracker, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
+from tonearm.measures.tempo import (
+    LibrosaTracker,
+    TempoEstimate,
+    beat_confidence,
+    fitted_bpm,
+    measure_tempo,
+    median_bpm,
+)
 
 TRACKER_FRAME_SECONDS = 0.02
 
@@ -115,6 +122,19 @@ def test_another_tracker_can_take_the_place_of_librosa() -> None:
     assert estimate.bpm == pytest.approx(120)
     assert estimate.to_dict()["value"] == estimate.bpm
     assert estimate.measurement.protocol.startswith("hand")
+
+
+def test_confidence_is_high_for_clicks_low_for_noise_and_lowest_off_the_beat() -> None:
+    assert measure_tempo(clicks(120)).confidence > 0.8
+    assert measure_tempo(noise(10)).confidence < 0.3
+    envelope = np.zeros(1250)
+    envelope[::50] = 1.0  # 2.5 frames a second: every 0.4 s
+    on_the_beat = np.arange(0, 10, 0.4)
+    # Of 50 frames 11 lie within 40 ms of an onset.
+    assert beat_confidence(envelope, on_the_beat) == pytest.approx(1 - 11 / 50, abs=0.01)
+    assert beat_confidence(envelope, on_the_beat + 0.2) == 0
+    assert beat_confidence(envelope, on_the_beat[:3]) is None
+    assert beat_confidence(np.zeros(1250), on_the_beat) is None
 
 
 @pytest.mark.parametrize(

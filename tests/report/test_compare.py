@@ -14,7 +14,7 @@ import soundfile
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures import Description, Measurement, TempoEstimate
+from tonearm.measures import Description, KeyEstimate, Measurement, TempoEstimate
 from tonearm.report.compare import COLUMNS, PEAK, Cell, Exhibit, common_loudness, table_cell, write_compare_page
 
 SAMPLE_RATE = 16_000
@@ -72,14 +72,15 @@ def described(
     faults: tuple[str, ...] = (),
 ) -> Description:
     beats = () if bpm is None else (0.25, 0.75)
+    unmeasured = Measurement("unmeasured", None, "", "planted")
     return Description(
         seconds=1.0,
         tempo=TempoEstimate(bpm, bpm, None, beats, "planted"),
         brightness=Measurement("brightness", centroid_hz, "Hz", "planted centroid"),
-        high_energy=Measurement("high_energy", None, "share", "planted share"),
         loudness=Measurement("loudness", lufs, "LUFS", "planted loudness"),
-        peak=Measurement("peak", None, "dBFS", "planted peak"),
         onset_rate=Measurement("onset_rate", onsets, "1/s", "planted onsets"),
+        key=KeyEstimate(None, None, unmeasured),
+        **dict.fromkeys(("rolloff", "high_energy", "loudness_range", "peak", "true_peak", "crest"), unmeasured),
         faults=faults,
     )
 

@@ -93,7 +93,11 @@ def _inspect_take(file: Path, as_json: bool) -> None:
 def _measured(measured: dict[str, Any]) -> str:
     """What a take's JSON holds of its measures."""
     found = [entry for entry in measured.values() if isinstance(entry, dict) and entry.get("value") is not None]
-    return ", ".join(f"{entry['name']} {entry['value']:.4g} {entry['unit']}" for entry in found)
+    return ", ".join(f"{entry['name']} {_value(entry['value'])} {entry['unit']}".strip() for entry in found)
+
+
+def _value(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _inspect_audio(file: Path, as_json: bool) -> None:
