@@ -16,13 +16,17 @@ from beat_this.model.postprocessor import Postprocessor
 
 from recipes.ears.augment import vary_beats
 from recipes.ears.corpus import KINDS, load
+from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from tonearm.files import write_aside
 from tonearm.measures.tempo import fitted_bpm
 
 FRAME_RATE = 50  # spectrogram frames per second
 PIECE_FRAMES = 500
-WEIGHTS = {"beat": 19.0, "downbeat": 79.0}  # of a positive frame, about as many as there are negative ones to each; the paper's
+WEIGHTS = {
+    "beat": 19.0,
+    "downbeat": 79.0,
+}  # of a positive frame, about as many as there are negative ones to each; the paper's
 PIECES_A_ROW = ((1, 2, 3), (0.6, 0.2, 0.2))  # and how often
 
 
@@ -85,9 +89,8 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
     model.train()
     for step in range(first, settings.beat_steps):
         rng = np.random.default_rng((settings.seed, 2, step))
-        progress = step / settings.beat_steps
         for group in optimizer.param_groups:
-            group["lr"] = settings.beat_rate * min(1.0, (step + 1) / 200) * (0.02 + 0.98 * np.cos(progress * np.pi / 2) ** 2)
+            group["lr"] = rate(settings.beat_rate, step, settings.beat_steps)
         count = int(rng.choice(PIECES_A_ROW[0], p=PIECES_A_ROW[1]))
         drawn = rng.integers(len(pieces.rows), size=max(1, settings.beat_batch // count) * count)
         spectrograms, targets = pieces.draw(drawn, rng)
@@ -101,7 +104,10 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
         optimizer.step()
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if (step + 1) % 50 == 0:
-            print(f"beats step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step", flush=True)
+            print(
+                f"beats step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step",
+                flush=True,
+            )
         if (step + 1) % settings.checkpoint_every == 0:
             print(f"beats step {step + 1}: {watch(model, held_out)}", flush=True)
             with write_aside(checkpoint) as aside:
@@ -123,7 +129,9 @@ def watch(model: BeatThis, pieces: Pieces, every: int = 5) -> str:
             bpm, true = fitted_bpm(np.asarray(beats)), fitted_bpm(truth)
             right = bpm is not None and true is not None and abs(bpm / true - 1) < 0.04
             kind = "grooves" if "meter" in pieces.truths[i] else "performances"
-            told.setdefault(f"{kind} {state}", []).append((mir_eval.beat.f_measure(truth, np.asarray(beats)), float(right)))
+            told.setdefault(f"{kind} {state}", []).append(
+                (mir_eval.beat.f_measure(truth, np.asarray(beats)), float(right))
+            )
     model.train()
     means = {name: np.mean(values, axis=0) for name, values in told.items()}
     return ", ".join(f"{name} F {f:.2f} tempo {right:.0%}" for name, (f, right) in means.items())
@@ -131,6 +139,9 @@ def watch(model: BeatThis, pieces: Pieces, every: int = 5) -> str:
 
 def save_beats(model: BeatThis, settings: Settings, path: Path) -> None:
     """Beat This!'s own format, float16."""
-    weights = {f"model.{name}": value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    weights = {
+        f"model.{name}": value.half() if value.is_floating_point() else value
+        for name, value in model.state_dict().items()
+    }
     with write_aside(path) as aside:
         torch.save({"state_dict": weights, "hyper_parameters": hyper_parameters(settings)}, aside)

@@ -31,7 +31,14 @@ ADJECTIVES = ("tempo", "brightness", "density", "energy", "sound", "mode")
 TEMPLATES = {
     "genre": ("{}", "{} music", "a {} track", "a {} tune", "this is a sound of {}.", "this is a sound of {} music."),
     "lead": ("{}", "music with {}", "a {} solo", "this is a sound of {}.", "a tune led by {}", "featuring {}"),
-    "adjective": ("{}", "{} music", "a {} track", "a {} tune", "this is a sound of {}.", "this is a sound of {} music."),
+    "adjective": (
+        "{}",
+        "{} music",
+        "a {} track",
+        "a {} tune",
+        "this is a sound of {}.",
+        "this is a sound of {} music.",
+    ),
     "in": ("{}", "music {}", "a track {}", "a tune {}"),  # "in a major key"
 }
 GLUE = ("this", "is", "sound", "recording", "music", "key", "to", "it", "its", "sounds", "like", "clip")
@@ -57,7 +64,13 @@ def phrase(attribute: str, value: str, rng: np.random.Generator) -> str:
 def value_captions(attribute: str, rng: np.random.Generator) -> dict[str, str]:
     """One short caption for each value of an attribute, all of one shape: a zero-shot question."""
     said = {value: phrase(attribute, value, rng) for value in ATTRIBUTES[attribute]}
-    kind = attribute if attribute in TEMPLATES else "in" if any(s.startswith("in ") for s in said.values()) else "adjective"
+    kind = (
+        attribute
+        if attribute in TEMPLATES
+        else "in"
+        if any(s.startswith("in ") for s in said.values())
+        else "adjective"
+    )
     template = str(rng.choice(TEMPLATES[kind]))
     if kind == "in":
         return {v: template.format(s) if s.startswith("in ") else f"music that is {s}" for v, s in said.items()}
@@ -97,7 +110,9 @@ def _with_unknown_words(text: str, rng: np.random.Generator) -> str:
 
 def build_tokenizer(out: Path | None = None) -> PreTrainedTokenizerFast:
     """Lower-case words between BOS and EOS, padded on the right; a word it does not know is one <unk>. Saved to `out` if given."""
-    plain = {word for table in ATTRIBUTES.values() for synonyms in table.values() for s in synonyms for word in s.split()}
+    plain = {
+        word for table in ATTRIBUTES.values() for synonyms in table.values() for s in synonyms for word in s.split()
+    }
     vocabulary = [PAD, BOS, EOS, UNKNOWN, *sorted({*words.vocabulary(), *plain, *GLUE, "that"})]
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()

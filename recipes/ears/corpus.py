@@ -52,7 +52,8 @@ def make_shard(folder: Path, settings: Settings, kind: str, split: str, index: i
         return
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    renderer, codec = Renderer(sample_rate=SAMPLE_RATE), load_codec()  # a fresh synthesizer: a shard is the same each time
+    # A fresh synthesizer, so that a shard is the same each time.
+    renderer, codec = Renderer(sample_rate=SAMPLE_RATE), load_codec()
     first = FIRST_SEED[split] + index * settings.clips_per_shard
     scores = [compose(kind, split, first + i, settings.frames) for i in range(settings.clips_per_shard)]
     features: dict[str, list[np.ndarray]] = {"beats": []} | ({"judge": []} if kind == "performances" else {})
@@ -79,8 +80,13 @@ def make_corpus(folder: Path, settings: Settings, processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     held_out = [(kind, "held-out", index) for kind in KINDS for index in range(settings.held_out)]
     train = [(kind, "train", index) for kind in KINDS for index in range(getattr(settings, kind))]
+    shards = zip(*held_out, *sorted(train, key=itemgetter(2)), strict=True)  # (kinds, splits, indices)
+    make = partial(make_shard, folder, settings)
+    if processes == 1:
+        list(map(make, *shards))
+        return
     with ProcessPoolExecutor(processes) as pool:
-        list(pool.map(partial(make_shard, folder, settings), *zip(*held_out, *sorted(train, key=itemgetter(2)), strict=True)))
+        list(pool.map(make, *shards))
 
 
 def load(folder: Path, kind: str, split: str, ear: str) -> tuple[list[np.ndarray], list[dict]]:

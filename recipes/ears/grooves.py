@@ -141,7 +141,14 @@ def _drums(pattern: dict[int, tuple[int, ...]], meter: int, bars: int, rng: np.r
 
 def _bass(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part:
     slots = 4 * meter
-    rhythm = sorted({0, *np.flatnonzero(rng.random(slots) < [0.45 if s % 4 == 0 else 0.3 if s % 2 == 0 else 0.06 for s in range(slots)])})
+    rhythm = sorted(
+        {
+            0,
+            *np.flatnonzero(
+                rng.random(slots) < [0.45 if s % 4 == 0 else 0.3 if s % 2 == 0 else 0.06 for s in range(slots)]
+            ),
+        }
+    )
     steps = [0 if slot % 8 == 0 else int(rng.choice([0, 0, 4, 7])) for slot in rhythm]
     ends = [*rhythm[1:], slots]
     return [
@@ -168,7 +175,9 @@ def _chords(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Pa
 
 def _lead(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part:
     slots, degree = 4 * meter, 4
-    rhythm = [slot for slot in range(slots) if rng.random() < (0.7 if slot % 4 == 0 else 0.45 if slot % 2 == 0 else 0.1)] or [0]
+    rhythm = [
+        slot for slot in range(slots) if rng.random() < (0.7 if slot % 4 == 0 else 0.45 if slot % 2 == 0 else 0.1)
+    ] or [0]
     notes: Part = []
     for bar, root in enumerate(roots):
         if bar % 2 and rng.random() < 0.3:

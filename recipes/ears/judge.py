@@ -19,6 +19,7 @@ from recipes.ears.augment import vary_judge
 from recipes.ears.captions import ATTRIBUTES, MAX_POSITIONS, Caption, build_tokenizer, caption, value_captions
 from recipes.ears.corpus import load
 from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
+from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from tonearm.files import write_aside
 
@@ -63,7 +64,10 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     tokenizer = build_tokenizer()
     model = build_judge(settings, len(tokenizer))
     decayed = [p for p in model.parameters() if p.ndim > 1]
-    groups = [{"params": decayed, "weight_decay": 0.05}, {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0}]
+    groups = [
+        {"params": decayed, "weight_decay": 0.05},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.AdamW(groups, lr=settings.judge_rate, betas=(0.9, 0.98), fused=True)
     clips, held_out = Clips(corpus, "train"), Clips(corpus, "held-out")
     checkpoint, first = out / "judge.pt", 0
@@ -76,9 +80,8 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     model.train()
     for step in range(first, settings.judge_steps):
         rng = np.random.default_rng((settings.seed, 1, step))
-        progress = step / settings.judge_steps
         for group in optimizer.param_groups:
-            group["lr"] = settings.judge_rate * min(1.0, (step + 1) / 200) * (0.02 + 0.98 * np.cos(progress * np.pi / 2) ** 2)
+            group["lr"] = rate(settings.judge_rate, step, settings.judge_steps)
         drawn = rng.integers(len(clips.labels), size=settings.judge_batch)
         labels = [clips.labels[i] for i in drawn]
         with torch.autocast("cpu", torch.bfloat16):
@@ -92,9 +95,14 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
             model.logit_scale_a.clamp_(max=np.log(100))  # as CLIP
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if (step + 1) % 50 == 0:
-            print(f"judge step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step", flush=True)
+            print(
+                f"judge step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step",
+                flush=True,
+            )
         if (step + 1) % settings.checkpoint_every == 0:
-            told = ", ".join(f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in accuracy(model, tokenizer, held_out).items())
+            told = ", ".join(
+                f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in accuracy(model, tokenizer, held_out).items()
+            )
             print(f"judge step {step + 1}: told right on held-out clips, rendered|decoded: {told}", flush=True)
             with write_aside(checkpoint) as aside:
                 torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
@@ -102,7 +110,11 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
 
 
 def contrastive_loss(
-    model: ClapModel, tokenizer: PreTrainedTokenizerFast, audio: torch.Tensor, labels: list[dict], rng: np.random.Generator
+    model: ClapModel,
+    tokenizer: PreTrainedTokenizerFast,
+    audio: torch.Tensor,
+    labels: list[dict],
+    rng: np.random.Generator,
 ) -> torch.Tensor:
     """`audio` is normalised, [B, D]."""
     captions = [caption(of_clip, rng) for of_clip in labels]
@@ -111,7 +123,9 @@ def contrastive_loss(
     similarity = model.logit_scale_a.exp() * audio @ embed_texts(model, tokenizer, texts).T  # [B, B + answers]
     fits = truth(captions, labels)
     pairs = similarity[:, : len(captions)]
-    loss = (F.cross_entropy(pairs, fits / fits.sum(1, keepdim=True)) + F.cross_entropy(pairs.T, (fits / fits.sum(0)).T)) / 2
+    loss = (
+        F.cross_entropy(pairs, fits / fits.sum(1, keepdim=True)) + F.cross_entropy(pairs.T, (fits / fits.sum(0)).T)
+    ) / 2
     column, asked = len(captions), []
     for attribute, answers in questions.items():
         values = list(answers)
@@ -156,7 +170,9 @@ def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips)
 def save_judge(model: ClapModel, out: Path) -> None:
     """An ordinary transformers folder; whole, or not there. Stored in float16, and said to be float32, so that it loads as that."""
     aside = out / "judge.part"
-    model.eval().save_pretrained(aside, state_dict={k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()})
+    model.eval().save_pretrained(
+        aside, state_dict={k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    )
     # A tokenizer that has truncated once saves its limit, which ClapProcessor then takes for the length of the audio: a new one.
     ClapProcessor(EXTRACTOR, build_tokenizer()).save_pretrained(aside)
     aside.rename(out / "judge")

@@ -58,7 +58,12 @@ def heard(piece: Piece, bpm: float) -> dict[str, str | float]:
     Dynamics are a level in pocket's corpus, so energy is told by density and tempo instead.
     """
     tempo = tempo_word(bpm)
-    labels: dict[str, str | float] = {"bpm": round(bpm, 3), "genre": piece.genre, "lead": piece.lead, "mode": piece.mode}
+    labels: dict[str, str | float] = {
+        "bpm": round(bpm, 3),
+        "genre": piece.genre,
+        "lead": piece.lead,
+        "mode": piece.mode,
+    }
     if tempo:
         labels["tempo"] = tempo
     if piece.brightness != "neutral":
