@@ -8,24 +8,28 @@ import numpy as np
 from recipes.ears.features import FLOOR_DB
 
 
-def vary_judge(windows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Log-mel windows in dB, float32 [B, T, F], each varied in its own way."""
+def vary_judge(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
+    """Log-mel windows in dB, float32 [B, T, F], each varied in its own way; `amount` scales how often and how much."""
     varied = windows.copy()
     _, frames, bands = varied.shape
+
+    def sometimes(share: float) -> bool:
+        return rng.random() < amount * share
+
     for window in varied:
-        window += rng.uniform(-24, 12) + curve(bands, 3.0, rng)
-        if rng.random() < 0.5:
-            level = window.max() - rng.uniform(35, 90)
+        window += amount * (rng.uniform(-24, 12) + curve(bands, 2.0, rng))
+        if sometimes(0.4):
+            level = window.max() - rng.uniform(45, 90)
             window[:] = np.logaddexp(window * LN_PER_DB, level * LN_PER_DB) / LN_PER_DB
-        if rng.random() < 0.2:
+        if sometimes(0.2):
             window[:, rng.integers(int(0.75 * bands), bands) :] = FLOOR_DB  # from about 3.5 kHz: telephones, old codecs
-        for _ in range(rng.integers(3)):
+        if sometimes(0.6):
             at, width = rng.integers(frames), rng.integers(5, 40)
             window[at : at + width] = FLOOR_DB
-        if rng.random() < 0.5:
+        if sometimes(0.4):
             at, width = rng.integers(bands), rng.integers(2, 12)
             window[:, at : at + width] = FLOOR_DB
-        if rng.random() < 0.1:
+        if sometimes(0.1):
             window[rng.integers(frames // 2, frames) :] = FLOOR_DB  # a short clip, padded
     return np.maximum(varied, FLOOR_DB)
 

@@ -1,18 +1,23 @@
 """Stage 2, clips and captions -> a CLAP judge.
 
-Contrastive, as Elizalde et al. 2023 and Wu et al. 2023, with two changes for a corpus of few labels. Captions of other clips are often true of
-a clip too, so a row of the similarity matrix aims at all of its true captions alike (and a column at all of its clips), not at one. And each
-batch asks every zero-shot question once: a softmax over one short caption for each value of an attribute, which is how the judge is used.
+Contrastive, as Elizalde et al. 2023 and Wu et al. 2023, with three changes for a small corpus of few labels. Captions of other clips are often
+true of a clip too, so a row of the similarity matrix aims at all of its true captions alike (and a column at all of its clips), not at one.
+Each batch asks every zero-shot question once: a softmax over one short caption for each value of an attribute, which is how the judge is
+used. And since neither tower comes pretrained, each names the labels by itself too, through linear heads that are dropped in the end.
 
-    loss = cross-entropy over captions, both ways  +  mean over attributes of the cross-entropy over their values
+    loss = cross-entropy over captions, both ways  +  sum over attributes of
+           (cross-entropy over the values' captions  +  over the audio heads  +  over the text heads)
 """
 
+import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 from transformers import ClapConfig, ClapModel, ClapProcessor, PreTrainedTokenizerFast
 
 from recipes.ears.augment import vary_judge
@@ -23,22 +28,46 @@ from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from tonearm.files import write_aside
 
-CLIPS_TOLD = 96  # of the clips watched, a round
+PATCH = 16  # mel bands, and frames of 20 ms
+FULL_VARIATION_FROM = 0.4  # of the steps: until then the clips are varied less
+CLIPS_TOLD = 120  # of the clips watched, a round
 
 
 def build_judge(settings: Settings, vocabulary: int) -> ClapModel:
     width = settings.judge_width
     audio = dict(
-        spec_size=256, num_mel_bins=MEL_BANDS, patch_size=8, patch_stride=(8, 8), window_size=8, depths=[2, 2, 2],
-        num_attention_heads=[2, 4, 8], num_hidden_layers=3, patch_embeds_hidden_size=width, hidden_size=4 * width,
-        drop_path_rate=0.1, num_classes=1,
+        spec_size=256, num_mel_bins=MEL_BANDS, patch_size=PATCH, patch_stride=(PATCH, PATCH), window_size=4,
+        depths=[2, 2, 2], num_attention_heads=[2, 4, 8], num_hidden_layers=3, patch_embeds_hidden_size=width,
+        hidden_size=4 * width, hidden_dropout_prob=0.0, drop_path_rate=0.0, num_classes=1,
     )  # fmt: skip
     text = dict(
         vocab_size=vocabulary, hidden_size=settings.judge_text_width, num_hidden_layers=2, num_attention_heads=4,
         intermediate_size=2 * settings.judge_text_width, max_position_embeddings=MAX_POSITIONS, pad_token_id=0,
-        bos_token_id=1, eos_token_id=2,
+        bos_token_id=1, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
     )  # fmt: skip
-    return ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=settings.embedding))
+    model = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=settings.embedding))
+    _initialise(model)
+    return model
+
+
+def _initialise(model: ClapModel) -> None:
+    """Start where there is something to learn from; LOG.md has what happened without.
+
+    At the library's deviation of 0.02 biases and positions drown the input, and every clip and text starts at the same embedding. The sound
+    level drowns what else a patch holds, so most filters start blind to it. And HTSAT has no absolute positions, so that a patch does not know
+    which bands it looks at; the bias of the batch norm, one number a band, starts as a code of the patch's place.
+    """
+    encoder = model.audio_model.audio_encoder
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                module.weight.normal_(0, module.weight[0].numel() ** -0.5)
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(0, 1.0 if module is model.text_model.embeddings.word_embeddings else 0.1)
+        filters = encoder.patch_embed.proj.weight[len(encoder.patch_embed.proj.weight) // 4 :]
+        filters -= filters.mean((1, 2, 3), keepdim=True)
+        for place, code in enumerate(encoder.batch_norm.bias.view(-1, PATCH)):
+            code.copy_(1.5 * torch.cos(math.pi * (torch.arange(PATCH) + 0.5) * (place + 1) / PATCH))
 
 
 class Clips:
@@ -51,11 +80,29 @@ class Clips:
     def window(self, clip: int, copy: int, start: int) -> np.ndarray:
         return np.asarray(self.rows[clip][copy, start : start + WINDOW_FRAMES], dtype=np.float32)
 
-    def draw(self, clips: np.ndarray, rng: np.random.Generator) -> torch.Tensor:
+    def draw(self, clips: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> torch.Tensor:
         """[B, 1, T, 128], each at a random place, in a random copy, varied."""
         latest = self.rows[0].shape[1] - WINDOW_FRAMES
         windows = [self.window(c, int(rng.integers(2)), int(rng.integers(latest + 1))) for c in clips]
-        return torch.from_numpy(vary_judge(np.stack(windows), rng))[:, None]
+        return torch.from_numpy(vary_judge(np.stack(windows), rng, amount))[:, None]
+
+
+class Names(nn.ModuleDict):
+    """A linear head for each attribute, which names its value from a tower's state."""
+
+    def __init__(self, width: int):
+        super().__init__({attribute: nn.Linear(width, len(values)) for attribute, values in ATTRIBUTES.items()})
+
+    def loss(self, states: torch.Tensor, truths: Sequence[dict]) -> torch.Tensor:
+        """Sum over attributes of the cross-entropy over their values; what a row has no label for does not count."""
+        aims = {attribute: values_of(attribute, truths) for attribute in self}
+        return sum(F.cross_entropy(self[a](states), aim) for a, aim in aims.items() if (aim >= 0).any())
+
+
+def values_of(attribute: str, truths: Sequence[dict]) -> torch.Tensor:
+    """Index of each row's value, -100 where it has none."""
+    values = list(ATTRIBUTES[attribute])
+    return torch.tensor([values.index(truth[attribute]) if attribute in truth else -100 for truth in truths])
 
 
 def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
@@ -63,17 +110,18 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     tokenizer = build_tokenizer()
     model = build_judge(settings, len(tokenizer))
-    decayed = [p for p in model.parameters() if p.ndim > 1]
+    names = nn.ModuleDict({"audio": Names(4 * settings.judge_width), "text": Names(settings.judge_text_width)})
+    trained = nn.ModuleDict({"judge": model, "names": names})
     groups = [
-        {"params": decayed, "weight_decay": 0.05},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in trained.parameters() if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in trained.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.judge_rate, betas=(0.9, 0.98), fused=True)
     clips, held_out = Clips(corpus, "train"), Clips(corpus, "held-out")
     checkpoint, first = out / "judge.pt", 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
+        trained.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     began, running = time.time(), None
@@ -84,56 +132,54 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
             group["lr"] = rate(settings.judge_rate, step, settings.judge_steps)
         drawn = rng.integers(len(clips.labels), size=settings.judge_batch)
         labels = [clips.labels[i] for i in drawn]
+        amount = min(1.0, step / (FULL_VARIATION_FROM * settings.judge_steps))
         with torch.autocast("cpu", torch.bfloat16):
-            audio = F.normalize(model.get_audio_features(clips.draw(drawn, rng), is_longer=None).pooler_output.float())
-        loss = contrastive_loss(model, tokenizer, audio, labels, rng)
+            heard = model.audio_model(clips.draw(drawn, rng, amount)).pooler_output
+        loss = judge_loss(model, names, tokenizer, heard.float(), labels, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
         optimizer.step()
         with torch.no_grad():
-            model.logit_scale_a.clamp_(max=np.log(100))  # as CLIP
+            model.logit_scale_a.clamp_(max=math.log(100))  # as CLIP
         running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
         if (step + 1) % 50 == 0:
-            print(
-                f"judge step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step",
-                flush=True,
-            )
+            pace = (time.time() - began) / (step + 1 - first)
+            print(f"judge step {step + 1}: loss {running:.3f}, {pace:.2f} s a step", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
-            told = ", ".join(
-                f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in accuracy(model, tokenizer, held_out).items()
-            )
-            print(f"judge step {step + 1}: told right on held-out clips, rendered|decoded: {told}", flush=True)
+            right = accuracy(model, tokenizer, held_out)
+            told = ", ".join(f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in right.items())
+            print(f"judge step {step + 1}: right on held-out clips, rendered|decoded: {told}", flush=True)
             with write_aside(checkpoint) as aside:
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
+                torch.save(
+                    {"model": trained.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside
+                )
     save_judge(model, out)
 
 
-def contrastive_loss(
-    model: ClapModel,
-    tokenizer: PreTrainedTokenizerFast,
-    audio: torch.Tensor,
-    labels: list[dict],
+def judge_loss(
+    model: ClapModel, names: nn.ModuleDict, tokenizer: PreTrainedTokenizerFast, heard: torch.Tensor, labels: list[dict],
     rng: np.random.Generator,
-) -> torch.Tensor:
-    """`audio` is normalised, [B, D]."""
+) -> torch.Tensor:  # fmt: skip
+    """`heard` is the audio tower's state of each clip, [B, D]."""
     captions = [caption(of_clip, rng) for of_clip in labels]
     questions = {attribute: value_captions(attribute, rng) for attribute in ATTRIBUTES}
-    texts = [c.text for c in captions] + [text for answers in questions.values() for text in answers.values()]
-    similarity = model.logit_scale_a.exp() * audio @ embed_texts(model, tokenizer, texts).T  # [B, B + answers]
-    fits = truth(captions, labels)
-    pairs = similarity[:, : len(captions)]
-    loss = (
-        F.cross_entropy(pairs, fits / fits.sum(1, keepdim=True)) + F.cross_entropy(pairs.T, (fits / fits.sum(0)).T)
-    ) / 2
-    column, asked = len(captions), []
-    for attribute, answers in questions.items():
-        values = list(answers)
-        aims = torch.tensor([values.index(of_clip[attribute]) if attribute in of_clip else -100 for of_clip in labels])
+    answers = [Caption(text, {a: value}) for a, texts in questions.items() for value, text in texts.items()]
+    read = read_texts(model, tokenizer, [c.text for c in (*captions, *answers)])
+    loss = names["audio"].loss(heard, labels) + names["text"].loss(read, [c.named for c in (*captions, *answers)])
+
+    audio, texts = F.normalize(model.audio_projection(heard)), F.normalize(model.text_projection(read))
+    similarity = model.logit_scale_a.exp() * audio @ texts.T  # [B, B + answers]
+    fits, pairs = truth(captions, labels), similarity[:, : len(captions)]
+    by_clip, by_caption = fits / fits.sum(1, keepdim=True), (fits / fits.sum(0)).T
+    loss = loss + (F.cross_entropy(pairs, by_clip) + F.cross_entropy(pairs.T, by_caption)) / 2
+    column = len(captions)
+    for attribute, values in ATTRIBUTES.items():
+        aims = values_of(attribute, labels)
         if (aims >= 0).any():
-            asked.append(F.cross_entropy(similarity[:, column : column + len(values)], aims))
+            loss = loss + F.cross_entropy(similarity[:, column : column + len(values)], aims)
         column += len(values)
-    return loss + torch.stack(asked).mean()
+    return loss
 
 
 def truth(captions: list[Caption], labels: list[dict]) -> torch.Tensor:
@@ -141,11 +187,10 @@ def truth(captions: list[Caption], labels: list[dict]) -> torch.Tensor:
     return torch.tensor([[float(c.fits(of_clip)) for c in captions] for of_clip in labels])
 
 
-def embed_texts(model: ClapModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
-    """Normalised, [texts, D]."""
+def read_texts(model: ClapModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
+    """The text tower's state of each text, [texts, D]."""
     tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-    features = model.get_text_features(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask)
-    return F.normalize(features.pooler_output.float())
+    return model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output.float()
 
 
 @torch.inference_mode()
@@ -155,13 +200,14 @@ def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips)
     chosen = range(min(CLIPS_TOLD, len(clips.labels)))
     copies = [np.stack([clips.window(i, copy, 0) for i in chosen])[:, None] for copy in (0, 1)]
     with torch.autocast("cpu", torch.bfloat16):
-        audio = [model.get_audio_features(torch.from_numpy(c), is_longer=None).pooler_output.float() for c in copies]
+        heard = [model.audio_model(torch.from_numpy(c)).pooler_output.float() for c in copies]
+    audio = [model.audio_projection(states) for states in heard]
     shares = {}
     for attribute, values in ATTRIBUTES.items():
-        rows = [i for i in chosen if attribute in clips.labels[i]]
-        texts = embed_texts(model, tokenizer, [synonyms[0] for synonyms in values.values()])
-        aims = torch.tensor([list(values).index(clips.labels[i][attribute]) for i in rows])
-        right = [float(((a[rows] @ texts.T).argmax(1) == aims).float().mean()) for a in audio]
+        aims = values_of(attribute, clips.labels[: len(chosen)])
+        plain = read_texts(model, tokenizer, [synonyms[0] for synonyms in values.values()])
+        texts = F.normalize(model.text_projection(plain))
+        right = [float(((a @ texts.T).argmax(1) == aims)[aims >= 0].float().mean()) for a in audio]
         shares[attribute] = (right[0], right[1])
     model.train()
     return shares
@@ -170,9 +216,8 @@ def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips)
 def save_judge(model: ClapModel, out: Path) -> None:
     """An ordinary transformers folder; whole, or not there. Stored in float16, and said to be float32, so that it loads as that."""
     aside = out / "judge.part"
-    model.eval().save_pretrained(
-        aside, state_dict={k: v.half() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    )
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    model.eval().save_pretrained(aside, state_dict=halves)
     # A tokenizer that has truncated once saves its limit, which ClapProcessor then takes for the length of the audio: a new one.
     ClapProcessor(EXTRACTOR, build_tokenizer()).save_pretrained(aside)
     aside.rename(out / "judge")
