@@ -81,7 +81,7 @@ class Clip:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Clip":
-        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, or holds NaN."""
+        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, cut off, or holds NaN."""
         path = Path(path)
         if not path.is_file():
             raise TonearmError(f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file")
@@ -91,8 +91,21 @@ class Clip:
             raise TonearmError(
                 f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus"
             ) from error
+        missing = _missing_bytes(path)
+        if missing:
+            raise TonearmError(f"{path} is cut off: its last {missing} bytes are missing; copy or export it again")
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
             raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
         return cls(samples.T, int(sample_rate))
+
+
+def _missing_bytes(path: Path) -> int:
+    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for other files, which it does not."""
+    with path.open("rb") as file:
+        header = file.read(8)
+    size = int.from_bytes(header[4:8], "little")
+    if not header.startswith(b"RIFF") or size in (0, 2**32 - 1):  # what is written into a pipe does not know its size
+        return 0
+    return max(0, size + 8 - path.stat().st_size - 1)  # some leave out the byte that fills up an odd size

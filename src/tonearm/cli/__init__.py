@@ -14,6 +14,7 @@ from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
 from tonearm.cli.learn import learn
+from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.replay import replay
 from tonearm.cli.screen import DEBUG, Stopped, say_error
@@ -24,7 +25,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of it within typer: that differs by release
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
-for command in (generate, compare, learn, vectors, inspect, models, doctor, replay):
+for command in (generate, compare, learn, vectors, measure, inspect, models, doctor, replay):
     app.command()(command)
 
 

@@ -46,8 +46,8 @@ class BeatThisTracker:
     Raises TonearmError where the package is not installed, and for what is no such checkpoint.
     """
 
-    def __init__(self, checkpoint: str | Path = "final0", device: str = "cpu") -> None:
-        self.name = f"Beat This! {Path(checkpoint).stem}"
+    def __init__(self, checkpoint: str | Path = "final0", device: str = "cpu", name: str | None = None) -> None:
+        self.name = name or f"Beat This! {Path(checkpoint).stem}"
         self._device = device
         self._model = _load_model(checkpoint, device)
 

@@ -1,0 +1,107 @@
+"""Cache: an embedder that embeds each clip once, and then remembers it.
+
+What is remembered goes by content: the samples, the sample rate and the embedder's fingerprint. A file's name and date do not matter, and a
+retrained judge never sees another's rows. Entries are .npz files, whose checksum tells a damaged one: it is made again.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.files import write_aside
+from tonearm.measures.embedding import Embedder
+from tonearm.measures.judge import Judge
+
+CACHE_VARIABLE = "TONEARM_CACHE"
+
+
+def cache_folder() -> Path:
+    """$TONEARM_CACHE, or where this platform keeps caches."""
+    if os.environ.get(CACHE_VARIABLE):
+        return Path(os.environ[CACHE_VARIABLE])
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("tonearm", appauthor=False))
+
+
+class CachedEmbedder:
+    """`embedder`, with a memory in `folder` (the platform's cache folder where none is given)."""
+
+    def __init__(self, embedder: Embedder, folder: Path | None = None) -> None:
+        self.embedder = embedder
+        self.folder = (cache_folder() if folder is None else Path(folder)) / "embeddings"
+
+    @property
+    def name(self) -> str:
+        return self.embedder.name
+
+    @property
+    def windows(self) -> str:
+        return self.embedder.windows
+
+    @property
+    def fingerprint(self) -> str:
+        return self.embedder.fingerprint
+
+    def embed(self, clips: Sequence[Clip]) -> np.ndarray:
+        """float32 [n, D]."""
+        paths = [self._path(clip) for clip in clips]
+        rows = [_read(path) for path in paths]
+        missing = [index for index, row in enumerate(rows) if row is None]
+        if missing:
+            for index, row in zip(missing, self.embedder.embed([clips[index] for index in missing]), strict=True):
+                _write(paths[index], row)
+                rows[index] = row
+        return np.stack([row for row in rows if row is not None]).astype(np.float32)
+
+    def _path(self, clip: Clip) -> Path:
+        digest = hashlib.sha256(f"{self.fingerprint} {clip.sample_rate} {clip.samples.shape}".encode())
+        digest.update(clip.samples.astype("<f4").tobytes())
+        key = digest.hexdigest()
+        return self.folder / key[:2] / f"{key}.npz"
+
+
+class CachedJudge(CachedEmbedder):
+    """A judge whose ears have a memory; what it has read it remembers as long as it lives."""
+
+    def __init__(self, judge: Judge, folder: Path | None = None) -> None:
+        super().__init__(judge, folder)
+        self.judge = judge
+        self._read: dict[str, np.ndarray] = {}
+
+    @property
+    def logit_scale(self) -> float:
+        return self.judge.logit_scale
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        new = list(dict.fromkeys(text for text in texts if text not in self._read))
+        if new:
+            self._read.update(zip(new, self.judge.embed_texts(new), strict=True))
+        return np.stack([self._read[text] for text in texts])
+
+    def check_words(self, text: str) -> None:
+        self.judge.check_words(text)
+
+
+def _read(path: Path) -> np.ndarray | None:
+    """The row at `path`; None where there is none, or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            row = content["row"]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None
+    return row if row.ndim == 1 and np.isfinite(row).all() else None
+
+
+def _write(path: Path, row: np.ndarray) -> None:
+    try:
+        with write_aside(path) as aside:
+            np.savez(aside, row=row)
+    except TonearmError as error:
+        raise TonearmError(f"{error}; set {CACHE_VARIABLE} to a folder that can be written") from error

@@ -1,0 +1,54 @@
+"""Ears: the judge and the beat tracker, by the name that a person gives.
+
+The embedded ones ship with Tonearm and were trained on pocket's corpus; wherever their numbers appear they are called "embedded". The real ones are a
+name or a path away, through the same classes.
+"""
+
+from importlib import resources
+from pathlib import Path
+
+from tonearm import defaults
+from tonearm.errors import TonearmError
+from tonearm.measures.beat_this import BeatThisTracker
+from tonearm.measures.clap import EMBEDDED, ClapJudge
+from tonearm.measures.tempo import BeatTracker, LibrosaTracker
+
+LIBROSA = "librosa"
+
+
+def embedded_beats_file() -> Path:
+    return Path(str(resources.files("tonearm"))) / "ears" / "beats.ckpt"
+
+
+def open_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:
+    """`librosa`, `embedded`, a published Beat This! checkpoint such as `final0`, or a local one. Raises TonearmError for anything else."""
+    if name == LIBROSA:
+        return LibrosaTracker()
+    _check_device(device)
+    if name != EMBEDDED:
+        return BeatThisTracker(name, device)
+    if not embedded_beats_file().is_file():
+        raise TonearmError(
+            "this Tonearm carries no embedded beat tracker; give --beats librosa, final0, or a Beat This! checkpoint"
+        )
+    return BeatThisTracker(embedded_beats_file(), device, name="embedded beats")
+
+
+def open_judge(name: str = defaults.JUDGE, device: str = "cpu") -> ClapJudge:
+    """`embedded`, a hub id such as laion/clap-htsat-unfused, or a folder. Raises TonearmError for anything else."""
+    _check_device(device)
+    return ClapJudge(name, device)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.zeros(1, device=device)
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # an unknown name, a device that is not there, a torch built without it
+        raise TonearmError(
+            f"device {device!r} is not there; give cpu, or cuda or mps where the machine has one"
+        ) from error
