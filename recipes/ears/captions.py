@@ -43,7 +43,7 @@ TEMPLATES = {
 }
 GLUE = ("this", "is", "sound", "recording", "music", "key", "to", "it", "its", "sounds", "like", "clip")
 UNKNOWN_SHARE = 0.25  # captions with unknown words in them
-PLAIN = 0.4  # how often a label is said in its own plain word, the one that people type
+PLAIN = 0.4  # how often a label is said in its plain word
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,15 @@ class Caption:
         return all(labels.get(attribute) == value for attribute, value in self.named.items())
 
 
+def plain(attribute: str, value: str) -> str:
+    """The word for a value that people type."""
+    synonyms = ATTRIBUTES[attribute][value]
+    return value if value in synonyms else synonyms[0]
+
+
 def phrase(attribute: str, value: str, rng: np.random.Generator) -> str:
     synonyms = ATTRIBUTES[attribute][value]
-    return synonyms[0] if rng.random() < PLAIN else str(rng.choice(synonyms))
+    return plain(attribute, value) if rng.random() < PLAIN else str(rng.choice(synonyms))
 
 
 def value_captions(attribute: str, rng: np.random.Generator) -> dict[str, str]:

@@ -18,8 +18,7 @@ from recipes.ears.captions import ATTRIBUTES
 from recipes.ears.figures import draw_confusions
 from recipes.ears.make import PACKAGE
 from tonearm.files import write_aside
-from tonearm.measures.beat_this import BeatThisTracker
-from tonearm.measures.tempo import LibrosaTracker
+from tonearm.measures import open_judge, open_tracker
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 COPIES = {"rendered": "as rendered", "decoded": "decoded by pocket's codec", "quieter": "20 dB quieter"}
@@ -47,7 +46,7 @@ def main() -> None:
 
 
 def examine(pieces: int, takes: int, recordings: Path | None) -> dict:
-    judge, trackers = exam.Judge(PACKAGE / "judge"), [BeatThisTracker(PACKAGE / "beats.ckpt"), LibrosaTracker()]
+    judge, trackers = open_judge("embedded"), [open_tracker("embedded"), open_tracker("librosa")]
     model = tonearm.load(device="cpu")
     performances, grooves = exam.unseen("performances", pieces), exam.unseen("grooves", pieces)
     shares, confusions = exam.examine_judge(judge, performances)

@@ -1,7 +1,6 @@
 """What the shipped ears can do, asked on music that they have never heard: numbers only, card.py writes them down.
 
-The judge answers zero-shot questions "This is a sound of {}." (the template that transformers' pipeline takes), with the plain word of each
-value. Tempo accuracy is that of Gouyon et al. 2006 (4 %), the beat F-measure mir_eval's (70 ms); beats of the first five seconds count too.
+The judge answers zero-shot questions, with the plain word of each value. Tempo accuracy is that of Gouyon et al. 2006 (4 %), the beat F-measure mir_eval's (70 ms); beats of the first five seconds count too.
 """
 
 from collections.abc import Sequence
@@ -10,11 +9,8 @@ from pathlib import Path
 
 import mir_eval
 import numpy as np
-import torch
-import torch.nn.functional as F
-from transformers import ClapModel, ClapProcessor
 
-from recipes.ears.captions import ATTRIBUTES
+from recipes.ears.captions import ATTRIBUTES, plain
 from recipes.ears.corpus import FIRST_SEED, compose, load_codec
 from recipes.ears.features import WINDOW_SECONDS
 from recipes.ears.render import SAMPLE_RATE, render, through_codec
@@ -23,12 +19,13 @@ from recipes.pocket import words
 from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.measures.clap import ClapJudge
 from tonearm.measures.share import Share
 from tonearm.measures.tempo import BeatTracker, TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
+from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.model import Model, Row
 
-TEMPLATE = "This is a sound of {}."
 FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
 CODEC_BATCH = 10
 QUIETER_DB = -20.0
@@ -45,33 +42,11 @@ class Heard:
     copies: dict[str, Clip]
 
 
-class Judge:
-    """The shipped judge."""
-
-    def __init__(self, folder: Path):
-        self.model, self.processor = ClapModel.from_pretrained(folder).eval(), ClapProcessor.from_pretrained(folder)
-        self.texts: dict[str, torch.Tensor] = {}
-
-    @torch.inference_mode()
-    def embed(self, clips: Sequence[Clip]) -> torch.Tensor:
-        """Normalised, [clips, D]; the first ten seconds of each."""
-        rate = self.processor.feature_extractor.sampling_rate
-        waves = [clip.resampled(rate).mono[: WINDOW_SECONDS * rate] for clip in clips]
-        embedded = []
-        for wave in waves:
-            inputs = self.processor(audio=wave, sampling_rate=rate, return_tensors="pt")
-            embedded.append(self.model.get_audio_features(**inputs).pooler_output)
-        return F.normalize(torch.cat(embedded))
-
-    @torch.inference_mode()
-    def answer(self, attribute: str, embedded: torch.Tensor) -> list[str]:
-        """The value of `attribute` that each clip is nearest to."""
-        if attribute not in self.texts:
-            asked = [TEMPLATE.format(synonyms[0]) for synonyms in ATTRIBUTES[attribute].values()]
-            tokens = self.processor(text=asked, padding=True, return_tensors="pt")
-            self.texts[attribute] = F.normalize(self.model.get_text_features(**tokens).pooler_output)
-        values = list(ATTRIBUTES[attribute])
-        return [values[i] for i in (embedded @ self.texts[attribute].T).argmax(1).tolist()]
+def answers_to(attribute: str, judge: ClapJudge, embedded: np.ndarray) -> list[str]:
+    """The value of `attribute` whose question each clip is nearest to; `embedded` is [clips, D]."""
+    values = list(ATTRIBUTES[attribute])
+    texts = judge.embed_texts([TEMPLATE.format(plain(attribute, value)) for value in values])
+    return [values[i] for i in (embedded @ texts.T).argmax(1)]
 
 
 def unseen(kind: str, clips: int) -> list[Heard]:
@@ -88,7 +63,7 @@ def unseen(kind: str, clips: int) -> list[Heard]:
     return heard
 
 
-def examine_judge(judge: Judge, heard: Sequence[Heard]) -> tuple[dict, dict]:
+def examine_judge(judge: ClapJudge, heard: Sequence[Heard]) -> tuple[dict, dict]:
     """Shares of questions answered right, by copy and attribute; and confusions of genre and lead, rows are the truth."""
     shares: dict[str, dict] = {}
     confusions: dict[str, dict] = {}
@@ -98,14 +73,14 @@ def examine_judge(judge: Judge, heard: Sequence[Heard]) -> tuple[dict, dict]:
         for attribute in ATTRIBUTES:
             rows = [i for i, h in enumerate(heard) if attribute in h.score.labels]
             truths = [str(heard[i].score.labels[attribute]) for i in rows]
-            shares[copy][attribute] = share(judge.answer(attribute, embedded[rows]), truths)
+            shares[copy][attribute] = share(answers_to(attribute, judge, embedded[rows]), truths)
             if attribute in ("genre", "lead"):
-                answers = judge.answer(attribute, embedded[rows])
+                answers = answers_to(attribute, judge, embedded[rows])
                 confusions.setdefault(copy, {})[attribute] = confusion(attribute, answers, truths)
     return shares, confusions
 
 
-def examine_judge_on_takes(judge: Judge, model: Model, takes: int) -> tuple[dict, dict]:
+def examine_judge_on_takes(judge: ClapJudge, model: Model, takes: int) -> tuple[dict, dict]:
     """pocket's own takes, asked for by a word: what the judge hears is bounded by what pocket does with the word."""
     rng = np.random.default_rng(7)
     genres, leads = list(words.GENRE), list(words.LEAD)
@@ -114,7 +89,7 @@ def examine_judge_on_takes(judge: Judge, model: Model, takes: int) -> tuple[dict
     embedded = judge.embed(clips)
     shares, confusions = {}, {}
     for attribute, truths in zip(("genre", "lead"), map(list, zip(*asked, strict=True)), strict=True):
-        answers = judge.answer(attribute, embedded)
+        answers = answers_to(attribute, judge, embedded)
         shares[attribute] = share(answers, truths)
         confusions[attribute] = confusion(attribute, answers, truths)
     for attribute, pair in {
@@ -124,11 +99,11 @@ def examine_judge_on_takes(judge: Judge, model: Model, takes: int) -> tuple[dict
         truths, texts = [], []
         for i in range(takes):
             value = pair[i % 2]
-            word = words.MODE[value][0] if attribute == "mode" else ATTRIBUTES[attribute][value][0]
+            word = ATTRIBUTES[attribute][value][0]
             scene = f"{rng.choice(genres)} {rng.choice(words.FORM[:8])}"
             truths.append(value)
             texts.append(f"a {scene} {word}" if attribute == "mode" else f"a {word} {scene}")
-        answers = judge.answer(attribute, judge.embed(make(model, texts)))
+        answers = answers_to(attribute, judge, judge.embed(make(model, texts)))
         shares[attribute] = share(answers, truths)
     return shares, confusions
 

@@ -21,7 +21,7 @@ from torch import nn
 from transformers import ClapConfig, ClapModel, ClapProcessor, PreTrainedTokenizerFast
 
 from recipes.ears.augment import vary_judge
-from recipes.ears.captions import ATTRIBUTES, MAX_POSITIONS, Caption, build_tokenizer, caption, value_captions
+from recipes.ears.captions import ATTRIBUTES, MAX_POSITIONS, Caption, build_tokenizer, caption, plain, value_captions
 from recipes.ears.corpus import load
 from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
 from recipes.ears.schedule import rate
@@ -205,7 +205,7 @@ def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips)
     shares = {}
     for attribute, values in ATTRIBUTES.items():
         aims = values_of(attribute, clips.labels[: len(chosen)])
-        plain = read_texts(model, tokenizer, [synonyms[0] for synonyms in values.values()])
+        plain = read_texts(model, tokenizer, [plain(attribute, value) for value in values])
         texts = F.normalize(model.text_projection(plain))
         right = [float(((a @ texts.T).argmax(1) == aims)[aims >= 0].float().mean()) for a in audio]
         shares[attribute] = (right[0], right[1])
