@@ -205,8 +205,8 @@ def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips)
     shares = {}
     for attribute, values in ATTRIBUTES.items():
         aims = values_of(attribute, clips.labels[: len(chosen)])
-        plain = read_texts(model, tokenizer, [plain(attribute, value) for value in values])
-        texts = F.normalize(model.text_projection(plain))
+        read = read_texts(model, tokenizer, [plain(attribute, value) for value in values])
+        texts = F.normalize(model.text_projection(read))
         right = [float(((a @ texts.T).argmax(1) == aims)[aims >= 0].float().mean()) for a in audio]
         shares[attribute] = (right[0], right[1])
     model.train()
