@@ -30,6 +30,7 @@ from tonearm.files import write_aside
 
 PATCH = 16  # mel bands, and frames of 20 ms
 FULL_VARIATION_FROM = 0.4  # of the steps: until then the clips are varied less
+DECODED = 0.6  # of the clips drawn
 CLIPS_TOLD = 120  # of the clips watched, a round
 
 
@@ -83,7 +84,7 @@ class Clips:
     def draw(self, clips: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> torch.Tensor:
         """[B, 1, T, 128], each at a random place, in a random copy, varied."""
         latest = self.rows[0].shape[1] - WINDOW_FRAMES
-        windows = [self.window(c, int(rng.integers(2)), int(rng.integers(latest + 1))) for c in clips]
+        windows = [self.window(c, int(rng.random() < DECODED), int(rng.integers(latest + 1))) for c in clips]
         return torch.from_numpy(vary_judge(np.stack(windows), rng, amount))[:, None]
 
 

@@ -53,7 +53,7 @@ def beats(arguments: argparse.Namespace) -> None:
 
 def install(arguments: argparse.Namespace) -> None:
     shutil.rmtree(PACKAGE / "judge", ignore_errors=True)
-    shutil.copytree(arguments.out / "judge", PACKAGE / "judge")
+    shutil.copytree(arguments.out / "judge", PACKAGE / "judge", copy_function=shutil.copyfile)  # not its private mode
     shutil.copyfile(arguments.out / "beats.ckpt", PACKAGE / "beats.ckpt")
     print(f"installed into {PACKAGE}; next: python -m recipes.ears.card")
 

@@ -15,7 +15,7 @@ class Settings:
     judge_width: int = 64
     judge_text_width: int = 128
     embedding: int = 128  # also what Fréchet distances are taken over
-    judge_steps: int = 7_000
+    judge_steps: int = 5_000
     judge_batch: int = 32
     judge_rate: float = 1e-3
 
