@@ -81,8 +81,8 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Note:
-    frame: int
-    length: int  # frames
+    frame: float  # whole in pocket's corpus; a humanised performance (recipes/ears) leaves the grid
+    length: float  # frames
     channel: int  # 9 is drums
     key: int
     velocity: int
@@ -122,8 +122,8 @@ class Piece:
         return {key: getattr(self, key) for key in keys} | {"bpm": round(self.bpm, 3), "tempo": self.tempo}
 
 
-def compose(seed: int) -> Piece:
-    """The piece of this seed; the same seed gives the same piece for ever."""
+def compose(seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: int = FRAMES_PER_CLIP) -> Piece:
+    """The piece of this seed; the same seed gives the same piece for ever. `frames` is how long it plays."""
     rng = np.random.default_rng(seed)
     genre = str(rng.choice(list(STYLES)))
     tempo = str(rng.choice(list(BEAT_FRAMES)))
@@ -137,14 +137,16 @@ def compose(seed: int) -> Piece:
     )  # fmt: skip
     style = STYLES[genre]
     programs = {0: LEAD_PROGRAM[labels["lead"]], 1: style.bass, 2: style.chords}
-    return Piece(**labels, programs=programs, notes=_arrange(labels, style, rng))
+    return Piece(**labels, programs=programs, notes=_arrange(labels, style, progressions, frames, rng))
 
 
-def _arrange(labels: dict, style: Style, rng: np.random.Generator) -> list[Note]:
+def _arrange(
+    labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng: np.random.Generator
+) -> list[Note]:
     beat = labels["beat_frames"]
     density = labels["density"]
     scale, tonic = SCALES[labels["mode"]], TONICS[labels["tonic"]]
-    progression = PROGRESSIONS[labels["mode"]][rng.integers(4)]
+    progression = progressions[labels["mode"]][rng.integers(4)]
     off_beat = round(beat * (2 / 3 if style.swing else 1 / 2))
     motif = _motif(density, rng)
     slow, fast = beat in BEAT_FRAMES["slow"], beat in BEAT_FRAMES["fast"]
@@ -161,9 +163,9 @@ def _arrange(labels: dict, style: Style, rng: np.random.Generator) -> list[Note]
     def play(frame: int, beats: float, channel: int, key: int, velocity: int) -> None:
         notes.append(Note(frame, max(1, round(beats * beat)), channel, key, velocity))
 
-    for eighth in range(2 * -(-FRAMES_PER_CLIP // beat)):
+    for eighth in range(2 * -(-frames // beat)):
         frame = eighth // 2 * beat + (off_beat if eighth % 2 else 0)
-        if frame >= FRAMES_PER_CLIP:
+        if frame >= frames:
             break
         slot, root = eighth % 8, chord_at(eighth)
         on_beat = slot % 2 == 0

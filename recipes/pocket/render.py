@@ -4,13 +4,14 @@ Reverb and chorus are off, so that a repeated bar sounds (and is coded) the same
 """
 
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from scipy import signal
 
-from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, Piece
+from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, Note, Piece
 
 SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
@@ -34,47 +35,55 @@ def find_sound_font() -> str:
 class Renderer:
     """One synthesizer, used for many pieces."""
 
-    def __init__(self, sound_font: str | None = None):
+    def __init__(self, sound_font: str | None = None, sample_rate: int = SAMPLE_RATE):
         import fluidsynth  # needs libfluidsynth, which only this stage does
 
-        self.synth = fluidsynth.Synth(gain=0.4, samplerate=SAMPLE_RATE)
+        self.sample_rate = sample_rate
+        self.synth = fluidsynth.Synth(gain=0.4, samplerate=sample_rate)
         self.synth.setting("synth.reverb.active", 0)
         self.synth.setting("synth.chorus.active", 0)
         self.font = self.synth.sfload(sound_font or find_sound_font())
 
     def render(self, piece: Piece) -> np.ndarray:
         """Mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""
+        audio = self.play(piece.notes, piece.programs, FRAMES_PER_CLIP)
+        return master(audio, piece.brightness, piece.dynamics, self.sample_rate)
+
+    def play(self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0) -> np.ndarray:
+        """The notes as they come out of the synthesizer, mono float32 [samples of `frames`]."""
         for channel in range(16):
             self.synth.all_sounds_off(channel)
         self.synth.system_reset()
-        self.synth.get_samples(SAMPLE_RATE // 10)  # the previous piece's voices fade out here, unheard
-        for channel, program in piece.programs.items():
+        self.synth.get_samples(self.sample_rate // 10)  # the previous piece's voices fade out here, unheard
+        for channel, program in programs.items():
             self.synth.program_select(channel, self.font, 0, program)
-        self.synth.program_select(9, self.font, 128, 0)
-        starts: dict[int, list] = {}
-        ends: dict[int, list] = {}
-        for note in piece.notes:
-            starts.setdefault(note.frame, []).append(note)
-            ends.setdefault(note.frame + note.length, []).append(note)
-        stops = sorted({0, FRAMES_PER_CLIP, *(f for f in (*starts, *ends) if f < FRAMES_PER_CLIP)})
+        self.synth.program_select(9, self.font, 128, kit)
+        samples_per_frame = self.sample_rate / FRAME_RATE
+        starts: dict[int, list[Note]] = {}
+        ends: dict[int, list[Note]] = {}
+        for note in notes:
+            starts.setdefault(round(note.frame * samples_per_frame), []).append(note)
+            ends.setdefault(round((note.frame + note.length) * samples_per_frame), []).append(note)
+        length = round(frames * samples_per_frame)
+        stops = sorted({0, length, *(at for at in (*starts, *ends) if at < length)})
         parts = []
-        for frame, following in pairwise(stops):
-            for note in ends.get(frame, ()):
+        for at, following in pairwise(stops):
+            for note in ends.get(at, ()):
                 self.synth.noteoff(note.channel, note.key)
-            for note in starts.get(frame, ()):
+            for note in starts.get(at, ()):
                 self.synth.noteon(note.channel, note.key, min(127, note.velocity))
-            parts.append(self.synth.get_samples((following - frame) * SAMPLES_PER_FRAME))
+            parts.append(self.synth.get_samples(following - at))
         stereo = np.concatenate(parts).reshape(-1, 2).astype(np.float32)
-        return master(stereo.mean(1) / 32768, piece.brightness, piece.dynamics)
+        return stereo.mean(1) / 32768
 
 
-def master(audio: np.ndarray, brightness: str, dynamics: str) -> np.ndarray:
+def master(audio: np.ndarray, brightness: str, dynamics: str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """The brightness filter, then the level of `dynamics`; peaks are rounded off softly."""
     if brightness == "dark":
-        audio = signal.sosfilt(signal.butter(2, 900, "low", fs=SAMPLE_RATE, output="sos"), audio)
+        audio = signal.sosfilt(signal.butter(2, 900, "low", fs=sample_rate, output="sos"), audio)
     elif brightness == "bright":
-        lift = signal.sosfilt(signal.butter(1, 3000, "high", fs=SAMPLE_RATE, output="sos"), audio)
-        thin = signal.sosfilt(signal.butter(1, 300, "high", fs=SAMPLE_RATE, output="sos"), audio)
+        lift = signal.sosfilt(signal.butter(1, 3000, "high", fs=sample_rate, output="sos"), audio)
+        thin = signal.sosfilt(signal.butter(1, 300, "high", fs=sample_rate, output="sos"), audio)
         audio = thin + 4.0 * lift
     rms = np.sqrt(np.mean(audio**2)) + 1e-9
     audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / rms

@@ -1,0 +1,143 @@
+"""Examine the shipped ears and write the numbers into their card: README.md, card.json and confusion.png in the package.
+
+    python -m recipes.ears.card --recordings FOLDER
+
+Everything is music that the ears have never heard. Without `--recordings` (a folder of free recordings, see exam.KNOWN_BPM) that table is left out.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+import transformers
+
+import tonearm
+from recipes.ears import exam
+from recipes.ears.captions import ATTRIBUTES
+from recipes.ears.figures import draw_confusions
+from recipes.ears.make import PACKAGE
+from tonearm.files import write_aside
+from tonearm.measures import open_judge, open_tracker
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+COPIES = {"rendered": "as rendered", "decoded": "decoded by pocket's codec", "quieter": "20 dB quieter"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recordings", type=Path, help="folder of the free recordings")
+    parser.add_argument("--pieces", type=int, default=400, help="unseen pieces of either kind")
+    parser.add_argument("--takes", type=int, default=60, help="of pocket, for each question")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    transformers.logging.set_verbosity_error()
+    numbers = examine(arguments.pieces, arguments.takes, arguments.recordings)
+    with write_aside(PACKAGE / "card.json") as aside:
+        aside.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    draw_confusions(numbers["confusions"], PACKAGE / "confusion.png")
+    card = PACKAGE / "README.md"
+    text = card.read_text(encoding="utf-8")
+    tables = tell(numbers)
+    with write_aside(card) as aside:
+        aside.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n{tables}\n{END}{text.split(END)[1]}", encoding="utf-8")
+    print(tables)
+
+
+def examine(pieces: int, takes: int, recordings: Path | None) -> dict:
+    judge, trackers = open_judge("embedded"), [open_tracker("embedded"), open_tracker("librosa")]
+    model = tonearm.load(device="cpu")
+    performances, grooves = exam.unseen("performances", pieces), exam.unseen("grooves", pieces)
+    shares, confusions = exam.examine_judge(judge, performances)
+    shares["takes"], confusions["takes"] = exam.examine_judge_on_takes(judge, model, takes)
+    return {
+        "trackers": [tracker.name for tracker in trackers],
+        "judge": shares,
+        "confusions": confusions,
+        "beats": {
+            "performances": exam.examine_beats(trackers, performances),
+            "grooves": exam.examine_beats(trackers, grooves),
+        },
+        "beats_on_takes": exam.examine_beats_on_takes(trackers, model, takes),
+        "recordings": exam.examine_recordings(trackers, recordings) if recordings else {},
+    }
+
+
+def tell(numbers: dict) -> str:
+    """The card's tables."""
+    return "\n\n".join(
+        [_judge(numbers), _beats(numbers), _takes(numbers), *([_recordings(numbers)] if numbers["recordings"] else [])]
+    )
+
+
+def _judge(numbers: dict) -> str:
+    columns = [*COPIES, "takes"]
+    rows = [
+        [
+            f"{attribute} ({', '.join(values)})",
+            f"{1 / len(values):.0%}",
+            *(_share(numbers["judge"][c].get(attribute)) for c in columns),
+        ]
+        for attribute, values in ATTRIBUTES.items()
+    ]
+    return "### Judge: zero-shot questions answered right\n\n" + _table(
+        ["question", "chance", *COPIES.values(), "pocket's takes"], rows
+    )
+
+
+def _beats(numbers: dict) -> str:
+    rows = [
+        [f"{kind}, {COPIES[copy]}", tracker, _share(of["accuracy_1"]), _share(of["accuracy_2"]), _mean(of["f_measure"])]
+        for kind, trackers in numbers["beats"].items()
+        for copy in ("rendered", "decoded")
+        for tracker, copies in trackers.items()
+        for of in [copies[copy]]
+    ]
+    return "### Beats on unseen pieces\n\n" + _table(
+        ["music", "tracker", "tempo accuracy 1", "accuracy 2", "beat F-measure"], rows
+    )
+
+
+def _takes(numbers: dict) -> str:
+    rows = [
+        [tracker, _share(of["accuracy_1"]), _share(of["accuracy_2"]), _share(of["with_beats"]), _mean(of["steadiness"])]
+        for tracker, of in numbers["beats_on_takes"].items()
+    ]
+    head = ["tracker", "tempo asked for is read", "or its octave", "with 4 beats or more", "steadiness"]
+    return '### pocket\'s own takes, asked for "at N bpm"\n\n' + _table(head, rows)
+
+
+def _recordings(numbers: dict) -> str:
+    rows = []
+    for name, of in numbers["recordings"].items():
+        known = f"{of['known_bpm']:.0f}" if of["known_bpm"] else "not fixed"
+        rows.append(
+            [name, f"{of['seconds']:.0f} s", known, *(_bpm(of[tracker]["bpm"]) for tracker in numbers["trackers"])]
+        )
+    head = ["recording", "length", "known BPM", *numbers["trackers"]]
+    return "### Free recordings: BPM read\n\n" + _table(head, rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def _share(share: dict | None) -> str:
+    return (
+        "-"
+        if share is None
+        else f"{share['value']:.0%} [{100 * share['low']:.0f}, {100 * share['high']:.0f}], n = {share['n']}"
+    )
+
+
+def _mean(mean: dict) -> str:
+    return f"{mean['value']:.2f} [{mean['low']:.2f}, {mean['high']:.2f}], n = {mean['n']}"
+
+
+def _bpm(bpm: float | None) -> str:
+    return "none" if bpm is None else f"{bpm:.1f}"
+
+
+if __name__ == "__main__":
+    main()

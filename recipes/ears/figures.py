@@ -1,0 +1,43 @@
+"""Confusion matrices of the judge, as one picture."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from recipes.ears.captions import ATTRIBUTES
+from tonearm.files import write_aside
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+TITLES = {"rendered": "as rendered", "decoded": "decoded", "takes": "pocket's takes (row: word asked for)"}
+
+
+def draw_confusions(confusions: dict, path: Path) -> None:
+    """Rows are the truth, columns the answers, in per cent of a row; genre above, lead instrument below."""
+    figure, axes = plt.subplots(2, len(TITLES), figsize=(13, 8.5), layout="constrained")
+    for row, attribute in enumerate(("genre", "lead")):
+        for axis, (copy, title) in zip(axes[row], TITLES.items(), strict=True):
+            counts = np.array(confusions[copy][attribute])
+            percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+            axis.imshow(percent, cmap="Blues", vmin=0, vmax=100)
+            for (i, j), value in np.ndenumerate(percent):
+                if value >= 0.5:
+                    axis.text(
+                        j,
+                        i,
+                        f"{value:.0f}",
+                        ha="center",
+                        va="center",
+                        fontsize=8,
+                        color="white" if value > 60 else "black",
+                    )
+            values = list(ATTRIBUTES[attribute])
+            axis.set_xticks(range(len(values)), values, rotation=45, ha="right", fontsize=8)
+            axis.set_yticks(range(len(values)), values, fontsize=8)
+            axis.set_title(f"{attribute}, {title} (n = {counts.sum()})", fontsize=10)
+            axis.spines[:].set_visible(False)
+    with write_aside(path) as aside:
+        figure.savefig(aside, dpi=75, format="png")
+    plt.close(figure)

@@ -1,0 +1,224 @@
+"""Stage 2, clips and captions -> a CLAP judge.
+
+Contrastive, as Elizalde et al. 2023 and Wu et al. 2023, with three changes for a small corpus of few labels. Captions of other clips are often
+true of a clip too, so a row of the similarity matrix aims at all of its true captions alike (and a column at all of its clips), not at one.
+Each batch asks every zero-shot question once: a softmax over one short caption for each value of an attribute, which is how the judge is
+used. And since neither tower comes pretrained, each names the labels by itself too, through linear heads that are dropped in the end.
+
+    loss = cross-entropy over captions, both ways  +  sum over attributes of
+           (cross-entropy over the values' captions  +  over the audio heads  +  over the text heads)
+"""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import ClapConfig, ClapModel, ClapProcessor, PreTrainedTokenizerFast
+
+from recipes.ears.augment import vary_judge
+from recipes.ears.captions import ATTRIBUTES, MAX_POSITIONS, Caption, build_tokenizer, caption, plain, value_captions
+from recipes.ears.corpus import load
+from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
+from recipes.ears.schedule import rate
+from recipes.ears.settings import Settings
+from tonearm.files import write_aside
+
+PATCH = 16  # mel bands, and frames of 20 ms
+FULL_VARIATION_FROM = 0.4  # of the steps: until then the clips are varied less
+DECODED = 0.6  # of the clips drawn
+CLIPS_TOLD = 120  # of the clips watched, a round
+
+
+def build_judge(settings: Settings, vocabulary: int) -> ClapModel:
+    width = settings.judge_width
+    audio = dict(
+        spec_size=256, num_mel_bins=MEL_BANDS, patch_size=PATCH, patch_stride=(PATCH, PATCH), window_size=4,
+        depths=[2, 2, 2], num_attention_heads=[2, 4, 8], num_hidden_layers=3, patch_embeds_hidden_size=width,
+        hidden_size=4 * width, hidden_dropout_prob=0.0, drop_path_rate=0.0, num_classes=1,
+    )  # fmt: skip
+    text = dict(
+        vocab_size=vocabulary, hidden_size=settings.judge_text_width, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=2 * settings.judge_text_width, max_position_embeddings=MAX_POSITIONS, pad_token_id=0,
+        bos_token_id=1, eos_token_id=2, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+    )  # fmt: skip
+    model = ClapModel(ClapConfig(text_config=text, audio_config=audio, projection_dim=settings.embedding))
+    _initialise(model)
+    return model
+
+
+def _initialise(model: ClapModel) -> None:
+    """Start where there is something to learn from; LOG.md has what happened without.
+
+    At the library's deviation of 0.02 biases and positions drown the input, and every clip and text starts at the same embedding. The sound
+    level drowns what else a patch holds, so most filters start blind to it. And HTSAT has no absolute positions, so that a patch does not know
+    which bands it looks at; the bias of the batch norm, one number a band, starts as a code of the patch's place.
+    """
+    encoder = model.audio_model.audio_encoder
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, (nn.Linear, nn.Conv2d)):
+                module.weight.normal_(0, module.weight[0].numel() ** -0.5)
+            elif isinstance(module, nn.Embedding):
+                module.weight.normal_(0, 1.0 if module is model.text_model.embeddings.word_embeddings else 0.1)
+        filters = encoder.patch_embed.proj.weight[len(encoder.patch_embed.proj.weight) // 4 :]
+        filters -= filters.mean((1, 2, 3), keepdim=True)
+        for place, code in enumerate(encoder.batch_norm.bias.view(-1, PATCH)):
+            code.copy_(1.5 * torch.cos(math.pi * (torch.arange(PATCH) + 0.5) * (place + 1) / PATCH))
+
+
+class Clips:
+    """Windows of ten seconds of a split, as rendered or decoded, with their labels."""
+
+    def __init__(self, corpus: Path, split: str):
+        arrays, self.labels = load(corpus, "performances", split, "judge")
+        self.rows = [row for array in arrays for row in array]  # views of the memory-mapped arrays
+
+    def window(self, clip: int, copy: int, start: int) -> np.ndarray:
+        return np.asarray(self.rows[clip][copy, start : start + WINDOW_FRAMES], dtype=np.float32)
+
+    def draw(self, clips: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> torch.Tensor:
+        """[B, 1, T, 128], each at a random place, in a random copy, varied."""
+        latest = self.rows[0].shape[1] - WINDOW_FRAMES
+        windows = [self.window(c, int(rng.random() < DECODED), int(rng.integers(latest + 1))) for c in clips]
+        return torch.from_numpy(vary_judge(np.stack(windows), rng, amount))[:, None]
+
+
+class Names(nn.ModuleDict):
+    """A linear head for each attribute, which names its value from a tower's state."""
+
+    def __init__(self, width: int):
+        super().__init__({attribute: nn.Linear(width, len(values)) for attribute, values in ATTRIBUTES.items()})
+
+    def loss(self, states: torch.Tensor, truths: Sequence[dict]) -> torch.Tensor:
+        """Sum over attributes of the cross-entropy over their values; what a row has no label for does not count."""
+        aims = {attribute: values_of(attribute, truths) for attribute in self}
+        return sum(F.cross_entropy(self[a](states), aim) for a, aim in aims.items() if (aim >= 0).any())
+
+
+def values_of(attribute: str, truths: Sequence[dict]) -> torch.Tensor:
+    """Index of each row's value, -100 where it has none."""
+    values = list(ATTRIBUTES[attribute])
+    return torch.tensor([values.index(truth[attribute]) if attribute in truth else -100 for truth in truths])
+
+
+def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
+    """Train, or take up again where `out/judge.pt` stopped; the finished judge lies in `out/judge/`."""
+    torch.manual_seed(settings.seed)
+    tokenizer = build_tokenizer()
+    model = build_judge(settings, len(tokenizer))
+    names = nn.ModuleDict({"audio": Names(4 * settings.judge_width), "text": Names(settings.judge_text_width)})
+    trained = nn.ModuleDict({"judge": model, "names": names})
+    groups = [
+        {"params": [p for p in trained.parameters() if p.ndim > 1], "weight_decay": 0.05},
+        {"params": [p for p in trained.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=settings.judge_rate, betas=(0.9, 0.98), fused=True)
+    clips, held_out = Clips(corpus, "train"), Clips(corpus, "held-out")
+    checkpoint, first = out / "judge.pt", 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        trained.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    began, running = time.time(), None
+    model.train()
+    for step in range(first, settings.judge_steps):
+        rng = np.random.default_rng((settings.seed, 1, step))
+        for group in optimizer.param_groups:
+            group["lr"] = rate(settings.judge_rate, step, settings.judge_steps)
+        drawn = rng.integers(len(clips.labels), size=settings.judge_batch)
+        labels = [clips.labels[i] for i in drawn]
+        amount = min(1.0, step / (FULL_VARIATION_FROM * settings.judge_steps))
+        with torch.autocast("cpu", torch.bfloat16):
+            heard = model.audio_model(clips.draw(drawn, rng, amount)).pooler_output
+        loss = judge_loss(model, names, tokenizer, heard.float(), labels, rng)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
+        optimizer.step()
+        with torch.no_grad():
+            model.logit_scale_a.clamp_(max=math.log(100))  # as CLIP
+        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        if (step + 1) % 50 == 0:
+            pace = (time.time() - began) / (step + 1 - first)
+            print(f"judge step {step + 1}: loss {running:.3f}, {pace:.2f} s a step", flush=True)
+        if (step + 1) % settings.checkpoint_every == 0:
+            right = accuracy(model, tokenizer, held_out)
+            told = ", ".join(f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in right.items())
+            print(f"judge step {step + 1}: right on held-out clips, rendered|decoded: {told}", flush=True)
+            with write_aside(checkpoint) as aside:
+                torch.save(
+                    {"model": trained.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside
+                )
+    save_judge(model, out)
+
+
+def judge_loss(
+    model: ClapModel, names: nn.ModuleDict, tokenizer: PreTrainedTokenizerFast, heard: torch.Tensor, labels: list[dict],
+    rng: np.random.Generator,
+) -> torch.Tensor:  # fmt: skip
+    """`heard` is the audio tower's state of each clip, [B, D]."""
+    captions = [caption(of_clip, rng) for of_clip in labels]
+    questions = {attribute: value_captions(attribute, rng) for attribute in ATTRIBUTES}
+    answers = [Caption(text, {a: value}) for a, texts in questions.items() for value, text in texts.items()]
+    read = read_texts(model, tokenizer, [c.text for c in (*captions, *answers)])
+    loss = names["audio"].loss(heard, labels) + names["text"].loss(read, [c.named for c in (*captions, *answers)])
+
+    audio, texts = F.normalize(model.audio_projection(heard)), F.normalize(model.text_projection(read))
+    similarity = model.logit_scale_a.exp() * audio @ texts.T  # [B, B + answers]
+    fits, pairs = truth(captions, labels), similarity[:, : len(captions)]
+    by_clip, by_caption = fits / fits.sum(1, keepdim=True), (fits / fits.sum(0)).T
+    loss = loss + (F.cross_entropy(pairs, by_clip) + F.cross_entropy(pairs.T, by_caption)) / 2
+    column = len(captions)
+    for attribute, values in ATTRIBUTES.items():
+        aims = values_of(attribute, labels)
+        if (aims >= 0).any():
+            loss = loss + F.cross_entropy(similarity[:, column : column + len(values)], aims)
+        column += len(values)
+    return loss
+
+
+def truth(captions: list[Caption], labels: list[dict]) -> torch.Tensor:
+    """[clip, caption], 1 where the caption is true of the clip."""
+    return torch.tensor([[float(c.fits(of_clip)) for c in captions] for of_clip in labels])
+
+
+def read_texts(model: ClapModel, tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> torch.Tensor:
+    """The text tower's state of each text, [texts, D]."""
+    tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+    return model.text_model(input_ids=tokens.input_ids, attention_mask=tokens.attention_mask).pooler_output.float()
+
+
+@torch.inference_mode()
+def accuracy(model: ClapModel, tokenizer: PreTrainedTokenizerFast, clips: Clips) -> dict[str, tuple[float, float]]:
+    """Share of the zero-shot questions answered right, on clips as rendered and as decoded."""
+    model.eval()
+    chosen = range(min(CLIPS_TOLD, len(clips.labels)))
+    copies = [np.stack([clips.window(i, copy, 0) for i in chosen])[:, None] for copy in (0, 1)]
+    with torch.autocast("cpu", torch.bfloat16):
+        heard = [model.audio_model(torch.from_numpy(c)).pooler_output.float() for c in copies]
+    audio = [model.audio_projection(states) for states in heard]
+    shares = {}
+    for attribute, values in ATTRIBUTES.items():
+        aims = values_of(attribute, clips.labels[: len(chosen)])
+        read = read_texts(model, tokenizer, [plain(attribute, value) for value in values])
+        texts = F.normalize(model.text_projection(read))
+        right = [float(((a @ texts.T).argmax(1) == aims)[aims >= 0].float().mean()) for a in audio]
+        shares[attribute] = (right[0], right[1])
+    model.train()
+    return shares
+
+
+def save_judge(model: ClapModel, out: Path) -> None:
+    """An ordinary transformers folder; whole, or not there. Stored in float16, and said to be float32, so that it loads as that."""
+    aside = out / "judge.part"
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in model.state_dict().items()}
+    model.eval().save_pretrained(aside, state_dict=halves)
+    # A tokenizer that has truncated once saves its limit, which ClapProcessor then takes for the length of the audio: a new one.
+    ClapProcessor(EXTRACTOR, build_tokenizer()).save_pretrained(aside)
+    aside.rename(out / "judge")

@@ -1,0 +1,93 @@
+"""Seed -> Score: a piece of pocket's corpus, played with more freedom than there.
+
+pocket's corpus has nine tempos, one program for each instrument, and no room. Ears trained on that alone would take these for the music.
+"""
+
+import numpy as np
+
+from recipes.ears.scores import Score
+from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE, LEAD_PROGRAM, PROGRESSIONS, Note, Piece, compose
+
+SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 130.0), 142.0  # BPM; between them a tempo has no word
+STRETCH = (0.85, 1.18)
+SIBLINGS = {  # General MIDI programs that a listener calls by the same name
+    "piano": (0, 1, 2), "guitar": (24, 25, 26), "flute": (73, 72), "violin": (40, 40, 110), "trumpet": (56, 59),
+    "saxophone": (64, 65, 66), "organ": (16, 17, 19), "synth": (80, 81, 87),
+}  # fmt: skip
+KITS = (0, 8, 16, 32)
+UNSEEN_PROGRESSIONS = {  # for held-out pieces: none of them is in PROGRESSIONS
+    "major": ((0, 5, 1, 4), (0, 2, 3, 4), (3, 4, 0, 5), (0, 4, 3, 3)),
+    "minor": ((0, 2, 6, 3), (0, 4, 5, 4), (5, 6, 0, 0), (0, 6, 3, 4)),
+}
+
+
+def perform(seed: int, frames: int, held_out: bool = False) -> Score:
+    """The performance of this seed, `frames` long (40 ms each); held-out ones have chord progressions of their own."""
+    rng = np.random.default_rng((seed, 1))
+    stretch = 1.0 if rng.random() < 0.4 else float(np.exp(rng.uniform(*np.log(STRETCH))))
+    piece = compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, int(np.ceil(frames / stretch)))
+    transposed = int(rng.integers(-3, 4))
+    jitter = 0.0 if rng.random() < 0.5 else rng.uniform(0.05, 0.3)  # frames: 2 to 12 ms
+
+    def move(note: Note) -> Note:
+        key = note.key if note.channel == 9 else note.key + transposed
+        frame = max(0.0, note.frame * stretch + (rng.normal(0, jitter) if jitter else 0.0))
+        return Note(frame, note.length * stretch, note.channel, key, note.velocity)
+
+    programs = dict(piece.programs)
+    if rng.random() < 0.5:
+        programs[0] = int(rng.choice(SIBLINGS[piece.lead]))
+    beats = np.arange(0, frames, piece.beat_frames * stretch) / FRAME_RATE
+    return Score(
+        notes=[move(note) for note in piece.notes],
+        programs=programs,
+        kit=int(rng.choice(KITS)) if rng.random() < 0.3 else 0,
+        beats=beats.tolist(),
+        downbeats=beats[::4].tolist(),
+        labels=heard(piece, piece.bpm / stretch) | {"seed": seed},
+        brightness=piece.brightness,
+        dynamics=piece.dynamics,
+        room=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.3 else 0.0,
+        wet=float(rng.uniform(0.1, 0.5)),
+    )
+
+
+def heard(piece: Piece, bpm: float) -> dict[str, str | float]:
+    """What can be heard of a piece whatever its level; a label that does not apply is absent.
+
+    Dynamics are a level in pocket's corpus, so energy is told by density and tempo instead.
+    """
+    tempo = tempo_word(bpm)
+    labels: dict[str, str | float] = {
+        "bpm": round(bpm, 3),
+        "genre": piece.genre,
+        "lead": piece.lead,
+        "mode": piece.mode,
+    }
+    if tempo:
+        labels["tempo"] = tempo
+    if piece.brightness != "neutral":
+        labels["brightness"] = piece.brightness
+    if piece.density != "normal":
+        labels["density"] = piece.density
+    if piece.density == "dense" and bpm > MEDIUM[0]:
+        labels["energy"] = "energetic"
+    if piece.density == "sparse" and bpm < MEDIUM[1]:
+        labels["energy"] = "calm"
+    electric_lead = piece.lead in ("synth", "organ")
+    if piece.genre == "electronic" and electric_lead:
+        labels["sound"] = "electronic"
+    if piece.genre in ("folk", "classical", "jazz") and not electric_lead:
+        labels["sound"] = "acoustic"
+    return labels
+
+
+def tempo_word(bpm: float) -> str | None:
+    if bpm <= SLOW_BELOW:
+        return "slow"
+    if bpm >= FAST_FROM:
+        return "fast"
+    return "medium" if MEDIUM[0] <= bpm <= MEDIUM[1] else None
+
+
+assert set(SIBLINGS) == set(LEAD_PROGRAM) and set(BEAT_FRAMES) == {"slow", "medium", "fast"}

@@ -1,0 +1,39 @@
+"""Score -> audio at 22,050 Hz, and its copy through pocket's codec."""
+
+import numpy as np
+import torch
+from scipy import signal
+from transformers import EncodecModel
+
+from recipes.ears.scores import Score
+from recipes.pocket.render import Renderer, master
+from tonearm.audio import Clip
+
+SAMPLE_RATE = 22_050  # the beat tracker's; the judge and the codec take 16 kHz
+
+
+def render(renderer: Renderer, score: Score, frames: int) -> Clip:
+    """Mono, `frames` of 40 ms long; `renderer` runs at SAMPLE_RATE."""
+    dry = renderer.play(score.notes, score.programs, frames, score.kit)
+    audio = dry + score.wet * _reverberation(dry, score.room) if score.room else dry
+    return Clip(master(audio, score.brightness, score.dynamics, SAMPLE_RATE), SAMPLE_RATE)
+
+
+def _reverberation(dry: np.ndarray, seconds: float) -> np.ndarray:
+    """As loud as `dry`: noise that falls by 60 dB in `seconds` (Moorer 1979), after 15 ms."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    response = np.random.default_rng(0).standard_normal(len(time)) * 10 ** (-3 * time / seconds)
+    response[: round(0.015 * SAMPLE_RATE)] = 0
+    wet = signal.fftconvolve(dry, response)[: len(dry)]
+    return wet * np.sqrt(np.mean(dry**2) / (np.mean(wet**2) + 1e-12))
+
+
+@torch.inference_mode()
+def through_codec(codec: EncodecModel, clips: list[Clip]) -> list[Clip]:
+    """What is left of clips of equal length that were encoded and decoded; at the codec's rate."""
+    rate = codec.config.sampling_rate
+    samples = torch.from_numpy(np.stack([clip.resampled(rate).mono for clip in clips]))[:, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        codes = codec.encode(samples, bandwidth=codec.config.target_bandwidths[0]).audio_codes
+        decoded = codec.decode(codes, [None]).audio_values
+    return [Clip(audio.numpy(), rate) for audio in decoded.float()]

@@ -1,0 +1,24 @@
+"""Score: notes with their ground truth, whoever composed them.
+
+Times are in pocket's frames of 40 ms and need not be whole: performances here are humanised and have free tempos.
+"""
+
+from dataclasses import dataclass, field
+
+from recipes.pocket.compose import Note
+
+
+@dataclass(frozen=True)
+class Score:
+    """What is played, and what is true of it."""
+
+    notes: list[Note] = field(repr=False)
+    programs: dict[int, int]  # channel -> General MIDI program
+    kit: int  # program of the drum bank
+    beats: list[float]  # seconds
+    downbeats: list[float]  # seconds, each of them a beat
+    labels: dict[str, str | float]
+    brightness: str = "neutral"  # dark | neutral | bright
+    dynamics: str = "normal"  # soft | normal | loud
+    room: float = 0.0  # reverberation time (RT60) in seconds; 0 is dry
+    wet: float = 0.0  # level of the reverberation beside the dry sound

@@ -1,0 +1,37 @@
+"""What one run of the recipe is made of: `CPU` made the shipped ears, `MINIATURE` is for the tests."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    seed: int = 0
+    clips_per_shard: int = 125
+    performances: int = 36  # training shards of pocket's pieces: both ears
+    grooves: int = 24  # training shards of free rhythms: the beat tracker
+    held_out: int = 2  # shards of either, to watch
+    frames: int = 300  # of 40 ms, 12 s: a window of 10 s is cut out anew each time
+
+    judge_width: int = 64
+    judge_text_width: int = 128
+    embedding: int = 128  # also what Fréchet distances are taken over
+    judge_steps: int = 5_000
+    judge_batch: int = 32
+    judge_rate: float = 1e-3
+
+    beat_width: int = 128
+    beat_layers: int = 3
+    beat_stem: int = 16
+    beat_steps: int = 4_000
+    beat_batch: int = 8  # pieces of 10 s
+    beat_rate: float = 1.5e-3
+
+    checkpoint_every: int = 250  # steps
+
+
+CPU = Settings()
+MINIATURE = Settings(
+    clips_per_shard=4, performances=1, grooves=1, held_out=1, frames=275, judge_width=16, judge_text_width=32, embedding=32,
+    judge_steps=3, judge_batch=4, beat_width=32, beat_layers=1, beat_stem=8, beat_steps=3, beat_batch=2, checkpoint_every=2,
+)  # fmt: skip
+PRESETS = {"cpu": CPU, "miniature": MINIATURE}
