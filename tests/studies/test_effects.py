@@ -70,8 +70,8 @@ def test_a_study_resumes_where_it_was_cut_and_writes_its_report(model, tmp_path,
     lines = (tmp_path / "whole" / "takes.jsonl").read_text().splitlines(keepends=True)
     store.write_text("".join(lines[:10]) + lines[10][: len(lines[10]) // 2])  # a kill in the middle of a line
     made = []
-    real = listening.describe
-    monkeypatch.setattr(listening, "describe", lambda clip, tracker: made.append(clip) or real(clip, tracker))
+    real = listening.describe_briefly
+    monkeypatch.setattr(listening, "describe_briefly", lambda clip: made.append(clip) or real(clip))
     again = run(model, PROMPTS, 1.25, 1.0, store.parent)
     assert len(made) == len(whole) - 10
     key = lambda record: (record["condition"], record["prompt"])  # noqa: E731
@@ -95,6 +95,15 @@ def test_a_study_resumes_where_it_was_cut_and_writes_its_report(model, tmp_path,
     for picture in ("effects.png", "effects-ears.png"):
         assert (tmp_path / "docs" / picture).stat().st_size > 10_000 and f"({picture})" in page
     assert readme.read_text().startswith("before\n<!-- effects: begin -->\n|") and "old" not in readme.read_text()
+
+
+def test_takes_that_were_kept_are_heard_again_and_not_made_again(model, tmp_path, monkeypatch):
+    def heard(out: str) -> list[dict]:
+        return run(model, PROMPTS, 1.25, 1.0, tmp_path / out, ["tempo+"], keep=tmp_path / "audio")
+
+    first = heard("first")
+    monkeypatch.setattr(model, "takes", None)
+    assert heard("second") == first
 
 
 def test_processes_measure_what_one_process_measures(model, tmp_path):

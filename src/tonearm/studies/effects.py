@@ -9,6 +9,7 @@ measured by librosa and by the embedded ears (`listening.py`) and written down, 
 """
 
 import argparse
+import hashlib
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 
 from tonearm import prompts
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model, load
 from tonearm.rows import Row
@@ -127,15 +129,20 @@ def run(
     only: Sequence[str] | None = None,
     batch_size: int = 25,
     workers: int = 0,
+    keep: Path | None = None,
 ) -> list[dict]:
-    """Make and measure what `out/takes.jsonl` lacks; returns all its records. `only` names conditions."""
+    """Make and measure what `out/takes.jsonl` lacks; returns all its records. `only` names conditions.
+
+    `keep` is a folder for the takes' audio: those that lie there are measured again, with other ears for instance, and not made again.
+    """
     out.mkdir(parents=True, exist_ok=True)
     store = out / "takes.jsonl"
     records = list(read_records(store))
     done = {(record["condition"], record["prompt"]) for record in records}
     for name in ATTRIBUTES:
         model.vectors[f"random-{name}"] = control(model.vectors[name], f"random-{name}")
-    protocol = protocol_of(model, strength, seconds)
+    making = making_of(model, strength, seconds)
+    protocol = f"{making} {fingerprint_of(open_ears())}"
     for record in records:
         if record["protocol"] != protocol:
             raise TonearmError(
@@ -148,7 +155,8 @@ def run(
         if records and not store.read_text(encoding="utf-8").endswith("\n"):
             file.write("\n")  # ends a line that a kill cut short
         began, made = time.monotonic(), 0
-        batches = (make(model, texts, batch, seconds) for batch in cells)
+        folder = keep and keep / hashlib.sha256(making.encode()).hexdigest()[:16]
+        batches = (make(model, texts, batch, seconds, folder) for batch in cells)
         for batch, heard in zip(cells, listen_aside(batches, workers), strict=True):
             for cell, measured in zip(batch, heard, strict=True):
                 record = {
@@ -183,21 +191,32 @@ class Cell:
         return with_word(texts[self.prompt if prompt is None else prompt], self.condition.prefix)
 
 
-def make(model: Model, texts: Sequence[str], cells: Sequence[Cell], seconds: float) -> list[Heard]:
-    """One batch of takes, ready to be listened to."""
-    rows = [Row(cell.text(texts), cell.seed, cell.condition.steering, seconds=seconds) for cell in cells]
-    takes = model.takes(rows, batch_size=len(rows))
+def make(
+    model: Model, texts: Sequence[str], cells: Sequence[Cell], seconds: float, folder: Path | None = None
+) -> list[Heard]:
+    """One batch of takes, ready to be listened to; from `folder` where they lie there, and put there where not."""
+    files = [folder and folder / cell.condition.name / f"{cell.prompt}.wav" for cell in cells]
+    missing = [i for i, file in enumerate(files) if not (file and file.exists())]
+    rows = [
+        Row(cell.text(texts), cell.seed, cell.condition.steering, seconds=seconds)
+        for cell in (cells[i] for i in missing)
+    ]
+    clips = {i: Clip.read(file) for i, file in enumerate(files) if file and i not in missing}
+    for i, take in zip(missing, model.takes(rows, batch_size=len(rows)) if rows else (), strict=True):
+        clips[i] = take.clip
+        if file := files[i]:
+            take.clip.write(file)
     return [
-        Heard(take.clip, cell.text(texts), cell.text(texts, (cell.prompt + 1) % len(texts)))
-        for cell, take in zip(cells, takes, strict=True)
+        Heard(clips[i], cell.text(texts), cell.text(texts, (cell.prompt + 1) % len(texts)))
+        for i, cell in enumerate(cells)
     ]
 
 
-def protocol_of(model: Model, strength: float, seconds: float) -> str:
-    """What must not change under a study that goes on: weights, vectors, best layers, strength, seconds, ears."""
+def making_of(model: Model, strength: float, seconds: float) -> str:
+    """What must not change under a study that goes on, but for the ears: weights, vectors, best layers, strength, seconds."""
     vectors = [model.vectors[name] for name in ATTRIBUTES]
     named = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
-    return f"{model.checkpoint.fingerprint} {named} strength {strength:g} {seconds:g} s {fingerprint_of(open_ears())}"
+    return f"{model.checkpoint.fingerprint} {named} strength {strength:g} {seconds:g} s"
 
 
 def read_records(store: Path) -> Iterator[dict]:
@@ -247,7 +266,10 @@ if __name__ == "__main__":
         metavar="CONDITION",
         help="make these, and write no report",
     )
-    parser.add_argument("--threads", type=int, default=1, help="to make takes with")
+    parser.add_argument(
+        "--keep", type=Path, help="keep the takes as WAV in this folder; those that lie there are not made again"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="to make takes with")
     parser.add_argument(
         "--workers", type=int, default=1, help="processes that measure them; 0: none, one after the other"
     )
@@ -256,8 +278,9 @@ if __name__ == "__main__":
     model = load(arguments.model)
     texts = prompts.held_out()[: arguments.prompts]
     records = run(
-        model, texts, arguments.strength, arguments.seconds, arguments.out, arguments.only, workers=arguments.workers
-    )
+        model, texts, arguments.strength, arguments.seconds, arguments.out, arguments.only,
+        workers=arguments.workers, keep=arguments.keep,
+    )  # fmt: skip
     if not arguments.only:
         folder = arguments.docs or arguments.out
         write_report(records, model, arguments.strength, arguments.seconds, folder, arguments.readme)

@@ -91,10 +91,10 @@ def ears_section(readings: Mapping[str, EarsReading], conditions: Sequence[Condi
         "",
         "The same takes, heard by the [ears that ship with Tonearm](../../src/tonearm/ears/README.md). **Embedded beats** is a small Beat This!; "
         f"{known_accuracy()} *Takes with a tempo* have four beats or more; *as librosa* is the share of those whose tempo "
-        "librosa reads within 4 %, and with the octave forgiven.",
+        "librosa reads within 4 %, and with the octave forgiven: where two trackers seldom agree, the music has no plain beat, and BPM says little.",
         "",
         "**Embedded judge** is a small CLAP. *Text agreement* is the cosine of a take and the prompt it was asked for, with the word where a word was put in; with the "
-        f"next prompt's text instead, unsteered takes have {plain.others_agreement.mean:.2f}. Its change is a difference, interval as above. "
+        f"next prompt's text instead, unsteered takes have {plain.others_agreement.mean:.2f}. Its change is a difference, with its interval as above. "
         f"*Fréchet distance* is that of each condition's {plain.takes} takes: to the {plain.takes} unsteered takes of the same seeds, and to the reference, "
         f"{plain.takes * len(references())} unsteered takes of the same prompts with other seeds (from {seeds}); *kernel distance* to that reference too. "
         "So few takes lie far from anything, their own kind included: what counts is the excess over the floor, which is no steering with other seeds in the first "
@@ -120,7 +120,7 @@ def _row(condition: Condition, read: EarsReading, is_plain: bool) -> str:
         f"{same.accuracy_1.value:.0%}, {same.accuracy_2.value:.0%}" if same else "–",
         f"{read.agreement.mean:.2f}" if read.agreement.n > 1 else "–",
         "" if is_plain else difference_text(read.agreement),
-        *("–" if x is None else f"{x.value:.2f}" for x in (read.frechet_same_seeds, read.frechet)),
+        *("–" if x is None else f"{x.value:.3f}" for x in (read.frechet_same_seeds, read.frechet)),
         "–" if read.kernel is None else f"{read.kernel.value:.1f}",
     ]
     return "| " + " | ".join(cells) + " |"
@@ -141,7 +141,7 @@ def ears_panels(readings: Mapping[str, EarsReading], conditions: Sequence[Condit
             [e.change for e in agreements], [e.low for e in agreements], [e.high for e in agreements],
         ),
         Panel(
-            "Fréchet distance to other seeds (embedded judge)", "from that of no steering on",
+            "Fréchet distance (embedded judge)", "to unsteered takes of other seeds; bars begin at no steering's",
             [float("nan") if r.frechet is None else r.frechet.value for r in shown], zero=floor.value if floor else 0.0,
         ),
     ]  # fmt: skip
