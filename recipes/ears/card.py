@@ -11,12 +11,15 @@ from pathlib import Path
 
 import torch
 import transformers
+from transformers import ClapModel
 
 import tonearm
 from recipes.ears import exam
 from recipes.ears.captions import ATTRIBUTES
 from recipes.ears.figures import draw_confusions
 from recipes.ears.make import PACKAGE
+from recipes.ears.settings import CPU
+from recipes.pocket.compose import FRAME_RATE
 from tonearm.files import write_aside
 from tonearm.measures import open_judge, open_tracker
 
@@ -52,6 +55,7 @@ def examine(pieces: int, takes: int, recordings: Path | None) -> dict:
     shares, confusions = exam.examine_judge(judge, performances)
     shares["takes"], confusions["takes"] = exam.examine_judge_on_takes(judge, model, takes)
     return {
+        "made_of": made_of(),
         "trackers": [tracker.name for tracker in trackers],
         "judge": shares,
         "confusions": confusions,
@@ -64,11 +68,39 @@ def examine(pieces: int, takes: int, recordings: Path | None) -> dict:
     }
 
 
+def made_of() -> dict:
+    """Sizes, and what the shipped ears were trained with."""
+    judge = ClapModel.from_pretrained(PACKAGE / "judge")
+    tracker = torch.load(PACKAGE / "beats.ckpt", weights_only=True)["state_dict"]
+    parameters = {"judge": judge.num_parameters(), "beats": sum(w.numel() for w in tracker.values())}
+    files = {"judge": [*(PACKAGE / "judge").iterdir()], "beats": [PACKAGE / "beats.ckpt"]}
+    return {
+        "parameters": parameters,
+        "bytes": {ear: sum(path.stat().st_size for path in paths) for ear, paths in files.items()},
+        "performances": CPU.performances * CPU.clips_per_shard,
+        "grooves": CPU.grooves * CPU.clips_per_shard,
+        "seconds": CPU.frames / FRAME_RATE,
+        "steps": {"judge": CPU.judge_steps, "beats": CPU.beat_steps},
+        "batch": {"judge": CPU.judge_batch, "beats": CPU.beat_batch},
+    }
+
+
 def tell(numbers: dict) -> str:
     """The card's tables."""
-    return "\n\n".join(
-        [_judge(numbers), _beats(numbers), _takes(numbers), *([_recordings(numbers)] if numbers["recordings"] else [])]
-    )
+    parts = [_made_of(numbers["made_of"]), _judge(numbers), _beats(numbers), _takes(numbers)]
+    return "\n\n".join([*parts, *([_recordings(numbers)] if numbers["recordings"] else [])])
+
+
+def _made_of(made_of: dict) -> str:
+    ears = ("judge", "beats")
+    clips = {"judge": made_of["performances"], "beats": made_of["performances"] + made_of["grooves"]}
+    rows = [
+        ["parameters", *(f"{made_of['parameters'][ear] / 1e6:.2f} M" for ear in ears)],
+        ["files", *(f"{made_of['bytes'][ear] / 2**20:.1f} MB" for ear in ears)],
+        [f"clips of {made_of['seconds']:.0f} s, each rendered and decoded", *(f"{clips[ear]:,}" for ear in ears)],
+        ["training", *(f"{made_of['steps'][ear]:,} steps of {made_of['batch'][ear]} windows of 10 s" for ear in ears)],
+    ]
+    return "### Size\n\n" + _table(["", "judge", "beat tracker"], rows)
 
 
 def _judge(numbers: dict) -> str:

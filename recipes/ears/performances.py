@@ -6,7 +6,7 @@ pocket's corpus has nine tempos, one program for each instrument, and no room. E
 import numpy as np
 
 from recipes.ears.scores import Score
-from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE, LEAD_PROGRAM, PROGRESSIONS, Note, Piece, compose
+from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
 SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 130.0), 142.0  # BPM; between them a tempo has no word
 STRETCH = (0.85, 1.18)
@@ -88,6 +88,3 @@ def tempo_word(bpm: float) -> str | None:
     if bpm >= FAST_FROM:
         return "fast"
     return "medium" if MEDIUM[0] <= bpm <= MEDIUM[1] else None
-
-
-assert set(SIBLINGS) == set(LEAD_PROGRAM) and set(BEAT_FRAMES) == {"slow", "medium", "fast"}

@@ -15,14 +15,14 @@ class Settings:
     judge_width: int = 64
     judge_text_width: int = 128
     embedding: int = 128  # also what Fréchet distances are taken over
-    judge_steps: int = 5_000
+    judge_steps: int = 3_800
     judge_batch: int = 32
     judge_rate: float = 1e-3
 
     beat_width: int = 128
     beat_layers: int = 3
     beat_stem: int = 16
-    beat_steps: int = 4_000
+    beat_steps: int = 2_550
     beat_batch: int = 8  # pieces of 10 s
     beat_rate: float = 1.5e-3
 

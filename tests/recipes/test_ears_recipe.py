@@ -16,10 +16,10 @@ from recipes.ears.beats import FRAME_RATE, PIECE_FRAMES, Pieces, in_rows, train_
 from recipes.ears.captions import ATTRIBUTES, UNKNOWN, build_tokenizer, caption, value_captions
 from recipes.ears.features import FLOOR_DB, WINDOW_FRAMES, judge_features
 from recipes.ears.grooves import BPM, groove
-from recipes.ears.performances import UNSEEN_PROGRESSIONS, perform, tempo_word
+from recipes.ears.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, tempo_word
 from recipes.ears.settings import MINIATURE
 from recipes.pocket.compose import FRAME_RATE as FRAMES_PER_SECOND
-from recipes.pocket.compose import PROGRESSIONS
+from recipes.pocket.compose import LEAD_PROGRAM, PROGRESSIONS
 
 from tests.measures.sounds import noise, silence
 from tonearm.measures.beat_this import BeatThisTracker, spectrogram
@@ -61,6 +61,13 @@ def test_held_out_performances_share_no_progression_with_the_others() -> None:
     for mode, progressions in UNSEEN_PROGRESSIONS.items():
         assert not set(progressions) & set(PROGRESSIONS[mode])
     assert any(perform(seed, FRAMES).notes != perform(seed, FRAMES, held_out=True).notes for seed in range(3))
+
+
+def test_every_instrument_is_played_by_its_own_programs() -> None:
+    assert SIBLINGS.keys() == LEAD_PROGRAM.keys()
+    for seed in SEEDS:
+        score = perform(seed, FRAMES)
+        assert score.programs[0] in {*SIBLINGS[score.labels["lead"]], LEAD_PROGRAM[score.labels["lead"]]}
 
 
 def test_between_two_tempo_words_there_is_none() -> None:
