@@ -148,12 +148,17 @@ def ears_panels(readings: Mapping[str, EarsReading], conditions: Sequence[Condit
 
 
 def known_accuracy() -> str:
-    """One sentence from the ears' card: how often each tracker is right where the tempo is known."""
-    card = json.loads((Path(str(resources.files("tonearm"))) / "ears" / "card.json").read_text(encoding="utf-8"))
-    shares = {tracker: of["decoded"]["accuracy_1"] for tracker, of in card["beats"]["performances"].items()}
+    """From the ears' card: how often each tracker is right where the tempo is known."""
+    file = Path(str(resources.files("tonearm"))) / "ears" / "card.json"
+    if not file.is_file():
+        return "its card holds no numbers yet, so how often it is right is not known."
+    shares = {
+        tracker: of["decoded"]["accuracy_1"]
+        for tracker, of in json.loads(file.read_text(encoding="utf-8"))["beats"]["performances"].items()
+    }
     told = [f"{tracker} {s['value']:.0%} [{s['low']:.0%}, {s['high']:.0%}]" for tracker, s in shares.items()]
     count = next(iter(shares.values()))["n"]
-    return f"of {count} pieces it had never heard, decoded by pocket's codec, its card says, tempi within 4 %: {', '.join(told)}."
+    return f"of {count} rendered pieces it had never heard, decoded by pocket's codec, tempi within 4 % by its card: {', '.join(told)}."
 
 
 def change_text(found: Effect) -> str:
