@@ -98,7 +98,7 @@ def ears_section(readings: Mapping[str, EarsReading], conditions: Sequence[Condi
         f"*Fréchet distance* is that of each condition's {plain.takes} takes: to the {plain.takes} unsteered takes of the same seeds, and to the reference, "
         f"{plain.takes * len(references())} unsteered takes of the same prompts with other seeds (from {seeds}); *kernel distance* to that reference too. "
         "So few takes lie far from anything, their own kind included: what counts is the excess over the floor, which is no steering with other seeds in the first "
-        "column and no steering in the others. The distance says that the music moved, not that it moved for the worse: a word moves it too. It compares pocket's "
+        "column and no steering in the others, where the figure's bars begin. The distance says that the music moved, not that it moved for the worse: a word moves it too. It compares pocket's "
         f"takes with pocket's takes, and says nothing about music at large. Of no steering: {protocols}.",
         "",
         "![Tempo, text agreement and Fréchet distance by condition, by the embedded ears](effects-ears.png)",
@@ -141,7 +141,7 @@ def ears_panels(readings: Mapping[str, EarsReading], conditions: Sequence[Condit
             [e.change for e in agreements], [e.low for e in agreements], [e.high for e in agreements],
         ),
         Panel(
-            "Fréchet distance (embedded judge)", "to unsteered takes of other seeds; bars begin at no steering's",
+            "Fréchet distance (embedded judge)", "to unsteered takes of other seeds",
             [float("nan") if r.frechet is None else r.frechet.value for r in shown], zero=floor.value if floor else 0.0,
         ),
     ]  # fmt: skip
