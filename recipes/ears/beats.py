@@ -15,10 +15,12 @@ from beat_this.model.loss import ShiftTolerantBCELoss
 from beat_this.model.postprocessor import Postprocessor
 
 from recipes.ears.augment import vary_beats
+from recipes.ears.clicks import click_track
 from recipes.ears.corpus import KINDS, load
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from tonearm.files import write_aside
+from tonearm.measures.beat_this import SAMPLE_RATE, spectrogram
 from tonearm.measures.tempo import fitted_bpm
 
 FRAME_RATE = 50  # spectrogram frames per second
@@ -26,6 +28,7 @@ PIECE_FRAMES = 500
 # Of a positive frame. The paper has 19 and 79, about as many as there are negative ones to each; where two levels of the metre are as likely, such a
 # tracker marks both, and the tempo read is of neither. A beat left out does the tempo no harm.
 WEIGHTS = {"beat": 3.0, "downbeat": 6.0}
+CLICKS = 0.1  # of the pieces drawn
 PIECES_A_ROW = ((1, 2, 4), (0.6, 0.2, 0.2))  # and how often
 
 
@@ -53,6 +56,11 @@ class Pieces:
         latest = self.rows[0].shape[1] - PIECE_FRAMES
         spectrograms, targets = [], np.zeros((len(pieces), 2, PIECE_FRAMES), np.float32)
         for i, piece in enumerate(pieces):
+            if rng.random() < CLICKS:
+                clip, beats = click_track(rng, PIECE_FRAMES / FRAME_RATE, SAMPLE_RATE)
+                spectrograms.append(vary_beats(spectrogram(clip).numpy()[:PIECE_FRAMES], rng))
+                targets[i, 0, np.round(beats * FRAME_RATE).astype(int)] = 1  # all alike: no downbeats
+                continue
             start = int(rng.integers(latest + 1))
             crop = self.rows[piece][int(rng.random() < 0.4), start : start + PIECE_FRAMES]
             spectrograms.append(vary_beats(np.asarray(crop, dtype=np.float32), rng))

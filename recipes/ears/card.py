@@ -30,15 +30,23 @@ COPIES = {"rendered": "as rendered", "decoded": "decoded by pocket's codec", "qu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recordings", type=Path, help="folder of the free recordings")
-    parser.add_argument("--pieces", type=int, default=400, help="unseen pieces of either kind")
-    parser.add_argument("--takes", type=int, default=60, help="of pocket, for each question")
+    parser.add_argument("--pieces", type=int, default=70, help="unseen pieces of either kind")
+    parser.add_argument(
+        "--takes", type=int, default=14, help="of pocket, for each question; twice as many for genre and lead"
+    )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--retell", action="store_true", help="write tables and picture again from card.json, asking nothing anew"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers.logging.set_verbosity_error()
-    numbers = examine(arguments.pieces, arguments.takes, arguments.recordings)
-    with write_aside(PACKAGE / "card.json") as aside:
-        aside.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    if arguments.retell:
+        numbers = json.loads((PACKAGE / "card.json").read_text(encoding="utf-8"))
+    else:
+        numbers = examine(arguments.pieces, arguments.takes, arguments.recordings)
+        with write_aside(PACKAGE / "card.json") as aside:
+            aside.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     draw_confusions(numbers["confusions"], PACKAGE / "confusion.png")
     card = PACKAGE / "README.md"
     text = card.read_text(encoding="utf-8")
@@ -87,7 +95,7 @@ def made_of() -> dict:
 
 def tell(numbers: dict) -> str:
     """The card's tables."""
-    parts = [_made_of(numbers["made_of"]), _judge(numbers), _beats(numbers), _takes(numbers)]
+    parts = [_made_of(numbers["made_of"]), _judge(numbers), _confusions(numbers), _beats(numbers), _takes(numbers)]
     return "\n\n".join([*parts, *([_recordings(numbers)] if numbers["recordings"] else [])])
 
 
@@ -116,6 +124,21 @@ def _judge(numbers: dict) -> str:
     return "### Judge: zero-shot questions answered right\n\n" + _table(
         ["question", "chance", *COPIES.values(), "pocket's takes"], rows
     )
+
+
+def _confusions(numbers: dict) -> str:
+    """Counts; rows are the truth, columns the answers."""
+    tables = []
+    for attribute in ("genre", "lead"):
+        values = list(ATTRIBUTES[attribute])
+        for copy, title in (("decoded", COPIES["decoded"]), ("takes", "pocket's takes, by the word asked for")):
+            counts = numbers["confusions"][copy][attribute]
+            rows = [[value, *map(str, row)] for value, row in zip(values, counts, strict=True)]
+            tables.append(
+                f"Confusions, {attribute}, {title}; rows are the truth, columns the answers:\n\n"
+                + _table(["", *values], rows)
+            )
+    return "\n\n".join(tables)
 
 
 def _beats(numbers: dict) -> str:

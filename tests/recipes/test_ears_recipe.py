@@ -14,6 +14,7 @@ from recipes.ears import corpus, judge
 from recipes.ears.augment import vary_beats, vary_judge
 from recipes.ears.beats import FRAME_RATE, PIECE_FRAMES, Pieces, in_rows, train_beats
 from recipes.ears.captions import ATTRIBUTES, UNKNOWN, build_tokenizer, caption, value_captions
+from recipes.ears.clicks import click_track
 from recipes.ears.features import FLOOR_DB, WINDOW_FRAMES, judge_features
 from recipes.ears.grooves import BPM, groove
 from recipes.ears.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, tempo_word
@@ -86,6 +87,15 @@ def test_grooves_hold_their_truth() -> None:
         places = [score.beats.index(downbeat) for downbeat in score.downbeats]
         assert all(b - a == score.labels["meter"] for a, b in pairwise(places))
         assert score.notes and all(note.frame >= 0 and 0 < note.key < 128 for note in score.notes)
+
+
+def test_a_click_track_clicks_on_its_beats_only() -> None:
+    for seed in range(20):
+        clip, beats = click_track(np.random.default_rng(seed), 10.0, 8_000)
+        assert len(beats) >= 8 and np.diff(beats).std() < 1e-9
+        loud = np.flatnonzero(np.abs(clip.samples[0]) > 0.02) / clip.sample_rate
+        assert all(((loud >= beat) & (loud < beat + 0.01)).any() for beat in beats)
+        assert all(min(abs(at - beats)) < 0.081 for at in loud)
 
 
 def test_a_caption_says_what_it_names_and_nothing_else() -> None:

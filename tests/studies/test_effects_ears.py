@@ -1,10 +1,14 @@
 """What the ears say of conditions: planted embeddings, tempi and agreements found again."""
 
+import json
+from importlib import resources
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from tonearm.studies.effects import Condition, references
-from tonearm.studies.effects_ears import ears_panels, ears_section, read_by_ears
+from tonearm.studies.effects_ears import beats_accuracy, ears_panels, ears_section, judge_accuracy, read_by_ears
 
 TAKES, WIDTH = 40, 4
 PLAIN, AGAIN, MOVED = Condition("plain", "no steering"), Condition("other", "other seeds"), Condition("moved", "moved")
@@ -51,6 +55,13 @@ def test_sets_of_other_sizes_are_not_compared(records):
     assert read["other"].frechet is not None
     row = next(line for line in ears_section(read, CONDITIONS) if line.startswith("| moved"))
     assert row.count("–") == 3
+
+
+def test_accuracies_are_those_of_the_card():
+    card = json.loads((Path(str(resources.files("tonearm"))) / "ears" / "card.json").read_text())
+    share = card["beats"]["performances"]["embedded beats"]["decoded"]["accuracy_1"]
+    assert f"embedded beats {share['value']:.0%} [" in beats_accuracy() and f"of {share['n']} " in beats_accuracy()
+    assert f"genre {card['judge']['decoded']['genre']['value']:.0%}, " in judge_accuracy()
 
 
 def test_the_page_names_the_ears_and_the_figure_begins_at_the_floor(records):

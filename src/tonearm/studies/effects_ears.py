@@ -90,10 +90,10 @@ def ears_section(readings: Mapping[str, EarsReading], conditions: Sequence[Condi
         "## By the embedded ears",
         "",
         "The same takes, heard by the [ears that ship with Tonearm](../../src/tonearm/ears/README.md). **Embedded beats** is a small Beat This!; "
-        f"{known_accuracy()} *Takes with a tempo* have four beats or more; *as librosa* is the share of those whose tempo "
+        f"{beats_accuracy()} *Takes with a tempo* have four beats or more; *as librosa* is the share of those whose tempo "
         "librosa reads within 4 %, and with the octave forgiven: where two trackers seldom agree, the music has no plain beat, and BPM says little.",
         "",
-        "**Embedded judge** is a small CLAP. *Text agreement* is the cosine of a take and the prompt it was asked for, with the word where a word was put in; with the "
+        f"**Embedded judge** is a small CLAP; {judge_accuracy()} *Text agreement* is the cosine of a take and the prompt it was asked for, with the word where a word was put in; with the "
         f"next prompt's text instead, unsteered takes have {plain.others_agreement.mean:.2f}. Its change is a difference, with its interval as above. "
         f"*Fréchet distance* is that of each condition's {plain.takes} takes: to the {plain.takes} unsteered takes of the same seeds, and to the reference, "
         f"{plain.takes * len(references())} unsteered takes of the same prompts with other seeds (from {seeds}); *kernel distance* to that reference too. "
@@ -147,18 +147,23 @@ def ears_panels(readings: Mapping[str, EarsReading], conditions: Sequence[Condit
     ]  # fmt: skip
 
 
-def known_accuracy() -> str:
+def beats_accuracy() -> str:
     """From the ears' card: how often each tracker is right where the tempo is known."""
-    file = Path(str(resources.files("tonearm"))) / "ears" / "card.json"
-    if not file.is_file():
-        return "its card holds no numbers yet, so how often it is right is not known."
-    shares = {
-        tracker: of["decoded"]["accuracy_1"]
-        for tracker, of in json.loads(file.read_text(encoding="utf-8"))["beats"]["performances"].items()
-    }
+    shares = {tracker: of["decoded"]["accuracy_1"] for tracker, of in _card()["beats"]["performances"].items()}
     told = [f"{tracker} {s['value']:.0%} [{s['low']:.0%}, {s['high']:.0%}]" for tracker, s in shares.items()]
     count = next(iter(shares.values()))["n"]
     return f"of {count} rendered pieces it had never heard, decoded by pocket's codec, tempi within 4 % by its card: {', '.join(told)}."
+
+
+def judge_accuracy() -> str:
+    """From the ears' card: which words of a prompt the judge understands."""
+    shares = {question: s for question, s in _card()["judge"]["decoded"].items() if s}
+    told = [f"{question} {s['value']:.0%}" for question, s in shares.items()]
+    return f"questions it answers right of such pieces, by its card: {', '.join(told)}."
+
+
+def _card() -> dict[str, Any]:
+    return json.loads((Path(str(resources.files("tonearm"))) / "ears" / "card.json").read_text(encoding="utf-8"))
 
 
 def change_text(found: Effect) -> str:

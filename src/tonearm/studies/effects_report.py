@@ -117,7 +117,7 @@ def page(
         f"from 100 + 100 prompts, one-to-all at strength {strength:g} and gentler from layer (0-based): {layers}, chosen on the 50 neutral prompts; both "
         f"guidance branches. Random vectors: seed {RANDOM_SEED}, norm of the best layer's direction. Tempo by librosa (fitted BPM; about one "
         "clip in five is read at half or double its tempo), brightness as spectral centroid. Mean ± standard deviation over prompts; change of "
-        f"the mean with its 95 % interval from a bootstrap paired by prompt ({RESAMPLES} draws).",
+        f"the mean with its 95 % interval from a bootstrap paired by prompt ({RESAMPLES} draws). Fingerprints: {records[0]['protocol']}.",
         "",
         "![Change of tempo and centroid by condition](effects.png)",
         "",
