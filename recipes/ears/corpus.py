@@ -50,8 +50,6 @@ def make_shard(folder: Path, settings: Settings, kind: str, split: str, index: i
     stem = folder / f"{kind}-{split}-{index:04d}"
     if stem.with_suffix(".jsonl").exists():
         return
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     # A fresh synthesizer, so that a shard is the same each time.
     renderer, codec = Renderer(sample_rate=SAMPLE_RATE), load_codec()
     first = FIRST_SEED[split] + index * settings.clips_per_shard
@@ -85,8 +83,14 @@ def make_corpus(folder: Path, settings: Settings, processes: int) -> None:
     if processes == 1:
         list(map(make, *shards))
         return
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, initializer=_one_core) as pool:
         list(pool.map(make, *shards))
+
+
+def _one_core() -> None:
+    """Settings of a process that shares the machine with its like."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
 
 
 def load(folder: Path, kind: str, split: str, ear: str) -> tuple[list[np.ndarray], list[dict]]:
