@@ -6,6 +6,14 @@ from pathlib import Path
 HEAD = "| checkpoint | decoder's weights | rows | seconds | vectors | generate() | decoder | faster | floor | decoder / floor | real time | same codes | peak GiB |"
 
 
+def add_results(folder: Path, name: str, found: object) -> None:
+    """Put what was measured beside what is known, and write the page again."""
+    store = folder / "performance.json"
+    known = json.loads(store.read_text()) if store.exists() else {}
+    store.write_text(json.dumps(known | {name: found}, indent=1) + "\n")
+    write_page(folder)
+
+
 def write_page(folder: Path) -> None:
     known = json.loads((folder / "performance.json").read_text())
     lines = [

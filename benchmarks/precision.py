@@ -16,7 +16,7 @@ import torch
 
 import tonearm
 from benchmarks.checkpoints import checkpoint
-from benchmarks.page import write_page
+from benchmarks.page import add_results
 from tonearm import prompts
 from tonearm.measures import measure_brightness, measure_onset_rate
 from tonearm.musicgen.checkpoint import Checkpoint
@@ -47,10 +47,7 @@ def main() -> None:
     shaped = torch.randint(0, 2048, (4, 4, 50), generator=torch.Generator().manual_seed(0))
     everything = {"pocket": found, "musicgen-small": compare("musicgen-small", shaped, texts[:4])}
     print(json.dumps(everything, indent=1))
-    store = arguments.out / "performance.json"
-    known = json.loads(store.read_text()) if store.exists() else {}
-    store.write_text(json.dumps(known | {"precision": everything}, indent=1) + "\n")
-    write_page(arguments.out)
+    add_results(arguments.out, "precision", everything)
 
 
 def compare(name: str, codes: torch.Tensor, texts: list[str]) -> dict:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.checkpoints import checkpoint
 from benchmarks.decode import request_for
-from benchmarks.page import write_page
+from benchmarks.page import add_results
 from tonearm.musicgen.decoder import Decoder
 from tonearm.musicgen.decoding import Decoding
 
@@ -26,10 +26,7 @@ def main() -> None:
     found = [measure(name, int8) for name in ("pocket", "musicgen-small") for int8 in (False, True)]
     for entry in found:
         print(json.dumps(entry), flush=True)
-    store = arguments.out / "performance.json"
-    known = json.loads(store.read_text()) if store.exists() else {}
-    store.write_text(json.dumps(known | {"steering": found}, indent=1) + "\n")
-    write_page(arguments.out)
+    add_results(arguments.out, "steering", found)
 
 
 def measure(name: str, int8: bool) -> dict:

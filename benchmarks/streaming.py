@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 import tonearm
-from benchmarks.page import write_page
+from benchmarks.page import add_results
 
 TURNS = 20
 CHUNKS = (0.04, 0.1, 0.2)
@@ -32,10 +32,7 @@ def main() -> None:
     found = [measure(model, chunk) for chunk in CHUNKS]
     for entry in found:
         print(json.dumps(entry), flush=True)
-    store = arguments.out / "performance.json"
-    known = json.loads(store.read_text()) if store.exists() else {}
-    store.write_text(json.dumps(known | {"streaming": found}, indent=1) + "\n")
-    write_page(arguments.out)
+    add_results(arguments.out, "streaming", found)
 
 
 def measure(model: tonearm.Model, chunk_seconds: float) -> dict:

@@ -13,7 +13,7 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import check_melody, encode_audio, text_room
 from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.sampling import Sampling, check_guidance
 from tonearm.provenance import AudioRecord, sha256_of
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
@@ -149,10 +149,7 @@ def _check(row: Row) -> None:
         raise TonearmError("the prompt is empty; describe the music in a few words")
     if not isinstance(row.seed, int) or not 0 <= row.seed <= MAX_SEED:
         raise TonearmError(f"seed {row.seed!r} is not possible; use a whole number from 0 to {MAX_SEED}")
-    if not 0 <= sampling.guidance <= 100:
-        raise TonearmError(
-            f"guidance {sampling.guidance:g} is not possible; use 0 to 100 (3 is usual, 1 or less switches it off)"
-        )
+    check_guidance(sampling.guidance)
     if not 0 <= sampling.temperature <= 10:
         raise TonearmError(
             f"temperature {sampling.temperature:g} is not possible; use 0 to 10 (1 is usual, 0 takes the likeliest code)"

@@ -18,7 +18,7 @@ import numpy as np
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.decoding import Decoding
-from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.sampling import Sampling, check_guidance
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering, validated
@@ -102,8 +102,7 @@ class Stream:
 
         Raises TonearmError for a guidance that is not possible, for a stream that was begun without guidance, and when it has ended.
         """
-        if not 0 <= guidance <= 100:
-            raise TonearmError(f"guidance {guidance:g} is not possible; use 0 to 100 (1 or less switches it off)")
+        check_guidance(guidance)
         if not self._decoding.request.conditioning.guided:
             raise TonearmError("the stream was begun without guidance; begin another one with guidance above 1")
 

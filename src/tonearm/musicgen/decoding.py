@@ -99,9 +99,8 @@ class Decoding:
             self._open(self.window + 1, known=self.frames.stop)
         assert self.state is not None
         past = self.state.codes_read
-        ruled_by = min(
-            self.frame, self.frames.stop - 1
-        )  # the delayed codebooks at the end of a window go by its last frame
+        # The delayed codebooks at the end of a window go by its last frame.
+        ruled_by = min(self.frame, self.frames.stop - 1)
         self.buffers.seek(ruled_by)
         logits = self.state.forward(self.tokens[..., past : self.position], self.taps)
         drawn = self.sampler(logits, self.frame + 1, ruled_by)

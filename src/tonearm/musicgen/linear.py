@@ -8,6 +8,7 @@ On CPU the activations stay in float32 whatever the weights are: they are few, a
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -72,19 +73,13 @@ def _int8(weight: torch.Tensor) -> Linear:
 
 
 def _can_pack() -> bool:
-    """The packing operators are private to torch and may be absent."""
-    operators = torch.ops.mkldnn
-    return (
-        torch.backends.mkldnn.is_available()
-        and hasattr(operators, "_reorder_linear_weight")
-        and hasattr(operators, "_linear_pointwise")
-    )
+    return _has(torch.ops.mkldnn, "_reorder_linear_weight", "_linear_pointwise")
 
 
 def _can_quantise() -> bool:
-    operators = torch.ops.onednn
-    return (
-        torch.backends.mkldnn.is_available()
-        and hasattr(operators, "qlinear_prepack")
-        and hasattr(operators, "qlinear_pointwise")
-    )
+    return _has(torch.ops.onednn, "qlinear_prepack", "qlinear_pointwise")
+
+
+def _has(operators: Any, *names: str) -> bool:
+    """oneDNN's operators are private to torch and may be absent."""
+    return torch.backends.mkldnn.is_available() and all(hasattr(operators, name) for name in names)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from tonearm.errors import TonearmError
 from tonearm.musicgen.noise import ExponentialNoise
 from tonearm.steering.schedule import Schedule
 
@@ -31,6 +32,14 @@ class Sampling:
     def strongest_guidance(self) -> float:
         factors = [factor for _, factor in self.guidance_schedule.points] if self.guidance_schedule else [1.0]
         return max(self.guidance * factor for factor in factors)
+
+
+def check_guidance(guidance: float) -> None:
+    """Raise TonearmError for a guidance that is not possible."""
+    if not 0 <= guidance <= 100:
+        raise TonearmError(
+            f"guidance {guidance:g} is not possible; use 0 to 100 (3 is usual, 1 or less switches it off)"
+        )
 
 
 def guided(conditional: torch.Tensor, unconditional: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
