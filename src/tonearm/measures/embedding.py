@@ -72,14 +72,17 @@ class EmbeddingSet:
     def width(self) -> int:
         return self.rows.shape[1]
 
-    def check_comparable(self, other: "EmbeddingSet") -> None:
-        """Raise TonearmError where the two do not live in one space."""
+    def check_comparable(self, other: "EmbeddingSet", distance: str) -> None:
+        """Raise TonearmError where the two do not live in one space, or one is too small for a `distance` ("a Fréchet distance")."""
         names = {self.embedder, other.embedder} - {GIVEN}
         if len(names) > 1 or self.width != other.width:
             raise TonearmError(
                 f"{self.source} is embedded by {self.embedder} (width {self.width}) and {other.source} by {other.embedder} "
                 f"(width {other.width}); embed both alike"
             )
+        for one in (self, other):
+            if len(one) < 2:
+                raise TonearmError(f"{distance} needs two clips or more in each set; {one.source} has {len(one)}")
 
     @classmethod
     def of_clips(cls, clips: Sequence[Clip], embedder: Embedder, source: str) -> "EmbeddingSet":

@@ -57,10 +57,7 @@ def measure_frechet(
     clips: EmbeddingSet, reference: EmbeddingSet, extrapolate: bool = False, seed: int = 0
 ) -> FrechetDistance:
     """Raises TonearmError for sets of one clip, sets of different embeddings, and too few clips to extrapolate from."""
-    clips.check_comparable(reference)
-    for one in (clips, reference):
-        if len(one) < 2:
-            raise TonearmError(f"a Fréchet distance needs two clips or more in each set; {one.source} has {len(one)}")
+    clips.check_comparable(reference, "a Fréchet distance")
     mean, covariance = moments(reference.rows)
     return FrechetDistance(
         value=frechet_distance(*moments(clips.rows), mean, covariance),

@@ -48,10 +48,7 @@ class KernelDistance:
 
 def measure_kernel_distance(clips: EmbeddingSet, reference: EmbeddingSet) -> KernelDistance:
     """Raises TonearmError for sets of one clip, of different embeddings, and a reference whose clips are all alike."""
-    clips.check_comparable(reference)
-    for one in (clips, reference):
-        if len(one) < 2:
-            raise TonearmError(f"a kernel distance needs two clips or more in each set; {one.source} has {len(one)}")
+    clips.check_comparable(reference, "a kernel distance")
     from scipy.spatial.distance import pdist
 
     bandwidth = float(np.median(pdist(reference.rows)))
