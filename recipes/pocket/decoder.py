@@ -20,6 +20,7 @@ from transformers import (
     T5EncoderModel,
 )
 
+from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.initial import initialise
@@ -122,6 +123,8 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
     )
     text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "codec")
     model = build_model(settings, text_encoder, codec).to(device)
+    if device == "cpu":
+        use_causal_blocks(model.decoder)
     optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)

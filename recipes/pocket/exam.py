@@ -38,8 +38,6 @@ ASKED_BPM = (60, 180)
 ASKED_TOLERANCE = 0.08
 KEPT_TOLERANCE = 0.04
 STUCK_SECONDS = 3.0  # three beats of the slowest tempo
-TRAINING_PIECES = 2_000
-TESTED_PIECES = 300
 TRACKERS = ("librosa", "embedded")
 
 
@@ -88,10 +86,6 @@ def chroma_correlation(original: Clip, decoded: Clip) -> float:
     """Correlation of the two constant-Q chromagrams, over classes and frames."""
     pair = [librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate) for clip in (original, decoded)]
     return float(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
-
-
-def centroid_error(original: Clip, decoded: Clip) -> float:
-    return abs((measure_brightness(decoded).value or 0) / (measure_brightness(original).value or 1) - 1)
 
 
 def is_kept(before: float | None, after: float | None) -> bool:

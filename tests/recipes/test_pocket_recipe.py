@@ -11,6 +11,7 @@ from transformers.utils import ModelOutput
 pytest.importorskip("transformers")
 
 from recipes.pocket import words
+from recipes.pocket.attention import BLOCK, causal_attention, use_causal_blocks
 from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import TrainedQuantizer, build_codec, reconstruction_loss
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
@@ -185,6 +186,26 @@ def test_heads_start_with_their_eyes_on_one_distance_the_melody_or_the_eos(piece
             now = round((position - prefix) / CHROMA_FRAMES)
             near = scores[:, head, position, max(0, now - 2) : now + 3].sum(-1)
             assert (near > 0.35).all(), (head, near)
+
+
+@pytest.mark.parametrize("positions", [1, BLOCK, 2 * BLOCK + 7])
+def test_attention_by_blocks_is_causal_attention(positions):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 3, positions, 8)
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=0.3)
+    assert torch.allclose(causal_attention(query, key, value, 0.3), theirs, atol=1e-6)
+
+
+def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
+    torch.manual_seed(0)
+    text_encoder = T5EncoderModel(text_config(SETTINGS, pieces.tokenizer))
+    model = build_model(SETTINGS, text_encoder, build_codec(SETTINGS)).eval()
+    batch = pieces.draw(np.arange(2), np.random.default_rng(0))
+    with torch.no_grad():
+        before, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        use_causal_blocks(model.decoder)
+        after, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+    assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)  # both in bfloat16
 
 
 def test_looked_back_distances_are_the_spans_of_the_corpus():
