@@ -18,12 +18,15 @@ import torch
 
 import tonearm
 from recipes.pocket import exam, words
-from recipes.pocket.corpus import load_labels
+from recipes.pocket.compose import compose
+from recipes.pocket.corpus import load_labels, load_melodies, melody_clip
 from recipes.pocket.encode import codes_path
 from recipes.pocket.exam import TRACKERS, Heard
-from tonearm.measures import Share
+from recipes.pocket.render import Renderer
+from tonearm.measures import Share, faults, measure_tempo, open_tracker
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
+from tonearm.rows import Row
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -31,6 +34,8 @@ CODEC_PIECES = 60
 CORPUS_PIECES = 80
 TRAINING_PIECES = 2_000
 TESTED_PIECES = 300
+PROMPT_SECONDS = 5.0
+LONG_TAKES = 24
 Rows = list[tuple[str, str, str]]  # what, measured, target
 
 
@@ -45,6 +50,9 @@ def main() -> None:
     rows = codec_rows(model, arguments.out)
     rows += take_rows(model, arguments.out, arguments.takes, arguments.processes)
     rows += name_rows(model, arguments.out, 2 * arguments.takes)
+    rows += continuation_rows(model, arguments.out, arguments.takes)
+    rows += melody_rows(model, arguments.out, arguments.takes)
+    rows += extension_rows(model)
     seconds = f"{exam.seconds_for_a_clip(model):.1f}"
     rows.append(
         (
@@ -177,6 +185,73 @@ def name_rows(model: Model, out: Path, takes: int) -> Rows:
         )
         rows.append((f"{label} named right by the same classifier, takes of its word", str(on_takes), target))
     return rows
+
+
+def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
+    """The first seconds of held-out pieces as audio prompts, without a word of their tempo or key: does the rest keep both?"""
+    labels = load_labels(out / "corpus", "held-out", 0)[:takes]
+    pieces = [original for original, _ in exam.held_out_pairs(model, out, takes)]
+    made = model.takes(
+        [
+            Row(f"a {piece['genre']} track with {piece['lead']}", exam.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
+                continue_from=exam.part(clip, 0, PROMPT_SECONDS))
+            for i, (piece, clip) in enumerate(zip(labels, pieces, strict=True))
+        ],
+        batch_size=32,
+    )  # fmt: skip
+    parts = [exam.part(take.clip, PROMPT_SECONDS, 10) for take in made]
+    read = [measure_tempo(clip, open_tracker("embedded")).bpm for clip in parts]
+    truth = [piece["bpm"] for piece in labels]
+    own = [np.corrcoef(exam.mean_chroma(a), exam.mean_chroma(b))[0, 1] for a, b in zip(parts, pieces, strict=True)]
+    other = [
+        np.corrcoef(exam.mean_chroma(a), exam.mean_chroma(b))[0, 1]
+        for a, b in zip(parts, pieces[1:] + pieces[:1], strict=True)
+    ]
+    return [
+        (f"going on from {PROMPT_SECONDS:g} s of a held-out piece: tempo within 8 %, octave-folded, embedded", str(exam.within_asked(read, truth, (0.5, 1, 2))), ""),
+        ("the same: correlation of the mean chroma with that piece / with another", f"{np.mean(own):.2f} / {np.mean(other):.2f}", ""),
+    ]  # fmt: skip
+
+
+def melody_rows(model: Model, out: Path, takes: int) -> Rows:
+    """Leads of held-out pieces as melodies, played in another genre by another instrument."""
+    melodies = load_melodies(out / "corpus", "held-out", 0)[:takes]
+    renderer = Renderer()
+    sung = [
+        melody_clip(renderer, compose(piece["seed"])) for piece in load_labels(out / "corpus", "held-out", 0)[:takes]
+    ]
+    shares = []
+    for given in (True, False):
+        rows = [
+            Row(exam.scene(i), exam.FIRST_SEED + i, seconds=10, melody=clip if given else None)
+            for i, clip in enumerate(sung)
+        ]
+        made = model.takes(rows, batch_size=32)
+        shares.append(np.mean([exam.melody_share(melodies[i], take.clip) for i, take in enumerate(made)]))
+    corpus = np.mean(
+        [exam.melody_share(melodies[i], pair[1]) for i, pair in enumerate(exam.held_out_pairs(model, out, takes))]
+    )
+    return [(
+        f"frames in which a melody's pitch class is among the three strongest, n = {takes}: takes given it / not given it / the piece it is from",
+        f"{shares[0]:.0%} / {shares[1]:.0%} / {corpus:.0%}", "",
+    )]  # fmt: skip
+
+
+def extension_rows(model: Model) -> Rows:
+    """Thirty seconds: the last ten against the first ten."""
+    takes = exam.generate(model, [exam.scene(i) for i in range(LONG_TAKES)], seconds=30)
+    pairs = [(exam.part(take.clip, 0, 10), exam.part(take.clip, 20, 30)) for take in takes]
+    change = [exam.decibels(last) - exam.decibels(first) for first, last in pairs]
+    tracker = open_tracker("embedded")
+    tempos = [[measure_tempo(clip, tracker).bpm for clip in pair] for pair in pairs]
+    kept = sum(exam.is_kept(*pair) for pair in tempos)
+    faulty = sum(bool(faults(last)) or exam.is_stuck(last) for _, last in pairs)
+    return [
+        (f"30 s: level of the last 10 s against the first, median and largest change, n = {LONG_TAKES}",
+         f"{np.median(change):+.1f} dB, {max(change, key=abs):+.1f} dB", ""),
+        ("the same: tempo kept within 4 %, embedded", str(Share.of(kept, LONG_TAKES)), ""),
+        ("the same: last 10 s silent, clipped or stuck", str(Share.of(faulty, LONG_TAKES)), ""),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

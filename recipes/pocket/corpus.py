@@ -44,11 +44,15 @@ def render_shard(folder: Path, split: str, index: int) -> None:
     print(f"{split} shard {index}: {PIECES_PER_SHARD} pieces", flush=True)
 
 
+def melody_clip(renderer: Renderer, piece: Piece) -> Clip:
+    """The lead alone."""
+    lead = [note for note in piece.notes if note.channel == LEAD]
+    return Clip(renderer.play(lead, piece.programs, FRAMES_PER_CLIP), renderer.sample_rate)
+
+
 def melody(renderer: Renderer, piece: Piece) -> np.ndarray:
-    """The lead alone, as the melody input hears it, uint8 [MELODY_FRAMES]."""
-    lead = renderer.play([note for note in piece.notes if note.channel == LEAD], piece.programs, FRAMES_PER_CLIP)
-    chroma = chromagram(Clip(lead, renderer.sample_rate))[:MELODY_FRAMES]
-    return chroma.argmax(-1).numpy().astype(np.uint8)
+    """The lead as the melody input hears it, uint8 [MELODY_FRAMES]."""
+    return chromagram(melody_clip(renderer, piece))[:MELODY_FRAMES].argmax(-1).numpy().astype(np.uint8)
 
 
 def shard_paths(folder: Path, split: str, index: int) -> tuple[Path, Path]:

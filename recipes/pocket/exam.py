@@ -37,6 +37,7 @@ FIRST_SEED = 50_000
 ASKED_BPM = (60, 180)
 ASKED_TOLERANCE = 0.08
 KEPT_TOLERANCE = 0.04
+MELODY_SECONDS = 0.128
 STUCK_SECONDS = 3.0  # three beats of the slowest tempo
 TRACKERS = ("librosa", "embedded")
 
@@ -90,6 +91,29 @@ def chroma_correlation(original: Clip, decoded: Clip) -> float:
 
 def is_kept(before: float | None, after: float | None) -> bool:
     return bool(before and after and abs(after / before - 1) < KEPT_TOLERANCE)
+
+
+def mean_chroma(clip: Clip) -> np.ndarray:
+    return librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate).mean(1)
+
+
+def melody_share(melody: np.ndarray, clip: Clip) -> float:
+    """Share of the melody's frames [T of MELODY_SECONDS] whose pitch class is among the clip's three strongest there; chance is a quarter."""
+    hop = round(MELODY_SECONDS * clip.sample_rate / 64) * 64  # the transform halves its hop from octave to octave
+    chroma = librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate, hop_length=hop)
+    frames = min(len(melody), chroma.shape[1])
+    strongest = np.argsort(chroma[:, :frames], axis=0)[-3:]
+    return float((strongest == melody[:frames]).any(0).mean())
+
+
+def part(clip: Clip, begin: float, end: float) -> Clip:
+    """From `begin` to `end` seconds."""
+    return Clip(clip.samples[:, round(begin * clip.sample_rate) : round(end * clip.sample_rate)], clip.sample_rate)
+
+
+def decibels(clip: Clip) -> float:
+    """RMS level in dBFS."""
+    return float(20 * np.log10(np.sqrt(np.mean(clip.samples**2)) + 1e-9))
 
 
 def scene(index: int, word: str = "", tail: str = "") -> str:
