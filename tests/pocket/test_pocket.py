@@ -7,7 +7,8 @@ import transformers
 
 import tonearm
 from tonearm import prompts
-from tonearm.measures import measure_brightness, measure_onset_rate
+from tonearm.measures import measure_brightness, measure_onset_rate, measure_tempo, open_tracker
+from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import pocket_folder
 from tonearm.rows import Row
@@ -105,9 +106,35 @@ def test_words_change_the_music(pocket):
     assert (measure_brightness(bright.clip).value or 0) > 1.3 * (measure_brightness(dark.clip).value or 0)
 
 
-def test_it_refuses_a_melody_and_what_does_not_fit(pocket):
-    with pytest.raises(tonearm.TonearmError, match="not trained to follow a melody"):
-        pocket.generate("a folk tune", melody=tonearm.Clip(np.sin(np.arange(32000) / 20), 16000))
+def test_fast_prompts_are_faster_than_slow_ones(pocket):
+    def beats(word: str) -> float:
+        rows = [Row(scene.replace(" ", f" {word} ", 1), 200 + i, seconds=8) for i, scene in enumerate(2 * SCENES)]
+        tracker = open_tracker("embedded")
+        read = [measure_tempo(take.clip, tracker).bpm for take in pocket.takes(rows)]
+        return float(np.mean([bpm for bpm in read if bpm is not None]))
+
+    assert beats("fast") > 1.3 * beats("slow")
+
+
+def test_a_melody_is_heard_in_the_music(pocket):
+    """Two melodies of three notes each, none in common: each is nearer to the music made from it."""
+    seconds = np.arange(16_000) / 16_000
+    melodies = {
+        name: tonearm.Clip(
+            np.concatenate([np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * seconds) for key in 2 * keys]), 16_000
+        )
+        for name, keys in {"white": [65, 69, 72], "sharp": [66, 70, 73]}.items()
+    }
+    chroma = {}
+    for name, melody in melodies.items():
+        rows = [Row("a folk tune with flute", 300 + i, seconds=6, melody=melody) for i in range(6)]
+        chroma[name] = np.mean([mean_chroma(take.clip) for take in pocket.takes(rows)], axis=0)
+    white, sharp = [5, 9, 0], [6, 10, 1]
+    contrast = chroma["white"] - chroma["sharp"]
+    assert contrast[white].sum() > 0 > contrast[sharp].sum()
+
+
+def test_it_refuses_what_does_not_fit(pocket):
     with pytest.raises(tonearm.TonearmError, match="window of 10 s, which engine reference cannot leave"):
         pocket.with_engine("reference").generate("a folk tune", seconds=11)
     with pytest.raises(tonearm.TonearmError, match="tokens, pocket reads 24"):
