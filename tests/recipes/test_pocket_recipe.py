@@ -11,7 +11,8 @@ pytest.importorskip("transformers")
 
 from recipes.pocket import words
 from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
-from recipes.pocket.codec import TrainedQuantizer, build_codec, reconstruction_loss
+from recipes.pocket.codec import build_codec, outer, train_codec
+from recipes.pocket.codec_loss import reconstruction_loss
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
 from recipes.pocket.decoder import build_model, code_losses, per_book
 from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, looked_back_at
