@@ -6,8 +6,12 @@ notes (4096 at 16 kHz: 4 Hz), short ones the attack of drums. Both sides are div
 as much as loud ones.
 """
 
+from functools import cache
+
+import librosa
 import torch
-import torch.nn.functional as F
+
+from recipes.pocket.render import SAMPLE_RATE
 
 COMPLEX_SIZES = (512, 2048)
 MAGNITUDE_SIZES = (256, 1024, 4096)
@@ -15,7 +19,8 @@ COMPRESSION = 0.5  # exponent of magnitudes in the complex loss: weak partials c
 FLOOR = 1e-2  # below it the complex loss is linear
 LOG_FLOOR = 2e-3
 PHASE_BELOW = 0.3  # of the Nyquist frequency: 2.4 kHz
-SQUARED_WEIGHT, MAGNITUDE_WEIGHT = 0.5, 0.4
+BAND_SIZE, BANDS = 1024, 64
+SQUARED_WEIGHT, MAGNITUDE_WEIGHT, BAND_WEIGHT = 0.5, 0.4, 0.3
 
 
 def coherent_loss(decoded: torch.Tensor, original: torch.Tensor, below: float = 1.0) -> torch.Tensor:
@@ -40,9 +45,30 @@ def magnitude_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tenso
     return loss
 
 
+def band_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
+    """L1 of the log energies of mel bands, [B, 1, T]: noise of the right colour where single bins cannot be told."""
+    decoded, original = _levelled(decoded, original)
+    mel = _mel().to(decoded.device)
+    ours, theirs = (
+        (mel @ _power(_spectrum(x, BAND_SIZE), 0.0) + LOG_FLOOR**2).log() for x in (decoded, original)
+    )  # fmt: skip
+    return (ours - theirs).abs().mean() / 2
+
+
 def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
     """The phase only where it can be told: above, where a few bits a frame cannot hold it, a complex loss is least for silence."""
-    return coherent_loss(decoded, original, PHASE_BELOW) + MAGNITUDE_WEIGHT * magnitude_loss(decoded, original)
+    return (
+        coherent_loss(decoded, original, PHASE_BELOW)
+        + MAGNITUDE_WEIGHT * magnitude_loss(decoded, original)
+        + BAND_WEIGHT * band_loss(decoded, original)
+    )
+
+
+@cache
+def _mel() -> torch.Tensor:
+    """[BANDS, bins], each band a mean over bins."""
+    filters = torch.from_numpy(librosa.filters.mel(sr=SAMPLE_RATE, n_fft=BAND_SIZE, n_mels=BANDS, norm=None))
+    return filters / filters.sum(1, keepdim=True)
 
 
 def _levelled(decoded: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
