@@ -20,7 +20,7 @@ FLOOR = 1e-2  # below it the complex loss is linear
 LOG_FLOOR = 2e-3
 PHASE_BELOW = 0.3  # of the Nyquist frequency: 2.4 kHz
 BAND_SIZE, BANDS = 1024, 64
-SQUARED_WEIGHT, MAGNITUDE_WEIGHT, BAND_WEIGHT = 0.5, 0.4, 0.3
+SQUARED_WEIGHT, MAGNITUDE_WEIGHT, BAND_WEIGHT = 0.2, 0.4, 1.0
 
 
 def coherent_loss(decoded: torch.Tensor, original: torch.Tensor, below: float = 1.0) -> torch.Tensor:
@@ -36,23 +36,21 @@ def coherent_loss(decoded: torch.Tensor, original: torch.Tensor, below: float = 
 
 
 def magnitude_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """L1 of log magnitudes, the mean of three resolutions; [B, 1, T]."""
+    """Magnitudes, bin by bin; the mean of three resolutions; [B, 1, T]."""
     decoded, original = _levelled(decoded, original)
     loss = torch.zeros((), device=decoded.device)
     for size in MAGNITUDE_SIZES:
-        ours, theirs = (_power(_spectrum(x, size), LOG_FLOOR).log() for x in (decoded, original))
-        loss = loss + (ours - theirs).abs().mean() / 2 / len(MAGNITUDE_SIZES)
+        ours, theirs = (_power(_spectrum(x, size), LOG_FLOOR) for x in (decoded, original))
+        loss = loss + _apart(ours, theirs) / len(MAGNITUDE_SIZES)
     return loss
 
 
 def band_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """L1 of the log energies of mel bands, [B, 1, T]: noise of the right colour where single bins cannot be told."""
+    """Energies of mel bands, [B, 1, T]: noise of the right colour and level where single bins cannot be told."""
     decoded, original = _levelled(decoded, original)
     mel = _mel().to(decoded.device)
-    ours, theirs = (
-        (mel @ _power(_spectrum(x, BAND_SIZE), 0.0) + LOG_FLOOR**2).log() for x in (decoded, original)
-    )  # fmt: skip
-    return (ours - theirs).abs().mean() / 2
+    ours, theirs = (mel @ _power(_spectrum(x, BAND_SIZE), LOG_FLOOR) for x in (decoded, original))
+    return _apart(ours, theirs)
 
 
 def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
@@ -62,6 +60,12 @@ def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.
         + MAGNITUDE_WEIGHT * magnitude_loss(decoded, original)
         + BAND_WEIGHT * band_loss(decoded, original)
     )
+
+
+def _apart(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """L1 of log magnitudes and, since it is deaf to rare peaks, of compressed ones; both from power."""
+    peaks = 2 * (ours.pow(COMPRESSION / 2) - theirs.pow(COMPRESSION / 2)).abs().mean()
+    return peaks + (ours.log() - theirs.log()).abs().mean() / 2
 
 
 @cache
