@@ -12,7 +12,7 @@ from tonearm.errors import TonearmError
 from tonearm.model import load
 from tonearm.musicgen.sampling import Sampling
 from tonearm.rows import Row
-from tonearm.steering import Steer, Steering
+from tonearm.steering import Schedule, Steer, Steering
 from tonearm.take import Take
 
 NAN, INF = float("nan"), float("inf")
@@ -144,6 +144,17 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
     monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began"))
     with pytest.raises(TonearmError, match=message):
         small.takes([Row("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
+
+
+def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
+    def play(schedule: Schedule, seconds: float):
+        steering = Steering(steers=(Steer(vector="x", strength=8, schedule=schedule),))
+        return next(melody.takes([Row("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")}))
+
+    with pytest.raises(TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"):
+        play(Schedule.window(0.4, 0.6), 0.4)
+    assert not same(play(Schedule.window(0.2, 0.6), 0.4), melody.generate("calm", seconds=0.4, seed=1))
+    play(Schedule(points=((0.0, 0.0),)), 0.4)  # off on purpose
 
 
 def test_provenance_says_what_was_made(small):

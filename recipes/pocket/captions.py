@@ -8,9 +8,12 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket import words
+from recipes.pocket.compose import numbers_for
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 SOUND_OF_GENRE = {"folk": "acoustic", "classical": "acoustic", "jazz": "acoustic", "electronic": "electronic"}
+TAGS_SHARE = 0.15  # captions that are mere lists of words
+UNKNOWN_SHARE = 0.03  # of the words, so that an unknown one changes little
 BPM_WORDS = range(40, 241)  # one token each: "120", never "1" "2" "0"
 
 
@@ -43,7 +46,7 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
     if tempo < 0.65:
         adjectives.append(pick(words.TEMPO, labels["tempo"]))
     if 0.5 < tempo < 0.85:
-        bpm = round(labels["bpm"])
+        bpm = int(rng.choice(numbers_for(labels["beat_frames"])))
         tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
     if labels["brightness"] != "neutral" and rng.random() < 0.8:
         adjectives.append(pick(words.BRIGHTNESS, labels["brightness"]))
@@ -69,6 +72,10 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
 
     genre = pick(words.GENRE, labels["genre"]) if rng.random() < 0.9 else ""
     lead = pick(words.LEAD, labels["lead"]) if rng.random() < 0.85 else ""
+    if rng.random() < TAGS_SHARE:
+        tags = [tag for tag in (*adjectives, genre, lead, *tail) if tag]
+        rng.shuffle(tags)
+        return _with_unknown_words((", " if rng.random() < 0.7 else " ").join(tags), rng)
     form = str(rng.choice(words.FORM))
     head = [*adjectives[: rng.integers(1, 5)], genre]
     late = [a for a in adjectives if a not in head]
@@ -86,4 +93,8 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
         tail.append(" and ".join(late))
     for part in tail:
         text += (", " if rng.random() < 0.3 else " ") + part
-    return " ".join(UNKNOWN if rng.random() < 0.03 else word for word in text.split())
+    return _with_unknown_words(text, rng)
+
+
+def _with_unknown_words(text: str, rng: np.random.Generator) -> str:
+    return " ".join(UNKNOWN if rng.random() < UNKNOWN_SHARE else word for word in text.split())

@@ -1,91 +1,53 @@
 """Seed -> Piece: music composed by rules, with its exact ground truth.
 
-Time is counted in codec frames (40 ms) and every note starts on one, so that a repeated bar repeats
+Time is counted in codec frames (40 ms) and all beats start on one, so that a repeated bar repeats
 as codes too: that is what makes a beat learnable for a small model. A beat lasts a whole number of frames n,
-so the tempos are 60 * 25 / n BPM.
+so the tempos are 60 * 25 / n BPM, and one of them is within 7 % of any number between 60 and 188.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
+from recipes.pocket.styles import BEATS, KICK, LEADS, SHAKER, STYLES, TIMEKEEPERS, Style
+
 FRAME_RATE = 25  # frames per second
 FRAMES_PER_CLIP = 256  # 10.24 s
-BEAT_FRAMES = {"slow": (18, 20, 22), "medium": (12, 14, 16), "fast": (8, 9, 10)}
+BEAT_FRAMES = {"slow": (18, 20, 22, 25), "medium": (12, 13, 14, 16), "fast": (8, 9, 10, 11)}
 
-TONICS = {"C": 60, "D": 62, "F": 65, "G": 67, "A": 57}
+TONICS = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 57, "Bb": 58}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 BEATS_PER_CHORD = 2  # four chords are eight beats: every clip, slow ones too, hears the whole progression come round
 PROGRESSIONS = {  # scale degrees, 0-based
-    "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 0, 3, 4)),
-    "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 3, 6)),
+    "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 0, 3, 4), (0, 3, 0, 4), (0, 2, 3, 3)),
+    "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 3, 6), (0, 5, 6, 0), (0, 3, 6, 2)),
 }
-
-# General MIDI programs, 0-based
-LEAD_PROGRAM = {
-    "piano": 0,
-    "guitar": 25,
-    "flute": 73,
-    "violin": 40,
-    "trumpet": 56,
-    "saxophone": 65,
-    "organ": 19,
-    "synth": 80,
-}
-LEAD_OCTAVE = {
-    "piano": 12,
-    "guitar": 0,
-    "flute": 12,
-    "violin": 12,
-    "trumpet": 0,
-    "saxophone": 0,
-    "organ": 0,
-    "synth": 12,
-}
-KICK, SNARE, CLAP, HAT, OPEN_HAT, RIDE, PEDAL_HAT = 36, 38, 39, 42, 46, 51, 44
-TAMBOURINE, SHAKER, CLAVE, CONGA_HIGH, CONGA_LOW = 54, 70, 75, 63, 64
+HUMAN_SHARE = 0.25  # of the pieces: chords and lead are not quite on the grid
+HUMAN_FRAMES = 0.2  # deviation: 8 ms
+FILL_SHARE = 0.6  # of the pieces with drums
 
 
-@dataclass(frozen=True)
-class Style:
-    """What a genre plays in one bar of eight eighth notes: {sound: eighths}, and the band's programs."""
-
-    drums: dict[int, tuple[int, ...]]
-    bass: int
-    bass_eighths: tuple[int, ...]
-    chords: int
-    chord_eighths: tuple[int, ...]
-    chord_length: float  # beats
-    swing: bool = False
-
-
-STYLES = {
-    "rock": Style({KICK: (0, 4, 5), SNARE: (2, 6), HAT: tuple(range(8))}, 33, tuple(range(8)), 29, (0, 4), 1.8),
-    "jazz": Style({RIDE: (0, 2, 3, 4, 6, 7), PEDAL_HAT: (2, 6), KICK: (0,)}, 32, (0, 2, 4, 6), 26, (1, 4), 0.5, True),
-    "folk": Style({TAMBOURINE: (2, 6)}, 32, (0, 4), 24, (0, 2, 3, 4, 6, 7), 0.9),
-    "electronic": Style(
-        {KICK: (0, 2, 4, 6), CLAP: (2, 6), OPEN_HAT: (1, 3, 5, 7)}, 38, (1, 3, 5, 7), 81, (0, 3, 6), 0.7
-    ),
-    "classical": Style({}, 43, (0, 4), 48, (0, 2, 4, 6), 0.8),
-    "hip hop": Style({KICK: (0, 3, 5), SNARE: (2, 6), HAT: tuple(range(8))}, 39, (0, 3, 5), 4, (0,), 3.5),
-    "latin": Style(
-        {CLAVE: (0, 3, 6), CONGA_HIGH: (2, 5), CONGA_LOW: (6, 7), SHAKER: tuple(range(8))},
-        32,
-        (0, 3, 6),
-        0,
-        (0, 1, 3, 4, 6),
-        0.45,
-    ),
-}
+def numbers_for(beat_frames: int) -> range:
+    """The whole BPM numbers that this beat is the nearest to: who asks for 120 means one of the tempos there are."""
+    beats = sorted(n for frames in BEAT_FRAMES.values() for n in frames)
+    place = beats.index(beat_frames)
+    longer = beats[place + 1] if place + 1 < len(beats) else beat_frames * 1.1
+    shorter = beats[place - 1] if place else beat_frames / 1.1
+    slowest, fastest = (60 * FRAME_RATE / (beat_frames * other) ** 0.5 for other in (longer, shorter))
+    return range(int(np.ceil(slowest)), int(fastest) + 1)
 
 
 @dataclass(frozen=True)
 class Note:
-    frame: float  # whole in pocket's corpus; a humanised performance (recipes/ears) leaves the grid
+    frame: float  # whole, but for a humanised note
     length: float  # frames
-    channel: int  # 9 is drums
+    channel: int  # LEAD, BASS, CHORDS or DRUMS
     key: int
     velocity: int
+
+
+LEAD, BASS, CHORDS, DRUMS = 0, 1, 2, 9  # channels
 
 
 @dataclass(frozen=True)
@@ -128,7 +90,7 @@ def compose(seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: in
     genre = str(rng.choice(list(STYLES)))
     tempo = str(rng.choice(list(BEAT_FRAMES)))
     labels = dict(
-        seed=seed, genre=genre, lead=str(rng.choice(list(LEAD_PROGRAM))),
+        seed=seed, genre=genre, lead=str(rng.choice(list(LEADS))),
         beat_frames=int(rng.choice(BEAT_FRAMES[tempo])),
         tonic=str(rng.choice(list(TONICS))), mode=str(rng.choice(list(SCALES))),
         brightness=str(rng.choice(["dark", "neutral", "bright"])),
@@ -136,63 +98,94 @@ def compose(seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: in
         dynamics=str(rng.choice(["soft", "normal", "loud"])),
     )  # fmt: skip
     style = STYLES[genre]
-    programs = {0: LEAD_PROGRAM[labels["lead"]], 1: style.bass, 2: style.chords}
-    return Piece(**labels, programs=programs, notes=_arrange(labels, style, progressions, frames, rng))
+    programs = {
+        LEAD: LEADS[labels["lead"]].program,
+        BASS: int(rng.choice(style.bass)),
+        CHORDS: int(rng.choice(style.chords)),
+    }
+    notes = _Arranger(labels, style, progressions, frames, rng).arrange()
+    return Piece(**labels, programs=programs, notes=notes)
 
 
-def _arrange(
-    labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng: np.random.Generator
-) -> list[Note]:
-    beat = labels["beat_frames"]
-    density = labels["density"]
-    scale, tonic = SCALES[labels["mode"]], TONICS[labels["tonic"]]
-    progression = progressions[labels["mode"]][rng.integers(4)]
-    off_beat = round(beat * (2 / 3 if style.swing else 1 / 2))
-    motif = _motif(density, rng)
-    slow, fast = beat in BEAT_FRAMES["slow"], beat in BEAT_FRAMES["fast"]
+class _Arranger:
+    """Chooses what each part plays, then lays it out slot by slot (eighths; eight are a bar)."""
 
-    def pitch(degree: int) -> int:
-        octave, step = divmod(degree, 7)
-        return tonic + 12 * octave + scale[step]
+    def __init__(self, labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng):
+        self.labels, self.frames, self.rng = labels, frames, rng
+        self.beat: int = labels["beat_frames"]
+        self.density: str = labels["density"]
+        self.style = style
+        self.drums = style.drums[rng.integers(len(style.drums))]
+        self.bass_slots = style.bass_slots[rng.integers(len(style.bass_slots))]
+        self.chord_slots = style.chord_slots[rng.integers(len(style.chord_slots))]
+        choices = progressions[labels["mode"]]
+        self.progression = choices[rng.integers(len(choices))]
+        self.motifs = [_motif(self.density, rng), _motif(self.density, rng)]
+        self.form = ((0, 0), (0, 1))[rng.integers(2)]  # which motif in even and in odd bars
+        self.fills = bool(self.drums) and rng.random() < FILL_SHARE
+        self.off_beat = round(self.beat * (2 / 3 if style.swing else 1 / 2))
+        self.slow, self.fast = (self.beat in BEAT_FRAMES[word] for word in ("slow", "fast"))
+        self.notes: list[Note] = []
 
-    def chord_at(eighth: int) -> int:
-        return progression[(eighth // (2 * BEATS_PER_CHORD)) % len(progression)]
+    def arrange(self) -> list[Note]:
+        for slot in range(2 * -(-self.frames // self.beat)):
+            frame = slot // 2 * self.beat + (self.off_beat if slot % 2 else 0)
+            if frame < self.frames:
+                self._play_slot(frame, *divmod(slot, 8))
+        if self.rng.random() < HUMAN_SHARE:
+            self._humanise()
+        return sorted(self.notes, key=lambda note: (note.frame, note.channel, note.key))
 
-    notes = []
-
-    def play(frame: int, beats: float, channel: int, key: int, velocity: int) -> None:
-        notes.append(Note(frame, max(1, round(beats * beat)), channel, key, velocity))
-
-    for eighth in range(2 * -(-frames // beat)):
-        frame = eighth // 2 * beat + (off_beat if eighth % 2 else 0)
-        if frame >= frames:
-            break
-        slot, root = eighth % 8, chord_at(eighth)
+    def _play_slot(self, frame: int, bar: int, slot: int) -> None:
+        play, style, density = partial(self._play, frame), self.style, self.density
+        root = self.progression[((8 * bar + slot) // (2 * BEATS_PER_CHORD)) % len(self.progression)]
         on_beat = slot % 2 == 0
         # The beat must be plain to hear: slow pieces play their off-beats softly, fast ones kick on every beat.
-        accent = 18 if slot == 0 else 8 if slot == 4 else -35 if slow and not on_beat else 0
-        for sound, eighths in style.drums.items():
-            timekeeper = sound in (HAT, SHAKER, RIDE)
-            if sound == KICK and fast:
-                eighths = (0, 2, 4, 6)
-            if slot not in eighths or (not on_beat and timekeeper and (density == "sparse" or slow)):
+        accent = 18 if slot == 0 else 8 if slot == 4 else -35 if self.slow and not on_beat else 0
+        filling = self.fills and bar % 2 == 1 and slot >= 4
+        for sound, slots in self.drums.items():
+            timekeeper = sound in TIMEKEEPERS
+            if sound == KICK and self.fast:
+                slots = BEATS
+            if slot not in slots or (not on_beat and timekeeper and (density == "sparse" or self.slow)):
                 continue
-            play(frame, 0.4, 9, sound, (70 if timekeeper and not on_beat else 92) + accent)
-        if density == "dense" and on_beat and not style.drums:
-            play(frame, 0.4, 9, SHAKER, 90)
-        if slot in style.bass_eighths and (density != "sparse" or slot in (0, 4) or style.bass_eighths[0]):
-            play(frame, 0.9 if on_beat else 0.45, 1, pitch(root) - 24, 92 + accent)
-        if slot in style.chord_eighths and (density != "sparse" or slot == style.chord_eighths[0]):
+            if not filling or sound == KICK:
+                play(0.4, DRUMS, sound, (70 if timekeeper and not on_beat else 92) + accent)
+        if filling and (on_beat or not self.slow):
+            play(0.4, DRUMS, style.fill[slot - 4], 80 + 5 * (slot - 4) + max(accent, 0))
+        if density == "dense" and on_beat and not self.drums:
+            play(0.4, DRUMS, SHAKER, 90)
+        if slot in self.bass_slots and (density != "sparse" or slot in (0, 4) or self.bass_slots[0]):
+            play(0.9 if on_beat else 0.45, BASS, self._pitch(root) - 24, 92 + accent)
+        if slot in self.chord_slots and (density != "sparse" or slot == self.chord_slots[0]):
             for third in range(4 if density == "dense" else 3):
-                play(frame, style.chord_length, 2, pitch(root + 2 * third) - 12 * (third == 3), 70 + accent)
+                play(style.chord_length, CHORDS, self._pitch(root + 2 * third) - 12 * (third == 3), 70 + accent)
+        motif = self.motifs[self.form[bar % 2]]
         if slot in motif:
             step, length = motif[slot]
-            play(frame, length, 0, pitch(root + step) + LEAD_OCTAVE[labels["lead"]], 104 + accent // 2)
-    return sorted(notes, key=lambda note: (note.frame, note.channel, note.key))
+            play(length, LEAD, self._pitch(root + step) + LEADS[self.labels["lead"]].octave, 104 + accent // 2)
+
+    def _pitch(self, degree: int) -> int:
+        octave, step = divmod(degree, 7)
+        return TONICS[self.labels["tonic"]] + 12 * octave + SCALES[self.labels["mode"]][step]
+
+    def _play(self, frame: int, beats: float, channel: int, key: int, velocity: int) -> None:
+        self.notes.append(Note(frame, max(1, round(beats * self.beat)), channel, key, velocity))
+
+    def _humanise(self) -> None:
+        """Chords and lead leave the grid a little, and every note its velocity; drums and bass keep time."""
+
+        def by_hand(note: Note, shift: float) -> Note:
+            late = 0.0 if note.channel in (BASS, DRUMS) else shift
+            loud = int(np.clip(note.velocity + self.rng.normal(0, 6), 20, 127))
+            return Note(max(0.0, note.frame + late), note.length, note.channel, note.key, loud)
+
+        shifts = {(n.frame, n.channel): float(self.rng.normal(0, HUMAN_FRAMES)) for n in self.notes}
+        self.notes = [by_hand(note, shifts[note.frame, note.channel]) for note in self.notes]
 
 
 def _motif(density: str, rng: np.random.Generator) -> dict[int, tuple[int, float]]:
-    """One bar of melody, {eighth: (scale steps above the chord's root, beats)}; repeated over every chord."""
+    """One bar of melody, {slot: (scale steps above the chord's root, beats)}."""
     slots = {"sparse": [0, 4], "normal": [0, 2, 3, 4, 6], "dense": list(range(8))}[density]
     kept = [slot for slot in slots if slot == 0 or rng.random() < 0.8]
     steps = (0, 2, 4, 4, 2, 5, 7, 1)

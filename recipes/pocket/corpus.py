@@ -1,4 +1,5 @@
-"""Stage 1, seeds -> shards of audio with labels: `corpus/<split>-0000.npy` (int16 [500, samples]) and `.jsonl`.
+"""Stage 1, seeds -> shards of audio with labels: `corpus/<split>-0000.npy` (int16 [500, samples]), `.jsonl`, and each lead's melody in `.melody` (uint8
+[500, MELODY_FRAMES], the strongest pitch class of each frame of chroma).
 
 A shard is rendered by a fresh synthesizer, so it is the same each time; it appears under its name only when whole.
 Held-out pieces have seeds of their own, far from the training ones.
@@ -11,18 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.pocket.compose import compose
+from recipes.pocket.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
 from recipes.pocket.render import Renderer
+from tonearm.audio import Clip
 from tonearm.files import write_aside
+from tonearm.musicgen.conditioning import chromagram
 
 PIECES_PER_SHARD = 500
+MELODY_FRAMES = 79  # 10 s of the chroma that melody checkpoints read, 128 ms each
 FIRST_SEED = {"train": 0, "held-out": 10_000_000}
 
 
 def render_shard(folder: Path, split: str, index: int) -> None:
     """Render one shard, unless it is there already."""
     audio_path, label_path = shard_paths(folder, split, index)
-    if audio_path.exists() and label_path.exists():
+    melody_path = audio_path.with_suffix(".melody")
+    if audio_path.exists() and label_path.exists() and melody_path.exists():
         return
     renderer = Renderer()
     first = FIRST_SEED[split] + index * PIECES_PER_SHARD
@@ -30,9 +35,24 @@ def render_shard(folder: Path, split: str, index: int) -> None:
     audio = np.stack([np.round(renderer.render(piece) * 32767).astype(np.int16) for piece in pieces])
     with write_aside(label_path) as aside:
         aside.write_text("".join(json.dumps(piece.labels()) + "\n" for piece in pieces))
-    with write_aside(audio_path) as aside, aside.open("wb") as file:
-        np.save(file, audio)
+    for path, array in (
+        (melody_path, np.stack([melody(renderer, piece) for piece in pieces])),
+        (audio_path, audio),
+    ):
+        with write_aside(path) as aside, aside.open("wb") as file:
+            np.save(file, array)
     print(f"{split} shard {index}: {PIECES_PER_SHARD} pieces", flush=True)
+
+
+def melody_clip(renderer: Renderer, piece: Piece) -> Clip:
+    """The lead alone."""
+    lead = [note for note in piece.notes if note.channel == LEAD]
+    return Clip(renderer.play(lead, piece.programs, FRAMES_PER_CLIP), renderer.sample_rate)
+
+
+def melody(renderer: Renderer, piece: Piece) -> np.ndarray:
+    """The lead as the melody input hears it, uint8 [MELODY_FRAMES]."""
+    return chromagram(melody_clip(renderer, piece))[:MELODY_FRAMES].argmax(-1).numpy().astype(np.uint8)
 
 
 def shard_paths(folder: Path, split: str, index: int) -> tuple[Path, Path]:
@@ -50,6 +70,11 @@ def render_corpus(folder: Path, split: str, shards: int, processes: int) -> None
 def load_audio(folder: Path, split: str, index: int) -> np.ndarray:
     """int16 [500, samples], memory-mapped."""
     return np.load(shard_paths(folder, split, index)[0], mmap_mode="r")
+
+
+def load_melodies(folder: Path, split: str, index: int) -> np.ndarray:
+    """uint8 [500, MELODY_FRAMES]."""
+    return np.load(shard_paths(folder, split, index)[0].with_suffix(".melody"))
 
 
 def load_labels(folder: Path, split: str, index: int) -> list[dict]:

@@ -20,7 +20,9 @@ from transformers import (
     T5EncoderModel,
 )
 
+from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
+from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
@@ -28,6 +30,8 @@ from recipes.pocket.team import Team
 from tonearm.files import write_aside
 
 SPLICED = 0.3  # share of the rows that begin with another piece
+SUNG = 0.4  # share of the others whose melody is told
+NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 
@@ -43,7 +47,7 @@ def build_model(
     )  # fmt: skip
     config = MusicgenMelodyConfig(
         text_encoder=text_encoder.config.to_dict(), audio_encoder=codec.config.to_dict(), decoder=decoder.to_dict(),
-        num_chroma=12, chroma_length=1,
+        num_chroma=12, chroma_length=MELODY_FRAMES,
     )  # fmt: skip
     model = MusicgenMelodyForConditionalGeneration(config)
     model.audio_encoder.load_state_dict(codec.state_dict())
@@ -74,13 +78,18 @@ def code_losses(
         inputs = drop_history(inputs, bos, dropped, rng)
     mask = batch.text_mask.clone()
     # Without its caption nothing foretells that a piece breaks off, so a spliced row keeps it.
-    mask[torch.from_numpy(rng.random(len(mask)) < guidance_dropout) & (batch.begins == 0)] = 0
-    logits = model(
-        input_ids=batch.text_ids.to(device),
-        attention_mask=mask.to(device),
-        decoder_input_ids=inputs.flatten(0, 1),
-        use_cache=False,
-    ).logits
+    unguided = torch.from_numpy(rng.random(len(mask)) < guidance_dropout) & (batch.begins == 0)
+    mask[unguided] = 0
+    chroma = batch.chroma.clone()
+    chroma[unguided] = NULL_CHROMA
+    with torch.autocast(device.type, torch.bfloat16):
+        logits = model(
+            input_ids=batch.text_ids.to(device),
+            attention_mask=mask.to(device),
+            input_features=chroma.to(device),
+            decoder_input_ids=inputs.flatten(0, 1),
+            use_cache=False,
+        ).logits.float()
     rows, books, positions = targets.shape
     logits = logits.view(rows, books, *logits.shape[1:])[:, :, -positions:]
     losses = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), ignore_index=IGNORED, reduction="none")
@@ -114,6 +123,8 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
     )
     text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "codec")
     model = build_model(settings, text_encoder, codec).to(device)
+    if device == "cpu":
+        use_causal_blocks(model.decoder)
     optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
@@ -139,7 +150,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         warm, cool = min(1.0, (step + 1) / 100), min(1.0, 2 * (1 - progress) * 0.97 + 0.03)
         for group in optimizer.param_groups:
             group["lr"] = settings.decoder_rate * warm * cool
-        batch = pieces.draw(rows, rng, SPLICED)
+        batch = pieces.draw(rows, rng, SPLICED, SUNG)
         loss = per_book(*code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress)))
         optimizer.zero_grad(set_to_none=True)
         (loss * book_weights).sum().backward()
@@ -157,7 +168,10 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
             worth = ", ".join(
                 f"{label} {word_worth(model, held_out, label):.3f}" for label in ("tempo", "brightness", "genre")
             )
-            print(f"decoder step {step + 1}: the right word is worth {worth} nats", flush=True)
+            print(
+                f"decoder step {step + 1}: the right word is worth {worth} nats, the melody {melody_worth(model, held_out):.3f}",
+                flush=True,
+            )
             state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
             with write_aside(checkpoint) as aside:
                 torch.save(state, aside)
@@ -206,9 +220,26 @@ def word_worth(model, pieces: Pieces, label: str, pieces_judged: int = 48) -> fl
             texts.append(f"a {said['tempo']} {brightness}{said['genre']} track with {said['lead']}")
         ids, mask = pieces.tokenize(texts)
         codes = torch.from_numpy(pieces.codes[chosen, :, :FRAMES].astype(np.int64))
-        batch = Batch(codes, torch.zeros(len(chosen), dtype=torch.int64), ids, mask)
+        chroma = NULL_CHROMA.expand(len(chosen), MELODY_FRAMES, -1)
+        batch = Batch(codes, torch.zeros(len(chosen), dtype=torch.int64), ids, mask, chroma)
         losses, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         means.append(float(losses[:, 0, :START_FRAMES].mean()))
+    model.train()
+    return means[1] - means[0]
+
+
+@torch.inference_mode()
+def melody_worth(model, pieces: Pieces, pieces_judged: int = 32) -> float:
+    """Nats a code of the first book that another piece's melody costs against the right one."""
+    model.eval()
+    rows = np.arange(pieces_judged)
+    means = []
+    for shift in (0, 1):
+        rng = np.random.default_rng(8)
+        batch = pieces.draw(rows, rng, sung=1.0)
+        batch.chroma = batch.chroma.roll(shift, 0)
+        losses, weights = code_losses(model, batch, 0.0, rng)
+        means.append(float(per_book(losses, weights > 0)[0]))
     model.train()
     return means[1] - means[0]
 

@@ -11,9 +11,11 @@ from recipes.pocket.settings import Settings
 
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
 LOOKING_HEADS = 6  # a layer, those that look back
-LISTENING_HEADS = 2  # a layer, those that look at the text's EOS
+LISTENING_HEADS = 1  # a layer, those that look at the text's EOS
+MELODY_HEADS = 1  # a layer, those that look at the melody's place of the frame to come; before the listening ones
 LOOKING_SHARPNESS = 8.0  # logit of the frame looked for above that of a frame far from it
 HEAD_SCALE = 0.05  # of the output heads against the code embeddings
+CHROMA_FRAMES = 3.2  # codec frames a frame of chroma: 4,096 samples at 32 kHz
 POSITION_SQUARED = 0.42  # of one sine or cosine after the first layer norm, where codes stand beside it
 
 
@@ -27,9 +29,11 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
             nn.init.normal_(module.weight, std=quiet * module.in_features**-0.5)
     # Text as loud as the positions; at 0.02 training does not hear it.
     nn.init.normal_(model.enc_to_dec_proj.weight, std=model.enc_to_dec_proj.in_features**-0.5)
+    nn.init.normal_(model.audio_enc_to_dec_proj.weight, std=CODE_EMBEDDING_STD)  # of one-hot chroma: embeddings too
+    nn.init.zeros_(model.audio_enc_to_dec_proj.bias)
     for embedding in decoder.embed_tokens:
         nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
-    _look(model, eos=model.config.chroma_length + settings.text_tokens - 1)
+    _look(model, settings)
 
 
 def looked_back_at() -> list[int]:
@@ -38,51 +42,57 @@ def looked_back_at() -> list[int]:
     return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in beats)]
 
 
-def _look(model: MusicgenMelodyForConditionalGeneration, eos: int) -> None:
-    """The first heads of each layer start with their attention on one fixed distance each, the last two on the text's EOS.
+def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> None:
+    """The first heads of each layer start with their attention on one fixed distance each, the last two on the melody and on the text's EOS.
 
     A query turned by a distance meets the key whose sinusoidal position is that far back: the rotation of each sine and cosine pair is
-    linear. A query that is the same everywhere, made from the slowest cosine, which is 1 at all positions in use, meets one fixed key.
-    The coordinates used are kept free of codes and text at the start.
+    linear. A query made from slower sinusoids meets keys on a grid as much coarser: chroma frames are 3.2 codes long, and 16 steps down the
+    ladder of frequencies are a factor of 3.19. A query that is the same everywhere, made from the slowest cosine, which is 1 at all positions
+    in use, meets one fixed key. The coordinates used are kept free of codes, chroma and text at the start.
     """
     decoder = model.decoder.model.decoder
     width, heads = model.config.decoder.hidden_size, model.config.decoder.num_attention_heads
     size, half = width // heads, width // 2
     pairs = size // 2
-    cosine = torch.arange(pairs) * (3 * half // 128)  # cosines lie in the first half of a position, sines in the second
-    sine, constant = half + cosine, half - 1
-    frequency = torch.exp(cosine * (-math.log(10_000) / (half - 1)))
+    prefix = model.config.chroma_length + settings.text_tokens
+    cosine = torch.arange(pairs) * (half // 32)  # cosines lie in the first half of a position, sines in the second
+    coarser = cosine + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
+    constant = half - 1
     gain = math.sqrt(LOOKING_SHARPNESS * math.sqrt(size) / (pairs * POSITION_SQUARED))
+
+    def frequency(coordinate: torch.Tensor) -> torch.Tensor:
+        return torch.exp(coordinate * (-math.log(10_000) / (half - 1)))
+
     distances = iter(looked_back_at())
     for layer in decoder.layers:
         attention = layer.self_attn
         query, key = attention.q_proj.weight, attention.k_proj.weight
         for head in range(heads):
             distance = next(distances, None) if head < LOOKING_HEADS else None
-            if distance is None and head < heads - LISTENING_HEADS:
+            if distance is None and head < heads - LISTENING_HEADS - MELODY_HEADS:
                 continue
             first = head * size + torch.arange(pairs)
             second = first + pairs
             for weight in (query, key):
                 weight[head * size : (head + 1) * size] = 0
-            key[first, cosine] = key[second, sine] = gain
-            if distance is not None:
-                turned_cosine, turned_sine = (
-                    gain * torch.cos(frequency * distance),
-                    gain * torch.sin(frequency * distance),
-                )
-                query[first, cosine] = query[second, sine] = turned_cosine
-                query[first, sine], query[second, cosine] = turned_sine, -turned_sine
+            key[first, cosine] = key[second, half + cosine] = gain
+            if head >= heads - LISTENING_HEADS:
+                eos = frequency(cosine) * (prefix - 1)
+                query[first, constant], query[second, constant] = gain * torch.cos(eos), gain * torch.sin(eos)
             else:
-                query[first, constant] = gain * torch.cos(frequency * eos)
-                query[second, constant] = gain * torch.sin(frequency * eos)
+                seen, back = (cosine, distance) if distance is not None else (coarser, prefix)
+                turned = frequency(seen) * back
+                query[first, seen] = query[second, half + seen] = gain * torch.cos(turned)
+                query[first, half + seen], query[second, seen] = gain * torch.sin(turned), -gain * torch.sin(turned)
             # What is found there is passed on, a random slice of it: summed over heads, a copy.
             slice_ = torch.linalg.qr(torch.randn(width, size)).Q
             attention.v_proj.weight[head * size : (head + 1) * size] = slice_.T
             attention.out_proj.weight[:, head * size : (head + 1) * size] = slice_
-    kept_free = torch.cat([cosine, sine, torch.tensor([constant])])
+    used = torch.cat([cosine, coarser]).unique()
+    kept_free = torch.cat([used, half + used, torch.tensor([constant])])
     for embedding in decoder.embed_tokens:
         embedding.weight[:, kept_free] = 0
-    model.enc_to_dec_proj.weight[kept_free] = 0
+    for projection in (model.enc_to_dec_proj, model.audio_enc_to_dec_proj):
+        projection.weight[kept_free] = 0
     for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
         head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])  # what is copied is what is predicted

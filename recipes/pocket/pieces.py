@@ -13,15 +13,17 @@ import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket.captions import caption
-from recipes.pocket.corpus import load_labels
+from recipes.pocket.corpus import MELODY_FRAMES, load_labels, load_melodies
 from recipes.pocket.encode import codes_path
+from recipes.pocket.initial import CHROMA_FRAMES
 from recipes.pocket.settings import Settings
 from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s
 IGNORED = -100
-SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
+SHIFTED_SHARE = 0.2  # rows that start in the middle of a piece, as an audio prompt may
 SPLICE_FRAMES = (8, 160)  # how much of another piece comes first
+WRONG_CHROMA = 0.05  # frames of a melody that say something else
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Batch:
     begins: torch.Tensor  # [B], the frame at which the captioned piece begins
     text_ids: torch.Tensor  # [B, S]
     text_mask: torch.Tensor  # [B, S]
+    chroma: torch.Tensor  # [B, MELODY_FRAMES, 12], one-hot; the null chroma is pitch class 0 throughout
 
 
 class Pieces:
@@ -40,10 +43,12 @@ class Pieces:
         indices = [int(path.stem.rsplit("-", 1)[1]) for path in paths]
         self.codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])
         self.labels = [labels for i in indices for labels in load_labels(corpus, split, i)]
+        self.melodies = np.concatenate([load_melodies(corpus, split, i) for i in indices])
         self.tokenizer, self.settings = tokenizer, settings
 
-    def draw(self, rows: np.ndarray, rng: np.random.Generator, spliced: float = 0.0) -> Batch:
-        """The pieces at `rows`; a share of them `spliced`."""
+    def draw(self, rows: np.ndarray, rng: np.random.Generator, spliced: float = 0.0, sung: float = 0.0) -> Batch:
+        """The pieces at `rows`; a share of them `spliced`, and a share of the others `sung`: their melody is told."""
+        melodies = np.zeros((len(rows), MELODY_FRAMES), dtype=np.int64)
         codes = np.full((len(rows), self.codes.shape[1], FRAMES), IGNORED, dtype=np.int64)
         begins = np.where(rng.random(len(rows)) < spliced, rng.integers(*SPLICE_FRAMES, len(rows)), 0)
         for i, (row, begin) in enumerate(zip(rows, begins, strict=True)):
@@ -51,12 +56,22 @@ class Pieces:
             piece = self.codes[row, :, start : start + FRAMES - begin]
             codes[i, :, begin : begin + piece.shape[1]] = piece
             codes[i, :, :begin] = self.codes[rng.integers(len(self.codes)), :, :begin]
+            if begin == 0 and rng.random() < sung:
+                melodies[i] = self._melody(row, start, rng)
         ids, mask = self.tokenize([caption(self.labels[row], rng) for row in rows])
         if rng.random() < 0.15:  # so that a prompt padded otherwise is not far from home
             longest = int(mask.sum(1).max())
             width = int(rng.integers(longest, ids.shape[1] + 1))
             ids, mask = ids[:, -width:], mask[:, -width:]
-        return Batch(torch.from_numpy(codes), torch.from_numpy(begins), ids, mask)
+        chroma = F.one_hot(torch.from_numpy(melodies), 12).float()
+        return Batch(torch.from_numpy(codes), torch.from_numpy(begins), ids, mask, chroma)
+
+    def _melody(self, row: int, start: int, rng: np.random.Generator) -> np.ndarray:
+        """The melody of a piece from frame `start` on, [MELODY_FRAMES]; it comes round where the piece ends, as a short melody input does."""
+        melody = self.melodies[row][round(start / CHROMA_FRAMES) :]
+        melody = np.resize(melody, MELODY_FRAMES)
+        wrong = rng.random(MELODY_FRAMES) < WRONG_CHROMA
+        return np.where(wrong, rng.integers(12, size=MELODY_FRAMES), melody)
 
     def tokenize(self, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
         """Ids and mask, [B, text_tokens], padded on the left."""

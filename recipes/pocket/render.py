@@ -1,4 +1,4 @@
-"""Piece -> audio: FluidSynth with the FluidR3 sound font, then the brightness filter and the level.
+"""Piece -> audio: FluidSynth with the FluidR3 sound font, the lead balanced against its band, then the brightness filter and the level.
 
 Reverb and chorus are off, so that a repeated bar sounds (and is coded) the same each time.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, Note, Piece
+from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, LEAD, Note, Piece
 
 SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
@@ -19,7 +19,9 @@ SOUND_FONTS = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",
     "/usr/share/fluidr3mono-gm-soundfont/FluidR3Mono_GM.sf3",
 )
-LEVEL_DBFS = {"soft": -32.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole clip
+LEAD_TO_BAND = 1.0  # of their RMS levels
+DARK_CUTOFF, BRIGHT_CUTOFF = 1200, 3000  # Hz
+LEVEL_DBFS = {"soft": -30.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole clip
 
 
 def find_sound_font() -> str:
@@ -46,8 +48,14 @@ class Renderer:
 
     def render(self, piece: Piece) -> np.ndarray:
         """Mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""
-        audio = self.play(piece.notes, piece.programs, FRAMES_PER_CLIP)
+        audio = self.mix(piece.notes, piece.programs, FRAMES_PER_CLIP)
         return master(audio, piece.brightness, piece.dynamics, self.sample_rate)
+
+    def mix(self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0) -> np.ndarray:
+        """Lead and band as in a mix: a quiet flute and a loud trumpet stand out alike."""
+        lead = self.play([note for note in notes if note.channel == LEAD], programs, frames, kit)
+        band = self.play([note for note in notes if note.channel != LEAD], programs, frames, kit)
+        return lead * (LEAD_TO_BAND * _rms(band) / _rms(lead)) + band
 
     def play(self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0) -> np.ndarray:
         """The notes as they come out of the synthesizer, mono float32 [samples of `frames`]."""
@@ -80,11 +88,14 @@ class Renderer:
 def master(audio: np.ndarray, brightness: str, dynamics: str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """The brightness filter, then the level of `dynamics`; peaks are rounded off softly."""
     if brightness == "dark":
-        audio = signal.sosfilt(signal.butter(2, 900, "low", fs=sample_rate, output="sos"), audio)
+        audio = signal.sosfilt(signal.butter(2, DARK_CUTOFF, "low", fs=sample_rate, output="sos"), audio)
     elif brightness == "bright":
-        lift = signal.sosfilt(signal.butter(1, 3000, "high", fs=sample_rate, output="sos"), audio)
+        lift = signal.sosfilt(signal.butter(1, BRIGHT_CUTOFF, "high", fs=sample_rate, output="sos"), audio)
         thin = signal.sosfilt(signal.butter(1, 300, "high", fs=sample_rate, output="sos"), audio)
         audio = thin + 4.0 * lift
-    rms = np.sqrt(np.mean(audio**2)) + 1e-9
-    audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / rms
+    audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / _rms(audio)
     return np.tanh(audio).astype(np.float32)
+
+
+def _rms(audio: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(audio**2))) + 1e-9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    train_shards: int = 14  # of 500 clips of 10.24 s
+    train_shards: int = 24  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
     codec_growth: int = 250  # steps for each stride, from the outside in
@@ -28,7 +28,7 @@ class Settings:
     text_batch: int = 192
     text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 3_000
+    decoder_steps: int = 7_000
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15

@@ -113,6 +113,8 @@ GENRE = {
     "classical": ["classical", "orchestral", "chamber", "baroque"],
     "hip hop": ["hip hop", "hip-hop", "rap beat", "lo-fi beat"],
     "latin": ["latin", "salsa", "bossa nova", "samba"],
+    "reggae": ["reggae", "roots reggae", "dub"],
+    "funk": ["funk", "funky", "funk band"],
 }
 
 LEAD = {
@@ -124,6 +126,10 @@ LEAD = {
     "saxophone": ["saxophone", "sax"],
     "organ": ["organ"],
     "synth": ["synth", "synthesizer", "synth lead"],
+    "cello": ["cello"],
+    "marimba": ["marimba", "xylophone"],
+    "harmonica": ["harmonica", "blues harp"],
+    "bells": ["bells", "glockenspiel", "chimes"],
 }
 
 # A piece is acoustic or electronic by its genre; the rest are neither.

@@ -4,8 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from tonearm.audio import Clip
@@ -97,6 +99,7 @@ def prepare(checkpoint: Checkpoint, rows: Sequence[Row], vectors: Mapping[str, S
         if melody:
             check_melody(checkpoint, melody.clip)
         frames = _frames(checkpoint, row.seconds, 0 if prompt_codes is None else prompt_codes.shape[1])
+        _check_schedules(row.steering, frames / checkpoint.frame_rate, checkpoint.frame_rate)
         room = text_room(checkpoint, row.prompt, row.negative)
         steering = _with_source_layers(row.steering, vectors)
         prepared.append(PreparedRow(row, steering, frames, room, prompt_codes, audio_prompt, melody))
@@ -141,6 +144,20 @@ def _frames(checkpoint: Checkpoint, seconds: float, prompt_frames: int) -> int:
             f"crop it to less than {checkpoint.window_seconds - least / rate:g} s"
         )
     return prompt_frames + new
+
+
+def _check_schedules(steering: Steering, seconds: float, rate: float) -> None:
+    """A schedule that is silent until the clip has ended would steer nothing, and nobody would know."""
+    times = np.arange(round(seconds * rate)) / rate
+    for steer in steering.steers:
+        schedule = steer.schedule
+        if schedule is None or schedule.factors(times).any() or not any(factor for _, factor in schedule.points):
+            continue
+        begins = next(before for before, (_, factor) in pairwise(((0.0, 0.0), *schedule.points)) if factor)[0]
+        raise TonearmError(
+            f"the schedule of {steer.vector} is zero until {begins:g} s, when the clip of {seconds:g} s is over; "
+            "let it begin earlier, or ask for more seconds"
+        )
 
 
 def _check(row: Row) -> None:

@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 import torch
 from transformers import T5EncoderModel
+from transformers.utils import ModelOutput
 
 pytest.importorskip("transformers")
 
 from recipes.pocket import words
+from recipes.pocket.attention import BLOCK, causal_attention, use_causal_blocks
 from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
+from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.decoder import build_model, code_losses, per_book
-from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, looked_back_at
+from recipes.pocket.initial import CHROMA_FRAMES, LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
 from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
@@ -34,6 +37,8 @@ def pieces(tmp_path_factory):
     np.save(folder / "codes" / "train-0000.npy", rng.integers(0, 16, (8, 2, FRAMES_PER_CLIP)).astype(np.int16))
     labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in range(8))
     (folder / "corpus" / "train-0000.jsonl").write_text(labels)
+    with (folder / "corpus" / "train-0000.melody").open("wb") as file:
+        np.save(file, rng.integers(0, 12, (8, MELODY_FRAMES)).astype(np.uint8))
     return Pieces(folder / "corpus", folder, "train", build_tokenizer(SETTINGS.text_tokens), SETTINGS)
 
 
@@ -116,6 +121,29 @@ def test_a_spliced_row_is_another_piece_and_then_the_start_of_its_own(pieces):
     assert not pieces.draw(np.arange(8), np.random.default_rng(0)).begins.any()
 
 
+def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
+    silent = pieces.draw(np.arange(8), np.random.default_rng(0)).chroma
+    assert (silent.argmax(-1) == 0).all()
+    batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
+    for row, chroma in enumerate(batch.chroma.argmax(-1).numpy()):
+        likeness = [np.mean(chroma[:50] == pieces.melodies[row][start : start + 50]) for start in range(25)]
+        assert max(likeness) > 0.85
+    assert not pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0, sung=1.0).chroma.argmax(-1).any()
+
+
+def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
+    given = {}
+    monkeypatch.setattr(
+        model, "forward", lambda **inputs: given.update(inputs) or ModelOutput(logits=torch.zeros(16, FRAMES + 1, 16))
+    )
+    batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
+    code_losses(model, batch, 0.5, np.random.default_rng(0))
+    untold = given["attention_mask"].sum(1) == 0
+    assert 0 < untold.sum() < 8
+    assert (given["input_features"][untold].argmax(-1) == 0).all()
+    assert torch.equal(given["input_features"][~untold], batch.chroma[~untold])
+
+
 def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     batch.begins[1] = 100
@@ -127,15 +155,16 @@ def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
     assert per_book(losses, weights).shape == (SETTINGS.codebooks,)
 
 
-def test_heads_start_with_their_eyes_on_one_distance_or_on_the_eos(pieces, model):
+def test_heads_start_with_their_eyes_on_one_distance_the_melody_or_the_eos(pieces, model):
     """Whatever the codes and the position, a head looks mostly at the frames around its distance, or at the end of the text."""
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     decoder, heads = model.decoder.model.decoder, SETTINGS.heads
     inputs, _ = teacher_forced(batch.codes, model.config.decoder.pad_token_id)
     with torch.no_grad():
         embedded = sum(table(inputs[:, k]) for k, table in enumerate(decoder.embed_tokens))
-        text = model.enc_to_dec_proj(torch.randn(2, 1 + SETTINGS.text_tokens, SETTINGS.text_width))
-        stream = torch.cat([text, embedded], dim=1)
+        melody = model.audio_enc_to_dec_proj(batch.chroma)
+        text = model.enc_to_dec_proj(torch.randn(2, SETTINGS.text_tokens, SETTINGS.text_width))
+        stream = torch.cat([melody, text, embedded], dim=1)
         hidden = decoder.layers[0].self_attn_layer_norm(stream + decoder.embed_positions(stream))
         attention = decoder.layers[0].self_attn
 
@@ -145,13 +174,38 @@ def test_heads_start_with_their_eyes_on_one_distance_or_on_the_eos(pieces, model
         scores = split(attention.q_proj(hidden)) @ split(attention.k_proj(hidden)).transpose(-1, -2)
         scores = scores * (SETTINGS.width // heads) ** -0.5
         scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf).softmax(-1)
-    for position in (120, 200):
+    prefix = MELODY_FRAMES + SETTINGS.text_tokens
+    for position in (prefix + 20, prefix + 100, prefix + 200):
         for head, distance in enumerate(looked_back_at()[:LOOKING_HEADS]):
             near = scores[:, head, position, position - distance - 2 : position - distance + 3].sum(-1)
             assert (near > 0.35).all(), (head, distance, near)
         for head in range(heads - LISTENING_HEADS, heads):
-            near = scores[:, head, position, SETTINGS.text_tokens - 2 : SETTINGS.text_tokens + 3].sum(-1)
+            near = scores[:, head, position, prefix - 3 : prefix + 2].sum(-1)
             assert (near > 0.35).all(), (head, near)
+        for head in range(heads - LISTENING_HEADS - MELODY_HEADS, heads - LISTENING_HEADS):
+            now = round((position - prefix) / CHROMA_FRAMES)
+            near = scores[:, head, position, max(0, now - 2) : now + 3].sum(-1)
+            assert (near > 0.35).all(), (head, near)
+
+
+@pytest.mark.parametrize("positions", [1, BLOCK, 2 * BLOCK + 7])
+def test_attention_by_blocks_is_causal_attention(positions):
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 2, 3, positions, 8)
+    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=0.3)
+    assert torch.allclose(causal_attention(query, key, value, 0.3), theirs, atol=1e-6)
+
+
+def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
+    torch.manual_seed(0)
+    text_encoder = T5EncoderModel(text_config(SETTINGS, pieces.tokenizer))
+    model = build_model(SETTINGS, text_encoder, build_codec(SETTINGS)).eval()
+    batch = pieces.draw(np.arange(2), np.random.default_rng(0))
+    with torch.no_grad():
+        before, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        use_causal_blocks(model.decoder)
+        after, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+    assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)  # both in bfloat16
 
 
 def test_looked_back_distances_are_the_spans_of_the_corpus():

@@ -1,0 +1,174 @@
+"""What pocket keeps and obeys, asked on held-out pieces, seeds and captions: numbers only, card.py writes them down."""
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import librosa
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from recipes.pocket import words
+from recipes.pocket.corpus import load_audio
+from recipes.pocket.encode import codes_path
+from tonearm.audio import Clip
+from tonearm.measures import (
+    Share,
+    TempoEstimate,
+    faults,
+    measure_brightness,
+    measure_onset_rate,
+    measure_tempo,
+    open_tracker,
+)
+from tonearm.model import Model
+from tonearm.musicgen.conditioning import decode_codes
+from tonearm.rows import Row
+from tonearm.take import Take
+
+FIRST_SEED = 50_000
+ASKED_BPM = (60, 180)
+ASKED_TOLERANCE = 0.08
+KEPT_TOLERANCE = 0.04
+MELODY_SECONDS = 0.128
+STUCK_SECONDS = 3.0  # three beats of the slowest tempo
+TRACKERS = ("librosa", "embedded")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What is measured of one clip."""
+
+    tempo: dict[str, TempoEstimate]  # by tracker
+    centroid: float | None  # Hz
+    onset_rate: float | None  # per second
+    faulty: bool  # silent, clipped, DC-shifted or stuck
+
+    def bpm(self, tracker: str) -> float | None:
+        return self.tempo[tracker].bpm
+
+
+def listen(clip: Clip) -> Heard:
+    return Heard(
+        {name: measure_tempo(clip, open_tracker(name)) for name in TRACKERS},
+        measure_brightness(clip).value,
+        measure_onset_rate(clip).value,
+        bool(faults(clip)) or is_stuck(clip),
+    )
+
+
+def listen_to_all(clips: Sequence[Clip], processes: int) -> list[Heard]:
+    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        return list(pool.map(listen, clips, chunksize=8))
+
+
+def is_stuck(clip: Clip) -> bool:
+    """Whether nothing begins for STUCK_SECONDS: a held tone, or one texture for ever."""
+    onsets = librosa.onset.onset_detect(y=clip.mono, sr=clip.sample_rate, units="time")
+    return float(np.diff(np.concatenate(([0.0], onsets, [clip.seconds]))).max()) >= STUCK_SECONDS
+
+
+def held_out_pairs(model: Model, out: Path, pieces: int) -> Iterator[tuple[Clip, Clip]]:
+    """Held-out pieces, as rendered and as the codec decodes them."""
+    audio = load_audio(out / "corpus", "held-out", 0)[:pieces].astype(np.float32) / 32768
+    codes = np.load(codes_path(out, "held-out", 0))[:pieces].astype(np.int64)
+    for samples, piece in zip(audio, codes, strict=True):
+        yield Clip(samples, model.checkpoint.sample_rate), decode_codes(model.checkpoint, torch.from_numpy(piece))
+
+
+def chroma_correlation(original: Clip, decoded: Clip) -> float:
+    """Correlation of the two constant-Q chromagrams, over classes and frames."""
+    pair = [librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate) for clip in (original, decoded)]
+    return float(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
+
+
+def is_kept(before: float | None, after: float | None) -> bool:
+    return bool(before and after and abs(after / before - 1) < KEPT_TOLERANCE)
+
+
+def mean_chroma(clip: Clip) -> np.ndarray:
+    return librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate).mean(1)
+
+
+def melody_share(melody: np.ndarray, clip: Clip) -> float:
+    """Share of the melody's frames [T of MELODY_SECONDS] whose pitch class is among the clip's three strongest there; chance is a quarter."""
+    hop = round(MELODY_SECONDS * clip.sample_rate / 64) * 64  # the transform halves its hop from octave to octave
+    chroma = librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate, hop_length=hop)
+    frames = min(len(melody), chroma.shape[1])
+    strongest = np.argsort(chroma[:, :frames], axis=0)[-3:]
+    return float((strongest == melody[:frames]).any(0).mean())
+
+
+def part(clip: Clip, begin: float, end: float) -> Clip:
+    """From `begin` to `end` seconds."""
+    return Clip(clip.samples[:, round(begin * clip.sample_rate) : round(end * clip.sample_rate)], clip.sample_rate)
+
+
+def decibels(clip: Clip) -> float:
+    """RMS level in dBFS."""
+    return float(20 * np.log10(np.sqrt(np.mean(clip.samples**2)) + 1e-9))
+
+
+def scene(index: int, word: str = "", tail: str = "") -> str:
+    """A caption with its genre, form and lead drawn by index; held out by its seeds, not by its words."""
+    rng = np.random.default_rng((7, index))
+    genre, lead = rng.choice([s[0] for s in words.GENRE.values()]), rng.choice([s[0] for s in words.LEAD.values()])
+    form = rng.choice(words.FORM[:8])
+    return f"a {word + ' ' if word else ''}{genre} {form} with {lead}{tail and ' ' + tail}"
+
+
+def generate(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[Take]:
+    return list(
+        model.takes([Row(text, FIRST_SEED + i, seconds=seconds) for i, text in enumerate(texts)], batch_size=32)
+    )
+
+
+def asked_numbers(takes: int) -> list[int]:
+    """Whole BPM numbers, evenly over ASKED_BPM in ratio."""
+    return [round(bpm) for bpm in np.geomspace(ASKED_BPM[0], ASKED_BPM[-1], takes)]
+
+
+def within_asked(read: Sequence[float | None], asked: Sequence[float], folds: Sequence[float] = (1,)) -> Share:
+    """Share of clips within ASKED_TOLERANCE of what was asked, or of what was asked times one of `folds`."""
+    right = [
+        bool(bpm) and min(abs(bpm / (fold * wanted) - 1) for fold in folds) < ASKED_TOLERANCE
+        for bpm, wanted in zip(read, asked, strict=True)
+    ]
+    return Share.of(sum(right), len(right))
+
+
+def mean(values: Sequence[float | None]) -> float:
+    return statistics.fmean(value for value in values if value is not None)
+
+
+def train_namer(features: Sequence[np.ndarray], labels: Sequence[str]) -> Pipeline:
+    """A linear classifier on `band_statistics`."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=3000)).fit(features, labels)
+
+
+def share_named(namer: Pipeline, features: Sequence[np.ndarray], truth: Sequence[str]) -> Share:
+    return Share.of(int((namer.predict(features) == np.asarray(truth)).sum()), len(truth))
+
+
+def band_statistics(clip: Clip) -> np.ndarray:
+    """Mean, deviation, 90th percentile and mean change of 96 mel bands in dB below the loudest, [384]; blind to the level."""
+    mel = librosa.feature.melspectrogram(y=clip.mono, sr=clip.sample_rate, n_fft=1024, hop_length=320, n_mels=96)
+    level = librosa.power_to_db(mel, ref=np.max, top_db=70)
+    change = np.abs(np.diff(level, axis=1)).mean(1)
+    return np.concatenate([level.mean(1), level.std(1), np.percentile(level, 90, axis=1), change])
+
+
+def seconds_for_a_clip(model: Model, times: int = 3) -> float:
+    measured = []
+    for seed in range(times):
+        began = time.perf_counter()
+        model.generate("a folk tune with flute", seconds=10, seed=seed)
+        measured.append(time.perf_counter() - began)
+    return statistics.median(measured)

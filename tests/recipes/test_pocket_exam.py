@@ -1,0 +1,67 @@
+"""The measures of pocket's card, on sounds whose answer is known."""
+
+import numpy as np
+import pytest
+from recipes.pocket import exam
+from recipes.pocket.compose import BEAT_FRAMES, numbers_for
+
+from tonearm.audio import Clip
+
+RATE = 16_000
+
+
+def clicks(seconds: float, until: float) -> Clip:
+    samples = np.zeros(int(seconds * RATE), np.float32)
+    for begin in np.arange(0.1, until, 0.5):
+        at = int(begin * RATE)
+        samples[at : at + 800] = 0.5 * np.sin(np.arange(800) * 0.4) * np.exp(-np.arange(800) / 200)
+    return Clip(samples, RATE)
+
+
+def tone(keys: list[int], seconds: float = 4.0) -> Clip:
+    time = np.arange(int(seconds / len(keys) * RATE)) / RATE
+    return Clip(
+        np.concatenate([0.3 * np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * time) for key in keys]).astype("f4"),
+        RATE,
+    )
+
+
+def test_a_clip_in_which_nothing_begins_for_three_seconds_is_stuck():
+    assert not exam.is_stuck(clicks(8, until=8))
+    assert exam.is_stuck(clicks(8, until=4))
+
+
+def test_an_asked_tempo_counts_within_8_percent_and_folded_in_its_octaves():
+    read, asked = [100.0, 107.9, 109.0, 50.0, 200.0, None], [100.0] * 6
+    assert exam.within_asked(read, asked).value == pytest.approx(2 / 6)
+    assert exam.within_asked(read, asked, (0.5, 1, 2)).value == pytest.approx(4 / 6)
+
+
+def test_chroma_tells_the_same_notes_from_others_at_any_level():
+    melody = [60, 64, 67, 72]
+    quieter = Clip(0.1 * tone(melody).samples, RATE)
+    assert exam.chroma_correlation(tone(melody), quieter) > 0.99
+    assert exam.chroma_correlation(tone(melody), tone([61, 66, 70, 63])) < 0.5
+
+
+def test_asked_numbers_span_the_range_and_each_means_the_nearest_tempo():
+    numbers = exam.asked_numbers(9)
+    assert numbers[0] == 60 and numbers[-1] == 180 and numbers == sorted(numbers)
+    beats = [n for frames in BEAT_FRAMES.values() for n in frames]
+    meant = {number: n for n in beats for number in numbers_for(n)}
+    assert set(range(60, 181)) <= set(meant)
+    for number in range(60, 181):
+        nearest = min(beats, key=lambda n: abs(np.log(1500 / n / number)))
+        assert meant[number] == nearest
+        assert abs(1500 / nearest / number - 1) < 0.075
+
+
+def test_a_namer_finds_planted_timbres_and_does_not_hear_the_level():
+    rng = np.random.default_rng(0)
+    dull, sharp = (
+        [Clip(level * sound, RATE) for level in (0.5, 0.1, 0.02)]
+        for sound in (tone([60]).samples, rng.normal(0, 0.1, 64_000))
+    )
+    namer = exam.train_namer([exam.band_statistics(clip) for clip in (dull[0], sharp[0])], ["tone", "noise"])
+    heard = [exam.band_statistics(clip) for clip in (*dull, *sharp)]
+    assert exam.share_named(namer, heard, ["tone"] * 3 + ["noise"] * 3).value == 1
