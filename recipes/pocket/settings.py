@@ -10,8 +10,8 @@ class Settings:
     held_out_shards: int = 1
 
     codec_growth: int = 250  # steps for each stride, from the outside in
-    codec_steps: int = 16_000  # growth is part of it
-    codec_plain: int = 2_750  # steps after growth before the quantiser is switched on
+    codec_steps: int = 16_400  # growth is part of it
+    codec_plain: int = 4_250  # steps after growth before the quantiser is switched on
     codec_batch: int = 4
     codec_frames: int = 32  # crop, 1.28 s
     codec_rate: float = 1e-3
