@@ -9,13 +9,13 @@ class Settings:
     train_shards: int = 24  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
-    codec_steps: int = 5_500
+    codec_growth: int = 250  # steps for each stride, from the outside in
+    codec_steps: int = 16_400  # growth is part of it
+    codec_plain: int = 4_250  # steps after growth before the quantiser is switched on
     codec_batch: int = 4
-    codec_frames: int = 16  # crop, 0.64 s
-    codec_rate: float = 6e-4
-    codec_plain: float = 0.45  # share of the steps before the quantiser is switched on
+    codec_frames: int = 32  # crop, 1.28 s
+    codec_rate: float = 1e-3
     codec_filters: int = 16
-    codec_residual_layers: int = 0
     codebooks: int = 6
     codebook_size: int = 512
 
@@ -37,7 +37,7 @@ class Settings:
 
 CPU = Settings()
 GPU = Settings(
-    train_shards=240, codec_steps=60_000, codec_batch=32, codec_filters=32, codec_residual_layers=1,
+    train_shards=240, codec_steps=60_000, codec_batch=32,
     width=384, layers=8, heads=12, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "gpu": GPU}

@@ -1,0 +1,149 @@
+"""The codec's own logic: growth, losses that see phase, the quantiser's start, taking a run up again, and what is measured of it."""
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("transformers")
+
+from recipes.pocket import fidelity
+from recipes.pocket.codec import RATIOS, Crops, build_codec, learning_rate, outer, train_codec
+from recipes.pocket.codec_loss import band_loss, coherent_loss, magnitude_loss, reconstruction_loss
+from recipes.pocket.quantizer import TrainedQuantizer
+from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
+from recipes.pocket.settings import CPU, Settings
+from transformers import EncodecModel
+
+from tonearm.audio import Clip
+
+TINY = Settings(
+    codec_filters=2, codebooks=2, codebook_size=512, codec_growth=1, codec_plain=1, codec_steps=9, codec_batch=1, codec_frames=8,
+    checkpoint_every=7,
+)  # fmt: skip
+
+
+def tone(hertz: float, seconds: float = 1.28, phase: float = 0.0) -> torch.Tensor:
+    time = torch.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return 0.1 * torch.sin(2 * torch.pi * hertz * time + phase)[None, None]
+
+
+def clip(samples) -> Clip:
+    return Clip(np.asarray(samples, np.float32), SAMPLE_RATE)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A training shard whose samples tell where they stand, and one of tones held out."""
+    folder = tmp_path_factory.mktemp("corpus")
+    frames = np.arange(1, 41).repeat(SAMPLES_PER_FRAME).astype(np.int16)
+    np.save(folder / "train-0000.npy", np.stack([100 * frames, -100 * frames]))
+    held_out = (32767 * torch.cat([tone(330, 2.56), tone(440, 2.56)]).squeeze(1)).numpy().astype(np.int16)
+    np.save(folder / "held-out-0000.npy", held_out)
+    return folder
+
+
+def test_strides_make_a_frame_and_the_outer_part_of_any_depth_returns_the_length():
+    assert np.prod(RATIOS) == SAMPLES_PER_FRAME
+    codec = build_codec(TINY)
+    for strides in range(1, len(RATIOS) + 1):
+        assert outer(codec, strides)(tone(440)).shape == tone(440).shape
+
+
+def test_growing_trains_the_outer_strides_only():
+    codec = build_codec(TINY)
+    coherent_loss(outer(codec, 2)(tone(440)), tone(440)).backward()
+    touched = {name.rsplit(".conv", 1)[0] for name, p in codec.named_parameters() if p.grad is not None}
+    assert touched == {f"encoder.layers.{i}" for i in (0, 2, 4)} | {f"decoder.layers.{i}" for i in (9, 11, 13)}
+
+
+def test_the_rate_falls_within_each_stage_and_ends_low():
+    rates = [learning_rate(CPU, step) for step in range(CPU.codec_steps)]
+    growth = CPU.codec_growth
+    assert rates[0] == rates[growth] > 5 * rates[growth - 1]
+    assert max(rates[len(RATIOS) * growth :]) <= CPU.codec_rate and rates[-1] < 0.03 * CPU.codec_rate
+
+
+def test_crops_start_on_a_frame(corpus):
+    crops = Crops(corpus, TINY)
+    for seed in range(20):
+        crop = crops.draw(np.random.default_rng(seed)).view(TINY.codec_frames, SAMPLES_PER_FRAME)
+        assert (crop == crop[:, :1]).all()
+
+
+def test_a_run_taken_up_again_ends_where_it_would_have(corpus, tmp_path):
+    finished = train_codec(corpus, tmp_path, TINY)
+    (tmp_path / "codec").rename(tmp_path / "first")
+    assert torch.load(tmp_path / "codec.pt", weights_only=True)["step"] == 7
+    again = train_codec(corpus, tmp_path, TINY)
+    assert all(torch.equal(a, b) for a, b in zip(finished.parameters(), again.parameters(), strict=True))
+    codes = [
+        EncodecModel.from_pretrained(tmp_path / name).eval().encode(tone(440)).audio_codes
+        for name in ("first", "codec")
+    ]
+    assert codes[0].shape[-2:] == (2, 32) and torch.equal(*codes)
+
+
+def test_the_quantiser_starts_close_to_planted_centres():
+    torch.manual_seed(0)
+    codec = build_codec(Settings(codebooks=2, codebook_size=16))
+    centres = 10 * torch.randn(16, 128)
+    latents = centres[torch.arange(1600) % 16] + 0.1 * torch.randn(1600, 128)
+    quantizer = TrainedQuantizer(codec)
+    quantizer.start(latents)
+    codes = codec.quantizer.encode(latents.T[None])
+    error = (codec.quantizer.decode(codes)[0].T - latents).norm(dim=1).mean()
+    assert error < 0.25 * latents.norm(dim=1).mean()
+
+
+def test_the_loss_is_least_for_the_original_and_does_not_depend_on_its_level():
+    torch.manual_seed(0)
+    original = 0.1 * torch.randn(2, 1, 10240)
+    worse = original + 0.05 * torch.randn_like(original)
+    assert reconstruction_loss(original, original) < 1e-3 < reconstruction_loss(worse, original)
+    loud, quiet = reconstruction_loss(worse, original), reconstruction_loss(0.3 * worse, 0.3 * original)
+    assert abs(loud - quiet) < 0.1 * loud
+
+
+def test_phase_counts_below_its_limit_and_not_above():
+    low, high = (coherent_loss(tone(hertz, phase=torch.pi), tone(hertz), below=0.3) for hertz in (440, 5000))
+    assert low > 0.1 and low > 20 * high
+
+
+def test_magnitudes_know_a_quarter_tone_and_bands_know_a_colour():
+    quarter_tone = magnitude_loss(tone(452.9), tone(440))
+    assert quarter_tone > 5 * magnitude_loss(tone(440, phase=1.0), tone(440))
+    torch.manual_seed(0)
+    noise, other = 0.1 * torch.randn(2, 1, 1, 20480)
+    dull = torch.nn.functional.avg_pool1d(other, 5, stride=1, padding=2)
+    assert band_loss(dull, noise) > 3 * band_loss(other, noise)
+
+
+def test_distances_in_decibels_are_those_that_were_planted():
+    samples = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
+    original = clip(samples)
+    assert fidelity.signal_to_noise(original, clip(0.9 * samples)) == pytest.approx(20, abs=0.01)
+    assert fidelity.log_spectral_distance(original, clip(0.5 * samples)) == pytest.approx(6.02, abs=0.02)
+
+
+def test_a_centroid_an_octave_up_is_wrong_by_its_whole_value():
+    original, octave = clip(tone(500).flatten()), clip(tone(1000).flatten())
+    assert fidelity.centroid_error(original, octave) == pytest.approx(1, abs=0.05)
+
+
+def test_noise_in_the_place_of_a_tone_lowers_the_harmonic_share():
+    noise = clip(0.1 * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE))
+    assert fidelity.harmonic_share(clip(tone(440, 2).flatten())) > 0.95 > 0.8 > fidelity.harmonic_share(noise)
+
+
+def test_blurred_attacks_lower_their_correlation():
+    clicks = np.zeros(2 * SAMPLE_RATE)
+    clicks[:: SAMPLE_RATE // 4] = 1.0
+    decay = np.convolve(clicks, np.exp(-np.arange(2000) / 400))[: len(clicks)]
+    noise = 0.1 * np.random.default_rng(0).standard_normal(len(clicks))
+    sharp, blurred = noise * decay, noise * np.convolve(decay, np.hanning(3000) / 1500, mode="same")
+    assert fidelity.attack_correlation(clip(sharp), clip(0.5 * sharp)) > 0.99
+    assert fidelity.attack_correlation(clip(sharp), clip(blurred)) < 0.7
+
+
+def test_a_clip_goes_through_the_codec_at_its_length():
+    assert fidelity.through(build_codec(TINY).eval(), clip(tone(440).flatten())).mono.shape == tone(440).flatten().shape
