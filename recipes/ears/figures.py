@@ -16,7 +16,7 @@ TITLES = {"rendered": "as rendered", "decoded": "decoded", "takes": "pocket's ta
 
 def draw_confusions(confusions: dict, path: Path) -> None:
     """Rows are the truth, columns the answers, in per cent of a row; genre above, lead instrument below."""
-    figure, axes = plt.subplots(2, len(TITLES), figsize=(13, 8.5), layout="constrained")
+    figure, axes = plt.subplots(2, len(TITLES), figsize=(14, 9.5), layout="constrained")
     for row, attribute in enumerate(("genre", "lead")):
         for axis, (copy, title) in zip(axes[row], TITLES.items(), strict=True):
             counts = np.array(confusions[copy][attribute])

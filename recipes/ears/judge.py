@@ -3,7 +3,8 @@
 Contrastive, as Elizalde et al. 2023 and Wu et al. 2023, with three changes for a small corpus of few labels. Captions of other clips are often
 true of a clip too, so a row of the similarity matrix aims at all of its true captions alike (and a column at all of its clips), not at one.
 Each batch asks every zero-shot question once: a softmax over one short caption for each value of an attribute, which is how the judge is
-used. And since neither tower comes pretrained, each names the labels by itself too, through linear heads that are dropped in the end.
+used. And since neither tower comes pretrained, each names the labels by itself too, through linear heads that are dropped in the end; until
+half-way the audio tower learns from these alone, since texts that mean nothing yet would teach it nothing.
 
     loss = cross-entropy over captions, both ways  +  sum over attributes of
            (cross-entropy over the values' captions  +  over the audio heads  +  over the text heads)
@@ -28,18 +29,21 @@ from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from tonearm.files import write_aside
 
-PATCH = 16  # mel bands, and frames of 20 ms
-FULL_VARIATION_FROM = 0.4  # of the steps: until then the clips are varied less
-DECODED = 0.6  # of the clips drawn
-CLIPS_TOLD = 120  # of the clips watched, a round
+PATCH = (32, 16)  # mel bands, and frames of 20 ms
+FULL_VARIATION_FROM = 0.7  # of the steps: until then the clips are varied less
+APART = 0.5  # of the steps: until then the audio tower learns from naming the labels alone
+WARM_STEPS = 60
+DECODED = (0.15, 0.5)  # of the clips drawn: before the variation is full, and from there on
+CLIPS_TOLD = 250  # of the clips watched, a round
 
 
 def build_judge(settings: Settings, vocabulary: int) -> ClapModel:
+    """A patch is tall, so that a filter hears a quarter of the spectrum at once: what an instrument is lies across bands."""
     width = settings.judge_width
     audio = dict(
-        spec_size=256, num_mel_bins=MEL_BANDS, patch_size=PATCH, patch_stride=(PATCH, PATCH), window_size=4,
-        depths=[2, 2, 2], num_attention_heads=[2, 4, 8], num_hidden_layers=3, patch_embeds_hidden_size=width,
-        hidden_size=4 * width, hidden_dropout_prob=0.0, drop_path_rate=0.0, num_classes=1,
+        spec_size=256, num_mel_bins=MEL_BANDS, patch_size=PATCH, patch_stride=PATCH, window_size=4,
+        depths=[2, 4], num_attention_heads=[width // 32, width // 16], num_hidden_layers=2, patch_embeds_hidden_size=width,
+        hidden_size=2 * width, hidden_dropout_prob=0.0, drop_path_rate=0.0, num_classes=1,
     )  # fmt: skip
     text = dict(
         vocab_size=vocabulary, hidden_size=settings.judge_text_width, num_hidden_layers=2, num_attention_heads=4,
@@ -54,21 +58,17 @@ def build_judge(settings: Settings, vocabulary: int) -> ClapModel:
 def _initialise(model: ClapModel) -> None:
     """Start where there is something to learn from; LOG.md has what happened without.
 
-    At the library's deviation of 0.02 biases and positions drown the input, and every clip and text starts at the same embedding. The sound
-    level drowns what else a patch holds, so most filters start blind to it. And HTSAT has no absolute positions, so that a patch does not know
-    which bands it looks at; the bias of the batch norm, one number a band, starts as a code of the patch's place.
+    At the library's deviation of 0.02 biases and positions drown the input, and every clip and text starts at the same embedding. And the sound
+    level drowns what else a patch holds, so filters start blind to it.
     """
-    encoder = model.audio_model.audio_encoder
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, (nn.Linear, nn.Conv2d)):
                 module.weight.normal_(0, module.weight[0].numel() ** -0.5)
             elif isinstance(module, nn.Embedding):
                 module.weight.normal_(0, 1.0 if module is model.text_model.embeddings.word_embeddings else 0.1)
-        filters = encoder.patch_embed.proj.weight[len(encoder.patch_embed.proj.weight) // 4 :]
+        filters = model.audio_model.audio_encoder.patch_embed.proj.weight
         filters -= filters.mean((1, 2, 3), keepdim=True)
-        for place, code in enumerate(encoder.batch_norm.bias.view(-1, PATCH)):
-            code.copy_(1.5 * torch.cos(math.pi * (torch.arange(PATCH) + 0.5) * (place + 1) / PATCH))
 
 
 class Clips:
@@ -82,9 +82,10 @@ class Clips:
         return np.asarray(self.rows[clip][copy, start : start + WINDOW_FRAMES], dtype=np.float32)
 
     def draw(self, clips: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> torch.Tensor:
-        """[B, 1, T, 128], each at a random place, in a random copy, varied."""
+        """[B, 1, T, 128], each at a random place, in a random copy, varied by `amount` up to 1."""
+        decoded = DECODED[amount >= 1]
         latest = self.rows[0].shape[1] - WINDOW_FRAMES
-        windows = [self.window(c, int(rng.random() < DECODED), int(rng.integers(latest + 1))) for c in clips]
+        windows = [self.window(c, int(rng.random() < decoded), int(rng.integers(latest + 1))) for c in clips]
         return torch.from_numpy(vary_judge(np.stack(windows), rng, amount))[:, None]
 
 
@@ -111,7 +112,9 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     tokenizer = build_tokenizer()
     model = build_judge(settings, len(tokenizer))
-    names = nn.ModuleDict({"audio": Names(4 * settings.judge_width), "text": Names(settings.judge_text_width)})
+    names = nn.ModuleDict(
+        {"audio": Names(model.config.audio_config.hidden_size), "text": Names(settings.judge_text_width)}
+    )
     trained = nn.ModuleDict({"judge": model, "names": names})
     groups = [
         {"params": [p for p in trained.parameters() if p.ndim > 1], "weight_decay": 0.05},
@@ -130,13 +133,14 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     for step in range(first, settings.judge_steps):
         rng = np.random.default_rng((settings.seed, 1, step))
         for group in optimizer.param_groups:
-            group["lr"] = rate(settings.judge_rate, step, settings.judge_steps)
+            group["lr"] = rate(settings.judge_rate, step, settings.judge_steps, WARM_STEPS)
         drawn = rng.integers(len(clips.labels), size=settings.judge_batch)
         labels = [clips.labels[i] for i in drawn]
         amount = min(1.0, step / (FULL_VARIATION_FROM * settings.judge_steps))
         with torch.autocast("cpu", torch.bfloat16):
             heard = model.audio_model(clips.draw(drawn, rng, amount)).pooler_output
-        loss = judge_loss(model, names, tokenizer, heard.float(), labels, rng)
+        apart = step < APART * settings.judge_steps
+        loss = judge_loss(model, names, tokenizer, heard.float(), labels, rng, apart)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0)
@@ -160,16 +164,17 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
 
 def judge_loss(
     model: ClapModel, names: nn.ModuleDict, tokenizer: PreTrainedTokenizerFast, heard: torch.Tensor, labels: list[dict],
-    rng: np.random.Generator,
+    rng: np.random.Generator, apart: bool,
 ) -> torch.Tensor:  # fmt: skip
-    """`heard` is the audio tower's state of each clip, [B, D]."""
+    """`heard` is the audio tower's state of each clip, [B, D]; `apart`, only the naming of labels teaches that tower."""
     captions = [caption(of_clip, rng) for of_clip in labels]
     questions = {attribute: value_captions(attribute, rng) for attribute in ATTRIBUTES}
     answers = [Caption(text, {a: value}) for a, texts in questions.items() for value, text in texts.items()]
     read = read_texts(model, tokenizer, [c.text for c in (*captions, *answers)])
     loss = names["audio"].loss(heard, labels) + names["text"].loss(read, [c.named for c in (*captions, *answers)])
 
-    audio, texts = F.normalize(model.audio_projection(heard)), F.normalize(model.text_projection(read))
+    audio = F.normalize(model.audio_projection(heard.detach() if apart else heard))
+    texts = F.normalize(model.text_projection(read))
     similarity = model.logit_scale_a.exp() * audio @ texts.T  # [B, B + answers]
     fits, pairs = truth(captions, labels), similarity[:, : len(captions)]
     by_clip, by_caption = fits / fits.sum(1, keepdim=True), (fits / fits.sum(0)).T

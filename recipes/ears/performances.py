@@ -1,6 +1,6 @@
 """Seed -> Score: a piece of pocket's corpus, played with more freedom than there.
 
-pocket's corpus has nine tempos, one program for each instrument, and no room. Ears trained on that alone would take these for the music.
+pocket's corpus has twelve tempos, one program for each lead instrument, and no room. Ears trained on that alone would take these for the music.
 """
 
 import numpy as np
@@ -8,11 +8,12 @@ import numpy as np
 from recipes.ears.scores import Score
 from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
-SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 130.0), 142.0  # BPM; between them a tempo has no word
+SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 127.0), 136.0  # BPM; between them a tempo has no word
 STRETCH = (0.85, 1.18)
 SIBLINGS = {  # General MIDI programs that a listener calls by the same name
     "piano": (0, 1, 2), "guitar": (24, 25, 26), "flute": (73, 72), "violin": (40, 40, 110), "trumpet": (56, 59),
-    "saxophone": (64, 65, 66), "organ": (16, 17, 19), "synth": (80, 81, 87),
+    "saxophone": (64, 65, 66), "organ": (16, 17, 19), "synth": (80, 81, 87), "cello": (42,), "marimba": (12, 13),
+    "harmonica": (22,), "bells": (9, 10, 14),
 }  # fmt: skip
 KITS = (0, 8, 16, 32)
 UNSEEN_PROGRESSIONS = {  # for held-out pieces: none of them is in PROGRESSIONS

@@ -14,7 +14,8 @@ SAMPLE_RATE = 22_050  # the beat tracker's; the judge and the codec take 16 kHz
 
 def render(renderer: Renderer, score: Score, frames: int) -> Clip:
     """Mono, `frames` of 40 ms long; `renderer` runs at SAMPLE_RATE."""
-    dry = renderer.play(score.notes, score.programs, frames, score.kit)
+    play = renderer.mix if "lead" in score.labels else renderer.play  # a lead that is named has to be heard
+    dry = play(score.notes, score.programs, frames, score.kit)
     audio = dry + score.wet * _reverberation(dry, score.room) if score.room else dry
     return Clip(master(audio, score.brightness, score.dynamics, SAMPLE_RATE), SAMPLE_RATE)
 

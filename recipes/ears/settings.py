@@ -7,15 +7,15 @@ from dataclasses import dataclass
 class Settings:
     seed: int = 0
     clips_per_shard: int = 125
-    performances: int = 36  # training shards of pocket's pieces: both ears
+    performances: int = 16  # training shards of pocket's pieces: both ears
     grooves: int = 24  # training shards of free rhythms: the beat tracker
     held_out: int = 2  # shards of either, to watch
     frames: int = 300  # of 40 ms, 12 s: a window of 10 s is cut out anew each time
 
-    judge_width: int = 64
+    judge_width: int = 96
     judge_text_width: int = 128
     embedding: int = 128  # also what Fréchet distances are taken over
-    judge_steps: int = 3_800
+    judge_steps: int = 4_200
     judge_batch: int = 32
     judge_rate: float = 1e-3
 
@@ -31,7 +31,7 @@ class Settings:
 
 CPU = Settings()
 MINIATURE = Settings(
-    clips_per_shard=4, performances=1, grooves=1, held_out=1, frames=275, judge_width=16, judge_text_width=32, embedding=32,
+    clips_per_shard=4, performances=1, grooves=1, held_out=1, frames=275, judge_width=32, judge_text_width=32, embedding=32,
     judge_steps=3, judge_batch=4, beat_width=32, beat_layers=1, beat_stem=8, beat_steps=3, beat_batch=2, checkpoint_every=2,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "miniature": MINIATURE}

@@ -3,6 +3,7 @@
     jazz/a.wav, train/rock/b.wav    a label is the folder that a file lies in
     metadata.csv                    columns file_name and label, and track where several files are cut from one piece
     metadata.jsonl                  the same, one JSON object a line
+    any .csv or .jsonl              columns file_name and text, where files are to be compared with descriptions
 
 Whatever learns from a corpus has to keep the files of one track together: pieces of one song in both halves of a split
 leak.
@@ -66,6 +67,21 @@ def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
     return files
 
 
+def read_texts(table: Path) -> dict[Path, str]:
+    """Resolved path -> text, from a CSV or JSON Lines file with `file_name` and `text` in every row."""
+    if not table.is_file():
+        raise TonearmError(f"no file at {table}; give a .csv or .jsonl file with file_name and text in every row")
+    texts: dict[Path, str] = {}
+    for number, row in enumerate(_rows(table, "file_name and text"), 1):
+        if not row.get("file_name") or not row.get("text"):
+            raise TonearmError(f"row {number} of {table} lacks file_name or text; give both in every row")
+        path = (table.parent / str(row["file_name"])).resolve()
+        if path in texts:
+            raise TonearmError(f"row {number} of {table} names {row['file_name']} again; give each file one text")
+        texts[path] = str(row["text"])
+    return texts
+
+
 def _corpus(folder: Path) -> Iterator[LabelledFile]:
     for name in METADATA:
         if (folder / name).is_file():
@@ -77,7 +93,7 @@ def _corpus(folder: Path) -> Iterator[LabelledFile]:
 
 
 def _from_metadata(file: Path) -> Iterator[LabelledFile]:
-    for number, row in enumerate(_rows(file), 1):
+    for number, row in enumerate(_rows(file, "file_name and label"), 1):
         if not row.get("file_name") or not row.get("label"):
             raise TonearmError(f"row {number} of {file} lacks file_name or label; give both in every row")
         yield LabelledFile(
@@ -85,14 +101,14 @@ def _from_metadata(file: Path) -> Iterator[LabelledFile]:
         )
 
 
-def _rows(file: Path) -> list[dict]:
+def _rows(file: Path, columns: str) -> list[dict]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         if file.suffix == ".csv":
             return list(csv.DictReader(text.splitlines()))
         return [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
     except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
-        raise TonearmError(f"cannot read {file} ({error}); give UTF-8 with file_name and label in every row") from error
+        raise TonearmError(f"cannot read {file} ({error}); give UTF-8 with {columns} in every row") from error
 
 
 def _is_audio(file: Path) -> bool:

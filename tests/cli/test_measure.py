@@ -123,6 +123,53 @@ def test_a_judge_scores_labels_and_a_text(run, sounds, tiny_judge):
     assert first["probabilities"]["jazz"] == float(rows_of(run("measure", sounds, *asked, "--csv").out)["clicks.wav", "zero_shot probability: jazz"]["value"])  # fmt: skip
 
 
+def test_each_file_has_a_text_of_its_own_from_a_table(run, sounds, tiny_judge):
+    said = {"clicks.wav": "a fast sound", "noise.wav": "a jazz sound, slow", "tone.flac": "flute"}
+    with (sounds / "texts.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("file_name", "text"), *said.items()])
+    rows = [json.dumps({"file_name": f"sounds/{name}", "text": text}) for name, text in said.items()]
+    Path("texts.jsonl").write_text("\n".join(rows))
+    asked = ("measure", sounds, "--clap", tiny_judge)
+    by_csv = json.loads(run(*asked, "--texts", sounds / "texts.csv", "--json").out)["files"]
+    assert by_csv == json.loads(run(*asked, "--texts", "texts.jsonl", "--json").out)["files"]
+    for entry in by_csv:
+        name, found = Path(entry["file"]).name, entry["scores"]["text_agreement"]
+        alone = json.loads(run(*asked[:1], entry["file"], *asked[2:], "--text", said[name], "--json").out)["files"][0]
+        assert found == alone["scores"]["text_agreement"] and found["text"] == said[name]
+    table = run(*asked, "--texts", "texts.jsonl").out
+    assert all(text in table for text in said.values()) and "a text for each" in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_takes_are_compared_with_the_prompts_they_were_made_from(run, sounds, tiny, tiny_judge):
+    for name, prompt in (("a", "a fast jazz tune"), ("b", "a slow rock tune")):
+        made = run("generate", prompt, "--seconds", "0.5", "--seed", 1, "--output", f"takes/{name}.wav", *tiny())
+        assert made.code == 0, made.err
+    outcome = run("measure", "takes", "--prompts", "--clap", tiny_judge, "--json")
+    found = [entry["scores"]["text_agreement"] for entry in json.loads(outcome.out)["files"]]
+    assert [score["text"] for score in found] == ["a fast jazz tune", "a slow rock tune"]
+    refused = run("measure", "takes", sounds, "--prompts", "--clap", tiny_judge)
+    assert refused.code == 2 and "clicks.wav is no take" in refused.err and refused.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("file_name,text\nclicks.wav,fast\n", "no text for .*noise.wav and 1 more"),
+        ("file_name,text\nclicks.wav,\n", "row 1 .* lacks file_name or text"),
+        ("file,text\nclicks.wav,fast\n", "row 1 .* lacks file_name or text"),
+        ("file_name,text\nclicks.wav,fast\n./clicks.wav,slow\n", "row 2 .* names ./clicks.wav again"),
+    ],
+)
+def test_a_table_of_texts_has_one_for_each_file(run, sounds, tiny_judge, rows, said):
+    import re
+
+    (sounds / "texts.csv").write_text(rows)
+    outcome = run("measure", sounds, "--texts", sounds / "texts.csv", "--clap", tiny_judge)
+    assert outcome.code == 2 and outcome.out == "" and outcome.err.count("\n") == 1
+    assert re.search(said, outcome.err)
+
+
 def test_many_labels_still_fit(run, sounds, tiny_judge):
     outcome = run("measure", sounds, "--clap", tiny_judge, "--labels", "jazz,rock,folk,flute,piano,fast,slow")
     assert outcome.code == 0
@@ -248,6 +295,10 @@ def test_ctrl_c_keeps_what_is_measured(run, sounds, monkeypatch):
         (["sounds", "--labels", "jazz,zydeco"], "knows no word of 'zydeco'"),
         (["sounds", "--labels", "jazz,rock", "--template", "a sound"], "no place for the label"),
         (["sounds", "--text", " "], "empty text"),
+        (["sounds", "--text", "fast", "--prompts"], "choose one"),
+        (["sounds", "--texts", "nowhere.csv"], "no file at nowhere.csv"),
+        (["sounds", "--texts", "sounds/tone.flac"], "cannot read sounds/tone.flac"),
+        (["sounds", "--clusters", "--prompts"], "leave out --prompts"),
         (["sounds", "--classifier", "nowhere.safetensors"], "no classifier at nowhere.safetensors"),
         (["sounds", "--classifier", "energy.safetensors"], "is not a classifier"),
         (["sounds", "--train-classifier", "x", "--clusters"], "stand alone"),

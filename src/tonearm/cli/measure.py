@@ -7,7 +7,17 @@ import typer
 
 from tonearm import defaults
 from tonearm.cli import options
-from tonearm.cli.measuring import Distances, Judges, Scores, cluster, measure_embeddings, measure_files, train_and_save
+from tonearm.cli.measuring import (
+    Distances,
+    Judges,
+    Scores,
+    cluster,
+    measure_embeddings,
+    measure_files,
+    source_of,
+    train_and_save,
+)
+from tonearm.cli.texts import texts_of
 from tonearm.errors import TonearmError
 
 EMBEDDINGS = ("clap", "encodec")
@@ -49,6 +59,18 @@ def measure(
     text: Annotated[
         str | None, typer.Option(rich_help_panel=SCORES, help="How well each file fits this description.")
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TABLE",
+            rich_help_panel=SCORES,
+            help="How well each file fits its own: a .csv or .jsonl with file_name and text.",
+        ),
+    ] = None,
+    prompts: Annotated[
+        bool,
+        typer.Option("--prompts", rich_help_panel=SCORES, help="How well each take fits the prompt it was made from."),
+    ] = False,
     classifier: Annotated[
         list[Path] | None,
         typer.Option(metavar="FILE", rich_help_panel=SCORES, help="What this classifier says. Repeat it for more."),
@@ -97,6 +119,8 @@ def measure(
         asked = {
             "--labels": labels,
             "--text": text,
+            "--texts": texts,
+            "--prompts": prompts,
             "--classifier": classifier,
             "--reference": reference,
             "--csv": as_csv,
@@ -119,5 +143,8 @@ def measure(
     if any(file.suffix in (".npy", ".npz") for file in files):
         measure_embeddings(files, distances, form)
     else:
-        scores = Scores.opened(judges, labels, template, text, classifier or ())
-        measure_files(files, beats, judges, scores, distances, form)
+        from tonearm.corpus import audio_files
+
+        paths = audio_files(files)
+        scores = Scores.opened(judges, labels, template, texts_of(paths, text, texts, prompts), classifier or ())
+        measure_files(paths, source_of(files), beats, judges, scores, distances, form)

@@ -194,7 +194,12 @@ def _print_scores(names: Sequence[str], scores: Sequence[dict[str, Any]]) -> Non
     """A table of one judge's or classifier's scores."""
     title = str(scores[0]["name"]).replace("_", " ")
     labels = next((list(score["probabilities"]) for score in scores if score.get("probabilities")), [])
-    if not labels:
+    texts = list(dict.fromkeys(score["text"] for score in scores if "text" in score))
+    if len(texts) > 1:
+        table = new_table("file", title, "text", numbers=[title])
+        for name, score in zip(names, scores, strict=True):
+            table.add_row(name, _told(score["value"], ".3f"), score["text"])
+    elif not labels:
         table = new_table("file", title, numbers=[title])
         for name, score in zip(names, scores, strict=True):
             table.add_row(name, _told(score["value"], ".3f") if not isinstance(score["value"], str) else score["value"])
@@ -209,7 +214,14 @@ def _print_scores(names: Sequence[str], scores: Sequence[dict[str, Any]]) -> Non
             table.add_row(name, _score_text(score, 3))
     out.print()
     out.print(table)
-    out.print(str(scores[0]["protocol"]), style="dim")
+    out.print(_shared_protocol(scores), style="dim")
+
+
+def _shared_protocol(scores: Sequence[dict[str, Any]]) -> str:
+    """The protocol of one column: without the text where each file has its own, which stands in its row."""
+    texts = {score.get("text") for score in scores}
+    protocol = str(scores[0]["protocol"])
+    return protocol if len(texts) == 1 else protocol.removesuffix(f", text {scores[0]['text']!r}") + ", a text for each"
 
 
 def _score_text(score: dict[str, Any], most: int = 99) -> str:

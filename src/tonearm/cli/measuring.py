@@ -1,8 +1,8 @@
 """What `tonearm measure` does: open what the options name, go through the files, keep going past bad ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,12 +59,17 @@ class Scores:
     judge: "Judge | None" = None
     labels: tuple[str, ...] = ()
     template: str = ""
-    text: str | None = None
+    texts: Mapping[Path, str] = field(default_factory=dict)  # one for each file, or none at all
     classifiers: tuple["Classifier", ...] = ()
 
     @classmethod
     def opened(
-        cls, judges: Judges, labels: str | None, template: str | None, text: str | None, classifiers: Sequence[Path]
+        cls,
+        judges: Judges,
+        labels: str | None,
+        template: str | None,
+        texts: Mapping[Path, str],
+        classifiers: Sequence[Path],
     ) -> "Scores":
         """Loads the judge, and refuses at once what it could not score."""
         from tonearm.measures import load_classifier, measure_zero_shots
@@ -77,21 +82,21 @@ class Scores:
             raise TonearmError(
                 f"two classifiers have one name ({', '.join(names)}); give each once, or train one by another name"
             )
-        if labels is None and text is None and not trained:
+        if labels is None and not texts and not trained:
             return cls()
         judge = judges.judge
         split = tuple(label.strip() for label in labels.split(",")) if labels is not None else ()
         template = TEMPLATE if template is None else template
         if labels is not None:
             measure_zero_shots([], judge, split, template)
-        if text is not None:
+        for text in dict.fromkeys(texts.values()):
             judge.check_words(text)
         for classifier in trained:
             check_embedder(classifier, judge)
-        return cls(judge, split, template, text, trained)
+        return cls(judge, split, template, texts, trained)
 
-    def of(self, clip: "Clip") -> list[dict[str, object]]:
-        """The scores of one clip, as they stand in JSON."""
+    def of(self, path: Path, clip: "Clip") -> list[dict[str, object]]:
+        """The scores of one file, as they stand in JSON."""
         from tonearm.measures import measure_agreement, measure_classifier, measure_zero_shot
 
         if self.judge is None:
@@ -99,8 +104,9 @@ class Scores:
         found: list[dict[str, object]] = []
         if self.labels:
             found.append(measure_zero_shot(clip, self.judge, self.labels, self.template).to_dict())
-        if self.text is not None:
-            found.append({**measure_agreement(clip, self.judge, self.text).to_dict()})
+        if self.texts:
+            text = self.texts[path]
+            found.append({**measure_agreement(clip, self.judge, text).to_dict(), "text": text})
         return found + [measure_classifier(clip, classifier, self.judge).to_dict() for classifier in self.classifiers]
 
 
@@ -126,13 +132,17 @@ class Distances:
 
 
 def measure_files(
-    files: Sequence[Path], beats: str, judges: Judges, scores: Scores, distances: Distances | None, form: str
+    paths: Sequence[Path],
+    source: str,
+    beats: str,
+    judges: Judges,
+    scores: Scores,
+    distances: Distances | None,
+    form: str,
 ) -> None:
-    """Measure each file, then all as a set; prints what there is when it is stopped."""
-    from tonearm.corpus import audio_files
+    """Measure each file, then all as a set called `source`; prints what there is when it is stopped."""
     from tonearm.measures import describe, open_tracker
 
-    paths = audio_files(files)
     tracker = open_tracker(beats, judges.device)
     embedder = None if distances is None else judges.embedder()
     reference = None if distances is None or embedder is None else _reference(distances.reference, embedder)
@@ -143,7 +153,7 @@ def measure_files(
                 if embedder is not None:
                     rows.append(embedder.embed([clip])[0])
                 measured = MeasuredFile(
-                    path, clip.sample_rate, len(clip.samples), describe(clip, tracker), scores.of(clip)
+                    path, clip.sample_rate, len(clip.samples), describe(clip, tracker), scores.of(path, clip)
                 )
                 with bar.aside() if form == "csv" else nullcontext():
                     output.add(measured)
@@ -153,7 +163,7 @@ def measure_files(
     found = []
     if distances is not None and embedder is not None and reference is not None and rows:
         try:
-            found = distances.of(_set(rows, embedder, _source(files)), reference)
+            found = distances.of(_set(rows, embedder, source), reference)
         except TonearmError:  # what was measured is worth showing all the same
             output.finish([], failures)
             raise
@@ -249,7 +259,7 @@ def _reference(path: Path, embedder: "Embedder") -> "EmbeddingSet":
         for done, file in enumerate(paths):
             bar.update(done, len(paths))
             rows.append(embedder.embed([Clip.read(file)])[0])
-    return _set(rows, embedder, _source([path]))
+    return _set(rows, embedder, source_of([path]))
 
 
 def _set(rows: Sequence["np.ndarray"], embedder: "Embedder", source: str) -> "EmbeddingSet":
@@ -261,7 +271,7 @@ def _set(rows: Sequence["np.ndarray"], embedder: "Embedder", source: str) -> "Em
     return EmbeddingSet(np.stack(rows), described(embedder), source)
 
 
-def _source(paths: Sequence[Path]) -> str:
+def source_of(paths: Sequence[Path]) -> str:
     """What a set was made of, in few words."""
     return paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} files"
 
