@@ -1,5 +1,7 @@
 """Conditioning against what transformers prepares itself, and against plain numpy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.musicgen.conditioning import chromagram, condition, decode_codes, encode_audio, tokenise
+from tonearm.musicgen.conditioning import check_melody, chromagram, condition, decode_codes, encode_audio, tokenise
 
 PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]
 
@@ -132,6 +134,14 @@ def test_a_melody_is_tiled_or_cut_to_the_prefix_and_null_in_the_unconditional_ro
     # Pitch class 0 throughout is what stands there without a melody.
     c_tone = condition(c, PROMPTS, guided=True, melody=tone(261.63))
     assert torch.equal(c_tone.states, condition(c, PROMPTS, guided=True).states)
+
+
+def test_a_checkpoint_that_never_heard_a_melody_refuses_one(melody):
+    deaf = replace(melody.checkpoint, melody_trained=False)
+    tone = Clip(np.sin(np.arange(32_000) / 20).astype(np.float32), 16_000)
+    with pytest.raises(TonearmError, match="was not trained to follow a melody"):
+        check_melody(deaf, tone)
+    check_melody(melody.checkpoint, tone)
 
 
 def test_a_melody_changes_the_take_and_is_refused_where_it_cannot(melody, small):
