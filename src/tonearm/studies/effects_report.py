@@ -114,7 +114,7 @@ def page(
         "",
         f"Protocol: checkpoint {checkpoint.name} ({checkpoint.fingerprint}), {takes} held-out prompts, one take of {seconds:g} s each, seeds "
         f'{FIRST_SEED} to {FIRST_SEED + takes - 1}, the same in every condition but "other seeds" ({OTHER_SEED} on); guidance 3, temperature 1, top-k 250. DiffMean at the text\'s EOS '
-        f"from 100 + 100 prompts, one-to-all at strength {strength:g} and gentler from layer (0-based): {layers}, chosen on the 50 neutral prompts; both "
+        f"from 100 + 100 prompts, one-to-all at strength {strength:g} and gentler from layer (0-based): {layers}, chosen on neutral prompts; both "
         f"guidance branches. Random vectors: seed {RANDOM_SEED}, norm of the best layer's direction. Tempo by librosa (fitted BPM; about one "
         "clip in five is read at half or double its tempo), brightness as spectral centroid. Mean ± standard deviation over prompts; change of "
         f"the mean with its 95 % interval from a bootstrap paired by prompt ({RESAMPLES} draws). Fingerprints: {records[0]['protocol']}.",
