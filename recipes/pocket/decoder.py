@@ -17,6 +17,7 @@ from transformers import (
     MusicgenMelodyConfig,
     MusicgenMelodyDecoderConfig,
     MusicgenMelodyForConditionalGeneration,
+    PretrainedConfig,
     T5EncoderModel,
 )
 
@@ -46,7 +47,7 @@ def build_model(
         pad_token_id=bos, bos_token_id=bos, eos_token_id=None, max_position_embeddings=2048,
     )  # fmt: skip
     config = MusicgenMelodyConfig(
-        text_encoder=text_encoder.config.to_dict(), audio_encoder=codec.config.to_dict(), decoder=decoder.to_dict(),
+        text_encoder=_without_path(text_encoder.config), audio_encoder=_without_path(codec.config), decoder=decoder.to_dict(),
         num_chroma=12, chroma_length=MELODY_FRAMES,
     )  # fmt: skip
     model = MusicgenMelodyForConditionalGeneration(config)
@@ -60,6 +61,11 @@ def build_model(
     generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
     generation.top_k = settings.codebook_size // 2
     return model
+
+
+def _without_path(config: PretrainedConfig) -> dict:
+    """The folder that a part was read from is nobody's business."""
+    return {key: value for key, value in config.to_dict().items() if key != "_name_or_path"}
 
 
 def dropped_rows(progress: float) -> float:

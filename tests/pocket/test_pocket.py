@@ -34,6 +34,11 @@ def test_it_fits_into_the_wheel():
     assert all(file.stat().st_size < 32e6 for file in pocket_folder().rglob("*.safetensors"))
 
 
+def test_it_does_not_say_where_it_was_made():
+    for file in pocket_folder().glob("*.json"):
+        assert '_path": "/' not in file.read_text(encoding="utf-8")
+
+
 def test_plain_transformers_load_it_and_play():
     model = transformers.MusicgenMelodyForConditionalGeneration.from_pretrained(pocket_folder())
     tokenizer = transformers.AutoTokenizer.from_pretrained(pocket_folder())
