@@ -19,6 +19,7 @@ from recipes.ears.clicks import click_track
 from recipes.ears.corpus import KINDS, load
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
+from recipes.training import decaying, keep, take_up
 from tonearm.files import write_aside
 from tonearm.measures.beat_this import SAMPLE_RATE, spectrogram
 from tonearm.measures.tempo import fitted_bpm
@@ -79,19 +80,11 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
     """Train, or take up again where `out/beats.pt` stopped; the finished tracker is `out/beats.ckpt`."""
     torch.manual_seed(settings.seed)
     model = BeatThis(**hyper_parameters(settings))
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": 0.02},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings.beat_rate, fused=True)
+    optimizer = torch.optim.AdamW(decaying(model.parameters(), 0.02), lr=settings.beat_rate, fused=True)
     losses = {head: ShiftTolerantBCELoss(pos_weight=weight) for head, weight in WEIGHTS.items()}
     pieces, held_out = Pieces(corpus, "train"), Pieces(corpus, "held-out")
-    checkpoint, first = out / "beats.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    checkpoint = out / "beats.pt"
+    first = take_up(checkpoint, model, optimizer)
     began, running = time.time(), None
     model.train()
     for step in range(first, settings.beat_steps):
@@ -117,8 +110,7 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
             )
         if (step + 1) % settings.checkpoint_every == 0:
             print(f"beats step {step + 1}: {watch(model, held_out)}", flush=True)
-            with write_aside(checkpoint) as aside:
-                torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
+            keep(checkpoint, model, optimizer, step + 1)
     save_beats(model, settings, out / "beats.ckpt")
 
 

@@ -27,7 +27,7 @@ from recipes.ears.corpus import load
 from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
-from tonearm.files import write_aside
+from recipes.training import decaying, keep, take_up
 
 PATCH = (32, 16)  # mel bands, and frames of 20 ms
 FULL_VARIATION_FROM = 0.7  # of the steps: until then the clips are varied less
@@ -116,18 +116,12 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
         {"audio": Names(model.config.audio_config.hidden_size), "text": Names(settings.judge_text_width)}
     )
     trained = nn.ModuleDict({"judge": model, "names": names})
-    groups = [
-        {"params": [p for p in trained.parameters() if p.ndim > 1], "weight_decay": 0.05},
-        {"params": [p for p in trained.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings.judge_rate, betas=(0.9, 0.98), fused=True)
+    optimizer = torch.optim.AdamW(
+        decaying(trained.parameters(), 0.05), lr=settings.judge_rate, betas=(0.9, 0.98), fused=True
+    )
     clips, held_out = Clips(corpus, "train"), Clips(corpus, "held-out")
-    checkpoint, first = out / "judge.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        trained.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    checkpoint = out / "judge.pt"
+    first = take_up(checkpoint, trained, optimizer)
     began, running = time.time(), None
     model.train()
     for step in range(first, settings.judge_steps):
@@ -155,10 +149,7 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
             right = accuracy(model, tokenizer, held_out)
             told = ", ".join(f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in right.items())
             print(f"judge step {step + 1}: right on held-out clips, rendered|decoded: {told}", flush=True)
-            with write_aside(checkpoint) as aside:
-                torch.save(
-                    {"model": trained.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside
-                )
+            keep(checkpoint, trained, optimizer, step + 1)
     save_judge(model, out)
 
 

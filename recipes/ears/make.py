@@ -9,13 +9,11 @@ import argparse
 import shutil
 from pathlib import Path
 
-import torch
-import transformers
-
 from recipes.ears.beats import train_beats
 from recipes.ears.corpus import make_corpus
 from recipes.ears.judge import train_judge
 from recipes.ears.settings import PRESETS
+from recipes.stages import run_stages
 
 PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "ears"
 
@@ -27,14 +25,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="for the corpus; one a core")
     parser.add_argument("--threads", type=int, default=2, help="for training; 1 where the other core is busy")
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.set_flush_denormal(True)
-    transformers.logging.set_verbosity_error()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for stage in arguments.stages:
-        print(f"== {stage}", flush=True)
-        STAGES[stage](arguments)
+    run_stages(STAGES, parser.parse_args())
 
 
 def corpus(arguments: argparse.Namespace) -> None:

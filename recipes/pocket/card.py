@@ -19,11 +19,11 @@ import torch
 import tonearm
 from recipes.pocket import exam, words
 from recipes.pocket.compose import compose
-from recipes.pocket.corpus import load_labels, load_melodies, melody_clip
+from recipes.pocket.corpus import PIECES_PER_SHARD, load_labels, load_melodies, melody_clip
 from recipes.pocket.encode import codes_path
 from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.render import Renderer
-from tonearm.measures import Share, faults, measure_tempo, open_tracker
+from tonearm.measures import Share, faults, measure_tempo
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
 from tonearm.rows import Row
@@ -158,24 +158,23 @@ def median_of(group: Sequence[Heard], tracker: str, name: str) -> float:
 
 def name_rows(model: Model, out: Path, takes: int) -> Rows:
     """Genre and lead, as classifiers that have only heard the corpus name them."""
-    shards = TRAINING_PIECES // 500
     features, labels = [], []
-    for split, indices in (("train", range(shards)), ("held-out", range(1))):
-        codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices]).astype(np.int64)
+    for split, pieces in (("train", TRAINING_PIECES), ("held-out", TESTED_PIECES)):
+        indices = range(-(-pieces // PIECES_PER_SHARD))
+        codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])[:pieces].astype(np.int64)
         features.append(
             [exam.band_statistics(decode_codes(model.checkpoint, torch.from_numpy(piece))) for piece in codes]
         )
-        labels.append([piece for i in indices for piece in load_labels(out / "corpus", split, i)])
+        labels.append([piece for i in indices for piece in load_labels(out / "corpus", split, i)][:pieces])
     genres, leads = ([synonyms[0] for synonyms in table.values()] for table in (words.GENRE, words.LEAD))
     asked = [{"genre": genres[i % len(genres)], "lead": leads[i % len(leads)]} for i in range(takes)]
     made = exam.generate(model, [f"a {one['genre']} track with {one['lead']}" for one in asked])
+    heard = [exam.band_statistics(take.clip) for take in made]
     rows: Rows = []
     for label, table, target in (("genre", words.GENRE, "90 %"), ("lead", words.LEAD, "80 %")):
         namer = exam.train_namer(features[0], [piece[label] for piece in labels[0]])
-        on_corpus = exam.share_named(namer, features[1][:TESTED_PIECES], [p[label] for p in labels[1][:TESTED_PIECES]])
-        on_takes = exam.share_named(
-            namer, [exam.band_statistics(take.clip) for take in made], [one[label] for one in asked]
-        )
+        on_corpus = exam.share_named(namer, features[1], [piece[label] for piece in labels[1]])
+        on_takes = exam.share_named(namer, heard, [one[label] for one in asked])
         rows.append(
             (
                 f"{label} named right by a linear classifier, decoded held-out corpus (chance {1 / len(table):.0%})",
@@ -200,7 +199,7 @@ def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
         batch_size=32,
     )  # fmt: skip
     parts = [exam.part(take.clip, PROMPT_SECONDS, 10) for take in made]
-    read = [measure_tempo(clip, open_tracker("embedded")).bpm for clip in parts]
+    read = [measure_tempo(clip, exam.tracker("embedded")).bpm for clip in parts]
     truth = [piece["bpm"] for piece in labels]
     own = [np.corrcoef(exam.mean_chroma(a), exam.mean_chroma(b))[0, 1] for a, b in zip(parts, pieces, strict=True)]
     other = [
@@ -242,7 +241,7 @@ def extension_rows(model: Model) -> Rows:
     takes = exam.generate(model, [exam.scene(i) for i in range(LONG_TAKES)], seconds=30)
     pairs = [(exam.part(take.clip, 0, 10), exam.part(take.clip, 20, 30)) for take in takes]
     change = [exam.decibels(last) - exam.decibels(first) for first, last in pairs]
-    tracker = open_tracker("embedded")
+    tracker = exam.tracker("embedded")
     tempos = [[measure_tempo(clip, tracker).bpm for clip in pair] for pair in pairs]
     kept = sum(exam.is_kept(*pair) for pair in tempos)
     faulty = sum(bool(faults(last)) or exam.is_stuck(last) for _, last in pairs)

@@ -21,7 +21,7 @@ from recipes.pocket.corpus import load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
-from tonearm.files import write_aside
+from recipes.training import keep, take_up
 
 RATIOS = [
     2,
@@ -110,12 +110,8 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
     )
     growth = settings.codec_growth * len(RATIOS)
     plain = growth + settings.codec_plain
-    checkpoint, first = out / "codec.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        codec.load_state_dict(state["codec"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    checkpoint = out / "codec.pt"
+    first = take_up(checkpoint, codec, optimizer, device)
     crops, began, running = Crops(corpus, settings), time.time(), None
     for step in range(first, settings.codec_steps):
         # The batch is a function of the step, so that a run taken up again sees what it would have seen.
@@ -147,8 +143,7 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
                 f"codec step {step + 1}: train {running:.3f} held-out {held_out:.3f} "
                 f"codes used {used:.2f}, {pace:.3f} s a step", flush=True
             )  # fmt: skip
-            with write_aside(checkpoint) as aside:
-                torch.save({"codec": codec.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, aside)
+            keep(checkpoint, codec, optimizer, step + 1)
     aside = out / "codec.part"
     codec.save_pretrained(aside)
     aside.rename(out / "codec")  # whole, or not there

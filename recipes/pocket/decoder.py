@@ -28,7 +28,7 @@ from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
-from tonearm.files import write_aside
+from recipes.training import decaying, keep, take_up
 
 SPLICED = 0.3  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
@@ -111,11 +111,7 @@ def per_book(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 
 def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
     """AdamW; matrices decay."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": 0.05},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    groups = decaying((parameter for parameter in model.parameters() if parameter.requires_grad), 0.05)
     return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
 
 
@@ -134,12 +130,8 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
     optimizer = build_optimizer(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
-    checkpoint, first = out / "decoder.pt", 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first = state["step"]
+    checkpoint = out / "decoder.pt"
+    first = take_up(checkpoint, model, optimizer, device)
     # The upper books are close to noise; the lower ones hold the music.
     book_weights = torch.tensor([1 / (1 + k) for k in range(settings.codebooks)], device=device)
     book_weights = book_weights / book_weights.sum()
@@ -178,9 +170,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
                 f"decoder step {step + 1}: the right word is worth {worth} nats, the melody {melody_worth(model, held_out):.3f}",
                 flush=True,
             )
-            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}
-            with write_aside(checkpoint) as aside:
-                torch.save(state, aside)
+            keep(checkpoint, model, optimizer, step + 1)
     if not leads:
         return
     aside = out / "pocket.part"

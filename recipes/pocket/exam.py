@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -55,9 +56,12 @@ class Heard:
         return self.tempo[tracker].bpm
 
 
+tracker = cache(open_tracker)  # once a process: it reads a checkpoint
+
+
 def listen(clip: Clip) -> Heard:
     return Heard(
-        {name: measure_tempo(clip, open_tracker(name)) for name in TRACKERS},
+        {name: measure_tempo(clip, tracker(name)) for name in TRACKERS},
         measure_brightness(clip).value,
         measure_onset_rate(clip).value,
         bool(faults(clip)) or is_stuck(clip),

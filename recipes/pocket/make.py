@@ -10,7 +10,6 @@ import shutil
 from pathlib import Path
 
 import torch
-import transformers
 from transformers import EncodecModel
 
 from recipes.pocket import team
@@ -20,6 +19,7 @@ from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
 from recipes.pocket.settings import PRESETS
 from recipes.pocket.text import train_text_encoder
+from recipes.stages import run_stages
 
 PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "pocket"
 CHECKPOINT_FILES = (
@@ -45,14 +45,7 @@ def main() -> None:
         "--threads", type=int, default=1, help="for the codec on CPU; see LOG.md on why 1 can be faster than 2"
     )
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
-    arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
-    torch.set_flush_denormal(True)
-    transformers.logging.set_verbosity_error()
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    for stage in arguments.stages:
-        print(f"== {stage}", flush=True)
-        STAGES[stage](arguments)
+    run_stages(STAGES, parser.parse_args())
 
 
 def corpus(arguments: argparse.Namespace) -> None:

@@ -1,0 +1,34 @@
+"""What every training loop of the recipes does alike: which weights decay, and taking a run up again."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tonearm.files import write_aside
+
+
+def decaying(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
+    """Groups for AdamW: matrices decay, biases and gains do not."""
+    parameters = list(parameters)
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def take_up(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: str = "cpu") -> int:
+    """Load what `keep` saved, if it did; returns the step to go on with."""
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, map_location=device, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["step"]
+
+
+def keep(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+    """Save a run before its `step`; whole, or not at all."""
+    with write_aside(checkpoint) as aside:
+        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, aside)
