@@ -1,6 +1,7 @@
 """What a decoding is said to take against what it takes."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,8 @@ from tonearm.musicgen import memory
 from tonearm.musicgen.memory import Wave, decoding_bytes, last_true, rows_that_fit
 
 # One process, so that the peak is this decoding's: first a small one, which has everything loaded, then the one that counts.
+# Every larger block is mapped for itself and given back when freed; else the peak holds what the allocator kept, another amount each time.
+EXACT = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 MEASURE = """
 import json, sys
 import torch
@@ -53,11 +56,12 @@ print(json.dumps({"said": said, "took": peak() - before}))
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the peak is read from /proc")
 @pytest.mark.parametrize("variant", ["small", "melody"])
 @pytest.mark.parametrize(("rows", "known"), [(32, 1000), (6, 6000)])
-def test_the_estimate_is_near_the_measured_peak_and_not_under_it(folder_of, variant, rows, known):
+def test_the_estimate_is_near_the_measured_peak_and_leaves_the_allocator_a_third(folder_of, variant, rows, known):
     arguments = [sys.executable, "-c", MEASURE, str(folder_of(variant)), str(rows), str(known), "4"]
-    found = json.loads(subprocess.run(arguments, capture_output=True, text=True, check=True).stdout)
+    measured = subprocess.run(arguments, capture_output=True, text=True, check=True, env={**os.environ, **EXACT})
+    found = json.loads(measured.stdout)
     assert found["took"] > 80e6  # enough to be told from what else a process does
-    assert 0.95 < found["said"] / found["took"] < 1.6
+    assert 1.3 < found["said"] / found["took"] < 1.6
 
 
 WAVE = Wave(rows=4, guided=True, frames=100, window=750)
