@@ -43,9 +43,9 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
 
     adjectives, tail = [], []
     tempo = rng.random()
-    if tempo < 0.65:
+    if tempo < 0.6:
         adjectives.append(pick(words.TEMPO, labels["tempo"]))
-    if 0.5 < tempo < 0.85:
+    if 0.4 < tempo < 0.9:
         bpm = int(rng.choice(numbers_for(labels["beat_frames"])))
         tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
     if labels["brightness"] != "neutral" and rng.random() < 0.8:

@@ -28,11 +28,13 @@ from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
+from recipes.pocket.timekeeping import LENGTHS, Timekeeper
 from recipes.training import decaying, keep, take_up
 
-SPLICED = 0.3  # share of the rows that begin with another piece
+SPLICED = 0.15  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
 NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
+TIME_WEIGHT = 0.5  # of the timekeeper's three losses against the codes'
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 
@@ -56,6 +58,9 @@ def build_model(
     model.audio_encoder.requires_grad_(False)
     model.text_encoder.requires_grad_(False)
     initialise(model, settings)
+    model.timekeeper = Timekeeper(
+        settings.width, settings.layers // 2
+    )  # for training only; taken off again before the checkpoint is saved
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = bos
     generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
@@ -70,13 +75,13 @@ def _without_path(config: PretrainedConfig) -> dict:
 
 def dropped_rows(progress: float) -> float:
     """Share of the rows whose history is dropped: more in the first part of the steps, when the text is learned."""
-    return 0.4 if progress <= 0.2 else 0.15
+    return 0.4 if progress <= 0.15 else 0.15
 
 
 def code_losses(
     model, batch: Batch, guidance_dropout: float, rng: np.random.Generator, dropped: float = 0.0
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of each code in nats, 0 where there is none, and its weight; [B, K, S] both."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Cross-entropy of each code in nats, 0 where there is none, and its weight, [B, K, S] both; and the timekeeper's losses."""
     device = model.device
     bos = model.config.decoder.pad_token_id
     inputs, targets = teacher_forced(batch.codes.to(device), bos, batch.begins)
@@ -89,19 +94,27 @@ def code_losses(
     chroma = batch.chroma.clone()
     chroma[unguided] = NULL_CHROMA
     with torch.autocast(device.type, torch.bfloat16):
-        logits = model(
+        out = model(
             input_ids=batch.text_ids.to(device),
             attention_mask=mask.to(device),
             input_features=chroma.to(device),
             decoder_input_ids=inputs.flatten(0, 1),
             use_cache=False,
-        ).logits.float()
+            output_hidden_states=True,
+        )
+        positions = inputs.shape[-1]
+        frames = batch.first_frames[:, None] + torch.arange(positions)
+        frames = frames.masked_fill(torch.arange(positions) >= batch.codes.shape[-1], -1)
+        time_losses = model.timekeeper.losses(
+            out.hidden_states[model.timekeeper.layer][:, -positions:], frames.to(device), batch.beat_frames.to(device)
+        )
+    logits = out.logits.float()
     rows, books, positions = targets.shape
     logits = logits.view(rows, books, *logits.shape[1:])[:, :, -positions:]
     losses = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), ignore_index=IGNORED, reduction="none")
     since = torch.arange(positions, device=device) - batch.begins.to(device)[:, None, None]
     weights = (targets != IGNORED) * torch.where(since < START_FRAMES, START_WEIGHT, 1.0)
-    return losses.view_as(targets), weights
+    return losses.view_as(targets), weights, time_losses
 
 
 def per_book(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -149,9 +162,10 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         for group in optimizer.param_groups:
             group["lr"] = settings.decoder_rate * warm * cool
         batch = pieces.draw(rows, rng, SPLICED, SUNG)
-        loss = per_book(*code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress)))
+        losses, weights, time_losses = code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress))
+        loss = per_book(losses, weights)
         optimizer.zero_grad(set_to_none=True)
-        (loss * book_weights).sum().backward()
+        ((loss * book_weights).sum() + TIME_WEIGHT * time_losses.sum()).backward()
         team.average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
@@ -173,6 +187,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
             keep(checkpoint, model, optimizer, step + 1)
     if not leads:
         return
+    del model.timekeeper
     aside = out / "pocket.part"
     model.eval().half().save_pretrained(aside)
     for name in (
@@ -191,7 +206,7 @@ def held_out_loss(model, pieces: Pieces, batches: int = 4) -> torch.Tensor:
     books = []
     for i in range(batches):
         rng = np.random.default_rng((5, i))
-        losses, weights = code_losses(model, pieces.draw(np.arange(i * 16, (i + 1) * 16), rng), 0.0, rng)
+        losses, weights, _ = code_losses(model, pieces.draw(np.arange(i * 16, (i + 1) * 16), rng), 0.0, rng)
         books.append(per_book(losses, weights > 0))
     model.train()
     return torch.stack(books).mean(0)
@@ -217,8 +232,9 @@ def word_worth(model, pieces: Pieces, label: str, pieces_judged: int = 48) -> fl
         ids, mask = pieces.tokenize(texts)
         codes = torch.from_numpy(pieces.codes[chosen, :, :FRAMES].astype(np.int64))
         chroma = NULL_CHROMA.expand(len(chosen), MELODY_FRAMES, -1)
-        batch = Batch(codes, torch.zeros(len(chosen), dtype=torch.int64), ids, mask, chroma)
-        losses, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        begins, beats = torch.zeros(2, len(chosen), dtype=torch.int64)
+        batch = Batch(codes, begins, ids, mask, chroma, begins, beats + LENGTHS[0])
+        losses, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         means.append(float(losses[:, 0, :START_FRAMES].mean()))
     model.train()
     return means[1] - means[0]
@@ -234,7 +250,7 @@ def melody_worth(model, pieces: Pieces, pieces_judged: int = 32) -> float:
         rng = np.random.default_rng(8)
         batch = pieces.draw(rows, rng, sung=1.0)
         batch.chroma = batch.chroma.roll(shift, 0)
-        losses, weights = code_losses(model, batch, 0.0, rng)
+        losses, weights, _ = code_losses(model, batch, 0.0, rng)
         means.append(float(per_book(losses, weights > 0)[0]))
     model.train()
     return means[1] - means[0]

@@ -1,7 +1,9 @@
-"""How the decoder starts: not from the library's whisper, and with some heads that already look back in time and listen to the text."""
+"""How the decoder starts: not from the library's whisper, with some heads that already look back in time and listen to the text, and counting every tempo's beats."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 from transformers import MusicgenMelodyForConditionalGeneration
@@ -19,6 +21,30 @@ CHROMA_FRAMES = 3.2  # codec frames a frame of chroma: 4,096 samples at 32 kHz
 POSITION_SQUARED = 0.42  # of one sine or cosine after the first layer norm, where codes stand beside it
 
 
+COUNTED_BEATS = (1, 8)  # a beat, and a progression
+COUNTING_FREQUENCIES = 32  # whose sines and cosines are kept for looking and counting
+COUNTING_GAIN, COUNTING_OUT = 1.0, 1.5  # into and out of the units that count: small, where a pair of GELUs is a square
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """Which numbers of the stream (width 2 * `half`) begin as what. Cosines of positions lie in the first half of it, sines in the second."""
+
+    half: int
+    looking: torch.Tensor  # cosines that queries and keys meet on
+    coarser: torch.Tensor  # the same, on the melody's grid
+    kept: torch.Tensor  # cosines of all frequencies that nothing else may disturb
+    counts: torch.Tensor  # cosines of slow frequencies that hardly move over a clip: the counts are written over them
+    constant: int  # the slowest cosine, 1 at all positions in use
+
+    @property
+    def content(self) -> torch.Tensor:
+        """What is free for codes, chroma and text."""
+        taken = torch.cat([self.kept, self.counts])
+        taken = {*taken.tolist(), *(self.half + taken).tolist(), self.constant}
+        return torch.tensor([i for i in range(2 * self.half) if i not in taken])
+
+
 @torch.no_grad()
 def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> None:
     """Set every weight that training starts from; `torch.manual_seed` first."""
@@ -33,36 +59,90 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
     nn.init.zeros_(model.audio_enc_to_dec_proj.bias)
     for embedding in decoder.embed_tokens:
         nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
-    _look(model, settings)
+    at = coordinates(settings.width, settings.heads)
+    content = at.content
+    first = decoder.layers[0]
+    for inward in (first.self_attn.out_proj, first.fc2, model.enc_to_dec_proj, model.audio_enc_to_dec_proj):
+        _keep_to(inward.weight, content, 0)
+    for embedding in decoder.embed_tokens:
+        _keep_to(embedding.weight, content, 1)
+    for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
+        head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])  # what is copied is what is predicted
+    _look(model, settings, at)
+    _count(first, at)
 
 
 def looked_back_at() -> list[int]:
     """Distances in positions: the last two frames; then, to predict a frame, the one a beat, a bar and a progression before it."""
-    beats = sorted(n for frames in BEAT_FRAMES.values() for n in frames)
+    beats = beat_lengths()
     return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in beats)]
 
 
-def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> None:
+def beat_lengths() -> list[int]:
+    return sorted(n for frames in BEAT_FRAMES.values() for n in frames)
+
+
+def counted_frequencies() -> np.ndarray:
+    """In radians a frame: of every tempo's beat, then of every tempo's progression."""
+    return np.array([2 * np.pi / (beats * n) for beats in COUNTED_BEATS for n in beat_lengths()])
+
+
+def coordinates(width: int, heads: int) -> Coordinates:
+    """The share of the stream's numbers for a decoder of this width."""
+    half, pairs = width // 2, width // heads // 2
+    looking = torch.arange(pairs) * (half // 32)
+    coarser = looking + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
+    slow = int(coarser.max()) + 1
+    kept = set(looking.tolist()) | set(coarser.tolist())
+    while len(kept) < COUNTING_FREQUENCIES:  # add the one that helps most to make the counted frequencies from two
+        kept.add(
+            min(
+                (i for i in range(slow) if i not in kept),
+                key=lambda i: np.sqrt([miss for *_, miss in _sums(kept | {i}, half)]).sum(),
+            )
+        )
+    counts = torch.arange(slow, slow + len(counted_frequencies()))
+    return Coordinates(half, looking, coarser, torch.tensor(sorted(kept)), counts, half - 1)
+
+
+def _frequency(coordinate, half: int):
+    """Radians a position of the sinusoids that MusicGen adds to its stream."""
+    return 10_000.0 ** (-coordinate / (half - 1))
+
+
+def _sums(kept: set[int], half: int) -> list[tuple[int, int, int, float]]:
+    """For each counted frequency the pair of kept ones whose sum (1) or difference (-1) is nearest, and by how much it misses."""
+    places = np.array(sorted(kept))
+    frequencies = _frequency(places, half)
+    pairs = np.stack([frequencies[:, None] + frequencies, frequencies[:, None] - frequencies])
+    found = []
+    for wanted in counted_frequencies():
+        misses = np.abs(pairs - wanted)
+        kind, a, b = np.unravel_index(misses.argmin(), misses.shape)
+        found.append((int(places[a]), int(places[b]), 1 - 2 * int(kind), float(misses[kind, a, b])))
+    return found
+
+
+def _keep_to(weight: torch.Tensor, content: torch.Tensor, axis: int) -> None:
+    """Zero what a projection writes, along `axis`, elsewhere than into `content`."""
+    mask = torch.zeros(weight.shape[axis])
+    mask[content] = 1
+    weight.mul_(mask[:, None] if axis == 0 else mask)
+
+
+def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings, at: Coordinates) -> None:
     """The first heads of each layer start with their attention on one fixed distance each, the last two on the melody and on the text's EOS.
 
     A query turned by a distance meets the key whose sinusoidal position is that far back: the rotation of each sine and cosine pair is
     linear. A query made from slower sinusoids meets keys on a grid as much coarser: chroma frames are 3.2 codes long, and 16 steps down the
-    ladder of frequencies are a factor of 3.19. A query that is the same everywhere, made from the slowest cosine, which is 1 at all positions
-    in use, meets one fixed key. The coordinates used are kept free of codes, chroma and text at the start.
+    ladder of frequencies are a factor of 3.19. A query that is the same everywhere, made from the slowest cosine, meets one fixed key.
     """
     decoder = model.decoder.model.decoder
-    width, heads = model.config.decoder.hidden_size, model.config.decoder.num_attention_heads
-    size, half = width // heads, width // 2
+    heads, half, content = model.config.decoder.num_attention_heads, at.half, at.content
+    size = 2 * half // heads
     pairs = size // 2
     prefix = model.config.chroma_length + settings.text_tokens
-    cosine = torch.arange(pairs) * (half // 32)  # cosines lie in the first half of a position, sines in the second
-    coarser = cosine + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
-    constant = half - 1
     gain = math.sqrt(LOOKING_SHARPNESS * math.sqrt(size) / (pairs * POSITION_SQUARED))
-
-    def frequency(coordinate: torch.Tensor) -> torch.Tensor:
-        return torch.exp(coordinate * (-math.log(10_000) / (half - 1)))
-
     distances = iter(looked_back_at())
     for layer in decoder.layers:
         attention = layer.self_attn
@@ -75,24 +155,39 @@ def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> 
             second = first + pairs
             for weight in (query, key):
                 weight[head * size : (head + 1) * size] = 0
-            key[first, cosine] = key[second, half + cosine] = gain
+            key[first, at.looking] = key[second, half + at.looking] = gain
             if head >= heads - LISTENING_HEADS:
-                eos = frequency(cosine) * (prefix - 1)
-                query[first, constant], query[second, constant] = gain * torch.cos(eos), gain * torch.sin(eos)
+                eos = _frequency(at.looking, half) * (prefix - 1)
+                query[first, at.constant], query[second, at.constant] = gain * torch.cos(eos), gain * torch.sin(eos)
             else:
-                seen, back = (cosine, distance) if distance is not None else (coarser, prefix)
-                turned = frequency(seen) * back
+                seen, back = (at.looking, distance) if distance is not None else (at.coarser, prefix)
+                turned = _frequency(seen, half) * back
                 query[first, seen] = query[second, half + seen] = gain * torch.cos(turned)
                 query[first, half + seen], query[second, seen] = gain * torch.sin(turned), -gain * torch.sin(turned)
             # What is found there is passed on, a random slice of it: summed over heads, a copy.
-            slice_ = torch.linalg.qr(torch.randn(width, size)).Q
+            slice_ = torch.zeros(2 * half, size)
+            slice_[content] = torch.linalg.qr(torch.randn(len(content), size)).Q
             attention.v_proj.weight[head * size : (head + 1) * size] = slice_.T
             attention.out_proj.weight[:, head * size : (head + 1) * size] = slice_
-    used = torch.cat([cosine, coarser]).unique()
-    kept_free = torch.cat([used, half + used, torch.tensor([constant])])
-    for embedding in decoder.embed_tokens:
-        embedding.weight[:, kept_free] = 0
-    for projection in (model.enc_to_dec_proj, model.audio_enc_to_dec_proj):
-        projection.weight[kept_free] = 0
-    for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
-        head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])  # what is copied is what is predicted
+
+
+def _count(layer: nn.Module, at: Coordinates) -> None:
+    """The first layer's feed-forward network starts with cosine and sine of every tempo's beat and progression, counted from position 0.
+
+    Two sinusoids multiplied hold their sum and difference frequency, and a product is a difference of squares, each of two GELUs:
+    ab = ((a + b)^2 - (a - b)^2) / 4. Which of the tempos counts is for training to find.
+    """
+    inward, outward = layer.fc1.weight, layer.fc2.weight
+    unit = 0
+    for (a, b, sign, _), count in zip(_sums(set(at.kept.tolist()), at.half), at.counts.tolist(), strict=True):
+        cosines, sines = (a, b), (at.half + a, at.half + b)
+        for out, pair, part in (
+            (count, cosines, 1), (count, sines, -sign), (at.half + count, (sines[0], cosines[1]), 1), (at.half + count, (cosines[0], sines[1]), sign),
+        ):  # fmt: skip
+            for square in (1, -1):
+                for direction in (1, -1):
+                    inward[unit], outward[:, unit] = 0, 0
+                    inward[unit, pair[0]] += direction * COUNTING_GAIN
+                    inward[unit, pair[1]] += direction * square * COUNTING_GAIN
+                    outward[out, unit] = part * square * COUNTING_OUT
+                    unit += 1

@@ -21,7 +21,7 @@ from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s
 IGNORED = -100
-SHIFTED_SHARE = 0.2  # rows that start in the middle of a piece, as an audio prompt may
+SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
 SPLICE_FRAMES = (8, 160)  # how much of another piece comes first
 WRONG_CHROMA = 0.05  # frames of a melody that say something else
 
@@ -33,6 +33,10 @@ class Batch:
     text_ids: torch.Tensor  # [B, S]
     text_mask: torch.Tensor  # [B, S]
     chroma: torch.Tensor  # [B, MELODY_FRAMES, 12], one-hot; the null chroma is pitch class 0 throughout
+    first_frames: (
+        torch.Tensor
+    )  # [B], which frame of the captioned piece frame 0 would be: negative where it begins later
+    beat_frames: torch.Tensor  # [B]
 
 
 class Pieces:
@@ -51,8 +55,10 @@ class Pieces:
         melodies = np.zeros((len(rows), MELODY_FRAMES), dtype=np.int64)
         codes = np.full((len(rows), self.codes.shape[1], FRAMES), IGNORED, dtype=np.int64)
         begins = np.where(rng.random(len(rows)) < spliced, rng.integers(*SPLICE_FRAMES, len(rows)), 0)
+        first_frames = -begins
         for i, (row, begin) in enumerate(zip(rows, begins, strict=True)):
             start = int(rng.integers(1, 64)) if begin == 0 and rng.random() < SHIFTED_SHARE else 0
+            first_frames[i] += start
             piece = self.codes[row, :, start : start + FRAMES - begin]
             codes[i, :, begin : begin + piece.shape[1]] = piece
             codes[i, :, :begin] = self.codes[rng.integers(len(self.codes)), :, :begin]
@@ -64,7 +70,10 @@ class Pieces:
             width = int(rng.integers(longest, ids.shape[1] + 1))
             ids, mask = ids[:, -width:], mask[:, -width:]
         chroma = F.one_hot(torch.from_numpy(melodies), 12).float()
-        return Batch(torch.from_numpy(codes), torch.from_numpy(begins), ids, mask, chroma)
+        beats = torch.tensor([self.labels[row]["beat_frames"] for row in rows])
+        return Batch(
+            torch.from_numpy(codes), torch.from_numpy(begins), ids, mask, chroma, torch.from_numpy(first_frames), beats
+        )  # fmt: skip
 
     def _melody(self, row: int, start: int, rng: np.random.Generator) -> np.ndarray:
         """The melody of a piece from frame `start` on, [MELODY_FRAMES]; it comes round where the piece ends, as a short melody input does."""

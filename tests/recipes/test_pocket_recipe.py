@@ -17,11 +17,21 @@ from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.decoder import build_model, code_losses, per_book
-from recipes.pocket.initial import CHROMA_FRAMES, LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
+from recipes.pocket.initial import (
+    CHROMA_FRAMES,
+    COUNTED_BEATS,
+    LISTENING_HEADS,
+    LOOKING_HEADS,
+    MELODY_HEADS,
+    beat_lengths,
+    coordinates,
+    looked_back_at,
+)
 from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
 from recipes.pocket.text import text_config, train_text_encoder
+from recipes.pocket.timekeeping import Timekeeper, place
 
 SEEDS = range(60)
 SETTINGS = Settings(codebooks=2, codebook_size=16, layers=2)
@@ -133,9 +143,10 @@ def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
 
 def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
     given = {}
-    monkeypatch.setattr(
-        model, "forward", lambda **inputs: given.update(inputs) or ModelOutput(logits=torch.zeros(16, FRAMES + 1, 16))
+    silent = ModelOutput(
+        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
     )
+    monkeypatch.setattr(model, "forward", lambda **inputs: given.update(inputs) or silent)
     batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
     untold = given["attention_mask"].sum(1) == 0
@@ -148,7 +159,7 @@ def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     batch.begins[1] = 100
     with torch.no_grad():
-        losses, weights = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        losses, weights, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
     assert (weights[1, 0, :100] == 0).all() and (losses[1, 0, :100] == 0).all()
     assert weights[1, 0, 100] == weights[0, 0, 0] == 3 and weights[0, 0, 60] == 1
     assert (weights[:, 1, 0] == 0).all()  # the second book has nothing to say yet
@@ -188,6 +199,59 @@ def test_heads_start_with_their_eyes_on_one_distance_the_melody_or_the_eos(piece
             assert (near > 0.35).all(), (head, near)
 
 
+def test_the_first_layer_starts_by_counting_every_tempos_beat_and_progression(pieces, model):
+    """Two numbers of the stream turn once a beat, or once a progression, whatever sounds."""
+    batch = pieces.draw(np.arange(4), np.random.default_rng(0))
+    heard = {}
+    layer = model.decoder.model.decoder.layers[0]
+    handle = layer.register_forward_hook(lambda _, inputs, output: heard.update(stream=output[0]))
+    with torch.no_grad():
+        code_losses(model, batch, 0.0, np.random.default_rng(0))
+    handle.remove()
+    stream = heard["stream"].float().view(4, -1, SETTINGS.width).numpy()
+    places = np.arange(stream.shape[1])
+    slow = np.stack(
+        [places**power / len(places) ** power for power in range(4)], 1
+    )  # what positions already hold there
+    counts = coordinates(SETTINGS.width, SETTINGS.heads).counts.tolist()
+    frequencies = 2 * np.pi / np.array([beats * n for beats in COUNTED_BEATS for n in beat_lengths()])
+    for count, frequency in zip(counts, frequencies, strict=True):
+        for number, turned in (
+            (count, np.cos(frequency * places)),
+            (SETTINGS.width // 2 + count, np.sin(frequency * places)),
+        ):
+            for row in stream[:, :, number]:
+                found = row - slow @ np.linalg.lstsq(slow, row, rcond=None)[0]
+                assert np.corrcoef(found, turned)[0, 1] > 0.7, (count, frequency)
+
+
+def test_where_a_frame_stands_in_the_music():
+    frames = torch.tensor([[-2, 0, 7, 8, 63, 64], [20, 24, 25, 49, 199, 200]])
+    length, passed, beat = place(frames, torch.tensor([8, 25]))
+    assert length.tolist() == [[-1, 0, 0, 0, 0, 0], [11] * 6]
+    assert passed.tolist() == [[-1, 0, 7, 0, 7, 0], [20, 24, 0, 24, 24, 0]]
+    assert beat.tolist() == [[-1, 0, 0, 1, 7, 0], [0, 0, 1, 1, 7, 0]]
+
+
+def test_a_timekeeper_is_right_about_frames_that_it_can_tell_and_never_asked_about_others():
+    keeper = Timekeeper(4, 1)
+    frames = torch.tensor([[-1, -1, 3]])
+    hidden = torch.randn(1, 3, 4, requires_grad=True)
+    keeper.losses(hidden, frames, torch.tensor([9])).sum().backward()
+    assert (hidden.grad[0, :2] == 0).all() and (hidden.grad[0, 2] != 0).any()
+
+
+def test_a_batch_knows_which_frame_of_its_piece_it_begins_with(pieces):
+    batch = pieces.draw(np.arange(8).repeat(20), np.random.default_rng(0), spliced=0.5)
+    for row, first, begin, codes in zip(
+        np.arange(8).repeat(20), batch.first_frames, batch.begins, batch.codes, strict=True
+    ):
+        at = int(begin)
+        assert np.array_equal(codes[:, at], pieces.codes[row][:, int(first) + at])
+    assert (batch.first_frames < 0).any() and (batch.first_frames > 0).any()
+    assert batch.beat_frames.tolist() == [pieces.labels[row]["beat_frames"] for row in np.arange(8).repeat(20)]
+
+
 @pytest.mark.parametrize("positions", [1, BLOCK, 2 * BLOCK + 7])
 def test_attention_by_blocks_is_causal_attention(positions):
     torch.manual_seed(0)
@@ -202,9 +266,9 @@ def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
     model = build_model(SETTINGS, text_encoder, build_codec(SETTINGS)).eval()
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     with torch.no_grad():
-        before, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        before, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         use_causal_blocks(model.decoder)
-        after, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
+        after, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
     assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)  # both in bfloat16
 
 
