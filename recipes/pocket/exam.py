@@ -24,11 +24,13 @@ from tonearm.measures import (
     Share,
     TempoEstimate,
     faults,
+    is_right_tempo,
     measure_brightness,
     measure_onset_rate,
     measure_tempo,
     open_tracker,
 )
+from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
 from tonearm.rows import Row
@@ -37,7 +39,6 @@ from tonearm.take import Take
 FIRST_SEED = 50_000
 ASKED_BPM = (60, 180)
 ASKED_TOLERANCE = 0.08
-KEPT_TOLERANCE = 0.04
 MELODY_SECONDS = 0.128
 STUCK_SECONDS = 3.0  # three beats of the slowest tempo
 TRACKERS = ("librosa", "embedded")
@@ -93,12 +94,15 @@ def chroma_correlation(original: Clip, decoded: Clip) -> float:
     return float(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
 
 
-def is_kept(before: float | None, after: float | None) -> bool:
-    return bool(before and after and abs(after / before - 1) < KEPT_TOLERANCE)
+def is_kept(before: float | None, after: float | None, any_octave: bool = False) -> bool:
+    """Whether two readings of a tempo are one, or one but for the octave."""
+    return before is not None and is_right_tempo(after, before, any_octave)
 
 
-def mean_chroma(clip: Clip) -> np.ndarray:
-    return librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate).mean(1)
+def pitch_likeness(one: Clip, other: Clip) -> float:
+    """Correlation of the mean chroma of two clips; 0 where one is silent."""
+    first, second = mean_chroma(one), mean_chroma(other)
+    return 0.0 if first is None or second is None else float(np.corrcoef(first, second)[0, 1])
 
 
 def melody_share(melody: np.ndarray, clip: Clip) -> float:
