@@ -19,22 +19,19 @@ import torch
 import tonearm
 from recipes.pocket import exam, words
 from recipes.pocket.compose import compose
-from recipes.pocket.corpus import PIECES_PER_SHARD, load_labels, load_melodies, melody_clip
-from recipes.pocket.encode import codes_path
+from recipes.pocket.corpus import load_labels, load_melodies, melody_clip
 from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
 from recipes.pocket.render import Renderer
 from tonearm.measures import Share, faults, measure_tempo
 from tonearm.model import Model
-from tonearm.musicgen.conditioning import decode_codes
 from tonearm.rows import Row
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 CODEC_PIECES = 60
 CORPUS_PIECES = 80
-TRAINING_PIECES = 1_500
-TESTED_PIECES = 300
+TRAINING_SHARDS = 8
 PROMPT_SECONDS = 5.0
 LONG_TAKES = 24
 Rows = list[tuple[str, str, str]]  # what, measured, target
@@ -50,7 +47,7 @@ def main() -> None:
     model = tonearm.load(device="cpu")
     rows = codec_rows(model, arguments.out)
     rows += take_rows(model, arguments.out, arguments.takes, arguments.processes)
-    rows += name_rows(model, arguments.out, 2 * arguments.takes)
+    rows += name_rows(model, arguments.out, 2 * arguments.takes, arguments.processes)
     rows += continuation_rows(model, arguments.out, arguments.takes)
     rows += melody_rows(model, arguments.out, arguments.takes)
     rows += extension_rows(model)
@@ -162,16 +159,12 @@ def median_of(group: Sequence[Heard], tracker: str, name: str) -> float:
     return statistics.median(value if value is not None else 0.0 for value in values)
 
 
-def name_rows(model: Model, out: Path, takes: int) -> Rows:
+def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     """Genre and lead, as classifiers that have only heard the corpus name them."""
     features, labels = [], []
-    for split, pieces in (("train", TRAINING_PIECES), ("held-out", TESTED_PIECES)):
-        indices = range(-(-pieces // PIECES_PER_SHARD))
-        codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])[:pieces].astype(np.int64)
-        features.append(
-            [exam.band_statistics(decode_codes(model.checkpoint, torch.from_numpy(piece))) for piece in codes]
-        )
-        labels.append([piece for i in indices for piece in load_labels(out / "corpus", split, i)][:pieces])
+    for split, shards in (("train", TRAINING_SHARDS), ("held-out", 1)):
+        features.append(exam.corpus_statistics(out, split, range(shards), processes))
+        labels.append([piece for i in range(shards) for piece in load_labels(out / "corpus", split, i)])
     genres, leads = ([synonyms[0] for synonyms in table.values()] for table in (words.GENRE, words.LEAD))
     asked = [{"genre": genres[i % len(genres)], "lead": leads[i % len(leads)]} for i in range(takes)]
     made = exam.generate(model, [f"a {one['genre']} track with {one['lead']}" for one in asked])

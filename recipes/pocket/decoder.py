@@ -34,7 +34,7 @@ from recipes.training import decaying, keep, take_up
 SPLICED = 0.15  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
 NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
-TIME_WEIGHT = 0.5  # of the timekeeper's three losses against the codes'
+TIME_WEIGHT = 0.2  # of the timekeeper's three losses against the codes'
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 

@@ -2,10 +2,10 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import tonearm
 from recipes.pocket import words
 from recipes.pocket.corpus import load_audio
 from recipes.pocket.encode import codes_path
@@ -58,6 +59,7 @@ class Heard:
 
 
 tracker = cache(open_tracker)  # once a process: it reads a checkpoint
+pocket = cache(partial(tonearm.load, device="cpu"))  # the same
 
 
 def listen(clip: Clip) -> Heard:
@@ -69,8 +71,13 @@ def listen(clip: Clip) -> Heard:
     )
 
 
+def workers(processes: int) -> ProcessPoolExecutor:
+    """Processes of one thread each."""
+    return ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,))
+
+
 def listen_to_all(clips: Sequence[Clip], processes: int) -> list[Heard]:
-    with ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+    with workers(processes) as pool:
         return list(pool.map(listen, clips, chunksize=8))
 
 
@@ -163,6 +170,18 @@ def train_namer(features: Sequence[np.ndarray], labels: Sequence[str]) -> Pipeli
 
 def share_named(namer: Pipeline, features: Sequence[np.ndarray], truth: Sequence[str]) -> Share:
     return Share.of(int((namer.predict(features) == np.asarray(truth)).sum()), len(truth))
+
+
+def corpus_statistics(out: Path, split: str, shards: Iterable[int], processes: int) -> list[np.ndarray]:
+    """`band_statistics` of every piece of some shards, as the codec decodes it."""
+    with workers(processes) as pool:
+        return [one for shard in pool.map(partial(_shard_statistics, out, split), shards) for one in shard]
+
+
+def _shard_statistics(out: Path, split: str, shard: int) -> list[np.ndarray]:
+    checkpoint = pocket().checkpoint
+    codes = np.load(codes_path(out, split, shard)).astype(np.int64)
+    return [band_statistics(decode_codes(checkpoint, torch.from_numpy(piece))) for piece in codes]
 
 
 def band_statistics(clip: Clip) -> np.ndarray:

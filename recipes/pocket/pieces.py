@@ -21,7 +21,7 @@ from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s
 IGNORED = -100
-SHIFTED_SHARE = 0.1  # rows that start in the middle of a piece, as an audio prompt may
+SHIFTED_SHARE = 0.2  # rows that start in the middle of a piece, as an audio prompt may
 SPLICE_FRAMES = (8, 160)  # how much of another piece comes first
 WRONG_CHROMA = 0.05  # frames of a melody that say something else
 
