@@ -15,6 +15,7 @@ from recipes.pocket.styles import BEATS, KICK, LEADS, SHAKER, STYLES, TIMEKEEPER
 FRAME_RATE = 25  # frames per second
 FRAMES_PER_CLIP = 256  # 10.24 s
 BEAT_FRAMES = {"slow": (18, 20, 22, 25), "medium": (12, 13, 14, 16), "fast": (8, 9, 10, 11)}
+BEAT_LENGTHS = sorted(frames for group in BEAT_FRAMES.values() for frames in group)
 
 TONICS = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 57, "Bb": 58}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -30,10 +31,9 @@ FILL_SHARE = 0.6  # of the pieces with drums
 
 def numbers_for(beat_frames: int) -> range:
     """The whole BPM numbers that this beat is the nearest to: who asks for 120 means one of the tempos there are."""
-    beats = sorted(n for frames in BEAT_FRAMES.values() for n in frames)
-    place = beats.index(beat_frames)
-    longer = beats[place + 1] if place + 1 < len(beats) else beat_frames * 1.1
-    shorter = beats[place - 1] if place else beat_frames / 1.1
+    place = BEAT_LENGTHS.index(beat_frames)
+    longer = BEAT_LENGTHS[place + 1] if place + 1 < len(BEAT_LENGTHS) else beat_frames * 1.1
+    shorter = BEAT_LENGTHS[place - 1] if place else beat_frames / 1.1
     slowest, fastest = (60 * FRAME_RATE / (beat_frames * other) ** 0.5 for other in (longer, shorter))
     return range(int(np.ceil(slowest)), int(fastest) + 1)
 

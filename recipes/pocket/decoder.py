@@ -23,12 +23,13 @@ from transformers import (
 
 from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
+from recipes.pocket.compose import BEAT_LENGTHS
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
-from recipes.pocket.timekeeping import LENGTHS, Timekeeper
+from recipes.pocket.timekeeping import Timekeeper
 from recipes.training import decaying, keep, take_up
 
 SPLICED = 0.15  # share of the rows that begin with another piece
@@ -233,7 +234,7 @@ def word_worth(model, pieces: Pieces, label: str, pieces_judged: int = 48) -> fl
         codes = torch.from_numpy(pieces.codes[chosen, :, :FRAMES].astype(np.int64))
         chroma = NULL_CHROMA.expand(len(chosen), MELODY_FRAMES, -1)
         begins, beats = torch.zeros(2, len(chosen), dtype=torch.int64)
-        batch = Batch(codes, begins, ids, mask, chroma, begins, beats + LENGTHS[0])
+        batch = Batch(codes, begins, ids, mask, chroma, begins, beats + BEAT_LENGTHS[0])
         losses, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         means.append(float(losses[:, 0, :START_FRAMES].mean()))
     model.train()

@@ -1,14 +1,13 @@
 """How the decoder starts: not from the library's whisper, with some heads that already look back in time and listen to the text, and counting every tempo's beats."""
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 from transformers import MusicgenMelodyForConditionalGeneration
 
-from recipes.pocket.compose import BEAT_FRAMES
+from recipes.pocket.compose import BEAT_LENGTHS
+from recipes.pocket.counting import Coordinates, coordinates, count, frequency
 from recipes.pocket.settings import Settings
 
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes
@@ -17,32 +16,7 @@ LISTENING_HEADS = 1  # a layer, those that look at the text's EOS
 MELODY_HEADS = 1  # a layer, those that look at the melody's place of the frame to come; before the listening ones
 LOOKING_SHARPNESS = 8.0  # logit of the frame looked for above that of a frame far from it
 HEAD_SCALE = 0.05  # of the output heads against the code embeddings
-CHROMA_FRAMES = 3.2  # codec frames a frame of chroma: 4,096 samples at 32 kHz
 POSITION_SQUARED = 0.42  # of one sine or cosine after the first layer norm, where codes stand beside it
-
-
-COUNTED_BEATS = (1, 8)  # a beat, and a progression
-COUNTING_FREQUENCIES = 32  # whose sines and cosines are kept for looking and counting
-COUNTING_GAIN, COUNTING_OUT = 1.0, 1.5  # into and out of the units that count: small, where a pair of GELUs is a square
-
-
-@dataclass(frozen=True)
-class Coordinates:
-    """Which numbers of the stream (width 2 * `half`) begin as what. Cosines of positions lie in the first half of it, sines in the second."""
-
-    half: int
-    looking: torch.Tensor  # cosines that queries and keys meet on
-    coarser: torch.Tensor  # the same, on the melody's grid
-    kept: torch.Tensor  # cosines of all frequencies that nothing else may disturb
-    counts: torch.Tensor  # cosines of slow frequencies that hardly move over a clip: the counts are written over them
-    constant: int  # the slowest cosine, 1 at all positions in use
-
-    @property
-    def content(self) -> torch.Tensor:
-        """What is free for codes, chroma and text."""
-        taken = torch.cat([self.kept, self.counts])
-        taken = {*taken.tolist(), *(self.half + taken).tolist(), self.constant}
-        return torch.tensor([i for i in range(2 * self.half) if i not in taken])
 
 
 @torch.no_grad()
@@ -69,58 +43,12 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
     for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
         head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])  # what is copied is what is predicted
     _look(model, settings, at)
-    _count(first, at)
+    count(first, at)
 
 
 def looked_back_at() -> list[int]:
     """Distances in positions: the last two frames; then, to predict a frame, the one a beat, a bar and a progression before it."""
-    beats = beat_lengths()
-    return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in beats)]
-
-
-def beat_lengths() -> list[int]:
-    return sorted(n for frames in BEAT_FRAMES.values() for n in frames)
-
-
-def counted_frequencies() -> np.ndarray:
-    """In radians a frame: of every tempo's beat, then of every tempo's progression."""
-    return np.array([2 * np.pi / (beats * n) for beats in COUNTED_BEATS for n in beat_lengths()])
-
-
-def coordinates(width: int, heads: int) -> Coordinates:
-    """The share of the stream's numbers for a decoder of this width."""
-    half, pairs = width // 2, width // heads // 2
-    looking = torch.arange(pairs) * (half // 32)
-    coarser = looking + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
-    slow = int(coarser.max()) + 1
-    kept = set(looking.tolist()) | set(coarser.tolist())
-    while len(kept) < COUNTING_FREQUENCIES:  # add the one that helps most to make the counted frequencies from two
-        kept.add(
-            min(
-                (i for i in range(slow) if i not in kept),
-                key=lambda i: np.sqrt([miss for *_, miss in _sums(kept | {i}, half)]).sum(),
-            )
-        )
-    counts = torch.arange(slow, slow + len(counted_frequencies()))
-    return Coordinates(half, looking, coarser, torch.tensor(sorted(kept)), counts, half - 1)
-
-
-def _frequency(coordinate, half: int):
-    """Radians a position of the sinusoids that MusicGen adds to its stream."""
-    return 10_000.0 ** (-coordinate / (half - 1))
-
-
-def _sums(kept: set[int], half: int) -> list[tuple[int, int, int, float]]:
-    """For each counted frequency the pair of kept ones whose sum (1) or difference (-1) is nearest, and by how much it misses."""
-    places = np.array(sorted(kept))
-    frequencies = _frequency(places, half)
-    pairs = np.stack([frequencies[:, None] + frequencies, frequencies[:, None] - frequencies])
-    found = []
-    for wanted in counted_frequencies():
-        misses = np.abs(pairs - wanted)
-        kind, a, b = np.unravel_index(misses.argmin(), misses.shape)
-        found.append((int(places[a]), int(places[b]), 1 - 2 * int(kind), float(misses[kind, a, b])))
-    return found
+    return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in BEAT_LENGTHS)]
 
 
 def _keep_to(weight: torch.Tensor, content: torch.Tensor, axis: int) -> None:
@@ -157,11 +85,11 @@ def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings, at:
                 weight[head * size : (head + 1) * size] = 0
             key[first, at.looking] = key[second, half + at.looking] = gain
             if head >= heads - LISTENING_HEADS:
-                eos = _frequency(at.looking, half) * (prefix - 1)
+                eos = frequency(at.looking, half) * (prefix - 1)
                 query[first, at.constant], query[second, at.constant] = gain * torch.cos(eos), gain * torch.sin(eos)
             else:
                 seen, back = (at.looking, distance) if distance is not None else (at.coarser, prefix)
-                turned = _frequency(seen, half) * back
+                turned = frequency(seen, half) * back
                 query[first, seen] = query[second, half + seen] = gain * torch.cos(turned)
                 query[first, half + seen], query[second, seen] = gain * torch.sin(turned), -gain * torch.sin(turned)
             # What is found there is passed on, a random slice of it: summed over heads, a copy.
@@ -169,25 +97,3 @@ def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings, at:
             slice_[content] = torch.linalg.qr(torch.randn(len(content), size)).Q
             attention.v_proj.weight[head * size : (head + 1) * size] = slice_.T
             attention.out_proj.weight[:, head * size : (head + 1) * size] = slice_
-
-
-def _count(layer: nn.Module, at: Coordinates) -> None:
-    """The first layer's feed-forward network starts with cosine and sine of every tempo's beat and progression, counted from position 0.
-
-    Two sinusoids multiplied hold their sum and difference frequency, and a product is a difference of squares, each of two GELUs:
-    ab = ((a + b)^2 - (a - b)^2) / 4. Which of the tempos counts is for training to find.
-    """
-    inward, outward = layer.fc1.weight, layer.fc2.weight
-    unit = 0
-    for (a, b, sign, _), count in zip(_sums(set(at.kept.tolist()), at.half), at.counts.tolist(), strict=True):
-        cosines, sines = (a, b), (at.half + a, at.half + b)
-        for out, pair, part in (
-            (count, cosines, 1), (count, sines, -sign), (at.half + count, (sines[0], cosines[1]), 1), (at.half + count, (cosines[0], sines[1]), sign),
-        ):  # fmt: skip
-            for square in (1, -1):
-                for direction in (1, -1):
-                    inward[unit], outward[:, unit] = 0, 0
-                    inward[unit, pair[0]] += direction * COUNTING_GAIN
-                    inward[unit, pair[1]] += direction * square * COUNTING_GAIN
-                    outward[out, unit] = part * square * COUNTING_OUT
-                    unit += 1

@@ -14,8 +14,8 @@ from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket.captions import caption
 from recipes.pocket.corpus import MELODY_FRAMES, load_labels, load_melodies
+from recipes.pocket.counting import CHROMA_FRAMES
 from recipes.pocket.encode import codes_path
-from recipes.pocket.initial import CHROMA_FRAMES
 from recipes.pocket.settings import Settings
 from tonearm.musicgen.delay import delay
 

@@ -9,10 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recipes.pocket.compose import BEAT_FRAMES
+from recipes.pocket.compose import BEAT_LENGTHS
 
 PROGRESSION_BEATS = 8
-LENGTHS = sorted(frames for group in BEAT_FRAMES.values() for frames in group)
 
 
 class Timekeeper(nn.Module):
@@ -22,7 +21,7 @@ class Timekeeper(nn.Module):
         super().__init__()
         self.layer = layer
         self.norm = nn.LayerNorm(width)
-        self.parts = [len(LENGTHS), max(LENGTHS), PROGRESSION_BEATS]
+        self.parts = [len(BEAT_LENGTHS), max(BEAT_LENGTHS), PROGRESSION_BEATS]
         self.name = nn.Linear(width, sum(self.parts))
 
     def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -40,7 +39,7 @@ class Timekeeper(nn.Module):
 
 def place(frames: torch.Tensor, beat_frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Where frames [B, S] of pieces stand: index of the beat's length, frames passed of the beat, beat of the progression; -1 before the piece."""
-    lengths = torch.tensor(LENGTHS, device=beat_frames.device)
+    lengths = torch.tensor(BEAT_LENGTHS, device=beat_frames.device)
     length = torch.searchsorted(lengths, beat_frames)[:, None].expand_as(frames)
     beat = torch.div(frames, beat_frames[:, None], rounding_mode="floor")
     passed = frames - beat * beat_frames[:, None]

@@ -16,17 +16,9 @@ from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
+from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.decoder import build_model, code_losses, per_book
-from recipes.pocket.initial import (
-    CHROMA_FRAMES,
-    COUNTED_BEATS,
-    LISTENING_HEADS,
-    LOOKING_HEADS,
-    MELODY_HEADS,
-    beat_lengths,
-    coordinates,
-    looked_back_at,
-)
+from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
 from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
@@ -214,8 +206,7 @@ def test_the_first_layer_starts_by_counting_every_tempos_beat_and_progression(pi
         [places**power / len(places) ** power for power in range(4)], 1
     )  # what positions already hold there
     counts = coordinates(SETTINGS.width, SETTINGS.heads).counts.tolist()
-    frequencies = 2 * np.pi / np.array([beats * n for beats in COUNTED_BEATS for n in beat_lengths()])
-    for count, frequency in zip(counts, frequencies, strict=True):
+    for count, frequency in zip(counts, counted_frequencies(), strict=True):
         for number, turned in (
             (count, np.cos(frequency * places)),
             (SETTINGS.width // 2 + count, np.sin(frequency * places)),
