@@ -35,7 +35,6 @@ from recipes.training import decaying, keep, take_up
 SPLICED = 0.15  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
 NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
-TIME_WEIGHT = 0.2  # of the timekeeper's three losses against the codes'
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
 
@@ -77,6 +76,11 @@ def _without_path(config: PretrainedConfig) -> dict:
 def dropped_rows(progress: float) -> float:
     """Share of the rows whose history is dropped: more in the first part of the steps, when the text is learned."""
     return 0.4 if progress <= 0.15 else 0.15
+
+
+def time_weight(progress: float) -> float:
+    """Weight of the timekeeper's losses against the codes': at less than 0.5 it takes thousands of steps before it takes hold."""
+    return 0.5 if progress <= 0.3 else 0.2
 
 
 def code_losses(
@@ -166,7 +170,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         losses, weights, time_losses = code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress))
         loss = per_book(losses, weights)
         optimizer.zero_grad(set_to_none=True)
-        ((loss * book_weights).sum() + TIME_WEIGHT * time_losses.sum()).backward()
+        ((loss * book_weights).sum() + time_weight(progress) * time_losses.sum()).backward()
         team.average_gradients(trained)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
