@@ -233,19 +233,31 @@ def melody_rows(model: Model, out: Path, takes: int) -> Rows:
 
 
 def extension_rows(model: Model) -> Rows:
-    """Thirty seconds: the last ten against the first ten."""
-    takes = exam.generate(model, [exam.scene(i) for i in range(LONG_TAKES)], seconds=30)
-    pairs = [(exam.part(take.clip, 0, 10), exam.part(take.clip, 20, 30)) for take in takes]
-    change = [exam.decibels(last) - exam.decibels(first) for first, last in pairs]
-    tracker = exam.tracker("embedded")
-    tempos = [[measure_tempo(clip, tracker).bpm for clip in pair] for pair in pairs]
-    kept = sum(exam.is_kept(*pair) for pair in tempos)
-    faulty = sum(bool(faults(last)) or exam.is_stuck(last) for _, last in pairs)
+    """Thirty seconds: the last ten against the first ten, from prompts without a tempo and with a number."""
+    numbers = exam.asked_numbers(LONG_TAKES)
+    changes, faulty = [], 0
+    rows: Rows = []
+    for what, tails in (
+        ("no tempo asked", [""] * LONG_TAKES),
+        ("a number asked", [f"at {bpm} bpm" for bpm in numbers]),
+    ):
+        takes = exam.generate(model, [exam.scene(i, tail=tail) for i, tail in enumerate(tails)], seconds=30)
+        pairs = [(exam.part(take.clip, 0, 10), exam.part(take.clip, 20, 30)) for take in takes]
+        changes += [exam.decibels(last) - exam.decibels(first) for first, last in pairs]
+        faulty += sum(bool(faults(last)) or exam.is_stuck(last) for _, last in pairs)
+        for tracker in TRACKERS:
+            tempos = [[measure_tempo(clip, exam.tracker(tracker)).bpm for clip in pair] for pair in pairs]
+            kept, folded = (sum(exam.is_kept(*pair, octave) for pair in tempos) for octave in (False, True))
+            rows.append((
+                f"30 s: tempo of the last 10 s within 4 % of the first's / but for the octave, {what}, {tracker}",
+                f"{Share.of(kept, LONG_TAKES)} / {folded / LONG_TAKES:.0%}", "",
+            ))  # fmt: skip
+    n = len(changes)
     return [
-        (f"30 s: level of the last 10 s against the first, median and largest change, n = {LONG_TAKES}",
-         f"{np.median(change):+.1f} dB, {max(change, key=abs):+.1f} dB", ""),
-        ("the same: tempo kept within 4 %, embedded", str(Share.of(kept, LONG_TAKES)), ""),
-        ("the same: last 10 s silent, clipped or stuck", str(Share.of(faulty, LONG_TAKES)), ""),
+        (f"30 s: level of the last 10 s against the first, median and largest change, n = {n}",
+         f"{np.median(changes):+.1f} dB, {max(changes, key=abs):+.1f} dB", ""),
+        *rows,
+        ("30 s: last 10 s silent, clipped or stuck", str(Share.of(faulty, n)), ""),
     ]  # fmt: skip
 
 
