@@ -30,7 +30,7 @@ from tonearm.steering import Steer, Steering, SteeringVector
 from tonearm.studies.listening import Heard, fingerprint_of, listen_aside, open_ears
 
 STRENGTH = 1.25
-GENTLE = (0.6, 0.3)  # where pocket's music is still whole
+GENTLE = (0.3, 0.1)  # where pocket's music is still whole
 ATTRIBUTES = ("tempo", "brightness")
 WORDS = ("fast", "slow", "bright", "dark")
 FIRST_SEED = 2000
