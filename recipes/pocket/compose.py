@@ -19,7 +19,8 @@ BEAT_LENGTHS = sorted(frames for group in BEAT_FRAMES.values() for frames in gro
 
 TONICS = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 57, "Bb": 58}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
-BEATS_PER_CHORD = 2  # four chords are eight beats: every clip, slow ones too, hears the whole progression come round
+BEATS_PER_CHORD = 2
+PROGRESSION_BEATS = 4 * BEATS_PER_CHORD  # few: every clip, slow ones too, hears the whole progression come round
 PROGRESSIONS = {  # scale degrees, 0-based
     "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 0, 3, 4), (0, 3, 0, 4), (0, 2, 3, 3)),
     "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 3, 6), (0, 5, 6, 0), (0, 3, 6, 2)),

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipes.pocket.compose import BEAT_LENGTHS
+from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 CHROMA_FRAMES = 3.2  # codec frames a frame of chroma: 4,096 samples at 32 kHz
-COUNTED_BEATS = (1, 8)  # a beat, and a progression
+COUNTED_BEATS = (1, PROGRESSION_BEATS)
 COUNTING_FREQUENCIES = 32  # whose sines and cosines are kept for looking and counting
 COUNTING_GAIN, COUNTING_OUT = 1.0, 1.5  # into and out of the units that count: small, where a pair of GELUs is a square
 
@@ -30,11 +30,17 @@ class Coordinates:
     constant: int  # the slowest cosine, 1 at all positions in use
 
     @property
+    def taken(self) -> torch.Tensor:
+        """What codes, chroma and text leave alone."""
+        cosines = torch.cat([self.kept, self.counts])
+        return torch.cat([cosines, self.half + cosines, torch.tensor([self.constant])])
+
+    @property
     def content(self) -> torch.Tensor:
-        """What is free for codes, chroma and text."""
-        taken = torch.cat([self.kept, self.counts])
-        taken = {*taken.tolist(), *(self.half + taken).tolist(), self.constant}
-        return torch.tensor([i for i in range(2 * self.half) if i not in taken])
+        """What is free for them."""
+        free = torch.ones(2 * self.half, dtype=torch.bool)
+        free[self.taken] = False
+        return free.nonzero().flatten()
 
 
 def counted_frequencies() -> np.ndarray:

@@ -23,7 +23,6 @@ from transformers import (
 
 from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
-from recipes.pocket.compose import BEAT_LENGTHS
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
@@ -58,9 +57,8 @@ def build_model(
     model.audio_encoder.requires_grad_(False)
     model.text_encoder.requires_grad_(False)
     initialise(model, settings)
-    model.timekeeper = Timekeeper(
-        settings.width, settings.layers // 2
-    )  # for training only; taken off again before the checkpoint is saved
+    # For training only; taken off again before the checkpoint is saved.
+    model.timekeeper = Timekeeper(settings.width, settings.layers // 2)
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = bos
     generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, FRAMES + settings.codebooks
@@ -90,6 +88,7 @@ def code_losses(
     device = model.device
     bos = model.config.decoder.pad_token_id
     inputs, targets = teacher_forced(batch.codes.to(device), bos, batch.begins)
+    rows, books, positions = targets.shape
     if dropped:
         inputs = drop_history(inputs, bos, dropped, rng)
     mask = batch.text_mask.clone()
@@ -107,14 +106,10 @@ def code_losses(
             use_cache=False,
             output_hidden_states=True,
         )
-        positions = inputs.shape[-1]
-        frames = batch.first_frames[:, None] + torch.arange(positions)
-        frames = frames.masked_fill(torch.arange(positions) >= batch.codes.shape[-1], -1)
-        time_losses = model.timekeeper.losses(
-            out.hidden_states[model.timekeeper.layer][:, -positions:], frames.to(device), batch.beat_frames.to(device)
-        )
+        hidden = out.hidden_states[model.timekeeper.layer][:, -positions:]
+        frames, beat_frames = batch.frames(positions).to(device), batch.beat_frames.to(device)
+        time_losses = model.timekeeper.losses(hidden, frames, beat_frames)
     logits = out.logits.float()
-    rows, books, positions = targets.shape
     logits = logits.view(rows, books, *logits.shape[1:])[:, :, -positions:]
     losses = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), ignore_index=IGNORED, reduction="none")
     since = torch.arange(positions, device=device) - batch.begins.to(device)[:, None, None]
@@ -237,8 +232,8 @@ def word_worth(model, pieces: Pieces, label: str, pieces_judged: int = 48) -> fl
         ids, mask = pieces.tokenize(texts)
         codes = torch.from_numpy(pieces.codes[chosen, :, :FRAMES].astype(np.int64))
         chroma = NULL_CHROMA.expand(len(chosen), MELODY_FRAMES, -1)
-        begins, beats = torch.zeros(2, len(chosen), dtype=torch.int64)
-        batch = Batch(codes, begins, ids, mask, chroma, begins, beats + BEAT_LENGTHS[0])
+        first_frames = torch.zeros(len(chosen), dtype=torch.int64)
+        batch = Batch(codes, ids, mask, chroma, first_frames, pieces.beat_frames(chosen))
         losses, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         means.append(float(losses[:, 0, :START_FRAMES].mean()))
     model.train()

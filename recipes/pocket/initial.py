@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import MusicgenMelodyForConditionalGeneration
 
-from recipes.pocket.compose import BEAT_LENGTHS
+from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 from recipes.pocket.counting import Coordinates, coordinates, count, frequency
 from recipes.pocket.settings import Settings
 
@@ -34,12 +34,12 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
     for embedding in decoder.embed_tokens:
         nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
     at = coordinates(settings.width, settings.heads)
-    content = at.content
+    taken = at.taken
     first = decoder.layers[0]
     for inward in (first.self_attn.out_proj, first.fc2, model.enc_to_dec_proj, model.audio_enc_to_dec_proj):
-        _keep_to(inward.weight, content, 0)
+        inward.weight[taken] = 0
     for embedding in decoder.embed_tokens:
-        _keep_to(embedding.weight, content, 1)
+        embedding.weight[:, taken] = 0
     for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
         head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])  # what is copied is what is predicted
     _look(model, settings, at)
@@ -48,14 +48,7 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
 
 def looked_back_at() -> list[int]:
     """Distances in positions: the last two frames; then, to predict a frame, the one a beat, a bar and a progression before it."""
-    return [0, 1, *(span * n - 1 for span in (1, 8, 4) for n in BEAT_LENGTHS)]
-
-
-def _keep_to(weight: torch.Tensor, content: torch.Tensor, axis: int) -> None:
-    """Zero what a projection writes, along `axis`, elsewhere than into `content`."""
-    mask = torch.zeros(weight.shape[axis])
-    mask[content] = 1
-    weight.mul_(mask[:, None] if axis == 0 else mask)
+    return [0, 1, *(span * n - 1 for span in (1, PROGRESSION_BEATS, 4) for n in BEAT_LENGTHS)]
 
 
 def _look(model: MusicgenMelodyForConditionalGeneration, settings: Settings, at: Coordinates) -> None:

@@ -4,6 +4,7 @@ What a piece is like can be heard from its first frames, so a decoder that alway
 take them away: `drop_history` blanks them, and `splice` puts the start of another piece before the captioned one.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +30,21 @@ WRONG_CHROMA = 0.05  # frames of a melody that say something else
 @dataclass
 class Batch:
     codes: torch.Tensor  # [B, K, T], IGNORED where there is none
-    begins: torch.Tensor  # [B], the frame at which the captioned piece begins
     text_ids: torch.Tensor  # [B, S]
     text_mask: torch.Tensor  # [B, S]
     chroma: torch.Tensor  # [B, MELODY_FRAMES, 12], one-hot; the null chroma is pitch class 0 throughout
-    first_frames: (
-        torch.Tensor
-    )  # [B], which frame of the captioned piece frame 0 would be: negative where it begins later
+    first_frames: torch.Tensor  # [B], which frame of the captioned piece frame 0 is; negative where that begins later
     beat_frames: torch.Tensor  # [B]
+
+    @property
+    def begins(self) -> torch.Tensor:
+        """[B], the frame at which the captioned piece begins."""
+        return (-self.first_frames).clamp(min=0)
+
+    def frames(self, positions: int) -> torch.Tensor:
+        """[B, positions], which frame of the captioned piece each decoder position foretells; negative where none."""
+        place = torch.arange(positions)
+        return (self.first_frames[:, None] + place).masked_fill(place >= self.codes.shape[-1], -1)
 
 
 class Pieces:
@@ -70,10 +78,10 @@ class Pieces:
             width = int(rng.integers(longest, ids.shape[1] + 1))
             ids, mask = ids[:, -width:], mask[:, -width:]
         chroma = F.one_hot(torch.from_numpy(melodies), 12).float()
-        beats = torch.tensor([self.labels[row]["beat_frames"] for row in rows])
-        return Batch(
-            torch.from_numpy(codes), torch.from_numpy(begins), ids, mask, chroma, torch.from_numpy(first_frames), beats
-        )  # fmt: skip
+        return Batch(torch.from_numpy(codes), ids, mask, chroma, torch.from_numpy(first_frames), self.beat_frames(rows))
+
+    def beat_frames(self, rows: Iterable[int]) -> torch.Tensor:
+        return torch.tensor([self.labels[row]["beat_frames"] for row in rows])
 
     def _melody(self, row: int, start: int, rng: np.random.Generator) -> np.ndarray:
         """The melody of a piece from frame `start` on, [MELODY_FRAMES]; it comes round where the piece ends, as a short melody input does."""

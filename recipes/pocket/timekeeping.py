@@ -9,9 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recipes.pocket.compose import BEAT_LENGTHS
-
-PROGRESSION_BEATS = 8
+from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 
 class Timekeeper(nn.Module):

@@ -149,7 +149,7 @@ def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
 
 def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
-    batch.begins[1] = 100
+    batch.first_frames[1] = -100
     with torch.no_grad():
         losses, weights, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
     assert (weights[1, 0, :100] == 0).all() and (losses[1, 0, :100] == 0).all()
