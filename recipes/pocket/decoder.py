@@ -25,7 +25,7 @@ from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.initial import initialise
-from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, teacher_forced
+from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
 from recipes.pocket.timekeeping import Timekeeper
@@ -33,6 +33,7 @@ from recipes.training import decaying, keep, take_up
 
 SPLICED = 0.15  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
+MISTAKEN_ROWS = 0.4  # share of the rows with wrong codes in their history
 NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
 START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where its caption tells most
 
@@ -82,13 +83,15 @@ def time_weight(progress: float) -> float:
 
 
 def code_losses(
-    model, batch: Batch, guidance_dropout: float, rng: np.random.Generator, dropped: float = 0.0
+    model, batch: Batch, guidance_dropout: float, rng: np.random.Generator, dropped: float = 0.0, mistaken: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Cross-entropy of each code in nats, 0 where there is none, and its weight, [B, K, S] both; and the timekeeper's losses."""
     device = model.device
     bos = model.config.decoder.pad_token_id
     inputs, targets = teacher_forced(batch.codes.to(device), bos, batch.begins)
     rows, books, positions = targets.shape
+    if mistaken:
+        inputs = mistake_history(inputs, bos, mistaken, rng)
     if dropped:
         inputs = drop_history(inputs, bos, dropped, rng)
     mask = batch.text_mask.clone()
@@ -162,7 +165,9 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         for group in optimizer.param_groups:
             group["lr"] = settings.decoder_rate * warm * cool
         batch = pieces.draw(rows, rng, SPLICED, SUNG)
-        losses, weights, time_losses = code_losses(model, batch, settings.guidance_dropout, rng, dropped_rows(progress))
+        losses, weights, time_losses = code_losses(
+            model, batch, settings.guidance_dropout, rng, dropped_rows(progress), MISTAKEN_ROWS
+        )
         loss = per_book(losses, weights)
         optimizer.zero_grad(set_to_none=True)
         ((loss * book_weights).sum() + time_weight(progress) * time_losses.sum()).backward()

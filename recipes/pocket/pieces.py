@@ -1,7 +1,8 @@
 """Codes and labels -> training batches: freshly written captions, and histories that make the decoder need them.
 
 What a piece is like can be heard from its first frames, so a decoder that always sees them never needs the text, and ignores it. Two things
-take them away: `drop_history` blanks them, and `splice` puts the start of another piece before the captioned one.
+take them away: `drop_history` blanks them, and spliced rows have the start of another piece before the captioned one. And what a decoder hears of
+itself is never quite right, as pieces are: `mistake_history` puts wrong codes among them.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,9 @@ from tonearm.musicgen.delay import delay
 
 FRAMES = 250  # 10 s
 IGNORED = -100
-SHIFTED_SHARE = 0.2  # rows that start in the middle of a piece, as an audio prompt may
+SHIFTED_SHARE = 0.35  # rows that start in the middle of a piece, as an audio prompt may, and the windows of a long take
+SHIFT_FRAMES = (1, 128)
+MISTAKEN = (0.02, 0.3)  # share of a row's codes that are another's
 SPLICE_FRAMES = (8, 160)  # how much of another piece comes first
 WRONG_CHROMA = 0.05  # frames of a melody that say something else
 
@@ -65,7 +68,7 @@ class Pieces:
         begins = np.where(rng.random(len(rows)) < spliced, rng.integers(*SPLICE_FRAMES, len(rows)), 0)
         first_frames = -begins
         for i, (row, begin) in enumerate(zip(rows, begins, strict=True)):
-            start = int(rng.integers(1, 64)) if begin == 0 and rng.random() < SHIFTED_SHARE else 0
+            start = int(rng.integers(*SHIFT_FRAMES)) if begin == 0 and rng.random() < SHIFTED_SHARE else 0
             first_frames[i] += start
             piece = self.codes[row, :, start : start + FRAMES - begin]
             codes[i, :, begin : begin + piece.shape[1]] = piece
@@ -118,3 +121,12 @@ def drop_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.r
     share = np.where(rng.random(rows) < 0.5, 1.0, rng.uniform(0.5, 1.0, rows)) * (rng.random(rows) < share_of_rows)
     dropped = rng.random((rows, positions)) < share[:, None]
     return inputs.masked_fill(torch.from_numpy(dropped).to(inputs.device)[:, None], bos)
+
+
+def mistake_history(inputs: torch.Tensor, bos: int, share_of_rows: float, rng: np.random.Generator) -> torch.Tensor:
+    """Put the next row's codes at a few places of the inputs [B, K, S], in some of the rows."""
+    rows = len(inputs)
+    share = rng.uniform(*MISTAKEN, rows) * (rng.random(rows) < share_of_rows)
+    mistaken = torch.from_numpy(rng.random(inputs.shape) < share[:, None, None]).to(inputs.device)
+    others = inputs.roll(1, 0)
+    return torch.where(mistaken & (inputs != bos) & (others != bos), others, inputs)

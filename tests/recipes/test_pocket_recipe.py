@@ -19,7 +19,7 @@ from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.decoder import build_model, code_losses, per_book
 from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
-from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, teacher_forced
+from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
 from recipes.pocket.text import text_config, train_text_encoder
@@ -304,3 +304,18 @@ def test_history_is_dropped_in_about_half_of_the_rows_and_for_all_books_at_once(
     assert 0.4 < (share > 0).float().mean() < 0.6
     assert 0.15 < (share == 1).float().mean() < 0.35
     assert not inputs.any()
+
+
+def test_mistakes_are_a_few_codes_of_the_next_row_and_leave_the_edges_of_the_delay_pattern():
+    bos = 9
+    inputs = torch.arange(400)[:, None, None].expand(400, 2, 50) % 9
+    inputs = inputs.clone()
+    inputs[:, :, :3] = bos
+    heard = mistake_history(inputs, bos, 0.5, np.random.default_rng(0))
+    wrong = heard != inputs
+    assert (heard[:, :, :3] == bos).all()
+    assert (heard[wrong] == inputs.roll(1, 0)[wrong]).all()
+    share = wrong[:, :, 3:].float().mean((1, 2))
+    assert 0.4 < (share > 0).float().mean() < 0.6
+    assert share.max() < 0.45
+    assert (wrong[:, 0] != wrong[:, 1]).any()
