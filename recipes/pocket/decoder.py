@@ -1,4 +1,4 @@
-"""Stage 3c, captions and codes -> MusicGen-Melody decoder, over the frozen text encoder.
+"""Stage 3d, captions and codes -> MusicGen-Melody decoder, over the frozen text encoder.
 
 The same classes as `facebook/musicgen-melody`, at a small size. Teacher forcing goes through the delay pattern with BOS
 (codebook k of frame t sits at position 1 + t + k), and a share of the rows has its text zeroed, as the unconditional
@@ -139,7 +139,7 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
     tokenizer = (
         build_tokenizer(settings.text_tokens, out / "pocket") if leads else build_tokenizer(settings.text_tokens)
     )
-    text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "codec")
+    text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "polished")
     model = build_model(settings, text_encoder, codec).to(device)
     if device == "cpu":
         use_causal_blocks(model.decoder)

@@ -1,6 +1,7 @@
 """What the codec alone keeps of held-out pieces, as soon as it is trained:
 
     python -m recipes.pocket.fidelity --out build/pocket
+    python -m recipes.pocket.fidelity --out build/pocket --codec polished
 
 Pitch (chroma correlation), level of the spectrum, tone against noise, attack, brightness and phase; pure functions of two clips of one length.
 """
@@ -71,8 +72,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
     parser.add_argument("--pieces", type=int, default=60)
+    parser.add_argument(
+        "--codec", choices=["codec", "polished"], default="codec", help="before or after its last stage"
+    )
     arguments = parser.parse_args()
-    codec = EncodecModel.from_pretrained(arguments.out / "codec").eval()
+    codec = EncodecModel.from_pretrained(arguments.out / arguments.codec).eval()
     audio = load_audio(arguments.out / "corpus", "held-out", 0)[: arguments.pieces].astype(np.float32) / 32768
     measured: dict[str, list[float]] = {}
     for samples in audio:

@@ -17,6 +17,7 @@ from recipes.pocket.codec import train_codec
 from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
+from recipes.pocket.polish import polish
 from recipes.pocket.settings import PRESETS
 from recipes.pocket.text import train_text_encoder
 from recipes.stages import run_stages
@@ -65,6 +66,11 @@ def codes(arguments: argparse.Namespace) -> None:
         encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device, _processes(arguments))
 
 
+def polished(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "polished" / "model.safetensors").exists():
+        polish(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+
+
 def text(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "text" / "model.safetensors").exists():
         train_text_encoder(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset])
@@ -86,7 +92,9 @@ def _processes(arguments: argparse.Namespace) -> int:
     return arguments.processes if arguments.device == "cpu" else 1
 
 
-STAGES = {"corpus": corpus, "codec": codec, "codes": codes, "text": text, "decoder": decoder, "install": install}
+STAGES = {
+    "corpus": corpus, "codec": codec, "codes": codes, "polish": polished, "text": text, "decoder": decoder, "install": install,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

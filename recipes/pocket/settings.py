@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    train_shards: int = 24  # of 500 clips of 10.24 s
+    train_shards: int = 40  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
     codec_growth: int = 250  # steps for each stride, from the outside in
@@ -18,6 +18,8 @@ class Settings:
     codec_filters: int = 16
     codebooks: int = 6
     codebook_size: int = 512
+    polish_steps: int = 6_500
+    polish_rate: float = 2e-3
 
     width: int = 256
     layers: int = 6
@@ -37,7 +39,7 @@ class Settings:
 
 CPU = Settings()
 GPU = Settings(
-    train_shards=240, codec_steps=60_000, codec_batch=32,
+    train_shards=240, codec_steps=60_000, codec_batch=32, polish_steps=40_000,
     width=384, layers=8, heads=12, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "gpu": GPU}

@@ -1,4 +1,4 @@
-"""Stage 3b, captions -> a text encoder that understands them: trained to name a piece's labels from its caption's EOS, then frozen.
+"""Stage 3c, captions -> a text encoder that understands them: trained to name a piece's labels from its caption's EOS, then frozen.
 
 MusicGen's own T5 comes pretrained and stays frozen. A text encoder that starts from nothing and learns with the decoder has only the decoder's faint
 gradient to learn words from; here it knows them beforehand, and its EOS state holds each label.

@@ -8,7 +8,18 @@ pytest.importorskip("transformers")
 
 from recipes.pocket import fidelity
 from recipes.pocket.codec import RATIOS, Crops, build_codec, learning_rate, outer, train_codec
-from recipes.pocket.codec_loss import band_loss, coherent_loss, magnitude_loss, reconstruction_loss
+from recipes.pocket.codec_loss import (
+    band_loss,
+    coherent_loss,
+    colour_loss,
+    magnitude_loss,
+    peak_loss,
+    polishing_loss,
+    reconstruction_loss,
+    texture_loss,
+)
+from recipes.pocket.encode import codes_path
+from recipes.pocket.polish import CodedCrops, deepened, polish
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import CPU, Settings
@@ -18,7 +29,7 @@ from tonearm.audio import Clip
 
 TINY = Settings(
     codec_filters=2, codebooks=2, codebook_size=512, codec_growth=1, codec_plain=1, codec_steps=9, codec_batch=1, codec_frames=8,
-    checkpoint_every=7,
+    polish_steps=9, checkpoint_every=7,
 )  # fmt: skip
 
 
@@ -116,6 +127,93 @@ def test_magnitudes_know_a_quarter_tone_and_bands_know_a_colour():
     noise, other = 0.1 * torch.randn(2, 1, 1, 20480)
     dull = torch.nn.functional.avg_pool1d(other, 5, stride=1, padding=2)
     assert band_loss(dull, noise) > 3 * band_loss(other, noise)
+
+
+def test_a_texture_forgives_order_and_not_smoothness():
+    """Two noises are alike to it, and noise is not like a buzz of the same colour; bin by bin it is the other way about."""
+    torch.manual_seed(0)
+    noise, other = 0.1 * torch.randn(2, 1, 1, 20480)
+    buzz = torch.zeros_like(noise)
+    buzz[..., ::160] = noise.std() * 160**0.5  # 100 Hz, flat, as loud
+    textures = [float(texture_loss(x, noise, np.random.default_rng(0))) for x in (other, buzz)]
+    bin_by_bin = [float(magnitude_loss(x, noise)) for x in (other, buzz)]
+    assert textures[0] < 0.5 * textures[1]
+    assert textures[0] / textures[1] < 0.6 * bin_by_bin[0] / bin_by_bin[1]
+
+
+def test_colour_asks_for_the_mean_energy_and_nothing_of_its_place():
+    torch.manual_seed(0)
+    burst = 0.1 * torch.randn(1, 1, 20480)
+    burst[..., 5120:] *= 0.03
+    moved = burst.roll(10240, -1)
+    assert colour_loss(moved, burst) < 0.2 * colour_loss(0.5 * burst, burst)
+    assert band_loss(moved, burst) > band_loss(0.5 * burst, burst)
+
+
+def test_where_a_peak_may_or_may_not_be_the_squared_error_asks_for_some_of_it_and_l1_for_none():
+    """A burst in one of three crops that look alike to the decoder; steady noise holds the level."""
+    torch.manual_seed(0)
+    steady = 0.1 * torch.randn(1, 1, 20480)
+    burst = steady.clone()
+    burst[..., 8000:12000] *= 6
+    part_way = steady.clone()
+    part_way[..., 8000:12000] *= 2
+
+    def cost(loss, guess):
+        return sum(float(loss(guess, truth)) for truth in (burst, steady, steady))
+
+    assert cost(peak_loss, part_way) < cost(peak_loss, steady)
+    assert cost(band_loss, part_way) > cost(band_loss, steady)
+
+
+def test_a_deepened_codec_has_the_same_codes_and_nearly_the_same_sound():
+    torch.manual_seed(0)
+    codec = build_codec(TINY).eval()
+    TrainedQuantizer(codec).start(torch.randn(600, 128))
+    deep = deepened(codec).eval()
+    assert deep.config.num_residual_layers == 1
+    samples = tone(440) + 0.01 * torch.randn(1, 1, 20480)
+    assert torch.equal(deep.encoder(samples), codec.encoder(samples))
+    codes = codec.encode(samples).audio_codes
+    assert torch.equal(deep.encode(samples).audio_codes, codes)
+    plain, deeper = (x.decode(codes, [None]).audio_values for x in (codec, deep))
+    assert (plain - deeper).abs().max() < 0.05 * plain.abs().max()
+
+
+def test_polishing_leaves_the_codes_alone_and_ends_where_it_would_have(corpus, tmp_path):
+    codec = train_codec(corpus, tmp_path, TINY)
+    (tmp_path / "codes").mkdir()
+    audio = torch.from_numpy(np.load(corpus / "train-0000.npy").astype(np.float32) / 32768)[:, None]
+    codes = codec.eval().encode(audio).audio_codes[0]
+    np.save(codes_path(tmp_path, "train", 0), codes.numpy().astype(np.int16))
+    finished = polish(corpus, tmp_path, TINY)
+    (tmp_path / "polished").rename(tmp_path / "first")
+    assert torch.load(tmp_path / "polish.pt", weights_only=True)["step"] == 7
+    again = polish(corpus, tmp_path, TINY)
+    assert all(torch.equal(a, b) for a, b in zip(finished.parameters(), again.parameters(), strict=True))
+    polished = EncodecModel.from_pretrained(tmp_path / "polished").eval()
+    assert torch.equal(polished.encode(audio).audio_codes[0], codes)
+    assert not torch.equal(codec.decoder.layers[0].conv.bias, polished.decoder.layers[0].conv.bias)
+
+
+def test_coded_crops_belong_together(corpus, tmp_path):
+    """Samples and codes of one place: both tell their frame here."""
+    (tmp_path / "codes").mkdir()
+    frames = np.arange(1, 41, dtype=np.int16)
+    np.save(codes_path(tmp_path, "train", 0), np.broadcast_to(frames, (2, 2, 40)))
+    samples, codes = CodedCrops(corpus, tmp_path, TINY).draw(np.random.default_rng(0))
+    told = (samples[:, 0, ::SAMPLES_PER_FRAME].abs() * 32768 / 100).round().long()
+    assert codes.shape == (2, 1, TINY.codec_frames) and torch.equal(told, codes[0])
+
+
+def test_what_polishing_asks_for_is_least_for_the_original():
+    torch.manual_seed(0)
+    original = 0.1 * torch.randn(2, 1, 20480)
+    ours, theirs = (
+        polishing_loss(x, original, np.random.default_rng(0))
+        for x in (original, original + 0.05 * torch.randn_like(original))
+    )
+    assert ours < 1e-2 < theirs
 
 
 def test_distances_in_decibels_are_those_that_were_planted():
