@@ -106,6 +106,12 @@ def is_kept(before: float | None, after: float | None, any_octave: bool = False)
     return before is not None and is_right_tempo(after, before, any_octave)
 
 
+def with_noise(clip: Clip, decibels: float, seed: int) -> Clip:
+    """White noise added, `decibels` against the clip's level: what a measure changes on it, it changes of itself."""
+    noise = np.random.default_rng(seed).standard_normal(len(clip.mono)).astype(np.float32)
+    return Clip(clip.mono + noise * clip.mono.std() * 10 ** (decibels / 20), clip.sample_rate)
+
+
 def pitch_likeness(one: Clip, other: Clip) -> float:
     """Correlation of the mean chroma of two clips; 0 where one is silent."""
     first, second = mean_chroma(one), mean_chroma(other)

@@ -29,7 +29,10 @@ FIRST_GAIN = 1e-3  # of the decoder's new blocks
 
 def deepened(codec: EncodecModel) -> EncodecModel:
     """The codec with a residual block a stride: the encoder's add nothing, the decoder's next to nothing."""
-    changes = {"num_residual_layers": 1, "residual_kernel_size": 1}  # a wider one looks 40 ms further ahead in streaming
+    changes = {
+        "num_residual_layers": 1,
+        "residual_kernel_size": 1,
+    }  # a wider one looks 40 ms further ahead in streaming
     deep = EncodecModel(EncodecConfig.from_dict({**codec.config.to_dict(), **changes}))
     deep.quantizer.load_state_dict(codec.quantizer.state_dict())
     for old, new, gain in ((codec.encoder, deep.encoder, 0.0), (codec.decoder, deep.decoder, FIRST_GAIN)):

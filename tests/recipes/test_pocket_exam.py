@@ -44,6 +44,13 @@ def test_chroma_tells_the_same_notes_from_others_at_any_level():
     assert exam.chroma_correlation(tone(melody), tone([61, 66, 70, 63])) < 0.5
 
 
+def test_noise_is_as_far_below_its_clip_as_it_says():
+    clip = tone([60])
+    for decibels in (-40, -20):
+        noise = exam.with_noise(clip, decibels, seed=0).mono - clip.mono
+        assert 20 * np.log10(noise.std() / clip.mono.std()) == pytest.approx(decibels, abs=0.1)
+
+
 def test_asked_numbers_span_the_range_and_each_means_the_nearest_tempo():
     numbers = exam.asked_numbers(9)
     assert numbers[0] == 60 and numbers[-1] == 180 and numbers == sorted(numbers)
