@@ -18,7 +18,7 @@ class Settings:
     codec_filters: int = 16
     codebooks: int = 6
     codebook_size: int = 512
-    polish_steps: int = 7_000
+    polish_steps: int = 9_500
     polish_rate: float = 2e-3
 
     width: int = 256

@@ -13,6 +13,7 @@ from recipes.pocket.codec_loss import (
     coherent_loss,
     colour_loss,
     magnitude_loss,
+    modulation_loss,
     peak_loss,
     polishing_loss,
     reconstruction_loss,
@@ -139,6 +140,15 @@ def test_a_texture_forgives_order_and_not_smoothness():
     bin_by_bin = [float(magnitude_loss(x, noise)) for x in (other, buzz)]
     assert textures[0] < 0.5 * textures[1]
     assert textures[0] / textures[1] < 0.6 * bin_by_bin[0] / bin_by_bin[1]
+
+
+def test_a_buzz_is_known_by_its_envelope():
+    torch.manual_seed(0)
+    noise, other = 0.1 * torch.randn(2, 1, 1, 20480)
+    once = torch.randn(1, 1, 160)
+    frozen = 0.1 * once.repeat(1, 1, 128)  # one pattern of noise, every 10 ms
+    assert modulation_loss(frozen, noise) > 3 * modulation_loss(other, noise)
+    assert modulation_loss(0.3 * other, noise) == pytest.approx(float(modulation_loss(other, noise)), rel=0.01)
 
 
 def test_colour_asks_for_the_mean_energy_and_nothing_of_its_place():
