@@ -11,7 +11,7 @@ from tests import checkpoints
 from tests.checkpoints import VARIANTS
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import folder_of as name_in_files
-from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.musicgen.checkpoint import load_checkpoint, pocket_folder
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -23,6 +23,22 @@ def test_every_variant_loads_with_its_shapes(model_of, variant):
     assert c.frame_rate == checkpoints.FRAME_RATE and c.sample_rate == 1600 and c.bos == checkpoints.CODEBOOK
     assert c.window_seconds == 30 and c.max_frames == 750
     assert not c.model.training and not any(p.requires_grad for p in c.model.parameters())
+
+
+@pytest.mark.parametrize(("said", "seconds"), [(100, 4), (110, 4), (2000, 30), (20, 30), (None, 30)])
+def test_an_unknown_folder_decodes_what_its_generation_config_says_at_a_time(folder_of, tmp_path, said, seconds):
+    """In whole seconds. transformers' own default of 20 is shorter than a second, and nobody's wish."""
+    folder = shutil.copytree(folder_of("small"), tmp_path / "mine")
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"max_length": said}))
+    assert load_checkpoint(str(folder), "cpu").window_seconds == seconds
+
+
+def test_a_copy_of_pocket_has_pockets_window(tmp_path):
+    (tmp_path / "mine").symlink_to(pocket_folder())
+    assert (
+        load_checkpoint(str(tmp_path / "mine"), "cpu").window_seconds == load_checkpoint("pocket", "cpu").window_seconds
+    )
 
 
 def test_the_fingerprint_is_that_of_the_weights_not_of_the_dtype_computed_in(folder_of, tmp_path):

@@ -178,13 +178,20 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     known = VARIANTS.get(name)
-    positions = model.decoder.config.max_position_embeddings
     return Checkpoint(
         name=name, fingerprint=fingerprint, family=family, model=model, tokenizer=tokenizer,
         licence=known.licence if known else "unknown (see the checkpoint's own card)",
-        window_seconds=known.window_seconds if known else min(30.0, (positions - 512) / model.audio_encoder.config.frame_rate),
+        window_seconds=known.window_seconds if known else _window_seconds(model),
         melody_trained=known.melody if known else family.text_in_prefix and model.config.chroma_length > 1, int8=dtype == INT8,
     )  # fmt: skip
+
+
+def _window_seconds(model: Any) -> float:
+    """What a checkpoint that is in no table decodes at a time: what its generation config says, in whole seconds, and at most what MusicGen learned."""
+    rate = model.audio_encoder.config.frame_rate
+    room = min(30.0, (model.decoder.config.max_position_embeddings - 512) / rate)
+    said = model.generation_config.max_length
+    return room if said is None or said < rate else min(room, float(said // rate))
 
 
 def pocket_folder() -> Path:
