@@ -27,11 +27,8 @@ LOG_FLOOR = 2e-3
 PHASE_BELOW = 0.3  # of the Nyquist frequency: 2.4 kHz
 BAND_SIZE, BANDS = 1024, 64
 SQUARED_WEIGHT, MAGNITUDE_WEIGHT, BAND_WEIGHT = 0.2, 0.4, 1.0
-PATCHES = {
-    128: (4, 16),
-    512: (8, 8),
-    2048: (16, 4),
-}  # STFT size: bins x frames within which magnitudes may change places
+# STFT size: bins x frames within which magnitudes may change places
+PATCHES = {128: (4, 16), 512: (8, 8), 2048: (16, 4)}
 POLISHING_PHASE_BELOW = 0.2
 CARRIERS = (2400, 4000, 6000, 8000)  # Hz, edges
 ENVELOPE_RATE, MODULATION_BAND = 1600, 12.5  # Hz

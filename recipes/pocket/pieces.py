@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket.captions import caption
-from recipes.pocket.corpus import MELODY_FRAMES, load_labels, load_melodies
+from recipes.pocket.corpus import MELODY_FRAMES, load_labels, load_melodies, shards_present
 from recipes.pocket.counting import CHROMA_FRAMES
 from recipes.pocket.encode import codes_path
 from recipes.pocket.settings import Settings
@@ -54,8 +54,7 @@ class Pieces:
     """All pieces of a split."""
 
     def __init__(self, corpus: Path, out: Path, split: str, tokenizer: PreTrainedTokenizerFast, settings: Settings):
-        paths = sorted((out / "codes").glob(f"{split}-*.npy"))
-        indices = [int(path.stem.rsplit("-", 1)[1]) for path in paths]
+        indices = shards_present(out / "codes", split)
         self.codes = np.concatenate([np.load(codes_path(out, split, i)) for i in indices])
         self.labels = [labels for i in indices for labels in load_labels(corpus, split, i)]
         self.melodies = np.concatenate([load_melodies(corpus, split, i) for i in indices])

@@ -30,7 +30,7 @@ class Settings:
     text_batch: int = 192
     text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 10_500
+    decoder_steps: int = 15_750
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15

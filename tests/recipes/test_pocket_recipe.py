@@ -19,7 +19,7 @@ from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.decoder import build_model, code_losses, per_book
 from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
-from recipes.pocket.pieces import FRAMES, IGNORED, Pieces, drop_history, mistake_history, teacher_forced
+from recipes.pocket.pieces import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
 from recipes.pocket.text import text_config, train_text_encoder
@@ -128,7 +128,9 @@ def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
     assert (silent.argmax(-1) == 0).all()
     batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
     for row, chroma in enumerate(batch.chroma.argmax(-1).numpy()):
-        likeness = [np.mean(chroma[:50] == pieces.melodies[row][start : start + 50]) for start in range(25)]
+        latest = round(SHIFT_FRAMES[1] / CHROMA_FRAMES)
+        told = MELODY_FRAMES - latest  # however late it begins
+        likeness = [np.mean(chroma[:told] == pieces.melodies[row][at : at + told]) for at in range(latest + 1)]
         assert max(likeness) > 0.85
     assert not pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0, sung=1.0).chroma.argmax(-1).any()
 
