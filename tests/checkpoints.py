@@ -111,7 +111,7 @@ def save(shape: Shape, folder: Path, seed: int = 0) -> Path:
             layer.codebook.embed.normal_()
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = CODEBOOK
-    generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, 64
+    generation.do_sample, generation.guidance_scale, generation.max_length = True, 3.0, 30 * FRAME_RATE
     model.save_pretrained(folder)
     words.save_pretrained(folder)
     return folder
