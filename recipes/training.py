@@ -1,10 +1,11 @@
-"""What every training loop of the recipes does alike: which weights decay, and taking a run up again."""
+"""What every training loop of the recipes does alike: which weights decay, taking a run up again, and putting its result in place."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from tonearm.files import write_aside
 
@@ -32,3 +33,10 @@ def keep(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, s
     """Save a run before its `step`; whole, or not at all."""
     with write_aside(checkpoint) as aside:
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, aside)
+
+
+def save_whole(model: PreTrainedModel, folder: Path) -> None:
+    """In transformers' form; whole, or not there."""
+    aside = folder.with_suffix(".part")
+    model.save_pretrained(aside)
+    aside.rename(folder)

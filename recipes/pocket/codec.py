@@ -21,7 +21,7 @@ from recipes.pocket.corpus import load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
-from recipes.training import keep, take_up
+from recipes.training import keep, save_whole, take_up
 
 RATIOS = [
     2,
@@ -62,22 +62,31 @@ def outer(codec: EncodecModel, strides: int) -> nn.Sequential:
 
 
 class Crops:
-    """Random crops of the training audio, [B, 1, frames * SAMPLES_PER_FRAME], on the frame grid; silent ones are drawn again."""
+    """Random crops of the training audio on the frame grid; silent ones are drawn again."""
 
     def __init__(self, corpus: Path, settings: Settings):
         self.shards = [load_audio(corpus, "train", i) for i in shards_present(corpus, "train")]
         self.settings = settings
 
     def draw(self, rng: np.random.Generator) -> torch.Tensor:
-        length = self.settings.codec_frames * SAMPLES_PER_FRAME
-        crops = []
+        """[B, 1, frames * SAMPLES_PER_FRAME]."""
+        return self.draw_placed(rng)[0]
+
+    def draw_placed(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[tuple[int, int, int]]]:
+        """The same, and where each crop is from: shard, piece and first frame."""
+        frames = self.settings.codec_frames
+        crops, places = [], []
         while len(crops) < self.settings.codec_batch:
-            shard = self.shards[rng.integers(len(self.shards))]
-            start = SAMPLES_PER_FRAME * rng.integers((shard.shape[1] - length) // SAMPLES_PER_FRAME + 1)
-            crop = shard[rng.integers(len(shard)), start : start + length].astype(np.float32) / 32768
+            index = int(rng.integers(len(self.shards)))
+            shard = self.shards[index]
+            first = int(rng.integers(shard.shape[1] // SAMPLES_PER_FRAME - frames + 1))
+            piece = int(rng.integers(len(shard)))
+            samples = shard[piece, first * SAMPLES_PER_FRAME : (first + frames) * SAMPLES_PER_FRAME]
+            crop = samples.astype(np.float32) / 32768
             if np.abs(crop).max() > 1e-3:
                 crops.append(crop)
-        return torch.from_numpy(np.stack(crops))[:, None]
+                places.append((index, piece, first))
+        return torch.from_numpy(np.stack(crops))[:, None], places
 
 
 @torch.no_grad()
@@ -144,7 +153,5 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
                 f"codes used {used:.2f}, {pace:.3f} s a step", flush=True
             )  # fmt: skip
             keep(checkpoint, codec, optimizer, step + 1)
-    aside = out / "codec.part"
-    codec.save_pretrained(aside)
-    aside.rename(out / "codec")  # whole, or not there
+    save_whole(codec, out / "codec")
     return codec

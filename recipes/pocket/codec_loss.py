@@ -59,20 +59,26 @@ def magnitude_loss(decoded: torch.Tensor, original: torch.Tensor, above: float =
     return loss
 
 
+def bands(decoded: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Energies of mel bands of the two, [B, 1, T], as loud as the original is: [B, BANDS, frames] each."""
+    decoded, original = _levelled(decoded, original)
+    mel = _mel().to(decoded.device)
+    ours, theirs = (mel @ _power(_spectrum(x, BAND_SIZE), LOG_FLOOR) for x in (decoded, original))
+    return ours, theirs
+
+
 def band_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
     """Energies of mel bands, [B, 1, T]: noise of the right colour and level where single bins cannot be told."""
-    return _apart(*_bands(decoded, original))
+    return _apart(*bands(decoded, original))
 
 
-def peak_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """Squared error of compressed mel bands, [B, 1, T]: least for a mean, and a rare peak counts."""
-    ours, theirs = _bands(decoded, original)
+def peak_loss(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """Squared error of compressed energies of `bands`: least for a mean, and a rare peak counts."""
     return (ours.pow(COMPRESSION / 2) - theirs.pow(COMPRESSION / 2)).pow(2).mean()
 
 
-def colour_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """L1 of the logarithm of each mel band's mean energy over all of [B, 1, T]: as loud as it was, wherever that falls."""
-    ours, theirs = _bands(decoded, original)
+def colour_loss(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """L1 of the logarithm of each of `bands`' mean energy over the crop: as loud as it was, wherever that falls."""
     return (ours.mean(-1).log() - theirs.mean(-1).log()).abs().mean()
 
 
@@ -114,12 +120,13 @@ def modulation_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tens
 
 def polishing_loss(decoded: torch.Tensor, original: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Levels first, and the phase where it is there already."""
+    energies = bands(decoded, original)
     return (
         0.6 * coherent_loss(decoded, original, POLISHING_PHASE_BELOW)
         + MAGNITUDE_WEIGHT * magnitude_loss(decoded, original, above=0.15)
-        + 2.0 * band_loss(decoded, original)
-        + 4.0 * peak_loss(decoded, original)
-        + colour_loss(decoded, original)
+        + 2.0 * _apart(*energies)
+        + 4.0 * peak_loss(*energies)
+        + colour_loss(*energies)
         + 0.5 * modulation_loss(decoded, original)
         + 0.7 * texture_loss(decoded, original, rng)
     )
@@ -129,14 +136,6 @@ def _apart(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
     """L1 of log magnitudes and, since it is deaf to rare peaks, of compressed ones; both from power."""
     peaks = 2 * (ours.pow(COMPRESSION / 2) - theirs.pow(COMPRESSION / 2)).abs().mean()
     return peaks + (ours.log() - theirs.log()).abs().mean() / 2
-
-
-def _bands(decoded: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Energies, [B, BANDS, frames] each."""
-    decoded, original = _levelled(decoded, original)
-    mel = _mel().to(decoded.device)
-    ours, theirs = (mel @ _power(_spectrum(x, BAND_SIZE), LOG_FLOOR) for x in (decoded, original))
-    return ours, theirs
 
 
 def _sorted_patches(power: torch.Tensor, patch: tuple[int, int], begin: np.ndarray) -> torch.Tensor:
@@ -153,7 +152,7 @@ def _modulations(samples: torch.Tensor) -> torch.Tensor:
     """[B, T] -> log power, [B, carriers, modulation bands]."""
     length = samples.shape[-1]
     spectrum, hertz = torch.fft.rfft(samples), torch.fft.rfftfreq(length, 1 / SAMPLE_RATE, device=samples.device)
-    bands = []
+    carriers = []
     for low, high in pairwise(CARRIERS):
         carrier = torch.fft.irfft(spectrum * ((hertz >= low) & (hertz < high)), n=length)
         envelope = F.avg_pool1d(carrier.pow(2)[:, None], SAMPLE_RATE // ENVELOPE_RATE)[:, 0] + LOG_FLOOR**2
@@ -163,8 +162,8 @@ def _modulations(samples: torch.Tensor) -> torch.Tensor:
         width = round(MODULATION_BAND * frames / ENVELOPE_RATE)
         power = power[:, width // 2 :]
         power = power[:, : power.shape[1] // width * width].reshape(len(power), -1, width).mean(-1)
-        bands.append((power + MODULATION_FLOOR).log())
-    return torch.stack(bands, 1)
+        carriers.append((power + MODULATION_FLOOR).log())
+    return torch.stack(carriers, 1)
 
 
 @cache

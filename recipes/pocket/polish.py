@@ -13,14 +13,15 @@ import torch
 from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
 
+from recipes.pocket.codec import Crops
 from recipes.pocket.codec_loss import polishing_loss
 from recipes.pocket.corpus import load_audio, shards_present
 from recipes.pocket.encode import codes_path
 from recipes.pocket.exam import chroma_correlation
 from recipes.pocket.fidelity import centroid_error, through
-from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
+from recipes.pocket.render import SAMPLE_RATE
 from recipes.pocket.settings import Settings
-from recipes.training import keep, take_up
+from recipes.training import keep, save_whole, take_up
 from tonearm.audio import Clip
 
 WARM_STEPS = 50
@@ -47,26 +48,17 @@ def deepened(codec: EncodecModel) -> EncodecModel:
 
 
 class CodedCrops:
-    """Random crops of encoded pieces on the frame grid: samples [B, 1, T] and codes [K, B, frames]; silent ones are drawn again."""
+    """Crops of the training audio with their codes."""
 
     def __init__(self, corpus: Path, out: Path, settings: Settings):
-        indices = shards_present(out / "codes", "train")
-        self.audio = [load_audio(corpus, "train", i) for i in indices]
-        self.codes = [np.load(codes_path(out, "train", i)) for i in indices]
-        self.settings = settings
+        self.crops, self.frames = Crops(corpus, settings), settings.codec_frames
+        self.codes = [np.load(codes_path(out, "train", i)) for i in shards_present(corpus, "train")]
 
     def draw(self, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        frames, samples, codes = self.settings.codec_frames, [], []
-        while len(samples) < self.settings.codec_batch:
-            shard = rng.integers(len(self.audio))
-            piece = rng.integers(len(self.audio[shard]))
-            start = rng.integers(self.codes[shard].shape[-1] - frames + 1)
-            place = slice(start * SAMPLES_PER_FRAME, (start + frames) * SAMPLES_PER_FRAME)
-            crop = self.audio[shard][piece, place].astype(np.float32) / 32768
-            if np.abs(crop).max() > 1e-3:
-                samples.append(crop)
-                codes.append(self.codes[shard][piece, :, start : start + frames].astype(np.int64))
-        return torch.from_numpy(np.stack(samples))[:, None], torch.from_numpy(np.stack(codes, 1))
+        """Samples [B, 1, frames * SAMPLES_PER_FRAME] and codes [K, B, frames]."""
+        samples, places = self.crops.draw_placed(rng)
+        codes = [self.codes[shard][piece, :, first : first + self.frames] for shard, piece, first in places]
+        return samples, torch.from_numpy(np.stack(codes, 1).astype(np.int64))
 
 
 def learning_rate(settings: Settings, step: int) -> float:
@@ -107,9 +99,7 @@ def polish(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> 
                 flush=True,
             )
             keep(checkpoint, codec, optimizer, step + 1)
-    aside = out / "polished.part"
-    codec.save_pretrained(aside)
-    aside.rename(out / "polished")  # whole, or not there
+    save_whole(codec, out / "polished")
     return codec
 
 

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 from recipes.pocket.captions import build_tokenizer, caption
 from recipes.pocket.corpus import load_labels, shards_present
 from recipes.pocket.settings import Settings
+from recipes.training import save_whole
 
 NAMED = ("tempo", "beat_frames", "brightness", "density", "dynamics", "mode", "genre", "lead")
 
@@ -69,6 +70,4 @@ def train_text_encoder(corpus: Path, out: Path, settings: Settings) -> None:
             print(
                 f"text step {step + 1}: loss {loss.item():.3f}; named right on held-out captions: {shares}", flush=True
             )
-    aside = out / "text.part"
-    encoder.save_pretrained(aside)
-    aside.rename(out / "text")  # whole, or not there
+    save_whole(encoder, out / "text")

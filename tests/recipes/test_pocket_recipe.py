@@ -127,9 +127,9 @@ def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
     silent = pieces.draw(np.arange(8), np.random.default_rng(0)).chroma
     assert (silent.argmax(-1) == 0).all()
     batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
+    latest = round(SHIFT_FRAMES[1] / CHROMA_FRAMES)
+    told = MELODY_FRAMES - latest  # however late it begins
     for row, chroma in enumerate(batch.chroma.argmax(-1).numpy()):
-        latest = round(SHIFT_FRAMES[1] / CHROMA_FRAMES)
-        told = MELODY_FRAMES - latest  # however late it begins
         likeness = [np.mean(chroma[:told] == pieces.melodies[row][at : at + told]) for at in range(latest + 1)]
         assert max(likeness) > 0.85
     assert not pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0, sung=1.0).chroma.argmax(-1).any()
