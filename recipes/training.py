@@ -29,6 +29,11 @@ def take_up(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     return state["step"]
 
 
+def steps_taken(checkpoint: Path) -> int:
+    """Of the run that `keep` saved there; 0 where it saved none."""
+    return torch.load(checkpoint, mmap=True, weights_only=True)["step"] if checkpoint.exists() else 0
+
+
 def keep(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
     """Save a run before its `step`; whole, or not at all."""
     with write_aside(checkpoint) as aside:

@@ -3,14 +3,15 @@
     python -m recipes.pocket.card --out build/pocket
 
 On held-out pieces, seeds and captions: what the codec keeps, how far takes obey tempo, brightness, genre and lead, and how steady their beat is beside
-the corpus's own. Tempo is read twice, by librosa and by Tonearm's embedded beat tracker. Genre and lead are named by linear classifiers on band
-statistics, trained on codec-decoded pieces of the corpus only.
+the corpus's own. Tempo is read twice, by librosa and by Tonearm's embedded beat tracker. Genre and lead are named by a small convolutional network
+(listener.py), trained on codec-decoded pieces of the corpus only.
 """
 
 import argparse
 import platform
 import statistics
 from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -170,28 +171,22 @@ def median_of(group: Sequence[Heard], tracker: str, name: str) -> float:
 
 
 def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
-    """Genre and lead, as classifiers that have only heard the corpus name them."""
-    features, labels = [], []
+    """Genre and lead, as a network that has only heard the corpus names them."""
+    audio, labels = {}, {}
     for split, shards in (("train", TRAINING_SHARDS), ("held-out", 1)):
-        features.append(exam.corpus_statistics(out, split, range(shards), processes))
-        labels.append([piece for i in range(shards) for piece in load_labels(out / "corpus", split, i)])
-    genres, leads = ([synonyms[0] for synonyms in table.values()] for table in (words.GENRE, words.LEAD))
-    asked = [{"genre": genres[i % len(genres)], "lead": leads[i % len(leads)]} for i in range(takes)]
-    made = exam.generate(model, [f"a {one['genre']} track with {one['lead']}" for one in asked])
-    heard = [exam.band_statistics(take.clip) for take in made]
+        audio[split] = exam.decoded_corpus(out, split, range(shards), processes)
+        labels[split] = [piece for i in range(shards) for piece in load_labels(out / "corpus", split, i)]
+    namer = exam.train_namer(audio["train"], labels["train"])
+    asked = [{"genre": genre, "lead": lead} for genre, lead in zip(cycle(words.GENRE), islice(cycle(words.LEAD), takes))]
+    texts = [f"a {words.GENRE[one['genre']][0]} track with {words.LEAD[one['lead']][0]}" for one in asked]
+    heard = [take.clip.mono for take in exam.generate(model, texts)]
     rows: Rows = []
     for label, table, target in (("genre", words.GENRE, "90 %"), ("lead", words.LEAD, "80 %")):
-        namer = exam.train_namer(features[0], [piece[label] for piece in labels[0]])
-        on_corpus = exam.share_named(namer, features[1], [piece[label] for piece in labels[1]])
-        on_takes = exam.share_named(namer, heard, [one[label] for one in asked])
-        rows.append(
-            (
-                f"{label} named right by a linear classifier, decoded held-out corpus (chance {1 / len(table):.0%})",
-                str(on_corpus),
-                "",
-            )
-        )
-        rows.append((f"{label} named right by the same classifier, takes of its word", str(on_takes), target))
+        on_corpus = exam.share_named(namer, audio["held-out"], label, [piece[label] for piece in labels["held-out"]])
+        on_takes = exam.share_named(namer, heard, label, [one[label] for one in asked])
+        chance = f"{1 / len(table):.0%}"
+        rows.append((f"{label} named right by a network, decoded held-out corpus (chance {chance})", str(on_corpus), ""))
+        rows.append((f"{label} named right by the same network, takes of its word", str(on_takes), target))
     return rows
 
 

@@ -2,10 +2,11 @@
 
 The same classes as `facebook/musicgen-melody`, at a small size. Teacher forcing goes through the delay pattern with BOS
 (codebook k of frame t sits at position 1 + t + k), and a share of the rows has its text zeroed, as the unconditional
-rows of guidance have it in `generate()`.
+rows of guidance have it in `generate()`. It starts with `first_layers` layers and goes on with `layers` (growth.py).
 """
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,13 @@ from transformers import (
 from recipes.pocket.attention import use_causal_blocks
 from recipes.pocket.captions import build_tokenizer
 from recipes.pocket.corpus import MELODY_FRAMES
+from recipes.pocket.growth import hand_over
 from recipes.pocket.initial import initialise
 from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team
 from recipes.pocket.timekeeping import Timekeeper
-from recipes.training import decaying, keep, take_up
+from recipes.training import decaying, keep, steps_taken, take_up
 
 SPLICED = 0.15  # share of the rows that begin with another piece
 SUNG = 0.4  # share of the others whose melody is told
@@ -41,6 +43,7 @@ START_FRAMES, START_WEIGHT = 40, 3.0  # the first frames of a piece are where it
 def build_model(
     settings: Settings, text_encoder: T5EncoderModel, codec: EncodecModel
 ) -> MusicgenMelodyForConditionalGeneration:
+    """With `settings.layers` layers."""
     bos = settings.codebook_size
     decoder = MusicgenMelodyDecoderConfig(
         vocab_size=settings.codebook_size, hidden_size=settings.width, num_hidden_layers=settings.layers,
@@ -125,10 +128,26 @@ def per_book(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     return (losses * weights).sum((0, 2)) / weights.sum((0, 2))
 
 
+def grown(model: MusicgenMelodyForConditionalGeneration, settings: Settings) -> MusicgenMelodyForConditionalGeneration:
+    """With `settings.layers` layers, and doing what it did."""
+    deeper = build_model(settings, model.text_encoder, model.audio_encoder).to(model.device)
+    hand_over(model, deeper)
+    return deeper
+
+
 def build_optimizer(model, settings: Settings) -> torch.optim.Optimizer:
     """AdamW; matrices decay."""
     groups = decaying((parameter for parameter in model.parameters() if parameter.requires_grad), 0.05)
     return torch.optim.AdamW(groups, lr=settings.decoder_rate, betas=(0.9, 0.97), fused=True)
+
+
+def ready(model, settings: Settings) -> tuple[torch.optim.Optimizer, list[torch.nn.Parameter]]:
+    """A model about to be trained: its optimiser, and what that trains."""
+    if model.device.type == "cpu":
+        use_causal_blocks(model.decoder)
+    model.train()
+    optimizer = build_optimizer(model, settings)
+    return optimizer, [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
 def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cpu", team: Team = Team()) -> None:
@@ -140,22 +159,23 @@ def train_decoder(corpus: Path, out: Path, settings: Settings, device: str = "cp
         build_tokenizer(settings.text_tokens, out / "pocket") if leads else build_tokenizer(settings.text_tokens)
     )
     text_encoder, codec = T5EncoderModel.from_pretrained(out / "text"), EncodecModel.from_pretrained(out / "polished")
-    model = build_model(settings, text_encoder, codec).to(device)
-    if device == "cpu":
-        use_causal_blocks(model.decoder)
-    optimizer = build_optimizer(model, settings)
+    checkpoint = out / "decoder.pt"
+    is_grown = steps_taken(checkpoint) > settings.decoder_grows
+    layers = settings.layers if is_grown else settings.first_layers
+    model = build_model(replace(settings, layers=layers), text_encoder, codec).to(device)
+    optimizer, trained = ready(model, settings)
     pieces = Pieces(corpus, out, "train", tokenizer, settings)
     held_out = Pieces(corpus, out, "held-out", tokenizer, settings)
-    checkpoint = out / "decoder.pt"
     first = take_up(checkpoint, model, optimizer, device)
     # The upper books are close to noise; the lower ones hold the music.
     book_weights = torch.tensor([1 / (1 + k) for k in range(settings.codebooks)], device=device)
     book_weights = book_weights / book_weights.sum()
-    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     batches_per_epoch = len(pieces.labels) // settings.decoder_batch
     began, running = time.time(), None
-    model.train()
     for step in range(first, settings.decoder_steps):
+        if step == settings.decoder_grows:
+            model = grown(model, settings)
+            optimizer, trained = ready(model, settings)
         epoch, place = divmod(step, batches_per_epoch)
         order = np.random.default_rng((settings.seed, 3, epoch)).permutation(len(pieces.labels))
         rows = order[place * settings.decoder_batch : (place + 1) * settings.decoder_batch][team.rank :: team.size]

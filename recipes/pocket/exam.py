@@ -12,14 +12,12 @@ from pathlib import Path
 import librosa
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 import tonearm
 from recipes.pocket import words
 from recipes.pocket.corpus import load_audio
 from recipes.pocket.encode import codes_path
+from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
 from tonearm.audio import Clip
 from tonearm.measures import (
     Share,
@@ -42,6 +40,7 @@ ASKED_BPM = (60, 180)
 ASKED_TOLERANCE = 0.08
 MELODY_SECONDS = 0.128
 STUCK_SECONDS = 3.0  # three beats of the slowest tempo
+NAMER_STEPS = 1_000
 TRACKERS = ("librosa", "embedded")
 
 
@@ -169,33 +168,35 @@ def mean(values: Sequence[float | None]) -> float:
     return statistics.fmean(value for value in values if value is not None)
 
 
-def train_namer(features: Sequence[np.ndarray], labels: Sequence[str]) -> Pipeline:
-    """A linear classifier on `band_statistics`."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=3000)).fit(features, labels)
-
-
-def share_named(namer: Pipeline, features: Sequence[np.ndarray], truth: Sequence[str]) -> Share:
-    return Share.of(int((namer.predict(features) == np.asarray(truth)).sum()), len(truth))
-
-
-def corpus_statistics(out: Path, split: str, shards: Iterable[int], processes: int) -> list[np.ndarray]:
-    """`band_statistics` of every piece of some shards, as the codec decodes it."""
+def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int) -> np.ndarray:
+    """Some shards as the codec decodes them, int16 [pieces, samples]."""
     with workers(processes) as pool:
-        return [one for shard in pool.map(partial(_shard_statistics, out, split), shards) for one in shard]
+        return np.concatenate(list(pool.map(partial(_decoded_shard, out, split), shards)))
 
 
-def _shard_statistics(out: Path, split: str, shard: int) -> list[np.ndarray]:
+def _decoded_shard(out: Path, split: str, shard: int) -> np.ndarray:
     checkpoint = pocket().checkpoint
     codes = np.load(codes_path(out, split, shard)).astype(np.int64)
-    return [band_statistics(decode_codes(checkpoint, torch.from_numpy(piece))) for piece in codes]
+    clips = (decode_codes(checkpoint, torch.from_numpy(piece)) for piece in codes)
+    return np.stack([np.round(np.clip(clip.mono, -1, 1) * 32767).astype(np.int16) for clip in clips])
 
 
-def band_statistics(clip: Clip) -> np.ndarray:
-    """Mean, deviation, 90th percentile and mean change of 96 mel bands in dB below the loudest, [384]; blind to the level."""
-    mel = librosa.feature.melspectrogram(y=clip.mono, sr=clip.sample_rate, n_fft=1024, hop_length=320, n_mels=96)
-    level = librosa.power_to_db(mel, ref=np.max, top_db=70)
-    change = np.abs(np.diff(level, axis=1)).mean(1)
-    return np.concatenate([level.mean(1), level.std(1), np.percentile(level, 90, axis=1), change])
+def train_namer(decoded: np.ndarray, labels: Sequence[dict]) -> Listener:
+    """A listener that has only heard the corpus, from `decoded_corpus` and its labels."""
+
+    def draw(rng: np.random.Generator) -> tuple[np.ndarray, list[dict]]:
+        rows = rng.integers(len(decoded), size=BATCH)
+        begins = rng.integers(decoded.shape[1] - CROP + 1, size=BATCH)
+        crops = [decoded[row, begin : begin + CROP] for row, begin in zip(rows, begins, strict=True)]
+        return np.stack(crops), [labels[row] for row in rows]
+
+    return train_listener(draw, labels, NAMER_STEPS)
+
+
+def share_named(namer: Listener, clips: Iterable[np.ndarray], label: str, truth: Sequence[str]) -> Share:
+    """Of clips [samples], whether int16 or float: the level does not matter."""
+    named = [names(namer, torch.from_numpy(samples.astype(np.float32))[None])[0][label] for samples in clips]
+    return Share.of(sum(one == right for one, right in zip(named, truth, strict=True)), len(truth))
 
 
 def seconds_for_a_clip(model: Model, times: int = 3) -> float:

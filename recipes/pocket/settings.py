@@ -22,7 +22,8 @@ class Settings:
     polish_rate: float = 2e-3
 
     width: int = 256
-    layers: int = 6
+    first_layers: int = 6  # of the decoder; from step `decoder_grows` on it has `layers`
+    layers: int = 9
     heads: int = 8  # of 32, many: initial.py gives each its own distance to look back at
     text_width: int = 128
     text_layers: int = 2
@@ -30,7 +31,8 @@ class Settings:
     text_batch: int = 192
     text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 15_750
+    decoder_steps: int = 21_000
+    decoder_grows: int = 15_750
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15
@@ -40,6 +42,6 @@ class Settings:
 CPU = Settings()
 GPU = Settings(
     train_shards=240, codec_steps=60_000, codec_batch=32, polish_steps=40_000,
-    width=384, layers=8, heads=12, decoder_steps=60_000, decoder_batch=64, decoder_rate=6e-4,
+    width=384, first_layers=8, layers=12, heads=12, decoder_steps=60_000, decoder_grows=40_000, decoder_batch=64, decoder_rate=6e-4,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "gpu": GPU}

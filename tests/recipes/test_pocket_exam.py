@@ -63,12 +63,7 @@ def test_asked_numbers_span_the_range_and_each_means_the_nearest_tempo():
         assert abs(1500 / nearest / number - 1) < 0.075
 
 
-def test_a_namer_finds_planted_timbres_and_does_not_hear_the_level():
-    rng = np.random.default_rng(0)
-    dull, sharp = (
-        [Clip(level * sound, RATE) for level in (0.5, 0.1, 0.02)]
-        for sound in (tone([60]).samples, rng.normal(0, 0.1, 64_000))
-    )
-    namer = exam.train_namer([exam.band_statistics(clip) for clip in (dull[0], sharp[0])], ["tone", "noise"])
-    heard = [exam.band_statistics(clip) for clip in (*dull, *sharp)]
-    assert exam.share_named(namer, heard, ["tone"] * 3 + ["noise"] * 3).value == 1
+def test_shares_named_count_what_the_namer_takes_each_clip_for(monkeypatch):
+    monkeypatch.setattr(exam, "names", lambda namer, samples: [{"lead": "flute" if samples.mean() > 0 else "organ"}])
+    clips = [np.full(10, level, np.float32) for level in (1, 1, -1, -1)]
+    assert str(exam.share_named(None, clips, "lead", ["flute", "flute", "flute", "organ"])).startswith("75 %")

@@ -1,11 +1,12 @@
 """The recipe's own logic: ground truth, captions, teacher forcing, the quantiser's start. No training here."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from transformers import T5EncoderModel
+from transformers import MusicgenMelodyForConditionalGeneration, T5EncoderModel
 from transformers.utils import ModelOutput
 
 pytest.importorskip("transformers")
@@ -17,7 +18,8 @@ from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
-from recipes.pocket.decoder import build_model, code_losses, per_book
+from recipes.pocket.decoder import build_model, code_losses, grown, per_book, train_decoder
+from recipes.pocket.growth import kept_places
 from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
 from recipes.pocket.pieces import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
@@ -263,6 +265,43 @@ def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
         use_causal_blocks(model.decoder)
         after, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
     assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)  # both in bfloat16
+
+
+def test_a_grown_decoder_says_the_same_and_its_new_layers_can_learn(pieces, model):
+    assert kept_places(6, 9) == [0, 1, 3, 4, 6, 7] and kept_places(3, 3) == [0, 1, 2]
+    torch.manual_seed(1)
+    deeper = grown(model, replace(SETTINGS, layers=3)).eval()
+    batch = pieces.draw(np.arange(2), np.random.default_rng(0))
+    before, _, time_before = code_losses(model, batch, 0.0, np.random.default_rng(0))
+    after, _, time_after = code_losses(deeper, batch, 0.0, np.random.default_rng(0))
+    assert torch.allclose(before, after, atol=1e-3) and torch.allclose(time_before, time_after, atol=1e-3)
+    (after.sum() + time_after.sum()).backward()
+    new = deeper.decoder.model.decoder.layers[1]
+    assert new.fc2.weight.grad.abs().sum() > 0 and new.self_attn.out_proj.weight.grad.abs().sum() > 0
+
+
+def test_a_decoder_taken_up_after_it_grew_ends_where_it_would_have(tmp_path):
+    settings = replace(
+        SETTINGS, first_layers=1, decoder_steps=4, decoder_grows=2, decoder_batch=2, checkpoint_every=3, seed=5
+    )
+    for name in ("corpus", "codes", "pocket"):
+        (tmp_path / name).mkdir()
+    rng = np.random.default_rng(0)
+    for split in ("train", "held-out"):
+        seeds = range(64 if split == "held-out" else 4)
+        labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in seeds)
+        (tmp_path / "corpus" / f"{split}-0000.jsonl").write_text(labels)
+        np.save(tmp_path / "codes" / f"{split}-0000.npy", rng.integers(0, 16, (len(seeds), 2, FRAMES_PER_CLIP)))
+        with (tmp_path / "corpus" / f"{split}-0000.melody").open("wb") as file:
+            np.save(file, rng.integers(0, 12, (len(seeds), MELODY_FRAMES)).astype(np.uint8))
+    T5EncoderModel(text_config(SETTINGS, build_tokenizer(SETTINGS.text_tokens))).save_pretrained(tmp_path / "text")
+    build_codec(SETTINGS).save_pretrained(tmp_path / "polished")
+    finished = []
+    for _ in range(2):  # the second time from step 3 on
+        train_decoder(tmp_path / "corpus", tmp_path, settings)
+        finished.append(MusicgenMelodyForConditionalGeneration.from_pretrained(tmp_path / "pocket").state_dict())
+    assert len({name.split(".")[4] for name in finished[0] if "decoder.layers." in name and name[:3] == "dec"}) == 2
+    assert all(torch.equal(value, finished[1][name]) for name, value in finished[0].items())
 
 
 def test_looked_back_distances_are_the_spans_of_the_corpus():

@@ -1,0 +1,84 @@
+"""The network that polishing and the card listen with: on sounds whose name is known."""
+
+import numpy as np
+import pytest
+import torch
+from recipes.pocket.listener import (
+    BANDS,
+    CROP,
+    Listener,
+    disguised,
+    energies,
+    hearing_loss,
+    mel_power,
+    named_values,
+    names,
+    train_listener,
+)
+
+LABELS = [{"genre": "rock", "lead": "tone", "mode": "major"}, {"genre": "jazz", "lead": "noise", "mode": "minor"}]
+
+
+def sounds(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, list[dict]]:
+    """Tones of any pitch and noises of any colour, at any level, as int16."""
+    labels = [LABELS[int(rng.integers(2))] for _ in range(rows)]
+    time = np.arange(CROP) / 16_000
+    samples = []
+    for label in labels:
+        if label["lead"] == "tone":
+            pitch = rng.uniform(200, 2000)
+            sound = sum(np.sin(2 * np.pi * partial * pitch * time) / partial for partial in (1, 2, 3))
+        else:
+            sound = np.convolve(rng.standard_normal(CROP), rng.standard_normal(4), "same")
+        samples.append(sound / np.abs(sound).max() * rng.uniform(0.05, 1) * 32767)
+    return np.stack(samples).astype(np.int16), labels
+
+
+@pytest.fixture(scope="module")
+def listener() -> Listener:
+    return train_listener(lambda rng: sounds(rng, 8), LABELS, steps=40)
+
+
+def test_it_learns_to_name_sounds_at_any_level(listener):
+    samples, labels = sounds(np.random.default_rng(1), 16)
+    for level in (1.0, 0.05):
+        assert names(listener, level * torch.from_numpy(samples.astype(np.float32) / 32768)) == labels
+
+
+def test_it_hears_frames_of_ten_milliseconds_in_two_resolutions():
+    power = mel_power(torch.randn(2, CROP))
+    assert power.shape == (2, 2, BANDS, CROP // 160 + 1)
+    louder = energies(mel_power(torch.ones(1, CROP).cumsum(-1).sin() * 0.5))
+    assert torch.allclose(louder, energies(mel_power(torch.ones(1, CROP).cumsum(-1).sin() * 0.05)), atol=0.05)
+
+
+def test_a_disguise_keeps_what_is_loud_and_hides_what_is_soft():
+    power = torch.full((8, 2, BANDS, 50), 1e-9)
+    power[:, :, 20] = 1.0
+    hidden = disguised(power, np.random.default_rng(0))
+    assert (hidden[:, :, 20].mean((1, 2)).log10().abs() < 1.5).all()
+    assert (hidden[:, :, 60].mean((1, 2)) > 1e-8).all()
+
+
+def test_the_distance_is_nothing_for_the_same_sound_and_less_for_the_same_kind(listener):
+    samples, labels = sounds(np.random.default_rng(2), 24)
+    tones, noises = (
+        torch.from_numpy(samples[[label["lead"] == kind for label in labels]].astype(np.float32) / 32768)[:4, None]
+        for kind in ("tone", "noise")
+    )
+    assert hearing_loss(listener, tones, tones) == 0
+    louder = hearing_loss(listener, 0.7 * noises, noises)
+    assert louder < 0.05 * hearing_loss(listener, tones, noises)
+    assert hearing_loss(listener, noises.roll(1, 0), noises) < hearing_loss(listener, tones, noises)
+
+
+def test_the_distance_can_be_learned_from_and_leaves_the_listener_alone(listener):
+    before = [parameter.clone() for parameter in listener.parameters()]
+    decoded = torch.randn(1, 1, CROP, requires_grad=True)
+    hearing_loss(listener, decoded, torch.randn(1, 1, CROP)).backward()
+    assert decoded.grad.abs().sum() > 0
+    assert all(torch.equal(a, b) for a, b in zip(before, listener.parameters(), strict=True))
+
+
+def test_values_are_those_that_were_seen_in_a_lasting_order():
+    assert named_values(LABELS) == {"genre": ["jazz", "rock"], "lead": ["noise", "tone"], "mode": ["major", "minor"]}
