@@ -157,6 +157,15 @@ def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
     play(Schedule(points=((0.0, 0.0),)), 0.4)  # off on purpose
 
 
+def test_what_is_not_asked_for_is_drawn_as_the_checkpoint_does(small, monkeypatch):
+    monkeypatch.setattr(small.checkpoint.model.generation_config, "guidance_scale", 2.0)
+    plain, asked = (small.generate("calm", seconds=0.4, seed=1, guidance=one) for one in (None, 3.0))
+    row = next(small.takes([Row("calm", 1, seconds=0.4)]))
+    assert [take.provenance.sampling.guidance for take in (plain, asked, row)] == [2.0, 3.0, 2.0]
+    assert same(plain, row) and not same(plain, asked)
+    assert small.stream("calm", seconds=0.4, seed=1).sampling.guidance == 2.0
+
+
 def test_provenance_says_what_was_made(small):
     vector = vector_of(small, "x")
     take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")

@@ -177,7 +177,9 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         audio[split] = exam.decoded_corpus(out, split, range(shards), processes)
         labels[split] = [piece for i in range(shards) for piece in load_labels(out / "corpus", split, i)]
     namer = exam.train_namer(audio["train"], labels["train"])
-    asked = [{"genre": genre, "lead": lead} for genre, lead in zip(cycle(words.GENRE), islice(cycle(words.LEAD), takes))]
+    asked = [
+        {"genre": genre, "lead": lead} for genre, lead in zip(cycle(words.GENRE), islice(cycle(words.LEAD), takes))
+    ]
     texts = [f"a {words.GENRE[one['genre']][0]} track with {words.LEAD[one['lead']][0]}" for one in asked]
     heard = [take.clip.mono for take in exam.generate(model, texts)]
     rows: Rows = []
@@ -185,7 +187,9 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         on_corpus = exam.share_named(namer, audio["held-out"], label, [piece[label] for piece in labels["held-out"]])
         on_takes = exam.share_named(namer, heard, label, [one[label] for one in asked])
         chance = f"{1 / len(table):.0%}"
-        rows.append((f"{label} named right by a network, decoded held-out corpus (chance {chance})", str(on_corpus), ""))
+        rows.append(
+            (f"{label} named right by a network, decoded held-out corpus (chance {chance})", str(on_corpus), "")
+        )
         rows.append((f"{label} named right by the same network, takes of its word", str(on_takes), target))
     return rows
 

@@ -20,7 +20,6 @@ from tonearm import prompts
 from tonearm.audio import Clip
 from tonearm.measures import measure_brightness, measure_onset_rate
 from tonearm.model import Model
-from tonearm.musicgen.sampling import Sampling
 from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
@@ -96,7 +95,7 @@ def mean_of(
     model: Model, texts: tuple[str, ...], steering: Steering, seconds: float, measure: Callable[[Clip], float | None]
 ) -> float:
     """Mean over one take of each prompt (seeds 1000, 1001, ... in every call); takes that cannot be measured are left out."""
-    rows = [Row(text, 1000 + i, steering, Sampling(), seconds=seconds) for i, text in enumerate(texts)]
+    rows = [Row(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)]
     values = [measure(take.clip) for take in model.takes(rows, batch_size=25)]
     return float(np.mean([value for value in values if value is not None]))
 

@@ -72,8 +72,8 @@ class Model:
         seconds: float = 10.0,
         seed: int | None = None,
         n: int = 1,
-        guidance: float = 3.0,
-        temperature: float = 1.0,
+        guidance: float | None = None,
+        temperature: float | None = None,
         top_k: int = 250,
         top_p: float = 1.0,
         negative: str | None = None,
@@ -88,7 +88,7 @@ class Model:
         seconds: of new music; an audio prompt (`continue_from`) stands before it and is part of the take. What is longer than the
             checkpoint's window is made window by window, each of which hears the end of the one before.
         seed: row i draws with seed + i; left out, a random one, which the take's provenance holds.
-        guidance: classifier-free guidance, 1 or less switches it off. temperature 0 takes the likeliest code.
+        guidance: classifier-free guidance, 1 or less switches it off. temperature 0 takes the likeliest code. Left out, both are the checkpoint's own.
         negative: words to steer away from, in the place of guidance's empty prompt.
         Raises TonearmError for every mistake of the caller.
         """
@@ -99,7 +99,7 @@ class Model:
             raise TonearmError(f"seed {seed!r} is not possible; use a whole number from 0 to {MAX_SEED}")
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = Sampling(guidance, temperature, top_k, top_p)
+        sampling = self.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
         texts = [text for text in prompts for _ in range(n)]
         rows = [
             Row(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
@@ -161,8 +161,8 @@ class Model:
         steer: SteeringLike = None,
         seconds: float = 10.0,
         seed: int | None = None,
-        guidance: float = 3.0,
-        temperature: float = 1.0,
+        guidance: float | None = None,
+        temperature: float | None = None,
         top_k: int = 250,
         top_p: float = 1.0,
         negative: str | None = None,
@@ -185,13 +185,13 @@ class Model:
             )
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = Sampling(guidance, temperature, top_k, top_p)
+        sampling = self.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
         row = Row(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
         (prepared,), vectors = self._prepare([row], given)
         request = self._request([prepared], vectors, live=True)
 
         def finish(steering: Steering, sampling: Sampling, codes: torch.Tensor) -> Take:
-            played = replace(prepared, steering=steering, row=replace(row, sampling=sampling))
+            played = replace(prepared, steering=steering, sampling=sampling)
             return self._take(played, vectors, self._place(request, [prepared], 0), codes)
 
         decoding = Decoding(self.engine.decoder, request)
@@ -209,7 +209,7 @@ class Model:
     def _wave(self, rows: Sequence[PreparedRow]) -> Wave:
         longest = max(row.frames for row in rows)
         return Wave(
-            rows=len(rows), guided=any(row.row.sampling.strongest_guidance > 1 for row in rows), frames=longest, window=self._window,
+            rows=len(rows), guided=any(row.sampling.strongest_guidance > 1 for row in rows), frames=longest, window=self._window,
             known_frames=max(rows[0].prompt_frames, self._overlap if longest > self._window else 0),
             text_tokens=rows[0].text_tokens or max(count_tokens(self.checkpoint, row.row.prompt, row.row.negative) for row in rows),
             vectors=max(len(row.steering.steers) for row in rows),
@@ -219,7 +219,7 @@ class Model:
         self, rows: Sequence[Row], given: Mapping[str, SteeringVector]
     ) -> tuple[list[PreparedRow], dict[str, SteeringVector]]:
         """The rows, checked, and the vectors that they name."""
-        check(rows)
+        check(self.checkpoint, rows)
         names = {steer.vector for row in rows for steer in row.steering.steers}
         vectors = {name: given[name] if name in given else self.vectors[name] for name in sorted(names)}
         prepared = prepare(self.checkpoint, rows, vectors)
@@ -270,20 +270,20 @@ class Model:
 
         def conditioning(melody: Clip | None) -> Conditioning:
             return condition(
-                checkpoint, [row.prompt for row in rows], guided=any(row.sampling.strongest_guidance > 1 for row in rows),
+                checkpoint, [row.prompt for row in rows], guided=any(one.sampling.strongest_guidance > 1 for one in batch),
                 negatives=negatives, melody=melody, text_tokens=first.text_tokens or None,
             )  # fmt: skip
 
         melody = first.melody.clip if first.melody else None
         request = Request(
-            conditioning(melody), frames, [row.sampling for row in rows], [row.seed for row in rows],
+            conditioning(melody), frames, [one.sampling for one in batch], [row.seed for row in rows],
             compile_plan(checkpoint, [one.steering for one in batch], vectors, frames, live=live),
             None if first.prompt_codes is None else torch.stack([one.prompt_codes for one in batch if one.prompt_codes is not None]),
             lengths=[one.frames for one in batch], window=self._window, overlap=self._overlap,
         )  # fmt: skip
-        if live or any(row.sampling.guidance_schedule for row in rows):
+        if live or any(one.sampling.guidance_schedule for one in batch):
             seconds = [frame / checkpoint.frame_rate for frame in range(frames)]
-            request = replace(request, guidance=torch.stack([row.sampling.guidance_at(seconds) for row in rows]))
+            request = replace(request, guidance=torch.stack([one.sampling.guidance_at(seconds) for one in batch]))
         if melody is not None and len(request.windows) > 1:  # a later window hears the melody from its own beginning on
             begins = [window.start / checkpoint.frame_rate for window in request.windows[1:]]
             request = replace(request, later=[conditioning(melody.rolled(begin)) for begin in begins])
@@ -310,7 +310,7 @@ class Model:
         provenance = Provenance(
             prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=self.engine.name,
             seconds=round((prepared.frames - prepared.prompt_frames) / checkpoint.frame_rate, 6), frames=prepared.frames,
-            sampling=SamplingRecord.of(row.sampling),
+            sampling=SamplingRecord.of(prepared.sampling),
             vectors={name: self._vector_record(name, vector) for name, vector in sorted(used.items())},
             checkpoint=CheckpointRecord(
                 name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence

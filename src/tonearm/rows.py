@@ -32,7 +32,7 @@ class Row:
     prompt: str
     seed: int
     steering: Steering = field(default_factory=Steering)
-    sampling: Sampling = field(default_factory=Sampling)
+    sampling: Sampling | None = None  # the checkpoint's own
     negative: str | None = None
     seconds: float = 10.0
     continue_from: AudioLike | None = None
@@ -62,9 +62,10 @@ class Input:
 
 @dataclass(frozen=True)
 class PreparedRow:
-    """A row that was checked: `steering` names every source layer, `frames` counts the audio prompt's [K, T0] too."""
+    """A row that was checked: `sampling` is there, `steering` names every source layer, `frames` counts the audio prompt's [K, T0] too."""
 
     row: Row
+    sampling: Sampling
     steering: Steering
     frames: int
     text_tokens: int
@@ -102,19 +103,20 @@ def prepare(checkpoint: Checkpoint, rows: Sequence[Row], vectors: Mapping[str, S
         _check_schedules(row.steering, frames / checkpoint.frame_rate, checkpoint.frame_rate)
         room = text_room(checkpoint, row.prompt, row.negative)
         steering = _with_source_layers(row.steering, vectors)
-        prepared.append(PreparedRow(row, steering, frames, room, prompt_codes, audio_prompt, melody))
+        sampling = row.sampling or checkpoint.sampling
+        prepared.append(PreparedRow(row, sampling, steering, frames, room, prompt_codes, audio_prompt, melody))
     compile_plan(
         checkpoint, [one.steering for one in prepared], vectors, frames=1, live=True
     )  # finds what cannot be steered
     return prepared
 
 
-def check(rows: Sequence[Row]) -> None:
-    """What can be told of rows by themselves; raises TonearmError for the first thing that cannot be."""
+def check(checkpoint: Checkpoint, rows: Sequence[Row]) -> None:
+    """What can be told of rows before their inputs are read; raises TonearmError for the first thing that cannot be."""
     if not rows:
         raise TonearmError("no prompt was given; give at least one")
     for row in rows:
-        _check(row)
+        _check(row, row.sampling or checkpoint.sampling)
 
 
 class _Inputs:
@@ -160,8 +162,7 @@ def _check_schedules(steering: Steering, seconds: float, rate: float) -> None:
         )
 
 
-def _check(row: Row) -> None:
-    sampling = row.sampling
+def _check(row: Row, sampling: Sampling) -> None:
     if not row.prompt.strip():
         raise TonearmError("the prompt is empty; describe the music in a few words")
     if not isinstance(row.seed, int) or not 0 <= row.seed <= MAX_SEED:

@@ -11,6 +11,7 @@ from tests import checkpoints
 from tests.checkpoints import VARIANTS
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import folder_of as name_in_files
+from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.checkpoint import load_checkpoint, pocket_folder
 
 
@@ -32,6 +33,18 @@ def test_an_unknown_folder_decodes_what_its_generation_config_says_at_a_time(fol
     file = folder / "generation_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"max_length": said}))
     assert load_checkpoint(str(folder), "cpu").window_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "guidance", "temperature"), [({"guidance_scale": 2.0, "temperature": 0.8}, 2.0, 0.8), ({}, 3.0, 1.0)]
+)
+def test_a_checkpoint_draws_as_its_generation_config_says(folder_of, tmp_path, said, guidance, temperature):
+    folder = shutil.copytree(folder_of("small"), tmp_path / "mine")
+    file = folder / "generation_config.json"
+    config = json.loads(file.read_text())
+    config.pop("guidance_scale")
+    file.write_text(json.dumps(config | said))
+    assert load_checkpoint(str(folder), "cpu").sampling == Sampling(guidance, temperature)
 
 
 def test_a_copy_of_pocket_has_pockets_window(tmp_path):

@@ -1,4 +1,4 @@
-"""The network that polishing and the card listen with: on sounds whose name is known."""
+"""The network that the card listens with: on sounds whose name is known."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from recipes.pocket.listener import (
     Listener,
     disguised,
     energies,
-    hearing_loss,
     mel_power,
     named_values,
     names,
@@ -58,26 +57,6 @@ def test_a_disguise_keeps_what_is_loud_and_hides_what_is_soft():
     hidden = disguised(power, np.random.default_rng(0))
     assert (hidden[:, :, 20].mean((1, 2)).log10().abs() < 1.5).all()
     assert (hidden[:, :, 60].mean((1, 2)) > 1e-8).all()
-
-
-def test_the_distance_is_nothing_for_the_same_sound_and_less_for_the_same_kind(listener):
-    samples, labels = sounds(np.random.default_rng(2), 24)
-    tones, noises = (
-        torch.from_numpy(samples[[label["lead"] == kind for label in labels]].astype(np.float32) / 32768)[:4, None]
-        for kind in ("tone", "noise")
-    )
-    assert hearing_loss(listener, tones, tones) == 0
-    louder = hearing_loss(listener, 0.7 * noises, noises)
-    assert louder < 0.05 * hearing_loss(listener, tones, noises)
-    assert hearing_loss(listener, noises.roll(1, 0), noises) < hearing_loss(listener, tones, noises)
-
-
-def test_the_distance_can_be_learned_from_and_leaves_the_listener_alone(listener):
-    before = [parameter.clone() for parameter in listener.parameters()]
-    decoded = torch.randn(1, 1, CROP, requires_grad=True)
-    hearing_loss(listener, decoded, torch.randn(1, 1, CROP)).backward()
-    assert decoded.grad.abs().sum() > 0
-    assert all(torch.equal(a, b) for a, b in zip(before, listener.parameters(), strict=True))
 
 
 def test_values_are_those_that_were_seen_in_a_lasting_order():

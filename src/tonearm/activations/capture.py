@@ -24,7 +24,6 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning, condition, text_room
 from tonearm.musicgen.engine import Engine
 from tonearm.musicgen.request import Request
-from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.taps import Span
 from tonearm.steering.vector import Site
 
@@ -110,13 +109,12 @@ def hash_of(*groups: Sequence[str]) -> str:
 def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds: Sequence[int]) -> torch.Tensor:
     checkpoint = engine.checkpoint
     musical = what.pooling in ("last", "mean")
-    sampling = Sampling()
     conditioning = condition(checkpoint, prompts, guided=musical)
     pools = [_Pool(what.pooling or "", conditioning) for _ in checkpoint.layers]
     taps = {(what.site, i): [pool] for i, pool in enumerate(pools)}
     if musical:
         frames = max(2, round(what.seconds * checkpoint.frame_rate))
-        engine.decode(Request(conditioning, frames, [sampling] * len(prompts), seeds, {}), read=taps)
+        engine.decode(Request(conditioning, frames, [checkpoint.sampling] * len(prompts), seeds, {}), read=taps)
     else:
         engine.read_prefix(conditioning, taps)
     return torch.stack([pool.rows() for pool in pools], dim=1)

@@ -38,8 +38,8 @@ def compare(
     ] = None,
     seconds: options.Seconds = 10.0,
     seed: Annotated[int | None, typer.Option(help="The seed of all takes; left out, a random one.")] = None,
-    guidance: options.Guidance = 3.0,
-    temperature: options.Temperature = 1.0,
+    guidance: options.Guidance = None,
+    temperature: options.Temperature = None,
     top_k: options.TopK = 250,
     top_p: options.TopP = 1.0,
     model: options.ModelName = "pocket",
@@ -54,10 +54,9 @@ def compare(
     _check_empty(folder, force)
     steerings = _steerings(read_steering(steer, steering), also or ())
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.musicgen.sampling import Sampling
     from tonearm.rows import Row
 
-    sampling = Sampling(guidance, temperature, top_k, top_p)
+    sampling = loaded.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
     rows = [Row(prompt, shared_seed, one, sampling, seconds=seconds) for one in steerings]
     names = ["plain", *(f"steered-{number}" for number in range(1, len(rows)))]
@@ -68,7 +67,7 @@ def compare(
             details = {"model": model_text(loaded)}
             details |= {name: steering_text(loaded, one) for name, one in zip(names[1:], steerings[1:], strict=True)}
             details |= {
-                "makes": f"{len(rows)} takes of {seconds:g} s, seed {shared_seed} for all, guidance {guidance:g}",
+                "makes": f"{len(rows)} takes of {seconds:g} s, seed {shared_seed} for all, guidance {sampling.guidance:g}",
                 "licence": licence_note(loaded),
             }
             if not as_json:

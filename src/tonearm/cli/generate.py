@@ -43,8 +43,8 @@ def generate(
     continue_from: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Play on from this audio.")] = None,
     melody: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Follow this melody (melody models).")] = None,
     negative: Annotated[str | None, typer.Option(metavar="TEXT", help="Words to steer away from, by guidance.")] = None,
-    guidance: options.Guidance = 3.0,
-    temperature: options.Temperature = 1.0,
+    guidance: options.Guidance = None,
+    temperature: options.Temperature = None,
     top_k: options.TopK = 250,
     top_p: options.TopP = 1.0,
     model: options.ModelName = "pocket",
@@ -64,10 +64,9 @@ def generate(
             raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
     chosen = read_steering(steer, steering)
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.musicgen.sampling import Sampling
     from tonearm.rows import Row
 
-    sampling = Sampling(guidance, temperature, top_k, top_p)
+    sampling = loaded.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
     rows = [
         Row(text, at, chosen, sampling, negative, seconds, continue_from, melody)
@@ -121,6 +120,7 @@ def _print_plan(
     model: "Model", rows: list["Row"], seconds: float, continue_from: Path | None, melody: Path | None
 ) -> None:
     first = rows[0]
+    sampling = first.sampling or model.checkpoint.sampling
     prompts = list(dict.fromkeys(row.prompt for row in rows))
     more = [f"... and {len(prompts) - MOST_SHOWN_PROMPTS} more"] if len(prompts) > MOST_SHOWN_PROMPTS else []
     takes = f"{len(rows)} takes of " if len(rows) > 1 else ""
@@ -133,7 +133,7 @@ def _print_plan(
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),
             "steering": steering_text(model, first.steering),
-            "makes": f"{takes}{seconds:g} s, {seeds}, guidance {first.sampling.guidance:g}",
+            "makes": f"{takes}{seconds:g} s, {seeds}, guidance {sampling.guidance:g}",
             "licence": licence_note(model),
         }
     )

@@ -30,8 +30,10 @@ Engine = Annotated[
 ]
 Seconds = Annotated[float, typer.Option(help="Seconds of new music; beyond the window, it goes on from its own end.")]
 Seed = Annotated[int | None, typer.Option(help="Take i draws with seed + i; left out, a random one.")]
-Guidance = Annotated[float, typer.Option(help="Classifier-free guidance; 1 or less switches it off.")]
-Temperature = Annotated[float, typer.Option(help="0 takes the likeliest code.")]
+Guidance = Annotated[
+    float | None, typer.Option(help="Classifier-free guidance; 1 or less is none. Left out, the checkpoint's own.")
+]
+Temperature = Annotated[float | None, typer.Option(help="0 takes the likeliest code. Left out, the checkpoint's own.")]
 TopK = Annotated[int, typer.Option("--top-k", help="Draw among the K likeliest codes; 0 for no limit.")]
 TopP = Annotated[float, typer.Option("--top-p", help="Draw among the likeliest codes up to this probability.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is there.")]

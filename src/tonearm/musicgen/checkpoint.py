@@ -15,6 +15,7 @@ import transformers
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.delay import lags
+from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.vector import Site
 
 POCKET = "pocket"
@@ -124,6 +125,12 @@ class Checkpoint:
     @property
     def bos(self) -> int:
         return self.model.generation_config.decoder_start_token_id
+
+    @property
+    def sampling(self) -> Sampling:
+        """How it draws where nothing else is asked: guidance and temperature of its generation config, 3 and 1 where that says nothing."""
+        said = self.model.generation_config
+        return Sampling().asked(said.guidance_scale, said.temperature)
 
     @property
     def sample_rate(self) -> int:

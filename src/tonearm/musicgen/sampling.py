@@ -1,7 +1,7 @@
 """Logits -> the next codes: guidance, temperature, top-k, top-p, and a draw, each row by its own settings."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,7 +14,8 @@ from tonearm.steering.schedule import Schedule
 class Sampling:
     """How one row draws. top_k 0 and top_p 1 switch those off; temperature 0 takes the likeliest code.
 
-    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time.
+    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time. Where guidance and
+    temperature are not asked for, they are the checkpoint's own (`Checkpoint.sampling`).
     """
 
     guidance: float = 3.0
@@ -22,6 +23,22 @@ class Sampling:
     top_k: int = 250
     top_p: float = 1.0
     guidance_schedule: Schedule | None = None
+
+    def asked(
+        self,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> "Sampling":
+        """Itself, with what is asked for in the place of its own; None keeps that."""
+        return replace(
+            self,
+            guidance=self.guidance if guidance is None else guidance,
+            temperature=self.temperature if temperature is None else temperature,
+            top_k=self.top_k if top_k is None else top_k,
+            top_p=self.top_p if top_p is None else top_p,
+        )
 
     def guidance_at(self, seconds: Sequence[float]) -> torch.Tensor:
         """float32 [T]."""

@@ -104,7 +104,7 @@ def page(
     strength: float,
     seconds: float,
 ) -> str:
-    checkpoint = model.checkpoint
+    checkpoint, own = model.checkpoint, model.checkpoint.sampling
     takes = sum(r["condition"] == "plain" for r in records)
     layers = ", ".join(f"{name} {model.vectors[name].info.best_layer}" for name in ("tempo", "brightness"))
     lines = [
@@ -113,7 +113,7 @@ def page(
         "This page is written by `python -m tonearm.studies.effects --docs docs/studies`.",
         "",
         f"Protocol: checkpoint {checkpoint.name} ({checkpoint.fingerprint}), {takes} held-out prompts, one take of {seconds:g} s each, seeds "
-        f'{FIRST_SEED} to {FIRST_SEED + takes - 1}, the same in every condition but "other seeds" ({OTHER_SEED} on); guidance 3, temperature 1, top-k 250. DiffMean at the text\'s EOS '
+        f'{FIRST_SEED} to {FIRST_SEED + takes - 1}, the same in every condition but "other seeds" ({OTHER_SEED} on); guidance {own.guidance:g}, temperature {own.temperature:g}, top-k {own.top_k}. DiffMean at the text\'s EOS '
         f"from 100 + 100 prompts, one-to-all at strength {strength:g} and gentler from layer (0-based): {layers}, chosen on neutral prompts; both "
         f"guidance branches. Random vectors: seed {RANDOM_SEED}, norm of the best layer's direction. Tempo by librosa (fitted BPM; about one "
         "clip in five is read at half or double its tempo), brightness as spectral centroid. Mean ± standard deviation over prompts; change of "
