@@ -11,8 +11,8 @@ from tests import checkpoints
 from tests.checkpoints import VARIANTS
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import folder_of as name_in_files
-from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.checkpoint import load_checkpoint, pocket_folder
+from tonearm.musicgen.sampling import Sampling
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
