@@ -1,5 +1,6 @@
-"""What every training loop of the recipes does alike: which weights decay, taking a run up again, and putting its result in place."""
+"""What every training loop of the recipes does alike: which weights decay, how it is going, taking a run up again, and putting its result in place."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,23 @@ def decaying(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[di
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+class Progress:
+    """How a run is going, since it was begun or taken up: `loss` is a moving mean, of as many numbers as the loss has."""
+
+    def __init__(self) -> None:
+        self.loss: torch.Tensor | None = None
+        self._steps, self._began = 0, time.monotonic()
+
+    def step(self, loss: torch.Tensor) -> None:
+        self._steps += 1
+        loss = loss.detach()
+        self.loss = loss if self.loss is None else self.loss.lerp(loss, 0.02)
+
+    @property
+    def pace(self) -> str:
+        return f"{(time.monotonic() - self._began) / max(1, self._steps):.2f} s a step"
 
 
 def take_up(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: str = "cpu") -> int:

@@ -4,7 +4,6 @@ Beats and downbeats are frames of 20 ms; its loss lets a prediction be up to thr
 piece of ten seconds, or two or four behind each other, so that the tracker stays at home in longer music and in changes of tempo.
 """
 
-import time
 from pathlib import Path
 
 import mir_eval
@@ -19,7 +18,7 @@ from recipes.ears.clicks import click_track
 from recipes.ears.corpus import KINDS, load
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
-from recipes.training import decaying, keep, take_up
+from recipes.training import Progress, decaying, keep, take_up
 from tonearm.files import write_aside
 from tonearm.measures.beat_this import SAMPLE_RATE, spectrogram
 from tonearm.measures.tempo import fitted_bpm
@@ -85,7 +84,7 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
     pieces, held_out = Pieces(corpus, "train"), Pieces(corpus, "held-out")
     checkpoint = out / "beats.pt"
     first = take_up(checkpoint, model, optimizer)
-    began, running = time.time(), None
+    progress = Progress()
     model.train()
     for step in range(first, settings.beat_steps):
         rng = np.random.default_rng((settings.seed, 2, step))
@@ -102,12 +101,9 @@ def train_beats(corpus: Path, out: Path, settings: Settings) -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 0.5)
         optimizer.step()
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        progress.step(loss)
         if (step + 1) % 50 == 0:
-            print(
-                f"beats step {step + 1}: loss {running:.3f}, {(time.time() - began) / (step + 1 - first):.2f} s a step",
-                flush=True,
-            )
+            print(f"beats step {step + 1}: loss {progress.loss:.3f}, {progress.pace}", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
             print(f"beats step {step + 1}: {watch(model, held_out)}", flush=True)
             keep(checkpoint, model, optimizer, step + 1)

@@ -11,7 +11,6 @@ half-way the audio tower learns from these alone, since texts that mean nothing 
 """
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from recipes.ears.corpus import load
 from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
-from recipes.training import decaying, keep, take_up
+from recipes.training import Progress, decaying, keep, take_up
 
 PATCH = (32, 16)  # mel bands, and frames of 20 ms
 FULL_VARIATION_FROM = 0.7  # of the steps: until then the clips are varied less
@@ -122,7 +121,7 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
     clips, held_out = Clips(corpus, "train"), Clips(corpus, "held-out")
     checkpoint = out / "judge.pt"
     first = take_up(checkpoint, trained, optimizer)
-    began, running = time.time(), None
+    progress = Progress()
     model.train()
     for step in range(first, settings.judge_steps):
         rng = np.random.default_rng((settings.seed, 1, step))
@@ -141,10 +140,9 @@ def train_judge(corpus: Path, out: Path, settings: Settings) -> None:
         optimizer.step()
         with torch.no_grad():
             model.logit_scale_a.clamp_(max=math.log(100))  # as CLIP
-        running = loss.item() if running is None else 0.98 * running + 0.02 * loss.item()
+        progress.step(loss)
         if (step + 1) % 50 == 0:
-            pace = (time.time() - began) / (step + 1 - first)
-            print(f"judge step {step + 1}: loss {running:.3f}, {pace:.2f} s a step", flush=True)
+            print(f"judge step {step + 1}: loss {progress.loss:.3f}, {progress.pace}", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
             right = accuracy(model, tokenizer, held_out)
             told = ", ".join(f"{attribute} {a:.0%}|{b:.0%}" for attribute, (a, b) in right.items())

@@ -7,7 +7,6 @@ of latents; then straight-through estimation with codebooks that follow by movin
 """
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from recipes.pocket.corpus import load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
-from recipes.training import keep, save_whole, take_up
+from recipes.training import Progress, keep, save_whole, take_up
 
 RATIOS = [
     2,
@@ -121,7 +120,7 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
     plain = growth + settings.codec_plain
     checkpoint = out / "codec.pt"
     first = take_up(checkpoint, codec, optimizer, device)
-    crops, began, running = Crops(corpus, settings), time.time(), None
+    crops, progress = Crops(corpus, settings), Progress()
     for step in range(first, settings.codec_steps):
         # The batch is a function of the step, so that a run taken up again sees what it would have seen.
         original = crops.draw(np.random.default_rng((settings.seed, 1, step))).to(device)
@@ -143,14 +142,12 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
         (loss + 0.25 * commitment).backward()
         torch.nn.utils.clip_grad_norm_(codec.parameters(), 1.0)
         optimizer.step()
-        value = float(loss.detach())
-        running = value if running is None else 0.98 * running + 0.02 * value
+        progress.step(loss)
         if (step + 1) % settings.checkpoint_every == 0:
             held_out = held_out_loss(codec, corpus, step >= plain)
-            pace = (time.time() - began) / (step + 1 - first)
             print(
-                f"codec step {step + 1}: train {running:.3f} held-out {held_out:.3f} "
-                f"codes used {used:.2f}, {pace:.3f} s a step", flush=True
+                f"codec step {step + 1}: train {progress.loss:.3f} held-out {held_out:.3f} "
+                f"codes used {used:.2f}, {progress.pace}", flush=True
             )  # fmt: skip
             keep(checkpoint, codec, optimizer, step + 1)
     save_whole(codec, out / "codec")

@@ -168,6 +168,11 @@ def mean(values: Sequence[float | None]) -> float:
     return statistics.fmean(value for value in values if value is not None)
 
 
+def sixteen_bit(clip: Clip) -> np.ndarray:
+    """int16 [samples]."""
+    return np.round(np.clip(clip.mono, -1, 1) * 32767).astype(np.int16)
+
+
 def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int) -> np.ndarray:
     """Some shards as the codec decodes them, int16 [pieces, samples]."""
     with workers(processes) as pool:
@@ -177,8 +182,7 @@ def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int)
 def _decoded_shard(out: Path, split: str, shard: int) -> np.ndarray:
     checkpoint = pocket().checkpoint
     codes = np.load(codes_path(out, split, shard)).astype(np.int64)
-    clips = (decode_codes(checkpoint, torch.from_numpy(piece)) for piece in codes)
-    return np.stack([np.round(np.clip(clip.mono, -1, 1) * 32767).astype(np.int16) for clip in clips])
+    return np.stack([sixteen_bit(decode_codes(checkpoint, torch.from_numpy(piece))) for piece in codes])
 
 
 def train_namer(decoded: np.ndarray, labels: Sequence[dict]) -> Listener:
@@ -194,8 +198,8 @@ def train_namer(decoded: np.ndarray, labels: Sequence[dict]) -> Listener:
 
 
 def share_named(namer: Listener, clips: Iterable[np.ndarray], label: str, truth: Sequence[str]) -> Share:
-    """Of clips [samples], whether int16 or float: the level does not matter."""
-    named = [names(namer, torch.from_numpy(samples.astype(np.float32))[None])[0][label] for samples in clips]
+    """Of clips, int16 [samples]."""
+    named = [names(namer, samples[None])[0][label] for samples in clips]
     return Share.of(sum(one == right for one, right in zip(named, truth, strict=True)), len(truth))
 
 

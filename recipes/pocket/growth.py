@@ -18,9 +18,10 @@ def hand_over(model: MusicgenMelodyForConditionalGeneration, deeper: MusicgenMel
     """Let `deeper`, freshly built, do what `model` does."""
     old, new = model.decoder.model.decoder.layers, deeper.decoder.model.decoder.layers
     places = kept_places(len(old), len(new))
-    state = model.state_dict()
-    rest = {name: value for name, value in state.items() if not name.startswith("decoder.model.decoder.layers.")}
-    deeper.load_state_dict(rest, strict=False)
+    layers = "decoder.model.decoder.layers."
+    rest = {name: value for name, value in model.state_dict().items() if not name.startswith(layers)}
+    loaded = deeper.load_state_dict(rest, strict=False)
+    assert not loaded.unexpected_keys and all(name.startswith(layers) for name in loaded.missing_keys)
     for place, layer in enumerate(new):
         if place in places:
             layer.load_state_dict(old[places.index(place)].state_dict())

@@ -90,7 +90,7 @@ def train_listener(draw: Draw, labels: Iterable[dict], steps: int, seed: int = 0
     for step in range(steps):
         rng = np.random.default_rng((seed, 9, step))
         samples, truth = draw(rng)
-        power = mel_power(torch.from_numpy(samples.astype(np.float32) / 32768))
+        power = mel_power(_floats(samples))
         with torch.autocast("cpu", torch.bfloat16):
             logits = listener(energies(disguised(power, rng)))
         losses = [
@@ -113,11 +113,15 @@ def named_values(labels: Iterable[dict]) -> dict[str, list[str]]:
 
 
 @torch.inference_mode()
-def names(listener: Listener, samples: torch.Tensor) -> list[dict[str, str]]:
-    """Samples [B, T] -> what it takes each row for."""
-    logits = listener(energies(mel_power(samples)))
+def names(listener: Listener, samples: np.ndarray) -> list[dict[str, str]]:
+    """Samples, int16 [B, T] -> what it takes each row for."""
+    logits = listener(energies(mel_power(_floats(samples))))
     rows = zip(*(one.argmax(1).tolist() for one in logits), strict=True)
     return [{label: listener.values[label][i] for label, i in zip(LABELS, row, strict=True)} for row in rows]
+
+
+def _floats(samples: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(samples.astype(np.float32) / 32768)
 
 
 @cache

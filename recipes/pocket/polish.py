@@ -5,7 +5,6 @@ stride. An EncodecModel has as many in its encoder: those are nothing, and stay 
 """
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from recipes.pocket.exam import chroma_correlation
 from recipes.pocket.fidelity import centroid_error, through
 from recipes.pocket.render import SAMPLE_RATE
 from recipes.pocket.settings import Settings
-from recipes.training import keep, save_whole, take_up
+from recipes.training import Progress, keep, save_whole, take_up
 from tonearm.audio import Clip
 
 WARM_STEPS = 50
@@ -78,7 +77,7 @@ def polish(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> 
     )
     checkpoint = out / "polish.pt"
     first = take_up(checkpoint, codec, optimizer, device)
-    crops, began, running = CodedCrops(corpus, out, settings), time.time(), None
+    crops, progress = CodedCrops(corpus, out, settings), Progress()
     codec.train()
     for step in range(first, settings.polish_steps):
         rng = np.random.default_rng((settings.seed, 6, step))
@@ -90,14 +89,10 @@ def polish(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> 
         loss.backward()
         torch.nn.utils.clip_grad_norm_(codec.decoder.parameters(), 1.0)
         optimizer.step()
-        value = float(loss.detach())
-        running = value if running is None else 0.98 * running + 0.02 * value
+        progress.step(loss)
         if (step + 1) % settings.checkpoint_every == 0:
-            pace = (time.time() - began) / (step + 1 - first)
-            print(
-                f"polish step {step + 1}: train {running:.3f} held-out {watch(codec, corpus)}, {pace:.3f} s a step",
-                flush=True,
-            )
+            heard = watch(codec, corpus)
+            print(f"polish step {step + 1}: train {progress.loss:.3f} held-out {heard}, {progress.pace}", flush=True)
             keep(checkpoint, codec, optimizer, step + 1)
     save_whole(codec, out / "polished")
     return codec

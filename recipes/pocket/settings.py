@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    train_shards: int = 40  # of 500 clips of 10.24 s
+    train_shards: int = 56  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
     codec_growth: int = 250  # steps for each stride, from the outside in

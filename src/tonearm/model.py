@@ -64,6 +64,16 @@ class Model:
         twin.vectors = self.vectors
         return twin
 
+    def sampling(
+        self,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int | None = None,
+        top_p: float | None = None,
+    ) -> Sampling:
+        """How a row is drawn that asks for this: the rest is the checkpoint's own."""
+        return self.checkpoint.sampling.overridden(guidance, temperature, top_k, top_p)
+
     def generate(
         self,
         prompt: str | Sequence[str],
@@ -99,7 +109,7 @@ class Model:
             raise TonearmError(f"seed {seed!r} is not possible; use a whole number from 0 to {MAX_SEED}")
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = self.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
+        sampling = self.sampling(guidance, temperature, top_k, top_p)
         texts = [text for text in prompts for _ in range(n)]
         rows = [
             Row(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
@@ -185,7 +195,7 @@ class Model:
             )
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = self.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
+        sampling = self.sampling(guidance, temperature, top_k, top_p)
         row = Row(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
         (prepared,), vectors = self._prepare([row], given)
         request = self._request([prepared], vectors, live=True)

@@ -103,7 +103,7 @@ def prepare(checkpoint: Checkpoint, rows: Sequence[Row], vectors: Mapping[str, S
         _check_schedules(row.steering, frames / checkpoint.frame_rate, checkpoint.frame_rate)
         room = text_room(checkpoint, row.prompt, row.negative)
         steering = _with_source_layers(row.steering, vectors)
-        sampling = row.sampling or checkpoint.sampling
+        sampling = _sampling(checkpoint, row)
         prepared.append(PreparedRow(row, sampling, steering, frames, room, prompt_codes, audio_prompt, melody))
     compile_plan(
         checkpoint, [one.steering for one in prepared], vectors, frames=1, live=True
@@ -116,7 +116,7 @@ def check(checkpoint: Checkpoint, rows: Sequence[Row]) -> None:
     if not rows:
         raise TonearmError("no prompt was given; give at least one")
     for row in rows:
-        _check(row, row.sampling or checkpoint.sampling)
+        _check(row, _sampling(checkpoint, row))
 
 
 class _Inputs:
@@ -160,6 +160,10 @@ def _check_schedules(steering: Steering, seconds: float, rate: float) -> None:
             f"the schedule of {steer.vector} is zero until {begins:g} s, when the clip of {seconds:g} s is over; "
             "let it begin earlier, or ask for more seconds"
         )
+
+
+def _sampling(checkpoint: Checkpoint, row: Row) -> Sampling:
+    return row.sampling or checkpoint.sampling
 
 
 def _check(row: Row, sampling: Sampling) -> None:

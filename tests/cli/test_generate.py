@@ -1,5 +1,6 @@
 import inspect
 import json
+import shutil
 
 import pytest
 import soundfile
@@ -18,11 +19,23 @@ def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
     outcome = play("--steer", "energy=+1.25", "-o", "flute.wav")
     assert outcome.code == 0
     assert "energy +1.25 (more): add, layer" in outcome.out and "into layers 0..2" in outcome.out
-    assert "0.5 s, seed 7, guidance 3" in outcome.out
+    assert "0.5 s, seed 7, guidance 3, temperature 1" in outcome.out
     assert "BPM" in outcome.out and "flute.wav" in outcome.out
     assert max(map(len, outcome.out.splitlines()[:6])) <= 80
     assert soundfile.info(folder / "flute.wav").duration == pytest.approx(0.5, abs=0.05)
     assert read_sidecar(folder / "flute.json").steering.steers[0].strength == 1.25
+
+
+def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
+    own = shutil.copytree(folder_of("melody"), folder / "own")
+    config = json.loads((own / "generation_config.json").read_text())
+    (own / "generation_config.json").write_text(json.dumps(config | {"guidance_scale": 2.0, "temperature": 0.8}))
+    outcome = run("generate", "a folk tune", "--model", "own", "--seconds", 0.5, "--guidance", 4, "-o", "own.wav")
+    assert "guidance 4, temperature 0.8" in outcome.out
+    sampling = read_sidecar(folder / "own.json").sampling
+    assert (sampling.guidance, sampling.temperature) == (4, 0.8)
+    outcome = run("compare", "a folk tune", "--model", "own", "--seconds", 0.5, "--steer", "energy=1", "--out", "page")
+    assert "guidance 2, temperature 0.8" in outcome.out
 
 
 def test_strength_0_is_said_to_change_nothing(play):

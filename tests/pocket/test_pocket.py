@@ -31,7 +31,7 @@ def pocket() -> Model:
 def test_it_fits_into_the_wheel():
     size = sum(file.stat().st_size for file in pocket_folder().rglob("*") if file.is_file())
     assert size < 40e6
-    assert all(file.stat().st_size < 32e6 for file in pocket_folder().rglob("*.safetensors"))
+    assert all(file.stat().st_size < 36e6 for file in pocket_folder().rglob("*.safetensors"))
 
 
 def test_it_does_not_say_where_it_was_made():

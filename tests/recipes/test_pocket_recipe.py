@@ -275,15 +275,18 @@ def test_a_grown_decoder_says_the_same_and_its_new_layers_can_learn(pieces, mode
     before, _, time_before = code_losses(model, batch, 0.0, np.random.default_rng(0))
     after, _, time_after = code_losses(deeper, batch, 0.0, np.random.default_rng(0))
     assert torch.allclose(before, after, atol=1e-3) and torch.allclose(time_before, time_after, atol=1e-3)
+    (new,) = (deeper.decoder.model.decoder.layers[i] for i in {0, 1, 2} - set(kept_places(2, 3)))
+    assert not new.fc2.weight.any() and not new.self_attn.out_proj.weight.any()
     (after.sum() + time_after.sum()).backward()
-    new = deeper.decoder.model.decoder.layers[1]
     assert new.fc2.weight.grad.abs().sum() > 0 and new.self_attn.out_proj.weight.grad.abs().sum() > 0
 
 
-def test_a_decoder_taken_up_after_it_grew_ends_where_it_would_have(tmp_path):
+@pytest.mark.parametrize("kept_at", [2, 3])
+def test_a_decoder_taken_up_about_where_it_grows_ends_where_it_would_have(tmp_path, kept_at):
     settings = replace(
-        SETTINGS, first_layers=1, decoder_steps=4, decoder_grows=2, decoder_batch=2, checkpoint_every=3, seed=5
-    )
+        SETTINGS, first_layers=2, layers=3, decoder_steps=3 if kept_at == 2 else 4, decoder_grows=2, decoder_batch=2,
+        checkpoint_every=kept_at, seed=5,
+    )  # fmt: skip
     for name in ("corpus", "codes", "pocket"):
         (tmp_path / name).mkdir()
     rng = np.random.default_rng(0)
@@ -297,10 +300,10 @@ def test_a_decoder_taken_up_after_it_grew_ends_where_it_would_have(tmp_path):
     T5EncoderModel(text_config(SETTINGS, build_tokenizer(SETTINGS.text_tokens))).save_pretrained(tmp_path / "text")
     build_codec(SETTINGS).save_pretrained(tmp_path / "polished")
     finished = []
-    for _ in range(2):  # the second time from step 3 on
+    for _ in range(2):  # the second time from where it was kept
         train_decoder(tmp_path / "corpus", tmp_path, settings)
         finished.append(MusicgenMelodyForConditionalGeneration.from_pretrained(tmp_path / "pocket").state_dict())
-    assert len({name.split(".")[4] for name in finished[0] if "decoder.layers." in name and name[:3] == "dec"}) == 2
+    assert len({name.split(".")[4] for name in finished[0] if name.startswith("decoder.model.decoder.layers.")}) == 3
     assert all(torch.equal(value, finished[1][name]) for name, value in finished[0].items())
 
 

@@ -79,6 +79,9 @@ def test_a_study_resumes_where_it_was_cut_and_writes_its_report(model, tmp_path,
     assert len(list(read_records(store))) == len(whole)
     with pytest.raises(TonearmError, match="another protocol"):
         run(model, PROMPTS, 1.0, 1.0, store.parent)
+    with monkeypatch.context() as turned, pytest.raises(TonearmError, match="another protocol"):
+        turned.setattr(model.checkpoint.model.generation_config, "guidance_scale", 2.0)
+        run(model, PROMPTS, 1.25, 1.0, store.parent)
     monkeypatch.setattr(effects, "fingerprint_of", lambda ears: "judge 0 beats 0")
     with pytest.raises(TonearmError, match="another protocol"):  # other ears
         run(model, PROMPTS, 1.25, 1.0, store.parent)

@@ -7,7 +7,7 @@
     mean     the mean over all code positions                              all
 
 Rows are those of the conditional branch. `eos` and `first` need one forward pass; `last` and `mean` need music, which is generated
-from the prompt (`seconds`, with the seed given). Text padding never counts.
+from the prompt (`seconds`, with the seed given, at guidance 3 and temperature 1 whatever the checkpoint's own). Text padding never counts.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning, condition, text_room
 from tonearm.musicgen.engine import Engine
 from tonearm.musicgen.request import Request
+from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.taps import Span
 from tonearm.steering.vector import Site
 
@@ -114,7 +115,7 @@ def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds:
     taps = {(what.site, i): [pool] for i, pool in enumerate(pools)}
     if musical:
         frames = max(2, round(what.seconds * checkpoint.frame_rate))
-        engine.decode(Request(conditioning, frames, [checkpoint.sampling] * len(prompts), seeds, {}), read=taps)
+        engine.decode(Request(conditioning, frames, [Sampling()] * len(prompts), seeds, {}), read=taps)
     else:
         engine.read_prefix(conditioning, taps)
     return torch.stack([pool.rows() for pool in pools], dim=1)

@@ -15,6 +15,7 @@ from tonearm.cli.takes import (
     licence_note,
     model_text,
     read_steering,
+    sampling_text,
     save_take,
     steering_text,
     stopped,
@@ -56,7 +57,7 @@ def compare(
     loaded = load_model(model, device, dtype, engine)
     from tonearm.rows import Row
 
-    sampling = loaded.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
+    sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
     rows = [Row(prompt, shared_seed, one, sampling, seconds=seconds) for one in steerings]
     names = ["plain", *(f"steered-{number}" for number in range(1, len(rows)))]
@@ -67,7 +68,7 @@ def compare(
             details = {"model": model_text(loaded)}
             details |= {name: steering_text(loaded, one) for name, one in zip(names[1:], steerings[1:], strict=True)}
             details |= {
-                "makes": f"{len(rows)} takes of {seconds:g} s, seed {shared_seed} for all, guidance {sampling.guidance:g}",
+                "makes": f"{len(rows)} takes of {seconds:g} s, seed {shared_seed} for all, {sampling_text(sampling)}",
                 "licence": licence_note(loaded),
             }
             if not as_json:

@@ -15,6 +15,7 @@ from tonearm.cli.takes import (
     licence_note,
     model_text,
     read_steering,
+    sampling_text,
     save_take,
     steering_text,
     stopped,
@@ -23,6 +24,7 @@ from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
     from tonearm.model import Model
+    from tonearm.musicgen.sampling import Sampling
     from tonearm.rows import Row
 
 MOST_SHOWN_PROMPTS = 3
@@ -66,7 +68,7 @@ def generate(
     loaded = load_model(model, device, dtype, engine)
     from tonearm.rows import Row
 
-    sampling = loaded.checkpoint.sampling.asked(guidance, temperature, top_k, top_p)
+    sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
     rows = [
         Row(text, at, chosen, sampling, negative, seconds, continue_from, melody)
@@ -78,7 +80,7 @@ def generate(
             made = loaded.takes(rows, batch_size=batch_size, on_progress=bar.update)
             if not as_json:
                 with bar.aside():
-                    _print_plan(loaded, rows, seconds, continue_from, melody)
+                    _print_plan(loaded, rows, sampling, seconds, continue_from, melody)
             for take, path in zip(made, paths, strict=True):
                 kept.append(save_take(take, path))
                 if not as_json:
@@ -117,10 +119,14 @@ def _paths(output: Path, takes: int) -> list[Path]:
 
 
 def _print_plan(
-    model: "Model", rows: list["Row"], seconds: float, continue_from: Path | None, melody: Path | None
+    model: "Model",
+    rows: list["Row"],
+    sampling: "Sampling",
+    seconds: float,
+    continue_from: Path | None,
+    melody: Path | None,
 ) -> None:
     first = rows[0]
-    sampling = first.sampling or model.checkpoint.sampling
     prompts = list(dict.fromkeys(row.prompt for row in rows))
     more = [f"... and {len(prompts) - MOST_SHOWN_PROMPTS} more"] if len(prompts) > MOST_SHOWN_PROMPTS else []
     takes = f"{len(rows)} takes of " if len(rows) > 1 else ""
@@ -133,7 +139,7 @@ def _print_plan(
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),
             "steering": steering_text(model, first.steering),
-            "makes": f"{takes}{seconds:g} s, {seeds}, guidance {sampling.guidance:g}",
+            "makes": f"{takes}{seconds:g} s, {seeds}, {sampling_text(sampling)}",
             "licence": licence_note(model),
         }
     )

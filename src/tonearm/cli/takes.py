@@ -12,6 +12,7 @@ from tonearm.errors import TonearmError
 if TYPE_CHECKING:
     from tonearm.measures import Description, Measurement
     from tonearm.model import Model
+    from tonearm.musicgen.sampling import Sampling
     from tonearm.steering import Steer, Steering
     from tonearm.take import Take
 
@@ -72,6 +73,10 @@ def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering"
 
     written = Steering.from_file(file).steers if file else ()
     return Steering(steers=(*written, *as_steering(steers or ())[0].steers))
+
+
+def sampling_text(sampling: "Sampling") -> str:
+    return f"guidance {sampling.guidance:g}, temperature {sampling.temperature:g}"
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:

@@ -128,9 +128,9 @@ class Checkpoint:
 
     @property
     def sampling(self) -> Sampling:
-        """How it draws where nothing else is asked: guidance and temperature of its generation config, 3 and 1 where that says nothing."""
+        """How its takes are drawn where nothing else is asked: guidance and temperature of its generation config (3 and 1 where that says nothing)."""
         said = self.model.generation_config
-        return Sampling().asked(said.guidance_scale, said.temperature)
+        return Sampling().overridden(said.guidance_scale, said.temperature)
 
     @property
     def sample_rate(self) -> int:

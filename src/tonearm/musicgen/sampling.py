@@ -14,8 +14,8 @@ from tonearm.steering.schedule import Schedule
 class Sampling:
     """How one row draws. top_k 0 and top_p 1 switch those off; temperature 0 takes the likeliest code.
 
-    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time. Where guidance and
-    temperature are not asked for, they are the checkpoint's own (`Checkpoint.sampling`).
+    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time. A Sampling is whole:
+    for a checkpoint's own guidance or temperature with something else in place, see `Model.sampling`.
     """
 
     guidance: float = 3.0
@@ -24,7 +24,7 @@ class Sampling:
     top_p: float = 1.0
     guidance_schedule: Schedule | None = None
 
-    def asked(
+    def overridden(
         self,
         guidance: float | None = None,
         temperature: float | None = None,

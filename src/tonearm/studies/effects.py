@@ -213,10 +213,12 @@ def make(
 
 
 def making_of(model: Model, strength: float, seconds: float) -> str:
-    """What must not change under a study that goes on, but for the ears: weights, vectors, best layers, strength, seconds."""
+    """What must not change under a study that goes on, but for the ears: weights, sampling, vectors, best layers, strength, seconds."""
     vectors = [model.vectors[name] for name in ATTRIBUTES]
     named = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
-    return f"{model.checkpoint.fingerprint} {named} strength {strength:g} {seconds:g} s"
+    own = model.checkpoint.sampling
+    drawn = f"guidance {own.guidance:g} temperature {own.temperature:g} top-k {own.top_k}"
+    return f"{model.checkpoint.fingerprint} {drawn} {named} strength {strength:g} {seconds:g} s"
 
 
 def read_records(store: Path) -> Iterator[dict]:
