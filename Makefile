@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: demo test lint types clean
 
 demo: $(STAMP)
-	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.2 --also tempo=-0.2 --also tempo=+0.2,brightness=-0.05 \
+	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
 		--seconds 10 --seed 7 --force --out demo
 	@echo "Open demo/index.html"
 

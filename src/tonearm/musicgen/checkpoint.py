@@ -39,7 +39,7 @@ MUSICGEN_LICENCE = "CC-BY-NC-4.0"
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant(POCKET, "14 M", "prefix", 1, "Apache-2.0", window_seconds=10.0, melody=True),
+        Variant(POCKET, "16 M", "prefix", 1, "Apache-2.0", window_seconds=10.0, melody=True),
         Variant("facebook/musicgen-small", "0.6 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-medium", "2.0 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-large", "3.4 B", "cross-attention", 1, MUSICGEN_LICENCE),
