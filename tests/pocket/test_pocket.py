@@ -87,7 +87,7 @@ def test_steering_tempo_moves_the_onset_rate_both_ways(pocket):
         rows = [Row(scene, 100 + i, steering, seconds=5) for i, scene in enumerate(4 * SCENES)]
         return float(np.mean([measure_onset_rate(take.clip).value for take in pocket.takes(rows)]))
 
-    assert onsets(0.4) > 1.5 * onsets(-0.4)
+    assert onsets(0.1) > 1.5 * onsets(-0.1)
 
 
 def test_a_take_is_replayed_bit_for_bit(pocket, tmp_path):
@@ -144,6 +144,7 @@ def test_a_melody_is_heard_in_the_music(pocket):
     for name, melody in melodies.items():
         rows = [Row("a folk tune with flute", 300 + i, seconds=6, melody=melody) for i in range(6)]
         chroma[name] = np.mean([mean_chroma(take.clip) for take in pocket.takes(rows)], axis=0)
+        chroma[name] /= chroma[name].sum()  # one may be the louder music
     white, sharp = [5, 9, 0], [6, 10, 1]
     contrast = chroma["white"] - chroma["sharp"]
     assert contrast[white].sum() > 0 > contrast[sharp].sum()
