@@ -35,7 +35,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
     sampling = read_sidecar(folder / "own.json").sampling
     assert (sampling.guidance, sampling.temperature) == (4, 0.8)
     outcome = run("compare", "a folk tune", "--model", "own", "--seconds", 0.5, "--steer", "energy=1", "--out", "page")
-    assert "guidance 2, temperature 0.8" in outcome.out
+    assert "guidance 2, temperature 0.8" in " ".join(outcome.out.split())  # however the line is broken
 
 
 def test_strength_0_is_said_to_change_nothing(play):

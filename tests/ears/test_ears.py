@@ -77,7 +77,8 @@ def test_level_does_not_move_the_beats(tracker) -> None:
 def test_bright_takes_are_brighter_than_dark_ones(judge, bright_and_dark) -> None:
     bright, dark = bright_and_dark
     answers = best(judge, [*bright, *dark], ["bright", "dark"])
-    assert answers == 4 * ["bright"] + 4 * ["dark"]
+    right = [answer == asked for answer, asked in zip(answers, 4 * ["bright"] + 4 * ["dark"], strict=True)]
+    assert sum(right) >= 7  # by chance in one case of 28
 
 
 def test_level_hardly_moves_the_judge(judge, bright_and_dark) -> None:
