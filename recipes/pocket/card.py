@@ -20,7 +20,7 @@ import torch
 import tonearm
 from recipes.pocket import exam, words
 from recipes.pocket.compose import compose
-from recipes.pocket.corpus import load_labels, load_melodies, melody_clip
+from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_clip
 from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
 from recipes.pocket.render import Renderer
@@ -181,7 +181,7 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         {"genre": genre, "lead": lead} for genre, lead in zip(cycle(words.GENRE), islice(cycle(words.LEAD), takes))
     ]
     texts = [f"a {words.GENRE[one['genre']][0]} track with {words.LEAD[one['lead']][0]}" for one in asked]
-    heard = [exam.sixteen_bit(take.clip) for take in exam.generate(model, texts)]
+    heard = [as_int16(take.clip.mono) for take in exam.generate(model, texts)]
     rows: Rows = []
     for label, table, target in (("genre", words.GENRE, "90 %"), ("lead", words.LEAD, "80 %")):
         on_corpus = exam.share_named(namer, audio["held-out"], label, [piece[label] for piece in labels["held-out"]])

@@ -16,7 +16,7 @@ from transformers import EncodecConfig, EncodecModel
 
 from recipes.pocket.codec_loss import coherent_loss, reconstruction_loss
 from recipes.pocket.compose import FRAME_RATE
-from recipes.pocket.corpus import load_audio, shards_present
+from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
@@ -81,7 +81,7 @@ class Crops:
             first = int(rng.integers(shard.shape[1] // SAMPLES_PER_FRAME - frames + 1))
             piece = int(rng.integers(len(shard)))
             samples = shard[piece, first * SAMPLES_PER_FRAME : (first + frames) * SAMPLES_PER_FRAME]
-            crop = samples.astype(np.float32) / 32768
+            crop = as_float(samples)
             if np.abs(crop).max() > 1e-3:
                 crops.append(crop)
                 places.append((index, piece, first))
@@ -90,7 +90,7 @@ class Crops:
 
 @torch.no_grad()
 def held_out_loss(codec: EncodecModel, corpus: Path, quantised: bool) -> float:
-    audio = load_audio(corpus, "held-out", 0)[:16, : 64 * SAMPLES_PER_FRAME].astype(np.float32) / 32768
+    audio = as_float(load_audio(corpus, "held-out", 0)[:16, : 64 * SAMPLES_PER_FRAME])
     original = torch.from_numpy(audio)[:, None].to(codec.device)
     latents = codec.encoder(original)
     if quantised:

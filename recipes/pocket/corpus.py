@@ -32,7 +32,7 @@ def render_shard(folder: Path, split: str, index: int) -> None:
     renderer = Renderer()
     first = FIRST_SEED[split] + index * PIECES_PER_SHARD
     pieces = [compose(seed) for seed in range(first, first + PIECES_PER_SHARD)]
-    audio = np.stack([np.round(renderer.render(piece) * 32767).astype(np.int16) for piece in pieces])
+    audio = np.stack([as_int16(renderer.render(piece)) for piece in pieces])
     with write_aside(label_path) as aside:
         aside.write_text("".join(json.dumps(piece.labels()) + "\n" for piece in pieces))
     for path, array in (
@@ -65,6 +65,16 @@ def render_corpus(folder: Path, split: str, shards: int, processes: int) -> None
     folder.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes) as pool:
         list(pool.map(partial(render_shard, folder, split), range(shards)))
+
+
+def as_int16(samples: np.ndarray) -> np.ndarray:
+    """Samples from -1 to 1, as shards hold them; what is beyond is clipped."""
+    return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
+
+
+def as_float(samples: np.ndarray) -> np.ndarray:
+    """int16 -> float32."""
+    return samples.astype(np.float32) / 32768
 
 
 def load_audio(folder: Path, split: str, index: int) -> np.ndarray:

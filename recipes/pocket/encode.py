@@ -8,7 +8,7 @@ import torch
 import torch.multiprocessing as mp
 from transformers import EncodecModel
 
-from recipes.pocket.corpus import load_audio, shards_present
+from recipes.pocket.corpus import as_float, load_audio, shards_present
 from tonearm.files import write_aside
 
 BATCH = 10  # pieces
@@ -39,7 +39,7 @@ def encode_shard(corpus: Path, out: Path, split: str, device: str, index: int) -
     audio = load_audio(corpus, split, index)
     parts = []
     for first in range(0, len(audio), BATCH):
-        samples = torch.from_numpy(audio[first : first + BATCH].astype(np.float32) / 32768)[:, None]
+        samples = torch.from_numpy(as_float(audio[first : first + BATCH]))[:, None]
         # Twice as fast in bfloat16, and 1 to 3 % of the codes a near tie that falls the other way; held-out pieces are measured, and exact.
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=split == "train"):
             codes = codec.encode(samples.to(device), bandwidth=codec.config.target_bandwidths[0]).audio_codes[0]

@@ -15,7 +15,7 @@ import torch
 
 import tonearm
 from recipes.pocket import words
-from recipes.pocket.corpus import load_audio
+from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
 from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
 from tonearm.audio import Clip
@@ -88,7 +88,7 @@ def is_stuck(clip: Clip) -> bool:
 
 def held_out_pairs(model: Model, out: Path, pieces: int) -> Iterator[tuple[Clip, Clip]]:
     """Held-out pieces, as rendered and as the codec decodes them."""
-    audio = load_audio(out / "corpus", "held-out", 0)[:pieces].astype(np.float32) / 32768
+    audio = as_float(load_audio(out / "corpus", "held-out", 0)[:pieces])
     codes = np.load(codes_path(out, "held-out", 0))[:pieces].astype(np.int64)
     for samples, piece in zip(audio, codes, strict=True):
         yield Clip(samples, model.checkpoint.sample_rate), decode_codes(model.checkpoint, torch.from_numpy(piece))
@@ -168,11 +168,6 @@ def mean(values: Sequence[float | None]) -> float:
     return statistics.fmean(value for value in values if value is not None)
 
 
-def sixteen_bit(clip: Clip) -> np.ndarray:
-    """int16 [samples]."""
-    return np.round(np.clip(clip.mono, -1, 1) * 32767).astype(np.int16)
-
-
 def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int) -> np.ndarray:
     """Some shards as the codec decodes them, int16 [pieces, samples]."""
     with workers(processes) as pool:
@@ -182,7 +177,7 @@ def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int)
 def _decoded_shard(out: Path, split: str, shard: int) -> np.ndarray:
     checkpoint = pocket().checkpoint
     codes = np.load(codes_path(out, split, shard)).astype(np.int64)
-    return np.stack([sixteen_bit(decode_codes(checkpoint, torch.from_numpy(piece))) for piece in codes])
+    return np.stack([as_int16(decode_codes(checkpoint, torch.from_numpy(piece)).mono) for piece in codes])
 
 
 def train_namer(decoded: np.ndarray, labels: Sequence[dict]) -> Listener:

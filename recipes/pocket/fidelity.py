@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from transformers import EncodecModel
 
-from recipes.pocket.corpus import load_audio
+from recipes.pocket.corpus import as_float, load_audio
 from recipes.pocket.exam import chroma_correlation
 from recipes.pocket.render import SAMPLE_RATE
 from tonearm.audio import Clip
@@ -77,7 +77,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     codec = EncodecModel.from_pretrained(arguments.out / arguments.codec).eval()
-    audio = load_audio(arguments.out / "corpus", "held-out", 0)[: arguments.pieces].astype(np.float32) / 32768
+    audio = as_float(load_audio(arguments.out / "corpus", "held-out", 0)[: arguments.pieces])
     measured: dict[str, list[float]] = {}
     for samples in audio:
         original = Clip(samples, SAMPLE_RATE)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from recipes.pocket.corpus import as_float
 from recipes.pocket.render import SAMPLE_RATE
 
 LABELS = ("genre", "lead", "mode")
@@ -90,7 +91,7 @@ def train_listener(draw: Draw, labels: Iterable[dict], steps: int, seed: int = 0
     for step in range(steps):
         rng = np.random.default_rng((seed, 9, step))
         samples, truth = draw(rng)
-        power = mel_power(_floats(samples))
+        power = mel_power(torch.from_numpy(as_float(samples)))
         with torch.autocast("cpu", torch.bfloat16):
             logits = listener(energies(disguised(power, rng)))
         losses = [
@@ -115,13 +116,9 @@ def named_values(labels: Iterable[dict]) -> dict[str, list[str]]:
 @torch.inference_mode()
 def names(listener: Listener, samples: np.ndarray) -> list[dict[str, str]]:
     """Samples, int16 [B, T] -> what it takes each row for."""
-    logits = listener(energies(mel_power(_floats(samples))))
+    logits = listener(energies(mel_power(torch.from_numpy(as_float(samples)))))
     rows = zip(*(one.argmax(1).tolist() for one in logits), strict=True)
     return [{label: listener.values[label][i] for label, i in zip(LABELS, row, strict=True)} for row in rows]
-
-
-def _floats(samples: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(samples.astype(np.float32) / 32768)
 
 
 @cache

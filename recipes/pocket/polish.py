@@ -14,7 +14,7 @@ from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
 
 from recipes.pocket.codec import Crops
 from recipes.pocket.codec_loss import polishing_loss
-from recipes.pocket.corpus import load_audio, shards_present
+from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.encode import codes_path
 from recipes.pocket.exam import chroma_correlation
 from recipes.pocket.fidelity import centroid_error, through
@@ -101,7 +101,7 @@ def polish(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> 
 def watch(codec: EncodecModel, corpus: Path, pieces: int = 12) -> str:
     """Chroma and centroid of a few held-out pieces."""
     codec.eval()
-    audio = load_audio(corpus, "held-out", 0)[:pieces].astype(np.float32) / 32768
+    audio = as_float(load_audio(corpus, "held-out", 0)[:pieces])
     originals = [Clip(samples, SAMPLE_RATE) for samples in audio]
     pairs = [(original, through(codec, original)) for original in originals]
     codec.train()
