@@ -8,18 +8,17 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket import words
-from recipes.pocket.compose import numbers_for
+from recipes.pocket.compose import BPM_NUMBERS, numbers_for
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 SOUND_OF_GENRE = {"folk": "acoustic", "classical": "acoustic", "jazz": "acoustic", "electronic": "electronic"}
 TAGS_SHARE = 0.15  # captions that are mere lists of words
 UNKNOWN_SHARE = 0.03  # of the words, so that an unknown one changes little
-BPM_WORDS = range(40, 241)  # one token each: "120", never "1" "2" "0"
 
 
 def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedTokenizerFast:
     """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out` if given."""
-    entries = [PAD, EOS, UNKNOWN, *words.vocabulary(), *map(str, BPM_WORDS)]
+    entries = [PAD, EOS, UNKNOWN, *words.vocabulary(), *map(str, BPM_NUMBERS)]  # "120" is one token, never "1" "2" "0"
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

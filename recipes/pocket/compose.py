@@ -6,7 +6,7 @@ so the tempos are 60 * 25 / n BPM, and one of them is within 7 % of any number b
 """
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -16,6 +16,7 @@ FRAME_RATE = 25  # frames per second
 FRAMES_PER_CLIP = 256  # 10.24 s
 BEAT_FRAMES = {"slow": (18, 20, 22, 25), "medium": (12, 13, 14, 16), "fast": (8, 9, 10, 11)}
 BEAT_LENGTHS = sorted(frames for group in BEAT_FRAMES.values() for frames in group)
+BPM_NUMBERS = range(40, 241)  # that a caption may ask for
 
 TONICS = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 57, "Bb": 58}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
@@ -30,13 +31,12 @@ HUMAN_FRAMES = 0.2  # deviation: 8 ms
 FILL_SHARE = 0.6  # of the pieces with drums
 
 
-def numbers_for(beat_frames: int) -> range:
-    """The whole BPM numbers that this beat is the nearest to: who asks for 120 means one of the tempos there are."""
-    place = BEAT_LENGTHS.index(beat_frames)
-    longer = BEAT_LENGTHS[place + 1] if place + 1 < len(BEAT_LENGTHS) else beat_frames * 1.1
-    shorter = BEAT_LENGTHS[place - 1] if place else beat_frames / 1.1
-    slowest, fastest = (60 * FRAME_RATE / (beat_frames * other) ** 0.5 for other in (longer, shorter))
-    return range(int(np.ceil(slowest)), int(fastest) + 1)
+@cache
+def numbers_for(beat_frames: int) -> tuple[int, ...]:
+    """The BPM_NUMBERS that this beat is the nearest to: who asks for 120 means one of the tempos there are, and who asks for 240 the fastest."""
+    numbers, lengths = np.array(BPM_NUMBERS), np.array(BEAT_LENGTHS)
+    distances = np.abs(np.log(numbers[:, None] * lengths / (60 * FRAME_RATE)))
+    return tuple(numbers[lengths[distances.argmin(1)] == beat_frames].tolist())
 
 
 @dataclass(frozen=True)

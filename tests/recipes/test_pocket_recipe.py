@@ -13,9 +13,9 @@ pytest.importorskip("transformers")
 
 from recipes.pocket import words
 from recipes.pocket.attention import BLOCK, causal_attention, use_causal_blocks
-from recipes.pocket.captions import BPM_WORDS, UNKNOWN, build_tokenizer, caption
+from recipes.pocket.captions import UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
-from recipes.pocket.compose import BEAT_FRAMES, FRAMES_PER_CLIP, compose
+from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.decoder import build_model, code_losses, grown, per_book, train_decoder
@@ -24,7 +24,7 @@ from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS,
 from recipes.pocket.pieces import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
 from recipes.pocket.team import Team, run
-from recipes.pocket.text import text_config, train_text_encoder
+from recipes.pocket.text import line_up_numbers, number_ids, text_config, train_text_encoder
 from recipes.pocket.timekeeping import Timekeeper, place
 
 SEEDS = range(60)
@@ -83,7 +83,7 @@ def test_captions_fit_and_hold_no_word_that_the_tokenizer_lacks(tmp_path):
         ids = tokenizer(text).input_ids
         assert len(ids) <= 24 and ids[-1] == tokenizer.eos_token_id
         assert ids.count(tokenizer.unk_token_id) == text.count(UNKNOWN)
-    assert all(len(tokenizer(str(bpm)).input_ids) == 2 for bpm in BPM_WORDS)
+    assert all(len(tokenizer(str(bpm)).input_ids) == 2 for bpm in BPM_NUMBERS)
 
 
 def test_a_caption_never_names_another_value_of_a_label():
@@ -310,6 +310,21 @@ def test_a_decoder_taken_up_about_where_it_grows_ends_where_it_would_have(tmp_pa
 def test_looked_back_distances_are_the_spans_of_the_corpus():
     beats = {n for frames in BEAT_FRAMES.values() for n in frames}
     assert {n - 1 for n in beats} | {8 * n - 1 for n in beats} <= set(looked_back_at())
+
+
+def test_numbers_begin_as_a_curve_and_words_stay_as_they_were(pieces):
+    torch.manual_seed(0)
+    encoder = T5EncoderModel(text_config(SETTINGS, pieces.tokenizer))
+    before = encoder.shared.weight.detach().clone()
+    line_up_numbers(encoder, pieces.tokenizer)
+    after, ids = encoder.shared.weight.detach(), number_ids(pieces.tokenizer)
+    words_ = torch.tensor([i for i in range(len(after)) if i not in ids])
+    assert torch.equal(before[words_], after[words_])
+    alike = torch.nn.functional.cosine_similarity(after[ids][:, None], after[ids], dim=-1).numpy()
+    place = [*BPM_NUMBERS].index
+    assert alike[place(150), place(151)] > 0.9 > 0.7 > alike[place(150), place(156)] > 0.3
+    assert abs(alike[place(150), place(170)]) < 0.3 and abs(alike[place(60), place(120)]) < 0.3
+    assert float(after[ids].std()) == pytest.approx(float(before[words_].std()), rel=0.1)
 
 
 def test_the_text_encoder_learns_to_name_labels(pieces, tmp_path, capsys):
