@@ -112,7 +112,10 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     numbers = exam.asked_numbers(2 * takes)
     made = exam.generate(model, [exam.scene(i, tail=f"at {bpm} bpm") for i, bpm in enumerate(numbers)])
     asked = exam.listen_to_all([take.clip for take in made], processes)
+    meant = [exam.beat_share(take.clip, exam.meant_beat(bpm)) for take, bpm in zip(made, numbers, strict=True)]
     corpus = [decoded for _, decoded in exam.held_out_pairs(model, out, CORPUS_PIECES)]
+    labels = load_labels(out / "corpus", "held-out", 0)[:CORPUS_PIECES]
+    played = [exam.beat_share(clip, piece["beat_frames"]) for clip, piece in zip(corpus, labels, strict=True)]
     own = exam.listen_to_all(corpus, processes)
     everything = [one for group in (*heard.values(), asked) for one in group]
     rows: Rows = []
@@ -160,6 +163,11 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
                 f"median {title}, {tracker}, takes (n = {len(everything)}) / decoded corpus ({len(own)})",
                 f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}", ">= 80 %",
             ))  # fmt: skip
+    ours, theirs = statistics.median(meant), statistics.median(played)
+    rows.append((
+        f"median share of onset strength that comes round with the asked beat, takes (n = {len(meant)}) / with the piece's own, decoded corpus ({len(played)})",
+        f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}", ">= 80 %",
+    ))  # fmt: skip
     faulty = Share.of(sum(one.faulty for one in everything), len(everything))
     rows.append(("silent, clipped, DC-shifted or stuck clips", str(faulty), "< 1 %"))
     return rows

@@ -15,6 +15,7 @@ import torch
 
 import tonearm
 from recipes.pocket import words
+from recipes.pocket.compose import BEAT_LENGTHS, FRAME_RATE, numbers_for
 from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
 from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
@@ -39,6 +40,7 @@ FIRST_SEED = 50_000
 ASKED_BPM = (60, 180)
 ASKED_TOLERANCE = 0.08
 MELODY_SECONDS = 0.128
+STEPS_PER_SECOND, BEAT_WINDOW = 100, 500  # of onset strength; in its steps
 STUCK_SECONDS = 3.0  # three beats of the slowest tempo
 NAMER_STEPS = 1_000
 TRACKERS = ("librosa", "embedded")
@@ -78,6 +80,23 @@ def workers(processes: int) -> ProcessPoolExecutor:
 def listen_to_all(clips: Sequence[Clip], processes: int) -> list[Heard]:
     with workers(processes) as pool:
         return list(pool.map(listen, clips, chunksize=8))
+
+
+def beat_share(clip: Clip, beat_frames: int) -> float:
+    """Share of the variance of onset strength that comes round with a beat of so many codec frames: 1 where all beats are alike, about 0 where it is no beat.
+
+    It asks after one beat and needs no tracker to find it. Mean over windows of BEAT_WINDOW, what chance repeats taken off; 0 for a silent clip.
+    """
+    hop = clip.sample_rate // STEPS_PER_SECOND
+    strength = librosa.onset.onset_strength(y=clip.mono, sr=clip.sample_rate, hop_length=hop, n_fft=512, n_mels=40)
+    beat = beat_frames * STEPS_PER_SECOND // FRAME_RATE
+    shares = []
+    for begin in range(0, len(strength) - BEAT_WINDOW + 1, BEAT_WINDOW // 2):
+        beats = BEAT_WINDOW // beat
+        folded = strength[begin : begin + beats * beat].reshape(beats, beat)
+        alike = folded.mean(0).var() / folded.var() if folded.any() else 1 / beats
+        shares.append((alike - 1 / beats) / (1 - 1 / beats))
+    return float(np.mean(shares))
 
 
 def is_stuck(clip: Clip) -> bool:
@@ -153,6 +172,11 @@ def generate(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[
 def asked_numbers(takes: int) -> list[int]:
     """Whole BPM numbers, evenly over ASKED_BPM in ratio."""
     return [round(bpm) for bpm in np.geomspace(ASKED_BPM[0], ASKED_BPM[-1], takes)]
+
+
+def meant_beat(number: int) -> int:
+    """The beat of a tempo that a number asks for, in codec frames."""
+    return next(n for n in BEAT_LENGTHS if number in numbers_for(n))
 
 
 def within_asked(read: Sequence[float | None], asked: Sequence[float], folds: Sequence[float] = (1,)) -> Share:

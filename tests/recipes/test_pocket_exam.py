@@ -10,9 +10,9 @@ from tonearm.audio import Clip
 RATE = 16_000
 
 
-def clicks(seconds: float, until: float) -> Clip:
+def clicks(seconds: float, until: float, apart: float = 0.5) -> Clip:
     samples = np.zeros(int(seconds * RATE), np.float32)
-    for begin in np.arange(0.1, until, 0.5):
+    for begin in np.arange(0.1, until, apart):
         at = int(begin * RATE)
         samples[at : at + 800] = 0.5 * np.sin(np.arange(800) * 0.4) * np.exp(-np.arange(800) / 200)
     return Clip(samples, RATE)
@@ -29,6 +29,15 @@ def tone(keys: list[int], seconds: float = 4.0) -> Clip:
 def test_a_clip_in_which_nothing_begins_for_three_seconds_is_stuck():
     assert not exam.is_stuck(clicks(8, until=8))
     assert exam.is_stuck(clicks(8, until=4))
+
+
+def test_a_beat_is_found_where_it_is_asked_for_and_not_elsewhere():
+    steady = clicks(10, until=9.9, apart=0.48)  # 12 codec frames
+    noise = Clip(0.1 * np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32), RATE)
+    assert exam.beat_share(steady, 12) > 0.8
+    assert exam.beat_share(steady, 24) > 0.8
+    assert abs(exam.beat_share(steady, 11)) < 0.15 and abs(exam.beat_share(noise, 12)) < 0.15
+    assert exam.beat_share(Clip(np.zeros(10 * RATE, np.float32), RATE), 12) == pytest.approx(0)
 
 
 def test_an_asked_tempo_counts_within_8_percent_and_folded_in_its_octaves():
