@@ -86,6 +86,7 @@ def beat_share(clip: Clip, beat_frames: int) -> float:
     """Share of the variance of onset strength that comes round with a beat of so many codec frames: 1 where all beats are alike, about 0 where it is no beat.
 
     It asks after one beat and needs no tracker to find it. Mean over windows of BEAT_WINDOW, what chance repeats taken off; 0 for a silent clip.
+    The clip has to be 5 s long.
     """
     hop = clip.sample_rate // STEPS_PER_SECOND
     strength = librosa.onset.onset_strength(y=clip.mono, sr=clip.sample_rate, hop_length=hop, n_fft=512, n_mels=40)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Settings:
     seed: int = 0
-    train_shards: int = 56  # of 500 clips of 10.24 s
+    train_shards: int = 60  # of 500 clips of 10.24 s
     held_out_shards: int = 1
 
     codec_growth: int = 250  # steps for each stride, from the outside in
@@ -18,7 +18,7 @@ class Settings:
     codec_filters: int = 16
     codebooks: int = 6
     codebook_size: int = 512
-    polish_steps: int = 9_500
+    polish_steps: int = 15_500
     polish_rate: float = 2e-3
 
     width: int = 256
@@ -31,7 +31,7 @@ class Settings:
     text_batch: int = 192
     text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 21_000
+    decoder_steps: int = 25_000
     decoder_grows: int = 15_750
     decoder_batch: int = 12
     decoder_rate: float = 1e-3

@@ -15,6 +15,7 @@ from tonearm.rows import Row
 from tonearm.shelf import bundled
 from tonearm.steering import Steer, Steering
 
+BEAT_LENGTHS = (8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 25)  # of its corpus, in codec frames
 SCENES = (
     "a rock track with piano",
     "a jazz tune with organ",
@@ -129,6 +130,24 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
     right = [is_right_tempo(found.bpm, bpm) for found, (_, bpm) in zip(read, asked, strict=True)]
     assert sum(right) >= 6
     assert np.median([found.steadiness or 0 for found in read]) > 0.8
+
+
+@torch.inference_mode()
+def test_each_number_is_told_from_those_of_other_tempos(pocket):
+    """Whatever the sentence: the text's EOS state is nearest to those of its own tempo's numbers in another sentence."""
+    numbers = range(60, 181)
+    tempo = np.array([min(BEAT_LENGTHS, key=lambda beat: abs(np.log(number * beat / 1500))) for number in numbers])
+
+    def states(sentence: str) -> np.ndarray:
+        texts = [sentence.format(number) for number in numbers]
+        tokens = pocket.checkpoint.tokenizer(texts, padding="max_length", return_tensors="pt")
+        eos = pocket.checkpoint.model.text_encoder(**tokens).last_hidden_state[:, -1].float().numpy()
+        return eos - eos.mean(0)
+
+    first, second = states("a rock song with guitar, {} bpm"), states("a jazz track at {} bpm")
+    centres = np.stack([first[tempo == beat].mean(0) for beat in BEAT_LENGTHS])
+    nearest = np.linalg.norm(second[:, None] - centres, axis=-1).argmin(1)
+    assert np.mean(np.array(BEAT_LENGTHS)[nearest] == tempo) > 0.99
 
 
 def test_a_melody_is_heard_in_the_music(pocket):

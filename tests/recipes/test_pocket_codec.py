@@ -194,6 +194,15 @@ def test_a_deepened_codec_has_the_same_codes_and_nearly_the_same_sound():
     assert (plain - deeper).abs().max() < 0.05 * plain.abs().max()
 
 
+def test_a_deepened_decoder_looks_no_further_ahead():
+    """A frame of NaN spoils no earlier sample than it did."""
+    codec = build_codec(TINY).eval()
+    latents = torch.randn(1, 128, 40)
+    latents[..., 20] = torch.nan
+    spoilt = [x.decoder(latents)[0, 0].isnan().nonzero() for x in (codec, deepened(codec).eval())]
+    assert spoilt[0].min() == spoilt[1].min()
+
+
 def test_polishing_leaves_the_codes_alone_and_ends_where_it_would_have(corpus, tmp_path):
     codec = train_codec(corpus, tmp_path, TINY)
     (tmp_path / "codes").mkdir()
