@@ -1,0 +1,56 @@
+"""The card is composed of parts, each measured once for the weights at hand."""
+
+from types import SimpleNamespace
+
+import pytest
+from recipes.pocket import card
+
+TEXT = f"# pocket\n{card.BEGIN}\nold\n{card.END}\nthe rest\n"
+
+
+@pytest.fixture
+def measure(tmp_path, monkeypatch):
+    """Runs the command on weights of a fingerprint; every part it measures has one row, and the count of parts measured so far in it."""
+    monkeypatch.setattr(card, "CARD", tmp_path / "README.md")
+    (tmp_path / "README.md").write_text(TEXT)
+    measured: list[str] = []
+
+    def rows(part: str):
+        def fake(*_) -> card.Rows:
+            measured.append(part)
+            return [(part, str(len(measured)), "")]
+
+        return fake
+
+    for part, function in {
+        "codec": "codec_rows", "takes": "take_rows", "names": "name_rows", "continuation": "continuation_rows",
+        "melody": "melody_rows", "extension": "extension_rows", "speed": "speed_rows",
+    }.items():  # fmt: skip
+        monkeypatch.setattr(card, function, rows(part))
+    monkeypatch.setattr(card.torch, "set_num_threads", lambda threads: None)
+
+    def run(fingerprint: str, *options: str) -> str:
+        model = SimpleNamespace(checkpoint=SimpleNamespace(fingerprint=fingerprint))
+        monkeypatch.setattr(card.tonearm, "load", lambda device: model)
+        monkeypatch.setattr("sys.argv", ["card", "--out", str(tmp_path), *options])
+        card.main()
+        return (tmp_path / "README.md").read_text()
+
+    run.file = tmp_path / "README.md"
+    return run
+
+
+def test_a_part_measured_again_leaves_the_others_as_they_were(measure):
+    whole = measure("a")
+    assert whole.startswith("# pocket\n") and whole.endswith("the rest\n") and "old" not in whole
+    assert "| codec | 1 |  |" in whole and f"| speed | {len(card.PARTS)} |  |" in whole
+    again = measure("a", "--only", "codec")
+    assert again == whole.replace("| codec | 1 |  |", f"| codec | {len(card.PARTS) + 1} |  |")
+
+
+def test_parts_of_other_weights_are_not_mixed_in(measure):
+    measure("a")
+    before = measure.file.read_text()
+    with pytest.raises(SystemExit, match="not measured on these weights yet: codec, takes"):
+        measure("b", "--only", "speed")
+    assert measure.file.read_text() == before
