@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
-		--seconds 10 --seed 7 --force --out demo
+		--seconds 10 --seed 4 --force --out demo
 	@echo "Open demo/index.html"
 
 test: $(STAMP)
