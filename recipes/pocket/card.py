@@ -195,8 +195,12 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         f"median share of onset strength that comes round with the asked beat, takes (n = {len(meant)}) / with the piece's own, decoded corpus ({len(played)})",
         f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}", ">= 80 %",
     ))  # fmt: skip
-    faulty = Share.of(sum(one.faulty for one in everything), len(everything))
-    rows.append(("silent, clipped, DC-shifted or stuck clips", str(faulty), "< 1 %"))
+    faulty = sum(one.faulty for one in everything)
+    share = Share.of(faulty, len(everything))  # too small for whole per cents
+    rows.append((
+        "silent, clipped, DC-shifted or stuck clips",
+        f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]: {faulty} of {share.n}", "< 1 %",
+    ))  # fmt: skip
     return rows
 
 
