@@ -11,7 +11,7 @@ import argparse
 import json
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import torch
 
 import tonearm
 from recipes.pocket import exam, words
-from recipes.pocket.compose import compose
+from recipes.pocket.compose import beat_for, compose
 from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_clip
 from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
@@ -32,7 +32,6 @@ from tonearm.rows import Row
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-PARTS = ("codec", "takes", "names", "continuation", "melody", "extension", "speed")
 KEPT = "card.json"  # what was measured, by part: a part can be measured again, or a card that was cut off gone on with
 CODEC_PIECES, TEMPO_PIECES = 500, 200  # all there are; trackers take their time
 NOISE_DECIBELS = -40
@@ -41,6 +40,15 @@ TRAINING_SHARDS = 8
 PROMPT_SECONDS = 5.0
 LONG_TAKES = 24
 Rows = list[tuple[str, str, str]]  # what, measured, target
+PARTS: dict[str, Callable[[Model, argparse.Namespace], Rows]] = {
+    "codec": lambda model, a: codec_rows(model, a.out),
+    "takes": lambda model, a: take_rows(model, a.out, a.takes, a.processes),
+    "names": lambda model, a: name_rows(model, a.out, 2 * a.takes, a.processes),
+    "continuation": lambda model, a: continuation_rows(model, a.out, a.takes),
+    "melody": lambda model, a: melody_rows(model, a.out, a.takes),
+    "extension": lambda model, a: extension_rows(model),
+    "speed": lambda model, a: speed_rows(model),
+}
 
 
 def main() -> None:
@@ -52,27 +60,18 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.processes)
     model = tonearm.load(device="cpu")
-    out, takes, processes = arguments.out, arguments.takes, arguments.processes
-    measures = {
-        "codec": lambda: codec_rows(model, out),
-        "takes": lambda: take_rows(model, out, takes, processes),
-        "names": lambda: name_rows(model, out, 2 * takes, processes),
-        "continuation": lambda: continuation_rows(model, out, takes),
-        "melody": lambda: melody_rows(model, out, takes),
-        "extension": lambda: extension_rows(model),
-        "speed": lambda: speed_rows(model),
-    }
-    measured = kept_parts(out, model)
+    measured = kept_parts(arguments.out, model)
     for part in arguments.only:
-        measured[part] = measures[part]()
-        keep_parts(out, model, measured)
+        measured[part] = PARTS[part](model, arguments)
+        keep_parts(arguments.out, model, measured)
     if missing := [part for part in PARTS if part not in measured]:
         raise SystemExit(f"the card is left as it is: not measured on these weights yet: {', '.join(missing)}")
     rows = [row for part in PARTS for row in measured[part]]
     table = ["| measured | value | target |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     text = CARD.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    CARD.write_text(f"{before}{BEGIN}\n" + "\n".join(table) + f"\n{END}{after}", encoding="utf-8")
+    with write_aside(CARD) as aside:
+        aside.write_text(f"{before}{BEGIN}\n" + "\n".join(table) + f"\n{END}{after}", encoding="utf-8")
     print("\n".join(table))
 
 
@@ -139,7 +138,7 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     numbers = exam.asked_numbers(2 * takes)
     made = exam.generate(model, [exam.scene(i, tail=f"at {bpm} bpm") for i, bpm in enumerate(numbers)])
     asked = exam.listen_to_all([take.clip for take in made], processes)
-    meant = [exam.beat_share(take.clip, exam.meant_beat(bpm)) for take, bpm in zip(made, numbers, strict=True)]
+    meant = [exam.beat_share(take.clip, beat_for(bpm)) for take, bpm in zip(made, numbers, strict=True)]
     corpus = [decoded for _, decoded in exam.held_out_pairs(model, out, CORPUS_PIECES)]
     labels = load_labels(out / "corpus", "held-out", 0)[:CORPUS_PIECES]
     played = [exam.beat_share(clip, piece["beat_frames"]) for clip, piece in zip(corpus, labels, strict=True)]
@@ -188,12 +187,11 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
             ours, theirs = (median_of(group, tracker, name) for group in (everything, own))
             rows.append((
                 f"median {title}, {tracker}, takes (n = {len(everything)}) / decoded corpus ({len(own)})",
-                f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}", ">= 80 %",
+                beside(ours, theirs), ">= 80 %",
             ))  # fmt: skip
-    ours, theirs = statistics.median(meant), statistics.median(played)
     rows.append((
         f"median share of onset strength that comes round with the asked beat, takes (n = {len(meant)}) / with the piece's own, decoded corpus ({len(played)})",
-        f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}", ">= 80 %",
+        beside(statistics.median(meant), statistics.median(played)), ">= 80 %",
     ))  # fmt: skip
     faulty = sum(one.faulty for one in everything)
     share = Share.of(faulty, len(everything))  # too small for whole per cents
@@ -202,6 +200,10 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         f"{share.value:.1%} [{share.low:.1%}, {share.high:.1%}]: {faulty} of {share.n}", "< 1 %",
     ))  # fmt: skip
     return rows
+
+
+def beside(ours: float, theirs: float) -> str:
+    return f"{ours:.2f} / {theirs:.2f}: {ours / theirs:.0%}"
 
 
 def median_of(group: Sequence[Heard], tracker: str, name: str) -> float:

@@ -31,12 +31,15 @@ HUMAN_FRAMES = 0.2  # deviation: 8 ms
 FILL_SHARE = 0.6  # of the pieces with drums
 
 
+def beat_for(number: int) -> int:
+    """The beat nearest to a number of BPM, in frames: who asks for 120 means one of the tempos there are, and who asks for 240 the fastest."""
+    return min(BEAT_LENGTHS, key=lambda beat_frames: abs(np.log(number * beat_frames / (60 * FRAME_RATE))))
+
+
 @cache
 def numbers_for(beat_frames: int) -> tuple[int, ...]:
-    """The BPM_NUMBERS that this beat is the nearest to: who asks for 120 means one of the tempos there are, and who asks for 240 the fastest."""
-    numbers, lengths = np.array(BPM_NUMBERS), np.array(BEAT_LENGTHS)
-    distances = np.abs(np.log(numbers[:, None] * lengths / (60 * FRAME_RATE)))
-    return tuple(numbers[lengths[distances.argmin(1)] == beat_frames].tolist())
+    """The BPM_NUMBERS that mean this beat."""
+    return tuple(number for number in BPM_NUMBERS if beat_for(number) == beat_frames)
 
 
 @dataclass(frozen=True)

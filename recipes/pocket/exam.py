@@ -15,7 +15,7 @@ import torch
 
 import tonearm
 from recipes.pocket import words
-from recipes.pocket.compose import BEAT_LENGTHS, FRAME_RATE, numbers_for
+from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
 from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
@@ -91,9 +91,9 @@ def beat_share(clip: Clip, beat_frames: int) -> float:
     hop = clip.sample_rate // STEPS_PER_SECOND
     strength = librosa.onset.onset_strength(y=clip.mono, sr=clip.sample_rate, hop_length=hop, n_fft=512, n_mels=40)
     beat = beat_frames * STEPS_PER_SECOND // FRAME_RATE
+    beats = BEAT_WINDOW // beat
     shares = []
     for begin in range(0, len(strength) - BEAT_WINDOW + 1, BEAT_WINDOW // 2):
-        beats = BEAT_WINDOW // beat
         folded = strength[begin : begin + beats * beat].reshape(beats, beat)
         alike = folded.mean(0).var() / folded.var() if folded.any() else 1 / beats
         shares.append((alike - 1 / beats) / (1 - 1 / beats))
@@ -108,10 +108,13 @@ def is_stuck(clip: Clip) -> bool:
 
 def held_out_pairs(model: Model, out: Path, pieces: int) -> Iterator[tuple[Clip, Clip]]:
     """Held-out pieces, as rendered and as the codec decodes them."""
-    audio = as_float(load_audio(out / "corpus", "held-out", 0)[:pieces])
+    audio = load_audio(out / "corpus", "held-out", 0)[:pieces]
     codes = np.load(codes_path(out, "held-out", 0))[:pieces].astype(np.int64)
     for samples, piece in zip(audio, codes, strict=True):
-        yield Clip(samples, model.checkpoint.sample_rate), decode_codes(model.checkpoint, torch.from_numpy(piece))
+        yield (
+            Clip(as_float(samples), model.checkpoint.sample_rate),
+            decode_codes(model.checkpoint, torch.from_numpy(piece)),
+        )
 
 
 def chroma_correlation(original: Clip, decoded: Clip) -> float:
@@ -173,11 +176,6 @@ def generate(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[
 def asked_numbers(takes: int) -> list[int]:
     """Whole BPM numbers, evenly over ASKED_BPM in ratio."""
     return [round(bpm) for bpm in np.geomspace(ASKED_BPM[0], ASKED_BPM[-1], takes)]
-
-
-def meant_beat(number: int) -> int:
-    """The beat of a tempo that a number asks for, in codec frames."""
-    return next(n for n in BEAT_LENGTHS if number in numbers_for(n))
 
 
 def within_asked(read: Sequence[float | None], asked: Sequence[float], folds: Sequence[float] = (1,)) -> Share:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from recipes.pocket.compose import BEAT_LENGTHS, beat_for
 
 import tonearm
 from tonearm import prompts
@@ -15,7 +16,6 @@ from tonearm.rows import Row
 from tonearm.shelf import bundled
 from tonearm.steering import Steer, Steering
 
-BEAT_LENGTHS = (8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 25)  # of its corpus, in codec frames
 SCENES = (
     "a rock track with piano",
     "a jazz tune with organ",
@@ -136,7 +136,7 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
 def test_each_number_is_told_from_those_of_other_tempos(pocket):
     """Whatever the sentence: the text's EOS state is nearest to those of its own tempo's numbers in another sentence."""
     numbers = range(60, 181)
-    tempo = np.array([min(BEAT_LENGTHS, key=lambda beat: abs(np.log(number * beat / 1500))) for number in numbers])
+    tempo = np.array([beat_for(number) for number in numbers])
 
     def states(sentence: str) -> np.ndarray:
         texts = [sentence.format(number) for number in numbers]
