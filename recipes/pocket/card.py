@@ -238,7 +238,8 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
 def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
     """The first seconds of held-out pieces as audio prompts, without a word of their tempo or key: does the rest keep both?"""
     labels = load_labels(out / "corpus", "held-out", 0)[:takes]
-    pieces = [original for original, _ in exam.held_out_pairs(model, out, takes)]
+    pairs = list(exam.held_out_pairs(model, out, takes))
+    pieces = [original for original, _ in pairs]
     made = model.takes(
         [
             Row(f"a {piece['genre']} track with {piece['lead']}", exam.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
@@ -248,13 +249,25 @@ def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
         batch_size=32,
     )  # fmt: skip
     parts = [exam.part(take.clip, PROMPT_SECONDS, 10) for take in made]
-    read = [measure_tempo(clip, exam.tracker("embedded")).bpm for clip in parts]
-    truth = [piece["bpm"] for piece in labels]
-    own = [exam.pitch_likeness(a, b) for a, b in zip(parts, pieces, strict=True)]
-    other = [exam.pitch_likeness(a, b) for a, b in zip(parts, pieces[1:] + pieces[:1], strict=True)]
+    played = [exam.part(decoded, PROMPT_SECONDS, 10) for _, decoded in pairs]
+    asked = [piece["bpm"] for piece in labels]
+    rows: Rows = []
+    for tracker in TRACKERS:
+        going_on, own = (
+            exam.within_asked([measure_tempo(clip, exam.tracker(tracker)).bpm for clip in clips], asked, (0.5, 1, 2))
+            for clips in (parts, played)
+        )
+        rows.append((
+            f"going on from {PROMPT_SECONDS:g} s of a held-out piece: tempo within 8 %, octave-folded, {tracker} / of the piece itself, decoded",
+            f"{going_on} / {own.value:.0%}", "",
+        ))  # fmt: skip
+    likeness = [
+        np.mean([exam.pitch_likeness(a, b) for a, b in zip(parts, others, strict=True)])
+        for others in (pieces, pieces[1:] + pieces[:1])
+    ]
     return [
-        (f"going on from {PROMPT_SECONDS:g} s of a held-out piece: tempo within 8 %, octave-folded, embedded", str(exam.within_asked(read, truth, (0.5, 1, 2))), ""),
-        ("the same: correlation of the mean chroma with that piece / with another", f"{np.mean(own):.2f} / {np.mean(other):.2f}", ""),
+        *rows,
+        ("the same: correlation of the mean chroma with that piece / with another", " / ".join(f"{one:.2f}" for one in likeness), ""),
     ]  # fmt: skip
 
 
