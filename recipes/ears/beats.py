@@ -29,6 +29,7 @@ PIECE_FRAMES = 500
 # tracker marks both, and the tempo read is of neither. A beat left out does the tempo no harm.
 WEIGHTS = {"beat": 3.0, "downbeat": 6.0}
 CLICKS = 0.1  # of the pieces drawn
+DECODED = 0.5  # of the others
 PIECES_A_ROW = ((1, 2, 4), (0.6, 0.2, 0.2))  # and how often
 
 
@@ -41,15 +42,17 @@ def hyper_parameters(settings: Settings) -> dict:
 
 
 class Pieces:
-    """Spectrograms of a split, as rendered or decoded, with their beats; both kinds of music."""
+    """Spectrograms of a split, as rendered or decoded, with their beats; all kinds of music."""
 
     def __init__(self, corpus: Path, split: str):
         self.rows: list[np.ndarray] = []
         self.truths: list[dict] = []
+        self.kinds: list[str] = []
         for kind in KINDS:
             arrays, truths = load(corpus, kind, split, "beats")
             self.rows += [row for array in arrays for row in array]
             self.truths += truths
+            self.kinds += [kind] * len(truths)
 
     def draw(self, pieces: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Spectrograms [B, T, 128] and targets [B, 2, T] (beats, downbeats)."""
@@ -62,7 +65,7 @@ class Pieces:
                 targets[i, 0, np.round(beats * FRAME_RATE).astype(int)] = 1  # all alike: no downbeats
                 continue
             start = int(rng.integers(latest + 1))
-            crop = self.rows[piece][int(rng.random() < 0.4), start : start + PIECE_FRAMES]
+            crop = self.rows[piece][int(rng.random() < DECODED), start : start + PIECE_FRAMES]
             spectrograms.append(vary_beats(np.asarray(crop, dtype=np.float32), rng))
             for j, key in enumerate(("beats", "downbeats")):
                 frames = np.round(np.array(self.truths[piece][key]) * FRAME_RATE).astype(int) - start
@@ -123,8 +126,7 @@ def watch(model: BeatThis, pieces: Pieces, every: int = 5) -> str:
             beats = Postprocessor("minimal")(predicted["beat"][0].float(), predicted["downbeat"][0].float())[0]
             bpm, true = fitted_bpm(np.asarray(beats)), fitted_bpm(truth)
             right = bpm is not None and true is not None and abs(bpm / true - 1) < 0.04
-            kind = "grooves" if "meter" in pieces.truths[i] else "performances"
-            told.setdefault(f"{kind} {state}", []).append(
+            told.setdefault(f"{pieces.kinds[i]} {state}", []).append(
                 (mir_eval.beat.f_measure(truth, np.asarray(beats)), float(right))
             )
     model.train()

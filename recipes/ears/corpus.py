@@ -4,7 +4,7 @@
     corpus/<kind>-<split>-0000.beats.npy   float16 [clips, 2, T, 128], Beat This!'s spectrogram
     corpus/<kind>-<split>-0000.jsonl       labels, beats and downbeats
 
-`kind` is performances or grooves, the second axis is (as rendered, decoded). Audio itself is not kept. A shard appears under its names only
+`kind` is performances, pieces or grooves, the second axis is (as rendered, decoded). Audio itself is not kept. A shard appears under its names only
 when whole, the labels last.
 """
 
@@ -19,7 +19,7 @@ import torch
 
 from recipes.ears.features import judge_features
 from recipes.ears.grooves import groove
-from recipes.ears.performances import perform
+from recipes.ears.performances import perform, play_plainly
 from recipes.ears.render import SAMPLE_RATE, render, through_codec
 from recipes.ears.scores import Score
 from recipes.ears.settings import Settings
@@ -30,12 +30,12 @@ from tonearm.measures.beat_this import spectrogram
 from tonearm.musicgen.checkpoint import pocket_folder
 
 FIRST_SEED = {"train": 100_000_000, "held-out": 110_000_000, "test": 120_000_000}  # far from pocket's own corpus
-KINDS = ("performances", "grooves")
+KINDS = {"performances": perform, "pieces": play_plainly, "grooves": groove}  # what composes them
 CODEC_BATCH = 8
 
 
 def compose(kind: str, split: str, seed: int, frames: int) -> Score:
-    return groove(seed, frames) if kind == "grooves" else perform(seed, frames, held_out=split != "train")
+    return KINDS[kind](seed, frames, held_out=split != "train")
 
 
 def load_codec():

@@ -40,8 +40,8 @@ WALTZES = {  # of three
 HALF_TIME_FROM = 110.0  # BPM: slower, a listener counts half-time as half the tempo
 
 
-def groove(seed: int, frames: int) -> Score:
-    """The groove of this seed, `frames` long (40 ms each); the same seed gives the same one for ever."""
+def groove(seed: int, frames: int, held_out: bool = False) -> Score:
+    """The groove of this seed, `frames` long (40 ms each); the same seed gives the same one for ever. Held-out ones differ by their seeds alone."""
     rng = np.random.default_rng((seed, 2))
     bpm = float(np.exp(rng.uniform(*np.log(BPM))))
     meter = 4 if rng.random() < 0.85 else 3

@@ -1,4 +1,4 @@
-"""Seed -> Score: a piece of pocket's corpus, played with more freedom than there.
+"""Seed -> Score: a piece of pocket's corpus, played with more freedom than there, or plainly.
 
 pocket's corpus has twelve tempos, one program for each lead instrument, and no room. Ears trained on that alone would take these for the music.
 """
@@ -50,6 +50,22 @@ def perform(seed: int, frames: int, held_out: bool = False) -> Score:
         dynamics=piece.dynamics,
         room=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.3 else 0.0,
         wet=float(rng.uniform(0.1, 0.5)),
+    )
+
+
+def play_plainly(seed: int, frames: int, held_out: bool = False) -> Score:
+    """The piece of this seed as pocket's corpus has it: all its beats begin on a frame of the codec's, as those of pocket's takes do."""
+    piece = compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, frames)
+    beats = np.arange(0, frames, piece.beat_frames) / FRAME_RATE
+    return Score(
+        notes=piece.notes,
+        programs=piece.programs,
+        kit=0,
+        beats=beats.tolist(),
+        downbeats=beats[::4].tolist(),
+        labels=heard(piece, piece.bpm) | {"seed": seed},
+        brightness=piece.brightness,
+        dynamics=piece.dynamics,
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class Settings:
     seed: int = 0
     clips_per_shard: int = 125
-    performances: int = 16  # training shards of pocket's pieces: both ears
+    performances: int = 16  # training shards of pocket's pieces, freely played: both ears
+    pieces: int = 12  # training shards of pocket's pieces as they are: the beat tracker
     grooves: int = 24  # training shards of free rhythms: the beat tracker
     held_out: int = 2  # shards of either, to watch
     frames: int = 300  # of 40 ms, 12 s: a window of 10 s is cut out anew each time
@@ -31,7 +32,7 @@ class Settings:
 
 CPU = Settings()
 MINIATURE = Settings(
-    clips_per_shard=4, performances=1, grooves=1, held_out=1, frames=275, judge_width=32, judge_text_width=32, embedding=32,
+    clips_per_shard=4, performances=1, pieces=1, grooves=1, held_out=1, frames=275, judge_width=32, judge_text_width=32, embedding=32,
     judge_steps=3, judge_batch=4, beat_width=32, beat_layers=1, beat_stem=8, beat_steps=3, beat_batch=2, checkpoint_every=2,
 )  # fmt: skip
 PRESETS = {"cpu": CPU, "miniature": MINIATURE}

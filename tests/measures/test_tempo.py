@@ -61,6 +61,20 @@ def test_a_missed_beat_does_not_move_the_fit() -> None:
     assert fitted_bpm(beats) == pytest.approx(100)
 
 
+def test_beats_heard_between_the_beats_do_not_move_the_fit() -> None:
+    """One in five; a line through the numbered beats would be off by as much."""
+    beats = steady_beats(100)
+    between = beats[[2, 6, 9]] + 0.3
+    assert fitted_bpm(np.sort(np.append(beats, between))) == pytest.approx(100)
+    assert fitted_bpm(np.sort(np.append(beats, between - 0.1))) == pytest.approx(100, rel=0.01)
+
+
+def test_of_music_that_drifts_the_fit_is_a_tempo_that_it_has() -> None:
+    """Three minutes from 96 to 104 BPM: no pulse goes through all of it."""
+    beats = np.cumsum(60 / np.linspace(96, 104, 300))
+    assert 96 < fitted_bpm(beats) < 104
+
+
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_under_four_beats_nothing_is_told(count: int) -> None:
     estimate = TempoEstimate.of_beats(steady_beats(120)[:count], "hand")

@@ -132,6 +132,20 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
     assert np.median([found.steadiness or 0 for found in read]) > 0.8
 
 
+def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
+    """Five seconds in a tempo of pocket's, and no word of it after that; half and double are forgiven."""
+    asked = [(scene, bpm) for scene in 2 * SCENES for bpm in (75, 94, 125)]
+    first = pocket.takes([Row(f"{scene} at {bpm} bpm", 300 + i, seconds=5) for i, (scene, bpm) in enumerate(asked)])
+    rows = [
+        Row(scene, 400 + i, seconds=5, continue_from=take.clip)
+        for i, ((scene, _), take) in enumerate(zip(asked, first, strict=True))
+    ]
+    rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.takes(rows)]
+    read = [measure_tempo(clip).bpm for clip in rest]
+    kept = [is_right_tempo(found, bpm, any_octave=True) for found, (_, bpm) in zip(read, asked, strict=True)]
+    assert sum(kept) >= 20
+
+
 @torch.inference_mode()
 def test_each_number_is_told_from_those_of_other_tempos(pocket):
     """Whatever the sentence: the text's EOS state is nearest to those of its own tempo's numbers in another sentence."""

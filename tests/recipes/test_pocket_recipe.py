@@ -151,6 +151,18 @@ def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
     assert torch.equal(given["input_features"][~untold], batch.chroma[~untold])
 
 
+def test_pieces_break_off_without_a_caption_too(pieces, model, monkeypatch):
+    """Else guidance, which enlarges what a caption changes, asks for a new piece at every frame."""
+    given = {}
+    silent = ModelOutput(
+        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
+    )
+    monkeypatch.setattr(model, "forward", lambda **inputs: given.update(inputs) or silent)
+    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0)
+    code_losses(model, batch, 0.5, np.random.default_rng(0))
+    assert 0 < (given["attention_mask"].sum(1) == 0).sum() < 8
+
+
 def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     batch.first_frames[1] = -100

@@ -3,12 +3,17 @@
 Aim: how fast a clip is. A beat tracker finds beats; two rules turn beats into BPM; both answer None under 4 beats.
 
     median    60 / median interval: the habit of the steering papers. Off by up to the tracker's frame per interval.
-    fitted    number the beats, k = cumsum(max(1, round(interval / median interval))), and fit
-              t = offset + period * k by least squares; BPM = 60 / period. A beat that the tracker missed is skipped
-              in the numbering and does no harm.
+    fitted    60 f for the rate f, within 15 % of the median rule's, of the regular pulse that agrees with the beats best:
+              the largest |sum exp(2 pi i f t)|, added over stretches of 32 beats so that a slow drift does no harm.
+              Beats of small errors give what a line fitted to their numbers gives, and neither a beat that the tracker
+              missed nor one that it heard between two others moves the result.
 
-Steadiness is the length of the mean phase vector |mean exp(2 pi i t / period)| (vector strength, Goldberg & Brown
-1969): 1 for a metronome, near 0 for beats that keep to no grid.
+The second rule was a line through the numbered beats before, where one beat too many makes each later number wrong. On
+62 pieces of pocket's corpus through its codec, by the embedded tracker: 58 % within 4 % of the true tempo by the line,
+73 % by the pulse; on 63 freer rhythms as rendered 57 and 83 %.
+
+Steadiness is the length of the mean phase vector |mean exp(2 pi i f t)| at the fitted rate (vector strength, Goldberg &
+Brown 1969): 1 for a metronome, near 0 for beats that keep to no grid.
 
 Confidence is the share of the onset strength at the beats that is not there by chance: 1 - mean e / mean e at the
 beats, where e is the onset envelope, its maximum within 40 ms; 0 to 1, near 0.1 for noise. On 150 rendered pieces it
@@ -29,6 +34,9 @@ from tonearm.measures.measurement import Measurement
 from tonearm.measures.onsets import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_envelope
 
 MIN_BEATS = 4
+PULSE_SEARCH = 0.15  # of the median rule's tempo, to both sides
+PULSE_BEATS = 32  # that keep to one pulse
+PULSE_STEPS = 601  # 0.05 % each: a twentieth of what two pulses over that many beats have to differ by
 
 PERIODICITY_SECONDS = 4.0
 PRIOR_CENTRE_BPM = 120.0
@@ -101,12 +109,27 @@ def median_bpm(beats: np.ndarray) -> float | None:
 
 
 def fitted_bpm(beats: np.ndarray) -> float | None:
-    """60 / slope of the line through the numbered `beats` (seconds, increasing); None under 4 beats."""
-    intervals = _intervals(beats)
-    if intervals is None:
+    """60 x the rate of the regular pulse that agrees best with `beats` (seconds, increasing); None under 4 beats."""
+    from scipy.optimize import minimize_scalar
+
+    median = median_bpm(beats)
+    if median is None:
         return None
-    numbers = np.cumsum(np.maximum(1, np.round(intervals / np.median(intervals))))
-    return float(60 / np.polyfit(np.concatenate(([0], numbers)), beats, 1)[0])
+    stretches = [beats[first : first + PULSE_BEATS] for first in range(0, len(beats), PULSE_BEATS)]
+
+    def agreement(bpm: np.ndarray) -> np.ndarray:
+        """[R] -> [R]"""
+        return sum(np.abs(np.exp(2j * np.pi / 60 * np.outer(bpm, stretch)).sum(1)) for stretch in stretches)
+
+    tried = median * np.linspace(1 - PULSE_SEARCH, 1 + PULSE_SEARCH, PULSE_STEPS)
+    best, step = tried[agreement(tried).argmax()], tried[1] - tried[0]
+    found = minimize_scalar(
+        lambda bpm: -agreement(np.array([bpm]))[0],
+        bounds=(best - step, best + step),
+        method="bounded",
+        options={"xatol": 1e-9 * median},
+    )
+    return float(found.x)
 
 
 def _intervals(beats: np.ndarray) -> np.ndarray | None:
@@ -137,7 +160,9 @@ class TempoEstimate:
     @property
     def measurement(self) -> Measurement:
         """The fitted tempo."""
-        return Measurement("tempo", self.bpm, "BPM", f"{self.tracker} beats, least-squares fit of the numbered beats")
+        return Measurement(
+            "tempo", self.bpm, "BPM", f"{self.tracker} beats, the regular pulse that agrees with them best"
+        )
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
