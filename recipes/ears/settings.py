@@ -23,7 +23,7 @@ class Settings:
     beat_width: int = 128
     beat_layers: int = 3
     beat_stem: int = 16
-    beat_steps: int = 2_750
+    beat_steps: int = 7_750
     beat_batch: int = 8  # pieces of 10 s
     beat_rate: float = 1.5e-3
 

@@ -17,10 +17,10 @@ from recipes.ears.captions import ATTRIBUTES, UNKNOWN, build_tokenizer, caption,
 from recipes.ears.clicks import click_track
 from recipes.ears.features import FLOOR_DB, WINDOW_FRAMES, judge_features
 from recipes.ears.grooves import BPM, groove
-from recipes.ears.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, tempo_word
+from recipes.ears.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, play_plainly, tempo_word
 from recipes.ears.settings import MINIATURE
 from recipes.pocket.compose import FRAME_RATE as FRAMES_PER_SECOND
-from recipes.pocket.compose import PROGRESSIONS
+from recipes.pocket.compose import PROGRESSIONS, compose
 from recipes.pocket.styles import LEADS
 
 from tests.measures.sounds import noise, silence
@@ -59,6 +59,16 @@ def test_a_performance_plays_on_its_beats_and_lasts_as_long_as_asked() -> None:
         nearest = [np.abs(starts - beat).min() for beat in score.beats[:-1]]
         assert np.mean(np.array(nearest) < 0.04) >= 0.5  # sparse pieces play every other beat
         assert starts.max() > FRAMES / FRAMES_PER_SECOND - 2 * 60 / float(score.labels["bpm"])
+
+
+def test_a_piece_played_plainly_begins_all_its_beats_on_frames_of_the_codec() -> None:
+    for seed in SEEDS:
+        score = play_plainly(seed, FRAMES)
+        frames = np.array(score.beats) * FRAMES_PER_SECOND
+        np.testing.assert_allclose(frames, np.round(frames), atol=1e-9)
+        assert score.notes == compose(seed, frames=FRAMES).notes
+        assert (score.room, score.kit) == (0, 0)
+    assert any(play_plainly(seed, FRAMES).notes != play_plainly(seed, FRAMES, held_out=True).notes for seed in range(3))
 
 
 def test_held_out_performances_share_no_progression_with_the_others() -> None:
