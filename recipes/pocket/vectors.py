@@ -3,7 +3,7 @@
     python -m recipes.pocket.vectors
 
 DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
-is tried one-to-all at strengths +0.3 and -0.3 on the neutral prompts; tempo by its onsets, since what a tracker reads of so many takes is mostly its own octaves. A layer's score is min(up, down) + (up + down) / 4, so that both sides
+is tried one-to-all at +STRENGTH and -STRENGTH on the neutral prompts; tempo by its onsets, since what a tracker reads of so many takes is mostly its own octaves. A layer's score is min(up, down) + (up + down) / 4, so that both sides
 count; of the layers within 15 % of the best score, the one with the shortest direction is taken. The others keep the layer of largest separation.
 """
 
