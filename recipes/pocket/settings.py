@@ -31,7 +31,7 @@ class Settings:
     text_batch: int = 192
     text_rate: float = 2e-3
     text_tokens: int = 24  # text is padded, on the left, to this many
-    decoder_steps: int = 25_000
+    decoder_steps: int = 28_500
     decoder_grows: int = 15_750
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
