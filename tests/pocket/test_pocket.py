@@ -133,7 +133,7 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
 
 
 def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
-    """Five seconds in a tempo of pocket's, and no word of it after that; half and double are forgiven."""
+    """Five seconds in a tempo of pocket's, and no word of it after that; half and double are not forgiven."""
     asked = [(scene, bpm) for scene in 2 * SCENES for bpm in (75, 94, 125)]
     first = pocket.takes([Row(f"{scene} at {bpm} bpm", 300 + i, seconds=5) for i, (scene, bpm) in enumerate(asked)])
     rows = [
@@ -141,9 +141,9 @@ def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
         for i, ((scene, _), take) in enumerate(zip(asked, first, strict=True))
     ]
     rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.takes(rows)]
-    read = [measure_tempo(clip).bpm for clip in rest]
-    kept = [is_right_tempo(found, bpm, any_octave=True) for found, (_, bpm) in zip(read, asked, strict=True)]
-    assert sum(kept) >= 20
+    tracker = open_tracker("embedded")
+    read = [measure_tempo(clip, tracker).bpm for clip in rest]
+    assert sum(is_right_tempo(found, bpm) for found, (_, bpm) in zip(read, asked, strict=True)) >= 18
 
 
 @torch.inference_mode()
