@@ -53,6 +53,17 @@ def model(pieces):
     return build_model(SETTINGS, text_encoder, build_codec(SETTINGS)).eval()
 
 
+@pytest.fixture
+def given(model, monkeypatch):
+    """What a model of eight rows is given; it answers with zeros."""
+    inputs = {}
+    silent = ModelOutput(
+        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
+    )
+    monkeypatch.setattr(model, "forward", lambda **given: inputs.update(given) or silent)
+    return inputs
+
+
 def test_a_seed_is_a_piece_for_ever():
     assert all(compose(seed) == compose(seed) for seed in SEEDS)
     assert len({tuple(compose(seed).notes) for seed in SEEDS}) == len(SEEDS)
@@ -137,12 +148,7 @@ def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
     assert not pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0, sung=1.0).chroma.argmax(-1).any()
 
 
-def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
-    given = {}
-    silent = ModelOutput(
-        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
-    )
-    monkeypatch.setattr(model, "forward", lambda **inputs: given.update(inputs) or silent)
+def test_rows_without_text_have_no_melody_either(pieces, model, given):
     batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
     untold = given["attention_mask"].sum(1) == 0
@@ -151,13 +157,8 @@ def test_rows_without_text_have_no_melody_either(pieces, model, monkeypatch):
     assert torch.equal(given["input_features"][~untold], batch.chroma[~untold])
 
 
-def test_pieces_break_off_without_a_caption_too(pieces, model, monkeypatch):
+def test_pieces_break_off_without_a_caption_too(pieces, model, given):
     """Else guidance, which enlarges what a caption changes, asks for a new piece at every frame."""
-    given = {}
-    silent = ModelOutput(
-        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
-    )
-    monkeypatch.setattr(model, "forward", lambda **inputs: given.update(inputs) or silent)
     batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
     assert 0 < (given["attention_mask"].sum(1) == 0).sum() < 8
