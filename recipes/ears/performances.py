@@ -3,6 +3,8 @@
 pocket's corpus has twelve tempos, one program for each lead instrument, and no room. Ears trained on that alone would take these for the music.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from recipes.ears.scores import Score
@@ -38,16 +40,11 @@ def perform(seed: int, frames: int, held_out: bool = False) -> Score:
     programs = dict(piece.programs)
     if rng.random() < 0.5:
         programs[0] = int(rng.choice(SIBLINGS[piece.lead]))
-    beats = np.arange(0, frames, piece.beat_frames * stretch) / FRAME_RATE
-    return Score(
+    return replace(
+        _as_composed(piece, frames, stretch),
         notes=[move(note) for note in piece.notes],
         programs=programs,
         kit=int(rng.choice(KITS)) if rng.random() < 0.3 else 0,
-        beats=beats.tolist(),
-        downbeats=beats[::4].tolist(),
-        labels=heard(piece, piece.bpm / stretch) | {"seed": seed},
-        brightness=piece.brightness,
-        dynamics=piece.dynamics,
         room=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.3 else 0.0,
         wet=float(rng.uniform(0.1, 0.5)),
     )
@@ -55,15 +52,19 @@ def perform(seed: int, frames: int, held_out: bool = False) -> Score:
 
 def play_plainly(seed: int, frames: int, held_out: bool = False) -> Score:
     """The piece of this seed as pocket's corpus has it: all its beats begin on a frame of the codec's, as those of pocket's takes do."""
-    piece = compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, frames)
-    beats = np.arange(0, frames, piece.beat_frames) / FRAME_RATE
+    return _as_composed(compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, frames), frames)
+
+
+def _as_composed(piece: Piece, frames: int, stretch: float = 1.0) -> Score:
+    """Its notes and programs untouched; its truth as it is when played `stretch` times as slowly, `frames` long."""
+    beats = np.arange(0, frames, piece.beat_frames * stretch) / FRAME_RATE
     return Score(
         notes=piece.notes,
         programs=piece.programs,
         kit=0,
         beats=beats.tolist(),
         downbeats=beats[::4].tolist(),
-        labels=heard(piece, piece.bpm) | {"seed": seed},
+        labels=heard(piece, piece.bpm / stretch) | {"seed": piece.seed},
         brightness=piece.brightness,
         dynamics=piece.dynamics,
     )

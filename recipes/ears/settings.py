@@ -10,7 +10,7 @@ class Settings:
     performances: int = 16  # training shards of pocket's pieces, freely played: both ears
     pieces: int = 12  # training shards of pocket's pieces as they are: the beat tracker
     grooves: int = 24  # training shards of free rhythms: the beat tracker
-    held_out: int = 2  # shards of either, to watch
+    held_out: int = 2  # shards of each kind, to watch
     frames: int = 300  # of 40 ms, 12 s: a window of 10 s is cut out anew each time
 
     judge_width: int = 96

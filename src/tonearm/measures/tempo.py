@@ -36,7 +36,7 @@ from tonearm.measures.onsets import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_en
 MIN_BEATS = 4
 PULSE_SEARCH = 0.15  # of the median rule's tempo, to both sides
 PULSE_BEATS = 32  # that keep to one pulse
-PULSE_STEPS = 601  # 0.05 % each: a twentieth of what two pulses over that many beats have to differ by
+PULSE_STEPS = 601  # 0.05 % each: a sixtieth of the width of the best pulse's peak, which is 1 / PULSE_BEATS
 
 PERIODICITY_SECONDS = 4.0
 PRIOR_CENTRE_BPM = 120.0
