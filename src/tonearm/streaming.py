@@ -92,7 +92,7 @@ class Stream:
 
         def carry_out(frame: int) -> None:
             for place in places:
-                self._decoding.buffers.turn(0, place, strength, frame)
+                self._decoding.buffers.set_strength(0, place, strength, frame)
             self._turned.update(places)
 
         return self._put(carry_out)

@@ -105,7 +105,7 @@ def test_an_audio_prompt_is_continued_alike(model_of, variant, positions):
 def test_a_melody_is_followed_alike(melody):
     tone = Clip(np.sin(2 * np.pi * 440 * np.arange(3200) / 1600).astype(np.float32), 1600)
     conditioning = condition(melody.checkpoint, PROMPTS, guided=True, melody=tone)
-    both(melody, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], {}))
+    both(melody, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
 
 
 def test_activations_read_through_the_decoder_are_those_of_hooks(model_of):
@@ -135,7 +135,7 @@ def test_takes_of_one_prompt_share_its_text():
 def test_many_takes_of_one_prompt_equal_the_reference(small):
     c = small.checkpoint
     conditioning = condition(c, [PROMPTS[0]] * 4 + [PROMPTS[1]] * 2, guided=True)
-    both(small, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), {}))
+    both(small, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])

@@ -77,8 +77,8 @@ def test_steering_goes_on_in_every_window(melody, name):
     else:
         # "generated" positions leave an audio prompt alone, but what the clip itself generated was generated steered
         decoding = Decoding(engine.decoder, request)
-        for dial in decoding.buffers.dials.values():
-            dial.first_frame = 0
+        for track in decoding.buffers.tracks:
+            track.first_frame = 0
         for _ in decoding:
             pass
         assert torch.equal(codes[..., 12:], decoding.codes)

@@ -115,7 +115,7 @@ def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds:
     taps = {(what.site, i): [pool] for i, pool in enumerate(pools)}
     if musical:
         frames = max(2, round(what.seconds * checkpoint.frame_rate))
-        engine.decode(Request(conditioning, frames, [Sampling()] * len(prompts), seeds, {}), read=taps)
+        engine.decode(Request(conditioning, frames, [Sampling()] * len(prompts), seeds, ()), read=taps)
     else:
         engine.read_prefix(conditioning, taps)
     return torch.stack([pool.rows() for pool in pools], dim=1)

@@ -34,8 +34,8 @@ class Decoding:
         for row, length in enumerate(self.lengths):  # after its end a row holds what stands after the end of any clip
             self._codes[row, :, length:] = checkpoint.bos
         self.buffers = SteeringBuffers(request.plan, request.conditioning, request.prompt_frames, decoder.dtype)
-        for dial in self.buffers.dials.values():
-            hold(dial.table, [self.lengths[row] for row in dial.rows])
+        for track in self.buffers.tracks:
+            hold(track.table, [self.lengths[row] for row in track.rows])
         guidance = None if request.guidance is None else hold(request.guidance.clone(), self.lengths)
         self.taps: dict[tuple[Site, int], list[Tap]] = dict(self.buffers.taps)
         for place, more in (read or {}).items():

@@ -17,31 +17,35 @@ from tonearm.steering.vector import Site, SteeringVector
 
 
 @dataclass(frozen=True)
-class Move:
-    """One operator at one layer and site, for some rows of the batch.
+class Intervention:
+    """One steer at all its layers, for the batch rows whose steers share its settings.
 
-    rows int64 [n]; directions [n, D]; strengths [n, T] over frames, the last column held for later frames. The layers of one steer share
-    `strengths`, and those that take the same directions share these too. `place` is the steer's index in its rows' lists.
+    Args:
+        steer: the settings; vector, strength and schedule are those of the first row.
+        position: index of the steer in its rows' lists; lower positions are applied first.
+        site: where in a block the activation is edited.
+        rows: int64 [n], batch rows.
+        directions: float32 [G, n, D], G different directions for each row.
+        layers: target layer -> index into the first axis of `directions`; layers that share a direction share the index.
+        strengths: float32 [n, T] over frames; the last column holds for later frames.
     """
 
     steer: Steer
-    place: int
+    position: int
+    site: Site
     rows: torch.Tensor
     directions: torch.Tensor
+    layers: Mapping[int, int]
     strengths: torch.Tensor
 
-    def __call__(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """h [n, S, D] with strength [n, S, 1]."""
-        return self.apply(h, self.directions[:, None], strength)
-
     def apply(self, h: torch.Tensor, directions: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """The operator with other directions than this move's own."""
+        """Edit activations h [n, S, D] along directions [n, 1, D] with strength [n, S, 1]."""
         low = float("-inf") if self.steer.low is None else self.steer.low
         high = float("inf") if self.steer.high is None else self.steer.high
         return apply(self.steer.operator, h, directions, strength, scale=self.steer.scale, low=low, high=high)
 
 
-Plan = Mapping[tuple[Site, int], Sequence[Move]]
+Plan = Sequence[Intervention]
 
 
 def compile_plan(
@@ -52,46 +56,40 @@ def compile_plan(
     *,
     live: bool = False,
 ) -> Plan:
-    """The plan for a batch whose row b is steered by steerings[b], over `frames` frames.
+    """The interventions for a batch whose row b is steered by steerings[b], over `frames` frames, in order of application.
 
-    Steers of equal place in their lists whose settings are equal are joined into one Move. Steers whose strength is 0 throughout do
-    nothing and are left out, unless the plan is `live`, to be turned while decoding. Raises TonearmError for a vector of another checkpoint and for layers that are not there.
+    Steers at one position whose settings and target layers are equal become one Intervention. Steers whose strength is 0 throughout
+    are left out, unless the plan is `live`, to be changed while decoding. Raises TonearmError for a vector of another checkpoint and
+    for layers that do not exist.
     """
     seconds = [frame / checkpoint.frame_rate for frame in range(frames)]
-    grouped: dict[tuple, list[tuple[int, Steer, torch.Tensor, torch.Tensor]]] = defaultdict(list)
+    grouped: dict[tuple, list[tuple[int, Steer, list[torch.Tensor], torch.Tensor]]] = defaultdict(list)
     for row, steering in enumerate(steerings):
-        for place, steer in enumerate(steering.steers):
+        for position, steer in enumerate(steering.steers):
             vector = vectors[steer.vector]
             check_vector(checkpoint, vector)
+            directions = _directions(checkpoint, steer, vector)
             factors = steer.schedule.factors(seconds) if steer.schedule else [1.0] * frames
             strengths = steer.strength * torch.as_tensor(factors, dtype=torch.float32)
             if not live and not strengths.any():
                 continue
             settings = steer.model_copy(update={"vector": "", "strength": 0.0, "schedule": None, "source_layer": None})
-            for layer, direction in _directions(checkpoint, steer, vector).items():
-                key = (vector.info.site, layer, place, settings.model_dump_json())
-                grouped[key].append((row, steer, direction, strengths))
-    plan: dict[tuple[Site, int], list[Move]] = defaultdict(list)
-    stacked: dict[tuple[int, ...], torch.Tensor] = {}
-
-    def stack(parts: list[torch.Tensor]) -> torch.Tensor:
-        """The same tensor for the same parts."""
-        key = tuple(map(id, parts))
-        if key not in stacked:
-            stacked[key] = torch.stack(parts).to(checkpoint.device)
-        return stacked[key]
-
-    for (site, layer, place, _), members in sorted(grouped.items(), key=lambda item: item[0][:3]):
-        plan[site, layer].append(
-            Move(
-                steer=members[0][1],
-                place=place,
-                rows=torch.tensor([row for row, *_ in members], device=checkpoint.device),
-                directions=stack([direction for _, _, direction, _ in members]),
-                strengths=stack([strengths for *_, strengths in members]),
-            )
+            shared = steer.strategy != "all-to-all"
+            key = (position, vector.info.site, tuple(directions), shared, settings.model_dump_json())
+            distinct = list(directions.values())[:1] if shared else list(directions.values())
+            grouped[key].append((row, steer, distinct, strengths))
+    return [
+        Intervention(
+            steer=members[0][1],
+            position=position,
+            site=site,
+            rows=torch.tensor([row for row, *_ in members], device=checkpoint.device),
+            directions=torch.stack([torch.stack(parts) for _, _, parts, _ in members], dim=1).to(checkpoint.device),
+            layers={layer: 0 if shared else index for index, layer in enumerate(layers)},
+            strengths=torch.stack([strengths for *_, strengths in members]).to(checkpoint.device),
         )
-    return plan
+        for (position, site, layers, shared, _), members in sorted(grouped.items(), key=lambda item: item[0][0])
+    ]
 
 
 def check_vector(checkpoint: Checkpoint, vector: SteeringVector) -> None:

@@ -11,7 +11,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.delay import sequence_length
-from tonearm.musicgen.plan import Move, Plan
+from tonearm.musicgen.plan import Intervention, Plan
 from tonearm.musicgen.request import OnFrame, Request
 from tonearm.musicgen.sampling import RowSampler
 from tonearm.musicgen.taps import Span, Tap, Taps, tapped
@@ -73,20 +73,27 @@ def read_prefix(checkpoint: Checkpoint, conditioning: Conditioning, taps: Taps) 
 
 def steering_taps(plan: Plan, conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:
     """Taps that carry out a plan on rows [conditional..., unconditional...]."""
-    return {place: [_SteeringTap(move, conditioning, prompt_frames) for move in moves] for place, moves in plan.items()}
+    taps: dict[tuple[Site, int], list[Tap]] = {}
+    for intervention in plan:
+        for layer, which in intervention.layers.items():
+            tap = _SteeringTap(intervention, which, conditioning, prompt_frames)
+            taps.setdefault((intervention.site, layer), []).append(tap)
+    return taps
 
 
 class _SteeringTap:
-    def __init__(self, move: Move, conditioning: Conditioning, prompt_frames: int):
-        steer = move.steer
+    def __init__(self, intervention: Intervention, which: int, conditioning: Conditioning, prompt_frames: int):
+        steer, rows = intervention.steer, intervention.rows
         halves = []
         if steer.branch in ("both", "conditional"):
-            halves.append(move.rows)
+            halves.append(rows)
         if steer.branch in ("both", "unconditional") and conditioning.guided:
-            halves.append(move.rows + conditioning.rows)
-        rows = torch.cat(halves) if halves else move.rows[:0]
+            halves.append(rows + conditioning.rows)
         copies = len(halves)
-        self.move = Move(steer, move.place, rows, move.directions.repeat(copies, 1), move.strengths.repeat(copies, 1))
+        self.intervention = intervention
+        self.rows = torch.cat(halves) if halves else rows[:0]
+        self.directions = intervention.directions[which].repeat(copies, 1)
+        self.strengths = intervention.strengths.repeat(copies, 1)
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
 
@@ -94,12 +101,12 @@ class _SteeringTap:
         strength = self._strength(span, h.device)
         if not strength.any():
             return None
-        rows = self.move.rows
-        return h.index_copy(0, rows, self.move(h[rows], strength[..., None]))
+        edited = self.intervention.apply(h[self.rows], self.directions[:, None], strength[..., None])
+        return h.index_copy(0, self.rows, edited)
 
     def _strength(self, span: Span, device: torch.device) -> torch.Tensor:
         """[n, S]: the schedule at each position; the prefix gets the strength of frame 0, or none."""
-        table = self.move.strengths
+        table = self.strengths
         frames = torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
         codes = table[:, frames.clamp(max=table.shape[1] - 1)] * (frames >= self.first_frame)
         prefix = table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)

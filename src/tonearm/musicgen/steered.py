@@ -1,37 +1,39 @@
-"""A plan as buffers: steering that costs one addition a layer, and can be turned while decoding.
+"""Buffers that carry out a plan: steering at one addition per layer, with strengths that can change while decoding.
 
-Each Move's strengths stand in a buffer over all rows, written in place when a frame's strengths differ from those of the frame before (or
-somebody turned a knob); directions too cover all rows, with zeros where a row is not steered. Adding 0.0 changes nothing, so
-rows and frames at strength 0 are exact. All additions that follow each other at one place are added up once and applied as one.
+The strengths of each Intervention are kept in a buffer over all rows, written in place when they change. Directions cover all rows
+too, with zeros where a row is not steered. Adding 0.0 changes nothing, so rows and frames at strength 0 are exact. Consecutive
+additions at one layer are summed once and applied as one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.plan import Move, Plan
+from tonearm.musicgen.plan import Intervention, Plan
 from tonearm.musicgen.taps import Span, Tap
 from tonearm.steering.vector import Site
 
 
-class Dial:
-    """The strengths of a Move's rows over frames, shared by all layers that it steers.
+class StrengthTrack:
+    """The strengths of an Intervention's rows over frames, shared by all layers that it edits.
 
-    table [n, T] over frames, the last column held for later frames; `now` [R, 1] is what holds at the frame sought last.
+    table [n, T] over frames, the last column held for later frames; `now` [R, 1] is the strength at the frame sought last.
     """
 
-    def __init__(self, move: Move, conditioning: Conditioning, first_frame: int):
-        self.place, self.rows = move.place, move.rows.tolist()
-        self.table = move.strengths.cpu().clone()
-        self.in_prefix, self.first_frame = move.steer.positions == "all", first_frame
-        device, all_rows = move.rows.device, len(conditioning.states)
+    def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
+        steer = intervention.steer
+        self.position, self.rows = intervention.position, intervention.rows.tolist()
+        self.table = intervention.strengths.cpu().clone()
+        self.in_prefix, self.first_frame = steer.positions == "all", first_frame
+        device, all_rows = intervention.rows.device, len(conditioning.states)
         halves = []
-        if move.steer.branch in ("both", "conditional"):
-            halves.append(move.rows)
-        if move.steer.branch in ("both", "unconditional") and conditioning.guided:
-            halves.append(move.rows + conditioning.rows)
+        if steer.branch in ("both", "conditional"):
+            halves.append(intervention.rows)
+        if steer.branch in ("both", "unconditional") and conditioning.guided:
+            halves.append(intervention.rows + conditioning.rows)
         self.spread = torch.zeros(all_rows, len(self.rows), device=device)  # [R, n]: whose strength a row takes
         for rows in halves:
             self.spread[rows, torch.arange(len(self.rows), device=device)] = 1
@@ -39,7 +41,7 @@ class Dial:
         self._column: torch.Tensor | None = None
 
     def seek(self, frame: int) -> bool:
-        """Set `now` to the strengths at `frame`; whether they changed."""
+        """Set `now` to the strengths at `frame`; return whether they changed."""
         column = self.table[:, min(frame, self.table.shape[1] - 1)] * (frame >= self.first_frame)
         if self._column is not None and torch.equal(column, self._column):
             return False
@@ -47,7 +49,7 @@ class Dial:
         torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
         return True
 
-    def turn(self, row: int, strength: float, frame: int) -> None:
+    def set_strength(self, row: int, strength: float, frame: int) -> None:
         """Set a row's strength from `frame` on."""
         self.table[self.rows.index(row), frame:] = strength
 
@@ -59,111 +61,106 @@ class Dial:
         return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
 
 
-@dataclass
-class _Step:
-    """One Move at one place, its directions [R, D] over all rows."""
+@dataclass(frozen=True)
+class Operation:
+    """One Intervention at one layer, its directions [R, D] over all rows."""
 
-    move: Move
-    dial: Dial
+    intervention: Intervention
+    track: StrengthTrack
     directions: torch.Tensor
 
-    def __call__(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
+    def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
+        return self.apply(h, self.track.now[:, None] if span.length == 1 else self.track.over(span))
+
+    def apply(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """h [R, S, D], strength [R, S, 1]."""
-        return self.move.apply(h, self.directions[:, None], strength)
+        return self.intervention.apply(h, self.directions[:, None], strength)
 
 
-class _Sum:
-    """Moves that only add, one after the other: one offset [R, 1, D] for all of them."""
+class FusedAdd:
+    """Consecutive additions at one layer: one offset [R, 1, D] for all of them."""
 
-    def __init__(self, steps: Sequence[_Step], dtype: torch.dtype):
-        self.steps = steps
-        self.offset = torch.zeros_like(steps[0].directions, dtype=dtype)[:, None]
+    def __init__(self, operations: Sequence[Operation], dtype: torch.dtype):
+        self.operations = operations
+        self.offset = torch.zeros_like(operations[0].directions, dtype=dtype)[:, None]
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
         if span.length == 1:
             return h + self.offset
-        for step in self.steps:
-            h = step(h, step.dial.over(span))
+        for operation in self.operations:
+            h = operation.apply(h, operation.track.over(span))
         return h
 
     def refresh(self) -> None:
-        total = torch.zeros_like(self.steps[0].directions)
-        for step in self.steps:
-            total.addcmul_(step.dial.now, step.directions)
+        total = torch.zeros_like(self.operations[0].directions)
+        for operation in self.operations:
+            total.addcmul_(operation.track.now, operation.directions)
         self.offset.copy_(total[:, None])
 
 
-class _Single:
-    def __init__(self, step: _Step):
-        self.step = step
-
-    def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
-        dial = self.step.dial
-        return self.step(h, dial.now[:, None] if span.length == 1 else dial.over(span))
+Part = tuple[int, int]  # index of an intervention in the plan, index of a direction in the intervention
 
 
 class SteeringBuffers:
     """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each step."""
 
     def __init__(self, plan: Plan, conditioning: Conditioning, prompt_frames: int, dtype: torch.dtype):
-        self.dials: dict[int, Dial] = {}  # by the identity of the strengths that layers share
-        self.taps: dict[tuple[Site, int], list[Tap]] = {}
-        self.sums: dict[tuple[int, ...], _Sum] = {}  # layers that add the same share one offset
-        spread_directions: dict[int, torch.Tensor] = {}
-        for place, moves in plan.items():
-            steps = []
-            for move in moves:
-                first_frame = prompt_frames if move.steer.positions == "generated" else 0
-                dial = self.dials.setdefault(id(move.strengths), Dial(move, conditioning, first_frame))
-                if id(move.directions) not in spread_directions:
-                    directions = torch.zeros(
-                        len(conditioning.states), move.directions.shape[1], device=move.rows.device
-                    )
-                    directions[move.rows] = move.directions
-                    if conditioning.guided:
-                        directions[move.rows + conditioning.rows] = move.directions
-                    spread_directions[id(move.directions)] = directions
-                steps.append(_Step(move, dial, spread_directions[id(move.directions)]))
-            self.taps[place] = self._joined(steps, dtype)
-        self._taps_of = {
-            dial: [s for s in self.sums.values() if any(step.dial is dial for step in s.steps)]
-            for dial in self.dials.values()
+        self.tracks = [
+            StrengthTrack(one, conditioning, prompt_frames if one.steer.positions == "generated" else 0) for one in plan
+        ]
+        operations: dict[Part, Operation] = {}
+        parts_at: dict[tuple[Site, int], list[Part]] = {}
+        for index, intervention in enumerate(plan):
+            for which, directions in enumerate(intervention.directions):
+                spread = _over_all_rows(directions, intervention.rows, conditioning)
+                operations[index, which] = Operation(intervention, self.tracks[index], spread)
+            for layer, which in intervention.layers.items():
+                parts_at.setdefault((intervention.site, layer), []).append((index, which))
+        self._sums: dict[tuple[Part, ...], FusedAdd] = {}  # layers that add the same share one offset
+        self.taps: dict[tuple[Site, int], list[Tap]] = {
+            place: self._fused(parts, operations, dtype) for place, parts in parts_at.items()
         }
+        self._sums_of = [
+            [total for parts, total in self._sums.items() if any(part[0] == index for part in parts)]
+            for index in range(len(plan))
+        ]
 
-    def _joined(self, steps: Sequence[_Step], dtype: torch.dtype) -> list[Tap]:
-        joined: list[Tap] = []
-        run: list[_Step] = []
-
-        def close() -> None:
-            if run:
-                key = tuple(part for step in run for part in (id(step.dial), id(step.directions)))
-                joined.append(self.sums.setdefault(key, _Sum(tuple(run), dtype)))
-                run.clear()
-
-        for step in steps:
-            if step.move.steer.operator == "add":
-                run.append(step)
-            else:
-                close()
-                joined.append(_Single(step))
-        close()
-        return joined
+    def _fused(self, parts: Sequence[Part], operations: Mapping[Part, Operation], dtype: torch.dtype) -> list[Tap]:
+        fused: list[Tap] = []
+        for adds, group in groupby(parts, key=lambda part: operations[part].intervention.steer.operator == "add"):
+            run = tuple(group)
+            if not adds:
+                fused += [operations[part] for part in run]
+                continue
+            if run not in self._sums:
+                self._sums[run] = FusedAdd([operations[part] for part in run], dtype)
+            fused.append(self._sums[run])
+        return fused
 
     def seek(self, frame: int) -> None:
         """Set all strengths to those of code position `frame`."""
-        stale = {s for dial in self.dials.values() if dial.seek(frame) for s in self._taps_of[dial]}
-        for total in stale:
+        changed = [index for index, track in enumerate(self.tracks) if track.seek(frame)]
+        for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
-    def turn(self, row: int, place: int, strength: float, frame: int) -> None:
-        """Set the strength of the steer at `place` in a row's list, from `frame` on."""
-        for dial in self._dials_of(row, place):
-            dial.turn(row, strength, frame)
+    def set_strength(self, row: int, position: int, strength: float, frame: int) -> None:
+        """Set the strength of the steer at `position` in a row's list, from `frame` on."""
+        for track in self._tracks_of(row, position):
+            track.set_strength(row, strength, frame)
 
-    def strengths(self, row: int, place: int) -> list[float]:
-        """The strengths of the steer at `place` in a row's list, frame by frame, as they were set and turned."""
-        dial = self._dials_of(row, place)[0]
-        return dial.table[dial.rows.index(row)].tolist()
+    def strengths(self, row: int, position: int) -> list[float]:
+        """The strengths of the steer at `position` in a row's list, frame by frame, as they were set."""
+        track = self._tracks_of(row, position)[0]
+        return track.table[track.rows.index(row)].tolist()
 
-    def _dials_of(self, row: int, place: int) -> list[Dial]:
-        return [dial for dial in self.dials.values() if dial.place == place and row in dial.rows]
+    def _tracks_of(self, row: int, position: int) -> list[StrengthTrack]:
+        return [track for track in self.tracks if track.position == position and row in track.rows]
+
+
+def _over_all_rows(directions: torch.Tensor, rows: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+    """Directions [n, D] of `rows` -> [R, D], zeros for rows that are not steered."""
+    spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
+    spread[rows] = directions
+    if conditioning.guided:
+        spread[rows + conditioning.rows] = directions
+    return spread
