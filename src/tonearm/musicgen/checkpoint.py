@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import safetensors
@@ -87,6 +88,7 @@ class Checkpoint:
     window_seconds: float
     melody_trained: bool
     int8: bool = False  # the decoder multiplies by weights rounded to int8; `model` itself holds them unrounded
+    lock: Any = field(default_factory=RLock, compare=False, repr=False)  # held while the model or tokenizer is changed
 
     @property
     def device(self) -> torch.device:

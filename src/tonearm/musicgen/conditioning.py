@@ -97,7 +97,8 @@ def text_room(checkpoint: Checkpoint, prompt: str, negative: str | None = None) 
 
 def count_tokens(checkpoint: Checkpoint, *texts: str | None) -> int:
     """Tokens of the longest text."""
-    return max(len(checkpoint.tokenizer(text or "").input_ids) for text in texts)
+    with checkpoint.lock:
+        return max(len(checkpoint.tokenizer(text or "").input_ids) for text in texts)
 
 
 def _fixed_room(checkpoint: Checkpoint) -> int | None:
@@ -109,9 +110,10 @@ def _fixed_room(checkpoint: Checkpoint) -> int | None:
 def tokenise(checkpoint: Checkpoint, texts: Sequence[str], text_tokens: int | None = None) -> Tokens:
     """int64 [N, tokens], padded to `text_tokens`, or to the checkpoint's fixed room, or to the longest."""
     fixed = text_tokens or _fixed_room(checkpoint)
-    encoded = checkpoint.tokenizer(
-        list(texts), return_tensors="pt", padding="max_length" if fixed else True, max_length=fixed, truncation=True
-    )
+    with checkpoint.lock:  # a call sets padding and truncation on the tokenizer itself
+        encoded = checkpoint.tokenizer(
+            list(texts), return_tensors="pt", padding="max_length" if fixed else True, max_length=fixed, truncation=True
+        )
     return Tokens(encoded.input_ids.to(checkpoint.device), encoded.attention_mask.to(checkpoint.device))
 
 
@@ -206,7 +208,8 @@ def decode_codes(checkpoint: Checkpoint, codes: torch.Tensor) -> Clip:
     codec = checkpoint.model.audio_encoder
     codes = codes.to(checkpoint.device)
     channels = [codes] if checkpoint.channels == 1 else [codes[::2], codes[1::2]]
-    samples = [codec.decode(part[None, None], [None]).audio_values[0, 0] for part in channels]
+    # Through the class: the reference engine replaces `decode` on the instance while it runs, perhaps in another thread.
+    samples = [type(codec).decode(codec, part[None, None], [None]).audio_values[0, 0] for part in channels]
     return Clip(torch.stack(samples).float().cpu().numpy(), checkpoint.sample_rate)
 
 

@@ -103,9 +103,10 @@ class Decoder:
     def position_table(self, positions: int) -> torch.Tensor:
         """The checkpoint's own sinusoids, [positions, D]: one stored in float16 has them rounded so, and hears the difference."""
         table = self.embed_positions
-        if positions > len(table.weights):
-            table.make_weights(positions, table.embedding_dim)
-        return table.weights[:positions]
+        with self.checkpoint.lock:  # one table serves all threads, and grows
+            if positions > len(table.weights):
+                table.make_weights(positions, table.embedding_dim)
+            return table.weights[:positions]
 
     def begin(
         self, conditioning: Conditioning, positions: int, first_frame: int = 0, may_capture: bool = False

@@ -6,7 +6,6 @@ reference  transformers' generate() with hooks (reference.py): slow and plain, t
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import ClassVar, Protocol
 
 import torch
@@ -52,26 +51,29 @@ class ReferenceEngine:
             raise TonearmError("engine reference has no int8; use engine decoder, or dtype float32 or bfloat16")
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
-        return reference.decode(self.checkpoint, request, on_frame, read)
+        with self.checkpoint.lock:  # hooks on the shared modules would act on the takes of other threads
+            return reference.decode(self.checkpoint, request, on_frame, read)
 
     def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         yield from enumerate(self.decode(request, on_frame))
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
-        reference.read_prefix(self.checkpoint, conditioning, taps)
+        with self.checkpoint.lock:
+            reference.read_prefix(self.checkpoint, conditioning, taps)
 
 
-@dataclass(frozen=True)
 class DecoderEngine:
-    checkpoint: Checkpoint
-    keep_weights: bool = True  # the checkpoint's own, beside the packed ones
+    """Packs the weights when it is made, so that threads can share it from the first take on.
+
+    Unless `keep_weights`, the checkpoint's own decoder weights are consumed: no other engine can use them afterwards.
+    """
+
     name: ClassVar[str] = "decoder"
     plain: ClassVar[bool] = False
 
-    @cached_property
-    def decoder(self) -> Decoder:
-        """The weights packed, at first use."""
-        return Decoder(self.checkpoint, self.keep_weights)
+    def __init__(self, checkpoint: Checkpoint, keep_weights: bool = True):
+        self.checkpoint = checkpoint
+        self.decoder = Decoder(checkpoint, keep_weights)
 
     def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         decoding = Decoding(self.decoder, request, read)
