@@ -1,0 +1,120 @@
+"""The calls that golden.py makes and that differ between releases: generation of many takes, live changes, measures."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.measures import (
+    CachedJudge,
+    EmbeddingSet,
+    describe,
+    measure_agreement,
+    measure_clusters,
+    measure_frechet,
+    measure_kernel_distance,
+    measure_tempo,
+    measure_zero_shot,
+    open_judge,
+    open_tracker,
+    train_classifier,
+)
+from tonearm.model import Model
+from tonearm.musicgen.sampling import Sampling
+from tonearm.rows import Row
+from tonearm.steering import Steering, SteeringVector
+from tonearm.streaming import Stream
+from tonearm.take import Take
+
+AUDIO_POSITIONS = "codes"  # of a steer that edits the audio prompt too
+Case = tuple[str, int, Steering, Sampling | None, float]  # prompt, seed, steering, sampling, seconds
+# Names at the time of recording -> names in golden.json
+RENAMED = {
+    "brightness": "spectral_centroid",
+    "high_energy": "high_frequency_ratio",
+    "crest": "crest_factor",
+    "steadiness": "beat_regularity",
+}
+
+
+def _rows(cases: Sequence[Case]) -> list[Row]:
+    return [Row(text, seed, steering, sampling, seconds=seconds) for text, seed, steering, sampling, seconds in cases]
+
+
+def generate_mixed(model: Model, cases: Sequence[Case]) -> list[Take]:
+    """In the order of the cases, as one batch."""
+    return list(model.takes(_rows(cases), batch_size=len(cases)))
+
+
+def generate_completed(model: Model, cases: Sequence[Case]) -> list[tuple[int, Take]]:
+    """As they complete, in batches that fit the memory."""
+    return list(model.generate_many(_rows(cases), memory=2.0))
+
+
+def play(stream: Stream, changes: dict[int, tuple[str, float]] | None = None) -> Take:
+    """Play to the end; `changes` are made after that many chunks' worth of frames have been decoded."""
+    waiting = dict(changes or {})
+    for chunks, _ in enumerate(stream, start=1):
+        for frames in [frames for frames in waiting if chunks * 5 >= frames]:
+            target, value = waiting.pop(frames)
+            if target == "guidance":
+                stream.guide(value)
+            else:
+                stream.turn(target, value)
+    return stream.take
+
+
+def steer_vector(model: Model, name: str, site: str) -> SteeringVector:
+    """The vector's directions at another site."""
+    vector = model.vectors[name]
+    info = vector.info.model_copy(update={"site": site, "name": f"{name} at {site}"})
+    return SteeringVector(vector.directions, info)
+
+
+def measure_everything(clip: Clip) -> dict[str, Any]:
+    """Every measure of one clip, by name."""
+    found = describe(clip)
+    values: dict[str, Any] = {RENAMED.get(one.name, one.name): one.value for one in found.measurements}
+    values |= {"key": found.key.key, "key_confidence": found.key.confidence, "faults": list(found.faults)}
+    values["beats"] = [round(beat, 6) for beat in found.tempo.beats]
+    embedded = measure_tempo(clip, open_tracker("embedded"))
+    values |= {f"embedded {RENAMED.get(one.name, one.name)}": one.value for one in embedded.measurements}
+    judge = _judge()
+    values["clap_score"] = measure_agreement(clip, judge, "a folk tune with flute").value
+    zero_shot = measure_zero_shot(clip, judge, ("jazz", "folk", "latin"))
+    values["zero_shot"] = zero_shot.probabilities and dict(zero_shot.probabilities)
+    return values
+
+
+def measure_sets(first: Sequence[Clip], second: Sequence[Clip]) -> dict[str, Any]:
+    """Distances, clusters and a classifier of two sets."""
+    judge = _judge()
+    ours = EmbeddingSet.of_clips(first, judge, "first")
+    theirs = EmbeddingSet.of_clips(second, judge, "second")
+    rows = np.concatenate([ours.rows, theirs.rows])
+    labels = ["first"] * len(first) + ["second"] * len(second)
+    clusters = measure_clusters(rows, labels, "golden")
+    classifier = train_classifier("golden", rows, labels, [str(i) for i in range(len(rows))], judge)
+    return {
+        "embeddings": hashlib.sha256(np.round(rows, 5).tobytes()).hexdigest()[:16],
+        "fad": measure_frechet(ours, theirs).value,
+        "kad": measure_kernel_distance(ours, theirs).value,
+        "ari": clusters.ari,
+        "nmi": clusters.nmi,
+        "classifier": [round(float(x), 6) for x in classifier.probabilities(rows)[:, 0]],
+    }
+
+
+def _judge() -> CachedJudge:
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    global _opened
+    if _opened is None:
+        _opened = CachedJudge(open_judge(), Path(mkdtemp()))
+    return _opened
+
+
+_opened: CachedJudge | None = None
