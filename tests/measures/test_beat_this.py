@@ -122,6 +122,23 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(checkpoint: Path, tmp_path
         assert "\n" not in str(caught.value)
 
 
+def test_missing_unexpected_and_mismatched_tensors_are_named(checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    weights = content["state_dict"]
+    example = "task_heads.beat_downbeat_lin.weight"
+    changed = {
+        f"1 missing ({example})": {name: value for name, value in weights.items() if name != f"model.{example}"},
+        "remove 'module.'": {f"module.{name}": value for name, value in weights.items()},
+        "1 unexpected (foreign)": weights | {"model.foreign": torch.zeros(1)},
+        f"1 of another shape ({example})": weights | {f"model.{example}": torch.zeros(1, 1)},
+    }
+    for expected, state in changed.items():
+        torch.save({**content, "state_dict": state}, tmp_path / "changed.ckpt")
+        with pytest.raises(TonearmError) as caught:
+            BeatThisTracker(tmp_path / "changed.ckpt")
+        assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_name_that_cannot_be_downloaded_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(url: str, **_: Any) -> dict[str, Any]:
         raise OSError(f"no route to {url}")

@@ -1,5 +1,7 @@
 import json
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -205,14 +207,28 @@ def test_a_hub_id_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch
         ClapJudge("laion/clap-htsat-unfused")
 
 
-def test_weights_that_are_missing_are_not_made_up(tmp_path: Path, folder: Path) -> None:
-    for file in folder.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    weights = load_file(folder / "model.safetensors")
-    weights.pop("audio_projection.linear2.weight")
-    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(TonearmError, match=r"lacks 1 weights of CLAP, such as audio_projection\.linear2\.weight"):
-        ClapJudge(tmp_path)
+Tensors = dict[str, torch.Tensor]
+EXAMPLE = "audio_projection.linear2.weight"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda t: {k: v for k, v in t.items() if k != EXAMPLE}, f"1 missing ({EXAMPLE})"),
+        (lambda t: {f"module.{k}": v for k, v in t.items()}, "remove 'module.'"),
+        (lambda t: {f"_orig_mod.{k}": v for k, v in t.items()}, "unexpected (_orig_mod.audio_model."),
+        (lambda t: t | {"foreign.weight": torch.zeros(2)}, "1 unexpected (foreign.weight)"),
+        (lambda t: t | {EXAMPLE: torch.zeros(3, 3)}, f"1 of another shape ({EXAMPLE})"),
+    ],
+)
+def test_missing_unexpected_and_mismatched_tensors_are_refused(
+    tmp_path: Path, folder: Path, change: Callable[[Tensors], Tensors], expected: str
+) -> None:
+    changed = shutil.copytree(folder, tmp_path / "changed")
+    save_file(change(load_file(folder / "model.safetensors")), changed / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TonearmError) as caught:
+        ClapJudge(changed)
+    assert expected in str(caught.value) and clap.GIVE in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_no_torchaudio_is_needed(judge: ClapJudge) -> None:

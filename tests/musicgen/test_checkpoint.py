@@ -2,10 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 
 from tests import checkpoints
 from tests.checkpoints import VARIANTS
@@ -122,8 +125,86 @@ def test_a_damaged_folder_is_refused(folder_of, tmp_path, damage):
         config = json.loads((folder / "config.json").read_text())
         config["decoder"]["hidden_size"] = 64
         (folder / "config.json").write_text(json.dumps(config))
-    expected = "has no tokenizer" if damage == "tokenizer absent" else "cannot load checkpoint"
-    assert expected in refused(str(folder))
+    expected = {"tokenizer absent": "has no tokenizer", "widths differ": "of another shape (decoder.lm_heads.0.weight"}
+    assert expected.get(damage, "cannot load checkpoint") in refused(str(folder))
+
+
+Tensors = dict[str, torch.Tensor]
+EXAMPLE = "decoder.model.decoder.layers.1.fc1.weight"
+
+
+def with_tensors(folder: Path, target: Path, change: Callable[[Tensors], Tensors]) -> str:
+    """Copy a checkpoint with changed tensors."""
+    shutil.copytree(folder, target)
+    file = target / "model.safetensors"
+    save_file(change(load_file(file)), file, {"format": "pt"})
+    return str(target)
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda t: {k: v for k, v in t.items() if ".layers.1.fc1" not in k}, [f"1 missing ({EXAMPLE})"]),
+        (lambda t: {k: v for k, v in t.items() if not k.startswith("audio_encoder")}, ["missing (audio_encoder."]),
+        (lambda t: {k: v for k, v in t.items() if "shared" not in k}, ["text_encoder.shared.weight"]),
+        (lambda t: {f"module.{k}": v for k, v in t.items()}, ["(module.audio_enc", "remove 'module.'"]),
+        (lambda t: {f"_orig_mod.{k}": v for k, v in t.items()}, ["(_orig_mod.audio_enc", "remove '_orig_mod.'"]),
+        (
+            lambda t: {k.replace("decoder.model.", "decoder._orig_mod.model."): v for k, v in t.items()},
+            ["(decoder._orig_mod.model.", "remove '_orig_mod.'"],
+        ),
+        (lambda t: t | {"foreign.weight": torch.zeros(2)}, ["1 unexpected (foreign.weight)"]),
+        (
+            lambda t: t | {EXAMPLE.replace(".1.", ".3."): t[EXAMPLE].clone()},
+            ["1 unexpected (decoder.model.decoder.layers.3"],
+        ),
+        (lambda t: t | {EXAMPLE: torch.zeros(3, 32)}, [f"1 of another shape ({EXAMPLE})"]),
+    ],
+)
+def test_missing_unexpected_and_mismatched_tensors_are_refused(folder_of, tmp_path, variant, change, expected):
+    message = refused(with_tensors(folder_of(variant), tmp_path / "changed", change))
+    assert all(part in message for part in [*expected, "`save_pretrained`"])
+
+
+def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(folder_of, tmp_path):
+    folder = shutil.copytree(folder_of("small"), tmp_path / "fewer")
+    config = json.loads((folder / "config.json").read_text())
+    config["decoder"]["num_hidden_layers"] = 2
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "unexpected (decoder.model.decoder.layers.2." in refused(str(folder))
+
+
+def released(tensors: Tensors) -> Tensors:
+    """Names and additional tensors of the released checkpoints."""
+    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    for new_name, old_name in old.items():
+        tensors = {key.replace(new_name, old_name): value for key, value in tensors.items()}
+    tensors["text_encoder.encoder.embed_tokens.weight"] = tensors["text_encoder.shared.weight"].clone()
+    return tensors | {"decoder.model.decoder.embed_positions.weights": torch.zeros(2048, 32)}
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_tensor_names_of_the_released_checkpoints_are_accepted(folder_of, tmp_path, variant):
+    folder = folder_of(variant)
+    loaded = load_checkpoint(with_tensors(folder, tmp_path / "released", released), "cpu")
+    assert loaded.fingerprint == load_checkpoint(str(folder), "cpu").fingerprint
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_sharded_weights_are_checked_too(folder_of, tmp_path, damaged):
+    model = load_checkpoint(str(folder_of("small")), "cpu").model
+    shutil.copytree(folder_of("small"), tmp_path / "shards", ignore=shutil.ignore_patterns("*.safetensors"))
+    model.save_pretrained(tmp_path / "shards", max_shard_size="50KB")
+    if not damaged:
+        assert load_checkpoint(str(tmp_path / "shards"), "cpu").layer_count == 3
+        return
+    index = tmp_path / "shards" / "model.safetensors.index.json"
+    content = json.loads(index.read_text())
+    shard = tmp_path / "shards" / content["weight_map"].pop(EXAMPLE)
+    index.write_text(json.dumps(content))
+    save_file({key: value for key, value in load_file(shard).items() if key != EXAMPLE}, shard, {"format": "pt"})
+    assert f"1 missing ({EXAMPLE})" in refused(str(tmp_path / "shards"))
 
 
 def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch):

@@ -23,6 +23,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.loading import check_tensors
 from tonearm.measures.levels import is_sounding
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_URL = "https://cloud.cp.jku.at/public.php/dav/files/7ik4RrBKTS273gp"
 INSTALL = 'pip install "tonearm[beats]" and pip install --no-deps beat-this'
+GIVE = "give one such as final0.ckpt"
 
 SAMPLE_RATE = 22_050
 N_FFT = 1024
@@ -106,12 +108,14 @@ def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
         # A checkpoint lists the hyper-parameters of its training too.
         known = inspect.signature(BeatThis).parameters
         model = BeatThis(**{name: value for name, value in content["hyper_parameters"].items() if name in known})
-        model.load_state_dict({name.removeprefix("model."): value for name, value in content["state_dict"].items()})
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise TonearmError(
-            f"{checkpoint} is not a Beat This! checkpoint ({reason}); give one such as final0.ckpt"
-        ) from error
+        stored = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
+        own = model.state_dict()
+        mismatched = [name for name, value in stored.items() if name in own and value.shape != own[name].shape]
+        check_tensors(str(checkpoint), own.keys() - stored.keys(), stored.keys() - own.keys(), mismatched, GIVE)
+        model.load_state_dict(stored)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TonearmError(f"{checkpoint} is not a Beat This! checkpoint ({reason}); {GIVE}") from error
     return model.to(device).eval()
 
 
@@ -124,9 +128,7 @@ def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise TonearmError(
-                f"cannot read {path} as a Beat This! checkpoint; give one such as final0.ckpt"
-            ) from error
+            raise TonearmError(f"cannot read {path} as a Beat This! checkpoint; {GIVE}") from error
     if path.name != str(checkpoint) or path.suffix:
         raise TonearmError(f"no Beat This! checkpoint at {path}; give a local file, or a published name such as final0")
     url, file_name = f"{CHECKPOINT_URL}/{path}.ckpt", f"beat_this-{path}.ckpt"

@@ -30,6 +30,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.loading import REPORTED, check_pretrained
 
 EMBEDDED = "embedded"
 PANDA_JUDGE = "laion/clap-htsat-unfused"  # what Panda et al. 2025 judge by
@@ -168,15 +169,13 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
         kind = transformers.AutoConfig.from_pretrained(source).model_type
         if kind != "clap":
             raise TonearmError(f"{checkpoint} is a {kind} checkpoint, not CLAP; {GIVE}")
-        model, report = transformers.ClapModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
+        model, info = transformers.ClapModel.from_pretrained(source, dtype=torch.float32, **REPORTED)
+        check_pretrained(checkpoint, source, model, info, GIVE)
         features = transformers.ClapFeatureExtractor.from_pretrained(source)
         tokenizer = transformers.AutoTokenizer.from_pretrained(source)
-    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, safetensors.SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(f"cannot load {checkpoint!r} as CLAP ({reason}); {GIVE}") from error
-    if report["missing_keys"]:  # transformers would fill them at random
-        missing = sorted(report["missing_keys"])
-        raise TonearmError(f"{checkpoint} lacks {len(missing)} weights of CLAP, such as {missing[0]}; {GIVE}")
     return model.to(device).eval().requires_grad_(False), features, tokenizer
 
 

@@ -15,12 +15,14 @@ import torch
 import transformers
 
 from tonearm.errors import TonearmError
+from tonearm.loading import REPORTED, check_pretrained
 from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.vector import Site
 
 POCKET = "pocket"
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,8 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
         )
     # Stored dtype first: the fingerprint must not depend on the dtype that this run computes in.
     model_class = getattr(transformers, family.model_class)
-    model = _reading(name, lambda: model_class.from_pretrained(source, dtype="auto"))
+    model, info = _reading(name, lambda: model_class.from_pretrained(source, dtype="auto", **REPORTED))
+    _reading(name, lambda: check_pretrained(name, source, model, info, WHOLE))
     tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(source))
     fingerprint = fingerprint_of(model)
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
@@ -229,7 +232,7 @@ def fingerprint_of(model: Any) -> str:
 def _reading(name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, safetensors.SafetensorError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(
             f"cannot load checkpoint {name!r} ({first_line}); `tonearm models` lists what can be loaded"

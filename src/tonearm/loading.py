@@ -1,0 +1,108 @@
+"""Integrity of loaded weights: comparison of a checkpoint's tensors with those of its model.
+
+transformers initialises missing tensors at random and ignores tensors that the model does not have.
+The functions here turn both cases into an error.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from tonearm.errors import TonearmError
+
+NAMED = 3  # tensors listed per kind of fault
+WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
+WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+
+# Tensors of older releases that the model computes from its configuration, and the T5 decoder, which MusicGen
+# does not use.
+REDUNDANT = re.compile(
+    r"(^|\.)(embed_positions\.weights|position_ids|token_type_ids|rotary_emb\.inv_freq)$|^text_encoder\.decoder\."
+)
+# Names of weight normalisation in the released checkpoints, renamed by transformers at load.
+RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
+
+# Mismatched tensors are then listed in the loading info instead of in a table of the log.
+REPORTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+
+
+def check_pretrained(name: str, source: str, model: Any, info: Mapping[str, Any], remedy: str) -> None:
+    """Compare the tensors of a transformers checkpoint with those of the loaded model.
+
+    Args:
+        name: checkpoint as the user gave it, for the message.
+        source: folder or hub id that was loaded.
+        model: the loaded transformers model.
+        info: its loading info (`output_loading_info=True`).
+        remedy: end of the message: allowed values and the next step.
+
+    Raises:
+        TonearmError: a tensor is missing, unexpected or of another shape.
+    """
+    # transformers drops every name with "decoder" from `unexpected_keys`, since T5's encoder ignores T5's decoder.
+    # The names in the file show, for example, layers beyond those of the configuration.
+    stored = {_renamed(key) for key in stored_names(source)}
+    mismatched = [entry[0] for entry in info["mismatched_keys"]]
+    extra = (stored | set(info["unexpected_keys"])) - set(model.state_dict())
+    check_tensors(name, info["missing_keys"], extra, mismatched, remedy)
+
+
+def check_tensors(
+    name: str, missing: Collection[str], unexpected: Collection[str], mismatched: Collection[str], remedy: str
+) -> None:
+    """Raise TonearmError with some tensor names if any collection is not empty.
+
+    Args:
+        name: checkpoint as the user gave it.
+        missing: tensors of the model that the checkpoint does not have.
+        unexpected: tensors of the checkpoint that the model does not have; redundant ones are permitted.
+        mismatched: tensors whose shapes differ.
+        remedy: end of the message: allowed values and the next step.
+    """
+    unexpected = [key for key in unexpected if not REDUNDANT.search(key)]
+    faults = {"missing": missing, "unexpected": unexpected, "of another shape": mismatched}
+    found = [f"{len(keys)} {fault} ({_some(keys)})" for fault, keys in faults.items() if keys]
+    if not found:
+        return
+    wrappers = [part for part in WRAPPERS if any(part in key.split(".") for key in unexpected)]
+    hint = "".join(f"; remove {part + '.'!r} from the tensor names" for part in wrappers)
+    raise TonearmError(
+        f"the tensors of {name} are not those of its configuration: {', '.join(found)}; "
+        f"every tensor has to be there under its own name{hint}; {remedy}"
+    )
+
+
+def stored_names(source: str) -> set[str]:
+    """Tensor names in the safetensors files of a folder or a cached hub id; empty for other formats."""
+    import safetensors
+
+    if (single := _file(source, WEIGHTS)) is not None:
+        with safetensors.safe_open(single, framework="pt") as file:
+            return set(file.keys())
+    if (index := _file(source, WEIGHTS_INDEX)) is not None:
+        return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
+    return set()
+
+
+def _file(source: str, file: str) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).is_dir():
+        path = Path(source) / file
+        return path if path.is_file() else None
+    cached = try_to_load_from_cache(source, file)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def _renamed(key: str) -> str:
+    for old, new in RENAMED.items():
+        if key.endswith(old):
+            return key.removesuffix(old) + new
+    return key
+
+
+def _some(keys: Collection[str]) -> str:
+    shown = ", ".join(sorted(keys)[:NAMED])
+    return f"{shown}, ..." if len(keys) > NAMED else shown
