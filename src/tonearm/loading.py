@@ -6,7 +6,7 @@ The functions here turn both cases into an error.
 
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ REDUNDANT = re.compile(
 # Names of weight normalisation in the released checkpoints, renamed by transformers at load.
 RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
 
+# Arguments of every `from_pretrained` call on a foreign checkpoint. Without the first, transformers offers at a
+# terminal to run the checkpoint's own Python code.
+NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 # Mismatched tensors are then listed in the loading info instead of in a table of the log.
 REPORTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
 
@@ -74,6 +77,24 @@ def check_tensors(
     )
 
 
+def check_code(name: str, config: Mapping[str, Any], remedy: str) -> None:
+    """Refuse a configuration that depends on code outside transformers: `auto_map`, or an attention kernel of the hub.
+
+    transformers would replace the former by a class of its own, and download and run the latter.
+
+    Args:
+        name: checkpoint as the user gave it, for the message.
+        config: content of config.json or tokenizer_config.json.
+        remedy: end of the message: allowed values and the next step.
+
+    Raises:
+        TonearmError: the configuration names such code.
+    """
+    named = [*(["auto_map"] if config.get("auto_map") else []), *_kernels(config)]
+    if named:
+        raise TonearmError(f"{name} depends on custom code ({named[0]!r}), which Tonearm does not run; {remedy}")
+
+
 def stored_names(source: str) -> set[str]:
     """Tensor names in the safetensors files of a folder or a cached hub id; empty for other formats."""
     import safetensors
@@ -106,3 +127,15 @@ def _renamed(key: str) -> str:
 def _some(keys: Collection[str]) -> str:
     shown = ", ".join(sorted(keys)[:NAMED])
     return f"{shown}, ..." if len(keys) > NAMED else shown
+
+
+def _kernels(config: Any) -> Iterator[str]:
+    """Values of `attn_implementation` at any depth that name a hub repository."""
+    if not isinstance(config, Mapping):
+        return
+    for key, value in config.items():
+        if str(key).endswith("attn_implementation"):
+            values = value.values() if isinstance(value, Mapping) else (value,)
+            yield from (one for one in values if isinstance(one, str) and "/" in one)
+        else:
+            yield from _kernels(value)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests import foreign_code
 from tests.measures.sounds import clicks, silence
 from tonearm.errors import TonearmError
 from tonearm.measures import beat_this
@@ -137,6 +138,14 @@ def test_missing_unexpected_and_mismatched_tensors_are_named(checkpoint: Path, t
         with pytest.raises(TonearmError) as caught:
             BeatThisTracker(tmp_path / "changed.ckpt")
         assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_code_in_a_pickled_checkpoint_never_runs(checkpoint: Path, tmp_path: Path) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, "payload": foreign_code.Payload(tmp_path / "marker")}, tmp_path / "foreign.ckpt")
+    with pytest.raises(TonearmError, match="cannot read"):
+        BeatThisTracker(tmp_path / "foreign.ckpt")
+    assert not (tmp_path / "marker").exists()
 
 
 def test_a_name_that_cannot_be_downloaded_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:

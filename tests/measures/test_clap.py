@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, ClapModel, ClapProcessor
 
+from tests import foreign_code
 from tests.measures import judges
 from tests.measures.judges import TINY_RATE, TINY_SECONDS
 from tests.measures.sounds import clicks, noise, silence, tone
@@ -229,6 +230,26 @@ def test_missing_unexpected_and_mismatched_tensors_are_refused(
     with pytest.raises(TonearmError) as caught:
         ClapJudge(changed)
     assert expected in str(caught.value) and clap.GIVE in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("named_by", ["config", "tokenizer", "pickled weights"])
+def test_code_of_a_folder_never_runs(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, named_by: str
+) -> None:
+    questions = foreign_code.answer_yes(monkeypatch)
+    foreign, marker = shutil.copytree(folder, tmp_path / "foreign"), tmp_path / "marker"
+    if named_by == "config":
+        foreign_code.name_code_in_config(foreign, marker)
+    elif named_by == "tokenizer":
+        foreign_code.name_code_in_tokenizer(foreign, marker)
+    else:
+        weights = foreign / "model.safetensors"
+        torch.save({**load_file(weights), "payload": foreign_code.Payload(marker)}, foreign / "pytorch_model.bin")
+        weights.unlink()
+    with pytest.raises(TonearmError, match=r"custom code|pickled weights") as caught:
+        ClapJudge(foreign)
+    assert "\n" not in str(caught.value)
+    assert not questions and not marker.exists()
 
 
 def test_no_torchaudio_is_needed(judge: ClapJudge) -> None:

@@ -1,7 +1,11 @@
 """Loading: every variant, every mistake."""
 
 import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +14,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from tests import checkpoints
+from tests import checkpoints, foreign_code
 from tests.checkpoints import VARIANTS
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import folder_of as name_in_files
@@ -205,6 +209,61 @@ def test_sharded_weights_are_checked_too(folder_of, tmp_path, damaged):
     index.write_text(json.dumps(content))
     save_file({key: value for key, value in load_file(shard).items() if key != EXAMPLE}, shard, {"format": "pt"})
     assert f"1 missing ({EXAMPLE})" in refused(str(tmp_path / "shards"))
+
+
+def test_code_named_by_a_config_never_runs(folder_of, tmp_path, monkeypatch):
+    questions = foreign_code.answer_yes(monkeypatch)
+    foreign = shutil.copytree(folder_of("small"), tmp_path / "foreign")
+    foreign_code.name_code_in_config(foreign, tmp_path / "marker")
+    assert "custom code" in refused(str(foreign))
+    known = shutil.copytree(folder_of("small"), tmp_path / "known")
+    foreign_code.name_code_in_config(known, tmp_path / "marker", model_type=None)
+    assert "custom code" in refused(str(known))
+    assert not questions and not (tmp_path / "marker").exists()
+
+
+def test_code_named_by_a_tokenizer_never_runs(folder_of, tmp_path, monkeypatch):
+    questions = foreign_code.answer_yes(monkeypatch)
+    folder = shutil.copytree(folder_of("small"), tmp_path / "foreign")
+    foreign_code.name_code_in_tokenizer(folder, tmp_path / "marker")
+    assert "custom code" in refused(str(folder))
+    assert not questions and not (tmp_path / "marker").exists()
+
+
+def test_yes_at_a_terminal_runs_no_code(tmp_path):
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    foreign_code.name_code_in_config(folder, tmp_path / "marker")
+    script = f"from tonearm.musicgen.checkpoint import load_checkpoint; load_checkpoint({str(folder)!r}, 'cpu')"
+    ours, theirs = pty.openpty()
+    os.write(ours, b"y\n" * 5)
+    environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "CI": ""}
+    run = subprocess.run(
+        [sys.executable, "-c", script], stdin=theirs, capture_output=True, text=True, env=environment, timeout=120
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert "TonearmError: cannot load checkpoint" in run.stderr
+    assert "[y/N]" not in run.stdout and not (tmp_path / "marker").exists()
+
+
+def test_code_in_pickled_weights_never_runs(folder_of, tmp_path):
+    folder = shutil.copytree(folder_of("small"), tmp_path / "pickled")
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    assert load_checkpoint(str(folder), "cpu").layer_count == 3
+    torch.save({**tensors, "payload": foreign_code.Payload(tmp_path / "marker")}, folder / "pytorch_model.bin")
+    assert "save them as safetensors" in refused(str(folder))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_an_attention_kernel_of_the_hub_is_refused(folder_of, tmp_path):
+    folder = shutil.copytree(folder_of("small"), tmp_path / "kernel")
+    config = json.loads((folder / "config.json").read_text())
+    config["decoder"]["attn_implementation"] = "somebody/kernel"
+    (folder / "config.json").write_text(json.dumps(config))
+    assert "'somebody/kernel'" in refused(str(folder))
 
 
 def test_a_hub_that_is_out_of_reach_is_told_in_one_line(monkeypatch):

@@ -21,6 +21,7 @@ What is shorter is padded as the feature extractor says (the released ones repea
 
 import hashlib
 import json
+import pickle
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -30,7 +31,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.loading import REPORTED, check_pretrained
+from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
 
 EMBEDDED = "embedded"
 PANDA_JUDGE = "laion/clap-htsat-unfused"  # what Panda et al. 2025 judge by
@@ -166,13 +167,19 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
     import transformers
 
     try:
-        kind = transformers.AutoConfig.from_pretrained(source).model_type
+        kind = transformers.AutoConfig.from_pretrained(source, **NO_CODE).model_type
         if kind != "clap":
             raise TonearmError(f"{checkpoint} is a {kind} checkpoint, not CLAP; {GIVE}")
-        model, info = transformers.ClapModel.from_pretrained(source, dtype=torch.float32, **REPORTED)
+        check_code(checkpoint, transformers.PreTrainedConfig.get_config_dict(source)[0], GIVE)
+        model, info = transformers.ClapModel.from_pretrained(source, dtype=torch.float32, **REPORTED, **NO_CODE)
         check_pretrained(checkpoint, source, model, info, GIVE)
-        features = transformers.ClapFeatureExtractor.from_pretrained(source)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source)
+        features = transformers.ClapFeatureExtractor.from_pretrained(source, **NO_CODE)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **NO_CODE)
+        check_code(checkpoint, tokenizer.init_kwargs, GIVE)
+    except pickle.UnpicklingError as error:  # torch's message explains how to run the code in the file
+        raise TonearmError(
+            f"cannot load {checkpoint!r} as CLAP (its pickled weights hold more than tensors, or are cut off); {GIVE}"
+        ) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, safetensors.SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(f"cannot load {checkpoint!r} as CLAP ({reason}); {GIVE}") from error

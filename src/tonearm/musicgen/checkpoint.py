@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,7 @@ import torch
 import transformers
 
 from tonearm.errors import TonearmError
-from tonearm.loading import REPORTED, check_pretrained
+from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
 from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.vector import Site
@@ -23,6 +24,7 @@ from tonearm.steering.vector import Site
 POCKET = "pocket"
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
+CODELESS = "give a checkpoint that transformers loads without trust_remote_code"
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
         raise TonearmError(
             f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as facebook/musicgen-melody (`tonearm models`)"
         )
-    config = _reading(name, lambda: transformers.AutoConfig.from_pretrained(source))
+    config = _reading(name, lambda: transformers.AutoConfig.from_pretrained(source, **NO_CODE))
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise TonearmError(
@@ -181,11 +183,14 @@ def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | 
         raise TonearmError(
             f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); save the tokenizer beside the weights"
         )
+    raw_config, _ = _reading(name, lambda: transformers.PreTrainedConfig.get_config_dict(source))
+    check_code(name, raw_config, CODELESS)
     # Stored dtype first: the fingerprint must not depend on the dtype that this run computes in.
     model_class = getattr(transformers, family.model_class)
-    model, info = _reading(name, lambda: model_class.from_pretrained(source, dtype="auto", **REPORTED))
+    model, info = _reading(name, lambda: model_class.from_pretrained(source, dtype="auto", **REPORTED, **NO_CODE))
     _reading(name, lambda: check_pretrained(name, source, model, info, WHOLE))
-    tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(source))
+    tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(source, **NO_CODE))
+    check_code(name, tokenizer.init_kwargs, CODELESS)
     fingerprint = fingerprint_of(model)
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
@@ -232,6 +237,11 @@ def fingerprint_of(model: Any) -> str:
 def _reading(name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
+    except pickle.UnpicklingError as error:  # torch's message explains how to run the code in the file
+        raise TonearmError(
+            f"cannot load checkpoint {name!r} (its pickled weights hold more than tensors, or are cut off); "
+            "save them as safetensors with `save_pretrained`"
+        ) from error
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, safetensors.SafetensorError) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(
