@@ -17,7 +17,7 @@ import torch
 import tonearm
 from benchmarks.checkpoints import checkpoint
 from benchmarks.page import add_results
-from tonearm import prompts
+from tonearm.datasets import prompts
 from tonearm.measures import measure_brightness, measure_onset_rate
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import condition

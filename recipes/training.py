@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 
 
 def decaying(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
@@ -54,7 +54,7 @@ def steps_taken(checkpoint: Path) -> int:
 
 def keep(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
     """Save a run before its `step`; whole, or not at all."""
-    with write_aside(checkpoint) as aside:
+    with atomic_write(checkpoint) as aside:
         torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, aside)
 
 

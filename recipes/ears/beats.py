@@ -19,7 +19,7 @@ from recipes.ears.corpus import KINDS, load
 from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from recipes.training import Progress, decaying, keep, take_up
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures.beat_this import SAMPLE_RATE, spectrogram
 from tonearm.measures.tempo import fitted_bpm
 
@@ -140,5 +140,5 @@ def save_beats(model: BeatThis, settings: Settings, path: Path) -> None:
         f"model.{name}": value.half() if value.is_floating_point() else value
         for name, value in model.state_dict().items()
     }
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         torch.save({"state_dict": weights, "hyper_parameters": hyper_parameters(settings)}, aside)

@@ -24,7 +24,7 @@ from recipes.ears.figures import draw_confusions
 from recipes.ears.make import PACKAGE
 from recipes.ears.settings import CPU
 from recipes.pocket.compose import FRAME_RATE
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures import open_judge, open_tracker
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
@@ -51,13 +51,13 @@ def main() -> None:
         numbers = json.loads((PACKAGE / "card.json").read_text(encoding="utf-8"))
     else:
         numbers = examine(arguments.pieces, arguments.beat_pieces, arguments.takes, arguments.recordings)
-        with write_aside(PACKAGE / "card.json") as aside:
+        with atomic_write(PACKAGE / "card.json") as aside:
             aside.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     draw_confusions(numbers["confusions"], PACKAGE / "confusion.png")
     card = PACKAGE / "README.md"
     text = card.read_text(encoding="utf-8")
     tables = tell(numbers)
-    with write_aside(card) as aside:
+    with atomic_write(card) as aside:
         aside.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n{tables}\n{END}{text.split(END)[1]}", encoding="utf-8")
     print(tables)
 
@@ -97,10 +97,10 @@ def timed(part: str) -> Iterator[None]:
 
 def made_of() -> dict:
     """Sizes, and what the shipped ears were trained with."""
-    judge = ClapModel.from_pretrained(PACKAGE / "judge")
+    judge = ClapModel.from_pretrained(PACKAGE / "clap")
     tracker = torch.load(PACKAGE / "beats.ckpt", weights_only=True)["state_dict"]
     parameters = {"judge": judge.num_parameters(), "beats": sum(w.numel() for w in tracker.values())}
-    files = {"judge": [*(PACKAGE / "judge").iterdir()], "beats": [PACKAGE / "beats.ckpt"]}
+    files = {"judge": [*(PACKAGE / "clap").iterdir()], "beats": [PACKAGE / "beats.ckpt"]}
     return {
         "parameters": parameters,
         "bytes": {ear: sum(path.stat().st_size for path in paths) for ear, paths in files.items()},

@@ -25,7 +25,7 @@ from recipes.ears.scores import Score
 from recipes.ears.settings import Settings
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures.beat_this import spectrogram
 from tonearm.musicgen.checkpoint import pocket_folder
 
@@ -61,10 +61,10 @@ def make_shard(folder: Path, settings: Settings, kind: str, split: str, index: i
             for ear, rows in features.items():
                 rows.append(np.stack([_features(ear, clip) for clip in copies]).astype(np.float16))
     for ear, rows in features.items():
-        with write_aside(stem.with_suffix(f".{ear}.npy")) as aside, aside.open("wb") as file:
+        with atomic_write(stem.with_suffix(f".{ear}.npy")) as aside, aside.open("wb") as file:
             np.save(file, np.stack(rows))
     truths = [score.labels | {"beats": score.beats, "downbeats": score.downbeats} for score in scores]
-    with write_aside(stem.with_suffix(".jsonl")) as aside:
+    with atomic_write(stem.with_suffix(".jsonl")) as aside:
         aside.write_text("".join(json.dumps(truth) + "\n" for truth in truths))
     print(f"{kind}, {split}, shard {index}: {len(scores)} clips", flush=True)
 

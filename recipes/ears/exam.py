@@ -20,7 +20,7 @@ from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
 from tonearm.measures.clap import ClapJudge
-from tonearm.measures.share import Share
+from tonearm.stats import Share
 from tonearm.measures.tempo import BeatTracker, TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
 from tonearm.measures.zero_shot import TEMPLATE

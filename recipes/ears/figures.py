@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from recipes.ears.captions import ATTRIBUTES
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -38,6 +38,6 @@ def draw_confusions(confusions: dict, path: Path) -> None:
             axis.set_yticks(range(len(values)), values, fontsize=8)
             axis.set_title(f"{attribute}, {title} (n = {counts.sum()})", fontsize=10)
             axis.spines[:].set_visible(False)
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, dpi=75, format="png")
     plt.close(figure)

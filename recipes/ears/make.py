@@ -14,8 +14,9 @@ from recipes.ears.corpus import make_corpus
 from recipes.ears.judge import train_judge
 from recipes.ears.settings import PRESETS
 from recipes.stages import run_stages
+from tonearm import assets
 
-PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "ears"
+PACKAGE = assets.EVALUATORS
 
 
 def main() -> None:
@@ -43,8 +44,8 @@ def beats(arguments: argparse.Namespace) -> None:
 
 
 def install(arguments: argparse.Namespace) -> None:
-    shutil.rmtree(PACKAGE / "judge", ignore_errors=True)
-    shutil.copytree(arguments.out / "judge", PACKAGE / "judge", copy_function=shutil.copyfile)  # not its private mode
+    shutil.rmtree(PACKAGE / "clap", ignore_errors=True)
+    shutil.copytree(arguments.out / "judge", PACKAGE / "clap", copy_function=shutil.copyfile)  # not its private mode
     shutil.copyfile(arguments.out / "beats.ckpt", PACKAGE / "beats.ckpt")
     print(f"installed into {PACKAGE}; next: python -m recipes.ears.card")
 

@@ -25,7 +25,7 @@ from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_c
 from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
 from recipes.pocket.render import Renderer
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures import Share, faults, measure_tempo
 from tonearm.model import Model
 from tonearm.rows import Row
@@ -70,7 +70,7 @@ def main() -> None:
     table = ["| measured | value | target |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     text = CARD.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    with write_aside(CARD) as aside:
+    with atomic_write(CARD) as aside:
         aside.write_text(f"{before}{BEGIN}\n" + "\n".join(table) + f"\n{END}{after}", encoding="utf-8")
     print("\n".join(table))
 
@@ -83,7 +83,7 @@ def kept_parts(out: Path, model: Model) -> dict[str, Rows]:
 
 
 def keep_parts(out: Path, model: Model, measured: dict[str, Rows]) -> None:
-    with write_aside(out / KEPT) as aside:
+    with atomic_write(out / KEPT) as aside:
         aside.write_text(json.dumps({model.checkpoint.fingerprint: measured}, indent=1), encoding="utf-8")
 
 

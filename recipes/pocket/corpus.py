@@ -15,7 +15,7 @@ import numpy as np
 from recipes.pocket.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.musicgen.conditioning import chromagram
 
 PIECES_PER_SHARD = 500
@@ -33,13 +33,13 @@ def render_shard(folder: Path, split: str, index: int) -> None:
     first = FIRST_SEED[split] + index * PIECES_PER_SHARD
     pieces = [compose(seed) for seed in range(first, first + PIECES_PER_SHARD)]
     audio = np.stack([as_int16(renderer.render(piece)) for piece in pieces])
-    with write_aside(label_path) as aside:
+    with atomic_write(label_path) as aside:
         aside.write_text("".join(json.dumps(piece.labels()) + "\n" for piece in pieces))
     for path, array in (
         (melody_path, np.stack([melody(renderer, piece) for piece in pieces])),
         (audio_path, audio),
     ):
-        with write_aside(path) as aside, aside.open("wb") as file:
+        with atomic_write(path) as aside, aside.open("wb") as file:
             np.save(file, array)
     print(f"{split} shard {index}: {PIECES_PER_SHARD} pieces", flush=True)
 

@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 from transformers import EncodecModel
 
 from recipes.pocket.corpus import as_float, load_audio, shards_present
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 
 BATCH = 10  # pieces
 
@@ -44,6 +44,6 @@ def encode_shard(corpus: Path, out: Path, split: str, device: str, index: int) -
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=split == "train"):
             codes = codec.encode(samples.to(device), bandwidth=codec.config.target_bandwidths[0]).audio_codes[0]
         parts.append(codes.cpu().numpy().astype(np.int16))
-    with write_aside(codes_path(out, split, index)) as aside, aside.open("wb") as file:
+    with atomic_write(codes_path(out, split, index)) as aside, aside.open("wb") as file:
         np.save(file, np.concatenate(parts))
     return index

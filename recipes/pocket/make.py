@@ -21,8 +21,9 @@ from recipes.pocket.polish import polish
 from recipes.pocket.settings import PRESETS
 from recipes.pocket.text import train_text_encoder
 from recipes.stages import run_stages
+from tonearm import assets
 
-PACKAGE = Path(__file__).parents[2] / "src" / "tonearm" / "pocket"
+PACKAGE = assets.POCKET
 CHECKPOINT_FILES = (
     "config.json",
     "generation_config.json",

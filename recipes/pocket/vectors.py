@@ -2,7 +2,7 @@
 
     python -m recipes.pocket.vectors
 
-DiffMean at the text's EOS, from the prompt pairs in `tonearm.prompts`. For the attributes that have a measure, every layer's direction
+DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. For the attributes that have a measure, every layer's direction
 is tried one-to-all at +STRENGTH and -STRENGTH on the neutral prompts; tempo by its onsets, since what a tracker reads of so many takes is mostly its own octaves. A layer's score is min(up, down) + (up + down) / 4, so that both sides
 count; of the layers within 15 % of the best score, the one with the shortest direction is taken. The others keep the layer of largest separation.
 """
@@ -10,20 +10,20 @@ count; of the layers within 15 % of the best score, the one with the shortest di
 import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
 
 import tonearm
-from tonearm import prompts
+from tonearm import assets
+from tonearm.datasets import prompts
 from tonearm.audio import Clip
 from tonearm.measures import measure_brightness, measure_onset_rate
 from tonearm.model import Model
 from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
-PACKAGE = Path(tonearm.__file__).parent / "pocket" / "vectors"
+PACKAGE = assets.POCKET_VECTORS
 STRENGTH = 0.1  # does what the word does; at 0.3 less tempo is no longer slower (LOG.md)
 SLACK = 0.15  # share of the best score that a gentler layer may lack
 

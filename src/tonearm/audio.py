@@ -10,7 +10,7 @@ import soundfile
 import soxr
 
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 
 WRITABLE = (".wav", ".flac", ".ogg")
 MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
@@ -76,7 +76,7 @@ class Clip:
                 f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}"
             )
         subtype = "FLOAT" if path.suffix.lower() == ".wav" else None
-        with write_aside(path) as aside:
+        with atomic_write(path) as aside:
             try:
                 soundfile.write(aside, self.samples.T, self.sample_rate, subtype=subtype)
             except soundfile.LibsndfileError as error:

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, MutableMapping
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
+from tonearm import assets
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint
 from tonearm.musicgen.plan import check_vector
@@ -15,8 +15,7 @@ from tonearm.steering.vector import SteeringVector
 @cache
 def bundled() -> dict[str, Path]:
     """The vectors that ship for pocket: name -> file."""
-    folder = Path(str(resources.files("tonearm.pocket"))) / "vectors"
-    return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    return {path.stem: path for path in sorted(assets.POCKET_VECTORS.glob(f"*{SUFFIX}"))}
 
 
 class VectorShelf(MutableMapping[str, SteeringVector]):

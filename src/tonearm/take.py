@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tonearm.audio import Clip
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.steering.files import SUFFIX, save_vector
 from tonearm.steering.vector import SteeringVector
@@ -47,7 +47,7 @@ class Take:
         sidecar = path.with_suffix(".json")
         sidecar.unlink(missing_ok=True)  # an old sidecar must not stand beside new audio, should what follows fail
         self.clip.write(path)
-        with write_aside(sidecar) as aside:
+        with atomic_write(sidecar) as aside:
             aside.write_text(text, encoding="utf-8")
         return sidecar
 

@@ -1,7 +1,6 @@
 """The shipped ears: that they load as any checkpoint of their kind, and do on plain cases what their card says. No FluidSynth needed."""
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,14 @@ import torch
 
 import tonearm
 from tests.measures.sounds import clicks, noise
+from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.measures import measure_tempo, open_judge, open_tracker
 from tonearm.measures.tempo_accuracy import is_right_tempo
 from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.rows import Row
 
-EARS = Path(str(resources.files("tonearm"))) / "ears"
+EARS = assets.EVALUATORS
 MIBIBYTE = 2**20
 
 

@@ -7,7 +7,7 @@ import transformers
 from recipes.pocket.compose import BEAT_LENGTHS, beat_for
 
 import tonearm
-from tonearm import prompts
+from tonearm.datasets import prompts
 from tonearm.measures import is_right_tempo, measure_brightness, measure_onset_rate, measure_tempo, open_tracker
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model

@@ -1,12 +1,12 @@
 """What the ears say of conditions: planted embeddings, tempi and agreements found again."""
 
 import json
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tonearm import assets
 from tonearm.studies.effects import Condition, references
 from tonearm.studies.effects_ears import beats_accuracy, ears_panels, ears_section, judge_accuracy, read_by_ears
 
@@ -58,7 +58,7 @@ def test_sets_of_other_sizes_are_not_compared(records):
 
 
 def test_accuracies_are_those_of_the_card():
-    card = json.loads((Path(str(resources.files("tonearm"))) / "ears" / "card.json").read_text())
+    card = json.loads(assets.EVALUATORS_CARD.read_text())
     share = card["beats"]["performances"]["embedded beats"]["decoded"]["accuracy_1"]
     assert f"embedded beats {share['value']:.0%} [" in beats_accuracy() and f"of {share['n']} " in beats_accuracy()
     assert f"genre {card['judge']['decoded']['genre']['value']:.0%}, " in judge_accuracy()

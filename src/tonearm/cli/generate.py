@@ -107,7 +107,7 @@ def _prompts(prompt: str | None, file: Path | None) -> list[str]:
         raise TonearmError(f"give one prompt, or --prompts FILE ({given} given)")
     if file is None:
         return [prompt or ""]
-    from tonearm.prompts import read_prompts
+    from tonearm.datasets.prompts import read_prompts
 
     return read_prompts(file)
 

@@ -48,7 +48,7 @@ def learn(
         )
     path = _path(output or Path(name))
     check_outputs([path], force)
-    from tonearm.prompts import read_prompts
+    from tonearm.datasets.prompts import read_prompts
 
     above, below = read_prompts(positive), read_prompts(negative)
     loaded = load_model(model, device, dtype, engine)

@@ -143,7 +143,7 @@ def measure(
     if any(file.suffix in (".npy", ".npz") for file in files):
         measure_embeddings(files, distances, form)
     else:
-        from tonearm.corpus import audio_files
+        from tonearm.datasets.labelled_audio import audio_files
 
         paths = audio_files(files)
         scores = Scores.opened(judges, labels, template, texts_of(paths, text, texts, prompts), classifier or ())

@@ -223,7 +223,7 @@ class EmbeddedCorpus:
 def _embedded_corpus(folders: Sequence[Path], embedder: "Embedder") -> EmbeddedCorpus:
     import numpy as np
 
-    from tonearm.corpus import read_corpus
+    from tonearm.datasets.labelled_audio import read_corpus
     from tonearm.measures.levels import is_sounding
 
     by_path = {file.path: file for file in read_corpus(folders)}
@@ -246,7 +246,7 @@ def _embedded_corpus(folders: Sequence[Path], embedder: "Embedder") -> EmbeddedC
 def _reference(path: Path, embedder: "Embedder") -> "EmbeddingSet":
     """A folder's files, or a file of embeddings. Here one bad file is too many: values compare by this set."""
     from tonearm.audio import Clip
-    from tonearm.corpus import audio_files
+    from tonearm.datasets.labelled_audio import audio_files
     from tonearm.measures import EmbeddingSet
     from tonearm.measures.embedding import EMBEDDING_FILES
 

@@ -20,7 +20,7 @@ def texts_of(
 
 
 def _from_table(paths: Sequence[Path], table: Path) -> dict[Path, str]:
-    from tonearm.corpus import read_texts
+    from tonearm.datasets.labelled_audio import read_texts
 
     texts = read_texts(table)
     absent = [path for path in paths if path.resolve() not in texts]

@@ -27,7 +27,7 @@ from tonearm.measures.key import KeyEstimate, measure_key
 from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
 from tonearm.measures.measurement import Measurement
 from tonearm.measures.onsets import measure_onset_rate
-from tonearm.measures.share import Share
+from tonearm.stats import Share
 from tonearm.measures.tempo import BeatTracker, LibrosaTracker, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
 from tonearm.measures.tempo_accuracy import TempoAccuracy, is_right_tempo, tempo_accuracy
 from tonearm.measures.zero_shot import ZeroShot, measure_zero_shot, measure_zero_shots

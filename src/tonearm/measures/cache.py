@@ -15,7 +15,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures.embedding import Embedder
 from tonearm.measures.judge import Judge
 
@@ -102,7 +102,7 @@ def _read(path: Path) -> np.ndarray | None:
 
 def _write(path: Path, row: np.ndarray) -> None:
     try:
-        with write_aside(path) as aside:
+        with atomic_write(path) as aside:
             np.savez(aside, row=row)
     except TonearmError as error:
         raise TonearmError(f"{error}; set {CACHE_VARIABLE} to a folder that can be written") from error

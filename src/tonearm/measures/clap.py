@@ -23,12 +23,12 @@ import hashlib
 import json
 import pickle
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
@@ -138,7 +138,7 @@ class ClapJudge:
 
 
 def embedded_judge_folder() -> Path:
-    return Path(str(resources.files("tonearm"))) / "ears" / "judge"
+    return assets.CLAP
 
 
 def _source(checkpoint: str) -> str:

@@ -31,10 +31,10 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures.embedding import Embedder, described
 from tonearm.measures.judge import embed_sounding
-from tonearm.measures.share import Share
+from tonearm.stats import Share
 
 FORMAT = 1
 METADATA_KEY = "tonearm_classifier"
@@ -179,7 +179,7 @@ def save_classifier(classifier: Classifier, path: Path) -> Path:
     content = {key: value for key, value in classifier.to_dict().items() if key != "protocol"}
     # safetensors writes memory as it lies, and scikit-learn's lies in columns.
     tensors = {key: np.ascontiguousarray(getattr(classifier, key)) for key in ("weights", "offsets")}
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         save_file(tensors, aside, metadata={METADATA_KEY: json.dumps({"format": FORMAT, **content})})
     return path
 

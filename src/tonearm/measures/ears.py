@@ -5,10 +5,9 @@ The embedded ones ship with Tonearm and were trained on pocket's corpus; whereve
 """
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
-from tonearm import defaults
+from tonearm import assets, defaults
 from tonearm.errors import TonearmError
 from tonearm.measures.beat_this import BeatThisTracker
 from tonearm.measures.clap import EMBEDDED, ClapJudge
@@ -18,7 +17,7 @@ LIBROSA = "librosa"
 
 
 def embedded_beats_file() -> Path:
-    return Path(str(resources.files("tonearm"))) / "ears" / "beats.ckpt"
+    return assets.BEAT_TRACKER
 
 
 def open_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:

@@ -13,7 +13,7 @@ Conventions: BPM. An estimate of None (nothing found) is wrong by both.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tonearm.measures.share import Share
+from tonearm.stats import Share
 
 TOLERANCE = 0.04
 OCTAVES = (1, 2, 3, 1 / 2, 1 / 3)

@@ -6,7 +6,6 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -15,6 +14,7 @@ import safetensors
 import torch
 import transformers
 
+from tonearm import assets
 from tonearm.errors import TonearmError
 from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
 from tonearm.musicgen.delay import lags
@@ -212,7 +212,7 @@ def _window_seconds(model: Any) -> float:
 
 
 def pocket_folder() -> Path:
-    return Path(str(resources.files("tonearm.pocket")))
+    return assets.POCKET
 
 
 def fingerprint_of(model: Any) -> str:

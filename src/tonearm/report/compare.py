@@ -20,7 +20,7 @@ import soundfile
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.measures import Description, Measurement
 from tonearm.report.spectrogram import COLOURS, RANGE_DB, Scale, spectrogram_png
 
@@ -102,7 +102,7 @@ def write_compare_page(folder: Path, prompt: str, exhibits: Sequence[Exhibit], d
     if not any(exhibit.clip.samples.size for exhibit in exhibits):
         raise TonearmError(f"nothing to hear in {len(exhibits)} takes; compare at least one with samples")
     path = Path(folder) / PAGE
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(_page(prompt, exhibits, details), encoding="utf-8")
     return path
 

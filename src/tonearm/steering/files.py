@@ -8,7 +8,7 @@ import safetensors
 import safetensors.torch
 
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.steering.spec import validated
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 
@@ -25,7 +25,7 @@ def save_vector(vector: SteeringVector, path: str | os.PathLike[str]) -> Path:
         metadata[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     tensors = {f"layer.{layer}": direction for layer, direction in vector.directions.items()}
     content = safetensors.torch.save(tensors, metadata=metadata)
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_bytes(content)
     return path
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tonearm import prompts
+from tonearm.datasets import prompts
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model, load

@@ -6,12 +6,11 @@ Fréchet distances are compared only within a column: every condition has as man
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tonearm import assets
 from tonearm.measures import (
     EmbeddingSet,
     FrechetDistance,
@@ -89,7 +88,7 @@ def ears_section(readings: Mapping[str, EarsReading], conditions: Sequence[Condi
     lines = [
         "## By the embedded ears",
         "",
-        "The same takes, heard by the [ears that ship with Tonearm](../../src/tonearm/ears/README.md). **Embedded beats** is a small Beat This!; "
+        "The same takes, heard by the [ears that ship with Tonearm](../../src/tonearm/assets/evaluators/README.md). **Embedded beats** is a small Beat This!; "
         f"{beats_accuracy()} *Takes with a tempo* have four beats or more; *as librosa* is the share of those whose tempo "
         "librosa reads within 4 %, and with the octave forgiven: where two trackers seldom agree, the music has no plain beat, and BPM says little.",
         "",
@@ -163,7 +162,7 @@ def judge_accuracy() -> str:
 
 
 def _card() -> dict[str, Any]:
-    return json.loads((Path(str(resources.files("tonearm"))) / "ears" / "card.json").read_text(encoding="utf-8"))
+    return json.loads(assets.EVALUATORS_CARD.read_text(encoding="utf-8"))
 
 
 def change_text(found: Effect) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.studies.effects import Condition
 
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
@@ -52,6 +52,6 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
         axis.tick_params(axis="y", length=0)
     axes[0].set_yticks(range(len(conditions)), [condition.label for condition in conditions])
     axes[0].invert_yaxis()
-    with write_aside(path) as aside:
+    with atomic_write(path) as aside:
         figure.savefig(aside, dpi=130)
     pyplot.close(figure)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 from tonearm.model import Model
 from tonearm.studies.effects import (
     FIRST_SEED,
@@ -78,7 +78,7 @@ def write_report(
     draw_figure(chosen[1:], panels(chosen[1:], effects), folder / "effects.png")
     draw_figure(chosen[1:], ears_panels(readings, chosen), folder / "effects-ears.png")
     text = page(records, chosen, effects, readings, model, strength, seconds)
-    with write_aside(folder / "effects.md") as aside:
+    with atomic_write(folder / "effects.md") as aside:
         aside.write_text(text, encoding="utf-8")
     if readme:
         write_readme(readme, effects, readings, strength)
@@ -196,7 +196,7 @@ def write_readme(
         lines.append(f"| {label.format(**fields)} | " + " | ".join(cells) + " |")
     text = readme.read_text(encoding="utf-8")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
-    with write_aside(readme) as aside:
+    with atomic_write(readme) as aside:
         aside.write_text(f"{before}{BEGIN}\n" + "\n".join(lines) + f"\n{END}{after}", encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ import pytest
 from recipes.pocket import words
 
 from tonearm.errors import TonearmError
-from tonearm.prompts import PAIRS, PromptPair, held_out, load_pair, neutral, read_prompts
+from tonearm.datasets.prompts import PAIRS, PromptPair, held_out, load_pair, neutral, read_prompts
 
 # Positive pole first.
 POLES = {

@@ -10,7 +10,7 @@ from tonearm.errors import TonearmError
 
 
 @contextmanager
-def write_aside(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
 
     On any error, Ctrl-C included, what stood at `path` is untouched and nothing half-written stays.

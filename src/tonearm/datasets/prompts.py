@@ -8,10 +8,10 @@ the other (their sections 4.1 and 4.5). The texts are Tonearm's own; the files b
 
 import os
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from tonearm import assets
 from tonearm.errors import TonearmError
 
 HINT = "give a text file with one prompt a line"
@@ -96,4 +96,4 @@ def _prompts_in(text: str) -> list[str]:
 
 
 def _bundled(stem: str) -> tuple[str, ...]:
-    return tuple(_prompts_in((resources.files(__name__) / f"{stem}.txt").read_text(encoding="utf-8")))
+    return tuple(_prompts_in((assets.PROMPTS / f"{stem}.txt").read_text(encoding="utf-8")))

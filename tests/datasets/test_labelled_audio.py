@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tonearm.audio import Clip
-from tonearm.corpus import LabelledFile, audio_files, read_corpus
+from tonearm.datasets.labelled_audio import LabelledFile, audio_files, read_corpus
 from tonearm.errors import TonearmError
 
 

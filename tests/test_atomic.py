@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.files import write_aside
+from tonearm.atomic import atomic_write
 
 
 def names(folder: Path) -> list[str]:
@@ -15,7 +15,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_file_appears_when_the_block_ends_well_and_not_before(tmp_path):
     target = tmp_path / "new" / "x.txt"
-    with write_aside(target) as aside:
+    with atomic_write(target) as aside:
         aside.write_text("all of it")
         assert not target.exists() and aside.suffix == ".txt"
     assert target.read_text() == "all of it" and names(target.parent) == ["x.txt"]
@@ -26,14 +26,14 @@ def test_what_stood_there_is_untouched_on_any_error(tmp_path, failure):
     target = tmp_path / "x.txt"
     target.write_text("before")
     expected = TonearmError if isinstance(failure, OSError) else type(failure)
-    with pytest.raises(expected), write_aside(target) as aside:
+    with pytest.raises(expected), atomic_write(target) as aside:
         aside.write_text("hal")
         raise failure
     assert target.read_text() == "before" and names(tmp_path) == ["x.txt"]
 
 
 def test_a_full_disk_says_so(tmp_path):
-    with pytest.raises(TonearmError, match="the disk is full"), write_aside(tmp_path / "x"):
+    with pytest.raises(TonearmError, match="the disk is full"), atomic_write(tmp_path / "x"):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -41,7 +41,7 @@ def test_places_that_cannot_be_written_are_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for target in (tmp_path / "file" / "x", tmp_path / "folder", tmp_path / ("x" * 300), tmp_path / "file" / "y" / "z"):
-        with pytest.raises(TonearmError, match="cannot write") as error, write_aside(target) as aside:
+        with pytest.raises(TonearmError, match="cannot write") as error, atomic_write(target) as aside:
             aside.write_text("content")
         assert "\n" not in str(error.value)
     assert names(tmp_path) == ["file", "folder"]
