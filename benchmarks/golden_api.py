@@ -6,19 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from tonearm.analysis.clusters import measure_clusters
 from tonearm.audio import Clip
+from tonearm.evaluators.cache import CachedClap
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.measures import (
-    CachedJudge,
-    EmbeddingSet,
     describe,
-    measure_agreement,
-    measure_clusters,
-    measure_frechet,
-    measure_kernel_distance,
+    measure_clap_score,
+    measure_fad,
+    measure_kad,
     measure_tempo,
     measure_zero_shot,
-    open_judge,
-    open_tracker,
     train_classifier,
 )
 from tonearm.model import Model
@@ -79,10 +78,10 @@ def measure_everything(clip: Clip) -> dict[str, Any]:
     values: dict[str, Any] = {RENAMED.get(one.name, one.name): one.value for one in found.measurements}
     values |= {"key": found.key.key, "key_confidence": found.key.confidence, "faults": list(found.faults)}
     values["beats"] = [round(beat, 6) for beat in found.tempo.beats]
-    embedded = measure_tempo(clip, open_tracker("embedded"))
+    embedded = measure_tempo(clip, load_tracker("embedded"))
     values |= {f"embedded {RENAMED.get(one.name, one.name)}": one.value for one in embedded.measurements}
     judge = _judge()
-    values["clap_score"] = measure_agreement(clip, judge, "a folk tune with flute").value
+    values["clap_score"] = measure_clap_score(clip, judge, "a folk tune with flute").value
     zero_shot = measure_zero_shot(clip, judge, ("jazz", "folk", "latin"))
     values["zero_shot"] = zero_shot.probabilities and dict(zero_shot.probabilities)
     return values
@@ -99,22 +98,22 @@ def measure_sets(first: Sequence[Clip], second: Sequence[Clip]) -> dict[str, Any
     classifier = train_classifier("golden", rows, labels, [str(i) for i in range(len(rows))], judge)
     return {
         "embeddings": hashlib.sha256(np.round(rows, 5).tobytes()).hexdigest()[:16],
-        "fad": measure_frechet(ours, theirs).value,
-        "kad": measure_kernel_distance(ours, theirs).value,
+        "fad": measure_fad(ours, theirs).value,
+        "kad": measure_kad(ours, theirs).value,
         "ari": clusters.ari,
         "nmi": clusters.nmi,
         "classifier": [round(float(x), 6) for x in classifier.probabilities(rows)[:, 0]],
     }
 
 
-def _judge() -> CachedJudge:
+def _judge() -> CachedClap:
     from pathlib import Path
     from tempfile import mkdtemp
 
     global _opened
     if _opened is None:
-        _opened = CachedJudge(open_judge(), Path(mkdtemp()))
+        _opened = CachedClap(load_clap(), Path(mkdtemp()))
     return _opened
 
 
-_opened: CachedJudge | None = None
+_opened: CachedClap | None = None

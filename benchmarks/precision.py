@@ -18,7 +18,7 @@ import tonearm
 from benchmarks.checkpoints import checkpoint
 from benchmarks.page import add_results
 from tonearm.datasets import prompts
-from tonearm.measures import measure_brightness, measure_onset_rate
+from tonearm.measures import measure_onset_rate, measure_spectral_centroid
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decoder import Decoder
@@ -81,7 +81,7 @@ def loss(log_p: torch.Tensor, codes: torch.Tensor) -> float:
 
 
 def brightness(takes: list[tonearm.Take]) -> np.ndarray:
-    return np.array([measure_brightness(take.clip).value for take in takes])
+    return np.array([measure_spectral_centroid(take.clip).value for take in takes])
 
 
 def onsets(takes: list[tonearm.Take]) -> np.ndarray:

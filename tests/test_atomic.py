@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tonearm.errors import TonearmError
 from tonearm.atomic import atomic_write
+from tonearm.errors import TonearmError
 
 
 def names(folder: Path) -> list[str]:

@@ -20,7 +20,7 @@ from recipes.ears.schedule import rate
 from recipes.ears.settings import Settings
 from recipes.training import Progress, decaying, keep, take_up
 from tonearm.atomic import atomic_write
-from tonearm.measures.beat_this import SAMPLE_RATE, spectrogram
+from tonearm.evaluators.beat_this import SAMPLE_RATE, spectrogram
 from tonearm.measures.tempo import fitted_bpm
 
 FRAME_RATE = 50  # spectrogram frames per second

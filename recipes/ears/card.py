@@ -25,7 +25,7 @@ from recipes.ears.make import PACKAGE
 from recipes.ears.settings import CPU
 from recipes.pocket.compose import FRAME_RATE
 from tonearm.atomic import atomic_write
-from tonearm.measures import open_judge, open_tracker
+from tonearm.evaluators.load import load_clap, load_tracker
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 SHIPPED_TRACKER = {"performances": 5_500, "pieces": 1_500, "grooves": 3_750}  # of two runs: see LOG.md
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def examine(pieces: int, beat_pieces: int, takes: int, recordings: Path | None) -> dict:
-    judge, trackers = open_judge("embedded"), [open_tracker("embedded"), open_tracker("librosa")]
+    judge, trackers = load_clap("embedded"), [load_tracker("embedded"), load_tracker("librosa")]
     model = tonearm.load(device="cpu")
     with timed("unseen pieces"):
         asked = dict.fromkeys(KINDS, beat_pieces) | {"performances": max(pieces, beat_pieces)}

@@ -24,9 +24,9 @@ from recipes.ears.render import SAMPLE_RATE, render, through_codec
 from recipes.ears.scores import Score
 from recipes.ears.settings import Settings
 from recipes.pocket.render import Renderer
-from tonearm.audio import Clip
 from tonearm.atomic import atomic_write
-from tonearm.measures.beat_this import spectrogram
+from tonearm.audio import Clip
+from tonearm.evaluators.beat_this import spectrogram
 from tonearm.musicgen.checkpoint import pocket_folder
 
 FIRST_SEED = {"train": 100_000_000, "held-out": 110_000_000, "test": 120_000_000}  # far from pocket's own corpus

@@ -19,13 +19,14 @@ from recipes.pocket import words
 from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
-from tonearm.measures.clap import ClapJudge
-from tonearm.stats import Share
-from tonearm.measures.tempo import BeatTracker, TempoEstimate, fitted_bpm, measure_tempo
+from tonearm.evaluators.base import BeatTracker
+from tonearm.evaluators.clap import ClapEvaluator
+from tonearm.measures.tempo import TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
 from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.model import Model
 from tonearm.rows import Row
+from tonearm.stats import Share
 
 FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
 CODEC_BATCH = 10
@@ -43,7 +44,7 @@ class Heard:
     copies: dict[str, Clip]
 
 
-def answers_to(attribute: str, judge: ClapJudge, embedded: np.ndarray) -> list[str]:
+def answers_to(attribute: str, judge: ClapEvaluator, embedded: np.ndarray) -> list[str]:
     """The value of `attribute` whose question each clip is nearest to; `embedded` is [clips, D]."""
     values = list(ATTRIBUTES[attribute])
     texts = judge.embed_texts([TEMPLATE.format(plain(attribute, value)) for value in values])
@@ -64,7 +65,7 @@ def unseen(kind: str, clips: int) -> list[Heard]:
     return heard
 
 
-def examine_judge(judge: ClapJudge, heard: Sequence[Heard]) -> tuple[dict, dict]:
+def examine_judge(judge: ClapEvaluator, heard: Sequence[Heard]) -> tuple[dict, dict]:
     """Shares of questions answered right, by copy and attribute; and confusions of genre and lead, rows are the truth."""
     shares: dict[str, dict] = {}
     confusions: dict[str, dict] = {}
@@ -81,7 +82,7 @@ def examine_judge(judge: ClapJudge, heard: Sequence[Heard]) -> tuple[dict, dict]
     return shares, confusions
 
 
-def examine_judge_on_takes(judge: ClapJudge, model: Model, takes: int) -> tuple[dict, dict]:
+def examine_judge_on_takes(judge: ClapEvaluator, model: Model, takes: int) -> tuple[dict, dict]:
     """pocket's own takes, asked for by a word: what the judge hears is bounded by what pocket does with the word."""
     rng = np.random.default_rng(7)
     genres, leads = list(words.GENRE), list(words.LEAD)

@@ -26,9 +26,10 @@ from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
 from recipes.pocket.render import Renderer
 from tonearm.atomic import atomic_write
-from tonearm.measures import Share, faults, measure_tempo
+from tonearm.measures import faults, measure_tempo
 from tonearm.model import Model
 from tonearm.rows import Row
+from tonearm.stats import Share
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

@@ -14,8 +14,8 @@ import numpy as np
 
 from recipes.pocket.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
 from recipes.pocket.render import Renderer
-from tonearm.audio import Clip
 from tonearm.atomic import atomic_write
+from tonearm.audio import Clip
 from tonearm.musicgen.conditioning import chromagram
 
 PIECES_PER_SHARD = 500

@@ -20,20 +20,20 @@ from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
 from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
 from tonearm.audio import Clip
+from tonearm.evaluators.load import load_tracker
 from tonearm.measures import (
-    Share,
     TempoEstimate,
     faults,
     is_right_tempo,
-    measure_brightness,
     measure_onset_rate,
+    measure_spectral_centroid,
     measure_tempo,
-    open_tracker,
 )
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
 from tonearm.rows import Row
+from tonearm.stats import Share
 from tonearm.take import Take
 
 FIRST_SEED = 50_000
@@ -59,14 +59,14 @@ class Heard:
         return self.tempo[tracker].bpm
 
 
-tracker = cache(open_tracker)  # once a process: it reads a checkpoint
+tracker = cache(load_tracker)  # once a process: it reads a checkpoint
 pocket = cache(partial(tonearm.load, device="cpu"))  # the same
 
 
 def listen(clip: Clip) -> Heard:
     return Heard(
         {name: measure_tempo(clip, tracker(name)) for name in TRACKERS},
-        measure_brightness(clip).value,
+        measure_spectral_centroid(clip).value,
         measure_onset_rate(clip).value,
         bool(faults(clip)) or is_stuck(clip),
     )

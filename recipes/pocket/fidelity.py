@@ -18,7 +18,7 @@ from recipes.pocket.corpus import as_float, load_audio
 from recipes.pocket.exam import chroma_correlation
 from recipes.pocket.render import SAMPLE_RATE
 from tonearm.audio import Clip
-from tonearm.measures import measure_brightness
+from tonearm.measures import measure_spectral_centroid
 
 POWER_FLOOR = 1e-6  # of STFT power
 ONSET_HOP = 256  # samples
@@ -52,7 +52,7 @@ def signal_to_noise(original: Clip, decoded: Clip) -> float:
 
 
 def centroid_error(original: Clip, decoded: Clip) -> float:
-    before, after = (measure_brightness(clip).value or 0.0 for clip in (original, decoded))
+    before, after = (measure_spectral_centroid(clip).value or 0.0 for clip in (original, decoded))
     return abs(after / max(before, 1e-12) - 1)
 
 

@@ -16,9 +16,9 @@ import torch
 
 import tonearm
 from tonearm import assets
-from tonearm.datasets import prompts
 from tonearm.audio import Clip
-from tonearm.measures import measure_brightness, measure_onset_rate
+from tonearm.datasets import prompts
+from tonearm.measures import measure_onset_rate, measure_spectral_centroid
 from tonearm.model import Model
 from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
@@ -30,7 +30,7 @@ SLACK = 0.15  # share of the best score that a gentler layer may lack
 
 MEASURES: dict[str, Callable[[Clip], float | None]] = {
     "tempo": lambda clip: measure_onset_rate(clip).value,
-    "brightness": lambda clip: measure_brightness(clip).value,
+    "brightness": lambda clip: measure_spectral_centroid(clip).value,
 }
 
 

@@ -9,8 +9,8 @@ import pyloudnorm
 import soundfile
 import soxr
 
-from tonearm.errors import TonearmError
 from tonearm.atomic import atomic_write
+from tonearm.errors import TonearmError
 
 WRITABLE = (".wav", ".flac", ".ogg")
 MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate

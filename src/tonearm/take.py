@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.audio import Clip
 from tonearm.atomic import atomic_write
+from tonearm.audio import Clip
 from tonearm.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.steering.files import SUFFIX, save_vector
 from tonearm.steering.vector import SteeringVector

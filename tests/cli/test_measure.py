@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.measures import judges
+from tests.evaluators import tiny_clap
 from tests.measures.sounds import clicks, noise, tone
 from tonearm.audio import Clip
-from tonearm.measures import clap, ears
+from tonearm.evaluators import clap, load
 
 
 @pytest.fixture(scope="session")
 def tiny_judge(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return judges.save_tiny(tmp_path_factory.mktemp("judges") / "tiny")
+    return tiny_clap.save_tiny(tmp_path_factory.mktemp("judges") / "tiny")
 
 
 @pytest.fixture
@@ -256,10 +256,10 @@ def test_encodec_is_called_circular(run, corpus, tiny):
 
 
 def test_the_embedded_ears_are_named_wherever_their_numbers_are(run, sounds, tiny_judge, monkeypatch, tmp_path):
-    monkeypatch.setattr(clap, "embedded_judge_folder", lambda: tiny_judge)
+    monkeypatch.setattr(clap, "bundled_clap_folder", lambda: tiny_judge)
     assert "zero-shot by embedded judge" in run("measure", sounds, "--labels", "jazz,rock").out
-    monkeypatch.setattr(clap, "embedded_judge_folder", lambda: tmp_path / "absent")
-    monkeypatch.setattr(ears, "embedded_beats_file", lambda: tmp_path / "absent")
+    monkeypatch.setattr(clap, "bundled_clap_folder", lambda: tmp_path / "absent")
+    monkeypatch.setattr(load, "bundled_tracker_file", lambda: tmp_path / "absent")
     assert "carries no embedded judge" in run("measure", sounds, "--labels", "jazz,rock").err
     assert "carries no embedded beat tracker" in run("measure", sounds, "--beats", "embedded").err
 

@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 from recipes.pocket import words
 
-from tonearm.errors import TonearmError
 from tonearm.datasets.prompts import PAIRS, PromptPair, held_out, load_pair, neutral, read_prompts
+from tonearm.errors import TonearmError
 
 # Positive pole first.
 POLES = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.measures.embedders import Statistics
+from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import noise, silence, tone
 from tonearm.errors import TonearmError
 from tonearm.measures.classifier import (

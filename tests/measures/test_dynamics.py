@@ -3,7 +3,7 @@ import pytest
 
 from tests.measures.sounds import noise, silence, tone
 from tonearm.audio import Clip
-from tonearm.measures.dynamics import measure_crest, measure_loudness_range, short_term_loudness
+from tonearm.measures.dynamics import measure_crest_factor, measure_loudness_range, short_term_loudness
 
 SAMPLE_RATE = 48_000
 
@@ -30,24 +30,24 @@ def test_a_steady_tone_of_ten_seconds_has_no_range_and_a_clip_71_windows() -> No
 
 
 def test_the_crest_factor_of_a_sine_is_3_db_and_of_a_square_wave_0() -> None:
-    assert measure_crest(tone(440)).value == pytest.approx(20 * np.log10(2**0.5), abs=0.01)
-    assert measure_crest(Clip(np.resize([0.5, -0.5], 1000), 16_000)).value == pytest.approx(0, abs=1e-6)
+    assert measure_crest_factor(tone(440)).value == pytest.approx(20 * np.log10(2**0.5), abs=0.01)
+    assert measure_crest_factor(Clip(np.resize([0.5, -0.5], 1000), 16_000)).value == pytest.approx(0, abs=1e-6)
 
 
 def test_gain_changes_neither() -> None:
     clip = stereo_tones((-20, -30), 5)
     louder = Clip(clip.samples * 3, SAMPLE_RATE)
-    for measure in (measure_crest, measure_loudness_range):
+    for measure in (measure_crest_factor, measure_loudness_range):
         assert measure(louder).value == pytest.approx(measure(clip).value, abs=1e-3)
 
 
 @pytest.mark.parametrize("clip", [silence(7), silence(0), Clip(np.full(200_000, np.nan), 16_000)])
 def test_silence_and_nan_have_neither(clip: Clip) -> None:
-    assert measure_crest(clip).value is None
+    assert measure_crest_factor(clip).value is None
     assert measure_loudness_range(clip).value is None
 
 
 def test_what_holds_no_two_windows_has_a_crest_factor_and_no_range() -> None:
     assert measure_loudness_range(noise(5.9)).value is None
-    assert measure_crest(noise(5.9)).value > 0
+    assert measure_crest_factor(noise(5.9)).value > 0
     assert measure_loudness_range(noise(6)).value is not None

@@ -6,14 +6,8 @@ from hypothesis import strategies as st
 
 from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
-from tonearm.measures.tempo import (
-    LibrosaTracker,
-    TempoEstimate,
-    beat_confidence,
-    fitted_bpm,
-    measure_tempo,
-    median_bpm,
-)
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.measures.tempo import TempoEstimate, beat_confidence, fitted_bpm, measure_tempo, median_bpm
 
 TRACKER_FRAME_SECONDS = 0.02
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
-from tonearm.measures import Share, is_right_tempo, tempo_accuracy
+from tonearm.measures import is_right_tempo, tempo_accuracy
 from tonearm.measures.tempo_accuracy import TOLERANCE
+from tonearm.stats import Share
 
 
 @pytest.mark.parametrize(

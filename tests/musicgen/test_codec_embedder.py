@@ -7,7 +7,8 @@ import torch
 from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures import EmbeddingSet, measure_frechet
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures import measure_fad
 from tonearm.model import Model
 from tonearm.musicgen.codec_embedder import CodecEmbedder
 
@@ -34,7 +35,7 @@ def test_stereo_is_heard_as_its_mono_mix_and_lengths_may_differ(embedder: CodecE
 
 def test_distances_by_it_are_called_circular(embedder: CodecEmbedder) -> None:
     one = EmbeddingSet.of_clips([noise(seed=i) for i in range(3)], embedder, "noise")
-    assert "circular" in measure_frechet(one, one).protocol
+    assert "circular" in measure_fad(one, one).protocol
 
 
 def test_nan_and_nothing_are_refused(embedder: CodecEmbedder) -> None:

@@ -24,7 +24,7 @@ from recipes.pocket.compose import PROGRESSIONS, compose
 from recipes.pocket.styles import LEADS
 
 from tests.measures.sounds import noise, silence
-from tonearm.measures.beat_this import BeatThisTracker, spectrogram
+from tonearm.evaluators.beat_this import BeatThisTracker, spectrogram
 
 SEEDS = range(60)
 FRAMES = 275  # 11 s

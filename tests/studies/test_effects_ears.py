@@ -1,7 +1,6 @@
 """What the ears say of conditions: planted embeddings, tempi and agreements found again."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest

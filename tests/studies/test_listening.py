@@ -8,7 +8,7 @@ import pytest
 from tests.measures.sounds import clicks, noise
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures import measure_agreement, measure_tempo
+from tonearm.measures import measure_clap_score, measure_tempo
 from tonearm.studies.listening import Heard, listen, open_ears
 
 FOLK, JAZZ = "A fast folk tune with flute", "A slow dark jazz piece"
@@ -24,8 +24,8 @@ def test_each_number_is_that_of_its_measure(ears):
     clips = [noise(3.0), clicks(120, 6.0)]
     heard = listen([Heard(clips[0], FOLK, JAZZ), Heard(clips[1], JAZZ, FOLK)], ears)
     for clip, text, other, told in zip(clips, (FOLK, JAZZ), (JAZZ, FOLK), heard, strict=True):
-        assert told["text_agreement"] == pytest.approx(measure_agreement(clip, ears.judge, text).value, abs=1e-5)
-        assert told["others_agreement"] == pytest.approx(measure_agreement(clip, ears.judge, other).value, abs=1e-5)
+        assert told["text_agreement"] == pytest.approx(measure_clap_score(clip, ears.judge, text).value, abs=1e-5)
+        assert told["others_agreement"] == pytest.approx(measure_clap_score(clip, ears.judge, other).value, abs=1e-5)
         assert told["embedded_tempo"]["value"] == measure_tempo(clip, ears.tracker).bpm
         np.testing.assert_allclose(told["embedding"], ears.judge.embed([clip])[0], atol=1e-5)
         assert "librosa" in told["tempo"]["protocol"] and "embedded beats" in told["embedded_tempo"]["protocol"]

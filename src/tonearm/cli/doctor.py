@@ -115,7 +115,7 @@ def _plays(name: str) -> str:
 
 
 def _optional_beats() -> Check:
-    from tonearm.measures.beat_this import INSTALL
+    from tonearm.evaluators.beat_this import INSTALL
 
     there = util.find_spec("beat_this") is not None
     return Check("beat_this (optional)", "installed" if there else f"not installed: {INSTALL}")

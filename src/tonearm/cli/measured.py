@@ -11,15 +11,8 @@ from tonearm.cli.screen import new_table, out, print_facts, print_json
 from tonearm.cli.takes import ABSENT, number
 
 if TYPE_CHECKING:
-    from tonearm.measures import (
-        Classifier,
-        Clusters,
-        Description,
-        FrechetDistance,
-        KernelDistance,
-        KeyEstimate,
-        TempoEstimate,
-    )
+    from tonearm.analysis.clusters import Clusters
+    from tonearm.measures import FAD, KAD, Classifier, Description, KeyEstimate, TempoEstimate
 
 CSV_HEADINGS = ("file", "measure", "value", "unit", "protocol")
 MOST_COLUMNS = 5  # of shares beside a file name, in 80 columns
@@ -84,7 +77,7 @@ class Output:
             self._csv.writerows(_rows(measured))
             sys.stdout.flush()
 
-    def finish(self, distances: Sequence["FrechetDistance | KernelDistance"], failures: Sequence[Failure]) -> None:
+    def finish(self, distances: Sequence["FAD | KAD"], failures: Sequence[Failure]) -> None:
         if self.form == "json":
             print_json(
                 {
@@ -131,7 +124,7 @@ def _rows(measured: MeasuredFile) -> Iterator[tuple[object, ...]]:
                 yield name, f"{score['name']} {unit}: {label}", value, unit, score["protocol"]
 
 
-def _distance_rows(distance: "FrechetDistance | KernelDistance") -> Iterator[tuple[object, ...]]:
+def _distance_rows(distance: "FAD | KAD") -> Iterator[tuple[object, ...]]:
     content = distance.to_dict()
     yield distance.source, content["name"], distance.value, content["unit"], distance.protocol
     if content.get("extrapolated") is not None:
@@ -237,7 +230,7 @@ def _score_text(score: dict[str, Any], most: int = 99) -> str:
     )
 
 
-def _print_distance(distance: "FrechetDistance | KernelDistance") -> None:
+def _print_distance(distance: "FAD | KAD") -> None:
     content = distance.to_dict()
     extrapolated = content.get("extrapolated")
     more = "" if extrapolated is None else f", {extrapolated:.4g} extrapolated to infinitely many files"

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from tonearm.audio import Clip
-    from tonearm.measures import Classifier, Embedder, EmbeddingSet, FrechetDistance, Judge, KernelDistance
+    from tonearm.evaluators.base import AudioTextEmbedder, Embedder
+    from tonearm.evaluators.embedding_set import EmbeddingSet
+    from tonearm.measures import FAD, KAD, Classifier
 
 BAD_FILES = 2  # the exit code where some could not be measured
 
@@ -33,19 +35,20 @@ class Judges:
     device: str
 
     @cached_property
-    def judge(self) -> "Judge":
+    def judge(self) -> "AudioTextEmbedder":
         with err.status(f"loading {self.clap}") if err.is_interactive else nullcontext():
             quieten()
-            from tonearm.measures import CachedJudge, open_judge
+            from tonearm.evaluators.cache import CachedClap
+            from tonearm.evaluators.load import load_clap
 
-            return CachedJudge(open_judge(self.clap, self.device))
+            return CachedClap(load_clap(self.clap, self.device))
 
     def embedder(self) -> "Embedder":
         """Of sets, clusters and classifiers."""
         if self.embedding == "clap":
             return self.judge
         quieten()
-        from tonearm.measures import CachedEmbedder
+        from tonearm.evaluators.cache import CachedEmbedder
         from tonearm.musicgen.checkpoint import load_checkpoint
         from tonearm.musicgen.codec_embedder import CodecEmbedder
 
@@ -56,7 +59,7 @@ class Judges:
 class Scores:
     """What a judge is asked about each clip; nothing is asked where `judge` is None."""
 
-    judge: "Judge | None" = None
+    judge: "AudioTextEmbedder | None" = None
     labels: tuple[str, ...] = ()
     template: str = ""
     texts: Mapping[Path, str] = field(default_factory=dict)  # one for each file, or none at all
@@ -97,7 +100,7 @@ class Scores:
 
     def of(self, path: Path, clip: "Clip") -> list[dict[str, object]]:
         """The scores of one file, as they stand in JSON."""
-        from tonearm.measures import measure_agreement, measure_classifier, measure_zero_shot
+        from tonearm.measures import measure_clap_score, measure_classifier, measure_zero_shot
 
         if self.judge is None:
             return []
@@ -106,7 +109,7 @@ class Scores:
             found.append(measure_zero_shot(clip, self.judge, self.labels, self.template).to_dict())
         if self.texts:
             text = self.texts[path]
-            found.append({**measure_agreement(clip, self.judge, text).to_dict(), "text": text})
+            found.append({**measure_clap_score(clip, self.judge, text).to_dict(), "text": text})
         return found + [measure_classifier(clip, classifier, self.judge).to_dict() for classifier in self.classifiers]
 
 
@@ -120,14 +123,14 @@ class Distances:
     extrapolate: bool
     seed: int
 
-    def of(self, clips: "EmbeddingSet", reference: "EmbeddingSet") -> list["FrechetDistance | KernelDistance"]:
-        from tonearm.measures import measure_frechet, measure_kernel_distance
+    def of(self, clips: "EmbeddingSet", reference: "EmbeddingSet") -> list["FAD | KAD"]:
+        from tonearm.measures import measure_fad, measure_kad
 
-        found: list[FrechetDistance | KernelDistance] = []
+        found: list[FAD | KAD] = []
         if self.frechet:
-            found.append(measure_frechet(clips, reference, self.extrapolate, self.seed))
+            found.append(measure_fad(clips, reference, self.extrapolate, self.seed))
         if self.kernel:
-            found.append(measure_kernel_distance(clips, reference))
+            found.append(measure_kad(clips, reference))
         return found
 
 
@@ -141,9 +144,10 @@ def measure_files(
     form: str,
 ) -> None:
     """Measure each file, then all as a set called `source`; prints what there is when it is stopped."""
-    from tonearm.measures import describe, open_tracker
+    from tonearm.evaluators.load import load_tracker
+    from tonearm.measures import describe
 
-    tracker = open_tracker(beats, judges.device)
+    tracker = load_tracker(beats, judges.device)
     embedder = None if distances is None else judges.embedder()
     reference = None if distances is None or embedder is None else _reference(distances.reference, embedder)
     output, rows, failures = Output(form), [], list[Failure]()
@@ -174,7 +178,7 @@ def measure_files(
 
 def measure_embeddings(files: Sequence[Path], distances: Distances | None, form: str) -> None:
     """Compare one file of embeddings with another."""
-    from tonearm.measures import EmbeddingSet
+    from tonearm.evaluators.embedding_set import EmbeddingSet
 
     if len(files) > 1 or distances is None:
         raise TonearmError(
@@ -202,8 +206,8 @@ def train_and_save(name: str, folders: Sequence[Path], judges: Judges, seed: int
 
 def cluster(folders: Sequence[Path], judges: Judges, seed: int, as_json: bool) -> None:
     """Cluster a labelled corpus."""
-    from tonearm.measures import measure_clusters
-    from tonearm.measures.embedding import described
+    from tonearm.analysis.clusters import measure_clusters
+    from tonearm.evaluators.base import described
 
     embedder = judges.embedder()
     corpus = _embedded_corpus(folders, embedder)
@@ -224,7 +228,7 @@ def _embedded_corpus(folders: Sequence[Path], embedder: "Embedder") -> EmbeddedC
     import numpy as np
 
     from tonearm.datasets.labelled_audio import read_corpus
-    from tonearm.measures.levels import is_sounding
+    from tonearm.frame_levels import is_sounding
 
     by_path = {file.path: file for file in read_corpus(folders)}
     rows, labels, tracks, failures = [], [], [], list[Failure]()
@@ -247,8 +251,7 @@ def _reference(path: Path, embedder: "Embedder") -> "EmbeddingSet":
     """A folder's files, or a file of embeddings. Here one bad file is too many: values compare by this set."""
     from tonearm.audio import Clip
     from tonearm.datasets.labelled_audio import audio_files
-    from tonearm.measures import EmbeddingSet
-    from tonearm.measures.embedding import EMBEDDING_FILES
+    from tonearm.evaluators.embedding_set import EMBEDDING_FILES, EmbeddingSet
 
     if path.suffix in EMBEDDING_FILES:
         return EmbeddingSet.read(path)
@@ -265,8 +268,8 @@ def _reference(path: Path, embedder: "Embedder") -> "EmbeddingSet":
 def _set(rows: Sequence["np.ndarray"], embedder: "Embedder", source: str) -> "EmbeddingSet":
     import numpy as np
 
-    from tonearm.measures import EmbeddingSet
-    from tonearm.measures.embedding import described
+    from tonearm.evaluators.base import described
+    from tonearm.evaluators.embedding_set import EmbeddingSet
 
     return EmbeddingSet(np.stack(rows), described(embedder), source)
 

@@ -16,7 +16,7 @@ Estimator: `librosa.stft`, `librosa.feature.spectral_centroid` and `spectral_rol
 import numpy as np
 
 from tonearm.audio import Clip
-from tonearm.measures.levels import is_sounding
+from tonearm.frame_levels import is_sounding
 from tonearm.measures.measurement import Measurement
 
 FRAME_SECONDS = 0.064  # 2,048 samples at 32 kHz
@@ -42,7 +42,7 @@ def _magnitudes(clip: Clip) -> np.ndarray | None:
     return magnitudes if magnitudes.any() else None  # what sounds may lie where no frame looks, at the very edges
 
 
-def measure_brightness(clip: Clip) -> Measurement:
+def measure_spectral_centroid(clip: Clip) -> Measurement:
     """The spectral centroid in Hz."""
     magnitudes = _magnitudes(clip)
     if magnitudes is None:
@@ -68,7 +68,7 @@ def measure_rolloff(clip: Clip) -> Measurement:
     return Measurement("rolloff", np.average(rolloffs, weights=magnitudes.sum(0)), "Hz", ROLLOFF_PROTOCOL)
 
 
-def measure_high_energy(clip: Clip) -> Measurement:
+def measure_high_frequency_ratio(clip: Clip) -> Measurement:
     """The share of the energy above 2 kHz, 0 .. 1."""
     magnitudes = _magnitudes(clip)
     if magnitudes is None:

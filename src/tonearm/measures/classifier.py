@@ -29,11 +29,10 @@ from typing import Any
 
 import numpy as np
 
+from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.atomic import atomic_write
-from tonearm.measures.embedding import Embedder, described
-from tonearm.measures.judge import embed_sounding
+from tonearm.evaluators.base import Embedder, described, embed_sounding
 from tonearm.stats import Share
 
 FORMAT = 1

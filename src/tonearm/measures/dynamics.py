@@ -19,7 +19,7 @@ silence, which adds 1 LU to a steady tone of 10 s.
 import numpy as np
 
 from tonearm.audio import MAX_LOUDNESS_CHANNELS, MIN_LOUDNESS_RATE, Clip
-from tonearm.measures.levels import is_sounding
+from tonearm.frame_levels import is_sounding
 from tonearm.measures.measurement import Measurement
 
 WINDOW_SECONDS = 3.0
@@ -33,7 +33,7 @@ CREST_PROTOCOL = "largest absolute sample of any channel over the RMS of all"
 RANGE_PROTOCOL = "loudness range, EBU Tech 3342 (3-s windows, 10 a second), pyloudnorm's K-weighting, no padding"
 
 
-def measure_crest(clip: Clip) -> Measurement:
+def measure_crest_factor(clip: Clip) -> Measurement:
     """The crest factor in dB."""
     if not is_sounding(clip):
         return Measurement("crest", None, "dB", CREST_PROTOCOL)

@@ -14,7 +14,7 @@ time silent; an offset over 0.01.
 import numpy as np
 
 from tonearm.audio import Clip
-from tonearm.measures.levels import frame_levels, is_sounding
+from tonearm.frame_levels import frame_levels, is_sounding
 from tonearm.measures.measurement import Measurement
 
 CLIPPED_AT = 1 - 2**-15

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.audio import Clip
-from tonearm.measures.levels import is_sounding
+from tonearm.frame_levels import is_sounding
 from tonearm.measures.measurement import Measurement
 
 SAMPLE_RATE = 16_000

@@ -25,81 +25,20 @@ al. (2006): 1, within 4 %; 2, within 4 % of the tempo or its double, triple, hal
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from tonearm.audio import Clip
+from tonearm.evaluators.base import BeatTracker
 from tonearm.measures.measurement import Measurement
-from tonearm.measures.onsets import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_envelope
+from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_envelope
 
 MIN_BEATS = 4
 PULSE_SEARCH = 0.15  # of the median rule's tempo, to both sides
 PULSE_BEATS = 32  # that keep to one pulse
 PULSE_STEPS = 601  # 0.05 % each: a sixtieth of the width of the best pulse's peak, which is 1 / PULSE_BEATS
 
-PERIODICITY_SECONDS = 4.0
-PRIOR_CENTRE_BPM = 120.0
-PRIOR_WIDTH_OCTAVES = 2.0
-TAIL_SECONDS = 2.0
 SALIENCE_FRAMES = 5  # 40 ms
-
-
-class BeatTracker(Protocol):
-    """Anything with a name that finds beats in a clip."""
-
-    @property
-    def name(self) -> str: ...
-
-    def track(self, clip: Clip) -> np.ndarray:
-        """Beat times in seconds, float64 [beats], strictly increasing; empty where there are none."""
-        ...
-
-
-@dataclass(frozen=True)
-class LibrosaTracker:
-    """librosa: tempo by autocorrelation of the onset envelope, then beats by dynamic programming (Ellis 2007).
-
-    Two settings differ from librosa's defaults (an autocorrelation window of 8 s, a log-normal prior around 120 BPM one
-    octave wide), which read fast pieces at half their tempo. They were chosen on 120 rendered pieces of 10.24 s at 68
-    to 188 BPM; on 120 other pieces of the same kind, the share within 4 % of the true tempo (accuracy 1), fast pieces
-    (150 BPM and above) and slow ones (83 BPM and below):
-
-                          all    slow   fast   accuracy 2
-        8 s, 1 octave     .72    .84    .47    .95
-        4 s, 2 octaves    .79    .84    .78    .97
-
-    Where the octave is right, the fitted tempo is off by 0.02 % (median) and 0.05 % (95th percentile).
-    """
-
-    name: str = "librosa"
-
-    def track(self, clip: Clip) -> np.ndarray:
-        envelope = onset_envelope(clip)
-        if not envelope.any():
-            return np.empty(0)
-        from librosa.beat import beat_track
-        from librosa.feature import tempo
-
-        bpm = tempo(
-            onset_envelope=envelope,
-            sr=ENVELOPE_SAMPLE_RATE,
-            hop_length=ENVELOPE_HOP,
-            ac_size=PERIODICITY_SECONDS,
-            start_bpm=PRIOR_CENTRE_BPM,
-            std_bpm=PRIOR_WIDTH_OCTAVES,
-        )
-        # librosa misplaces the last beats where the envelope ends in the middle of a pulse, which bends the fit; with
-        # silence after it they fall into place, and what beats it hears in that silence it trims.
-        tail = np.zeros(round(TAIL_SECONDS * ENVELOPE_SAMPLE_RATE / ENVELOPE_HOP), envelope.dtype)
-        _, beats = beat_track(
-            onset_envelope=np.concatenate((envelope, tail)),
-            sr=ENVELOPE_SAMPLE_RATE,
-            hop_length=ENVELOPE_HOP,
-            bpm=float(bpm[0]),
-            units="time",
-        )
-        return beats[beats <= clip.seconds]
 
 
 def median_bpm(beats: np.ndarray) -> float | None:
@@ -192,7 +131,7 @@ class TempoEstimate:
 def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstimate:
     """The tempo of a clip, by `tracker` (`tonearm.defaults.TRACKER` where none is given)."""
     if tracker is None:
-        from tonearm.measures.ears import default_tracker
+        from tonearm.evaluators.load import default_tracker
 
         tracker = default_tracker()
     beats = tracker.track(clip)

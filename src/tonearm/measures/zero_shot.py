@@ -18,8 +18,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures.embedding import described
-from tonearm.measures.judge import Judge, embed_sounding
+from tonearm.evaluators.base import AudioTextEmbedder, described, embed_sounding
 
 TEMPLATE = "This is a sound of {}."
 
@@ -54,13 +53,15 @@ class ZeroShot:
         }
 
 
-def measure_zero_shot(clip: Clip, judge: Judge, labels: Sequence[str], template: str = TEMPLATE) -> ZeroShot:
+def measure_zero_shot(
+    clip: Clip, judge: AudioTextEmbedder, labels: Sequence[str], template: str = TEMPLATE
+) -> ZeroShot:
     """Scores of one clip; raises as `measure_zero_shots`."""
     return measure_zero_shots([clip], judge, labels, template)[0]
 
 
 def measure_zero_shots(
-    clips: Sequence[Clip], judge: Judge, labels: Sequence[str], template: str = TEMPLATE
+    clips: Sequence[Clip], judge: AudioTextEmbedder, labels: Sequence[str], template: str = TEMPLATE
 ) -> list[ZeroShot]:
     """Scores of each clip.
 
@@ -86,7 +87,7 @@ def _by(labels: Sequence[str], numbers: np.ndarray) -> dict[str, float]:
     return {label: float(number) for label, number in zip(labels, numbers, strict=True)}
 
 
-def _check(labels: Sequence[str], template: str, judge: Judge) -> None:
+def _check(labels: Sequence[str], template: str, judge: AudioTextEmbedder) -> None:
     if len(labels) < 2:
         raise TonearmError(
             f"zero-shot scores compare labels, and {len(labels)} was given; give two or more, such as jazz,rock"

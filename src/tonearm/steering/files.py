@@ -7,8 +7,8 @@ from pathlib import Path
 import safetensors
 import safetensors.torch
 
-from tonearm.errors import TonearmError
 from tonearm.atomic import atomic_write
+from tonearm.errors import TonearmError
 from tonearm.steering.spec import validated
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tonearm.datasets import prompts
 from tonearm.audio import Clip
+from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
 from tonearm.model import Model, load
 from tonearm.rows import Row

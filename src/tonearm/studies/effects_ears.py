@@ -11,15 +11,8 @@ from typing import Any
 import numpy as np
 
 from tonearm import assets
-from tonearm.measures import (
-    EmbeddingSet,
-    FrechetDistance,
-    KernelDistance,
-    TempoAccuracy,
-    measure_frechet,
-    measure_kernel_distance,
-    tempo_accuracy,
-)
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures import FAD, KAD, TempoAccuracy, measure_fad, measure_kad, tempo_accuracy
 from tonearm.studies.effects import Condition, Effect, effect, references
 from tonearm.studies.effects_figures import Panel
 
@@ -34,9 +27,9 @@ class EarsReading:
     same_as_librosa: TempoAccuracy | None  # of the embedded beats' BPM, librosa's taken for the truth
     agreement: Effect  # cosine with the text asked for, a difference
     others_agreement: Effect  # the same with another take's text
-    frechet_same_seeds: FrechetDistance | None  # to the unsteered takes of the same seeds
-    frechet: FrechetDistance | None  # to the reference
-    kernel: KernelDistance | None
+    frechet_same_seeds: FAD | None  # to the unsteered takes of the same seeds
+    frechet: FAD | None  # to the reference
+    kernel: KAD | None
 
 
 def read_by_ears(records: Sequence[Mapping[str, Any]], conditions: Sequence[Condition]) -> dict[str, EarsReading]:
@@ -59,9 +52,9 @@ def _read(
         same_as_librosa=tempo_accuracy(*zip(*both, strict=True)) if both else None,
         agreement=_difference(plain, takes, "text_agreement"),
         others_agreement=_difference(plain, takes, "others_agreement"),
-        frechet_same_seeds=measure_frechet(heard, unsteered) if heard and unsteered and takes != plain else None,
-        frechet=measure_frechet(heard, reference) if heard and reference else None,
-        kernel=measure_kernel_distance(heard, reference) if heard and reference else None,
+        frechet_same_seeds=measure_fad(heard, unsteered) if heard and unsteered and takes != plain else None,
+        frechet=measure_fad(heard, reference) if heard and reference else None,
+        kernel=measure_kad(heard, reference) if heard and reference else None,
     )  # fmt: skip
 
 

@@ -19,28 +19,17 @@ from multiprocessing import get_context
 from typing import Any
 
 from tonearm.audio import Clip
-from tonearm.measures import (
-    BeatTracker,
-    Judge,
-    LibrosaTracker,
-    faults,
-    measure_brightness,
-    measure_loudness,
-    measure_onset_rate,
-    measure_tempo,
-    open_judge,
-    open_tracker,
-)
-from tonearm.measures.ears import embedded_beats_file
-from tonearm.measures.embedding import described
-from tonearm.measures.judge import embed_sounding
+from tonearm.evaluators.base import AudioTextEmbedder, BeatTracker, described, embed_sounding
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tracker
+from tonearm.measures import faults, measure_loudness, measure_onset_rate, measure_spectral_centroid, measure_tempo
 
 DECIMALS = 6  # of an embedding that is stored
 
 
 @dataclass(frozen=True)
 class Ears:
-    judge: Judge
+    judge: AudioTextEmbedder
     tracker: BeatTracker
 
 
@@ -54,12 +43,12 @@ class Heard:
 
 
 def open_ears() -> Ears:
-    return Ears(open_judge("embedded"), open_tracker("embedded"))
+    return Ears(load_clap("embedded"), load_tracker("embedded"))
 
 
 def fingerprint_of(ears: Ears) -> str:
     """What must not change under a study that goes on."""
-    beats = hashlib.sha256(embedded_beats_file().read_bytes()).hexdigest()
+    beats = hashlib.sha256(bundled_tracker_file().read_bytes()).hexdigest()
     return f"judge {ears.judge.fingerprint[:8]} beats {beats[:8]}"
 
 
@@ -85,7 +74,7 @@ def listen(takes: Sequence[Heard], ears: Ears) -> list[dict[str, Any]]:
 
 def describe_briefly(clip: Clip) -> dict[str, Any]:
     """What the study tells of a take without ears: a quarter of the time of `tonearm.measures.describe`."""
-    measured = (measure_onset_rate(clip), measure_brightness(clip), measure_loudness(clip))
+    measured = (measure_onset_rate(clip), measure_spectral_centroid(clip), measure_loudness(clip))
     return {
         "tempo": measure_tempo(clip, LibrosaTracker()).to_dict(),
         **{one.name: one.to_dict() for one in measured},

@@ -12,39 +12,16 @@ A set of rows knows who made it from what, so that no two spaces are ever compar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from zipfile import BadZipFile
 
 import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.evaluators.base import Embedder, described
 
 GIVEN = "given embeddings"
 EMBEDDING_FILES = (".npy", ".npz")
-
-
-class Embedder(Protocol):
-    """Clips -> rows."""
-
-    @property
-    def name(self) -> str:
-        """Who embeds, as it stands beside every number."""
-        ...
-
-    @property
-    def windows(self) -> str:
-        """How clips of any length become one row each, such as "10-s windows averaged"."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes whenever rows would: weights and settings. The cache goes by it."""
-        ...
-
-    def embed(self, clips: Sequence[Clip]) -> np.ndarray:
-        """One row for each clip, float32 [n, D]."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -107,8 +84,3 @@ class EmbeddingSet:
                 f"cannot read {path} as embeddings ({str(error).splitlines()[0]}); give a .npy or .npz file of numbers"
             ) from error
         return cls(rows, GIVEN, path.name)
-
-
-def described(embedder: Embedder) -> str:
-    """An embedder's name and windows, for protocols."""
-    return f"{embedder.name}, {embedder.windows}"

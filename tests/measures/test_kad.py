@@ -3,8 +3,8 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from tonearm.errors import TonearmError
-from tonearm.measures.embedding import EmbeddingSet
-from tonearm.measures.kernel_distance import measure_kernel_distance, squared_mmd
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures.kad import measure_kad, squared_mmd
 
 
 def rows(n: int, shift: float = 0.0, seed: int = 0, width: int = 8) -> EmbeddingSet:
@@ -23,7 +23,7 @@ def test_by_hand() -> None:
 
 def test_the_mean_over_draws_from_one_distribution_is_zero_whatever_n() -> None:
     for n in (5, 50):
-        values = [measure_kernel_distance(rows(n, seed=s), rows(200, seed=1000 + s)).value for s in range(60)]
+        values = [measure_kad(rows(n, seed=s), rows(200, seed=1000 + s)).value for s in range(60)]
         assert abs(np.mean(values)) < 3 * np.std(values) / len(values) ** 0.5
         assert min(values) < 0 < max(values)
 
@@ -33,7 +33,7 @@ def test_it_grows_with_the_distance_and_meets_the_closed_form() -> None:
     reference = rows(2000, seed=9)
     previous = 0.0
     for shift in (0.3, 0.6, 1.2):
-        found = measure_kernel_distance(rows(2000, shift), reference)
+        found = measure_kad(rows(2000, shift), reference)
         s2 = found.bandwidth**2
         expected = 200 * (s2 / (s2 + 2)) ** 4 * (1 - np.exp(-8 * shift**2 / (2 * (s2 + 2))))
         assert found.value == pytest.approx(expected, rel=0.1)
@@ -43,17 +43,17 @@ def test_it_grows_with_the_distance_and_meets_the_closed_form() -> None:
 
 def test_the_bandwidth_is_the_median_distance_of_the_reference_and_scaling_the_space_changes_nothing() -> None:
     clips, reference = rows(30, 0.5), rows(40, seed=3)
-    found = measure_kernel_distance(clips, reference)
+    found = measure_kad(clips, reference)
     assert found.bandwidth == pytest.approx(np.median(pdist(reference.rows)))
     scaled = [EmbeddingSet(7 * one.rows, one.embedder, one.source) for one in (clips, reference)]
-    assert measure_kernel_distance(*scaled).value == pytest.approx(found.value)
+    assert measure_kad(*scaled).value == pytest.approx(found.value)
     assert "n = 30 (seed 0) against 40 (seed 3)" in found.protocol
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(TonearmError, match="two clips or more"):
-        measure_kernel_distance(rows(10), rows(1))
+        measure_kad(rows(10), rows(1))
     with pytest.raises(TonearmError, match="are the same"):
-        measure_kernel_distance(rows(10), EmbeddingSet(np.ones((5, 8)), "planted", "ones"))
+        measure_kad(rows(10), EmbeddingSet(np.ones((5, 8)), "planted", "ones"))
     with pytest.raises(TonearmError, match="embed both alike"):
-        measure_kernel_distance(rows(10), rows(10, width=3))
+        measure_kad(rows(10), rows(10, width=3))

@@ -8,7 +8,8 @@ from recipes.pocket.compose import BEAT_LENGTHS, beat_for
 
 import tonearm
 from tonearm.datasets import prompts
-from tonearm.measures import is_right_tempo, measure_brightness, measure_onset_rate, measure_tempo, open_tracker
+from tonearm.evaluators.load import load_tracker
+from tonearm.measures import is_right_tempo, measure_onset_rate, measure_spectral_centroid, measure_tempo
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import pocket_folder
@@ -74,7 +75,7 @@ def test_steering_brightness_moves_the_centroid_both_ways(pocket):
     def centroid(strength: float) -> float:
         steering = Steering(steers=(Steer(vector="brightness", strength=strength),)) if strength else Steering()
         rows = [Row(scene, 100 + i, steering, seconds=4) for i, scene in enumerate(SCENES)]
-        values = [measure_brightness(take.clip).value for take in pocket.takes(rows)]
+        values = [measure_spectral_centroid(take.clip).value for take in pocket.takes(rows)]
         return float(np.mean([value for value in values if value is not None]))
 
     dark, plain, bright = centroid(-0.3), centroid(0), centroid(0.3)
@@ -109,13 +110,13 @@ def test_words_change_the_music(pocket):
     bright, dark = (
         pocket.generate(f"a {word} rock track with piano", seconds=4, seed=1) for word in ("bright", "dark")
     )
-    assert (measure_brightness(bright.clip).value or 0) > 1.3 * (measure_brightness(dark.clip).value or 0)
+    assert (measure_spectral_centroid(bright.clip).value or 0) > 1.3 * (measure_spectral_centroid(dark.clip).value or 0)
 
 
 def test_fast_prompts_are_faster_than_slow_ones(pocket):
     def beats(word: str) -> float:
         rows = [Row(scene.replace(" ", f" {word} ", 1), 200 + i, seconds=8) for i, scene in enumerate(2 * SCENES)]
-        tracker = open_tracker("embedded")
+        tracker = load_tracker("embedded")
         read = [measure_tempo(take.clip, tracker).bpm for take in pocket.takes(rows)]
         return float(np.mean([bpm for bpm in read if bpm is not None]))
 
@@ -141,7 +142,7 @@ def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
         for i, ((scene, _), take) in enumerate(zip(asked, first, strict=True))
     ]
     rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.takes(rows)]
-    tracker = open_tracker("embedded")
+    tracker = load_tracker("embedded")
     read = [measure_tempo(clip, tracker).bpm for clip in rest]
     assert sum(is_right_tempo(found, bpm) for found, (_, bpm) in zip(read, asked, strict=True)) >= 18
 

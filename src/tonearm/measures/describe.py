@@ -4,14 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tonearm.audio import Clip
-from tonearm.measures.brightness import measure_brightness, measure_high_energy, measure_rolloff
-from tonearm.measures.dynamics import measure_crest, measure_loudness_range
+from tonearm.evaluators.base import BeatTracker
+from tonearm.measures.brightness import measure_high_frequency_ratio, measure_rolloff, measure_spectral_centroid
+from tonearm.measures.dynamics import measure_crest_factor, measure_loudness_range
 from tonearm.measures.faults import faults, measure_clipped, measure_dc_offset, measure_silence
 from tonearm.measures.key import KeyEstimate, measure_key
 from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
 from tonearm.measures.measurement import Measurement
-from tonearm.measures.onsets import measure_onset_rate
-from tonearm.measures.tempo import BeatTracker, TempoEstimate, measure_tempo
+from tonearm.measures.onset_rate import measure_onset_rate
+from tonearm.measures.tempo import TempoEstimate, measure_tempo
 
 
 @dataclass(frozen=True)
@@ -64,14 +65,14 @@ def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
     return Description(
         seconds=clip.seconds,
         tempo=measure_tempo(clip, tracker),
-        brightness=measure_brightness(clip),
+        brightness=measure_spectral_centroid(clip),
         rolloff=measure_rolloff(clip),
-        high_energy=measure_high_energy(clip),
+        high_energy=measure_high_frequency_ratio(clip),
         loudness=measure_loudness(clip),
         loudness_range=measure_loudness_range(clip),
         peak=measure_peak(clip),
         true_peak=measure_true_peak(clip),
-        crest=measure_crest(clip),
+        crest=measure_crest_factor(clip),
         onset_rate=measure_onset_rate(clip),
         silence=measure_silence(clip),
         clipped=measure_clipped(clip),

@@ -9,41 +9,42 @@ from pathlib import Path
 
 from tonearm import assets, defaults
 from tonearm.errors import TonearmError
-from tonearm.measures.beat_this import BeatThisTracker
-from tonearm.measures.clap import EMBEDDED, ClapJudge
-from tonearm.measures.tempo import BeatTracker, LibrosaTracker
+from tonearm.evaluators.base import BeatTracker
+from tonearm.evaluators.beat_this import BeatThisTracker
+from tonearm.evaluators.clap import EMBEDDED, ClapEvaluator
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
 
 LIBROSA = "librosa"
 
 
-def embedded_beats_file() -> Path:
+def bundled_tracker_file() -> Path:
     return assets.BEAT_TRACKER
 
 
-def open_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:
+def load_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:
     """`librosa`, `embedded`, or a Beat This! checkpoint: `final0`, a local file. Raises TonearmError for anything else."""
     if name == LIBROSA:
         return LibrosaTracker()
     _check_device(device)
     if name != EMBEDDED:
         return BeatThisTracker(name, device)
-    if not embedded_beats_file().is_file():
+    if not bundled_tracker_file().is_file():
         raise TonearmError(
             "this Tonearm carries no embedded beat tracker; give --beats librosa, final0, or a Beat This! checkpoint"
         )
-    return BeatThisTracker(embedded_beats_file(), device, name="embedded beats")
+    return BeatThisTracker(bundled_tracker_file(), device, name="embedded beats")
 
 
 @cache
 def default_tracker() -> BeatTracker:
     """The tracker that is used where none is given, loaded once."""
-    return open_tracker()
+    return load_tracker()
 
 
-def open_judge(name: str = defaults.JUDGE, device: str = "cpu") -> ClapJudge:
+def load_clap(name: str = defaults.JUDGE, device: str = "cpu") -> ClapEvaluator:
     """`embedded`, a hub id such as laion/clap-htsat-unfused, or a folder. Raises TonearmError for anything else."""
     _check_device(device)
-    return ClapJudge(name, device)
+    return ClapEvaluator(name, device)
 
 
 def _check_device(device: str) -> None:

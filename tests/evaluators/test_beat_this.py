@@ -11,8 +11,8 @@ import torch
 from tests import foreign_code
 from tests.measures.sounds import clicks, silence
 from tonearm.errors import TonearmError
-from tonearm.measures import beat_this
-from tonearm.measures.beat_this import BODY_FRAMES, CHUNK_FRAMES, BeatThisTracker, frame_logits, spectrogram
+from tonearm.evaluators import beat_this
+from tonearm.evaluators.beat_this import BODY_FRAMES, CHUNK_FRAMES, BeatThisTracker, frame_logits, spectrogram
 
 TINY = {"transformer_dim": 16, "n_layers": 1, "head_dim": 8, "stem_dim": 8, "ff_mult": 1}
 LENGTHS = [1, 40, BODY_FRAMES - 1, BODY_FRAMES, BODY_FRAMES + 3, CHUNK_FRAMES, CHUNK_FRAMES + 1, 2 * BODY_FRAMES + 700]

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.measures.embedders import Statistics
+from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import noise, tone
 from tonearm.errors import TonearmError
-from tonearm.measures.cache import CACHE_VARIABLE, CachedEmbedder, cache_folder
-from tonearm.measures.embedding import GIVEN, EmbeddingSet
+from tonearm.evaluators.cache import CACHE_VARIABLE, CachedEmbedder, cache_folder
+from tonearm.evaluators.embedding_set import GIVEN, EmbeddingSet
 
 
 def test_a_set_of_clips_knows_who_embedded_what() -> None:

@@ -9,17 +9,16 @@ beside a control such as the same clips with each other's texts. None for silenc
 from collections.abc import Sequence
 
 from tonearm.audio import Clip
-from tonearm.measures.embedding import described
-from tonearm.measures.judge import Judge, embed_sounding
+from tonearm.evaluators.base import AudioTextEmbedder, described, embed_sounding
 from tonearm.measures.measurement import Measurement
 
 
-def measure_agreement(clip: Clip, judge: Judge, text: str) -> Measurement:
-    """The agreement of one clip with a text; raises as `measure_agreements`."""
-    return measure_agreements([clip], judge, [text])[0]
+def measure_clap_score(clip: Clip, judge: AudioTextEmbedder, text: str) -> Measurement:
+    """The agreement of one clip with a text; raises as `measure_clap_scores`."""
+    return measure_clap_scores([clip], judge, [text])[0]
 
 
-def measure_agreements(clips: Sequence[Clip], judge: Judge, texts: Sequence[str]) -> list[Measurement]:
+def measure_clap_scores(clips: Sequence[Clip], judge: AudioTextEmbedder, texts: Sequence[str]) -> list[Measurement]:
     """The agreement of each clip with its own text.
 
     Raises TonearmError for a text without a word that the judge knows.

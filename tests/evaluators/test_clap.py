@@ -11,15 +11,15 @@ from safetensors.torch import load_file, save_file
 from transformers import BertConfig, ClapModel, ClapProcessor
 
 from tests import foreign_code
-from tests.measures import judges
-from tests.measures.judges import TINY_RATE, TINY_SECONDS
+from tests.evaluators import tiny_clap
+from tests.evaluators.tiny_clap import TINY_RATE, TINY_SECONDS
 from tests.measures.sounds import clicks, noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures import clap
-from tonearm.measures.agreement import measure_agreement, measure_agreements
-from tonearm.measures.cache import CachedJudge
-from tonearm.measures.clap import ClapJudge
+from tonearm.evaluators import clap
+from tonearm.evaluators.cache import CachedClap
+from tonearm.evaluators.clap import ClapEvaluator
+from tonearm.measures.clap_score import measure_clap_score, measure_clap_scores
 from tonearm.measures.zero_shot import measure_zero_shot, measure_zero_shots
 
 LABELS = ("jazz", "rock", "folk")
@@ -27,12 +27,12 @@ LABELS = ("jazz", "rock", "folk")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return judges.save_tiny(tmp_path_factory.mktemp("judges") / "tiny")
+    return tiny_clap.save_tiny(tmp_path_factory.mktemp("judges") / "tiny")
 
 
 @pytest.fixture(scope="module")
-def judge(folder: Path) -> ClapJudge:
-    return ClapJudge(folder)
+def judge(folder: Path) -> ClapEvaluator:
+    return ClapEvaluator(folder)
 
 
 def window(seed: int = 0) -> Clip:
@@ -44,7 +44,7 @@ def noise_at(rate: int, seconds: float, seed: int = 0) -> Clip:
     return Clip(0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate)), rate)
 
 
-def test_scores_are_those_of_transformers_on_one_window(folder: Path, judge: ClapJudge) -> None:
+def test_scores_are_those_of_transformers_on_one_window(folder: Path, judge: ClapEvaluator) -> None:
     processor, model = ClapProcessor.from_pretrained(folder), ClapModel.from_pretrained(folder, dtype=torch.float32)
     texts = [f"This is a sound of {label}." for label in LABELS]
     clip = window()
@@ -57,13 +57,13 @@ def test_scores_are_those_of_transformers_on_one_window(folder: Path, judge: Cla
     np.testing.assert_allclose(judge.embed_texts(texts), expected.text_embeds, atol=1e-6)
 
 
-def test_everything_comes_from_the_checkpoints_own_settings(judge: ClapJudge) -> None:
+def test_everything_comes_from_the_checkpoints_own_settings(judge: ClapEvaluator) -> None:
     assert judge.sample_rate == TINY_RATE
     assert judge.windows == "2-s windows averaged"
     assert judge.name == "CLAP tiny"
 
 
-def test_a_long_clip_is_the_mean_of_its_fixed_windows_and_a_repeated_one_is_the_same(judge: ClapJudge) -> None:
+def test_a_long_clip_is_the_mean_of_its_fixed_windows_and_a_repeated_one_is_the_same(judge: ClapEvaluator) -> None:
     first, second = window(0), window(1)
     both = Clip(np.concatenate([first.samples, second.samples], axis=1), TINY_RATE)
     mean = judge.embed([first, second]).mean(0)
@@ -73,7 +73,7 @@ def test_a_long_clip_is_the_mean_of_its_fixed_windows_and_a_repeated_one_is_the_
     np.testing.assert_array_equal(judge.embed([both]), judge.embed([both]))  # no window is drawn at random
 
 
-def test_windows_are_as_few_as_cover_the_clip_and_evenly_spaced(judge: ClapJudge) -> None:
+def test_windows_are_as_few_as_cover_the_clip_and_evenly_spaced(judge: ClapEvaluator) -> None:
     samples = np.arange(5 * TINY_RATE) / (5 * TINY_RATE)
     windows = judge._cut(Clip(samples, TINY_RATE))
     assert [len(one) for one in windows] == [2 * TINY_RATE] * 3
@@ -82,7 +82,7 @@ def test_windows_are_as_few_as_cover_the_clip_and_evenly_spaced(judge: ClapJudge
     assert [len(one) for one in judge._cut(noise_at(TINY_RATE, 0.1))] == [800]
 
 
-def test_rows_have_length_one_and_do_not_depend_on_what_else_is_in_the_batch(judge: ClapJudge) -> None:
+def test_rows_have_length_one_and_do_not_depend_on_what_else_is_in_the_batch(judge: ClapEvaluator) -> None:
     clips = [noise(5), clicks(120, 3), tone(440, 0.1), window(3)]
     together = judge.embed(clips)
     assert together.shape == (4, 12) and together.dtype == np.float32
@@ -91,13 +91,13 @@ def test_rows_have_length_one_and_do_not_depend_on_what_else_is_in_the_batch(jud
         np.testing.assert_allclose(judge.embed([clip])[0], row, atol=1e-5)
 
 
-def test_stereo_is_heard_as_its_mono_mix_and_other_rates_nearly_alike(judge: ClapJudge) -> None:
+def test_stereo_is_heard_as_its_mono_mix_and_other_rates_nearly_alike(judge: ClapEvaluator) -> None:
     clip = clicks(120, 2)
     np.testing.assert_array_equal(judge.embed([Clip(clip.samples.repeat(2, 0), clip.sample_rate)]), judge.embed([clip]))
     np.testing.assert_allclose(judge.embed([clip.resampled(44_100)]), judge.embed([clip]), atol=0.01)
 
 
-def test_zero_shot_scores_say_what_they_depend_on(judge: ClapJudge) -> None:
+def test_zero_shot_scores_say_what_they_depend_on(judge: ClapEvaluator) -> None:
     found = measure_zero_shot(window(), judge, LABELS, "a {} sound")
     assert sum(found.probabilities.values()) == pytest.approx(1)
     assert found.best == max(found.cosines, key=found.cosines.get)
@@ -110,9 +110,9 @@ def test_zero_shot_scores_say_what_they_depend_on(judge: ClapJudge) -> None:
     assert json.loads(json.dumps(found.to_dict()))["cosines"] == found.cosines
 
 
-def test_agreement_is_the_cosine_with_ones_own_text(judge: ClapJudge) -> None:
+def test_agreement_is_the_cosine_with_ones_own_text(judge: ClapEvaluator) -> None:
     clips, texts = [window(0), silence(), window(1)], ["fast jazz", "slow rock", "slow rock"]
-    found = measure_agreements(clips, judge, texts)
+    found = measure_clap_scores(clips, judge, texts)
     cosines = judge.embed([window(0), window(1)]) @ judge.embed_texts(["fast jazz", "slow rock"]).T
     assert [one.value for one in found] == [
         pytest.approx(cosines[0, 0], abs=1e-5),
@@ -120,10 +120,10 @@ def test_agreement_is_the_cosine_with_ones_own_text(judge: ClapJudge) -> None:
         pytest.approx(cosines[1, 1], abs=1e-5),
     ]
     assert found[0].protocol == "CLAP tiny, 2-s windows averaged, text 'fast jazz'"
-    assert measure_agreement(window(0), judge, "fast jazz").value == pytest.approx(found[0].value, abs=1e-6)
+    assert measure_clap_score(window(0), judge, "fast jazz").value == pytest.approx(found[0].value, abs=1e-6)
 
 
-def test_silence_has_no_scores_and_nan_is_refused(judge: ClapJudge) -> None:
+def test_silence_has_no_scores_and_nan_is_refused(judge: ClapEvaluator) -> None:
     found = measure_zero_shots([silence(), Clip(np.full(8000, np.nan), 8000), silence(0)], judge, LABELS)
     assert all(one.probabilities is None and one.best is None and one.to_dict()["cosines"] is None for one in found)
     for clip in (Clip(np.full(8000, np.nan), 8000), silence(0)):
@@ -139,52 +139,52 @@ def test_silence_has_no_scores_and_nan_is_refused(judge: ClapJudge) -> None:
     ],
 )  # fmt: skip
 def test_labels_that_cannot_be_scored_are_refused(
-    judge: ClapJudge, labels: tuple[str, ...], template: str, said: str
+    judge: ClapEvaluator, labels: tuple[str, ...], template: str, said: str
 ) -> None:
     with pytest.raises(TonearmError, match=said):
         measure_zero_shot(window(), judge, labels, template)
 
 
-def test_a_text_longer_than_the_judge_reads_is_cut(judge: ClapJudge) -> None:
+def test_a_text_longer_than_the_judge_reads_is_cut(judge: ClapEvaluator) -> None:
     assert judge.embed_texts(["jazz " * 500]).shape == (1, 12)
 
 
-def test_the_cache_is_transparent_and_another_checkpoint_has_its_own(judge: ClapJudge, tmp_path: Path) -> None:
-    cached = CachedJudge(judge, tmp_path / "cache")
+def test_the_cache_is_transparent_and_another_checkpoint_has_its_own(judge: ClapEvaluator, tmp_path: Path) -> None:
+    cached = CachedClap(judge, tmp_path / "cache")
     assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(window(), judge, LABELS)
     assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(window(), judge, LABELS)
-    other = ClapJudge(judges.save_tiny(tmp_path / "other", seed=1))
+    other = ClapEvaluator(tiny_clap.save_tiny(tmp_path / "other", seed=1))
     assert other.fingerprint != judge.fingerprint
-    assert not np.allclose(CachedJudge(other, tmp_path / "cache").embed([window()]), cached.embed([window()]))
+    assert not np.allclose(CachedClap(other, tmp_path / "cache").embed([window()]), cached.embed([window()]))
 
 
 def test_the_fingerprint_knows_settings_and_every_weight_and_not_the_folder(
-    folder: Path, judge: ClapJudge, tmp_path: Path
+    folder: Path, judge: ClapEvaluator, tmp_path: Path
 ) -> None:
     for name in ("copy", "settings", "weights"):
         (tmp_path / name).mkdir()
         for file in folder.iterdir():
             (tmp_path / name / file.name).write_bytes(file.read_bytes())
-    assert ClapJudge(tmp_path / "copy").fingerprint == judge.fingerprint
+    assert ClapEvaluator(tmp_path / "copy").fingerprint == judge.fingerprint
     settings = tmp_path / "settings" / "processor_config.json"
     settings.write_text(settings.read_text().replace('"repeatpad"', '"pad"'))
-    assert ClapJudge(tmp_path / "settings").fingerprint != judge.fingerprint
+    assert ClapEvaluator(tmp_path / "settings").fingerprint != judge.fingerprint
     weights = load_file(folder / "model.safetensors")
     weights["audio_model.audio_encoder.norm.bias"] += 1
     save_file(weights, tmp_path / "weights" / "model.safetensors", {"format": "pt"})
-    assert ClapJudge(tmp_path / "weights").fingerprint != judge.fingerprint
+    assert ClapEvaluator(tmp_path / "weights").fingerprint != judge.fingerprint
 
 
 def test_the_embedded_judge_is_called_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clap, "embedded_judge_folder", lambda: folder)
-    found = measure_agreement(window(), ClapJudge(), "jazz")
+    monkeypatch.setattr(clap, "bundled_clap_folder", lambda: folder)
+    found = measure_clap_score(window(), ClapEvaluator(), "jazz")
     assert found.protocol.startswith("embedded judge, ")
 
 
 def test_without_one_the_message_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clap, "embedded_judge_folder", lambda: tmp_path)
+    monkeypatch.setattr(clap, "bundled_clap_folder", lambda: tmp_path)
     with pytest.raises(TonearmError, match="--clap laion/clap-htsat-unfused"):
-        ClapJudge()
+        ClapEvaluator()
 
 
 def test_what_is_no_clap_is_refused_in_one_line(tmp_path: Path, folder: Path) -> None:
@@ -197,7 +197,7 @@ def test_what_is_no_clap_is_refused_in_one_line(tmp_path: Path, folder: Path) ->
         (torn / file.name).write_bytes(file.read_bytes()[: 20_000 if file.suffix == ".safetensors" else None])
     for given in (tmp_path / "empty", tmp_path / "bert", torn, tmp_path / "absent", "nonsense"):
         with pytest.raises(TonearmError, match="laion/clap-htsat-unfused") as caught:
-            ClapJudge(given)
+            ClapEvaluator(given)
         assert str(given) in str(caught.value)
         assert "\n" not in str(caught.value)
 
@@ -205,7 +205,7 @@ def test_what_is_no_clap_is_refused_in_one_line(tmp_path: Path, folder: Path) ->
 def test_a_hub_id_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TonearmError, match="cannot load 'laion/clap-htsat-unfused' as CLAP"):
-        ClapJudge("laion/clap-htsat-unfused")
+        ClapEvaluator("laion/clap-htsat-unfused")
 
 
 Tensors = dict[str, torch.Tensor]
@@ -228,7 +228,7 @@ def test_missing_unexpected_and_mismatched_tensors_are_refused(
     changed = shutil.copytree(folder, tmp_path / "changed")
     save_file(change(load_file(folder / "model.safetensors")), changed / "model.safetensors", {"format": "pt"})
     with pytest.raises(TonearmError) as caught:
-        ClapJudge(changed)
+        ClapEvaluator(changed)
     assert expected in str(caught.value) and clap.GIVE in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -247,18 +247,18 @@ def test_code_of_a_folder_never_runs(
         torch.save({**load_file(weights), "payload": foreign_code.Payload(marker)}, foreign / "pytorch_model.bin")
         weights.unlink()
     with pytest.raises(TonearmError, match=r"custom code|pickled weights") as caught:
-        ClapJudge(foreign)
+        ClapEvaluator(foreign)
     assert "\n" not in str(caught.value)
     assert not questions and not marker.exists()
 
 
-def test_no_torchaudio_is_needed(judge: ClapJudge) -> None:
+def test_no_torchaudio_is_needed(judge: ClapEvaluator) -> None:
     judge.embed([window()])
     assert "torchaudio" not in sys.modules
 
 
 def test_a_checkpoint_of_the_real_shape_loads_and_hears_48_khz(tmp_path: Path) -> None:
-    judge = ClapJudge(judges.save_real_shape(tmp_path / "real"))
+    judge = ClapEvaluator(tiny_clap.save_real_shape(tmp_path / "real"))
     try:
         assert (judge.sample_rate, judge.windows) == (48_000, "10-s windows averaged")
         assert judge.window_samples == 480_000

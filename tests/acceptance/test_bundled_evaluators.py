@@ -1,7 +1,6 @@
 """The shipped ears: that they load as any checkpoint of their kind, and do on plain cases what their card says. No FluidSynth needed."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import tonearm
 from tests.measures.sounds import clicks, noise
 from tonearm import assets
 from tonearm.audio import Clip
-from tonearm.measures import measure_tempo, open_judge, open_tracker
+from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.measures import measure_tempo
 from tonearm.measures.tempo_accuracy import is_right_tempo
 from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.rows import Row
@@ -22,13 +22,13 @@ MIBIBYTE = 2**20
 
 @pytest.fixture(scope="module")
 def judge():
-    return open_judge("embedded")
+    return load_clap("embedded")
 
 
 @pytest.fixture(scope="module")
 def tracker():
     pytest.importorskip("beat_this.model.beat_tracker")
-    return open_tracker("embedded")
+    return load_tracker("embedded")
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,8 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.frame_levels import is_sounding
 from tonearm.loading import check_tensors
-from tonearm.measures.levels import is_sounding
 
 if TYPE_CHECKING:
     import torch

@@ -62,7 +62,7 @@ TOWER_SETTINGS = (
 GIVE = f"give {EMBEDDED}, a hub id such as {PANDA_JUDGE}, or a folder with a CLAP checkpoint"
 
 
-class ClapJudge:
+class ClapEvaluator:
     """The CLAP checkpoint at `checkpoint`: "embedded", a hub id, or a folder.
 
     Raises TonearmError for what is no such checkpoint.
@@ -137,14 +137,14 @@ class ClapJudge:
         return self._tokenizer(list(texts), padding=True, truncation=True, max_length=longest, return_tensors="pt")
 
 
-def embedded_judge_folder() -> Path:
+def bundled_clap_folder() -> Path:
     return assets.CLAP
 
 
 def _source(checkpoint: str) -> str:
     """What transformers loads: a folder or a hub id."""
     if checkpoint == EMBEDDED:
-        folder = embedded_judge_folder()
+        folder = bundled_clap_folder()
         if not (folder / "config.json").is_file():
             raise TonearmError(
                 f"this Tonearm carries no embedded judge; give --clap {PANDA_JUDGE}, or a folder with a CLAP checkpoint"

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.measures.embedding import EmbeddingSet
+from tonearm.evaluators.embedding_set import EmbeddingSet
 
 SUBSETS = 20
 SMALLEST_SUBSET = 1 / 2  # of n
@@ -30,7 +30,7 @@ CLIPS_PER_DIMENSION = 3
 
 
 @dataclass(frozen=True)
-class FrechetDistance:
+class FAD:
     """`value`, and `extrapolated` to infinitely many clips where that was asked for; compare `value` only for equal `n`."""
 
     value: float
@@ -53,13 +53,11 @@ class FrechetDistance:
         return {"name": "frechet", "unit": "squared distance", "protocol": self.protocol, **asdict(self)}
 
 
-def measure_frechet(
-    clips: EmbeddingSet, reference: EmbeddingSet, extrapolate: bool = False, seed: int = 0
-) -> FrechetDistance:
+def measure_fad(clips: EmbeddingSet, reference: EmbeddingSet, extrapolate: bool = False, seed: int = 0) -> FAD:
     """Raises TonearmError for sets of one clip, sets of different embeddings, and too few clips to extrapolate from."""
     clips.check_comparable(reference, "a Fréchet distance")
     mean, covariance = moments(reference.rows)
-    return FrechetDistance(
+    return FAD(
         value=frechet_distance(*moments(clips.rows), mean, covariance),
         extrapolated=_extrapolated(clips, mean, covariance, seed) if extrapolate else None,
         n=len(clips), n_reference=len(reference), width=clips.width,

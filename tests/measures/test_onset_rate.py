@@ -2,7 +2,7 @@ import pytest
 
 from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
-from tonearm.measures.onsets import measure_onset_rate
+from tonearm.measures.onset_rate import measure_onset_rate
 
 
 @pytest.mark.parametrize("bpm", [60, 120, 300])

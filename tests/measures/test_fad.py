@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from tonearm.errors import TonearmError
-from tonearm.measures.embedding import EmbeddingSet
-from tonearm.measures.frechet import frechet_distance, measure_frechet, moments
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures.fad import frechet_distance, measure_fad, moments
 
 rng = np.random.default_rng(0)
 
@@ -64,7 +64,7 @@ def test_turning_and_moving_the_space_changes_nothing_and_scaling_it_squares() -
 def test_few_clips_of_the_same_distribution_look_far_and_extrapolation_mends_most_of_it() -> None:
     # The bias in 128 dimensions where the truth is 0: 24 for 200 clips, 2.3 for 2,000.
     reference = rows(20_000, 128, seed=9)
-    few, many = (measure_frechet(rows(n, 128), reference, extrapolate=n > 400) for n in (200, 1000))
+    few, many = (measure_fad(rows(n, 128), reference, extrapolate=n > 400) for n in (200, 1000))
     assert few.value == pytest.approx(24, abs=1)
     assert few.extrapolated is None
     assert many.value > 4
@@ -73,23 +73,23 @@ def test_few_clips_of_the_same_distribution_look_far_and_extrapolation_mends_mos
 
 def test_extrapolation_finds_a_planted_distance_and_depends_on_nothing_but_the_seed() -> None:
     reference, shifted = rows(4000, seed=9), rows(400, shift=0.5)
-    found = measure_frechet(shifted, reference, extrapolate=True, seed=3)
+    found = measure_fad(shifted, reference, extrapolate=True, seed=3)
     assert found.extrapolated == pytest.approx(8 * 0.25, abs=0.3)
-    assert measure_frechet(shifted, reference, extrapolate=True, seed=3) == found
+    assert measure_fad(shifted, reference, extrapolate=True, seed=3) == found
 
 
 def test_the_protocol_says_sizes_embedding_and_reference() -> None:
-    found = measure_frechet(rows(30), rows(40, seed=5))
+    found = measure_fad(rows(30), rows(40, seed=5))
     assert found.protocol == "Fréchet distance, planted, n = 30 (seed 0) against 40 (seed 5), width 8"
     assert found.to_dict()["n"] == 30
 
 
 def test_what_cannot_be_compared_is_refused() -> None:
     with pytest.raises(TonearmError, match="two clips or more"):
-        measure_frechet(rows(1), rows(40))
+        measure_fad(rows(1), rows(40))
     with pytest.raises(TonearmError, match="embed both alike"):
-        measure_frechet(rows(10, 8), rows(10, 9))
+        measure_fad(rows(10, 8), rows(10, 9))
     with pytest.raises(TonearmError, match="embed both alike"):
-        measure_frechet(rows(10), EmbeddingSet(rows(10).rows, "another", "x"))
+        measure_fad(rows(10), EmbeddingSet(rows(10).rows, "another", "x"))
     with pytest.raises(TonearmError, match="give 24 or more"):
-        measure_frechet(rows(23), rows(40), extrapolate=True)
+        measure_fad(rows(23), rows(40), extrapolate=True)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import jaccard_score
 
+from tonearm.analysis.clusters import jaccard_matrix, measure_clusters
 from tonearm.errors import TonearmError
-from tonearm.measures.clusters import jaccard_matrix, measure_clusters
 
 rng = np.random.default_rng(0)
 LABELS = ["rock"] * 20 + ["jazz"] * 30 + ["folk"] * 10

@@ -13,11 +13,10 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.atomic import atomic_write
-from tonearm.measures.embedding import Embedder
-from tonearm.measures.judge import Judge
+from tonearm.evaluators.base import AudioTextEmbedder, Embedder
 
 CACHE_VARIABLE = "TONEARM_CACHE"
 
@@ -68,10 +67,10 @@ class CachedEmbedder:
         return self.folder / key[:2] / f"{key}.npz"
 
 
-class CachedJudge(CachedEmbedder):
+class CachedClap(CachedEmbedder):
     """A judge whose ears have a memory; what it has read it remembers as long as it lives."""
 
-    def __init__(self, judge: Judge, folder: Path | None = None) -> None:
+    def __init__(self, judge: AudioTextEmbedder, folder: Path | None = None) -> None:
         super().__init__(judge, folder)
         self.judge = judge
         self._read: dict[str, np.ndarray] = {}

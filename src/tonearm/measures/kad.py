@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.measures.embedding import EmbeddingSet
+from tonearm.evaluators.embedding_set import EmbeddingSet
 
 SCALE = 100.0
 
 
 @dataclass(frozen=True)
-class KernelDistance:
+class KAD:
     value: float
     bandwidth: float
     n: int
@@ -46,7 +46,7 @@ class KernelDistance:
         return {"name": "kernel", "unit": "MMD^2 x 100", "protocol": self.protocol, **asdict(self)}
 
 
-def measure_kernel_distance(clips: EmbeddingSet, reference: EmbeddingSet) -> KernelDistance:
+def measure_kad(clips: EmbeddingSet, reference: EmbeddingSet) -> KAD:
     """Raises TonearmError for sets of one clip, of different embeddings, and a reference whose clips are all alike."""
     clips.check_comparable(reference, "a kernel distance")
     from scipy.spatial.distance import pdist
@@ -54,7 +54,7 @@ def measure_kernel_distance(clips: EmbeddingSet, reference: EmbeddingSet) -> Ker
     bandwidth = float(np.median(pdist(reference.rows)))
     if not bandwidth:
         raise TonearmError(f"most clips of the reference {reference.source} are the same; give different ones")
-    return KernelDistance(
+    return KAD(
         value=SCALE * squared_mmd(clips.rows, reference.rows, bandwidth), bandwidth=bandwidth, n=len(clips),
         n_reference=len(reference), width=clips.width, embedder=clips.embedder, source=clips.source, reference=reference.source,
     )  # fmt: skip

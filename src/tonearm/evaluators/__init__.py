@@ -1,0 +1,1 @@
+"""Evaluators: trained networks and estimators that score audio."""
