@@ -26,13 +26,13 @@ from benchmarks.checkpoints import checkpoint
 from benchmarks.page import write_page
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.decoding import Decoding
 from tonearm.musicgen.engine import ReferenceEngine
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import OnFrame, Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steer, Steering, SteeringVector, VectorInfo
+from tonearm.steering.resolve import compile_plan
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def measure(c: Checkpoint, decoder: Decoder, case: Case) -> dict:
     """Medians over the turns of each engine, and what follows from them."""
     request = request_for(c, case.rows, case.seconds, case.vectors, case.heard)
 
-    def decoded(what: Request, on_frame: OnFrame) -> torch.Tensor:
+    def decoded(what: DecodeRequest, on_frame: OnFrame) -> torch.Tensor:
         decoding = Decoding(decoder, what)
         for frames in decoding:
             on_frame(frames, what.frames)
@@ -140,7 +140,7 @@ def measure(c: Checkpoint, decoder: Decoder, case: Case) -> dict:
     }  # fmt: skip
 
 
-def bytes_per_step(c: Checkpoint, decoder: Decoder, request: Request) -> int:
+def bytes_per_step(c: Checkpoint, decoder: Decoder, request: DecodeRequest) -> int:
     """Weights, and the cache at the middle of the timed stretch."""
     once = ("embed_tokens", "encoder_attn.k_proj", "encoder_attn.v_proj")  # not read at every step
     wide = {"float32": 4, "bfloat16": 2, "int8": 1}[decoder.checkpoint.precision]
@@ -150,7 +150,7 @@ def bytes_per_step(c: Checkpoint, decoder: Decoder, request: Request) -> int:
     return wide * weights + cache
 
 
-def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int, heard: float = 0.0) -> Request:
+def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int, heard: float = 0.0) -> DecodeRequest:
     before = round(heard * c.frame_rate)
     frames = before + max(1, round(seconds * c.frame_rate))
     steers = tuple(Steer(vector=str(i), strength=0.1, strategy="all-to-all") for i in range(vectors))
@@ -163,7 +163,7 @@ def request_for(c: Checkpoint, rows: int, seconds: float, vectors: int, heard: f
     prompts = [f"a folk tune {'with flute ' * (i % 3)}" for i in range(rows)]
     plan = compile_plan(c, [Steering(steers=steers)] * rows, shelf, frames)
     codes = torch.randint(0, c.bos, (rows, c.codebooks, before), generator=generator) if before else None
-    return Request(
+    return DecodeRequest(
         condition(c, prompts, guided=True), frames, [Sampling()] * rows, list(range(rows)), plan, prompt_codes=codes
     )
 

@@ -30,8 +30,8 @@ from benchmarks.golden_api import (
     steer_vector,
 )
 from tonearm.audio import Clip
+from tonearm.generation.provenance import StackRecord
 from tonearm.musicgen.sampling import Sampling
-from tonearm.provenance import StackRecord
 from tonearm.steering import Schedule, Steer, Steering
 
 FILE = Path(__file__).with_name("golden.json")

@@ -11,6 +11,9 @@ from tonearm.audio import Clip
 from tonearm.evaluators.cache import CachedClap
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.stream import Stream
+from tonearm.generation.take import Take
 from tonearm.measures import (
     describe,
     measure_clap_score,
@@ -22,10 +25,7 @@ from tonearm.measures import (
 )
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
-from tonearm.rows import Row
 from tonearm.steering import Steering, SteeringVector
-from tonearm.streaming import Stream
-from tonearm.take import Take
 
 AUDIO_POSITIONS = "codes"  # of a steer that edits the audio prompt too
 Case = tuple[str, int, Steering, Sampling | None, float]  # prompt, seed, steering, sampling, seconds
@@ -38,8 +38,11 @@ RENAMED = {
 }
 
 
-def _rows(cases: Sequence[Case]) -> list[Row]:
-    return [Row(text, seed, steering, sampling, seconds=seconds) for text, seed, steering, sampling, seconds in cases]
+def _rows(cases: Sequence[Case]) -> list[TakeRequest]:
+    return [
+        TakeRequest(text, seed, steering, sampling, seconds=seconds)
+        for text, seed, steering, sampling, seconds in cases
+    ]
 
 
 def generate_mixed(model: Model, cases: Sequence[Case]) -> list[Take]:

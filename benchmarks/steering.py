@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.checkpoints import checkpoint
 from benchmarks.decode import request_for
 from benchmarks.page import add_results
+from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.decoding import Decoding
 
 TURNS, SECONDS, VECTORS = 9, 0.5, (0, 1, 8)
 

@@ -44,7 +44,7 @@ def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
     stream = model.stream(
         "a folk tune with flute", steer={"brightness": 0}, seconds=10, seed=1, chunk_seconds=chunk_seconds
     )
-    turned: list[tuple[float, tonearm.streaming.Future[int]]] = []  # type: ignore[name-defined]
+    turned: list[tuple[float, tonearm.generation.stream.Future[int]]] = []  # type: ignore[name-defined]
 
     def turn() -> None:
         for number in range(TURNS):

@@ -9,11 +9,11 @@ import pytest
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
 from tonearm.model import load
 from tonearm.musicgen.sampling import Sampling
-from tonearm.rows import Row
 from tonearm.steering import Schedule, Steer, Steering
-from tonearm.take import Take
 
 NAN, INF = float("nan"), float("inf")
 EVEN = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune"]  # of equal length: no padding
@@ -77,8 +77,8 @@ def test_all_forms_of_a_steer_give_the_same_take(melody):
 def test_rows_may_differ_in_everything(small):
     small.vectors["w"] = vector_of(small, "w")
     rows = [
-        Row("calm", 1, Steering(steers=(Steer(vector="w", strength=2),)), Sampling(guidance=1.0)),
-        Row("loud", 2, sampling=Sampling(temperature=0), negative="calm"), Row("fast", 3, sampling=Sampling(guidance=5)),
+        TakeRequest("calm", 1, Steering(steers=(Steer(vector="w", strength=2),)), Sampling(guidance=1.0)),
+        TakeRequest("loud", 2, sampling=Sampling(temperature=0), negative="calm"), TakeRequest("fast", 3, sampling=Sampling(guidance=5)),
     ]  # fmt: skip
     rows = [replace(row, seconds=[0.4, 0.8, 0.52][i]) for i, row in enumerate(rows)]
     together = list(small.takes(rows))
@@ -143,13 +143,15 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
     }
     monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began"))
     with pytest.raises(TonearmError, match=message):
-        small.takes([Row("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
+        small.takes([TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
 
 
 def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
     def play(schedule: Schedule, seconds: float):
         steering = Steering(steers=(Steer(vector="x", strength=8, schedule=schedule),))
-        return next(melody.takes([Row("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")}))
+        return next(
+            melody.takes([TakeRequest("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")})
+        )
 
     with pytest.raises(TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"):
         play(Schedule.window(0.4, 0.6), 0.4)
@@ -160,7 +162,7 @@ def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
 def test_what_is_not_asked_for_is_drawn_as_the_checkpoint_does(small, monkeypatch):
     monkeypatch.setattr(small.checkpoint.model.generation_config, "guidance_scale", 2.0)
     plain, asked = (small.generate("calm", seconds=0.4, seed=1, guidance=one) for one in (None, 3.0))
-    row = next(small.takes([Row("calm", 1, seconds=0.4)]))
+    row = next(small.takes([TakeRequest("calm", 1, seconds=0.4)]))
     assert [take.provenance.sampling.guidance for take in (plain, asked, row)] == [2.0, 3.0, 2.0]
     assert same(plain, row) and not same(plain, asked)
     assert small.stream("calm", seconds=0.4, seed=1).sampling.guidance == 2.0
@@ -195,9 +197,9 @@ def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(m
 def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
     silent = Clip(np.zeros(32_000), 32_000)
     with pytest.raises(TonearmError, match="the melody is silent"):
-        melody.takes([Row("calm", 1, seconds=0.4, melody=silent)])
+        melody.takes([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
     with pytest.raises(TonearmError, match="takes no melody"):
-        small.takes([Row("calm", 1, seconds=0.4, melody=silent)])
+        small.takes([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_loaded():

@@ -42,7 +42,7 @@ def test_threads_that_generate_first_on_one_model_get_the_takes_of_one_thread(fo
 
 def test_hooks_of_the_reference_engine_do_not_reach_takes_of_other_threads(folder_of):
     """Four threads on one set of weights: each its own engine and steering; takes are those made one by one."""
-    from tests.musicgen.requests import vector_for
+    from tests.musicgen.decode_requests import vector_for
 
     checkpoint = load_checkpoint(str(folder_of("melody")), "cpu")
     models = [Model(checkpoint, name) for name in ("reference", "decoder", "reference", "decoder")]

@@ -21,11 +21,11 @@ from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.clap import ClapEvaluator
+from tonearm.generation.request import TakeRequest
 from tonearm.measures.tempo import TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
 from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.model import Model
-from tonearm.rows import Row
 from tonearm.stats import Share
 
 FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
@@ -159,7 +159,7 @@ def examine_recordings(trackers: Sequence[BeatTracker], folder: Path) -> dict:
 
 def make(model: Model, texts: Sequence[str]) -> list[Clip]:
     """pocket's takes of ten seconds, one a text."""
-    rows = [Row(text, TAKE_SEED + i, seconds=float(WINDOW_SECONDS)) for i, text in enumerate(texts)]
+    rows = [TakeRequest(text, TAKE_SEED + i, seconds=float(WINDOW_SECONDS)) for i, text in enumerate(texts)]
     return [take.clip for take in model.takes(rows, batch_size=25)]
 
 

@@ -26,9 +26,9 @@ from recipes.pocket.exam import TRACKERS, Heard
 from recipes.pocket.fidelity import centroid_error
 from recipes.pocket.render import Renderer
 from tonearm.atomic import atomic_write
+from tonearm.generation.request import TakeRequest
 from tonearm.measures import faults, measure_tempo
 from tonearm.model import Model
-from tonearm.rows import Row
 from tonearm.stats import Share
 
 CARD = Path(tonearm.__file__).parent / "pocket" / "README.md"
@@ -252,7 +252,7 @@ def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
     pieces = [original for original, _ in pairs]
     made = model.takes(
         [
-            Row(f"a {piece['genre']} track with {piece['lead']}", exam.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
+            TakeRequest(f"a {piece['genre']} track with {piece['lead']}", exam.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
                 continue_from=exam.part(clip, 0, PROMPT_SECONDS))
             for i, (piece, clip) in enumerate(zip(labels, pieces, strict=True))
         ],
@@ -291,7 +291,7 @@ def melody_rows(model: Model, out: Path, takes: int) -> Rows:
     shares = []
     for given in (True, False):
         rows = [
-            Row(exam.scene(i), exam.FIRST_SEED + i, seconds=10, melody=clip if given else None)
+            TakeRequest(exam.scene(i), exam.FIRST_SEED + i, seconds=10, melody=clip if given else None)
             for i, clip in enumerate(sung)
         ]
         made = model.takes(rows, batch_size=32)

@@ -21,6 +21,8 @@ from recipes.pocket.encode import codes_path
 from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
 from tonearm.audio import Clip
 from tonearm.evaluators.load import load_tracker
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
 from tonearm.measures import (
     TempoEstimate,
     faults,
@@ -32,9 +34,7 @@ from tonearm.measures import (
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import decode_codes
-from tonearm.rows import Row
 from tonearm.stats import Share
-from tonearm.take import Take
 
 FIRST_SEED = 50_000
 ASKED_BPM = (60, 180)
@@ -169,7 +169,7 @@ def scene(index: int, word: str = "", tail: str = "") -> str:
 
 def generate(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[Take]:
     return list(
-        model.takes([Row(text, FIRST_SEED + i, seconds=seconds) for i, text in enumerate(texts)], batch_size=32)
+        model.takes([TakeRequest(text, FIRST_SEED + i, seconds=seconds) for i, text in enumerate(texts)], batch_size=32)
     )
 
 

@@ -18,9 +18,9 @@ import tonearm
 from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
+from tonearm.generation.request import TakeRequest
 from tonearm.measures import measure_onset_rate, measure_spectral_centroid
 from tonearm.model import Model
-from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
 PACKAGE = assets.POCKET_VECTORS
@@ -52,8 +52,8 @@ def main() -> None:
             pair.positive,
             pair.negative,
             name,
-            positive_means=pair.positive_means,
-            negative_means=pair.negative_means,
+            positive_label=pair.positive_label,
+            negative_label=pair.negative_label,
         )
         print(
             f"{name}: learned from {len(pair.positive) + len(pair.negative)} prompts in {time.perf_counter() - began:.1f} s",
@@ -95,7 +95,7 @@ def mean_of(
     model: Model, texts: tuple[str, ...], steering: Steering, seconds: float, measure: Callable[[Clip], float | None]
 ) -> float:
     """Mean over one take of each prompt (seeds 1000, 1001, ... in every call); takes that cannot be measured are left out."""
-    rows = [Row(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)]
+    rows = [TakeRequest(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)]
     values = [measure(take.clip) for take in model.takes(rows, batch_size=25)]
     return float(np.mean([value for value in values if value is not None]))
 

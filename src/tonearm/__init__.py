@@ -13,28 +13,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tonearm.audio import Clip
     from tonearm.errors import TonearmError
-    from tonearm.learning import learn
+    from tonearm.generation.request import TakeRequest
+    from tonearm.generation.take import Take
+    from tonearm.methods.learn import learn
     from tonearm.model import Model, load
     from tonearm.musicgen.sampling import Sampling
     from tonearm.replaying import replay
-    from tonearm.rows import Row
     from tonearm.steering import Schedule, Steer, Steering, SteeringVector, load_vector, save_vector
-    from tonearm.take import Take
 
 __version__ = version("tonearm")
 
 _HOME = {
     "Clip": "audio",
     "Model": "model",
-    "Row": "rows",
+    "TakeRequest": "generation.request",
     "Sampling": "musicgen.sampling",
     "Schedule": "steering",
     "Steer": "steering",
     "Steering": "steering",
     "SteeringVector": "steering",
-    "Take": "take",
+    "Take": "generation.take",
     "TonearmError": "errors",
-    "learn": "learning",
+    "learn": "methods.learn",
     "load": "model",
     "load_vector": "steering",
     "replay": "replaying",

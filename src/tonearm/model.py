@@ -9,16 +9,7 @@ import torch
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
-from tonearm.musicgen.conditioning import Conditioning, condition, count_tokens, decode_codes
-from tonearm.musicgen.decoding import Decoding
-from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
-from tonearm.musicgen.memory import Wave, rows_that_fit
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import Request
-from tonearm.musicgen.sampling import Sampling
-from tonearm.musicgen.streaming_codec import StreamingCodec
-from tonearm.provenance import (
+from tonearm.generation.provenance import (
     BatchRecord,
     CheckpointRecord,
     Provenance,
@@ -27,12 +18,21 @@ from tonearm.provenance import (
     VectorRecord,
     sha256_of,
 )
-from tonearm.rows import MAX_SEED, AudioLike, PreparedRow, Row, check, prepare
-from tonearm.shelf import VectorShelf
+from tonearm.generation.request import MAX_SEED, AudioLike, PreparedRequest, TakeRequest, check, prepare
+from tonearm.generation.stream import Stream
+from tonearm.generation.take import Take, hash_codes
+from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
+from tonearm.musicgen.conditioning import Conditioning, condition, count_tokens, decode_codes
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest
+from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
+from tonearm.musicgen.memory_estimate import BatchShape, rows_that_fit
+from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.streaming_codec import StreamingCodec
+from tonearm.steering.library import VectorLibrary
+from tonearm.steering.resolve import compile_plan
 from tonearm.steering.spec import Steering, SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
-from tonearm.streaming import Stream
-from tonearm.take import Take, hash_codes
 
 OVERLAP_SHARE = 0.4  # of the window, that a later window begins with; audiocraft's 12 s of 30
 OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all rows
@@ -47,7 +47,7 @@ class Model:
     def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, keep_weights: bool = True):
         self.checkpoint, self.keep_weights = checkpoint, keep_weights
         self.engine = engine_for(checkpoint, engine, keep_weights)
-        self.vectors = VectorShelf(checkpoint)
+        self.vectors = VectorLibrary(checkpoint)
 
     def __repr__(self) -> str:
         c = self.checkpoint
@@ -112,7 +112,7 @@ class Model:
         sampling = self.sampling(guidance, temperature, top_k, top_p)
         texts = [text for text in prompts for _ in range(n)]
         rows = [
-            Row(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
+            TakeRequest(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
             for i, text in enumerate(texts)
         ]
         takes = list(self.takes(rows, vectors=given, batch_size=batch_size, on_progress=on_progress))
@@ -120,7 +120,7 @@ class Model:
 
     def takes(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[TakeRequest],
         *,
         vectors: Mapping[str, SteeringVector] | None = None,
         batch_size: int = 8,
@@ -133,7 +133,7 @@ class Model:
         prepared, vectors = self._prepare(rows, vectors or {})
         if text_tokens:
             prepared = [replace(one, text_tokens=text_tokens) for one in prepared]
-        batches: list[list[PreparedRow]] = []
+        batches: list[list[PreparedRequest]] = []
         for _, group in groupby(prepared, key=self._company):
             members = list(group)
             batches += [members[first : first + batch_size] for first in range(0, len(members), batch_size)]
@@ -141,7 +141,7 @@ class Model:
 
     def generate_many(
         self,
-        rows: Sequence[Row],
+        rows: Sequence[TakeRequest],
         *,
         vectors: Mapping[str, SteeringVector] | None = None,
         memory: float | None = None,
@@ -196,7 +196,7 @@ class Model:
         steering, given = as_steering(steer)
         first_seed = secrets.randbelow(2**31) if seed is None else seed
         sampling = self.sampling(guidance, temperature, top_k, top_p)
-        row = Row(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
+        row = TakeRequest(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
         (prepared,), vectors = self._prepare([row], given)
         request = self._request([prepared], vectors, live=True)
 
@@ -216,9 +216,9 @@ class Model:
     def _overlap(self) -> int:
         return round(OVERLAP_SHARE * self._window)
 
-    def _wave(self, rows: Sequence[PreparedRow]) -> Wave:
+    def _wave(self, rows: Sequence[PreparedRequest]) -> BatchShape:
         longest = max(row.frames for row in rows)
-        return Wave(
+        return BatchShape(
             rows=len(rows), guided=any(row.sampling.strongest_guidance > 1 for row in rows), frames=longest, window=self._window,
             known_frames=max(rows[0].prompt_frames, self._overlap if longest > self._window else 0),
             text_tokens=rows[0].text_tokens or max(count_tokens(self.checkpoint, row.row.prompt, row.row.negative) for row in rows),
@@ -226,8 +226,8 @@ class Model:
         )  # fmt: skip
 
     def _prepare(
-        self, rows: Sequence[Row], given: Mapping[str, SteeringVector]
-    ) -> tuple[list[PreparedRow], dict[str, SteeringVector]]:
+        self, rows: Sequence[TakeRequest], given: Mapping[str, SteeringVector]
+    ) -> tuple[list[PreparedRequest], dict[str, SteeringVector]]:
         """The rows, checked, and the vectors that they name."""
         check(self.checkpoint, rows)
         names = {steer.vector for row in rows for steer in row.steering.steers}
@@ -241,12 +241,12 @@ class Model:
             )
         return prepared, vectors
 
-    def _company(self, row: PreparedRow) -> tuple:
+    def _company(self, row: PreparedRequest) -> tuple:
         return (*row.company, row.frames) if self.engine.plain else row.company
 
     def _in_order(
         self,
-        batches: Sequence[Sequence[PreparedRow]],
+        batches: Sequence[Sequence[PreparedRequest]],
         vectors: Mapping[str, SteeringVector],
         on_progress: OnProgress | None,
     ) -> Iterator[Take]:
@@ -260,7 +260,7 @@ class Model:
     def _as_they_finish(
         self,
         waves: Sequence[Sequence[int]],
-        prepared: Sequence[PreparedRow],
+        prepared: Sequence[PreparedRequest],
         vectors: Mapping[str, SteeringVector],
         on_progress: OnProgress | None,
     ) -> Iterator[tuple[int, Take]]:
@@ -272,8 +272,8 @@ class Model:
                 yield wave[index], self._take(batch[index], vectors, self._place(request, batch, index), codes)
 
     def _request(
-        self, batch: Sequence[PreparedRow], vectors: Mapping[str, SteeringVector], live: bool = False
-    ) -> Request:
+        self, batch: Sequence[PreparedRequest], vectors: Mapping[str, SteeringVector], live: bool = False
+    ) -> DecodeRequest:
         checkpoint, rows, first = self.checkpoint, [one.row for one in batch], batch[0]
         frames = max(one.frames for one in batch)
         negatives = [row.negative for row in rows] if any(row.negative for row in rows) else None
@@ -285,7 +285,7 @@ class Model:
             )  # fmt: skip
 
         melody = first.melody.clip if first.melody else None
-        request = Request(
+        request = DecodeRequest(
             conditioning(melody), frames, [one.sampling for one in batch], [row.seed for row in rows],
             compile_plan(checkpoint, [one.steering for one in batch], vectors, frames, live=live),
             None if first.prompt_codes is None else torch.stack([one.prompt_codes for one in batch if one.prompt_codes is not None]),
@@ -300,7 +300,7 @@ class Model:
         return request
 
     @staticmethod
-    def _place(request: Request, batch: Sequence[PreparedRow], row: int) -> BatchRecord:
+    def _place(request: DecodeRequest, batch: Sequence[PreparedRequest], row: int) -> BatchRecord:
         conditioning = request.conditioning
         return BatchRecord(
             size=conditioning.rows, row=row, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
@@ -309,7 +309,7 @@ class Model:
 
     def _take(
         self,
-        prepared: PreparedRow,
+        prepared: PreparedRequest,
         vectors: Mapping[str, SteeringVector],
         place: BatchRecord,
         codes: torch.Tensor,

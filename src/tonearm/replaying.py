@@ -6,16 +6,16 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
 from tonearm.model import Model, OnProgress, load
 from tonearm.musicgen.checkpoint import VARIANTS
 from tonearm.musicgen.engine import ENGINES
 from tonearm.musicgen.sampling import Sampling
-from tonearm.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
-from tonearm.rows import Row
-from tonearm.steering.files import load_vector
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
-from tonearm.take import Take
+from tonearm.steering.vector_file import load_vector
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,12 @@ def replay(
                 f"{sidecar}: vector {name} has changed since ({record.content_hash[:8]} then); it cannot be made again"
             )
     inputs = (_input(then.audio_prompt, sidecar), _input(then.melody, sidecar))
-    row = Row(then.prompt, then.seed, then.steering, then.sampling.sampling(), then.negative, then.seconds, *inputs)
+    row = TakeRequest(
+        then.prompt, then.seed, then.steering, then.sampling.sampling(), then.negative, then.seconds, *inputs
+    )
     # Products may differ in their last bits with the batch's shape, so the take goes back to its place in a batch of that shape.
     batch = then.batch
-    padding = Row(
+    padding = TakeRequest(
         "-",
         0,
         Steering(),

@@ -11,10 +11,10 @@ from tests.measures.sounds import clicks, noise
 from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.generation.request import TakeRequest
 from tonearm.measures import measure_tempo
 from tonearm.measures.tempo_accuracy import is_right_tempo
 from tonearm.measures.zero_shot import TEMPLATE
-from tonearm.rows import Row
 
 EARS = assets.EVALUATORS
 MIBIBYTE = 2**20
@@ -36,7 +36,9 @@ def bright_and_dark() -> tuple[list[Clip], list[Clip]]:
     """Four takes of pocket's each, five seconds long."""
     scenes = ("rock track with guitar", "jazz tune with piano", "folk song with flute", "electronic track with synth")
     rows = [
-        Row(f"a {word} {scene}", 900 + i, seconds=5.0) for word in ("bright", "dark") for i, scene in enumerate(scenes)
+        TakeRequest(f"a {word} {scene}", 900 + i, seconds=5.0)
+        for word in ("bright", "dark")
+        for i, scene in enumerate(scenes)
     ]
     clips = [take.clip for take in tonearm.load(device="cpu").takes(rows)]
     return clips[:4], clips[4:]

@@ -9,13 +9,13 @@ from recipes.pocket.compose import BEAT_LENGTHS, beat_for
 import tonearm
 from tonearm.datasets import prompts
 from tonearm.evaluators.load import load_tracker
+from tonearm.generation.request import TakeRequest
 from tonearm.measures import is_right_tempo, measure_onset_rate, measure_spectral_centroid, measure_tempo
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import pocket_folder
-from tonearm.rows import Row
-from tonearm.shelf import bundled
 from tonearm.steering import Steer, Steering
+from tonearm.steering.library import bundled
 
 SCENES = (
     "a rock track with piano",
@@ -57,7 +57,7 @@ def test_every_attribute_ships_a_vector_that_fits(pocket):
     for name, pair in prompts.PAIRS.items():
         info = pocket.vectors[name].info
         assert (info.name, info.checkpoint, info.fingerprint) == (name, "pocket", pocket.checkpoint.fingerprint)
-        assert (info.positive_means, info.negative_means) == tuple(pair)
+        assert (info.positive_label, info.negative_label) == tuple(pair)
         assert info.positive_count == info.negative_count == 100
         assert info.best_layer in range(pocket.checkpoint.layer_count)
         assert info.method == "diffmean" and info.pooling == "eos" and info.scores["separation"]
@@ -74,7 +74,7 @@ def test_the_brightness_vector_is_what_learning_gives(pocket):
 def test_steering_brightness_moves_the_centroid_both_ways(pocket):
     def centroid(strength: float) -> float:
         steering = Steering(steers=(Steer(vector="brightness", strength=strength),)) if strength else Steering()
-        rows = [Row(scene, 100 + i, steering, seconds=4) for i, scene in enumerate(SCENES)]
+        rows = [TakeRequest(scene, 100 + i, steering, seconds=4) for i, scene in enumerate(SCENES)]
         values = [measure_spectral_centroid(take.clip).value for take in pocket.takes(rows)]
         return float(np.mean([value for value in values if value is not None]))
 
@@ -86,7 +86,7 @@ def test_steering_brightness_moves_the_centroid_both_ways(pocket):
 def test_steering_tempo_moves_the_onset_rate_both_ways(pocket):
     def onsets(strength: float) -> float:
         steering = Steering(steers=(Steer(vector="tempo", strength=strength),))
-        rows = [Row(scene, 100 + i, steering, seconds=5) for i, scene in enumerate(4 * SCENES)]
+        rows = [TakeRequest(scene, 100 + i, steering, seconds=5) for i, scene in enumerate(4 * SCENES)]
         return float(np.mean([measure_onset_rate(take.clip).value for take in pocket.takes(rows)]))
 
     assert onsets(0.1) > 1.5 * onsets(-0.1)
@@ -115,7 +115,9 @@ def test_words_change_the_music(pocket):
 
 def test_fast_prompts_are_faster_than_slow_ones(pocket):
     def beats(word: str) -> float:
-        rows = [Row(scene.replace(" ", f" {word} ", 1), 200 + i, seconds=8) for i, scene in enumerate(2 * SCENES)]
+        rows = [
+            TakeRequest(scene.replace(" ", f" {word} ", 1), 200 + i, seconds=8) for i, scene in enumerate(2 * SCENES)
+        ]
         tracker = load_tracker("embedded")
         read = [measure_tempo(take.clip, tracker).bpm for take in pocket.takes(rows)]
         return float(np.mean([bpm for bpm in read if bpm is not None]))
@@ -126,7 +128,7 @@ def test_fast_prompts_are_faster_than_slow_ones(pocket):
 def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
     """Chance is one in seven, and a half or double tempo is not forgiven."""
     asked = [(scene, bpm) for scene in SCENES for bpm in (75, 100, 125)]
-    rows = [Row(f"{scene} at {bpm} bpm", 300 + i, seconds=10) for i, (scene, bpm) in enumerate(asked)]
+    rows = [TakeRequest(f"{scene} at {bpm} bpm", 300 + i, seconds=10) for i, (scene, bpm) in enumerate(asked)]
     read = [measure_tempo(take.clip) for take in pocket.takes(rows)]
     right = [is_right_tempo(found.bpm, bpm) for found, (_, bpm) in zip(read, asked, strict=True)]
     assert sum(right) >= 6
@@ -136,9 +138,11 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
 def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
     """Five seconds in a tempo of pocket's, and no word of it after that; half and double are not forgiven."""
     asked = [(scene, bpm) for scene in 2 * SCENES for bpm in (75, 94, 125)]
-    first = pocket.takes([Row(f"{scene} at {bpm} bpm", 300 + i, seconds=5) for i, (scene, bpm) in enumerate(asked)])
+    first = pocket.takes(
+        [TakeRequest(f"{scene} at {bpm} bpm", 300 + i, seconds=5) for i, (scene, bpm) in enumerate(asked)]
+    )
     rows = [
-        Row(scene, 400 + i, seconds=5, continue_from=take.clip)
+        TakeRequest(scene, 400 + i, seconds=5, continue_from=take.clip)
         for i, ((scene, _), take) in enumerate(zip(asked, first, strict=True))
     ]
     rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.takes(rows)]
@@ -176,7 +180,7 @@ def test_a_melody_is_heard_in_the_music(pocket):
     }
     chroma = {}
     for name, melody in melodies.items():
-        rows = [Row("a folk tune with flute", 300 + i, seconds=6, melody=melody) for i in range(6)]
+        rows = [TakeRequest("a folk tune with flute", 300 + i, seconds=6, melody=melody) for i in range(6)]
         chroma[name] = np.mean([mean_chroma(take.clip) for take in pocket.takes(rows)], axis=0)
         chroma[name] /= chroma[name].sum()  # one may be the louder music
     white, sharp = [5, 9, 0], [6, 10, 1]

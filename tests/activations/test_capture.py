@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from tonearm.activations import Capture, capture_moments, capture_rows, hash_of
+from tonearm.activations import CaptureSpec, capture_moments, capture_rows, hash_of
 from tonearm.errors import TonearmError
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
@@ -17,7 +17,7 @@ SECONDS = 0.4
 
 
 def rows_of(model: Model, prompts, **what) -> torch.Tensor:
-    return torch.cat(list(capture_rows(model.engine, prompts, Capture(seconds=SECONDS, **what))))
+    return torch.cat(list(capture_rows(model.engine, prompts, CaptureSpec(seconds=SECONDS, **what))))
 
 
 @contextmanager
@@ -119,7 +119,9 @@ def test_the_eos_is_found_on_either_side_of_padding(melody):
 
 def test_one_tensor_is_yielded_for_each_batch_and_progress_is_told(small):
     told = []
-    batches = capture_rows(small.engine, PROMPTS, Capture(pooling="first", batch_size=2), lambda *at: told.append(at))
+    batches = capture_rows(
+        small.engine, PROMPTS, CaptureSpec(pooling="first", batch_size=2), lambda *at: told.append(at)
+    )
     assert next(batches).shape == (2, 3, 32) and told == []  # nothing is read ahead
     assert [len(rows) for rows in batches] == [1]
     assert told == [(2, 3), (3, 3)]
@@ -133,7 +135,7 @@ def test_seeds_belong_to_prompts_so_that_music_differs_but_repeats(small):
 
 
 def test_moments_are_those_of_the_rows(small):
-    what = Capture(pooling="first", batch_size=2)
+    what = CaptureSpec(pooling="first", batch_size=2)
     moments = capture_moments(small.engine, PROMPTS, what)
     rows = torch.cat(list(capture_rows(small.engine, PROMPTS, what))).double()
     assert moments.count == 3
@@ -143,11 +145,11 @@ def test_moments_are_those_of_the_rows(small):
 @pytest.mark.parametrize(
     ("variant", "what", "message"),
     [
-        ("small", Capture(pooling="eos"), "use mean, first or last"), ("small", Capture(pooling="middle"), "use one of eos"),
-        ("melody", Capture(site="cross_attention"), "use one of residual, attention, heads"),
-        ("small", Capture(site="nowhere"), "cross_attention"), ("small", Capture(batch_size=0), "batch size 0"),
-        ("small", Capture(seconds=float("nan")), "nan s"), ("small", Capture(seconds=0), "0 s"),
-        ("small", Capture(seconds=31), "31 s"),
+        ("small", CaptureSpec(pooling="eos"), "use mean, first or last"), ("small", CaptureSpec(pooling="middle"), "use one of eos"),
+        ("melody", CaptureSpec(site="cross_attention"), "use one of residual, attention, heads"),
+        ("small", CaptureSpec(site="nowhere"), "cross_attention"), ("small", CaptureSpec(batch_size=0), "batch size 0"),
+        ("small", CaptureSpec(seconds=float("nan")), "nan s"), ("small", CaptureSpec(seconds=0), "0 s"),
+        ("small", CaptureSpec(seconds=31), "31 s"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_captured_is_refused(model_of, variant, what, message):
@@ -157,12 +159,12 @@ def test_what_cannot_be_captured_is_refused(model_of, variant, what, message):
 
 def test_no_prompts_are_refused(small):
     with pytest.raises(TonearmError, match="no prompts"):
-        capture_moments(small.engine, [], Capture())
+        capture_moments(small.engine, [], CaptureSpec())
 
 
 def test_pooling_left_out_is_the_familys(small, melody):
-    assert Capture().resolved(small.checkpoint).pooling == "mean"
-    assert Capture().resolved(melody.checkpoint).pooling == "eos"
+    assert CaptureSpec().resolved(small.checkpoint).pooling == "mean"
+    assert CaptureSpec().resolved(melody.checkpoint).pooling == "eos"
 
 
 def test_the_data_hash_tells_sets_apart():

@@ -9,7 +9,7 @@ import pytest
 
 from tonearm.audio import Clip
 from tonearm.cli import main
-from tonearm.learning import learn
+from tonearm.methods.learn import learn
 from tonearm.model import Model
 from tonearm.steering import SteeringVector, save_vector
 

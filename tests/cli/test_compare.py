@@ -6,8 +6,8 @@ import pytest
 
 from tonearm.audio import Clip
 from tonearm.cli.compare import _write_listening_copies
-from tonearm.provenance import read_sidecar
-from tonearm.take import Take
+from tonearm.generation.provenance import read_sidecar
+from tonearm.generation.take import Take
 
 FORMS = ["--steer", "energy=+8", "--also", "energy=-8,energy=1", "--seconds", 0.5, "--seed", 7]
 

@@ -6,9 +6,9 @@ import pytest
 import soundfile
 
 from tonearm.cli.generate import generate
+from tonearm.generation.provenance import read_sidecar
 from tonearm.model import Model
 from tonearm.musicgen.engine import DecoderEngine
-from tonearm.provenance import read_sidecar
 
 
 def codes(sidecar):

@@ -11,7 +11,7 @@ def test_learn_saves_a_vector_that_generate_takes(run, tiny, play, folder):
     outcome = learn(run, tiny, "--positive-means", "driving", "--negative-means", "idle")
     assert outcome.code == 0
     vector = load_vector(folder / "drive.safetensors")
-    assert (vector.info.positive_means, vector.info.negative_means) == ("driving", "idle")
+    assert (vector.info.positive_label, vector.info.negative_label) == ("driving", "idle")
     (best,) = [line for line in outcome.out.splitlines() if line.endswith("best")]
     assert best.split()[0] == str(vector.info.best_layer)
     assert "--steer drive=+1" in outcome.out

@@ -76,13 +76,13 @@ def everything() -> list[tuple[str, ...]]:
 def test_a_pair_has_100_prompts_a_side_and_says_what_its_poles_mean(name):
     pair = load_pair(name)
     assert pair.name == name
-    assert (pair.positive_means, pair.negative_means) == PAIRS[name]
+    assert (pair.positive_label, pair.negative_label) == PAIRS[name]
     assert len(pair.positive) == len(pair.negative) == 100
 
 
 def test_the_first_pole_is_the_positive_one():
     tempo = load_pair("tempo")
-    assert (tempo.positive_means, tempo.negative_means) == ("fast", "slow")
+    assert (tempo.positive_label, tempo.negative_label) == ("fast", "slow")
     assert any("fast" in prompt for prompt in tempo.positive)
 
 

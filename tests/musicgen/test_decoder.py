@@ -5,19 +5,19 @@ import pytest
 import torch
 
 from tests.checkpoints import VARIANTS
-from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
 from tonearm.audio import Clip
+from tonearm.generation.request import TakeRequest
 from tonearm.model import load
-from tonearm.musicgen import linear
+from tonearm.musicgen import packed_linear
 from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder, _shared
-from tonearm.musicgen.decoding import Decoding
 from tonearm.musicgen.engine import DecoderEngine, ReferenceEngine
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
-from tonearm.rows import Row
 from tonearm.steering import Schedule, Steer, Steering
+from tonearm.steering.resolve import compile_plan
 
 
 def both(model, request):
@@ -87,7 +87,7 @@ def test_rows_differ_in_everything(model_of, variant):
     conditioning = condition(c, [*PROMPTS, PROMPTS[0]], guided=True, negatives=[None, None, "calm piano"])
     both(
         model_of(variant),
-        Request(conditioning, FRAMES, sampling, [5, 99, 7], compile_plan(c, steerings, vectors, FRAMES)),
+        DecodeRequest(conditioning, FRAMES, sampling, [5, 99, 7], compile_plan(c, steerings, vectors, FRAMES)),
     )
 
 
@@ -98,14 +98,14 @@ def test_an_audio_prompt_is_continued_alike(model_of, variant, positions):
     prompt = torch.randint(0, 64, (2, c.codebooks, 5), generator=torch.Generator().manual_seed(0))
     steering = Steering(steers=(Steer(vector="v", strength=1.0, source_layer=1, positions=positions),))
     plan = compile_plan(c, [steering] * 2, {"v": vector_for(model)}, FRAMES)
-    request = Request(condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt)
+    request = DecodeRequest(condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt)
     assert torch.equal(both(model, request)[..., :5], prompt)
 
 
 def test_a_melody_is_followed_alike(melody):
     tone = Clip(np.sin(2 * np.pi * 440 * np.arange(3200) / 1600).astype(np.float32), 1600)
     conditioning = condition(melody.checkpoint, PROMPTS, guided=True, melody=tone)
-    both(melody, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
+    both(melody, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
 
 
 def test_activations_read_through_the_decoder_are_those_of_hooks(model_of):
@@ -135,13 +135,13 @@ def test_takes_of_one_prompt_share_its_text():
 def test_many_takes_of_one_prompt_equal_the_reference(small):
     c = small.checkpoint
     conditioning = condition(c, [PROMPTS[0]] * 4 + [PROMPTS[1]] * 2, guided=True)
-    both(small, Request(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
+    both(small, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
 def test_a_row_is_the_same_alone(model_of, variant):
     model = model_of(variant)
-    rows = [Row("a fast folk tune", seed, seconds=0.5) for seed in range(5)]
+    rows = [TakeRequest("a fast folk tune", seed, seconds=0.5) for seed in range(5)]
     together = list(model.takes(rows, batch_size=5))
     for row, take in zip(rows, together, strict=True):
         (alone,) = model.takes([row])
@@ -178,7 +178,7 @@ def test_two_decodings_may_run_side_by_side(melody):
 
 def test_without_packing_the_codes_are_the_same(melody, monkeypatch):
     expected = DecoderEngine(melody.checkpoint).decode(request_for(melody))
-    monkeypatch.setattr(linear, "_can_pack", lambda: False)
+    monkeypatch.setattr(packed_linear, "_can_pack", lambda: False)
     assert torch.equal(DecoderEngine(melody.checkpoint).decode(request_for(melody)), expected)
 
 

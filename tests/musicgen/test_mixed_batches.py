@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from tests.checkpoints import VARIANTS
-from tests.musicgen.requests import PROMPTS, vector_for
+from tests.musicgen.decode_requests import PROMPTS, vector_for
 from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.engine import DecoderEngine
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering
+from tonearm.steering.resolve import compile_plan
 
 ROWS, FRAMES = 6, 4
 STRENGTHS = (0.0, 0.4, 1.5, 3.0)
@@ -55,7 +55,7 @@ def check_batch(model, seed: int) -> None:
         plan = compile_plan(c, [steerings[row] for row in rows], vectors, FRAMES)
         conditioning = condition(c, [PROMPTS[0]] * len(rows), guided=True)
         sampling = [Sampling(top_k=20)] * len(rows)
-        return engine.decode(Request(conditioning, FRAMES, sampling, [seeds[row] for row in rows], plan))
+        return engine.decode(DecodeRequest(conditioning, FRAMES, sampling, [seeds[row] for row in rows], plan))
 
     together = decode(list(range(ROWS)))
     for row in range(ROWS):
@@ -83,6 +83,6 @@ def test_rows_that_share_a_vector_under_other_settings_are_each_steered(model_of
     count = len(steerings)
     conditioning = condition(c, [PROMPTS[0]] * count, guided=True)
     plan = compile_plan(c, steerings, vectors, 8)
-    codes = DecoderEngine(c).decode(Request(conditioning, 8, [Sampling(top_k=20)] * count, [5] * count, plan))
+    codes = DecoderEngine(c).decode(DecodeRequest(conditioning, 8, [Sampling(top_k=20)] * count, [5] * count, plan))
     different = {tuple(row.flatten().tolist()) for row in codes}
     assert len(different) == count

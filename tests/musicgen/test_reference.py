@@ -4,18 +4,18 @@ import pytest
 import torch
 
 from tests.checkpoints import VARIANTS
-from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import delay, undelay
-from tonearm.musicgen.plan import compile_plan
+from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.reference import decode
-from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import RowSampler, Sampling
-from tonearm.musicgen.taps import tapped
-from tonearm.rows import Row
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector
 from tonearm.steering.operators import apply
+from tonearm.steering.resolve import compile_plan
 
 
 def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
@@ -184,7 +184,7 @@ def test_rows_of_a_batch_are_steered_each_by_its_own_vector_and_strength(melody)
         Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
         Steering(steers=(Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),)),
     ]
-    mixed = Request(
+    mixed = DecodeRequest(
         condition(c, PROMPTS, guided=True),
         FRAMES,
         [Sampling(top_k=20)] * 2,
@@ -199,7 +199,7 @@ def test_rows_of_a_batch_are_steered_each_by_its_own_vector_and_strength(melody)
 def test_a_rows_codes_do_not_depend_on_its_neighbours_settings(melody):
     c = melody.checkpoint
     alone = decode(c, request_for(melody))
-    mixed = Request(
+    mixed = DecodeRequest(
         condition(c, PROMPTS, guided=True),
         FRAMES,
         [Sampling(top_k=20), Sampling(guidance=1.0, temperature=0.5, top_p=0.5)],
@@ -247,7 +247,7 @@ def test_the_delay_pattern_goes_both_ways():
 def test_prompt_words_change_the_music(model_of, variant):
     """Some releases of transformers ignored text on the melody model without a word."""
     model = model_of(variant)
-    rows = [Row(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
+    rows = [TakeRequest(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
     first, second = model.takes(rows)
     assert (first.codes != second.codes).any()
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from tests.musicgen.requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
 from tonearm import Clip, Steer, Steering, replay
 from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.decoding import Decoding
 from tonearm.musicgen.engine import DecoderEngine
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import Request
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule
+from tonearm.steering.resolve import compile_plan
 
 WINDOW, OVERLAP = 20, 8
 
@@ -25,7 +25,9 @@ def long_request(model, frames=44, steering=None, vectors=None, **changes):
     c = model.checkpoint
     plan = compile_plan(c, [steering or Steering()] * 2, vectors or {}, frames)
     conditioning = condition(c, PROMPTS, guided=True)
-    request = Request(conditioning, frames, [Sampling(top_k=20)] * 2, [5, 6], plan, window=WINDOW, overlap=OVERLAP)
+    request = DecodeRequest(
+        conditioning, frames, [Sampling(top_k=20)] * 2, [5, 6], plan, window=WINDOW, overlap=OVERLAP
+    )
     return replace(request, **changes)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
-from tonearm.provenance import Provenance
+from tonearm.generation.provenance import Provenance
 from tonearm.steering import Schedule, Steer, Steering, as_steering, parse_short
 from tonearm.steering.spec import validated
 

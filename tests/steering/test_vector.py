@@ -36,9 +36,9 @@ def test_scaling_distributes(a, b):
 
 
 def test_signs_and_names_follow():
-    v = random_vector(positive_means="fast", negative_means="slow")
-    assert ((-v).info.positive_means, (-v).info.negative_means) == ("slow", "fast")
-    assert ((v * 2).info.positive_means, (v * 2).info.negative_means) == ("fast", "slow")
+    v = random_vector(positive_label="fast", negative_label="slow")
+    assert ((-v).info.positive_label, (-v).info.negative_label) == ("slow", "fast")
+    assert ((v * 2).info.positive_label, (v * 2).info.negative_label) == ("fast", "slow")
     assert (-v).name == "-v" and (v * 2).name == "2 * v" and (v + v).name == "(v + v)"
     assert v.renamed("w").name == "w" and same(v.renamed("w"), v)
 

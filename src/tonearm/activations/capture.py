@@ -22,10 +22,10 @@ from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning, condition, text_room
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.engine import Engine
-from tonearm.musicgen.request import Request
+from tonearm.musicgen.hooks import Span
 from tonearm.musicgen.sampling import Sampling
-from tonearm.musicgen.taps import Span
 from tonearm.steering.vector import Site
 
 Pooling = Literal["eos", "first", "last", "mean"]
@@ -34,7 +34,7 @@ OnBatch = Callable[[int, int], None]  # prompts done, prompts in all
 
 
 @dataclass(frozen=True)
-class Capture:
+class CaptureSpec:
     """What to capture. seconds and seed matter for `last` and `mean` only."""
 
     site: Site = "residual"
@@ -43,7 +43,7 @@ class Capture:
     seconds: float = 2.0
     seed: int = 0
 
-    def resolved(self, checkpoint: Checkpoint) -> "Capture":
+    def resolved(self, checkpoint: Checkpoint) -> "CaptureSpec":
         """Defaults filled in and checked against the checkpoint; raises TonearmError."""
         pooling = self.pooling or checkpoint.family.default_pooling
         if self.site not in checkpoint.family.sites:
@@ -62,11 +62,11 @@ class Capture:
             raise TonearmError(
                 f"{self.seconds:g} s per prompt is not possible; use above 0 up to {checkpoint.window_seconds:g} s"
             )
-        return Capture(self.site, pooling, self.batch_size, self.seconds, self.seed)
+        return CaptureSpec(self.site, pooling, self.batch_size, self.seconds, self.seed)
 
 
 def capture_rows(
-    engine: Engine, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+    engine: Engine, prompts: Sequence[str], what: CaptureSpec, on_batch: OnBatch | None = None
 ) -> Iterator[torch.Tensor]:
     """Yield float32 [b, L, D] for each batch of b prompts, on the CPU. Memory does not grow with the number of prompts.
 
@@ -88,7 +88,7 @@ def capture_rows(
 
 
 def capture_moments(
-    engine: Engine, prompts: Sequence[str], what: Capture, on_batch: OnBatch | None = None
+    engine: Engine, prompts: Sequence[str], what: CaptureSpec, on_batch: OnBatch | None = None
 ) -> RunningMoments:
     """Running mean and variance of the rows, [L, D]."""
     if not prompts:
@@ -107,7 +107,7 @@ def hash_of(*groups: Sequence[str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds: Sequence[int]) -> torch.Tensor:
+def _capture_batch(engine: Engine, prompts: Sequence[str], what: CaptureSpec, seeds: Sequence[int]) -> torch.Tensor:
     checkpoint = engine.checkpoint
     musical = what.pooling in ("last", "mean")
     conditioning = condition(checkpoint, prompts, guided=musical)
@@ -115,7 +115,7 @@ def _capture_batch(engine: Engine, prompts: Sequence[str], what: Capture, seeds:
     taps = {(what.site, i): [pool] for i, pool in enumerate(pools)}
     if musical:
         frames = max(2, round(what.seconds * checkpoint.frame_rate))
-        engine.decode(Request(conditioning, frames, [Sampling()] * len(prompts), seeds, ()), read=taps)
+        engine.decode(DecodeRequest(conditioning, frames, [Sampling()] * len(prompts), seeds, ()), read=taps)
     else:
         engine.read_prefix(conditioning, taps)
     return torch.stack([pool.rows() for pool in pools], dim=1)

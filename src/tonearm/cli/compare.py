@@ -55,11 +55,11 @@ def compare(
     _check_empty(folder, force)
     steerings = _steerings(read_steering(steer, steering), also or ())
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.rows import Row
+    from tonearm.generation.request import TakeRequest
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
-    rows = [Row(prompt, shared_seed, one, sampling, seconds=seconds) for one in steerings]
+    rows = [TakeRequest(prompt, shared_seed, one, sampling, seconds=seconds) for one in steerings]
     names = ["plain", *(f"steered-{number}" for number in range(1, len(rows)))]
     saved: list[SavedTake] = []
     try:

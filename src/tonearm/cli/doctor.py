@@ -103,11 +103,11 @@ def _musicgen() -> str:
 
 def _plays(name: str) -> str:
     """Two takes of 1 s; that they differ matters: some releases of transformers ignored the prompt."""
-    from tonearm.rows import Row
+    from tonearm.generation.request import TakeRequest
 
     loaded = load_model(name, None, None)
     first, second = loaded.takes(
-        [Row(text, 0, seconds=1) for text in ("a fast folk tune with flute", "slow dark jazz with piano")]
+        [TakeRequest(text, 0, seconds=1) for text in ("a fast folk tune with flute", "slow dark jazz with piano")]
     )
     if (first.codes == second.codes).all():
         raise TonearmError("two prompts gave the same music: the prompt is ignored")

@@ -23,9 +23,9 @@ from tonearm.cli.takes import (
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
+    from tonearm.generation.request import TakeRequest
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
-    from tonearm.rows import Row
 
 MOST_SHOWN_PROMPTS = 3
 
@@ -66,12 +66,12 @@ def generate(
             raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
     chosen = read_steering(steer, steering)
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.rows import Row
+    from tonearm.generation.request import TakeRequest
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
     rows = [
-        Row(text, at, chosen, sampling, negative, seconds, continue_from, melody)
+        TakeRequest(text, at, chosen, sampling, negative, seconds, continue_from, melody)
         for text, at in zip(texts, count(first_seed), strict=False)
     ]
     kept: list[SavedTake] = []
@@ -120,7 +120,7 @@ def _paths(output: Path, takes: int) -> list[Path]:
 
 def _print_plan(
     model: "Model",
-    rows: list["Row"],
+    rows: list["TakeRequest"],
     sampling: "Sampling",
     seconds: float,
     continue_from: Path | None,

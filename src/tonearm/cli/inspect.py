@@ -40,7 +40,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
     print_facts(
         {
             "vector": info.name,
-            "means": f"+ {info.positive_means}, - {info.negative_means}",
+            "means": f"+ {info.positive_label}, - {info.negative_label}",
             "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
             "method": f"{info.method} at {info.site}, pooling {info.pooling}",
             "prompts": f"{info.positive_count} positive, {info.negative_count} negative, data {info.data_hash or '–'}",
@@ -69,7 +69,7 @@ def _inspect_classifier(file: Path, as_json: bool) -> None:
 
 
 def _inspect_take(file: Path, as_json: bool) -> None:
-    from tonearm.provenance import read_sidecar
+    from tonearm.generation.provenance import read_sidecar
 
     take = read_sidecar(file)
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

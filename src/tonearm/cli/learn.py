@@ -28,8 +28,8 @@ def learn(
     pooling: Annotated[
         str | None, typer.Option(help="eos, first, last or mean; left out, eos where the model has it, else mean.")
     ] = None,
-    positive_means: Annotated[str, typer.Option(metavar="WORD", help="What + means.")] = "more",
-    negative_means: Annotated[str, typer.Option(metavar="WORD", help="What - means.")] = "less",
+    positive_label: Annotated[str, typer.Option(metavar="WORD", help="What + means.")] = "more",
+    negative_label: Annotated[str, typer.Option(metavar="WORD", help="What - means.")] = "less",
     seconds: Annotated[float, typer.Option(help="Music per prompt (last and mean only).")] = 2.0,
     seed: Annotated[int, typer.Option(help="Seed of that music.")] = 0,
     model: options.ModelName = "pocket",
@@ -52,13 +52,13 @@ def learn(
 
     above, below = read_prompts(positive), read_prompts(negative)
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.learning import learn as learn_vector
+    from tonearm.methods.learn import learn as learn_vector
     from tonearm.steering import save_vector
 
     with progress_bar("reading prompts") as bar:
         vector = learn_vector(
-            loaded, above, below, name, site=site, pooling=pooling, positive_means=positive_means,  # type: ignore[arg-type]
-            negative_means=negative_means, batch_size=batch_size, seconds=seconds, seed=seed, on_prompt=bar.update,
+            loaded, above, below, name, site=site, pooling=pooling, positive_label=positive_label,  # type: ignore[arg-type]
+            negative_label=negative_label, batch_size=batch_size, seconds=seconds, seed=seed, on_prompt=bar.update,
         )  # fmt: skip
     save_vector(vector, path)
     if as_json:

@@ -22,7 +22,7 @@ def replay(
     """Make a take again from its JSON, and say whether it is identical, bit for bit (exit code 0) or not (1)."""
     if output is not None:
         check_audio_outputs([output], force)
-    from tonearm.provenance import read_sidecar
+    from tonearm.generation.provenance import read_sidecar
 
     read_sidecar(file)  # a mistake is told before the libraries are loaded
     quieten()

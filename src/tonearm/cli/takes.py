@@ -10,11 +10,11 @@ from tonearm.cli.screen import Stopped
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
+    from tonearm.generation.take import Take
     from tonearm.measures import Description, Measurement
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
     from tonearm.steering import Steer, Steering
-    from tonearm.take import Take
 
 ABSENT = "–"
 
@@ -86,7 +86,7 @@ def steering_text(model: "Model", steering: "Steering") -> str:
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
     info = model.vectors[steer.vector].info
-    means = info.positive_means if steer.strength > 0 else info.negative_means if steer.strength < 0 else "no change"
+    means = info.positive_label if steer.strength > 0 else info.negative_label if steer.strength < 0 else "no change"
     targets = span(steer.layers if steer.layers is not None else range(model.checkpoint.layer_count))
     source = steer.source_layer if steer.source_layer is not None else info.best_layer
     where = {

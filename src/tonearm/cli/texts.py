@@ -32,7 +32,7 @@ def _from_table(paths: Sequence[Path], table: Path) -> dict[Path, str]:
 
 
 def _prompt(path: Path) -> str:
-    from tonearm.provenance import read_sidecar
+    from tonearm.generation.provenance import read_sidecar
 
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():

@@ -21,8 +21,8 @@ def vectors(
     as_json: options.Json = False,
 ) -> None:
     """List steering vectors: those that ship, or those in files and folders."""
-    from tonearm.shelf import bundled
     from tonearm.steering import load_vector
+    from tonearm.steering.library import bundled
 
     found = _read(files) if files else {name: load_vector(path) for name, path in bundled().items()}
     if as_json:
@@ -65,5 +65,5 @@ def _print_table(found: Mapping[str, "SteeringVector"]) -> None:
         )
         best = "–" if info.best_layer is None else str(info.best_layer)
         prompts = str(info.positive_count + info.negative_count)
-        table.add_row(name, info.positive_means, info.negative_means, best, prompts, "\n".join(at_best))
+        table.add_row(name, info.positive_label, info.negative_label, best, prompts, "\n".join(at_best))
     out.print(table)

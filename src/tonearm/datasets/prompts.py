@@ -44,8 +44,8 @@ class PromptPair:
     name: str
     positive: tuple[str, ...]
     negative: tuple[str, ...]
-    positive_means: str
-    negative_means: str
+    positive_label: str
+    negative_label: str
 
 
 def load_pair(name: str) -> PromptPair:

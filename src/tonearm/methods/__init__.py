@@ -1,0 +1,1 @@
+"""Methods that fit a direction to activations, one file each."""

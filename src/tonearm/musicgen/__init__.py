@@ -1,0 +1,1 @@
+"""Everything that knows MusicGen: loading, conditioning, decoding, the codec. Nothing else does."""

@@ -17,9 +17,9 @@ import torch.nn.functional as F
 
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.graphs import Capture, StepGraphs, capture_on_cuda
-from tonearm.musicgen.linear import Linear, pack, stream_dtype
-from tonearm.musicgen.taps import Span, Taps, run_taps
+from tonearm.musicgen.cuda_graphs import GraphCapture, StepGraphs, capture_on_cuda
+from tonearm.musicgen.hooks import Span, Taps, run_taps
+from tonearm.musicgen.packed_linear import Linear, pack, stream_dtype
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Decoder:
         rows = len(self.embeddings) // checkpoint.codebooks
         self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
         self.embed_positions = stack.embed_positions
-        self.capture: Capture | None = capture_on_cuda if checkpoint.device.type == "cuda" else None
+        self.capture: GraphCapture | None = capture_on_cuda if checkpoint.device.type == "cuda" else None
         if not keep_weights:
             for module in (*decoder.lm_heads, *stack.embed_tokens):
                 module.to_empty(device="meta")
@@ -127,7 +127,7 @@ class DecoderState:
         conditioning: Conditioning,
         positions: int,
         first_frame: int,
-        capture: Capture | None,
+        capture: GraphCapture | None,
     ):
         checkpoint = decoder.checkpoint
         rows, width = len(conditioning.states), checkpoint.width
@@ -165,7 +165,7 @@ class DecoderState:
         end = self.length + span.length
         self._check_room(end)
         h = h + self.positions[self.length : end]
-        logits = self._through(h, _Grown(end, span.length), span, taps)
+        logits = self._through(h, DynamicCacheView(end, span.length), span, taps)
         self.length = end
         return logits
 
@@ -173,7 +173,7 @@ class DecoderState:
         """One position, [1] in a tensor, of which nothing depends but values: what a graph can capture."""
         h = self._embed(tokens) + self.positions.index_select(0, position)
         heard = (torch.arange(stretch, device=position.device) <= position)[None]
-        return self._through(h, _Fixed(position, stretch, heard), Span(0, 0, 1), taps)
+        return self._through(h, StaticCacheView(position, stretch, heard), Span(0, 0, 1), taps)
 
     def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
         decoder = self.decoder
@@ -185,7 +185,9 @@ class DecoderState:
         if end > self.room:
             raise IndexError(f"{end} positions do not fit a cache of {self.room}")
 
-    def _through(self, h: torch.Tensor, place: "_Grown | _Fixed", span: Span, taps: Taps) -> torch.Tensor:
+    def _through(
+        self, h: torch.Tensor, place: "DynamicCacheView | StaticCacheView", span: Span, taps: Taps
+    ) -> torch.Tensor:
         """The blocks, the norm and the heads: logits [R, K, V] after the last position."""
         decoder = self.decoder
         for index, block in enumerate(decoder.blocks):
@@ -198,7 +200,13 @@ class DecoderState:
         return logits.view(len(h), decoder.checkpoint.codebooks, -1)
 
     def _attend(
-        self, index: int, block: _Block, h: torch.Tensor, place: "_Grown | _Fixed", span: Span, taps: Taps
+        self,
+        index: int,
+        block: _Block,
+        h: torch.Tensor,
+        place: "DynamicCacheView | StaticCacheView",
+        span: Span,
+        taps: Taps,
     ) -> torch.Tensor:
         rows, length, width = h.shape
         q, k, v = block.query_key_value(block.attention_norm(h)).view(rows, length, 3, self.decoder.heads, -1).unbind(2)
@@ -213,7 +221,7 @@ class DecoderState:
 
 
 @dataclass(frozen=True)
-class _Grown:
+class DynamicCacheView:
     """The cache up to `end`, the last `length` positions of it new."""
 
     end: int
@@ -228,7 +236,7 @@ class _Grown:
 
 
 @dataclass(frozen=True)
-class _Fixed:
+class StaticCacheView:
     """The first `stretch` positions of the cache, of which those in `mask` are heard; the new one stands at `position`."""
 
     position: torch.Tensor

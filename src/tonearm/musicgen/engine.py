@@ -14,10 +14,10 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen import reference
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.decoding import Decoding
-from tonearm.musicgen.request import OnFrame, Request
-from tonearm.musicgen.taps import Taps
+from tonearm.musicgen.hooks import Taps
 
 
 class Engine(Protocol):
@@ -27,11 +27,11 @@ class Engine(Protocol):
     @property
     def checkpoint(self) -> Checkpoint: ...
 
-    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
         ...
 
-    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         """Each row with its codes int64 [K, T of the row], on the CPU, as soon as it is done."""
         ...
 
@@ -50,11 +50,11 @@ class ReferenceEngine:
         if self.checkpoint.int8:
             raise TonearmError("engine reference has no int8; use engine decoder, or dtype float32 or bfloat16")
 
-    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         with self.checkpoint.lock:  # hooks on the shared modules would act on the takes of other threads
             return reference.decode(self.checkpoint, request, on_frame, read)
 
-    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         yield from enumerate(self.decode(request, on_frame))
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
@@ -75,14 +75,14 @@ class DecoderEngine:
         self.checkpoint = checkpoint
         self.decoder = Decoder(checkpoint, keep_weights)
 
-    def decode(self, request: Request, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
         decoding = Decoding(self.decoder, request, read)
         for frames in decoding:
             if on_frame:
                 on_frame(frames, request.frames)
         return decoding.codes.cpu()
 
-    def rows(self, request: Request, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
         return Decoding(self.decoder, request).rows(on_frame)
 
     def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:

@@ -10,17 +10,17 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
 from tonearm.musicgen.delay import sequence_length
-from tonearm.musicgen.plan import Intervention, Plan
-from tonearm.musicgen.request import OnFrame, Request
+from tonearm.musicgen.hooks import Span, Tap, Taps, tapped
 from tonearm.musicgen.sampling import RowSampler
-from tonearm.musicgen.taps import Span, Tap, Taps, tapped
+from tonearm.steering.resolve import Intervention, Plan
 from tonearm.steering.vector import Site
 
 
 def decode(
     checkpoint: Checkpoint,
-    request: Request,
+    request: DecodeRequest,
     on_frame: OnFrame | None = None,
     read: Taps | None = None,
 ) -> torch.Tensor:
@@ -119,7 +119,7 @@ class _RowDrawer(LogitsProcessor):
     It stands before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
     """
 
-    def __init__(self, request: Request, codebooks: int, device: torch.device):
+    def __init__(self, request: DecodeRequest, codebooks: int, device: torch.device):
         self.sampler = RowSampler(request.sampling, request.seeds, device, request.guidance)
         self.codebooks, self.guided = codebooks, request.conditioning.guided
 

@@ -29,8 +29,8 @@ class VectorInfo(BaseModel):
     site: Site = "residual"
     method: str = "diffmean"
     pooling: str = "eos"
-    positive_means: str = "more"
-    negative_means: str = "less"
+    positive_label: str = "more"
+    negative_label: str = "less"
     positive_count: int = 0
     negative_count: int = 0
     data_hash: str = ""
@@ -126,7 +126,7 @@ class SteeringVector:
     def __mul__(self, factor: float) -> "SteeringVector":
         update = {"name": f"{factor:g} * {self.name}"}
         if factor < 0:
-            update |= {"positive_means": self.info.negative_means, "negative_means": self.info.positive_means}
+            update |= {"positive_label": self.info.negative_label, "negative_label": self.info.positive_label}
         return SteeringVector({i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update))
 
     __rmul__ = __mul__

@@ -24,8 +24,8 @@ import torch
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
-from tonearm.rows import Row
 from tonearm.steering import Steer, Steering, SteeringVector
 from tonearm.studies.listening import Heard, fingerprint_of, listen_aside, open_ears
 
@@ -198,7 +198,7 @@ def make(
     files = [folder and folder / cell.condition.name / f"{cell.prompt}.wav" for cell in cells]
     missing = [i for i, file in enumerate(files) if not (file and file.exists())]
     rows = [
-        Row(cell.text(texts), cell.seed, cell.condition.steering, seconds=seconds)
+        TakeRequest(cell.text(texts), cell.seed, cell.condition.steering, seconds=seconds)
         for cell in (cells[i] for i in missing)
     ]
     clips = {i: Clip.read(file) for i, file in enumerate(files) if file and i not in missing}

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tonearm.musicgen.linear import pack
+from tonearm.musicgen.packed_linear import pack
 
 
 def error(weight, x, **options):

@@ -12,8 +12,8 @@ from itertools import groupby
 import torch
 
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.plan import Intervention, Plan
-from tonearm.musicgen.taps import Span, Tap
+from tonearm.musicgen.hooks import Span, Tap
+from tonearm.steering.resolve import Intervention, Plan
 from tonearm.steering.vector import Site
 
 

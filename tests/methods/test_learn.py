@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from tonearm import __version__
-from tonearm.activations import Capture, capture_rows, hash_of
+from tonearm.activations import CaptureSpec, capture_rows, hash_of
 from tonearm.errors import TonearmError
-from tonearm.learning import learn
+from tonearm.methods.learn import learn
 from tonearm.musicgen.checkpoint import folder_of
 from tonearm.steering import load_vector, save_vector
 
@@ -21,10 +21,10 @@ SLOW = ["a slow folk tune", "slow jazz piece", "calm dark piano"]
 def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, variant, site, pooling, tmp_path):
     model, told = model_of(variant), []
     vector = learn(
-        model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_means="fast", negative_means="slow", batch_size=2,
+        model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_label="fast", negative_label="slow", batch_size=2,
         seconds=0.3, seed=5, on_prompt=lambda *at: told.append(at),
     )  # fmt: skip
-    what = Capture(site, pooling, 2, 0.3, 5)
+    what = CaptureSpec(site, pooling, 2, 0.3, 5)
     above, below = (torch.cat(list(capture_rows(model.engine, side, what))).double() for side in (FAST, SLOW))
     for layer in range(model.checkpoint.layer_count):
         assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
@@ -34,7 +34,7 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
     assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
     assert info.pooling == (pooling or model.checkpoint.family.default_pooling)
     assert (info.checkpoint, info.fingerprint) == (folder_of(model.checkpoint.name), model.checkpoint.fingerprint)
-    assert (info.positive_means, info.negative_means, info.positive_count, info.negative_count) == (
+    assert (info.positive_label, info.negative_label, info.positive_count, info.negative_count) == (
         "fast",
         "slow",
         3,
@@ -51,8 +51,8 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
 def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
     """Strength 1 of the planted sets' own direction closes the gap of their means, by construction of DiffMean."""
     vector = learn(melody, FAST, SLOW, "gap")
-    below = torch.cat(list(capture_rows(melody.engine, SLOW, Capture()))).mean(0)
-    above = torch.cat(list(capture_rows(melody.engine, FAST, Capture()))).mean(0)
+    below = torch.cat(list(capture_rows(melody.engine, SLOW, CaptureSpec()))).mean(0)
+    above = torch.cat(list(capture_rows(melody.engine, FAST, CaptureSpec()))).mean(0)
     best = vector.info.best_layer
     assert torch.allclose(below[best] + vector[best], above[best], atol=1e-5)
 

@@ -20,8 +20,8 @@ import torch
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.linear import stream_dtype
 from tonearm.musicgen.noise import MAX_RUN_CELLS, MAX_RUN_STEPS
+from tonearm.musicgen.packed_linear import stream_dtype
 
 GIB = 2**30
 FREE_SHARE = 0.5  # of the free memory, where no limit is given
@@ -33,7 +33,7 @@ CODEC_COPIES = 5  # of the last stage's widest signal
 
 
 @dataclass(frozen=True)
-class Wave:
+class BatchShape:
     """What the memory of a decoding depends on: `frames` of the longest row, decoded `window` at a time."""
 
     rows: int
@@ -45,7 +45,7 @@ class Wave:
     vectors: int = 0
 
 
-def decoding_bytes(checkpoint: Checkpoint, wave: Wave) -> int:
+def decoding_bytes(checkpoint: Checkpoint, wave: BatchShape) -> int:
     """The peak of decoding a wave and turning its rows into audio one by one, weights not counted."""
     config, codec = checkpoint.model.decoder.config, checkpoint.model.audio_encoder.config
     width, size = checkpoint.width, stream_dtype(checkpoint.device, checkpoint.dtype).itemsize
@@ -65,7 +65,7 @@ def decoding_bytes(checkpoint: Checkpoint, wave: Wave) -> int:
     return size * (cache + text) + max(size * prefill, draw, sound) + steering
 
 
-def rows_that_fit(checkpoint: Checkpoint, wave: Wave, memory: float | None = None) -> int:
+def rows_that_fit(checkpoint: Checkpoint, wave: BatchShape, memory: float | None = None) -> int:
     """How many of a wave's rows, 1 to MAX_WAVE_ROWS, fit `memory` GiB, or FREE_SHARE of what is free.
 
     Raises TonearmError where one row does not.

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.plan import Plan
 from tonearm.musicgen.sampling import Sampling
+from tonearm.steering.resolve import Plan
 
 OnFrame = Callable[[int, int], None]  # frames done, frames in all
 
 
 @dataclass(frozen=True)
-class Request:
+class DecodeRequest:
     """B rows of `frames` frames, those of the audio prompt [B, K, T0] included.
 
     What is longer than `window` is decoded window by window, each of which begins with the last `overlap` frames of the one before, as if

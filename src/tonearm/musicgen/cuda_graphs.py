@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from tonearm.musicgen.taps import Taps
+from tonearm.musicgen.hooks import Taps
 
 if TYPE_CHECKING:
     from tonearm.musicgen.decoder import DecoderState
 
 BUCKET = 256  # positions
 Step = Callable[[], torch.Tensor]
-Capture = Callable[[Step], Step]  # a step -> what does the same without asking Python
+GraphCapture = Callable[[Step], Step]  # a step -> what does the same without asking Python
 
 
 class StepGraphs:
     """The steps of one DecoderState. They belong to its taps: call it with the same ones."""
 
-    def __init__(self, state: "DecoderState", capture: Capture):
+    def __init__(self, state: "DecoderState", capture: GraphCapture):
         checkpoint = state.decoder.checkpoint
         rows = state.conditioning.rows
         self.state, self.capture = state, capture

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tonearm import __version__
-from tonearm.activations import Capture, Pooling, capture_moments, hash_of
+from tonearm.activations import CaptureSpec, Pooling, capture_moments, hash_of
 from tonearm.errors import TonearmError
 from tonearm.methods.diffmean import diffmean, separation
 from tonearm.model import Model
@@ -24,8 +24,8 @@ def learn(
     method: str = "diffmean",
     site: Site = "residual",
     pooling: Pooling | None = None,
-    positive_means: str = "more",
-    negative_means: str = "less",
+    positive_label: str = "more",
+    negative_label: str = "less",
     batch_size: int = 16,
     seconds: float = 2.0,
     seed: int = 0,
@@ -52,7 +52,7 @@ def learn(
             "positive and negative hold the same prompts, so there is no direction between them; give sets that differ"
         )
     checkpoint = model.checkpoint
-    what = Capture(site, pooling, batch_size, seconds, seed).resolved(checkpoint)
+    what = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(checkpoint)
     total = len(positive) + len(negative)
 
     def counted(before: int) -> OnPrompt | None:
@@ -68,7 +68,7 @@ def learn(
         VectorInfo(
             name=name, checkpoint=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, width=checkpoint.width,
             layer_count=checkpoint.layer_count, site=site, method=method, pooling=what.pooling or "",
-            positive_means=positive_means, negative_means=negative_means,
+            positive_label=positive_label, negative_label=negative_label,
             positive_count=len(positive), negative_count=len(negative), data_hash=hash_of(positive, negative), seed=seed,
             best_layer=int((scores if scores.any() else directions.norm(dim=-1)).argmax()),
             activation_norms={i: round(float(n), 6) for i, n in enumerate(norms)},

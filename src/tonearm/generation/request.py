@@ -12,11 +12,11 @@ import torch
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.provenance import AudioRecord, sha256_of
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import check_melody, encode_audio, text_room
-from tonearm.musicgen.plan import compile_plan
 from tonearm.musicgen.sampling import Sampling, check_guidance
-from tonearm.provenance import AudioRecord, sha256_of
+from tonearm.steering.resolve import compile_plan
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
 
@@ -26,7 +26,7 @@ AudioLike = Clip | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
-class Row:
+class TakeRequest:
     """One take to be made: rows of one batch may differ in all of it. Arguments as for `Model.generate`."""
 
     prompt: str
@@ -61,10 +61,10 @@ class Input:
 
 
 @dataclass(frozen=True)
-class PreparedRow:
+class PreparedRequest:
     """A row that was checked: `sampling` is there, `steering` names every source layer, `frames` counts the audio prompt's [K, T0] too."""
 
-    row: Row
+    row: TakeRequest
     sampling: Sampling
     steering: Steering
     frames: int
@@ -88,7 +88,9 @@ class PreparedRow:
         return {key: value.clip for key, value in given.items() if value}
 
 
-def prepare(checkpoint: Checkpoint, rows: Sequence[Row], vectors: Mapping[str, SteeringVector]) -> list[PreparedRow]:
+def prepare(
+    checkpoint: Checkpoint, rows: Sequence[TakeRequest], vectors: Mapping[str, SteeringVector]
+) -> list[PreparedRequest]:
     """Read the rows' inputs, and check them against the checkpoint; raises TonearmError for the first thing that cannot be."""
     inputs, codes = _Inputs(), {}
     prepared = []
@@ -104,14 +106,14 @@ def prepare(checkpoint: Checkpoint, rows: Sequence[Row], vectors: Mapping[str, S
         room = text_room(checkpoint, row.prompt, row.negative)
         steering = _with_source_layers(row.steering, vectors)
         sampling = _sampling(checkpoint, row)
-        prepared.append(PreparedRow(row, sampling, steering, frames, room, prompt_codes, audio_prompt, melody))
+        prepared.append(PreparedRequest(row, sampling, steering, frames, room, prompt_codes, audio_prompt, melody))
     compile_plan(
         checkpoint, [one.steering for one in prepared], vectors, frames=1, live=True
     )  # finds what cannot be steered
     return prepared
 
 
-def check(checkpoint: Checkpoint, rows: Sequence[Row]) -> None:
+def check(checkpoint: Checkpoint, rows: Sequence[TakeRequest]) -> None:
     """What can be told of rows before their inputs are read; raises TonearmError for the first thing that cannot be."""
     if not rows:
         raise TonearmError("no prompt was given; give at least one")
@@ -162,11 +164,11 @@ def _check_schedules(steering: Steering, seconds: float, rate: float) -> None:
         )
 
 
-def _sampling(checkpoint: Checkpoint, row: Row) -> Sampling:
+def _sampling(checkpoint: Checkpoint, row: TakeRequest) -> Sampling:
     return row.sampling or checkpoint.sampling
 
 
-def _check(row: Row, sampling: Sampling) -> None:
+def _check(row: TakeRequest, sampling: Sampling) -> None:
     if not row.prompt.strip():
         raise TonearmError("the prompt is empty; describe the music in a few words")
     if not isinstance(row.seed, int) or not 0 <= row.seed <= MAX_SEED:

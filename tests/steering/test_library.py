@@ -3,11 +3,11 @@
 import pytest
 
 from tests.steering.vectors import vector_of
-from tonearm import shelf as shelf_module
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.shelf import VectorShelf
+from tonearm.steering import library as shelf_module
 from tonearm.steering import save_vector
+from tonearm.steering.library import VectorLibrary
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_name_is_found_here_then_among_those_that_ship_then_in_a_file(pocketed
     assert shelf["tempo"].content_hash() == vector_of(pocketed, "tempo").content_hash() and shelf.is_bundled("tempo")
     in_folder = vector_of(pocketed, "tempo", seed=1)
     save_vector(in_folder, "tempo")
-    fresh = VectorShelf(pocketed.checkpoint)
+    fresh = VectorLibrary(pocketed.checkpoint)
     assert fresh["tempo"].content_hash() == shelf["tempo"].content_hash() and fresh.is_bundled("tempo")
     by_path = fresh["tempo.safetensors"]
     assert by_path.content_hash() == in_folder.content_hash() and not fresh.is_bundled("tempo.safetensors")
@@ -48,7 +48,7 @@ def test_paths_lead_to_files(melody, tmp_path):
 
 
 def test_what_is_not_there_is_told_with_what_is(melody, pocketed, tmp_path):
-    empty = VectorShelf(melody.checkpoint)
+    empty = VectorLibrary(melody.checkpoint)
     with pytest.raises(TonearmError, match=r"no vector 'nope'; none ship for .*tonearm learn"):
         empty["nope"]
     with pytest.raises(TonearmError, match="there are tempo"):
@@ -61,7 +61,7 @@ def test_what_is_not_there_is_told_with_what_is(melody, pocketed, tmp_path):
 def test_a_vector_of_another_checkpoint_is_refused_with_both_names(melody, small, tmp_path):
     foreign = vector_of(small, "tempo")
     file = save_vector(foreign, tmp_path / "foreign")
-    shelf = VectorShelf(melody.checkpoint)
+    shelf = VectorLibrary(melody.checkpoint)
     for put in (lambda: shelf.__setitem__("tempo", foreign), lambda: shelf[str(file)]):
         with pytest.raises(TonearmError) as error:
             put()

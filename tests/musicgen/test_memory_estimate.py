@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tonearm.musicgen import memory
-from tonearm.musicgen.memory import Wave, decoding_bytes, last_true, rows_that_fit
+from tonearm.musicgen import memory_estimate
+from tonearm.musicgen.memory_estimate import BatchShape, decoding_bytes, last_true, rows_that_fit
 
 # One process, so that the peak is this decoding's: first a small one, which has everything loaded, then the one that counts.
 # Every larger block is mapped for itself and given back when freed; else the peak holds what the allocator kept, another amount each time.
@@ -21,15 +21,15 @@ MEASURE = """
 import json, sys
 import torch
 torch.set_num_threads(1)
-from tonearm import load
+from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.musicgen.conditioning import condition
-from tonearm.musicgen.decoding import Decoding
-from tonearm.musicgen.memory import Wave, decoding_bytes
-from tonearm.musicgen.request import Request
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.memory_estimate import BatchShape, decoding_bytes
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.sampling import Sampling
 
 folder, rows, known, steps = sys.argv[1], *map(int, sys.argv[2:])
-checkpoint = load(folder, device="cpu").checkpoint
+checkpoint = load_checkpoint(folder, "cpu")
 from tonearm.musicgen.decoder import Decoder
 decoder = Decoder(checkpoint)
 
@@ -37,9 +37,9 @@ def decode(rows, known):
     codes = torch.randint(0, 64, (rows, checkpoint.codebooks, known))
     conditioning = condition(checkpoint, ["a folk tune"] * rows, guided=True)
     frames = known + steps
-    for _ in Decoding(decoder, Request(conditioning, frames, [Sampling()] * rows, list(range(rows)), {}, codes)):
+    for _ in Decoding(decoder, DecodeRequest(conditioning, frames, [Sampling()] * rows, list(range(rows)), {}, codes)):
         pass
-    wave = Wave(rows, True, frames, frames, known, conditioning.text_ids.shape[1])
+    wave = BatchShape(rows, True, frames, frames, known, conditioning.text_ids.shape[1])
     return decoding_bytes(checkpoint, wave)
 
 def peak():  # not getrusage's, which a process inherits from the one that started it
@@ -64,7 +64,7 @@ def test_the_estimate_is_near_the_measured_peak_and_leaves_the_allocator_a_third
     assert 1.3 < found["said"] / found["took"] < 1.6
 
 
-WAVE = Wave(rows=4, guided=True, frames=100, window=750)
+WAVE = BatchShape(rows=4, guided=True, frames=100, window=750)
 
 
 @settings(deadline=None)
@@ -74,7 +74,7 @@ WAVE = Wave(rows=4, guided=True, frames=100, window=750)
 )  # fmt: skip
 def test_more_of_anything_takes_no_less(model_of, rows, frames, known, more, guided):
     for model in (model_of("small"), model_of("melody")):
-        wave = Wave(rows, guided, frames, 750, known)
+        wave = BatchShape(rows, guided, frames, 750, known)
         size = decoding_bytes(model.checkpoint, wave)
         for bigger in (
             replace(wave, rows=rows + more), replace(wave, frames=frames + more), replace(wave, guided=True),
@@ -90,18 +90,24 @@ def test_the_last_number_that_holds_is_found(last, high):
 
 def test_left_to_itself_it_takes_half_of_what_is_free_and_64_rows_at_most(small, monkeypatch):
     wave = replace(WAVE, rows=500)
-    monkeypatch.setattr(memory, "free_bytes", lambda _: 2 * decoding_bytes(small.checkpoint, replace(wave, rows=9)))
+    monkeypatch.setattr(
+        memory_estimate, "free_bytes", lambda _: 2 * decoding_bytes(small.checkpoint, replace(wave, rows=9))
+    )
     assert rows_that_fit(small.checkpoint, wave) == 9
-    monkeypatch.setattr(memory, "free_bytes", lambda _: 10**15)
+    monkeypatch.setattr(memory_estimate, "free_bytes", lambda _: 10**15)
     assert rows_that_fit(small.checkpoint, wave) == 64
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
-    assert memory.free_bytes(torch.device("cpu")) > 2**20
+    assert memory_estimate.free_bytes(torch.device("cpu")) > 2**20
     (tmp_path / "memory.max").write_text("5000\n")
     (tmp_path / "memory.current").write_text("3000\n")
-    assert memory._container_bytes(tmp_path) == 2000
+    assert memory_estimate._container_bytes(tmp_path) == 2000
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory._container_bytes(tmp_path) == memory._container_bytes(tmp_path / "nowhere") == float("inf")
-    monkeypatch.setattr(memory, "_container_bytes", lambda: 7)
-    assert memory.free_bytes(torch.device("cpu")) == 7
+    assert (
+        memory_estimate._container_bytes(tmp_path)
+        == memory_estimate._container_bytes(tmp_path / "nowhere")
+        == float("inf")
+    )
+    monkeypatch.setattr(memory_estimate, "_container_bytes", lambda: 7)
+    assert memory_estimate.free_bytes(torch.device("cpu")) == 7

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.steering.vectors import vector_of
-from tonearm import Clip, Row, Sampling, Steer, Steering, TonearmError
-from tonearm.musicgen import memory
+from tonearm import Clip, Sampling, Steer, Steering, TakeRequest, TonearmError
+from tonearm.musicgen import memory_estimate
 from tonearm.musicgen.engine import DecoderEngine
 
 SECONDS = [0.4, 1.2, 0.2, 0.8, 0.4, 1.0]
@@ -18,7 +18,7 @@ def rows_of(model):
     model.vectors["push"] = vector_of(model, "push")
     steering = Steering(steers=(Steer(vector="push", strength=1.5),))
     return [
-        Row(
+        TakeRequest(
             ["calm", "a fast folk tune", "slow jazz piece with flute"][i % 3], 10 + i, steering if i % 2 else Steering(),
             Sampling(guidance=[3.0, 1.0, 5.0][i % 3], top_k=[250, 20, 0][i % 3]), seconds=seconds,
         )
@@ -65,23 +65,23 @@ def test_a_short_take_does_not_wait_for_the_longest_of_its_wave(small, waves):
 def test_waves_fit_the_memory_that_is_given(small, waves):
     rows = [dataclasses.replace(rows_of(small)[0], seed=i, seconds=1.0) for i in range(7)]
     wave = small._wave(small._prepare(rows, {})[0])
-    three = memory.decoding_bytes(small.checkpoint, dataclasses.replace(wave, rows=3)) / memory.GIB
+    three = memory_estimate.decoding_bytes(small.checkpoint, dataclasses.replace(wave, rows=3)) / memory_estimate.GIB
     assert len(dict(small.generate_many(rows, memory=three * 1.0001))) == 7
     assert [len(wave) for wave in waves] == [3, 3, 1]
 
 
 def test_where_not_one_row_fits_it_says_so_before_any_work(small, waves):
     with pytest.raises(TonearmError, match=r"a take of 10 s needs \d+\.\d\d GiB beside the weights, the limit is 0.00"):
-        small.generate_many([Row("calm", 1)], memory=1e-6)
+        small.generate_many([TakeRequest("calm", 1)], memory=1e-6)
     with pytest.raises(TonearmError, match="0 GiB of memory is not possible"):
-        small.generate_many([Row("calm", 1)], memory=0)
+        small.generate_many([TakeRequest("calm", 1)], memory=0)
     assert not waves
 
 
 def test_rows_with_other_inputs_are_not_mixed(melody, waves):
     tone = Clip(np.sin(np.arange(1600) / 5) * 0.4, 1600)
-    rows = [Row("calm", 1, seconds=0.4), Row("calm", 2, seconds=0.4, continue_from=tone)]
-    rows += [Row("calm", 3, seconds=0.4, melody=tone), Row("calm", 4, seconds=0.4, continue_from=tone)]
+    rows = [TakeRequest("calm", 1, seconds=0.4), TakeRequest("calm", 2, seconds=0.4, continue_from=tone)]
+    rows += [TakeRequest("calm", 3, seconds=0.4, melody=tone), TakeRequest("calm", 4, seconds=0.4, continue_from=tone)]
     made = dict(melody.generate_many(rows))
     assert sorted(map(len, waves)) == [1, 1, 2]
     for index, row in enumerate(rows):
@@ -89,11 +89,14 @@ def test_rows_with_other_inputs_are_not_mixed(melody, waves):
 
 
 def test_mistakes_of_any_row_are_told_before_the_first_take(small, waves):
-    rows = [Row("calm", 1, seconds=0.4), Row("calm", 2, Steering(steers=(Steer(vector="nope", strength=1),)))]
+    rows = [
+        TakeRequest("calm", 1, seconds=0.4),
+        TakeRequest("calm", 2, Steering(steers=(Steer(vector="nope", strength=1),))),
+    ]
     with pytest.raises(TonearmError, match="no vector 'nope'"):
         small.generate_many(rows)
     with pytest.raises(TonearmError, match="the prompt is empty"):
-        small.generate_many([Row("calm", 1), Row(" ", 1)])
+        small.generate_many([TakeRequest("calm", 1), TakeRequest(" ", 1)])
     assert not waves
 
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
-from tonearm.provenance import AudioRecord, Provenance, VectorRecord
-from tonearm.steering.files import SUFFIX, save_vector
+from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.steering.vector import SteeringVector
+from tonearm.steering.vector_file import SUFFIX, save_vector
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 from tonearm import assets
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import POCKET, Checkpoint
-from tonearm.musicgen.plan import check_vector
-from tonearm.steering.files import SUFFIX, load_vector
+from tonearm.steering.resolve import check_vector
 from tonearm.steering.vector import SteeringVector
+from tonearm.steering.vector_file import SUFFIX, load_vector
 
 
 @cache
@@ -18,7 +18,7 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(assets.POCKET_VECTORS.glob(f"*{SUFFIX}"))}
 
 
-class VectorShelf(MutableMapping[str, SteeringVector]):
+class VectorLibrary(MutableMapping[str, SteeringVector]):
     """Vectors by name. `shelf[name]` is learned here, a path to a .safetensors file, or bundled; anything else is a TonearmError."""
 
     def __init__(self, checkpoint: Checkpoint):

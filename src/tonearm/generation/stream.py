@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.musicgen.decoding import Decoding
+from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.sampling import Sampling, check_guidance
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.schedule import Schedule
@@ -26,7 +26,7 @@ from tonearm.steering.spec import Steer, Steering, validated
 if TYPE_CHECKING:
     import torch
 
-    from tonearm.take import Take
+    from tonearm.generation.take import Take
 
 
 TOO_LATE = "the stream ended before the turn took effect"

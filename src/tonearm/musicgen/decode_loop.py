@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
-from tonearm.musicgen.request import OnFrame, Request
+from tonearm.musicgen.hooks import Tap, Taps
 from tonearm.musicgen.sampling import RowSampler, SharedSampler
-from tonearm.musicgen.steered import SteeringBuffers
-from tonearm.musicgen.taps import Tap, Taps
+from tonearm.musicgen.steering_buffers import SteeringBuffers
 from tonearm.steering.vector import Site
 
 UNKNOWN = -1
@@ -24,7 +24,7 @@ class Decoding:
                            o ........... o + W          the second, which begins with codes that are known
     """
 
-    def __init__(self, decoder: Decoder, request: Request, read: Taps | None = None):
+    def __init__(self, decoder: Decoder, request: DecodeRequest, read: Taps | None = None):
         checkpoint, rows = decoder.checkpoint, request.conditioning.rows
         self.decoder, self.request = decoder, request
         self.lengths = request.lengths or [request.frames] * rows

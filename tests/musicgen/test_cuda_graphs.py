@@ -5,17 +5,17 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from tests.musicgen.requests import STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import STEERS, request_for, vector_for
 from tonearm import Schedule, Steer, Steering
-from tonearm.musicgen import graphs, linear
+from tonearm.musicgen import cuda_graphs, packed_linear
+from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.decoding import Decoding
 
 
 @pytest.fixture(autouse=True)
 def plain_products(monkeypatch):
     """As on a GPU: a trace does not see into packed weights."""
-    monkeypatch.setattr(linear, "_can_pack", lambda: False)
+    monkeypatch.setattr(packed_linear, "_can_pack", lambda: False)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def codes_of(decoder, request):
 
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small", "stereo-melody"])
 def test_captured_steps_give_the_codes_of_plain_ones(model_of, variant, traced, monkeypatch):
-    monkeypatch.setattr(graphs, "BUCKET", 8)
+    monkeypatch.setattr(cuda_graphs, "BUCKET", 8)
     model = model_of(variant)
     decoder = Decoder(model.checkpoint)
     plain = codes_of(decoder, request_for(model))
@@ -86,11 +86,11 @@ def test_where_no_graph_can_be_captured_it_says_so_and_goes_on(monkeypatch):
     def fails(_):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
-    monkeypatch.setattr(graphs, "_graph_of", fails)
+    monkeypatch.setattr(cuda_graphs, "_graph_of", fails)
     with pytest.warns(
         UserWarning, match="not possible here .operation not permitted when stream is capturing.; decoding goes on"
     ):
-        step = graphs.capture_on_cuda(lambda: torch.ones(1))
+        step = cuda_graphs.capture_on_cuda(lambda: torch.ones(1))
     assert step() == 1
 
 
@@ -100,7 +100,7 @@ def test_on_cuda_graphs_give_the_codes_of_plain_steps(folder_of):
 
     model = load(str(folder_of("melody")), device="cuda", dtype="float32")
     decoder = model.engine.decoder
-    assert decoder.capture is graphs.capture_on_cuda
+    assert decoder.capture is cuda_graphs.capture_on_cuda
     captured = codes_of(decoder, request_for(model))
     decoder.capture = None
     assert torch.equal(codes_of(decoder, request_for(model)), captured)

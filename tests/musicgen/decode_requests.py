@@ -4,10 +4,10 @@ import torch
 
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
-from tonearm.musicgen.plan import compile_plan
-from tonearm.musicgen.request import Request
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector, VectorInfo
+from tonearm.steering.resolve import compile_plan
 
 PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]  # of unequal length: padding is at work
 FRAMES = 12
@@ -32,12 +32,12 @@ def vector_for(
 
 def request_for(
     model: Model, steering: Steering | None = None, vectors=None, guidance=3.0, shared=False, **kwargs
-) -> Request:
+) -> DecodeRequest:
     c = model.checkpoint
     sampling = [Sampling(guidance=guidance, top_k=20)] * 2
     conditioning = condition(c, PROMPTS, guided=guidance > 1, **kwargs)
     plan = compile_plan(c, [steering or Steering()] * 2, vectors or {}, FRAMES)
-    return Request(conditioning, FRAMES, sampling, [5, 6], plan, shared_noise=shared)
+    return DecodeRequest(conditioning, FRAMES, sampling, [5, 6], plan, shared_noise=shared)
 
 
 STEERS = {

@@ -11,11 +11,11 @@ import tonearm
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.provenance import StackRecord, read_sidecar, sha256_of
+from tonearm.generation.take import Take
 from tonearm.model import Model
-from tonearm.provenance import StackRecord, read_sidecar, sha256_of
 from tonearm.replaying import replay
 from tonearm.steering import Schedule, Steer, load_vector, save_vector
-from tonearm.take import Take
 
 
 def sound(seconds: float = 0.29, channels: int = 1) -> Clip:

@@ -31,7 +31,7 @@ def file(tmp_path) -> Path:
 
 def test_a_round_trip_is_exact(tmp_path):
     vector = random_vector(
-        site="heads", method="pca", pooling="mean", positive_means="schnell — “fast”", negative_means="12",
+        site="heads", method="pca", pooling="mean", positive_label="schnell — “fast”", negative_label="12",
         positive_count=3, data_hash="007", best_layer=2, activation_norms={0: 1.5, 2: 0.1}, library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
     )  # fmt: skip

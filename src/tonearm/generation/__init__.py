@@ -1,0 +1,1 @@
+"""Requests, takes with their provenance, batches and streams."""
