@@ -7,7 +7,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from recipes.pocket import words
+from recipes.pocket import vocabulary
 from recipes.pocket.compose import BPM_NUMBERS, numbers_for
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
@@ -18,7 +18,13 @@ UNKNOWN_SHARE = 0.03  # of the words, so that an unknown one changes little
 
 def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedTokenizerFast:
     """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out` if given."""
-    entries = [PAD, EOS, UNKNOWN, *words.vocabulary(), *map(str, BPM_NUMBERS)]  # "120" is one token, never "1" "2" "0"
+    entries = [
+        PAD,
+        EOS,
+        UNKNOWN,
+        *vocabulary.vocabulary(),
+        *map(str, BPM_NUMBERS),
+    ]  # "120" is one token, never "1" "2" "0"
     tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -43,39 +49,39 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
     adjectives, tail = [], []
     tempo = rng.random()
     if tempo < 0.6:
-        adjectives.append(pick(words.TEMPO, labels["tempo"]))
+        adjectives.append(pick(vocabulary.TEMPO, labels["tempo"]))
     if 0.4 < tempo < 0.9:
         bpm = int(rng.choice(numbers_for(labels["beat_frames"])))
         tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
     if labels["brightness"] != "neutral" and rng.random() < 0.8:
-        adjectives.append(pick(words.BRIGHTNESS, labels["brightness"]))
+        adjectives.append(pick(vocabulary.BRIGHTNESS, labels["brightness"]))
         if rng.random() < 0.3:
-            adjectives.append(pick(words.BRIGHTNESS, labels["brightness"]))
+            adjectives.append(pick(vocabulary.BRIGHTNESS, labels["brightness"]))
     energy = {("dense", "loud"): "energetic", ("sparse", "soft"): "calm"}.get((labels["density"], labels["dynamics"]))
     if energy and rng.random() < 0.5:
-        adjectives.append(pick(words.ENERGY, energy))
+        adjectives.append(pick(vocabulary.ENERGY, energy))
     else:
         if labels["density"] != "normal" and rng.random() < 0.5:
-            adjectives.append(pick(words.DENSITY, labels["density"]))
+            adjectives.append(pick(vocabulary.DENSITY, labels["density"]))
         if labels["dynamics"] != "normal" and rng.random() < 0.6:
-            adjectives.append(pick(words.DYNAMICS, labels["dynamics"]))
+            adjectives.append(pick(vocabulary.DYNAMICS, labels["dynamics"]))
     sound = SOUND_OF_GENRE.get(labels["genre"])
     if sound and (sound == "acoustic") == (labels["lead"] not in ("synth", "organ")) and rng.random() < 0.25:
-        adjectives.append(pick(words.SOUND, sound))
-    mode = pick(words.MODE, labels["mode"]) if rng.random() < 0.4 else ""
+        adjectives.append(pick(vocabulary.SOUND, sound))
+    mode = pick(vocabulary.MODE, labels["mode"]) if rng.random() < 0.4 else ""
     if mode and not mode.startswith("in "):
         adjectives.append(mode)
     elif mode:
         tail.append(mode)
     rng.shuffle(adjectives)
 
-    genre = pick(words.GENRE, labels["genre"]) if rng.random() < 0.9 else ""
-    lead = pick(words.LEAD, labels["lead"]) if rng.random() < 0.85 else ""
+    genre = pick(vocabulary.GENRE, labels["genre"]) if rng.random() < 0.9 else ""
+    lead = pick(vocabulary.LEAD, labels["lead"]) if rng.random() < 0.85 else ""
     if rng.random() < TAGS_SHARE:
         tags = [tag for tag in (*adjectives, genre, lead, *tail) if tag]
         rng.shuffle(tags)
         return _with_unknown_words((", " if rng.random() < 0.7 else " ").join(tags), rng)
-    form = str(rng.choice(words.FORM))
+    form = str(rng.choice(vocabulary.FORM))
     head = [*adjectives[: rng.integers(1, 5)], genre]
     late = [a for a in adjectives if a not in head]
     if lead and rng.random() < 0.25:
@@ -87,7 +93,7 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
     if article < 0.6:
         text = ("an " if text[0] in "aeiou" else "a ") + text
     if rng.random() < 0.2:
-        tail.append(str(rng.choice(words.FILLER)))
+        tail.append(str(rng.choice(vocabulary.FILLER)))
     if late:
         tail.append(" and ".join(late))
     for part in tail:

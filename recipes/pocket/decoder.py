@@ -22,14 +22,14 @@ from transformers import (
 )
 
 from recipes.pocket.attention import use_causal_blocks
+from recipes.pocket.batches import FRAMES, IGNORED, Batch, Pieces, drop_history, mistake_history, teacher_forced
+from recipes.pocket.beat_aux_loss import Timekeeper
 from recipes.pocket.captions import build_tokenizer
 from recipes.pocket.corpus import MELODY_FRAMES
+from recipes.pocket.data_parallel import Team
 from recipes.pocket.growth import hand_over
 from recipes.pocket.initial import initialise
-from recipes.pocket.pieces import FRAMES, IGNORED, Batch, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
-from recipes.pocket.team import Team
-from recipes.pocket.timekeeping import Timekeeper
 from recipes.training import Progress, decaying, keep, steps_taken, take_up
 
 SPLICED = 0.05  # share of the rows that begin with another piece

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from transformers import MusicgenMelodyForConditionalGeneration
 
+from recipes.pocket.beat_init import Coordinates, coordinates, count, frequency
 from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
-from recipes.pocket.counting import Coordinates, coordinates, count, frequency
 from recipes.pocket.settings import Settings
 
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions drown the codes

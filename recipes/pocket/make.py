@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from transformers import EncodecModel
 
-from recipes.pocket import team
+from recipes.pocket import data_parallel
 from recipes.pocket.codec import train_codec
+from recipes.pocket.codec_finetune import polish
 from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
-from recipes.pocket.polish import polish
 from recipes.pocket.settings import PRESETS
 from recipes.pocket.text import train_text_encoder
 from recipes.stages import run_stages
@@ -80,13 +80,15 @@ def text(arguments: argparse.Namespace) -> None:
 def decoder(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "pocket" / "model.safetensors").exists():
         settings, device = PRESETS[arguments.preset], arguments.device
-        team.run(train_decoder, _processes(arguments), arguments.out / "corpus", arguments.out, settings, device)
+        data_parallel.run(
+            train_decoder, _processes(arguments), arguments.out / "corpus", arguments.out, settings, device
+        )
 
 
 def install(arguments: argparse.Namespace) -> None:
     for name in CHECKPOINT_FILES:
         shutil.copyfile(arguments.out / "pocket" / name, PACKAGE / name)
-    print(f"installed into {PACKAGE}; next: python -m recipes.pocket.vectors, then python -m recipes.pocket.card")
+    print(f"installed into {PACKAGE}; next: python -m recipes.pocket.vectors, then python -m recipes.pocket.model_card")
 
 
 def _processes(arguments: argparse.Namespace) -> int:

@@ -106,7 +106,7 @@ def test_embeddings_are_unit_rows_of_moderate_width(judge) -> None:
 def test_plain_transformers_loads_the_judge() -> None:
     from transformers import ClapModel, ClapProcessor
 
-    model, processor = ClapModel.from_pretrained(EARS / "judge"), ClapProcessor.from_pretrained(EARS / "judge")
+    model, processor = ClapModel.from_pretrained(EARS / "clap"), ClapProcessor.from_pretrained(EARS / "judge")
     rate = processor.feature_extractor.sampling_rate
     inputs = processor(
         text=["bright", "dark"], audio=[noise(10.0).mono], sampling_rate=rate, padding=True, return_tensors="pt"

@@ -8,7 +8,7 @@ def learn(run, tiny, *more):
 
 
 def test_learn_saves_a_vector_that_generate_takes(run, tiny, play, folder):
-    outcome = learn(run, tiny, "--positive-means", "driving", "--negative-means", "idle")
+    outcome = learn(run, tiny, "--positive-label", "driving", "--negative-label", "idle")
     assert outcome.code == 0
     vector = load_vector(folder / "drive.safetensors")
     assert (vector.info.positive_label, vector.info.negative_label) == ("driving", "idle")

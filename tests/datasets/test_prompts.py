@@ -2,24 +2,24 @@ import re
 from collections import Counter
 
 import pytest
-from recipes.pocket import words
+from recipes.pocket import vocabulary
 
 from tonearm.datasets.prompts import PAIRS, PromptPair, held_out, load_pair, neutral, read_prompts
 from tonearm.errors import TonearmError
 
 # Positive pole first.
 POLES = {
-    "tempo": (words.TEMPO["fast"], words.TEMPO["slow"]),
-    "brightness": (words.BRIGHTNESS["bright"], words.BRIGHTNESS["dark"]),
-    "mode": (words.MODE["major"], words.MODE["minor"]),
-    "loudness": (words.DYNAMICS["loud"], words.DYNAMICS["soft"]),
-    "energy": (words.ENERGY["energetic"], words.ENERGY["calm"]),
-    "density": (words.DENSITY["dense"], words.DENSITY["sparse"]),
+    "tempo": (vocabulary.TEMPO["fast"], vocabulary.TEMPO["slow"]),
+    "brightness": (vocabulary.BRIGHTNESS["bright"], vocabulary.BRIGHTNESS["dark"]),
+    "mode": (vocabulary.MODE["major"], vocabulary.MODE["minor"]),
+    "loudness": (vocabulary.DYNAMICS["loud"], vocabulary.DYNAMICS["soft"]),
+    "energy": (vocabulary.ENERGY["energetic"], vocabulary.ENERGY["calm"]),
+    "density": (vocabulary.DENSITY["dense"], vocabulary.DENSITY["sparse"]),
     "acoustic": (["acoustic"], ["electronic", "electro", "synth"]),
 }
 # Words that pocket does not know, or knows as no pole; a pair may hold its own.
 FURTHER_WORDS = {
-    "tempo": [*words.TEMPO["medium"], "tempo", "pace", "bpm", "steady", "lullaby", "ballad"],
+    "tempo": [*vocabulary.TEMPO["medium"], "tempo", "pace", "bpm", "steady", "lullaby", "ballad"],
     "brightness": ["warm", "cold", "mellow", "tone"],
     "mode": ["key", "major", "minor"],
     "loudness": ["noisy", "silent", "strong"],
@@ -61,7 +61,7 @@ def pair_words(name: str) -> list[str]:
 def other_attribute_words(name: str | None = None) -> list[str]:
     """The words of every attribute but `name`, less those of genres and instruments ("electronic", "synth")."""
     phrases = [phrase for other in POLES if other != name for phrase in pair_words(other)]
-    return [phrase for phrase in phrases if phrase not in flat(words.GENRE) + flat(words.LEAD)]
+    return [phrase for phrase in phrases if phrase not in flat(vocabulary.GENRE) + flat(vocabulary.LEAD)]
 
 
 def sides(pair: PromptPair) -> list[tuple[str, ...]]:
@@ -130,10 +130,11 @@ def test_a_line_of_both_sides_differs_in_attribute_words_alone(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "swapped"), [("jazz", [*flat(words.GENRE), *OTHER_GENRES]), ("flute", [*flat(words.LEAD), *OTHER_LEADS])]
+    ("name", "swapped"),
+    [("jazz", [*flat(vocabulary.GENRE), *OTHER_GENRES]), ("flute", [*flat(vocabulary.LEAD), *OTHER_LEADS])],
 )
 def test_jazz_and_flute_change_the_genre_or_the_instrument_alone(name, swapped):
-    own = words.GENRE["jazz"] if name == "jazz" else words.LEAD["flute"]
+    own = vocabulary.GENRE["jazz"] if name == "jazz" else vocabulary.LEAD["flute"]
     pair = load_pair(name)
     for positive, negative in zip(pair.positive, pair.negative, strict=True):
         assert residue(positive, swapped) == residue(negative, swapped)
@@ -153,8 +154,8 @@ def test_synonyms_are_used_about_equally_often(name):
 
 def test_every_prompt_names_a_genre_and_an_instrument_and_most_are_those_that_pocket_knows():
     for prompts in everything():
-        genres = [found(prompt, flat(words.GENRE)) for prompt in prompts]
-        leads = [found(prompt, flat(words.LEAD)) for prompt in prompts]
+        genres = [found(prompt, flat(vocabulary.GENRE)) for prompt in prompts]
+        leads = [found(prompt, flat(vocabulary.LEAD)) for prompt in prompts]
         for prompt, genre, lead in zip(prompts, genres, leads, strict=True):
             assert genre or found(prompt, OTHER_GENRES), prompt
             assert lead or found(prompt, OTHER_LEADS), prompt
@@ -165,7 +166,7 @@ def test_every_prompt_names_a_genre_and_an_instrument_and_most_are_those_that_po
 @pytest.mark.parametrize("name", [name for name in PAIRED if name != "acoustic"])
 def test_genres_and_instruments_are_balanced(name):
     prompts = load_pair(name).positive
-    for table in (words.GENRE, words.LEAD):
+    for table in (vocabulary.GENRE, vocabulary.LEAD):
         everyday = [synonyms for name, synonyms in table.items() if name not in SELDOM]
         shares = [sum(bool(found(prompt, synonyms)) for prompt in prompts) for synonyms in everyday]
         assert max(shares) <= 2.5 * min(shares)

@@ -6,8 +6,9 @@ import torch
 
 pytest.importorskip("transformers")
 
-from recipes.pocket import fidelity
+from recipes.pocket import codec_metrics
 from recipes.pocket.codec import RATIOS, Crops, build_codec, learning_rate, outer, train_codec
+from recipes.pocket.codec_finetune import CodedCrops, deepened, polish
 from recipes.pocket.codec_loss import (
     band_loss,
     bands,
@@ -21,7 +22,6 @@ from recipes.pocket.codec_loss import (
     texture_loss,
 )
 from recipes.pocket.encode import codes_path
-from recipes.pocket.polish import CodedCrops, deepened, polish
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import CPU, Settings
@@ -242,18 +242,18 @@ def test_what_polishing_asks_for_is_least_for_the_original():
 def test_distances_in_decibels_are_those_that_were_planted():
     samples = 0.1 * np.random.default_rng(0).standard_normal(SAMPLE_RATE)
     original = clip(samples)
-    assert fidelity.signal_to_noise(original, clip(0.9 * samples)) == pytest.approx(20, abs=0.01)
-    assert fidelity.log_spectral_distance(original, clip(0.5 * samples)) == pytest.approx(6.02, abs=0.02)
+    assert codec_metrics.signal_to_noise(original, clip(0.9 * samples)) == pytest.approx(20, abs=0.01)
+    assert codec_metrics.log_spectral_distance(original, clip(0.5 * samples)) == pytest.approx(6.02, abs=0.02)
 
 
 def test_a_centroid_an_octave_up_is_wrong_by_its_whole_value():
     original, octave = clip(tone(500).flatten()), clip(tone(1000).flatten())
-    assert fidelity.centroid_error(original, octave) == pytest.approx(1, abs=0.05)
+    assert codec_metrics.centroid_error(original, octave) == pytest.approx(1, abs=0.05)
 
 
 def test_noise_in_the_place_of_a_tone_lowers_the_harmonic_share():
     noise = clip(0.1 * np.random.default_rng(0).standard_normal(2 * SAMPLE_RATE))
-    assert fidelity.harmonic_share(clip(tone(440, 2).flatten())) > 0.95 > 0.8 > fidelity.harmonic_share(noise)
+    assert codec_metrics.harmonic_share(clip(tone(440, 2).flatten())) > 0.95 > 0.8 > codec_metrics.harmonic_share(noise)
 
 
 def test_blurred_attacks_lower_their_correlation():
@@ -262,9 +262,12 @@ def test_blurred_attacks_lower_their_correlation():
     decay = np.convolve(clicks, np.exp(-np.arange(2000) / 400))[: len(clicks)]
     noise = 0.1 * np.random.default_rng(0).standard_normal(len(clicks))
     sharp, blurred = noise * decay, noise * np.convolve(decay, np.hanning(3000) / 1500, mode="same")
-    assert fidelity.attack_correlation(clip(sharp), clip(0.5 * sharp)) > 0.99
-    assert fidelity.attack_correlation(clip(sharp), clip(blurred)) < 0.7
+    assert codec_metrics.attack_correlation(clip(sharp), clip(0.5 * sharp)) > 0.99
+    assert codec_metrics.attack_correlation(clip(sharp), clip(blurred)) < 0.7
 
 
 def test_a_clip_goes_through_the_codec_at_its_length():
-    assert fidelity.through(build_codec(TINY).eval(), clip(tone(440).flatten())).mono.shape == tone(440).flatten().shape
+    assert (
+        codec_metrics.through(build_codec(TINY).eval(), clip(tone(440).flatten())).mono.shape
+        == tone(440).flatten().shape
+    )

@@ -11,21 +11,21 @@ from transformers.utils import ModelOutput
 
 pytest.importorskip("transformers")
 
-from recipes.pocket import words
+from recipes.pocket import vocabulary
 from recipes.pocket.attention import BLOCK, causal_attention, use_causal_blocks
+from recipes.pocket.batches import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
+from recipes.pocket.beat_aux_loss import Timekeeper, place
+from recipes.pocket.beat_init import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.captions import UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
-from recipes.pocket.counting import CHROMA_FRAMES, coordinates, counted_frequencies
+from recipes.pocket.data_parallel import Team, run
 from recipes.pocket.decoder import build_model, code_losses, grown, per_book, train_decoder
 from recipes.pocket.growth import kept_places
 from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
-from recipes.pocket.pieces import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
 from recipes.pocket.settings import Settings
-from recipes.pocket.team import Team, run
 from recipes.pocket.text import line_up_numbers, number_ids, text_config, train_text_encoder
-from recipes.pocket.timekeeping import Timekeeper, place
 
 SEEDS = range(60)
 SETTINGS = Settings(codebooks=2, codebook_size=16, layers=2)
@@ -84,7 +84,7 @@ def test_every_piece_plays_on_its_beats():
 
 def test_labels_are_balanced():
     genres = [compose(seed).genre for seed in range(700)]
-    assert all(60 <= genres.count(genre) <= 140 for genre in words.GENRE)
+    assert all(60 <= genres.count(genre) <= 140 for genre in vocabulary.GENRE)
 
 
 def test_captions_fit_and_hold_no_word_that_the_tokenizer_lacks(tmp_path):
@@ -101,9 +101,9 @@ def test_a_caption_never_names_another_value_of_a_label():
     for seed in range(300):
         labels = compose(seed).labels()
         said = set(caption(labels, np.random.default_rng(seed)).replace(",", "").split())
-        for tempo, synonyms in words.TEMPO.items():
+        for tempo, synonyms in vocabulary.TEMPO.items():
             assert tempo == labels["tempo"] or not said & set(synonyms)
-        for brightness, synonyms in words.BRIGHTNESS.items():
+        for brightness, synonyms in vocabulary.BRIGHTNESS.items():
             assert brightness == labels["brightness"] or not said & set(synonyms)
 
 

@@ -6,7 +6,7 @@ import pytest
 from tests.steering.vectors import vector_of
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.studies import effects, listening
+from tonearm.studies import effects, effects_measures
 from tonearm.studies.effects import conditions, control, effect, read_records, references, run, with_word
 from tonearm.studies.effects_report import write_report
 
@@ -70,8 +70,8 @@ def test_a_study_resumes_where_it_was_cut_and_writes_its_report(model, tmp_path,
     lines = (tmp_path / "whole" / "takes.jsonl").read_text().splitlines(keepends=True)
     store.write_text("".join(lines[:10]) + lines[10][: len(lines[10]) // 2])  # a kill in the middle of a line
     made = []
-    real = listening.describe_briefly
-    monkeypatch.setattr(listening, "describe_briefly", lambda clip: made.append(clip) or real(clip))
+    real = effects_measures.describe_briefly
+    monkeypatch.setattr(effects_measures, "describe_briefly", lambda clip: made.append(clip) or real(clip))
     again = run(model, PROMPTS, 1.25, 1.0, store.parent)
     assert len(made) == len(whole) - 10
     key = lambda record: (record["condition"], record["prompt"])  # noqa: E731

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tonearm import __version__
+from tonearm.cli._screen import DEBUG, Stopped, say_error
 from tonearm.cli.compare import compare
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
@@ -17,7 +18,6 @@ from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.replay import replay
-from tonearm.cli.screen import DEBUG, Stopped, say_error
 from tonearm.cli.vectors import vectors
 from tonearm.errors import TonearmError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import load_model, new_table, out, print_facts, print_json, progress_bar
-from tonearm.cli.takes import (
+from tonearm.cli import _options
+from tonearm.cli._screen import load_model, new_table, out, print_facts, print_json, progress_bar
+from tonearm.cli._takes import (
     SavedTake,
     check_folder,
     licence_note,
@@ -31,25 +31,25 @@ LISTEN = "listen"
 def compare(
     prompt: Annotated[str, typer.Argument(help='The music in words, such as "a folk tune with flute".')],
     folder: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the page and its takes go.")],
-    steer: options.Steers = None,
-    steering: options.SteeringFile = None,
+    steer: _options.Steers = None,
+    steering: _options.SteeringFile = None,
     also: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=STRENGTH,...", help="One more steered take: tempo=-1.25,brightness=+1. Repeat it."),
     ] = None,
-    seconds: options.Seconds = 10.0,
+    seconds: _options.Seconds = 10.0,
     seed: Annotated[int | None, typer.Option(help="The seed of all takes; left out, a random one.")] = None,
-    guidance: options.Guidance = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = 250,
-    top_p: options.TopP = 1.0,
-    model: options.ModelName = "pocket",
-    device: options.Device = None,
-    dtype: options.DType = None,
-    engine: options.Engine = "decoder",
+    guidance: _options.Guidance = None,
+    temperature: _options.Temperature = None,
+    top_k: _options.TopK = 250,
+    top_p: _options.TopP = 1.0,
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    engine: _options.Engine = "decoder",
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    force: options.Force = False,
-    as_json: options.Json = False,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
 ) -> None:
     """Make one prompt and seed plain and steered, and a page on which to hear and see the difference."""
     _check_empty(folder, force)
@@ -111,7 +111,7 @@ def _steerings(first: "Steering", also: Sequence[str]) -> list["Steering"]:
 
 def _write_listening_copies(folder: Path, saved: Sequence[SavedTake]) -> None:
     """Copies at the loudness that the page plays at: the louder of two takes sounds better, whatever else differs."""
-    from tonearm.report.compare import PEAK, USUAL_LUFS, common_loudness
+    from tonearm.report.comparison_page import PEAK, USUAL_LUFS, common_loudness
 
     clips = [one.take.clip for one in saved]
     loudness = common_loudness(clips)
@@ -120,7 +120,7 @@ def _write_listening_copies(folder: Path, saved: Sequence[SavedTake]) -> None:
 
 
 def _write_page(folder: Path, prompt: str, saved: Sequence[SavedTake], details: dict[str, str]) -> Path:
-    from tonearm.report.compare import Exhibit, write_compare_page
+    from tonearm.report.comparison_page import Exhibit, write_compare_page
 
     exhibits = [
         Exhibit(str(one.take.provenance.steering), one.take.clip, one.description, one.audio.name, one.sidecar.name)
@@ -131,7 +131,7 @@ def _write_page(folder: Path, prompt: str, saved: Sequence[SavedTake], details: 
 
 def _print_table(saved: Sequence[SavedTake]) -> None:
     """The page's own numbers, each with its difference from the plain take's."""
-    from tonearm.report.compare import COLUMNS, table_cell
+    from tonearm.report.comparison_page import COLUMNS, table_cell
 
     first = saved[0].description
     headings = [f"{column.heading}\n{column.read(first).unit}" for column in COLUMNS]

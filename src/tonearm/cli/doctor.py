@@ -7,8 +7,8 @@ from importlib import metadata, util
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import load_model, out, print_facts, print_json, quieten
+from tonearm.cli import _options
+from tonearm.cli._screen import load_model, out, print_facts, print_json, quieten
 from tonearm.errors import TonearmError
 
 
@@ -25,7 +25,7 @@ class Check:
         return bool(self.advice)
 
 
-def doctor(model: options.ModelName = "pocket", as_json: options.Json = False) -> None:
+def doctor(model: _options.ModelName = "pocket", as_json: _options.Json = False) -> None:
     """Check that Tonearm works here, and say what to do where it does not."""
     checks = []
     for check in _checks(model):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import load_model, out, print_facts, print_json, progress_bar
-from tonearm.cli.takes import (
+from tonearm.cli import _options
+from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
+from tonearm.cli._takes import (
     SavedTake,
     check_audio_outputs,
     licence_note,
@@ -32,30 +32,30 @@ MOST_SHOWN_PROMPTS = 3
 
 def generate(
     prompt: Annotated[str | None, typer.Argument(help='The music in words, such as "a folk tune with flute".')] = None,
-    steer: options.Steers = None,
-    steering: options.SteeringFile = None,
+    steer: _options.Steers = None,
+    steering: _options.SteeringFile = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE", help="A .wav, .flac or .ogg file; several takes get -1, -2 ..."),
     ] = Path("take.wav"),
     takes: Annotated[int, typer.Option("--takes", "-n", help="Takes of each prompt.")] = 1,
     prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="Prompts from a file, one a line.")] = None,
-    seconds: options.Seconds = 10.0,
-    seed: options.Seed = None,
+    seconds: _options.Seconds = 10.0,
+    seed: _options.Seed = None,
     continue_from: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Play on from this audio.")] = None,
     melody: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Follow this melody (melody models).")] = None,
     negative: Annotated[str | None, typer.Option(metavar="TEXT", help="Words to steer away from, by guidance.")] = None,
-    guidance: options.Guidance = None,
-    temperature: options.Temperature = None,
-    top_k: options.TopK = 250,
-    top_p: options.TopP = 1.0,
-    model: options.ModelName = "pocket",
-    device: options.Device = None,
-    dtype: options.DType = None,
-    engine: options.Engine = "decoder",
+    guidance: _options.Guidance = None,
+    temperature: _options.Temperature = None,
+    top_k: _options.TopK = 250,
+    top_p: _options.TopP = 1.0,
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    engine: _options.Engine = "decoder",
     batch_size: Annotated[int, typer.Option(help="Takes made at a time.")] = 8,
-    force: options.Force = False,
-    as_json: options.Json = False,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
 ) -> None:
     """Generate music, steered or plain, with a JSON beside each take that can make it again."""
     texts = [text for text in _prompts(prompt, prompts) for _ in range(_at_least_one(takes))]

@@ -6,16 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.measured import print_classifier
-from tonearm.cli.screen import new_table, out, print_facts, print_json
+from tonearm.cli import _options
+from tonearm.cli._measure_tables import print_classifier
+from tonearm.cli._screen import new_table, out, print_facts, print_json
 
 
 def inspect(
     file: Annotated[
         Path, typer.Argument(help="A vector or classifier (.safetensors), a take's .json, or an audio file.")
     ],
-    as_json: options.Json = False,
+    as_json: _options.Json = False,
 ) -> None:
     """Show what is in a vector, a classifier, a take's JSON, or an audio file."""
     if file.suffix == ".safetensors":

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import load_model, out, print_facts, print_json, progress_bar
-from tonearm.cli.takes import check_outputs, licence_note, model_text
+from tonearm.cli import _options
+from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
+from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def learn(
     negative_label: Annotated[str, typer.Option(metavar="WORD", help="What - means.")] = "less",
     seconds: Annotated[float, typer.Option(help="Music per prompt (last and mean only).")] = 2.0,
     seed: Annotated[int, typer.Option(help="Seed of that music.")] = 0,
-    model: options.ModelName = "pocket",
-    device: options.Device = None,
-    dtype: options.DType = None,
-    engine: options.Engine = "decoder",
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    engine: _options.Engine = "decoder",
     batch_size: Annotated[int, typer.Option(help="Prompts read at a time.")] = 16,
-    force: options.Force = False,
-    as_json: options.Json = False,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
 ) -> None:
     """Learn a new vector from two text files, one prompt a line, that differ in one attribute."""
     unusable = [symbol for symbol in UNUSABLE_IN_NAMES if symbol in name]

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from tonearm import defaults
-from tonearm.cli import options
-from tonearm.cli.measuring import (
+from tonearm.cli import _options
+from tonearm.cli._measuring import (
     Distances,
     Judges,
     Scores,
@@ -17,7 +17,7 @@ from tonearm.cli.measuring import (
     source_of,
     train_and_save,
 )
-from tonearm.cli.texts import texts_of
+from tonearm.cli._texts import texts_of
 from tonearm.errors import TonearmError
 
 EMBEDDINGS = ("clap", "encodec")
@@ -32,7 +32,7 @@ def measure(
         str,
         typer.Option(metavar="NAME", help="Beats by librosa, embedded, final0 (Beat This!), or a checkpoint of it."),
     ] = defaults.TRACKER,
-    as_json: options.Json = False,
+    as_json: _options.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each number.")] = False,
     clap: Annotated[
         str,
@@ -101,7 +101,7 @@ def measure(
         bool, typer.Option("--clusters", rich_help_panel=CORPORA, help="Cluster, and compare clusters with labels.")
     ] = False,
     seed: Annotated[int, typer.Option(rich_help_panel=CORPORA, help="Of folds, clusters and subsets.")] = 0,
-    force: options.Force = False,
+    force: _options.Force = False,
 ) -> None:
     """Measure audio: tempo, key, brightness, loudness ...; by a judge; as a set against a reference."""
     if as_json and as_csv:

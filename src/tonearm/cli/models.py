@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
-from tonearm.cli import options
-from tonearm.cli.screen import new_table, out, print_json
+from tonearm.cli import _options
+from tonearm.cli._screen import new_table, out, print_json
 
 NOTE = """\
 
@@ -12,7 +12,7 @@ downloaded at first use. --model takes a folder with a MusicGen checkpoint, too.
 text: read in the decoder's prefix, or by cross-attention."""
 
 
-def models(as_json: options.Json = False) -> None:
+def models(as_json: _options.Json = False) -> None:
     """List the checkpoints, with their licences."""
     from tonearm.musicgen.checkpoint import MUSICGEN_LICENCE, VARIANTS
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import out, print_json, progress_bar, quieten
-from tonearm.cli.takes import check_audio_outputs, save_take
+from tonearm.cli import _options
+from tonearm.cli._screen import out, print_json, progress_bar, quieten
+from tonearm.cli._takes import check_audio_outputs, save_take
 
 
 def replay(
@@ -16,8 +16,8 @@ def replay(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where its checkpoint lies now, if not where it was.")
     ] = None,
-    force: options.Force = False,
-    as_json: options.Json = False,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
 ) -> None:
     """Make a take again from its JSON, and say whether it is identical, bit for bit (exit code 0) or not (1)."""
     if output is not None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import options
-from tonearm.cli.screen import new_table, out, print_json
+from tonearm.cli import _options
+from tonearm.cli._screen import new_table, out, print_json
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def vectors(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket.")
     ] = None,
-    as_json: options.Json = False,
+    as_json: _options.Json = False,
 ) -> None:
     """List steering vectors: those that ship, or those in files and folders."""
     from tonearm.steering import load_vector

@@ -10,7 +10,7 @@ Aim: how fast a clip is. A beat tracker finds beats; two rules turn beats into B
 
 A line through the numbered beats reads less: one beat too many makes each later number wrong. On 125 pieces of pocket's
 corpus through its codec it told the right tempo (within 4 %) from an earlier embedded tracker's beats in 58 %, the pulse in
-73 %; on 125 freer rhythms as rendered 58 and 83 % (`recipes/ears/LOG.md`).
+73 %; on 125 freer rhythms as rendered 58 and 83 % (`recipes/evaluators/LOG.md`).
 
 Steadiness is the length of the mean phase vector |mean exp(2 pi i f t)| at the fitted rate (vector strength, Goldberg &
 Brown 1969): 1 for a metronome, near 0 for beats that keep to no grid.

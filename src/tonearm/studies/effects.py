@@ -27,7 +27,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
 from tonearm.steering import Steer, Steering, SteeringVector
-from tonearm.studies.listening import Heard, fingerprint_of, listen_aside, open_ears
+from tonearm.studies.effects_measures import Heard, fingerprint_of, listen_aside, open_ears
 
 STRENGTH = 1.25
 GENTLE = (0.3, 0.1)  # where pocket's music is still whole

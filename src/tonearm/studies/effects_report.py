@@ -17,7 +17,14 @@ from tonearm.studies.effects import (
     conditions,
     effect,
 )
-from tonearm.studies.effects_ears import EarsReading, change_text, ears_panels, ears_section, of_condition, read_by_ears
+from tonearm.studies.effects_evaluators import (
+    EarsReading,
+    change_text,
+    ears_panels,
+    ears_section,
+    of_condition,
+    read_by_ears,
+)
 from tonearm.studies.effects_figures import Panel, draw_figure
 
 EARS_TEMPO = "tempo by the embedded beats"

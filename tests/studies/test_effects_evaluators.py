@@ -7,7 +7,7 @@ import pytest
 
 from tonearm import assets
 from tonearm.studies.effects import Condition, references
-from tonearm.studies.effects_ears import beats_accuracy, ears_panels, ears_section, judge_accuracy, read_by_ears
+from tonearm.studies.effects_evaluators import beats_accuracy, ears_panels, ears_section, judge_accuracy, read_by_ears
 
 TAKES, WIDTH = 40, 4
 PLAIN, AGAIN, MOVED = Condition("plain", "no steering"), Condition("other", "other seeds"), Condition("moved", "moved")

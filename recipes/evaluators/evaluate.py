@@ -10,12 +10,12 @@ from pathlib import Path
 import mir_eval
 import numpy as np
 
-from recipes.ears.captions import ATTRIBUTES, plain
-from recipes.ears.corpus import FIRST_SEED, compose, load_codec
-from recipes.ears.features import WINDOW_SECONDS
-from recipes.ears.render import SAMPLE_RATE, render, through_codec
-from recipes.ears.scores import Score
-from recipes.pocket import words
+from recipes.evaluators.captions import ATTRIBUTES, plain
+from recipes.evaluators.corpus import FIRST_SEED, compose, load_codec
+from recipes.evaluators.features import WINDOW_SECONDS
+from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
+from recipes.evaluators.scores import Score
+from recipes.pocket import vocabulary
 from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
 from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
@@ -85,9 +85,9 @@ def examine_judge(judge: ClapEvaluator, heard: Sequence[Heard]) -> tuple[dict, d
 def examine_judge_on_takes(judge: ClapEvaluator, model: Model, takes: int) -> tuple[dict, dict]:
     """pocket's own takes, asked for by a word: what the judge hears is bounded by what pocket does with the word."""
     rng = np.random.default_rng(7)
-    genres, leads = list(words.GENRE), list(words.LEAD)
+    genres, leads = list(vocabulary.GENRE), list(vocabulary.LEAD)
     asked = [(genres[i % len(genres)], leads[i % len(leads)]) for i in range(2 * takes)]
-    clips = make(model, [f"a {genre} {rng.choice(words.FORM[:8])} with {lead}" for genre, lead in asked])
+    clips = make(model, [f"a {genre} {rng.choice(vocabulary.FORM[:8])} with {lead}" for genre, lead in asked])
     embedded = judge.embed(clips)
     shares, confusions = {}, {}
     for attribute, truths in zip(("genre", "lead"), map(list, zip(*asked, strict=True)), strict=True):
@@ -102,7 +102,7 @@ def examine_judge_on_takes(judge: ClapEvaluator, model: Model, takes: int) -> tu
         for i in range(takes):
             value = pair[i % 2]
             word = ATTRIBUTES[attribute][value][0]
-            scene = f"{rng.choice(genres)} {rng.choice(words.FORM[:8])}"
+            scene = f"{rng.choice(genres)} {rng.choice(vocabulary.FORM[:8])}"
             truths.append(value)
             texts.append(f"a {scene} {word}" if attribute == "mode" else f"a {word} {scene}")
         answers = answers_to(attribute, judge, judge.embed(make(model, texts)))
@@ -132,7 +132,9 @@ def examine_beats_on_takes(trackers: Sequence[BeatTracker], model: Model, takes:
     tempos = [60 * FRAME_RATE / n for frames in BEAT_FRAMES.values() for n in frames]
     asked = [tempos[i % len(tempos)] for i in range(takes)]
     rng = np.random.default_rng(8)
-    texts = [f"a {rng.choice(list(words.GENRE))} {rng.choice(words.FORM[:8])} at {round(bpm)} bpm" for bpm in asked]
+    texts = [
+        f"a {rng.choice(list(vocabulary.GENRE))} {rng.choice(vocabulary.FORM[:8])} at {round(bpm)} bpm" for bpm in asked
+    ]
     clips = make(model, texts)
     results = {}
     for tracker in trackers:

@@ -1,6 +1,6 @@
 """Both ears from nothing to finished weights, in one command:
 
-    python -m recipes.ears.make --out build/ears
+    python -m recipes.evaluators.make --out build/ears
 
 Each stage picks up where it stopped, and is skipped where its result is there. The last one puts the ears into the package.
 """
@@ -9,10 +9,10 @@ import argparse
 import shutil
 from pathlib import Path
 
-from recipes.ears.beats import train_beats
-from recipes.ears.corpus import make_corpus
-from recipes.ears.judge import train_judge
-from recipes.ears.settings import PRESETS
+from recipes.evaluators.beats import train_beats
+from recipes.evaluators.clap import train_judge
+from recipes.evaluators.corpus import make_corpus
+from recipes.evaluators.settings import PRESETS
 from recipes.stages import run_stages
 from tonearm import assets
 
@@ -47,7 +47,7 @@ def install(arguments: argparse.Namespace) -> None:
     shutil.rmtree(PACKAGE / "clap", ignore_errors=True)
     shutil.copytree(arguments.out / "judge", PACKAGE / "clap", copy_function=shutil.copyfile)  # not its private mode
     shutil.copyfile(arguments.out / "beats.ckpt", PACKAGE / "beats.ckpt")
-    print(f"installed into {PACKAGE}; next: python -m recipes.ears.card")
+    print(f"installed into {PACKAGE}; next: python -m recipes.evaluators.model_card")
 
 
 STAGES = {"corpus": corpus, "judge": judge, "beats": beats, "install": install}

@@ -11,21 +11,21 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from recipes.pocket import words
+from recipes.pocket import vocabulary
 
 PAD, BOS, EOS, UNKNOWN = "<pad>", "<s>", "</s>", "<unk>"
 TEXT_TOKENS = 64
 MAX_POSITIONS = 514  # as in the published checkpoints; a longer text is the caller's to cut
 
 ATTRIBUTES: dict[str, dict[str, list[str]]] = {
-    "genre": words.GENRE,
-    "lead": words.LEAD,
-    "tempo": words.TEMPO,
-    "brightness": words.BRIGHTNESS,
-    "density": words.DENSITY,
-    "energy": words.ENERGY,
-    "sound": words.SOUND,
-    "mode": {mode: [*phrases, f"{mode} key", mode] for mode, phrases in words.MODE.items()},
+    "genre": vocabulary.GENRE,
+    "lead": vocabulary.LEAD,
+    "tempo": vocabulary.TEMPO,
+    "brightness": vocabulary.BRIGHTNESS,
+    "density": vocabulary.DENSITY,
+    "energy": vocabulary.ENERGY,
+    "sound": vocabulary.SOUND,
+    "mode": {mode: [*phrases, f"{mode} key", mode] for mode, phrases in vocabulary.MODE.items()},
 }
 ADJECTIVES = ("tempo", "brightness", "density", "energy", "sound", "mode")
 TEMPLATES = {
@@ -96,11 +96,11 @@ def caption(labels: dict, rng: np.random.Generator) -> Caption:
     rng.shuffle(adjectives)
     if "lead" in said:
         tail.insert(0, f"{rng.choice(['with', 'featuring', 'led by', 'for'])} {said['lead']}")
-    head = [*adjectives, *([said["genre"]] if "genre" in said else []), str(rng.choice(words.FORM))]
+    head = [*adjectives, *([said["genre"]] if "genre" in said else []), str(rng.choice(vocabulary.FORM))]
     if rng.random() < 0.6:
         head.insert(0, "a")
     if rng.random() < 0.15:
-        tail.append(str(rng.choice(words.FILLER)))
+        tail.append(str(rng.choice(vocabulary.FILLER)))
     text = " ".join(head) + "".join((", " if rng.random() < 0.3 else " ") + part for part in tail)
     return Caption(_with_unknown_words(text, rng), named)
 
@@ -119,14 +119,14 @@ def build_tokenizer(out: Path | None = None) -> PreTrainedTokenizerFast:
     plain = {
         word for table in ATTRIBUTES.values() for synonyms in table.values() for s in synonyms for word in s.split()
     }
-    vocabulary = [PAD, BOS, EOS, UNKNOWN, *sorted({*words.vocabulary(), *plain, *GLUE, "that"})]
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN))
+    entries = [PAD, BOS, EOS, UNKNOWN, *sorted({*vocabulary.vocabulary(), *plain, *GLUE, "that"})]
+    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(entries)}, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(r"[,.!?;:\"()]"), "isolated"), pre_tokenizers.WhitespaceSplit()]
     )
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{BOS} $A {EOS}", special_tokens=[(BOS, vocabulary.index(BOS)), (EOS, vocabulary.index(EOS))]
+        single=f"{BOS} $A {EOS}", special_tokens=[(BOS, entries.index(BOS)), (EOS, entries.index(EOS))]
     )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, bos_token=BOS, eos_token=EOS, unk_token=UNKNOWN,

@@ -20,12 +20,20 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import ClapConfig, ClapModel, ClapProcessor, PreTrainedTokenizerFast
 
-from recipes.ears.augment import vary_judge
-from recipes.ears.captions import ATTRIBUTES, MAX_POSITIONS, Caption, build_tokenizer, caption, plain, value_captions
-from recipes.ears.corpus import load
-from recipes.ears.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
-from recipes.ears.schedule import rate
-from recipes.ears.settings import Settings
+from recipes.evaluators.augment import vary_judge
+from recipes.evaluators.captions import (
+    ATTRIBUTES,
+    MAX_POSITIONS,
+    Caption,
+    build_tokenizer,
+    caption,
+    plain,
+    value_captions,
+)
+from recipes.evaluators.corpus import load
+from recipes.evaluators.features import EXTRACTOR, MEL_BANDS, WINDOW_FRAMES
+from recipes.evaluators.schedule import rate
+from recipes.evaluators.settings import Settings
 from recipes.training import Progress, decaying, keep, take_up
 
 PATCH = (32, 16)  # mel bands, and frames of 20 ms

@@ -9,7 +9,7 @@ from tests.measures.sounds import clicks, noise
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import measure_clap_score, measure_tempo
-from tonearm.studies.listening import Heard, listen, open_ears
+from tonearm.studies.effects_measures import Heard, listen, open_ears
 
 FOLK, JAZZ = "A fast folk tune with flute", "A slow dark jazz piece"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tonearm.cli.screen import Stopped
+from tonearm.cli._screen import Stopped
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 
 import tonearm
-from recipes.pocket import words
+from recipes.pocket import vocabulary
 from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
-from recipes.pocket.listener import BATCH, CROP, Listener, names, train_listener
+from recipes.pocket.instrument_classifier import BATCH, CROP, Listener, names, train_listener
 from tonearm.audio import Clip
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import TakeRequest
@@ -162,8 +162,11 @@ def decibels(clip: Clip) -> float:
 def scene(index: int, word: str = "", tail: str = "") -> str:
     """A caption with its genre, form and lead drawn by index; held out by its seeds, not by its words."""
     rng = np.random.default_rng((7, index))
-    genre, lead = rng.choice([s[0] for s in words.GENRE.values()]), rng.choice([s[0] for s in words.LEAD.values()])
-    form = rng.choice(words.FORM[:8])
+    genre, lead = (
+        rng.choice([s[0] for s in vocabulary.GENRE.values()]),
+        rng.choice([s[0] for s in vocabulary.LEAD.values()]),
+    )
+    form = rng.choice(vocabulary.FORM[:8])
     return f"a {word + ' ' if word else ''}{genre} {form} with {lead}{tail and ' ' + tail}"
 
 

@@ -13,11 +13,11 @@ from beat_this.model.beat_tracker import BeatThis
 from beat_this.model.loss import ShiftTolerantBCELoss
 from beat_this.model.postprocessor import Postprocessor
 
-from recipes.ears.augment import vary_beats
-from recipes.ears.clicks import click_track
-from recipes.ears.corpus import KINDS, load
-from recipes.ears.schedule import rate
-from recipes.ears.settings import Settings
+from recipes.evaluators.augment import vary_beats
+from recipes.evaluators.clicks import click_track
+from recipes.evaluators.corpus import KINDS, load
+from recipes.evaluators.schedule import rate
+from recipes.evaluators.settings import Settings
 from recipes.training import Progress, decaying, keep, take_up
 from tonearm.atomic import atomic_write
 from tonearm.evaluators.beat_this import SAMPLE_RATE, spectrogram

@@ -5,7 +5,7 @@ import torch
 from scipy import signal
 from transformers import EncodecModel
 
-from recipes.ears.scores import Score
+from recipes.evaluators.scores import Score
 from recipes.pocket.render import Renderer, master
 from tonearm.audio import Clip
 

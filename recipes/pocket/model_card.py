@@ -1,6 +1,6 @@
 """Measure pocket and write the numbers into its model card.
 
-    python -m recipes.pocket.card --out build/pocket
+    python -m recipes.pocket.model_card --out build/pocket
 
 On held-out pieces, seeds and captions: what the codec keeps, how far takes obey tempo, brightness, genre and lead, and how steady their beat is beside
 the corpus's own. Tempo is read twice, by librosa and by Tonearm's embedded beat tracker. Genre and lead are named by a small convolutional network
@@ -19,11 +19,11 @@ import numpy as np
 import torch
 
 import tonearm
-from recipes.pocket import exam, words
+from recipes.pocket import evaluate, vocabulary
+from recipes.pocket.codec_metrics import centroid_error
 from recipes.pocket.compose import beat_for, compose
 from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_clip
-from recipes.pocket.exam import TRACKERS, Heard
-from recipes.pocket.fidelity import centroid_error
+from recipes.pocket.evaluate import TRACKERS, Heard
 from recipes.pocket.render import Renderer
 from tonearm.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
@@ -90,27 +90,29 @@ def keep_parts(out: Path, model: Model, measured: dict[str, Rows]) -> None:
 
 def speed_rows(model: Model) -> Rows:
     what = f"seconds for one 10-s clip, guidance on, {platform.machine()} CPU, {torch.get_num_threads()} threads"
-    return [(what, f"{exam.seconds_for_a_clip(model):.1f}", "< 3")]
+    return [(what, f"{evaluate.seconds_for_a_clip(model):.1f}", "< 3")]
 
 
 def codec_rows(model: Model, out: Path) -> Rows:
     """Original against decoded, on held-out pieces."""
     tempos: dict[tuple[str, str], list[tuple[float | None, float | None]]] = {}
     errors, chroma = [], []
-    for i, (original, decoded) in enumerate(exam.held_out_pairs(model, out, CODEC_PIECES)):
+    for i, (original, decoded) in enumerate(evaluate.held_out_pairs(model, out, CODEC_PIECES)):
         errors.append(centroid_error(original, decoded))
-        chroma.append(exam.chroma_correlation(original, decoded))
+        chroma.append(evaluate.chroma_correlation(original, decoded))
         if i >= TEMPO_PIECES:
             continue
-        noisy = exam.with_noise(original, NOISE_DECIBELS, seed=i)
+        noisy = evaluate.with_noise(original, NOISE_DECIBELS, seed=i)
         for tracker in TRACKERS:
-            opened = exam.tracker(tracker)
+            opened = evaluate.tracker(tracker)
             before = measure_tempo(original, opened).bpm
             for copy, clip in (("decoded", decoded), ("noisy", noisy)):
                 tempos.setdefault((tracker, copy), []).append((before, measure_tempo(clip, opened).bpm))
 
     def kept(tracker: str, copy: str) -> str:
-        shares = [np.mean([exam.is_kept(*pair, octave) for pair in tempos[tracker, copy]]) for octave in (False, True)]
+        shares = [
+            np.mean([evaluate.is_kept(*pair, octave) for pair in tempos[tracker, copy]]) for octave in (False, True)
+        ]
         return " / ".join(f"{share:.0%}" for share in shares)
 
     n = f"n = {CODEC_PIECES} held-out pieces"
@@ -134,16 +136,16 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     """What words and numbers do to the same scenes and seeds, and how the takes' beat stands beside the corpus's."""
     heard: dict[str, list[Heard]] = {}
     for word in ("", "fast", "slow", "bright", "dark"):
-        made = exam.generate(model, [exam.scene(i, word) for i in range(takes)])
-        heard[word] = exam.listen_to_all([take.clip for take in made], processes)
-    numbers = exam.asked_numbers(2 * takes)
-    made = exam.generate(model, [exam.scene(i, tail=f"at {bpm} bpm") for i, bpm in enumerate(numbers)])
-    asked = exam.listen_to_all([take.clip for take in made], processes)
-    meant = [exam.beat_share(take.clip, beat_for(bpm)) for take, bpm in zip(made, numbers, strict=True)]
-    corpus = [decoded for _, decoded in exam.held_out_pairs(model, out, CORPUS_PIECES)]
+        made = evaluate.generate(model, [evaluate.scene(i, word) for i in range(takes)])
+        heard[word] = evaluate.listen_to_all([take.clip for take in made], processes)
+    numbers = evaluate.asked_numbers(2 * takes)
+    made = evaluate.generate(model, [evaluate.scene(i, tail=f"at {bpm} bpm") for i, bpm in enumerate(numbers)])
+    asked = evaluate.listen_to_all([take.clip for take in made], processes)
+    meant = [evaluate.beat_share(take.clip, beat_for(bpm)) for take, bpm in zip(made, numbers, strict=True)]
+    corpus = [decoded for _, decoded in evaluate.held_out_pairs(model, out, CORPUS_PIECES)]
     labels = load_labels(out / "corpus", "held-out", 0)[:CORPUS_PIECES]
-    played = [exam.beat_share(clip, piece["beat_frames"]) for clip, piece in zip(corpus, labels, strict=True)]
-    own = exam.listen_to_all(corpus, processes)
+    played = [evaluate.beat_share(clip, piece["beat_frames"]) for clip, piece in zip(corpus, labels, strict=True)]
+    own = evaluate.listen_to_all(corpus, processes)
     by_tempo = {
         word: [one for one, piece in zip(own, labels, strict=True) if piece["tempo"] == word]
         for word in ("fast", "slow")
@@ -152,14 +154,14 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     rows: Rows = []
     for tracker in TRACKERS:
         read = [one.bpm(tracker) for one in asked]
-        strict, folded = exam.within_asked(read, numbers), exam.within_asked(read, numbers, (0.5, 1, 2))
+        strict, folded = evaluate.within_asked(read, numbers), evaluate.within_asked(read, numbers, (0.5, 1, 2))
         rows.append(
             (f'tempo within 8 % of an asked "N bpm" (60 to 180), octave-folded, {tracker}', str(folded), "80 %")
         )
         rows.append((f"the same, strict, {tracker}", str(strict), "65 %"))
     for tracker in TRACKERS:
         asked_for, played_at = (
-            [exam.mean([one.bpm(tracker) for one in groups[word]]) for word in ("fast", "slow")]
+            [evaluate.mean([one.bpm(tracker) for one in groups[word]]) for word in ("fast", "slow")]
             for groups in (heard, by_tempo)
         )
         rows.append((
@@ -167,7 +169,7 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
             f"({len(by_tempo['fast'])}, {len(by_tempo['slow'])})",
             f"{ratio(*asked_for)}; {ratio(*played_at)}", ">= 1.6",
         ))  # fmt: skip
-    fast, slow = (exam.mean([one.onset_rate for one in heard[word]]) for word in ("fast", "slow"))
+    fast, slow = (evaluate.mean([one.onset_rate for one in heard[word]]) for word in ("fast", "slow"))
     rows.append(
         (
             f'onsets per second of "fast" / "slow", n = {takes} each',
@@ -175,7 +177,7 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
             ">= 1.6",
         )
     )
-    bright, dark = (exam.mean([one.centroid for one in heard[word]]) for word in ("bright", "dark"))
+    bright, dark = (evaluate.mean([one.centroid for one in heard[word]]) for word in ("bright", "dark"))
     rows.append(
         (
             f'mean centroid of "bright" / "dark", n = {takes} each',
@@ -184,8 +186,8 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
         )
     )
     bpm, centroid = (
-        exam.mean([one.bpm("embedded") for one in heard[""]]),
-        exam.mean([one.centroid for one in heard[""]]),
+        evaluate.mean([one.bpm("embedded") for one in heard[""]]),
+        evaluate.mean([one.centroid for one in heard[""]]),
     )
     rows.append((f"no word: BPM by the embedded beats, centroid, n = {takes}", f"{bpm:.0f}, {centroid:.0f} Hz", ""))
     for tracker in TRACKERS:
@@ -225,18 +227,21 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     """Genre and lead, as a network that has only heard the corpus names them."""
     audio, labels = {}, {}
     for split, shards in (("train", TRAINING_SHARDS), ("held-out", 1)):
-        audio[split] = exam.decoded_corpus(out, split, range(shards), processes)
+        audio[split] = evaluate.decoded_corpus(out, split, range(shards), processes)
         labels[split] = [piece for i in range(shards) for piece in load_labels(out / "corpus", split, i)]
-    namer = exam.train_namer(audio["train"], labels["train"])
+    namer = evaluate.train_namer(audio["train"], labels["train"])
     asked = [
-        {"genre": genre, "lead": lead} for genre, lead in zip(cycle(words.GENRE), islice(cycle(words.LEAD), takes))
+        {"genre": genre, "lead": lead}
+        for genre, lead in zip(cycle(vocabulary.GENRE), islice(cycle(vocabulary.LEAD), takes))
     ]
-    texts = [f"a {words.GENRE[one['genre']][0]} track with {words.LEAD[one['lead']][0]}" for one in asked]
-    heard = [as_int16(take.clip.mono) for take in exam.generate(model, texts)]
+    texts = [f"a {vocabulary.GENRE[one['genre']][0]} track with {vocabulary.LEAD[one['lead']][0]}" for one in asked]
+    heard = [as_int16(take.clip.mono) for take in evaluate.generate(model, texts)]
     rows: Rows = []
-    for label, table, target in (("genre", words.GENRE, "90 %"), ("lead", words.LEAD, "80 %")):
-        on_corpus = exam.share_named(namer, audio["held-out"], label, [piece[label] for piece in labels["held-out"]])
-        on_takes = exam.share_named(namer, heard, label, [one[label] for one in asked])
+    for label, table, target in (("genre", vocabulary.GENRE, "90 %"), ("lead", vocabulary.LEAD, "80 %")):
+        on_corpus = evaluate.share_named(
+            namer, audio["held-out"], label, [piece[label] for piece in labels["held-out"]]
+        )
+        on_takes = evaluate.share_named(namer, heard, label, [one[label] for one in asked])
         chance = f"{1 / len(table):.0%}"
         rows.append(
             (f"{label} named right by a network, decoded held-out corpus (chance {chance})", str(on_corpus), "")
@@ -248,23 +253,25 @@ def name_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
 def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
     """The first seconds of held-out pieces as audio prompts, without a word of their tempo or key: does the rest keep both?"""
     labels = load_labels(out / "corpus", "held-out", 0)[:takes]
-    pairs = list(exam.held_out_pairs(model, out, takes))
+    pairs = list(evaluate.held_out_pairs(model, out, takes))
     pieces = [original for original, _ in pairs]
     made = model.takes(
         [
-            TakeRequest(f"a {piece['genre']} track with {piece['lead']}", exam.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
-                continue_from=exam.part(clip, 0, PROMPT_SECONDS))
+            TakeRequest(f"a {piece['genre']} track with {piece['lead']}", evaluate.FIRST_SEED + i, seconds=10 - PROMPT_SECONDS,
+                continue_from=evaluate.part(clip, 0, PROMPT_SECONDS))
             for i, (piece, clip) in enumerate(zip(labels, pieces, strict=True))
         ],
         batch_size=32,
     )  # fmt: skip
-    parts = [exam.part(take.clip, PROMPT_SECONDS, 10) for take in made]
-    played = [exam.part(decoded, PROMPT_SECONDS, 10) for _, decoded in pairs]
+    parts = [evaluate.part(take.clip, PROMPT_SECONDS, 10) for take in made]
+    played = [evaluate.part(decoded, PROMPT_SECONDS, 10) for _, decoded in pairs]
     asked = [piece["bpm"] for piece in labels]
     rows: Rows = []
     for tracker in TRACKERS:
         going_on, own = (
-            exam.within_asked([measure_tempo(clip, exam.tracker(tracker)).bpm for clip in clips], asked, (0.5, 1, 2))
+            evaluate.within_asked(
+                [measure_tempo(clip, evaluate.tracker(tracker)).bpm for clip in clips], asked, (0.5, 1, 2)
+            )
             for clips in (parts, played)
         )
         rows.append((
@@ -272,7 +279,7 @@ def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
             f"{going_on} / {own.value:.0%}", "",
         ))  # fmt: skip
     likeness = [
-        np.mean([exam.pitch_likeness(a, b) for a, b in zip(parts, others, strict=True)])
+        np.mean([evaluate.pitch_likeness(a, b) for a, b in zip(parts, others, strict=True)])
         for others in (pieces, pieces[1:] + pieces[:1])
     ]
     return [
@@ -291,13 +298,16 @@ def melody_rows(model: Model, out: Path, takes: int) -> Rows:
     shares = []
     for given in (True, False):
         rows = [
-            TakeRequest(exam.scene(i), exam.FIRST_SEED + i, seconds=10, melody=clip if given else None)
+            TakeRequest(evaluate.scene(i), evaluate.FIRST_SEED + i, seconds=10, melody=clip if given else None)
             for i, clip in enumerate(sung)
         ]
         made = model.takes(rows, batch_size=32)
-        shares.append(np.mean([exam.melody_share(melodies[i], take.clip) for i, take in enumerate(made)]))
+        shares.append(np.mean([evaluate.melody_share(melodies[i], take.clip) for i, take in enumerate(made)]))
     corpus = np.mean(
-        [exam.melody_share(melodies[i], pair[1]) for i, pair in enumerate(exam.held_out_pairs(model, out, takes))]
+        [
+            evaluate.melody_share(melodies[i], pair[1])
+            for i, pair in enumerate(evaluate.held_out_pairs(model, out, takes))
+        ]
     )
     return [(
         f"frames in which a melody's pitch class is among the three strongest, n = {takes}: takes given it / not given it / the piece it is from",
@@ -307,20 +317,20 @@ def melody_rows(model: Model, out: Path, takes: int) -> Rows:
 
 def extension_rows(model: Model) -> Rows:
     """Thirty seconds: the last ten against the first ten, from prompts without a tempo and with a number."""
-    numbers = exam.asked_numbers(LONG_TAKES)
+    numbers = evaluate.asked_numbers(LONG_TAKES)
     changes, faulty = [], 0
     rows: Rows = []
     for what, tails in (
         ("no tempo asked", [""] * LONG_TAKES),
         ("a number asked", [f"at {bpm} bpm" for bpm in numbers]),
     ):
-        takes = exam.generate(model, [exam.scene(i, tail=tail) for i, tail in enumerate(tails)], seconds=30)
-        pairs = [(exam.part(take.clip, 0, 10), exam.part(take.clip, 20, 30)) for take in takes]
-        changes += [exam.decibels(last) - exam.decibels(first) for first, last in pairs]
-        faulty += sum(bool(faults(last)) or exam.is_stuck(last) for _, last in pairs)
+        takes = evaluate.generate(model, [evaluate.scene(i, tail=tail) for i, tail in enumerate(tails)], seconds=30)
+        pairs = [(evaluate.part(take.clip, 0, 10), evaluate.part(take.clip, 20, 30)) for take in takes]
+        changes += [evaluate.decibels(last) - evaluate.decibels(first) for first, last in pairs]
+        faulty += sum(bool(faults(last)) or evaluate.is_stuck(last) for _, last in pairs)
         for tracker in TRACKERS:
-            tempos = [[measure_tempo(clip, exam.tracker(tracker)).bpm for clip in pair] for pair in pairs]
-            kept, folded = (sum(exam.is_kept(*pair, octave) for pair in tempos) for octave in (False, True))
+            tempos = [[measure_tempo(clip, evaluate.tracker(tracker)).bpm for clip in pair] for pair in pairs]
+            kept, folded = (sum(evaluate.is_kept(*pair, octave) for pair in tempos) for octave in (False, True))
             rows.append((
                 f"30 s: tempo of the last 10 s within 4 % of the first's / but for the octave, {what}, {tracker}",
                 f"{Share.of(kept, LONG_TAKES)} / {folded / LONG_TAKES:.0%}", "",

@@ -10,15 +10,15 @@ import torch
 pytest.importorskip("beat_this.model.beat_tracker")
 pytest.importorskip("mir_eval")
 
-from recipes.ears import corpus, judge
-from recipes.ears.augment import vary_beats, vary_judge
-from recipes.ears.beats import FRAME_RATE, PIECE_FRAMES, Pieces, in_rows, train_beats
-from recipes.ears.captions import ATTRIBUTES, UNKNOWN, build_tokenizer, caption, value_captions
-from recipes.ears.clicks import click_track
-from recipes.ears.features import FLOOR_DB, WINDOW_FRAMES, judge_features
-from recipes.ears.grooves import BPM, groove
-from recipes.ears.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, play_plainly, tempo_word
-from recipes.ears.settings import MINIATURE
+from recipes.evaluators import clap, corpus
+from recipes.evaluators.augment import vary_beats, vary_judge
+from recipes.evaluators.beats import FRAME_RATE, PIECE_FRAMES, Pieces, in_rows, train_beats
+from recipes.evaluators.captions import ATTRIBUTES, UNKNOWN, build_tokenizer, caption, value_captions
+from recipes.evaluators.clicks import click_track
+from recipes.evaluators.features import FLOOR_DB, WINDOW_FRAMES, judge_features
+from recipes.evaluators.grooves import BPM, groove
+from recipes.evaluators.performances import SIBLINGS, UNSEEN_PROGRESSIONS, perform, play_plainly, tempo_word
+from recipes.evaluators.settings import MINIATURE
 from recipes.pocket.compose import FRAME_RATE as FRAMES_PER_SECOND
 from recipes.pocket.compose import PROGRESSIONS, compose
 from recipes.pocket.styles import LEADS
@@ -126,11 +126,11 @@ def test_a_caption_says_what_it_names_and_nothing_else() -> None:
 def test_a_caption_is_true_of_every_clip_with_its_labels_and_of_no_other() -> None:
     labels = [{"genre": "jazz", "lead": "flute"}, {"genre": "jazz"}, {"genre": "rock", "lead": "flute"}]
     captions = [
-        judge.Caption("jazz", {"genre": "jazz"}),
-        judge.Caption("flute", {"lead": "flute"}),
-        judge.Caption("", {"genre": "rock", "lead": "flute"}),
+        clap.Caption("jazz", {"genre": "jazz"}),
+        clap.Caption("flute", {"lead": "flute"}),
+        clap.Caption("", {"genre": "rock", "lead": "flute"}),
     ]
-    assert judge.truth(captions, labels).tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 1]]
+    assert clap.truth(captions, labels).tolist() == [[1, 1, 0], [1, 0, 0], [0, 1, 1]]
 
 
 def test_the_tokenizer_knows_every_word_and_takes_any_other_for_unknown() -> None:
@@ -171,7 +171,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(corpus, "Renderer", Clicker)
         corpus.make_corpus(out / "corpus", MINIATURE, processes=1)
-    judge.train_judge(out / "corpus", out, MINIATURE)
+    clap.train_judge(out / "corpus", out, MINIATURE)
     train_beats(out / "corpus", out, MINIATURE)
     return out
 

@@ -6,7 +6,7 @@ bars. So: random drum patterns over kick, snare and hats in sixteenths, random b
 
 import numpy as np
 
-from recipes.ears.scores import Score
+from recipes.evaluators.scores import Score
 from recipes.pocket.compose import FRAME_RATE, SCALES, Note
 
 KICK, SIDE_STICK, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE = 36, 37, 38, 39, 42, 44, 46, 49, 51

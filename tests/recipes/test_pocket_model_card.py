@@ -3,20 +3,20 @@
 from types import SimpleNamespace
 
 import pytest
-from recipes.pocket import card
+from recipes.pocket import model_card
 
-TEXT = f"# pocket\n{card.BEGIN}\nold\n{card.END}\nthe rest\n"
+TEXT = f"# pocket\n{model_card.BEGIN}\nold\n{model_card.END}\nthe rest\n"
 
 
 @pytest.fixture
 def measure(tmp_path, monkeypatch):
     """Runs the command on weights of a fingerprint; every part it measures has one row, and the count of parts measured so far in it."""
-    monkeypatch.setattr(card, "CARD", tmp_path / "README.md")
+    monkeypatch.setattr(model_card, "CARD", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(TEXT)
     measured: list[str] = []
 
     def rows(part: str):
-        def fake(*_) -> card.Rows:
+        def fake(*_) -> model_card.Rows:
             measured.append(part)
             return [(part, str(len(measured)), "")]
 
@@ -26,14 +26,14 @@ def measure(tmp_path, monkeypatch):
         "codec": "codec_rows", "takes": "take_rows", "names": "name_rows", "continuation": "continuation_rows",
         "melody": "melody_rows", "extension": "extension_rows", "speed": "speed_rows",
     }.items():  # fmt: skip
-        monkeypatch.setattr(card, function, rows(part))
-    monkeypatch.setattr(card.torch, "set_num_threads", lambda threads: None)
+        monkeypatch.setattr(model_card, function, rows(part))
+    monkeypatch.setattr(model_card.torch, "set_num_threads", lambda threads: None)
 
     def run(fingerprint: str, *options: str) -> str:
         model = SimpleNamespace(checkpoint=SimpleNamespace(fingerprint=fingerprint))
-        monkeypatch.setattr(card.tonearm, "load", lambda device: model)
+        monkeypatch.setattr(model_card.tonearm, "load", lambda device: model)
         monkeypatch.setattr("sys.argv", ["card", "--out", str(tmp_path), *options])
-        card.main()
+        model_card.main()
         return (tmp_path / "README.md").read_text()
 
     return run
@@ -42,9 +42,9 @@ def measure(tmp_path, monkeypatch):
 def test_a_part_measured_again_leaves_the_others_as_they_were(measure):
     whole = measure("a")
     assert whole.startswith("# pocket\n") and whole.endswith("the rest\n") and "old" not in whole
-    assert "| codec | 1 |  |" in whole and f"| speed | {len(card.PARTS)} |  |" in whole
+    assert "| codec | 1 |  |" in whole and f"| speed | {len(model_card.PARTS)} |  |" in whole
     again = measure("a", "--only", "codec")
-    assert again == whole.replace("| codec | 1 |  |", f"| codec | {len(card.PARTS) + 1} |  |")
+    assert again == whole.replace("| codec | 1 |  |", f"| codec | {len(model_card.PARTS) + 1} |  |")
 
 
 def test_parts_of_other_weights_are_not_mixed_in(measure, tmp_path):

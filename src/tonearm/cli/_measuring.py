@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tonearm.cli.measured import Failure, MeasuredFile, Output, print_clusters, print_trained
-from tonearm.cli.screen import Bar, Stopped, err, progress_bar, quieten, say_error
-from tonearm.cli.takes import check_outputs
+from tonearm.cli._measure_tables import Failure, MeasuredFile, Output, print_clusters, print_trained
+from tonearm.cli._screen import Bar, Stopped, err, progress_bar, quieten, say_error
+from tonearm.cli._takes import check_outputs
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import soundfile
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import Description, KeyEstimate, Measurement, TempoEstimate
-from tonearm.report.compare import COLUMNS, PEAK, Cell, Exhibit, common_loudness, table_cell, write_compare_page
+from tonearm.report.comparison_page import COLUMNS, PEAK, Cell, Exhibit, common_loudness, table_cell, write_compare_page
 
 SAMPLE_RATE = 16_000
 PROMPT = "a slow folk tune"

@@ -1,6 +1,6 @@
 """Examine the shipped ears and write the numbers into their card: README.md, card.json and confusion.png in the package.
 
-    python -m recipes.ears.card --recordings FOLDER
+    python -m recipes.evaluators.model_card --recordings FOLDER
 
 Everything is music that the ears have never heard. Says how long each part took; pocket's takes and the beats take most of it. Without `--recordings` (a folder of free recordings, see exam.KNOWN_BPM) that table is left out.
 """
@@ -17,12 +17,12 @@ import transformers
 from transformers import ClapModel
 
 import tonearm
-from recipes.ears import exam
-from recipes.ears.captions import ATTRIBUTES
-from recipes.ears.corpus import KINDS
-from recipes.ears.figures import draw_confusions
-from recipes.ears.make import PACKAGE
-from recipes.ears.settings import CPU
+from recipes.evaluators import evaluate
+from recipes.evaluators.captions import ATTRIBUTES
+from recipes.evaluators.corpus import KINDS
+from recipes.evaluators.figures import draw_confusions
+from recipes.evaluators.make import PACKAGE
+from recipes.evaluators.settings import CPU
 from recipes.pocket.compose import FRAME_RATE
 from tonearm.atomic import atomic_write
 from tonearm.evaluators.load import load_clap, load_tracker
@@ -67,15 +67,15 @@ def examine(pieces: int, beat_pieces: int, takes: int, recordings: Path | None) 
     model = tonearm.load(device="cpu")
     with timed("unseen pieces"):
         asked = dict.fromkeys(KINDS, beat_pieces) | {"performances": max(pieces, beat_pieces)}
-        heard = {kind: exam.unseen(kind, clips) for kind, clips in asked.items()}
+        heard = {kind: evaluate.unseen(kind, clips) for kind, clips in asked.items()}
     with timed("judge"):
-        shares, confusions = exam.examine_judge(judge, heard["performances"][:pieces])
+        shares, confusions = evaluate.examine_judge(judge, heard["performances"][:pieces])
     with timed("judge on takes"):
-        shares["takes"], confusions["takes"] = exam.examine_judge_on_takes(judge, model, takes)
+        shares["takes"], confusions["takes"] = evaluate.examine_judge_on_takes(judge, model, takes)
     with timed("beats"):
-        beats = {kind: exam.examine_beats(trackers, clips[:beat_pieces]) for kind, clips in heard.items()}
+        beats = {kind: evaluate.examine_beats(trackers, clips[:beat_pieces]) for kind, clips in heard.items()}
     with timed("beats on takes"):
-        beats_on_takes = exam.examine_beats_on_takes(trackers, model, takes)
+        beats_on_takes = evaluate.examine_beats_on_takes(trackers, model, takes)
     return {
         "made_of": made_of(),
         "trackers": [tracker.name for tracker in trackers],
@@ -83,7 +83,7 @@ def examine(pieces: int, beat_pieces: int, takes: int, recordings: Path | None) 
         "confusions": confusions,
         "beats": beats,
         "beats_on_takes": beats_on_takes,
-        "recordings": exam.examine_recordings(trackers, recordings) if recordings else {},
+        "recordings": evaluate.examine_recordings(trackers, recordings) if recordings else {},
     }
 
 

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedTokenizerFast
 
+from recipes.pocket.beat_init import CHROMA_FRAMES
 from recipes.pocket.captions import caption
 from recipes.pocket.corpus import MELODY_FRAMES, load_labels, load_melodies, shards_present
-from recipes.pocket.counting import CHROMA_FRAMES
 from recipes.pocket.encode import codes_path
 from recipes.pocket.settings import Settings
 from tonearm.musicgen.delay import delay

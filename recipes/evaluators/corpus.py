@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from recipes.ears.features import judge_features
-from recipes.ears.grooves import groove
-from recipes.ears.performances import perform, play_plainly
-from recipes.ears.render import SAMPLE_RATE, render, through_codec
-from recipes.ears.scores import Score
-from recipes.ears.settings import Settings
+from recipes.evaluators.features import judge_features
+from recipes.evaluators.grooves import groove
+from recipes.evaluators.performances import perform, play_plainly
+from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
+from recipes.evaluators.scores import Score
+from recipes.evaluators.settings import Settings
 from recipes.pocket.render import Renderer
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip

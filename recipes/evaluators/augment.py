@@ -5,7 +5,7 @@ Cheaper than doing it to audio, and close enough: all of these are gains over ba
 
 import numpy as np
 
-from recipes.ears.features import FLOOR_DB
+from recipes.evaluators.features import FLOOR_DB
 
 
 def vary_judge(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:

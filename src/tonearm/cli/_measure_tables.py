@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tonearm.cli.screen import new_table, out, print_facts, print_json
-from tonearm.cli.takes import ABSENT, number
+from tonearm.cli._screen import new_table, out, print_facts, print_json
+from tonearm.cli._takes import ABSENT, number
 
 if TYPE_CHECKING:
     from tonearm.analysis.clusters import Clusters

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 
-from recipes.ears.captions import ATTRIBUTES
+from recipes.evaluators.captions import ATTRIBUTES
 from tonearm.atomic import atomic_write
 
 matplotlib.use("Agg")

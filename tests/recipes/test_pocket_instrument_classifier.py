@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from recipes.pocket.listener import (
+from recipes.pocket.instrument_classifier import (
     BANDS,
     CROP,
     Listener,

@@ -14,10 +14,10 @@ from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
 
 from recipes.pocket.codec import Crops
 from recipes.pocket.codec_loss import polishing_loss
+from recipes.pocket.codec_metrics import centroid_error, through
 from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.encode import codes_path
-from recipes.pocket.exam import chroma_correlation
-from recipes.pocket.fidelity import centroid_error, through
+from recipes.pocket.evaluate import chroma_correlation
 from recipes.pocket.render import SAMPLE_RATE
 from recipes.pocket.settings import Settings
 from recipes.training import Progress, keep, save_whole, take_up

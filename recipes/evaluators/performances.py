@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from recipes.ears.scores import Score
+from recipes.evaluators.scores import Score
 from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
 SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 127.0), 136.0  # BPM; between them a tempo has no word

@@ -1,7 +1,7 @@
 """What the codec alone keeps of held-out pieces, as soon as it is trained:
 
-    python -m recipes.pocket.fidelity --out build/pocket
-    python -m recipes.pocket.fidelity --out build/pocket --codec polished
+    python -m recipes.pocket.codec_metrics --out build/pocket
+    python -m recipes.pocket.codec_metrics --out build/pocket --codec polished
 
 Pitch (chroma correlation), level of the spectrum, tone against noise, attack, brightness and phase; pure functions of two clips of one length.
 """
@@ -15,7 +15,7 @@ import torch
 from transformers import EncodecModel
 
 from recipes.pocket.corpus import as_float, load_audio
-from recipes.pocket.exam import chroma_correlation
+from recipes.pocket.evaluate import chroma_correlation
 from recipes.pocket.render import SAMPLE_RATE
 from tonearm.audio import Clip
 from tonearm.measures import measure_spectral_centroid
