@@ -27,7 +27,10 @@ OUTSIDE = {
 }
 IMAGES = (".png", ".svg", ".jpg")
 
-CODE = re.compile(r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[ \t]*$|(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)", re.MULTILINE | re.DOTALL)
+CODE = re.compile(
+    r"^ {0,3}(```+|~~~+).*?^ {0,3}\1[ \t]*$|(?<!`)(`+)(?!`).+?(?<!`)\2(?!`)",
+    re.MULTILINE | re.DOTALL,
+)
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|#|/", re.IGNORECASE)
 
@@ -41,7 +44,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             image = _resolved(PurePosixPath(source), found["target"])
             if found["image"] and image is not None and not image.is_relative_to(DOCS):
                 content = (REPOSITORY / image).read_bytes()
-                files.append(File.generated(config, str(PurePosixPath(page).parent / image.name), content=content))
+                files.append(
+                    File.generated(
+                        config, str(PurePosixPath(page).parent / image.name), content=content
+                    )
+                )
     return files
 
 
@@ -62,7 +69,9 @@ def _site_link(found: re.Match[str], page: str) -> str:
     target, _, anchor = found["target"].partition("#")
     if EXTERNAL.match(found["target"]):
         return found[0]
-    source = PurePosixPath(next((file for file, at in OUTSIDE.items() if at == page), str(DOCS / page)))
+    source = PurePosixPath(
+        next((file for file, at in OUTSIDE.items() if at == page), str(DOCS / page))
+    )
     path = _resolved(source, target)
     if path is None:
         log.warning("%s: the link to %r leads to no file of the repository", source, target)
