@@ -1,8 +1,8 @@
-"""MkDocs hook: pages from files outside docs/, and links that work both in the repository and on the site.
+"""MkDocs hook: pages from files outside docs/, and links that work in the repository and on the site.
 
-Markdown links are written for the repository. On the site a link to a file that is also a page leads to that page, and a
-link to any other file of the repository becomes plain text. A link to a file that does not exist is a warning, and
-`mkdocs build --strict` then fails.
+Markdown links are written for the repository. On the site a link to a file that is also a page
+leads to that page, and a link to any other file of the repository becomes plain text. A link to a
+file that does not exist is a warning, and `mkdocs build --strict` then fails.
 """
 
 import logging
@@ -89,6 +89,6 @@ def _site_link(found: re.Match[str], page: str) -> str:
 
 
 def _resolved(source: PurePosixPath, target: str) -> PurePosixPath | None:
-    """Path within the repository of a link in the file `source`; None where there is no such file."""
+    """Path within the repository of a link in the file `source`; None for an absent file."""
     path = PurePosixPath(os.path.normpath(source.parent / target.partition("#")[0]))
     return path if (REPOSITORY / path).exists() else None

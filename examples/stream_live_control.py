@@ -2,9 +2,10 @@
 
     python examples/stream_live_control.py --out build/examples
 
-The main thread plays: here it collects the chunks and waits as an audio device would, at `--speed` times real time. A
-second thread sets two strengths and the guidance at given times, and prints the frame at which each change took effect.
-Writes stream.wav, and stream.json beside it, from which `tonearm replay` reproduces the performance.
+The main thread plays: it waits for each chunk to end, as an audio device would, at `--speed` times
+real time. A second thread sets two strengths and the guidance at given times, and prints the frame
+at which each change took effect. Writes stream.wav, and stream.json beside it, from which
+`tonearm replay` reproduces the performance.
 """
 
 import argparse
@@ -34,9 +35,8 @@ def control(stream: tonearm.Stream, frame_rate: float, speed: float) -> None:
         except tonearm.TonearmError as error:
             print(f"{change.target} = {change.value:g}: {error}")
             return
-        print(
-            f"{change.target} = {change.value:g}: took effect at frame {frame} ({frame / frame_rate:.2f} s of the clip)"
-        )
+        at = f"frame {frame} ({frame / frame_rate:.2f} s of the clip)"
+        print(f"{change.target} = {change.value:g}: took effect at {at}")
 
 
 def main() -> None:
@@ -71,9 +71,7 @@ def main() -> None:
     controller.join()
     path = arguments.out / "stream.wav"
     stream.take.save(path)
-    print(
-        f"wrote {path} and its sidecar: {stream.take.seconds:g} s, lookahead {stream.lookahead:.2f} s"
-    )
+    print(f"wrote {path} and its sidecar; the lookahead is {stream.lookahead:.2f} s")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Sweep the strength of a vector, measure the spectral centroid of the takes, and plot it beside a control.
+"""Sweep the strength of a vector, and plot the spectral centroid of the takes beside a control.
 
     python examples/sweep_strength.py --out build/examples
 
-The control is a random vector of the same norm, swept over the same strengths, prompts and seeds. Writes
-sweep_strength.png and prints the means.
+The control is a random vector of the same norm, swept over the same strengths, prompts and seeds.
+Writes sweep_strength.png and prints the means.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python examples/vector_from_prompts.py --out build/examples
 
-Writes the vector (my-density.safetensors) and three takes of one prompt and seed, at three strengths. Twelve prompts per side
-keep the example short; the bundled vectors were learned from 100 per side.
+Writes the vector (my-energy.safetensors) and three takes of one prompt and seed, at three strengths.
+Twelve prompts per side keep the example short; the bundled vectors were learned from 100 per side.
 """
 
 import argparse
@@ -32,22 +32,24 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
 
     model = tonearm.load()
-    dense = tonearm.learn(
+    energy = tonearm.learn(
         model,
-        positive=[f"a dense {scene}" for scene in SCENES],
-        negative=[f"a sparse {scene}" for scene in SCENES],
-        name="my-density",
-        positive_label="dense",
-        negative_label="sparse",
+        positive=[f"an energetic {scene}" for scene in SCENES],
+        negative=[f"a calm {scene}" for scene in SCENES],
+        name="my-energy",
+        positive_label="energetic",
+        negative_label="calm",
     )
-    tonearm.save_vector(dense, arguments.out / "my-density.safetensors")
-    print(f"learned {dense.name!r}: best layer {dense.info.best_layer} of {dense.info.layer_count}")
+    tonearm.save_vector(energy, arguments.out / "my-energy.safetensors")
+    print(
+        f"learned {energy.name!r}: best layer {energy.info.best_layer} of {energy.info.layer_count}"
+    )
 
     for strength in STRENGTHS:
         take = model.generate(
-            "a folk tune with flute", steer={dense: strength}, seconds=arguments.seconds, seed=7
+            "a folk tune with flute", steer={energy: strength}, seconds=arguments.seconds, seed=7
         )
-        path = arguments.out / f"my-density{strength:+g}.wav"
+        path = arguments.out / f"my-energy{strength:+g}.wav"
         take.save(path)
         print(f"{path}: {describe(take.clip).onset_rate.value:.1f} onsets per second")
 

@@ -39,9 +39,17 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 
 def commands(page: str) -> list[str]:
-    """The command lines of a page's shell blocks, without comments; a backslash continues a line."""
+    """Command lines of a page's shell blocks, without comments; a backslash continues a line."""
     lines = []
     for block in blocks(page, "bash", "sh"):
         lines += block.text.replace("\\\n", " ").splitlines()
     stripped = (re.sub(r"\s#.*$", "", line).strip() for line in lines)
     return [line for line in stripped if line and not line.startswith("#")]
+
+
+def named_paths(page: str) -> list[str]:
+    """Paths in the code spans of a page that name a file or folder of the repository."""
+    text = FENCE.sub("", (ROOT / page).read_text(encoding="utf-8"))
+    spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+    roots = r"(?:src|tests|docs|recipes|benchmarks|examples|musicgen|steering|measures|generation)"
+    return [span for span in spans if re.fullmatch(rf"{roots}/[\w./-]*", span)]

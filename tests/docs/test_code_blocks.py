@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import typer
 
-from tests.docs.pages import PAGES, ROOT, blocks, commands
+from tests.docs.pages import PAGES, ROOT, blocks, commands, named_paths
 from tonearm.audio import Clip
 from tonearm.cli import app, main
 
@@ -102,3 +102,13 @@ def test_json_blocks_of_the_steering_page_are_accepted_as_steering(tmp_path):
         path = tmp_path / f"{number}.json"
         path.write_text(block.text)
         assert Steering.from_file(path)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_named_in_a_page_exist(page):
+    absent = [
+        path
+        for path in named_paths(page)
+        if not any((ROOT / base / path).exists() for base in ("", "src/tonearm"))
+    ]
+    assert not absent

@@ -24,11 +24,11 @@ def run(script, out, *arguments):
 
 def test_a_vector_from_prompts_is_saved_and_used(tmp_path):
     printed = run("vector_from_prompts.py", tmp_path, "--seconds", "3")
-    assert (tmp_path / "my-density.safetensors").is_file()
+    assert (tmp_path / "my-energy.safetensors").is_file()
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == [
-        "my-density+0.1.wav",
-        "my-density+0.wav",
-        "my-density-0.1.wav",
+        "my-energy+0.1.wav",
+        "my-energy+0.wav",
+        "my-energy-0.1.wav",
     ]
     assert printed.count("onsets per second") == 3
 
