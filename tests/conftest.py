@@ -1,5 +1,6 @@
-"""Shared fixtures: one tiny random checkpoint of each variant, made once a run."""
+"""Shared fixtures: one tiny random checkpoint per variant, made and loaded once per run."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from tests import checkpoints
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.steering.library import VectorLibrary
 
 torch.set_num_threads(1)
 
@@ -20,21 +22,37 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]
 
     def folder(variant: str) -> Path:
         if variant not in made:
-            made[variant] = checkpoints.save(checkpoints.VARIANTS[variant], tmp_path_factory.mktemp(variant))
+            made[variant] = checkpoints.save(
+                checkpoints.VARIANTS[variant], tmp_path_factory.mktemp(variant)
+            )
         return made[variant]
 
     return folder
 
 
 @pytest.fixture(scope="session")
-def model_of(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
-    """Variant name -> the loaded tiny model."""
+def loaded_model(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
+    """Variant name -> the loaded tiny model, shared by all tests: not to be changed."""
     loaded: dict[str, Model] = {}
 
     def model(variant: str) -> Model:
         if variant not in loaded:
             loaded[variant] = Model(load_checkpoint(str(folder_of(variant)), "cpu"))
         return loaded[variant]
+
+    return model
+
+
+@pytest.fixture
+def model_of(loaded_model: Callable[[str], Model]) -> Callable[[str], Model]:
+    """Variant name -> the tiny model with a vector library of this test's own."""
+    own: dict[str, Model] = {}
+
+    def model(variant: str) -> Model:
+        if variant not in own:
+            own[variant] = copy.copy(loaded_model(variant))
+            own[variant].vectors = VectorLibrary(own[variant].shape)
+        return own[variant]
 
     return model
 

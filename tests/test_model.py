@@ -24,11 +24,15 @@ def same(a: Take, b: Take) -> bool:
     return np.array_equal(a.codes, b.codes)
 
 
-def test_one_prompt_gives_a_take_and_more_a_list_in_order(small):
+def requests_of(prompts, seed=3, seconds=0.4):
+    return [TakeRequest(text, seed + i, seconds=seconds) for i, text in enumerate(prompts)]
+
+
+def test_generate_returns_one_take_and_a_batch_yields_takes_in_order(small):
     one = small.generate("calm", seconds=0.2, seed=3)
     assert isinstance(one, Take) and one.codes.shape == (4, 5) and one.codes.dtype == np.int64
     assert one.clip.samples.shape == (1, 320) and one.seconds == 0.2
-    several = small.generate(["calm", "loud"], n=2, seconds=0.2, seed=3)
+    several = list(small.generate_batch(requests_of(["calm", "calm", "loud", "loud"], seconds=0.2)))
     assert [(t.provenance.prompt, t.provenance.seed) for t in several] == [
         ("calm", 3),
         ("calm", 4),
@@ -36,9 +40,8 @@ def test_one_prompt_gives_a_take_and_more_a_list_in_order(small):
         ("loud", 6),
     ]
     assert same(several[0], one) and not same(several[0], several[1])
-    assert (
-        isinstance(small.generate(["calm"], seconds=0.2), list) and len(small.generate("calm", n=2, seconds=0.2)) == 2
-    )
+    with pytest.raises(TonearmError, match="several as TakeRequests to generate_batch"):
+        small.generate(["calm", "loud"], seconds=0.2)
 
 
 def test_a_seed_decides_the_take_and_no_seed_is_a_new_one(small):
@@ -53,11 +56,11 @@ def test_a_seed_decides_the_take_and_no_seed_is_a_new_one(small):
 @pytest.mark.parametrize(("variant", "prompts"), [("small", UNEVEN), ("melody", EVEN), ("stereo-small", UNEVEN)])
 def test_the_split_into_batches_does_not_matter(model_of, variant, prompts):
     model = model_of(variant)
-    one = model.generate(prompts, seconds=0.4, seed=3, batch_size=3)
-    for size in (1, 2):
-        assert all(
-            same(a, b) for a, b in zip(one, model.generate(prompts, seconds=0.4, seed=3, batch_size=size), strict=True)
-        )
+    requests = requests_of(prompts)
+    together = list(model.generate_batch(requests, batch_size=3))
+    for size in (1, 2, None):
+        others = model.generate_batch(requests, batch_size=size)
+        assert all(same(a, b) for a, b in zip(together, others, strict=True))
 
 
 def test_all_forms_of_a_steer_give_the_same_take(melody):
@@ -81,10 +84,10 @@ def test_rows_may_differ_in_everything(small):
         TakeRequest("loud", 2, sampling=Sampling(temperature=0), negative="calm"), TakeRequest("fast", 3, sampling=Sampling(guidance=5)),
     ]  # fmt: skip
     rows = [replace(row, seconds=[0.4, 0.8, 0.52][i]) for i, row in enumerate(rows)]
-    together = list(small.takes(rows))
+    together = list(small.generate_batch(rows))
     for row, take in zip(rows, together, strict=True):
-        assert same(take, next(small.takes([row])))
-        assert take.provenance.seconds == row.seconds
+        assert same(take, next(small.generate_batch([row])))
+        assert take.provenance.new_seconds == row.seconds
         assert take.provenance.negative == row.negative and take.provenance.sampling.guidance == row.sampling.guidance
 
 
@@ -93,10 +96,11 @@ def test_temperature_0_does_not_depend_on_the_seed(small):
 
 
 def test_progress_goes_to_the_end_over_all_rows(small):
-    told = []
-    small.generate(UNEVEN, seconds=0.4, batch_size=2, on_progress=lambda *at: told.append(at))
-    assert told[-1] == (30, 30) and all(b[0] >= a[0] for a, b in pairwise(told))
-    assert {all_ for _, all_ in told} == {30}
+    reports = []
+    requests = requests_of(UNEVEN)
+    list(small.generate_batch(requests, batch_size=2, progress=lambda *at: reports.append(at)))
+    assert reports[-1] == (30, 30) and all(b[0] >= a[0] for a, b in pairwise(reports))
+    assert {total for _, total in reports} == {30}
 
 
 @pytest.mark.parametrize(
@@ -104,12 +108,11 @@ def test_progress_goes_to_the_end_over_all_rows(small):
     [
         (dict(seconds=0), "0 s is not possible"), (dict(seconds=-1), "-1 s"), (dict(seconds=NAN), "nan s"),
         (dict(seconds=INF), "inf s"), (dict(seconds=3601), "3601 s is not"), (dict(seconds=0.01), "ask for 0.12 to 3600 s"),
-        (dict(n=0), "0 takes"), (dict(n=-2), "-2 takes"), (dict(batch_size=0), "batch size 0"),
         (dict(guidance=NAN), "guidance nan"), (dict(guidance=-1), "guidance -1"), (dict(guidance=INF), "guidance inf"),
         (dict(temperature=NAN), "temperature nan"), (dict(temperature=-0.1), "temperature -0.1"),
         (dict(temperature=INF), "temperature inf"), (dict(top_p=NAN), "top_p nan"), (dict(top_p=0), "top_p 0"),
         (dict(top_p=1.1), "top_p 1.1"), (dict(top_k=-1), "top_k -1"), (dict(top_k=NAN), "top_k nan"),
-        (dict(seed=-1), "seed -1"), (dict(seed=2**63), "seed 9223372036854775808"), (dict(seed=2**63 - 1, n=2), "seed"),
+        (dict(seed=-1), "seed -1"), (dict(seed=2**63), "seed 9223372036854775808"),
         (dict(steer={"nope": 1.0}), "no vector 'nope'"), (dict(steer={"nope": NAN}), "finite"),
         (dict(steer="nope"), "NAME=STRENGTH"), (dict(steer=3), "give a dict"),
         (dict(continue_from="/nowhere.wav"), "no audio file"), (dict(melody="/nowhere.wav"), "no audio file"),
@@ -121,7 +124,7 @@ def test_what_is_not_possible_is_refused_in_one_line(small, settings, message):
     assert message in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("prompt", ["", "  \n", [], ["calm", ""]])
+@pytest.mark.parametrize("prompt", ["", "  \n", [], 3])
 def test_an_empty_prompt_is_refused(small, prompt):
     with pytest.raises(TonearmError, match="prompt"):
         small.generate(prompt, seconds=0.2)
@@ -130,7 +133,7 @@ def test_an_empty_prompt_is_refused(small, prompt):
 @pytest.mark.parametrize(
     ("steer", "message"),
     [
-        (Steer(vector="x", source_layer=3), r"layer 3 is not there; .* has layers 0\.\.2"),
+        (Steer(vector="x", source_layer=3), r"layer 3 does not exist; .* has layers 0\.\.2"),
         (Steer(vector="x", layers=(0, 9)), "layer 9"), (Steer(vector="lost"), "no best layer"),
         (Steer(vector="foreign"), "was made for"),
     ],
@@ -143,14 +146,14 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
     }
     monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began"))
     with pytest.raises(TonearmError, match=message):
-        small.takes([TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
+        small.generate_batch([TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
 
 
 def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
     def play(schedule: Schedule, seconds: float):
         steering = Steering(steers=(Steer(vector="x", strength=8, schedule=schedule),))
         return next(
-            melody.takes([TakeRequest("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")})
+            melody.generate_batch([TakeRequest("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")})
         )
 
     with pytest.raises(TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"):
@@ -159,12 +162,13 @@ def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
     play(Schedule(points=((0.0, 0.0),)), 0.4)  # off on purpose
 
 
-def test_what_is_not_asked_for_is_drawn_as_the_checkpoint_does(small, monkeypatch):
-    monkeypatch.setattr(small.checkpoint.model.generation_config, "guidance_scale", 2.0)
-    plain, asked = (small.generate("calm", seconds=0.4, seed=1, guidance=one) for one in (None, 3.0))
-    row = next(small.takes([TakeRequest("calm", 1, seconds=0.4)]))
-    assert [take.provenance.sampling.guidance for take in (plain, asked, row)] == [2.0, 3.0, 2.0]
-    assert same(plain, row) and not same(plain, asked)
+def test_settings_that_are_not_given_are_the_checkpoints_own(small, monkeypatch):
+    monkeypatch.setattr(small.checkpoint, "shape", replace(small.shape, guidance=2.0))
+    default, given = (small.generate("calm", seconds=0.4, seed=1, guidance=g) for g in (None, 3.0))
+    request = next(small.generate_batch([TakeRequest("calm", 1, seconds=0.4)]))
+    guidance = [take.provenance.sampling.guidance for take in (default, given, request)]
+    assert guidance == [2.0, 3.0, 2.0]
+    assert same(default, request) and not same(default, given)
     assert small.stream("calm", seconds=0.4, seed=1).sampling.guidance == 2.0
 
 
@@ -172,11 +176,11 @@ def test_provenance_says_what_was_made(small):
     vector = vector_of(small, "x")
     take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")
     p = take.provenance
-    assert (p.prompt, p.negative, p.seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)
-    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0, guidance_schedule=None)
+    assert (p.prompt, p.negative, p.new_seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)
+    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0, guidance_schedule=None, temperature_schedule=None)
     assert p.steering.steers[0].source_layer == 1  # the vector's best layer, written out
     assert p.vectors["x"].content_hash == vector.content_hash() and not p.vectors["x"].bundled
-    assert p.checkpoint.fingerprint == small.checkpoint.fingerprint and "/" not in p.checkpoint.name
+    assert p.checkpoint.fingerprint == small.shape.fingerprint and "/" not in p.checkpoint.name
 
 
 def test_a_negative_prompt_and_the_unconditional_branch_need_guidance(melody):
@@ -189,7 +193,7 @@ def test_a_negative_prompt_and_the_unconditional_branch_need_guidance(melody):
 
 def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(melody):
     texts = ["calm", "slow jazz piece with flute and piano", "a fast folk tune"]
-    together = melody.generate(texts, seconds=0.4, seed=3)
+    together = list(melody.generate_batch(requests_of(texts)))
     for i, text in enumerate(texts):
         assert (together[i].codes == melody.generate(text, seconds=0.4, seed=3 + i).codes).all()
 
@@ -197,9 +201,9 @@ def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(m
 def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
     silent = Clip(np.zeros(32_000), 32_000)
     with pytest.raises(TonearmError, match="the melody is silent"):
-        melody.takes([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
+        melody.generate_batch([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
     with pytest.raises(TonearmError, match="takes no melody"):
-        small.takes([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
+        small.generate_batch([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_loaded():

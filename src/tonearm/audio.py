@@ -13,6 +13,7 @@ from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
 
 WRITABLE = (".wav", ".flac", ".ogg")
+SILENCE = 1e-5  # full scale = 1
 MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
 MAX_LOUDNESS_CHANNELS = 5  # with more, which one is the subwoofer that BS.1770 leaves out is not known
@@ -103,6 +104,25 @@ class Clip:
         if not np.isfinite(samples).all():
             raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
         return cls(samples.T, int(sample_rate))
+
+
+def check_audible(clip: Clip, what: str, min_seconds: float) -> None:
+    """Check an audio input before it conditions a model.
+
+    Args:
+        clip: the input.
+        what: its name in the message, such as "the melody".
+        min_seconds: shortest length allowed.
+
+    Raises:
+        TonearmError: the clip is too short, not finite or silent.
+    """
+    if clip.seconds < min_seconds:
+        raise TonearmError(f"{what} is {clip.seconds:.2f} s long; give at least {min_seconds:g} s")
+    if not np.isfinite(clip.samples).all():
+        raise TonearmError(f"{what} holds NaN or infinite samples; give audio without them")
+    if abs(clip.samples).max() < SILENCE:
+        raise TonearmError(f"{what} is silent; give audio with sound in it")
 
 
 def _missing_bytes(path: Path) -> int:

@@ -1,14 +1,17 @@
-"""Model: a checkpoint with its shelf of vectors; the one entry to generation."""
+"""Model: a loaded checkpoint with its library of vectors; the facade of generation."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
+from typing import Literal, overload
 
 import torch
 
-from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.batching import BatchProgress, Limits, Order, pack
+from tonearm.generation.check import check_settings
+from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
+from tonearm.generation.prepare import PreparedRequest, prepare
 from tonearm.generation.provenance import (
     BatchRecord,
     CheckpointRecord,
@@ -16,53 +19,69 @@ from tonearm.generation.provenance import (
     SamplingRecord,
     StackRecord,
     VectorRecord,
-    sha256_of,
 )
-from tonearm.generation.request import MAX_SEED, AudioLike, PreparedRequest, TakeRequest, check, prepare
-from tonearm.generation.stream import Stream
-from tonearm.generation.take import Take, hash_codes
-from tonearm.musicgen.checkpoint import POCKET, Checkpoint, folder_of, load_checkpoint
-from tonearm.musicgen.conditioning import Conditioning, condition, count_tokens, decode_codes
+from tonearm.generation.request import AudioLike, TakeRequest
+from tonearm.generation.stream import Played, Stream
+from tonearm.generation.take import Take
+from tonearm.hashing import hash_clip, hash_codes
+from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
+from tonearm.musicgen.codec import decode_codes
 from tonearm.musicgen.decode_loop import Decoding
-from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
-from tonearm.musicgen.memory_estimate import BatchShape, rows_that_fit
-from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.memory_estimate import memory_budget, rows_that_fit
+from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
+from tonearm.musicgen.variants import POCKET
+from tonearm.progress import Progress
 from tonearm.steering.library import VectorLibrary
-from tonearm.steering.resolve import compile_plan
-from tonearm.steering.spec import Steering, SteeringLike, as_steering
+from tonearm.steering.shorthand import SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
 
-OVERLAP_SHARE = 0.4  # of the window, that a later window begins with; audiocraft's 12 s of 30
-OnProgress = Callable[[int, int], None]  # frames done, frames in all, over all rows
+MAX_CHUNK_SECONDS = 10
 
 
 class Model:
-    """A loaded checkpoint. `vectors` is its shelf: `model.vectors["tempo"]`.
+    """A loaded checkpoint.
 
-    Without `keep_weights`, engine decoder takes the checkpoint's weights over at its first take, and another engine has to load them again.
+    shape       its numbers
+    vectors     steering vectors by name: `model.vectors["tempo"]`
+    checkpoint  text encoder, codec and tokenizer; its decoder weights are consumed if `consume`
+    engine      decodes
+
+    Args:
+        checkpoint: as `load_checkpoint` returns it.
+        engine: "decoder" or "reference".
+        consume: move the decoder's weights into the engine, so that they are in memory once.
     """
 
-    def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, keep_weights: bool = True):
-        self.checkpoint, self.keep_weights = checkpoint, keep_weights
-        self.engine = engine_for(checkpoint, engine, keep_weights)
-        self.vectors = VectorLibrary(checkpoint)
+    def __init__(
+        self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False
+    ):
+        self.checkpoint, self.shape = checkpoint, checkpoint.shape
+        self.engine = engine_for(checkpoint, engine, consume)
+        self.vectors = VectorLibrary(checkpoint.shape)
 
     def __repr__(self) -> str:
-        c = self.checkpoint
-        return f"<tonearm.Model {c.name}: {c.layer_count} layers of {c.width}, {c.device}, {c.precision}>"
+        shape, checkpoint = self.shape, self.checkpoint
+        layers = f"{shape.layer_count} layers of {shape.width}"
+        return f"<tonearm.Model {shape.name}: {layers}, {checkpoint.device}, {checkpoint.precision}>"
 
     def with_engine(self, name: str) -> "Model":
-        """This model, its shelf shared, over the engine of that name ("decoder" or "reference")."""
+        """The same checkpoint and vectors with another engine, "decoder" or "reference".
+
+        The weights are loaded again if this model's engine has consumed them.
+
+        Raises:
+            TonearmError: an unknown engine, or weights that are gone or have changed.
+        """
         if name == self.engine.name:
             return self
-        checkpoint = self.checkpoint
-        if not self.keep_weights:
-            checkpoint = load_checkpoint(checkpoint.name, str(checkpoint.device), checkpoint.precision)
-        twin = Model(checkpoint, name, self.keep_weights)
-        twin.vectors = self.vectors
-        return twin
+        check_engine(name)
+        consumed = self.checkpoint.consumed
+        checkpoint = self.checkpoint.reload() if consumed else self.checkpoint
+        other = Model(checkpoint, name, consume=consumed and name == DecoderEngine.name)
+        other.vectors = self.vectors
+        return other
 
     def sampling(
         self,
@@ -71,100 +90,10 @@ class Model:
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> Sampling:
-        """How a row is drawn that asks for this: the rest is the checkpoint's own."""
+        """Sampling settings; those not given are the checkpoint's own."""
         return self.checkpoint.sampling.overridden(guidance, temperature, top_k, top_p)
 
     def generate(
-        self,
-        prompt: str | Sequence[str],
-        *,
-        steer: SteeringLike = None,
-        seconds: float = 10.0,
-        seed: int | None = None,
-        n: int = 1,
-        guidance: float | None = None,
-        temperature: float | None = None,
-        top_k: int = 250,
-        top_p: float = 1.0,
-        negative: str | None = None,
-        continue_from: AudioLike | None = None,
-        melody: AudioLike | None = None,
-        batch_size: int = 8,
-        on_progress: OnProgress | None = None,
-    ) -> Take | list[Take]:
-        """Generate `n` takes of each prompt; one Take for one prompt and n = 1, else a list in order.
-
-        steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; vectors are looked up on `self.vectors`.
-        seconds: of new music; an audio prompt (`continue_from`) stands before it and is part of the take. What is longer than the
-            checkpoint's window is made window by window, each of which hears the end of the one before.
-        seed: row i draws with seed + i; left out, a random one, which the take's provenance holds.
-        guidance: classifier-free guidance, 1 or less switches it off. temperature 0 takes the likeliest code. Left out, both are the checkpoint's own.
-        negative: words to steer away from, in the place of guidance's empty prompt.
-        Raises TonearmError for every mistake of the caller.
-        """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if not isinstance(n, int) or n < 1:
-            raise TonearmError(f"{n} takes are not possible; ask for 1 or more")
-        if seed is not None and not isinstance(seed, int):
-            raise TonearmError(f"seed {seed!r} is not possible; use a whole number from 0 to {MAX_SEED}")
-        steering, given = as_steering(steer)
-        first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = self.sampling(guidance, temperature, top_k, top_p)
-        texts = [text for text in prompts for _ in range(n)]
-        rows = [
-            TakeRequest(text, first_seed + i, steering, sampling, negative, seconds, continue_from, melody)
-            for i, text in enumerate(texts)
-        ]
-        takes = list(self.takes(rows, vectors=given, batch_size=batch_size, on_progress=on_progress))
-        return takes[0] if isinstance(prompt, str) and n == 1 else takes
-
-    def takes(
-        self,
-        rows: Sequence[TakeRequest],
-        *,
-        vectors: Mapping[str, SteeringVector] | None = None,
-        batch_size: int = 8,
-        on_progress: OnProgress | None = None,
-        text_tokens: int | None = None,
-    ) -> Iterator[Take]:
-        """Yield one take per row, in order, batch by batch. Everything is checked before the first frame is made."""
-        if batch_size < 1:
-            raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
-        prepared, vectors = self._prepare(rows, vectors or {})
-        if text_tokens:
-            prepared = [replace(one, text_tokens=text_tokens) for one in prepared]
-        batches: list[list[PreparedRequest]] = []
-        for _, group in groupby(prepared, key=self._company):
-            members = list(group)
-            batches += [members[first : first + batch_size] for first in range(0, len(members), batch_size)]
-        return self._in_order(batches, vectors, on_progress)
-
-    def generate_many(
-        self,
-        rows: Sequence[TakeRequest],
-        *,
-        vectors: Mapping[str, SteeringVector] | None = None,
-        memory: float | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> Iterator[tuple[int, Take]]:
-        """Yield (index of the row, its take) as takes finish: many rows of any lengths, packed into waves that fit the memory.
-
-        memory: GiB that decoding may take; left out, half of what is free. A wave holds rows of like length, the longest first, and a row that
-        is done does not wait for its wave. Everything is checked before the first frame is made. Raises TonearmError where not even one
-        row fits.
-        """
-        prepared, vectors = self._prepare(rows, vectors or {})
-        order = sorted(range(len(rows)), key=lambda i: (self._company(prepared[i]), -prepared[i].frames, i))
-        waves: list[list[int]] = []
-        for _, group in groupby(order, key=lambda i: self._company(prepared[i])):
-            members = list(group)
-            while members:
-                fit = rows_that_fit(self.checkpoint, self._wave([prepared[i] for i in members]), memory)
-                waves.append(members[:fit])
-                members = members[fit:]
-        return self._as_they_finish(waves, prepared, vectors, on_progress)
-
-    def stream(
         self,
         prompt: str,
         *,
@@ -173,139 +102,290 @@ class Model:
         seed: int | None = None,
         guidance: float | None = None,
         temperature: float | None = None,
-        top_k: int = 250,
+        top_k: int = DEFAULT_TOP_K,
+        top_p: float = 1.0,
+        negative: str | None = None,
+        continue_from: AudioLike | None = None,
+        melody: AudioLike | None = None,
+        progress: Progress | None = None,
+    ) -> Take:
+        """Generate one take. See `generate_batch` for several.
+
+        Args:
+            prompt: the music in words.
+            steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; names are looked up
+                in `self.vectors`.
+            seconds: of new music. Clips longer than the checkpoint's window are generated window by window,
+                each continuing the end of the one before.
+            seed: of the sampling noise; default: a random one, recorded in the take's provenance.
+            guidance: classifier-free guidance; 1 or less switches it off; default: the checkpoint's own.
+            temperature: 0 takes the most likely code; default: the checkpoint's own.
+            top_k: 0 for no limit.
+            top_p: 1 for no limit.
+            negative: words to steer away from, in place of guidance's empty prompt.
+            continue_from: audio prompt; it is part of the take.
+            melody: to follow (melody checkpoints).
+            progress: called with frames done and frames in all.
+
+        Raises:
+            TonearmError: any mistake in the arguments, before decoding starts.
+        """
+        steering, given = as_steering(steer)
+        request = TakeRequest(
+            prompt=_checked_prompt(prompt),
+            seed=secrets.randbelow(2**31) if seed is None else seed,
+            steering=steering,
+            sampling=self.sampling(guidance, temperature, top_k, top_p),
+            negative=negative,
+            seconds=seconds,
+            continue_from=continue_from,
+            melody=melody,
+        )
+        (take,) = self.generate_batch([request], vectors=given, batch_size=1, progress=progress)
+        return take
+
+    @overload
+    def generate_batch(
+        self,
+        requests: Sequence[TakeRequest],
+        *,
+        vectors: Mapping[str, SteeringVector] | None = None,
+        order: Literal["input"] = "input",
+        batch_size: int | None = None,
+        memory_gib: float | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Take]: ...
+
+    @overload
+    def generate_batch(
+        self,
+        requests: Sequence[TakeRequest],
+        *,
+        vectors: Mapping[str, SteeringVector] | None = None,
+        order: Literal["completion"],
+        batch_size: int | None = None,
+        memory_gib: float | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[tuple[int, Take]]: ...
+
+    def generate_batch(
+        self,
+        requests: Sequence[TakeRequest],
+        *,
+        vectors: Mapping[str, SteeringVector] | None = None,
+        order: Order = "input",
+        batch_size: int | None = None,
+        memory_gib: float | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Take] | Iterator[tuple[int, Take]]:
+        """Generate many takes, several per batch; each row is sampled and steered by itself.
+
+        Args:
+            requests: may differ in everything.
+            vectors: given as objects, by the names that the steers use; others are looked up in
+                `self.vectors`.
+            order: "input" yields takes in the order of the requests, neighbours sharing a batch;
+                "completion" yields (index of the request, take) as takes complete, after sorting requests
+                by length so that batches are full.
+            batch_size: rows per batch; default: as many as fit the memory.
+            memory_gib: memory that decoding may take; default: half of the free memory.
+            progress: called with frames done and frames in all, over all requests.
+
+        Raises:
+            TonearmError: any mistake in the arguments, or a take that does not fit the memory; before
+                decoding starts.
+        """
+        prepared, found = self._prepare(requests, vectors or {})
+        batches = self._pack(prepared, order, batch_size, memory_gib)
+        if order == "completion":
+            return self._by_completion(batches, prepared, found, progress)
+        return self._by_input(batches, prepared, found, progress)
+
+    def reproduce(
+        self,
+        request: TakeRequest,
+        place: BatchRecord,
+        vectors: Mapping[str, SteeringVector],
+        progress: Progress | None = None,
+    ) -> Take:
+        """Generate a take at its recorded place in a batch of the recorded shape.
+
+        The last bits of matrix products can depend on the batch's shape, so the other rows are filled.
+
+        Args:
+            request: the take.
+            place: recorded with it.
+            vectors: the vectors that it names.
+            progress: called with frames done and frames in all.
+        """
+        filler = TakeRequest(
+            prompt="-",
+            seed=0,
+            sampling=Sampling(guidance=3.0 if place.guided else 1.0),
+            negative="-" if place.negatives else None,
+            seconds=request.seconds,
+            continue_from=request.continue_from,
+            melody=request.melody,
+        )
+        requests = [request if row == place.row else filler for row in range(place.size)]
+        prepared, found = self._prepare(requests, vectors)
+        prepared = [replace(one, text_tokens=place.text_tokens) for one in prepared]
+        batches = [list(range(place.size))]
+        return list(self._by_input(batches, prepared, found, progress))[place.row]
+
+    def stream(
+        self,
+        prompt: str,
+        *,
+        steer: SteeringLike = None,
+        seconds: float | None = 10.0,
+        seed: int | None = None,
+        guidance: float | None = None,
+        temperature: float | None = None,
+        top_k: int = DEFAULT_TOP_K,
         top_p: float = 1.0,
         negative: str | None = None,
         continue_from: AudioLike | None = None,
         melody: AudioLike | None = None,
         chunk_seconds: float = 0.1,
     ) -> Stream:
-        """Decode one take while it plays: iterate the Stream for its audio, turn its strengths from another thread.
+        """Decode one take while it plays: iterate the Stream for audio, change settings from any thread.
 
-        Arguments as for `generate`; `chunk_seconds` is the music a chunk holds. A vector that is to be turned must be named in `steer`, at
-        strength 0 if it is to be silent at first. Raises TonearmError for every mistake of the caller, before the first frame is made.
+        Args:
+            steer: every vector whose strength will be set, at strength 0 if it is to be silent at first.
+            seconds: of new music; None plays until `Stream.stop`.
+            chunk_seconds: length of a chunk.
+            Others: as for `generate`.
+
+        Raises:
+            TonearmError: any mistake in the arguments, before decoding starts.
         """
         if not isinstance(self.engine, DecoderEngine):
-            raise TonearmError(f"engine {self.engine.name} cannot stream; use engine {DecoderEngine.name}")
-        checkpoint = self.checkpoint
-        chunk_frames = round(chunk_seconds * checkpoint.frame_rate) if 0 < chunk_seconds <= 10 else 0
+            raise TonearmError(
+                f"engine {self.engine.name} cannot stream; use engine {DecoderEngine.name}"
+            )
+        shape = self.shape
+        is_possible = 0 < chunk_seconds <= MAX_CHUNK_SECONDS
+        chunk_frames = round(chunk_seconds * shape.frame_rate) if is_possible else 0
         if chunk_frames < 1:
             raise TonearmError(
-                f"chunks of {chunk_seconds:g} s are not possible; use {1 / checkpoint.frame_rate:g} to 10 s"
+                f"chunks of {chunk_seconds:g} s are not possible; "
+                f"use {1 / shape.frame_rate:g} to {MAX_CHUNK_SECONDS} s"
             )
         steering, given = as_steering(steer)
-        first_seed = secrets.randbelow(2**31) if seed is None else seed
-        sampling = self.sampling(guidance, temperature, top_k, top_p)
-        row = TakeRequest(prompt, first_seed, steering, sampling, negative, seconds, continue_from, melody)
-        (prepared,), vectors = self._prepare([row], given)
-        request = self._request([prepared], vectors, live=True)
+        request = TakeRequest(
+            prompt=_checked_prompt(prompt),
+            seed=secrets.randbelow(2**31) if seed is None else seed,
+            steering=steering,
+            sampling=self.sampling(guidance, temperature, top_k, top_p),
+            negative=negative,
+            seconds=10.0 if seconds is None else seconds,
+            continue_from=continue_from,
+            melody=melody,
+        )
+        (prepared,), vectors = self._prepare([request], given, open_ended=seconds is None)
+        decode_request = encode_batch(self.checkpoint, [prepared], vectors, live=True)
 
-        def finish(steering: Steering, sampling: Sampling, codes: torch.Tensor) -> Take:
-            played = replace(prepared, steering=steering, sampling=sampling)
-            return self._take(played, vectors, self._place(request, [prepared], 0), codes)
+        def finish(played: Played, codes: torch.Tensor) -> Take:
+            one = replace(
+                prepared,
+                steering=played.steering,
+                sampling=played.sampling,
+                frames=played.frames,
+            )
+            return self._take(one, vectors, place_in_batch(decode_request, [prepared], 0), codes)
 
-        decoding = Decoding(self.engine.decoder, request)
-        return Stream(decoding, StreamingCodec(checkpoint), prepared.steering, sampling, chunk_frames, finish)
-
-    @property
-    def _window(self) -> int:
-        """Frames decoded at a time."""
-        return self.checkpoint.max_frames
-
-    @property
-    def _overlap(self) -> int:
-        return round(OVERLAP_SHARE * self._window)
-
-    def _wave(self, rows: Sequence[PreparedRequest]) -> BatchShape:
-        longest = max(row.frames for row in rows)
-        return BatchShape(
-            rows=len(rows), guided=any(row.sampling.strongest_guidance > 1 for row in rows), frames=longest, window=self._window,
-            known_frames=max(rows[0].prompt_frames, self._overlap if longest > self._window else 0),
-            text_tokens=rows[0].text_tokens or max(count_tokens(self.checkpoint, row.row.prompt, row.row.negative) for row in rows),
-            vectors=max(len(row.steering.steers) for row in rows),
-        )  # fmt: skip
+        decoding = Decoding(self.engine.decoder, decode_request)
+        codec = StreamingCodec(self.checkpoint)
+        return Stream(
+            decoding, codec, prepared.steering, prepared.sampling, chunk_frames, finish
+        )
 
     def _prepare(
-        self, rows: Sequence[TakeRequest], given: Mapping[str, SteeringVector]
+        self,
+        requests: Sequence[TakeRequest],
+        given: Mapping[str, SteeringVector],
+        open_ended: bool = False,
     ) -> tuple[list[PreparedRequest], dict[str, SteeringVector]]:
-        """The rows, checked, and the vectors that they name."""
-        check(self.checkpoint, rows)
-        names = {steer.vector for row in rows for steer in row.steering.steers}
-        vectors = {name: given[name] if name in given else self.vectors[name] for name in sorted(names)}
-        prepared = prepare(self.checkpoint, rows, vectors)
-        longest = max(one.frames for one in prepared)
-        if self.engine.plain and longest > self._window:
+        """The requests, prepared, and the vectors that they name."""
+        check_settings(requests, self.checkpoint.sampling, self.shape)
+        names = {
+            steer.vector
+            for steering in dict.fromkeys(one.steering for one in requests)
+            for steer in steering.steers
+        }
+        vectors = {
+            name: given[name] if name in given else self.vectors[name] for name in sorted(names)
+        }
+        prepared = prepare(self.checkpoint, requests, vectors, open_ended=open_ended)
+        longest = max(one.frames or 0 for one in prepared)
+        if self.engine.uniform_batches and longest > self.shape.window_frames:
             raise TonearmError(
-                f"{longest / self.checkpoint.frame_rate:g} s is beyond {self.checkpoint.name}'s window of {self.checkpoint.window_seconds:g} s, which "
-                f"engine {self.engine.name} cannot leave; use engine {DEFAULT_ENGINE}, or ask for less"
+                f"{longest / self.shape.frame_rate:g} s is beyond {self.shape.name}'s window of "
+                f"{self.shape.window_seconds:g} s, which engine {self.engine.name} cannot exceed; "
+                f"use engine {DEFAULT_ENGINE}, or ask for less"
             )
         return prepared, vectors
 
-    def _company(self, row: PreparedRequest) -> tuple:
-        return (*row.company, row.frames) if self.engine.plain else row.company
-
-    def _in_order(
+    def _pack(
         self,
-        batches: Sequence[Sequence[PreparedRequest]],
-        vectors: Mapping[str, SteeringVector],
-        on_progress: OnProgress | None,
-    ) -> Iterator[Take]:
-        progress = _Progress([[row.frames for row in batch] for batch in batches], on_progress)
-        for batch in batches:
-            request = self._request(batch, vectors)
-            codes = dict(self.engine.rows(request, progress.next_wave()))
-            for index, row in enumerate(batch):
-                yield self._take(row, vectors, self._place(request, batch, index), codes[index])
+        prepared: Sequence[PreparedRequest],
+        order: Order,
+        batch_size: int | None,
+        memory_gib: float | None,
+    ) -> list[list[int]]:
+        window, budget = self.shape.window_frames, memory_budget(self.checkpoint, memory_gib)
+        limits = Limits(
+            window=window,
+            overlap=overlap_frames(window),
+            uniform=self.engine.uniform_batches,
+            fit=lambda shape: rows_that_fit(self.checkpoint, shape, budget),
+        )
+        return pack(prepared, order, batch_size, limits)
 
-    def _as_they_finish(
+    def _by_input(
         self,
-        waves: Sequence[Sequence[int]],
+        batches: Sequence[Sequence[int]],
         prepared: Sequence[PreparedRequest],
         vectors: Mapping[str, SteeringVector],
-        on_progress: OnProgress | None,
+        progress: Progress | None,
+    ) -> Iterator[Take]:
+        for batch, decode in self._decode(batches, prepared, vectors, progress):
+            takes = dict(decode())
+            for row in range(len(batch)):
+                yield takes[row]
+
+    def _by_completion(
+        self,
+        batches: Sequence[Sequence[int]],
+        prepared: Sequence[PreparedRequest],
+        vectors: Mapping[str, SteeringVector],
+        progress: Progress | None,
     ) -> Iterator[tuple[int, Take]]:
-        progress = _Progress([[prepared[i].frames for i in wave] for wave in waves], on_progress)
-        for wave in waves:
-            batch = [prepared[i] for i in wave]
-            request = self._request(batch, vectors)
-            for index, codes in self.engine.rows(request, progress.next_wave()):
-                yield wave[index], self._take(batch[index], vectors, self._place(request, batch, index), codes)
+        for batch, decode in self._decode(batches, prepared, vectors, progress):
+            for row, take in decode():
+                yield batch[row], take
 
-    def _request(
-        self, batch: Sequence[PreparedRequest], vectors: Mapping[str, SteeringVector], live: bool = False
-    ) -> DecodeRequest:
-        checkpoint, rows, first = self.checkpoint, [one.row for one in batch], batch[0]
-        frames = max(one.frames for one in batch)
-        negatives = [row.negative for row in rows] if any(row.negative for row in rows) else None
+    def _decode(
+        self,
+        batches: Sequence[Sequence[int]],
+        prepared: Sequence[PreparedRequest],
+        vectors: Mapping[str, SteeringVector],
+        progress: Progress | None,
+    ) -> Iterator[tuple[Sequence[int], Callable[[], Iterator[tuple[int, Take]]]]]:
+        """Each batch, with a function that decodes it and yields (row, take) as rows complete."""
+        frames = [[prepared[index].frames or 0 for index in batch] for batch in batches]
+        report = BatchProgress(frames, progress)
+        for batch in batches:
+            rows = [prepared[index] for index in batch]
 
-        def conditioning(melody: Clip | None) -> Conditioning:
-            return condition(
-                checkpoint, [row.prompt for row in rows], guided=any(one.sampling.strongest_guidance > 1 for one in batch),
-                negatives=negatives, melody=melody, text_tokens=first.text_tokens or None,
-            )  # fmt: skip
+            def decode(rows: list[PreparedRequest] = rows) -> Iterator[tuple[int, Take]]:
+                request = encode_batch(self.checkpoint, rows, vectors)
+                for row, codes in self.engine.rows(request, report.next_batch()):
+                    place = place_in_batch(request, rows, row)
+                    yield row, self._take(rows[row], vectors, place, codes)
 
-        melody = first.melody.clip if first.melody else None
-        request = DecodeRequest(
-            conditioning(melody), frames, [one.sampling for one in batch], [row.seed for row in rows],
-            compile_plan(checkpoint, [one.steering for one in batch], vectors, frames, live=live),
-            None if first.prompt_codes is None else torch.stack([one.prompt_codes for one in batch if one.prompt_codes is not None]),
-            lengths=[one.frames for one in batch], window=self._window, overlap=self._overlap,
-        )  # fmt: skip
-        if live or any(one.sampling.guidance_schedule for one in batch):
-            seconds = [frame / checkpoint.frame_rate for frame in range(frames)]
-            request = replace(request, guidance=torch.stack([one.sampling.guidance_at(seconds) for one in batch]))
-        if melody is not None and len(request.windows) > 1:  # a later window hears the melody from its own beginning on
-            begins = [window.start / checkpoint.frame_rate for window in request.windows[1:]]
-            request = replace(request, later=[conditioning(melody.rolled(begin)) for begin in begins])
-        return request
-
-    @staticmethod
-    def _place(request: DecodeRequest, batch: Sequence[PreparedRequest], row: int) -> BatchRecord:
-        conditioning = request.conditioning
-        return BatchRecord(
-            size=conditioning.rows, row=row, text_tokens=conditioning.text_ids.shape[1], guided=conditioning.guided,
-            negatives=any(one.row.negative for one in batch),
-        )  # fmt: skip
+            yield batch, decode
 
     def _take(
         self,
@@ -314,50 +394,65 @@ class Model:
         place: BatchRecord,
         codes: torch.Tensor,
     ) -> Take:
-        checkpoint, row, steering = self.checkpoint, prepared.row, prepared.steering
-        clip = decode_codes(checkpoint, codes)
+        shape, request, steering = self.shape, prepared.request, prepared.steering
+        clip = decode_codes(self.checkpoint, codes)
         used = {steer.vector: vectors[steer.vector] for steer in steering.steers}
+        frames = codes.shape[1]
         provenance = Provenance(
-            prompt=row.prompt, negative=row.negative, seed=row.seed, steering=steering, batch=place, engine=self.engine.name,
-            seconds=round((prepared.frames - prepared.prompt_frames) / checkpoint.frame_rate, 6), frames=prepared.frames,
+            prompt=request.prompt,
+            negative=request.negative,
+            seed=request.seed,
+            steering=steering,
+            batch=place,
+            engine=self.engine.name,
+            new_seconds=round((frames - prepared.prompt_frames) / shape.frame_rate, 6),
+            frames=frames,
             sampling=SamplingRecord.of(prepared.sampling),
-            vectors={name: self._vector_record(name, vector) for name, vector in sorted(used.items())},
+            vectors={name: self._vector_record(name, used[name]) for name in sorted(used)},
             checkpoint=CheckpointRecord(
-                name=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, licence=checkpoint.licence
+                name=shape.public_name, fingerprint=shape.fingerprint, licence=shape.licence
             ),
             audio_prompt=prepared.audio_prompt.record() if prepared.audio_prompt else None,
             melody=prepared.melody.record() if prepared.melody else None,
-            stack=StackRecord.here(checkpoint.device, checkpoint.precision),
-            codes_sha256=hash_codes(codes.numpy()), audio_sha256=sha256_of(clip),
-        )  # fmt: skip
+            stack=StackRecord.here(self.checkpoint.device, self.checkpoint.precision),
+            codes_sha256=hash_codes(codes.numpy()),
+            audio_sha256=hash_clip(clip),
+        )
         return Take(clip, codes.numpy(), provenance, used, prepared.inputs)
 
     def _vector_record(self, name: str, vector: SteeringVector) -> VectorRecord:
-        ships = self.vectors.is_bundled(name) and vector is self.vectors[name]
-        return VectorRecord(content_hash=vector.content_hash(), bundled=ships)
+        is_bundled = self.vectors.is_bundled(name) and vector is self.vectors[name]
+        return VectorRecord(content_hash=vector.content_hash(), bundled=is_bundled)
 
 
-class _Progress:
-    """Frames done over all rows of all waves."""
-
-    def __init__(self, waves: Sequence[Sequence[int]], on_progress: OnProgress | None):
-        self.waves, self.on_progress = iter(waves), on_progress
-        self.before, self.total = 0, sum(map(sum, waves))
-
-    def next_wave(self) -> Callable[[int, int], None] | None:
-        lengths, before, tell = next(self.waves), self.before, self.on_progress
-        self.before += sum(lengths)
-        if tell is None:
-            return None
-        return lambda done, _: tell(before + sum(min(done, length) for length in lengths), self.total)
+def _checked_prompt(prompt: str) -> str:
+    if not isinstance(prompt, str):
+        raise TonearmError(
+            f"the prompt is a {type(prompt).__name__}; give one text here, "
+            "and several as TakeRequests to generate_batch"
+        )
+    return prompt
 
 
 def load(
-    name: str = POCKET, *, device: str | None = None, dtype: str | None = None, engine: str = DEFAULT_ENGINE
+    name: str = POCKET,
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    engine: str = DEFAULT_ENGINE,
 ) -> Model:
-    """Load pocket, a hub id such as "facebook/musicgen-melody", or a local folder. See `musicgen.checkpoint.load_checkpoint`.
+    """Load pocket, a hub id such as "facebook/musicgen-melody", or a local folder.
 
-    engine: "decoder", Tonearm's own, or "reference", transformers' generate().
+    Args:
+        name: checkpoint; see `tonearm.musicgen.checkpoint.load_checkpoint`.
+        device: "cpu", "cuda", "cuda:1", "mps"; default: the best available.
+        dtype: "float32", "bfloat16", "float16" or "int8"; default: by the device.
+        engine: "decoder", Tonearm's own, or "reference", transformers' generate().
+
+    Raises:
+        TonearmError: no such checkpoint, or an engine, device or dtype that is not available.
     """
     check_engine(engine)  # before gigabytes are read
-    return Model(load_checkpoint(name, device, dtype), engine, keep_weights=False)
+    return Model(
+        load_checkpoint(name, device, dtype), engine, consume=engine == DecoderEngine.name
+    )

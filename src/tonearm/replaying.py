@@ -1,4 +1,4 @@
-"""Make a take again from its sidecar, bit for bit, or say what differs."""
+"""Reproduction of a take from its sidecar, bit for bit."""
 
 import os
 from dataclasses import dataclass
@@ -6,21 +6,25 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.generation.provenance import AudioRecord, StackRecord, read_sidecar, sha256_of
+from tonearm.generation.provenance import AudioRecord, Provenance, StackRecord, read_sidecar
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
-from tonearm.model import Model, OnProgress, load
-from tonearm.musicgen.checkpoint import VARIANTS
+from tonearm.hashing import hash_clip
+from tonearm.model import Model, load
 from tonearm.musicgen.engine import ENGINES
-from tonearm.musicgen.sampling import Sampling
-from tonearm.steering.spec import Steering
+from tonearm.musicgen.variants import VARIANTS
+from tonearm.progress import Progress
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import load_vector
 
 
 @dataclass(frozen=True)
 class Replay:
-    """`identical` says that the audio is the same bit for bit; `differences` what is not the same about this stack."""
+    """A reproduced take.
+
+    identical    its audio equals the recorded one bit for bit
+    differences  between the recorded hardware and packages and these
+    """
 
     take: Take
     identical: bool
@@ -32,76 +36,82 @@ def replay(
     *,
     model: Model | None = None,
     checkpoint: str | None = None,
-    on_progress: OnProgress | None = None,
+    progress: Progress | None = None,
 ) -> Replay:
-    """Generate the take of `sidecar` again. `checkpoint` names where its checkpoint lies now, if not where it was.
+    """Generate a recorded take again.
 
-    Raises TonearmError where it cannot be made at all: other weights, a vector or an audio input that is gone or has changed.
+    Args:
+        sidecar: the JSON beside a take's audio.
+        model: to generate with; default: loaded as recorded.
+        checkpoint: name or folder of the checkpoint, if it is not where it was.
+        progress: called with frames done and frames in all.
+
+    Raises:
+        TonearmError: other weights, or a vector or audio input that is gone or has changed.
     """
     sidecar = Path(sidecar)
-    then = read_sidecar(sidecar)
-    name = checkpoint or then.checkpoint.name
-    if (
-        model is None
-        and checkpoint is None
-        and name not in VARIANTS
-        and name.count("/") != 1
-        and not Path(name).is_dir()
-    ):
-        raise TonearmError(f"{sidecar}: made with the checkpoint folder {name!r}; say where it lies now (--model)")
-    model = model or load(name, device=_kind(then.stack.device), dtype=then.stack.dtype)
-    if then.engine in ENGINES:
-        model = model.with_engine(then.engine)
-    now = model.checkpoint
-    if now.fingerprint != then.checkpoint.fingerprint:
+    recorded = read_sidecar(sidecar)
+    model = model or _load(recorded, checkpoint, sidecar)
+    if recorded.engine in ENGINES:
+        model = model.with_engine(recorded.engine)
+    shape = model.shape
+    if shape.fingerprint != recorded.checkpoint.fingerprint:
         raise TonearmError(
-            f"{sidecar}: made with weights {then.checkpoint.fingerprint} of {then.checkpoint.name}, but {now.name} has {now.fingerprint}; "
+            f"{sidecar}: made with weights {recorded.checkpoint.fingerprint} of "
+            f"{recorded.checkpoint.name}, but {shape.name} has {shape.fingerprint}; "
             "name the checkpoint it was made with (--model)"
         )
-    vectors: dict[str, SteeringVector] = {}
-    for name, record in then.vectors.items():
-        vectors[name] = load_vector(sidecar.parent / record.file) if record.file else model.vectors[name]
-        if vectors[name].content_hash() != record.content_hash:
-            raise TonearmError(
-                f"{sidecar}: vector {name} has changed since ({record.content_hash[:8]} then); it cannot be made again"
-            )
-    inputs = (_input(then.audio_prompt, sidecar), _input(then.melody, sidecar))
-    row = TakeRequest(
-        then.prompt, then.seed, then.steering, then.sampling.sampling(), then.negative, then.seconds, *inputs
+    vectors = _vectors(recorded, model, sidecar)
+    request = TakeRequest(
+        recorded.prompt,
+        recorded.seed,
+        recorded.steering,
+        recorded.sampling.sampling(),
+        recorded.negative,
+        recorded.new_seconds,
+        _input(recorded.audio_prompt, sidecar),
+        _input(recorded.melody, sidecar),
     )
-    # Products may differ in their last bits with the batch's shape, so the take goes back to its place in a batch of that shape.
-    batch = then.batch
-    padding = TakeRequest(
-        "-",
-        0,
-        Steering(),
-        Sampling(guidance=3.0 if batch.guided else 1.0),
-        "-" if batch.negatives else None,
-        then.seconds,
-        *inputs,
-    )
-    rows = [row if place == batch.row else padding for place in range(batch.size)]
-    made = list(
-        model.takes(
-            rows, vectors=vectors, batch_size=batch.size, on_progress=on_progress, text_tokens=batch.text_tokens
+    take = model.reproduce(request, recorded.batch, vectors, progress)
+    here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)
+    differences = recorded.stack.differences(here)
+    if recorded.engine != model.engine.name:
+        differences.append(f"engine: {recorded.engine} then, {model.engine.name} now")
+    identical = take.provenance.audio_sha256 == recorded.audio_sha256
+    return Replay(take, identical, tuple(differences))
+
+
+def _load(recorded: Provenance, checkpoint: str | None, sidecar: Path) -> Model:
+    name = checkpoint or recorded.checkpoint.name
+    is_known = name in VARIANTS or name.count("/") == 1 or Path(name).is_dir()
+    if checkpoint is None and not is_known:
+        raise TonearmError(
+            f"{sidecar}: made with the checkpoint folder {name!r}; name its place now (--model)"
         )
-    )  # fmt: skip
-    take = made[batch.row]
-    differences = then.stack.differences(StackRecord.here(now.device, now.precision))
-    if then.engine != model.engine.name:
-        differences.append(f"engine: {then.engine} then, {model.engine.name} now")
-    return Replay(take, take.provenance.audio_sha256 == then.audio_sha256, tuple(differences))
+    stack = recorded.stack
+    device = stack.device if stack.device in ("cpu", "mps") else "cuda"  # else a GPU's name
+    return load(name, device=device, dtype=stack.dtype)
+
+
+def _vectors(recorded: Provenance, model: Model, sidecar: Path) -> dict[str, SteeringVector]:
+    vectors: dict[str, SteeringVector] = {}
+    for name, record in recorded.vectors.items():
+        vector = load_vector(sidecar.parent / record.file) if record.file else model.vectors[name]
+        if vector.content_hash() != record.content_hash:
+            raise TonearmError(
+                f"{sidecar}: vector {name} has changed since ({record.content_hash[:8]} then); "
+                "the take cannot be reproduced"
+            )
+        vectors[name] = vector
+    return vectors
 
 
 def _input(record: AudioRecord | None, sidecar: Path) -> Clip | None:
     if record is None:
         return None
     clip = Clip.read(sidecar.parent / (record.file or ""))
-    if sha256_of(clip) != record.sha256:
-        raise TonearmError(f"{sidecar}: {record.file} has changed since; it cannot be made again")
+    if hash_clip(clip) != record.sha256:
+        raise TonearmError(
+            f"{sidecar}: {record.file} has changed since; the take cannot be reproduced"
+        )
     return clip
-
-
-def _kind(device: str) -> str:
-    """The device to ask for: a GPU's name in the sidecar means CUDA."""
-    return device if device in ("cpu", "mps") else "cuda"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.steering.vectors import vector_of
 from tonearm import Clip, Sampling, Steer, Steering, TakeRequest, TonearmError
-from tonearm.musicgen import memory_estimate
 from tonearm.musicgen.engine import DecoderEngine
+from tonearm.musicgen.memory_estimate import GIB, BatchShape, decoding_bytes
 
 SECONDS = [0.4, 1.2, 0.2, 0.8, 0.4, 1.0]
 
@@ -31,9 +31,9 @@ def waves(monkeypatch):
     """The sizes and lengths of the waves that are decoded."""
     seen, real = [], DecoderEngine.rows
 
-    def spy(engine, request, on_frame=None):
+    def spy(engine, request, progress=None):
         seen.append(list(request.lengths))
-        return real(engine, request, on_frame)
+        return real(engine, request, progress)
 
     monkeypatch.setattr(DecoderEngine, "rows", spy)
     return seen
@@ -43,17 +43,17 @@ def waves(monkeypatch):
 def test_each_take_is_the_one_that_its_row_gives_alone(model_of, variant):
     model = model_of(variant)
     rows = rows_of(model)
-    made = dict(model.generate_many(rows))
+    made = dict(model.generate_batch(rows, order="completion"))
     assert sorted(made) == list(range(len(rows)))
     for index, row in enumerate(rows):
-        (alone,) = model.takes([row])
+        (alone,) = model.generate_batch([row])
         assert (made[index].codes == alone.codes).all()
-        assert made[index].provenance.seconds == row.seconds and made[index].provenance.seed == row.seed
+        assert made[index].provenance.new_seconds == row.seconds and made[index].provenance.seed == row.seed
 
 
 def test_a_short_take_does_not_wait_for_the_longest_of_its_wave(small, waves):
     told = []
-    many = small.generate_many(rows_of(small), on_progress=lambda *at: told.append(at))
+    many = small.generate_batch(rows_of(small), progress=lambda *at: told.append(at), order="completion")
     index, _ = next(many)
     assert SECONDS[index] == min(SECONDS) and told[-1][0] < told[-1][1]
     rest = [i for i, _ in many]
@@ -64,17 +64,20 @@ def test_a_short_take_does_not_wait_for_the_longest_of_its_wave(small, waves):
 
 def test_waves_fit_the_memory_that_is_given(small, waves):
     rows = [dataclasses.replace(rows_of(small)[0], seed=i, seconds=1.0) for i in range(7)]
-    wave = small._wave(small._prepare(rows, {})[0])
-    three = memory_estimate.decoding_bytes(small.checkpoint, dataclasses.replace(wave, rows=3)) / memory_estimate.GIB
-    assert len(dict(small.generate_many(rows, memory=three * 1.0001))) == 7
+    (prepared, *_), _ = small._prepare(rows[:1], {})
+    shape = BatchShape(
+        rows=3, guided=True, frames=25, window=small.shape.window_frames, text_tokens=prepared.token_count
+    )
+    three = decoding_bytes(small.checkpoint, shape) / GIB
+    assert len(dict(small.generate_batch(rows, memory_gib=three * 1.0001, order="completion"))) == 7
     assert [len(wave) for wave in waves] == [3, 3, 1]
 
 
 def test_where_not_one_row_fits_it_says_so_before_any_work(small, waves):
     with pytest.raises(TonearmError, match=r"a take of 10 s needs \d+\.\d\d GiB beside the weights, the limit is 0.00"):
-        small.generate_many([TakeRequest("calm", 1)], memory=1e-6)
+        small.generate_batch([TakeRequest("calm", 1)], memory_gib=1e-6, order="completion")
     with pytest.raises(TonearmError, match="0 GiB of memory is not possible"):
-        small.generate_many([TakeRequest("calm", 1)], memory=0)
+        small.generate_batch([TakeRequest("calm", 1)], memory_gib=0, order="completion")
     assert not waves
 
 
@@ -82,10 +85,10 @@ def test_rows_with_other_inputs_are_not_mixed(melody, waves):
     tone = Clip(np.sin(np.arange(1600) / 5) * 0.4, 1600)
     rows = [TakeRequest("calm", 1, seconds=0.4), TakeRequest("calm", 2, seconds=0.4, continue_from=tone)]
     rows += [TakeRequest("calm", 3, seconds=0.4, melody=tone), TakeRequest("calm", 4, seconds=0.4, continue_from=tone)]
-    made = dict(melody.generate_many(rows))
+    made = dict(melody.generate_batch(rows, order="completion"))
     assert sorted(map(len, waves)) == [1, 1, 2]
     for index, row in enumerate(rows):
-        assert (made[index].codes == next(melody.takes([row])).codes).all()
+        assert (made[index].codes == next(melody.generate_batch([row])).codes).all()
 
 
 def test_mistakes_of_any_row_are_told_before_the_first_take(small, waves):
@@ -94,13 +97,13 @@ def test_mistakes_of_any_row_are_told_before_the_first_take(small, waves):
         TakeRequest("calm", 2, Steering(steers=(Steer(vector="nope", strength=1),))),
     ]
     with pytest.raises(TonearmError, match="no vector 'nope'"):
-        small.generate_many(rows)
+        small.generate_batch(rows, order="completion")
     with pytest.raises(TonearmError, match="the prompt is empty"):
-        small.generate_many([TakeRequest("calm", 1), TakeRequest(" ", 1)])
+        small.generate_batch([TakeRequest("calm", 1), TakeRequest(" ", 1)], order="completion")
     assert not waves
 
 
 def test_the_reference_engine_makes_the_same_takes_a_length_at_a_time(small):
     rows = rows_of(small)
-    plain = dict(small.with_engine("reference").generate_many(rows))
-    assert all((take.codes == plain[i].codes).all() for i, take in small.generate_many(rows))
+    plain = dict(small.with_engine("reference").generate_batch(rows, order="completion"))
+    assert all((take.codes == plain[i].codes).all() for i, take in small.generate_batch(rows, order="completion"))

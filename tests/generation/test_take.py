@@ -11,11 +11,13 @@ import tonearm
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.generation.provenance import StackRecord, read_sidecar, sha256_of
+from tonearm.generation.provenance import StackRecord, read_sidecar
+from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
+from tonearm.hashing import hash_clip
 from tonearm.model import Model
 from tonearm.replaying import replay
-from tonearm.steering import Schedule, Steer, load_vector, save_vector
+from tonearm.steering import Schedule, Steer, Steering, load_vector, save_vector
 
 
 def sound(seconds: float = 0.29, channels: int = 1) -> Clip:
@@ -35,15 +37,22 @@ def steered(model: Model, **settings) -> Take:
     return model.generate("a calm tune", steer=steers, seconds=0.4, seed=5, **settings)
 
 
+def middle_of(model: Model, prompts, vectors=None, **fields) -> Take:
+    requests = [TakeRequest(text, 5 + i, seconds=0.4, **fields) for i, text in enumerate(prompts)]
+    return list(model.generate_batch(requests, vectors=vectors))[1]
+
+
 def make(model: Model, kind: str, folder: Path) -> Take:
     settings = dict(seconds=0.4, seed=5)
     three = ["a fast folk tune", "calm", "slow jazz piece with flute and piano"]
     if kind == "steered":
         return steered(model)
     if kind == "middle row of three":
-        return model.generate(three, **settings)[1]
+        return middle_of(model, three)
     if kind == "middle row with negative, steered":
-        return model.generate(three, **settings, negative="loud", steer={vector_of(model, "x"): 1.0})[1]
+        steering = Steering(steers=(Steer(vector="x"),))
+        vectors = {"x": vector_of(model, "x")}
+        return middle_of(model, three, vectors, steering=steering, negative="loud")
     if kind == "audio prompt as a path":
         return model.generate("calm", **settings, continue_from=sound().write(folder / "prompt.wav"))
     changes = {
@@ -74,7 +83,7 @@ def test_a_take_is_made_again_bit_for_bit(model_of, folder_of, tmp_path, variant
     assert again.identical and again.differences == ()
     assert np.array_equal(again.take.codes, take.codes) and np.array_equal(again.take.clip.samples, take.clip.samples)
     assert np.array_equal(Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples)
-    assert again.take.provenance.seconds == take.provenance.seconds == 0.4
+    assert again.take.provenance.new_seconds == take.provenance.new_seconds == 0.4
 
 
 def test_it_loads_the_checkpoint_itself_where_none_is_given(small, folder_of, tmp_path):
@@ -99,7 +108,7 @@ def test_a_sidecar_is_strict_json_and_reads_back_as_it_was(small, tmp_path):
     assert content["measured"] == {"tempo": 120.5} and content["audio_file"] == "take.wav"
     provenance = read_sidecar(sidecar)
     assert provenance.steering == take.provenance.steering
-    assert provenance.audio_sha256 == sha256_of(take.clip) == sha256_of(Clip.read(tmp_path / "take.wav"))
+    assert provenance.audio_sha256 == hash_clip(take.clip) == hash_clip(Clip.read(tmp_path / "take.wav"))
     for name, record in provenance.vectors.items():
         assert load_vector(tmp_path / record.file).info.name == name
     assert str(tmp_path) not in sidecar.read_text()
@@ -135,8 +144,8 @@ def test_it_refuses_other_weights(small, melody, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     with pytest.raises(TonearmError, match="made with weights") as error:
         replay(sidecar, model=melody)
-    assert small.checkpoint.fingerprint in str(error.value) and melody.checkpoint.fingerprint in str(error.value)
-    with pytest.raises(TonearmError, match="checkpoint folder 'gone'; say where"):
+    assert small.checkpoint.shape.fingerprint in str(error.value) and melody.checkpoint.shape.fingerprint in str(error.value)
+    with pytest.raises(TonearmError, match="checkpoint folder 'gone'; name its place"):
         replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
 
 
@@ -165,9 +174,9 @@ def test_it_refuses_audio_that_is_gone_or_has_changed(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=2), "sidecar format 2"), (lambda c: c.update(format="new"), "format"),
+        (lambda c: c.update(format=3), "sidecar format 3"), (lambda c: c.update(format="new"), "format"),
         (lambda c: c.update(kind="song"), "not a take's sidecar"), (lambda c: c.pop("seed"), "seed"),
-        (lambda c: c.update(mood="calm"), "unknown key"), (lambda c: c.update(seconds="long"), "seconds"),
+        (lambda c: c.update(mood="calm"), "unknown key"), (lambda c: c.update(new_seconds="long"), "new_seconds"),
         (lambda c: c["batch"].update(rows=2), "known are size, row"), (lambda c: c["steering"].update(steer=1), "known are steers"),
     ],
 )  # fmt: skip
@@ -188,7 +197,7 @@ def test_a_file_that_is_no_sidecar_is_refused(tmp_path, content):
 
 def test_an_absent_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path, tmp_path / "absent.json"):
-        with pytest.raises(TonearmError, match="stands beside a take's audio"):
+        with pytest.raises(TonearmError, match="give the .json beside a take's audio"):
             read_sidecar(path)
 
 

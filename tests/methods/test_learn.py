@@ -1,17 +1,22 @@
-"""learn(): from two prompt sets to a vector on the shelf, with where it came from."""
+"""learn(): two prompt sets to a vector with provenance; methods by their registry."""
 
 import pytest
 import torch
 
 from tonearm import __version__
-from tonearm.activations import CaptureSpec, capture_rows, hash_of
+from tonearm.activations import CaptureSpec, capture_rows
 from tonearm.errors import TonearmError
+from tonearm.hashing import hash_texts
+from tonearm.methods import Fit, base, method_named, register
 from tonearm.methods.learn import learn
-from tonearm.musicgen.checkpoint import folder_of
 from tonearm.steering import load_vector, save_vector
 
 FAST = ["a fast folk tune", "fast jazz piece", "quick bright piano"]
 SLOW = ["a slow folk tune", "slow jazz piece", "calm dark piano"]
+
+
+def rows_of(model, prompts, spec):
+    return torch.cat([captured.rows for captured in capture_rows(model.engine, prompts, spec)])
 
 
 @pytest.mark.parametrize(
@@ -22,37 +27,37 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
     model, told = model_of(variant), []
     vector = learn(
         model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_label="fast", negative_label="slow", batch_size=2,
-        seconds=0.3, seed=5, on_prompt=lambda *at: told.append(at),
+        seconds=0.3, seed=5, progress=lambda *at: told.append(at),
     )  # fmt: skip
     what = CaptureSpec(site, pooling, 2, 0.3, 5)
-    above, below = (torch.cat(list(capture_rows(model.engine, side, what))).double() for side in (FAST, SLOW))
-    for layer in range(model.checkpoint.layer_count):
+    above, below = (rows_of(model, side, what).double() for side in (FAST, SLOW))
+    for layer in range(model.shape.layer_count):
         assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
         assert vector.info.activation_norms[layer] == pytest.approx(norm, abs=1e-5)
     info = vector.info
     assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
-    assert info.pooling == (pooling or model.checkpoint.family.default_pooling)
-    assert (info.checkpoint, info.fingerprint) == (folder_of(model.checkpoint.name), model.checkpoint.fingerprint)
+    assert info.pooling == (pooling or model.shape.default_pooling)
+    assert (info.checkpoint, info.fingerprint) == (model.shape.public_name, model.shape.fingerprint)
     assert (info.positive_label, info.negative_label, info.positive_count, info.negative_count) == (
         "fast",
         "slow",
         3,
         3,
     )
-    assert info.data_hash == hash_of(FAST, SLOW) and info.library_version == __version__
+    assert info.data_hash == hash_texts(FAST, SLOW) and info.library_version == __version__
     scores = info.scores["separation"]
     assert info.best_layer == max(scores, key=scores.__getitem__)
     assert told[-1] == (6, 6) and [done for done, _ in told] == [2, 3, 5, 6]
-    assert model.vectors["tempo"] is vector
+    assert "tempo" not in model.vectors
     assert load_vector(save_vector(vector, tmp_path / "tempo")).info == info
 
 
 def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
     """Strength 1 of the planted sets' own direction closes the gap of their means, by construction of DiffMean."""
     vector = learn(melody, FAST, SLOW, "gap")
-    below = torch.cat(list(capture_rows(melody.engine, SLOW, CaptureSpec()))).mean(0)
-    above = torch.cat(list(capture_rows(melody.engine, FAST, CaptureSpec()))).mean(0)
+    below = rows_of(melody, SLOW, CaptureSpec()).mean(0)
+    above = rows_of(melody, FAST, CaptureSpec()).mean(0)
     best = vector.info.best_layer
     assert torch.allclose(below[best] + vector[best], above[best], atol=1e-5)
 
@@ -86,3 +91,43 @@ def test_an_empty_prompt_is_refused_on_either_side(melody):
     for sides in ((["calm", " "], ["loud"]), (["calm"], ["loud", ""])):
         with pytest.raises(TonearmError, match="a prompt is empty"):
             learn(melody, *sides, "x")
+
+
+def test_learning_does_not_change_the_model(melody):
+    before = dict(melody.vectors)
+    learn(melody, FAST, SLOW, "tempo")
+    assert dict(melody.vectors) == before
+
+
+def test_a_registered_method_that_needs_rows_gets_them_with_labels_and_groups(melody, monkeypatch):
+    seen = {}
+
+    class FirstRows:
+        """Direction between the first row of each set."""
+
+        name = "first-rows"
+        needs = "rows"
+
+        def fit(self, activations):
+            seen["activations"] = activations
+            first = [activations.rows[activations.labels == label][0] for label in (1, 0)]
+            return Fit(first[0] - first[1], best_layer=2, scores={"constant": torch.ones(3)})
+
+    monkeypatch.setattr(base, "_METHODS", dict(base._METHODS))
+    register(FirstRows())
+    vector = learn(melody, FAST, SLOW[:2], "x", method="first-rows", pooling="frames", seconds=3.0)
+    activations = seen["activations"]
+    assert activations.rows.shape == (len(activations.labels), 3, melody.shape.width)
+    # 75 frames and the delay: positions 0, 25, 50 and 75 of each prompt
+    assert activations.groups.bincount().tolist() == [4] * 5
+    assert activations.labels.sum() == 12
+    assert activations.positive.count == 12 and activations.negative.count == 8
+    expected = activations.rows[activations.labels == 1].double().mean(0)
+    torch.testing.assert_close(activations.positive.mean, expected)
+    assert (vector.info.method, vector.info.best_layer) == ("first-rows", 2)
+    assert vector.info.scores["constant"] == {0: 1.0, 1: 1.0, 2: 1.0}
+
+
+def test_two_methods_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="registered already"):
+        register(method_named("diffmean"))

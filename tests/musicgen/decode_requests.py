@@ -7,7 +7,7 @@ from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector, VectorInfo
-from tonearm.steering.resolve import compile_plan
+from tonearm.steering.resolve import resolve
 
 PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]  # of unequal length: padding is at work
 FRAMES = 12
@@ -20,14 +20,14 @@ def vector_for(
     generator = torch.Generator().manual_seed(seed)
     info = VectorInfo(
         name=name,
-        checkpoint=c.name,
-        fingerprint=c.fingerprint,
-        width=c.width,
-        layer_count=c.layer_count,
+        checkpoint=c.shape.name,
+        fingerprint=c.shape.fingerprint,
+        width=c.shape.width,
+        layer_count=c.shape.layer_count,
         site=site,
         best_layer=1,
     )
-    return SteeringVector({i: size * torch.randn(c.width, generator=generator) for i in range(c.layer_count)}, info)
+    return SteeringVector({i: size * torch.randn(c.shape.width, generator=generator) for i in range(c.shape.layer_count)}, info)
 
 
 def request_for(
@@ -36,7 +36,7 @@ def request_for(
     c = model.checkpoint
     sampling = [Sampling(guidance=guidance, top_k=20)] * 2
     conditioning = condition(c, PROMPTS, guided=guidance > 1, **kwargs)
-    plan = compile_plan(c, [steering or Steering()] * 2, vectors or {}, FRAMES)
+    plan = resolve([steering or Steering()] * 2, vectors or {}, c.shape, FRAMES, c.device)
     return DecodeRequest(conditioning, FRAMES, sampling, [5, 6], plan, shared_noise=shared)
 
 

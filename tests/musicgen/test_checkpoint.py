@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,20 +17,20 @@ from safetensors.torch import load_file, save_file
 
 from tests import checkpoints, foreign_code
 from tests.checkpoints import VARIANTS
+from tonearm import assets
 from tonearm.errors import TonearmError
-from tonearm.musicgen.checkpoint import folder_of as name_in_files
-from tonearm.musicgen.checkpoint import load_checkpoint, pocket_folder
+from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.musicgen.sampling import Sampling
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_loads_with_its_shapes(model_of, variant):
     c, shape = model_of(variant).checkpoint, VARIANTS[variant]
-    assert (c.layer_count, c.width, c.channels) == (shape.layers, shape.width, shape.channels)
-    assert c.codebooks == 4 * shape.channels and c.delay_frames == 3
-    assert c.family.text_in_prefix == (shape.family == "musicgen_melody") == c.melody_trained
-    assert c.frame_rate == checkpoints.FRAME_RATE and c.sample_rate == 1600 and c.bos == checkpoints.CODEBOOK
-    assert c.window_seconds == 30 and c.max_frames == 750
+    assert (c.shape.layer_count, c.shape.width, c.shape.channels) == (shape.layers, shape.width, shape.channels)
+    assert c.shape.codebooks == 4 * shape.channels and c.shape.delay_frames == 3
+    assert c.shape.text_in_prefix == (shape.family == "musicgen_melody") == c.shape.melody_trained
+    assert c.shape.frame_rate == checkpoints.FRAME_RATE and c.shape.sample_rate == 1600 and c.bos == checkpoints.CODEBOOK
+    assert c.shape.window_seconds == 30 and c.shape.window_frames == 750
     assert not c.model.training and not any(p.requires_grad for p in c.model.parameters())
 
 
@@ -39,7 +40,7 @@ def test_an_unknown_folder_decodes_what_its_generation_config_says_at_a_time(fol
     folder = shutil.copytree(folder_of("small"), tmp_path / "mine")
     file = folder / "generation_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"max_length": said}))
-    assert load_checkpoint(str(folder), "cpu").window_seconds == seconds
+    assert load_checkpoint(str(folder), "cpu").shape.window_seconds == seconds
 
 
 @pytest.mark.parametrize(
@@ -55,9 +56,10 @@ def test_a_checkpoint_draws_as_its_generation_config_says(folder_of, tmp_path, s
 
 
 def test_a_copy_of_pocket_has_pockets_window(tmp_path):
-    (tmp_path / "mine").symlink_to(pocket_folder())
+    (tmp_path / "mine").symlink_to(assets.POCKET)
     assert (
-        load_checkpoint(str(tmp_path / "mine"), "cpu").window_seconds == load_checkpoint("pocket", "cpu").window_seconds
+        load_checkpoint(str(tmp_path / "mine"), "cpu").shape.window_seconds
+        == load_checkpoint("pocket", "cpu").shape.window_seconds
     )
 
 
@@ -65,11 +67,11 @@ def test_the_fingerprint_is_that_of_the_weights_not_of_the_dtype_computed_in(fol
     folder = str(folder_of("melody"))
     wide = load_checkpoint(folder, "cpu", "float32")
     narrow = load_checkpoint(folder, "cpu", "bfloat16")
-    assert wide.fingerprint == narrow.fingerprint and len(wide.fingerprint) == 16
+    assert wide.shape.fingerprint == narrow.shape.fingerprint and len(wide.shape.fingerprint) == 16
     assert (wide.dtype, narrow.dtype) == (torch.float32, torch.bfloat16)
-    others = {load_checkpoint(str(folder_of(variant)), "cpu").fingerprint for variant in ("small", "medium")}
+    others = {load_checkpoint(str(folder_of(variant)), "cpu").shape.fingerprint for variant in ("small", "medium")}
     reseeded = checkpoints.save(VARIANTS["melody"], tmp_path / "reseeded", seed=1)
-    assert len({wide.fingerprint, *others, load_checkpoint(str(reseeded), "cpu").fingerprint}) == 4
+    assert len({wide.shape.fingerprint, *others, load_checkpoint(str(reseeded), "cpu").shape.fingerprint}) == 4
 
 
 def test_a_checkpoint_stored_in_float16_loads_in_the_dtype_that_is_asked_for(folder_of, tmp_path):
@@ -79,15 +81,16 @@ def test_a_checkpoint_stored_in_float16_loads_in_the_dtype_that_is_asked_for(fol
     stored.tokenizer.save_pretrained(tmp_path / "half")
     wide, narrow = (load_checkpoint(str(tmp_path / "half"), "cpu", dtype) for dtype in (None, "float16"))
     assert (wide.dtype, narrow.dtype) == (torch.float32, torch.float16)
-    assert wide.fingerprint == narrow.fingerprint
+    assert wide.shape.fingerprint == narrow.shape.fingerprint
 
 
 def test_the_same_folder_gives_the_same_fingerprint_wherever_it_lies(folder_of, tmp_path):
     shutil.copytree(folder_of("small"), tmp_path / "moved")
     moved = load_checkpoint(str(tmp_path / "moved"), "cpu")
-    assert moved.fingerprint == load_checkpoint(str(folder_of("small")), "cpu").fingerprint
-    assert name_in_files(str(tmp_path / "moved")) == name_in_files(f"{tmp_path}/moved/") == "moved"
-    assert name_in_files("facebook/musicgen-small") == "facebook/musicgen-small"
+    assert moved.shape.fingerprint == load_checkpoint(str(folder_of("small")), "cpu").shape.fingerprint
+    assert moved.shape.public_name == "moved"
+    released = replace(moved.shape, name="facebook/musicgen-small")
+    assert released.public_name == "facebook/musicgen-small"
 
 
 def refused(name: str, **settings: str) -> str:
@@ -192,7 +195,7 @@ def released(tensors: Tensors) -> Tensors:
 def test_tensor_names_of_the_released_checkpoints_are_accepted(folder_of, tmp_path, variant):
     folder = folder_of(variant)
     loaded = load_checkpoint(with_tensors(folder, tmp_path / "released", released), "cpu")
-    assert loaded.fingerprint == load_checkpoint(str(folder), "cpu").fingerprint
+    assert loaded.shape.fingerprint == load_checkpoint(str(folder), "cpu").shape.fingerprint
 
 
 @pytest.mark.parametrize("damaged", [False, True])

@@ -20,7 +20,7 @@ def embedder(model_of: Callable[[str], Model]) -> CodecEmbedder:
 
 def test_a_row_is_the_mean_of_what_the_encoder_says(embedder: CodecEmbedder) -> None:
     checkpoint = embedder.checkpoint
-    clip = clicks(120, 2).resampled(checkpoint.sample_rate)
+    clip = clicks(120, 2).resampled(checkpoint.shape.sample_rate)
     with torch.inference_mode():
         frames = checkpoint.model.audio_encoder.encoder(torch.from_numpy(clip.samples)[None])
     np.testing.assert_allclose(embedder.embed([clip])[0], frames[0].mean(1), rtol=1e-5)

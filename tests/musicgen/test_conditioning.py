@@ -10,7 +10,10 @@ from transformers.modeling_outputs import BaseModelOutput
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.musicgen.conditioning import check_melody, chromagram, condition, decode_codes, encode_audio, tokenise
+from tonearm.musicgen.codec import decode_codes, encode_audio
+from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.melody import check_melody, chromagram
+from tonearm.musicgen.text_tokens import tokenise
 
 PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]
 
@@ -34,7 +37,7 @@ def prepared_by_transformers(model: Model, guided: bool) -> tuple[torch.Tensor, 
     kwargs = {"attention_mask": tokens.attention_mask}
     try:
         with torch.no_grad():
-            if model.checkpoint.family.text_in_prefix:
+            if model.checkpoint.shape.text_in_prefix:
                 made = m._prepare_encoder_hidden_states_kwargs_for_generation(
                     tokens.input_ids, kwargs, "input_ids", generation
                 )
@@ -54,7 +57,7 @@ def test_it_equals_what_generate_builds(model_of, variant, guided):
     ours = condition(model.checkpoint, PROMPTS, guided=guided)
     states, mask = prepared_by_transformers(model, guided)
     assert torch.equal(ours.states, states) and torch.equal(ours.mask, mask)
-    assert ours.prefix == (states.shape[1] if model.checkpoint.family.text_in_prefix else 0)
+    assert ours.prefix == (states.shape[1] if model.checkpoint.shape.text_in_prefix else 0)
     assert ours.states.shape[0] == (4 if guided else 2) and ours.rows == 2 and ours.guided == guided
 
 
@@ -140,8 +143,8 @@ def test_a_checkpoint_that_never_heard_a_melody_refuses_one(melody):
     deaf = replace(melody.checkpoint, melody_trained=False)
     tone = Clip(np.sin(np.arange(32_000) / 20).astype(np.float32), 16_000)
     with pytest.raises(TonearmError, match="was not trained to follow a melody"):
-        check_melody(deaf, tone)
-    check_melody(melody.checkpoint, tone)
+        check_melody(deaf.shape, tone)
+    check_melody(melody.shape, tone)
 
 
 def test_a_melody_changes_the_take_and_is_refused_where_it_cannot(melody, small):
@@ -158,10 +161,10 @@ def test_a_melody_changes_the_take_and_is_refused_where_it_cannot(melody, small)
 def test_audio_goes_to_codes_and_back_with_its_shapes(model_of, variant, channels):
     c = model_of(variant).checkpoint
     codes = encode_audio(c, noise_clip(0.4, channels=channels))
-    assert codes.shape == (c.codebooks, 10) and codes.dtype == torch.int64
+    assert codes.shape == (c.shape.codebooks, 10) and codes.dtype == torch.int64
     assert codes.min() >= 0 and codes.max() < 64
     clip = decode_codes(c, codes)
-    assert clip.samples.shape == (c.channels, 640) and clip.sample_rate == 1600
+    assert clip.samples.shape == (c.shape.channels, 640) and clip.sample_rate == 1600
     assert encode_audio(c, noise_clip(0.4, rate=3200, channels=channels)).shape == codes.shape
 
 

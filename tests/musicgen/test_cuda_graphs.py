@@ -70,7 +70,7 @@ def test_a_turned_strength_reaches_a_captured_step(melody, traced):
         decoding = Decoding(decoder, request_for(melody, Steering(steers=(steer,)), {"v": vector_for(melody)}))
         for frames in decoding:
             if frames == 3:
-                decoding.buffers.set_strength(0, 0, 4.0, decoding.frame)
+                decoding.buffers.set_strength("v", 4.0, decoding.frame)
         codes.append(decoding.codes)
     assert torch.equal(*codes)
 

@@ -17,7 +17,7 @@ from tonearm.musicgen.decoder import Decoder, _shared
 from tonearm.musicgen.engine import DecoderEngine, ReferenceEngine
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering
-from tonearm.steering.resolve import compile_plan
+from tonearm.steering.resolve import resolve
 
 
 def both(model, request):
@@ -65,7 +65,7 @@ def test_many_vectors_in_order_with_additions_between_other_operators(model_of, 
         Steer(vector="w", operator="remove", source_layer=2),
         Steer(vector="x", strength=0.3, source_layer=1, branch="conditional"),
         Steer(vector="y", strength=0.4, operator="rotate", source_layer=1, layers=(0, 2)),
-        Steer(vector="z", strength=-0.6, source_layer=1, positions="codes"),
+        Steer(vector="z", strength=-0.6, source_layer=1, positions="audio"),
     )
     both(model, request_for(model, Steering(steers=steers), vectors))
 
@@ -87,17 +87,17 @@ def test_rows_differ_in_everything(model_of, variant):
     conditioning = condition(c, [*PROMPTS, PROMPTS[0]], guided=True, negatives=[None, None, "calm piano"])
     both(
         model_of(variant),
-        DecodeRequest(conditioning, FRAMES, sampling, [5, 99, 7], compile_plan(c, steerings, vectors, FRAMES)),
+        DecodeRequest(conditioning, FRAMES, sampling, [5, 99, 7], resolve(steerings, vectors, c.shape, FRAMES, c.device)),
     )
 
 
-@pytest.mark.parametrize("positions", ["generated", "codes", "all"])
+@pytest.mark.parametrize("positions", ["generated", "audio", "all"])
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
 def test_an_audio_prompt_is_continued_alike(model_of, variant, positions):
     model, c = model_of(variant), model_of(variant).checkpoint
-    prompt = torch.randint(0, 64, (2, c.codebooks, 5), generator=torch.Generator().manual_seed(0))
+    prompt = torch.randint(0, 64, (2, c.shape.codebooks, 5), generator=torch.Generator().manual_seed(0))
     steering = Steering(steers=(Steer(vector="v", strength=1.0, source_layer=1, positions=positions),))
-    plan = compile_plan(c, [steering] * 2, {"v": vector_for(model)}, FRAMES)
+    plan = resolve([steering] * 2, {"v": vector_for(model)}, c.shape, FRAMES, c.device)
     request = DecodeRequest(condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt)
     assert torch.equal(both(model, request)[..., :5], prompt)
 
@@ -111,12 +111,12 @@ def test_a_melody_is_followed_alike(melody):
 def test_activations_read_through_the_decoder_are_those_of_hooks(model_of):
     for variant in ("small", "melody"):
         model = model_of(variant)
-        sites = model.checkpoint.family.sites
+        sites = model.checkpoint.shape.sites
         seen = {}
         for engine in (DecoderEngine(model.checkpoint), ReferenceEngine(model.checkpoint)):
-            kept = {(site, layer): [] for site in sites for layer in range(model.checkpoint.layer_count)}
+            kept = {(site, layer): [] for site in sites for layer in range(model.shape.layer_count)}
             taps = {place: [lambda h, span, to=to: to.append((span, h.clone()))] for place, to in kept.items()}
-            engine.read_prefix(condition(model.checkpoint, PROMPTS, guided=True), taps)
+            engine.read(condition(model.checkpoint, PROMPTS, guided=True), taps)
             seen[engine.name] = kept
         for place, calls in seen["decoder"].items():
             (span, ours), (their_span, theirs) = calls[-1], seen["reference"][place][-1]
@@ -142,9 +142,9 @@ def test_many_takes_of_one_prompt_equal_the_reference(small):
 def test_a_row_is_the_same_alone(model_of, variant):
     model = model_of(variant)
     rows = [TakeRequest("a fast folk tune", seed, seconds=0.5) for seed in range(5)]
-    together = list(model.takes(rows, batch_size=5))
+    together = list(model.generate_batch(rows, batch_size=5))
     for row, take in zip(rows, together, strict=True):
-        (alone,) = model.takes([row])
+        (alone,) = model.generate_batch([row])
         assert (alone.codes == take.codes).all()
 
 
@@ -185,7 +185,7 @@ def test_without_packing_the_codes_are_the_same(melody, monkeypatch):
 def test_frames_done_count_whole_frames(melody):
     c = melody.checkpoint
     counts = list(Decoding(Decoder(c), request_for(melody)))
-    assert counts == [0] * c.delay_frames + list(range(1, FRAMES + 1))
+    assert counts == [0] * c.shape.delay_frames + list(range(1, FRAMES + 1))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])

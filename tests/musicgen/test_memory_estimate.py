@@ -34,7 +34,7 @@ from tonearm.musicgen.decoder import Decoder
 decoder = Decoder(checkpoint)
 
 def decode(rows, known):
-    codes = torch.randint(0, 64, (rows, checkpoint.codebooks, known))
+    codes = torch.randint(0, 64, (rows, checkpoint.shape.codebooks, known))
     conditioning = condition(checkpoint, ["a folk tune"] * rows, guided=True)
     frames = known + steps
     for _ in Decoding(decoder, DecodeRequest(conditioning, frames, [Sampling()] * rows, list(range(rows)), {}, codes)):

@@ -12,7 +12,7 @@ from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.engine import DecoderEngine
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering
-from tonearm.steering.resolve import compile_plan
+from tonearm.steering.resolve import resolve
 
 ROWS, FRAMES = 6, 4
 STRENGTHS = (0.0, 0.4, 1.5, 3.0)
@@ -33,7 +33,7 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
     if rng.random() < 0.3:
         fields["schedule"] = Schedule.ramp(0.0, 0.1)
     fields["branch"] = rng.choice(["both", "both", "conditional", "unconditional"])
-    fields["positions"] = rng.choice(["generated", "codes", "all"])
+    fields["positions"] = rng.choice(["generated", "audio", "all"])
     return Steer(**fields)
 
 
@@ -41,18 +41,18 @@ def check_batch(model, seed: int) -> None:
     rng, c = random.Random(seed), model.checkpoint
     vectors = {
         f"{site}-{i}": vector_for(model, site=site, name=f"{site}-{i}", seed=i, size=4.0)
-        for site in c.family.sites
+        for site in c.shape.sites
         for i in range(2)
     }
     names = list(vectors)
     steerings = [
-        Steering(steers=tuple(random_steer(rng, names, c.layer_count) for _ in range(rng.randint(1, 3))))
+        Steering(steers=tuple(random_steer(rng, names, c.shape.layer_count) for _ in range(rng.randint(1, 3))))
         for _ in range(ROWS)
     ]
     engine, seeds = DecoderEngine(c), list(range(ROWS))
 
     def decode(rows: list[int]) -> torch.Tensor:
-        plan = compile_plan(c, [steerings[row] for row in rows], vectors, FRAMES)
+        plan = resolve([steerings[row] for row in rows], vectors, c.shape, FRAMES, c.device)
         conditioning = condition(c, [PROMPTS[0]] * len(rows), guided=True)
         sampling = [Sampling(top_k=20)] * len(rows)
         return engine.decode(DecodeRequest(conditioning, FRAMES, sampling, [seeds[row] for row in rows], plan))
@@ -82,7 +82,7 @@ def test_rows_that_share_a_vector_under_other_settings_are_each_steered(model_of
     ]
     count = len(steerings)
     conditioning = condition(c, [PROMPTS[0]] * count, guided=True)
-    plan = compile_plan(c, steerings, vectors, 8)
+    plan = resolve(steerings, vectors, c.shape, 8, c.device)
     codes = DecoderEngine(c).decode(DecodeRequest(conditioning, 8, [Sampling(top_k=20)] * count, [5] * count, plan))
     different = {tuple(row.flatten().tolist()) for row in codes}
     assert len(different) == count

@@ -15,7 +15,7 @@ from tonearm.musicgen.reference import decode
 from tonearm.musicgen.sampling import RowSampler, Sampling
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector
 from tonearm.steering.operators import apply
-from tonearm.steering.resolve import compile_plan
+from tonearm.steering.resolve import resolve
 
 
 def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
@@ -29,11 +29,11 @@ def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
         torch.manual_seed(5)
         c.model.generate(
             input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, do_sample=True, guidance_scale=guidance, top_k=20,
-            max_length=1 + FRAMES + c.delay_frames,
+            max_length=1 + FRAMES + c.shape.delay_frames,
         )  # fmt: skip
     finally:
         del c.model.audio_encoder.decode
-    if c.channels == 1:
+    if c.shape.channels == 1:
         return caught[0]
     return torch.stack([caught[0], caught[1]], dim=2).flatten(1, 2)
 
@@ -73,8 +73,8 @@ def hand_written(
     conditioning = condition(c, PROMPTS, guided=guidance > 1)
     rows, states = 2, conditioning.states
     sampler = RowSampler([Sampling(guidance=guidance, top_k=20)] * rows, [5, 6], torch.device("cpu"))
-    length = 1 + FRAMES + c.delay_frames
-    holes = delay(torch.full((rows, c.codebooks, FRAMES), -1), c.bos, c.channels)
+    length = 1 + FRAMES + c.shape.delay_frames
+    holes = delay(torch.full((rows, c.shape.codebooks, FRAMES), -1), c.bos, c.shape.channels)
     tokens = holes[..., :1]
     for step in range(1, length):
         ids = tokens.repeat(2 if conditioning.guided else 1, 1, 1).flatten(0, 1)
@@ -87,10 +87,10 @@ def hand_written(
             ).logits
         for handle in handles:
             handle.remove()
-        new = sampler(logits[:, -1].view(-1, c.codebooks, logits.shape[-1]), step)
+        new = sampler(logits[:, -1].view(-1, c.shape.codebooks, logits.shape[-1]), step)
         hole = holes[..., step]
         tokens = torch.cat([tokens, torch.where(hole == -1, new, hole)[..., None]], dim=-1)
-    return undelay(tokens, c.channels)
+    return undelay(tokens, c.shape.channels)
 
 
 def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
@@ -108,7 +108,7 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
             def change(h, direction=direction, steer=steer):
                 positions = h.shape[1] - conditioning.prefix
                 factors = (
-                    steer.schedule.factors([p / c.frame_rate for p in range(positions)])
+                    steer.schedule.factors([p / c.shape.frame_rate for p in range(positions)])
                     if steer.schedule
                     else [1] * positions
                 )
@@ -189,7 +189,7 @@ def test_rows_of_a_batch_are_steered_each_by_its_own_vector_and_strength(melody)
         FRAMES,
         [Sampling(top_k=20)] * 2,
         [5, 6],
-        compile_plan(c, steerings, vectors, FRAMES),
+        resolve(steerings, vectors, c.shape, FRAMES, c.device),
     )
     codes = decode(c, mixed)
     for row, steering in enumerate(steerings):
@@ -248,7 +248,7 @@ def test_prompt_words_change_the_music(model_of, variant):
     """Some releases of transformers ignored text on the melody model without a word."""
     model = model_of(variant)
     rows = [TakeRequest(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
-    first, second = model.takes(rows)
+    first, second = model.generate_batch(rows)
     assert (first.codes != second.codes).any()
 
 

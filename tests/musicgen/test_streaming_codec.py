@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tonearm.musicgen.conditioning import decode_codes
+from tonearm.musicgen.codec import decode_codes
 from tonearm.musicgen.streaming_codec import StreamingCodec
 
 
@@ -11,7 +11,7 @@ from tonearm.musicgen.streaming_codec import StreamingCodec
 @pytest.mark.parametrize("variant", ["melody", "stereo-small"])
 def test_pieces_joined_are_the_one_shot_decode(model_of, variant, sizes):
     c = model_of(variant).checkpoint
-    codes = torch.randint(0, 64, (c.codebooks, 30), generator=torch.Generator().manual_seed(0))
+    codes = torch.randint(0, 64, (c.shape.codebooks, 30), generator=torch.Generator().manual_seed(0))
     whole = torch.from_numpy(decode_codes(c, codes).samples)
     streaming, parts, at = StreamingCodec(c), [], 0
     for size in sizes:
@@ -27,7 +27,7 @@ def test_pieces_joined_are_the_one_shot_decode(model_of, variant, sizes):
 def test_the_lookahead_is_needed(melody):
     """A code changed within a frame's lookahead is heard in it; one beyond is not."""
     c = melody.checkpoint
-    codes = torch.randint(0, 64, (c.codebooks, 30), generator=torch.Generator().manual_seed(0))
+    codes = torch.randint(0, 64, (c.shape.codebooks, 30), generator=torch.Generator().manual_seed(0))
     lookahead, hop = StreamingCodec(c).lookahead, StreamingCodec(c).hop
     before = torch.from_numpy(decode_codes(c, codes).samples)[:, : 10 * hop]
     for ahead, heard in ((1, True), (lookahead, False)):

@@ -16,14 +16,14 @@ from tonearm.musicgen.decoder import Decoder
 from tonearm.musicgen.engine import DecoderEngine
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule
-from tonearm.steering.resolve import compile_plan
+from tonearm.steering.resolve import resolve
 
 WINDOW, OVERLAP = 20, 8
 
 
 def long_request(model, frames=44, steering=None, vectors=None, **changes):
     c = model.checkpoint
-    plan = compile_plan(c, [steering or Steering()] * 2, vectors or {}, frames)
+    plan = resolve([steering or Steering()] * 2, vectors or {}, c.shape, frames, c.device)
     conditioning = condition(c, PROMPTS, guided=True)
     request = DecodeRequest(
         conditioning, frames, [Sampling(top_k=20)] * 2, [5, 6], plan, window=WINDOW, overlap=OVERLAP
@@ -70,7 +70,7 @@ def test_steering_goes_on_in_every_window(melody, name):
     codes = engine.decode(long_request(melody, 32, steering, vectors, sampling=greedy))
     plain = engine.decode(long_request(melody, 32, sampling=greedy))
     assert not torch.equal(codes, plain)
-    everywhere = Steering(steers=(STEERS[name].model_copy(update={"positions": "codes"}),))
+    everywhere = Steering(steers=(STEERS[name].model_copy(update={"positions": "audio"}),))
     if name == "all positions":
         everywhere = steering
     request = long_request(melody, 20, everywhere, vectors, sampling=greedy, prompt_codes=codes[..., 12:20])
@@ -87,7 +87,7 @@ def test_steering_goes_on_in_every_window(melody, name):
 
 
 def test_a_schedule_counts_from_the_beginning_of_the_clip(small):
-    rate = small.checkpoint.frame_rate
+    rate = small.checkpoint.shape.frame_rate
     steer = Steer(vector="v", strength=3.0, source_layer=1, schedule=Schedule.window(30 / rate, 36 / rate))
     engine, vectors = DecoderEngine(small.checkpoint), {"v": vector_for(small)}
     steered = engine.decode(long_request(small, 44, Steering(steers=(steer,)), vectors))
@@ -102,7 +102,7 @@ def test_rows_of_unequal_length_end_where_they_end_alone(small):
     sampling = [Sampling(top_k=20, guidance_schedule=Schedule.ramp(0, 2))] * 2
 
     def made(frames, **changes):
-        seconds = [frame / small.checkpoint.frame_rate for frame in range(frames)]
+        seconds = [frame / small.checkpoint.shape.frame_rate for frame in range(frames)]
         guidance = torch.stack([s.guidance_at(seconds) for s in sampling])
         steering = Steering(steers=(steer,))
         return long_request(

@@ -65,7 +65,7 @@ def test_a_vector_of_another_checkpoint_is_refused_with_both_names(melody, small
     for put in (lambda: shelf.__setitem__("tempo", foreign), lambda: shelf[str(file)]):
         with pytest.raises(TonearmError) as error:
             put()
-        assert small.checkpoint.name in str(error.value) and melody.checkpoint.name in str(error.value)
+        assert small.checkpoint.shape.name in str(error.value) and melody.checkpoint.shape.name in str(error.value)
     with pytest.raises(TonearmError, match="cross_attention"):
         shelf["tempo"] = vector_of(melody, site="cross_attention")
     assert "tempo" not in shelf

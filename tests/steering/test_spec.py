@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
 from tonearm.generation.provenance import Provenance
+from tonearm.schema import validated
 from tonearm.steering import Schedule, Steer, Steering, as_steering, parse_short
-from tonearm.steering.spec import validated
 
 FULL = Steering(
     steers=(

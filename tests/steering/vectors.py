@@ -21,5 +21,5 @@ def vector_of(model: Model, name: str = "v", seed: int = 0, size: float = 2.0, *
     """A random vector that fits the model."""
     c = model.checkpoint
     return random_vector(
-        c.layer_count, c.width, seed, size, name=name, checkpoint=c.name, fingerprint=c.fingerprint, **info
+        c.shape.layer_count, c.shape.width, seed, size, name=name, checkpoint=c.shape.name, fingerprint=c.shape.fingerprint, **info
     )

@@ -1,6 +1,19 @@
-"""Prompts -> activations."""
+"""Capture of activations: poolings, rows, running moments."""
 
-from tonearm.activations.capture import POOLINGS, CaptureSpec, Pooling, capture_moments, capture_rows, hash_of
+from tonearm.activations.capture import (
+    ActivationRows,
+    CaptureSpec,
+    capture_moments,
+    capture_rows,
+)
 from tonearm.activations.moments import RunningMoments
+from tonearm.activations.pooling import POOLINGS
 
-__all__ = ["POOLINGS", "CaptureSpec", "Pooling", "RunningMoments", "capture_moments", "capture_rows", "hash_of"]
+__all__ = [
+    "POOLINGS",
+    "ActivationRows",
+    "CaptureSpec",
+    "RunningMoments",
+    "capture_moments",
+    "capture_rows",
+]

@@ -1,6 +1,5 @@
-"""Everything needed to make a take again; the JSON beside its audio."""
+"""Provenance of a take: everything needed to reproduce it, as the JSON beside its audio."""
 
-import hashlib
 import json
 import os
 import platform
@@ -11,14 +10,14 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
 
-from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.musicgen.sampling import Sampling
+from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steering, validated
+from tonearm.steering.spec import Steering
 
-SIDECAR_FORMAT = 1
-COUNTED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
+SIDECAR_FORMAT = 2
+RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
 
 
 class _Record(BaseModel):
@@ -31,6 +30,7 @@ class SamplingRecord(_Record):
     top_k: int
     top_p: float
     guidance_schedule: Schedule | None = None
+    temperature_schedule: Schedule | None = None
 
     @classmethod
     def of(cls, sampling: Sampling) -> "SamplingRecord":
@@ -63,7 +63,7 @@ class CheckpointRecord(_Record):
 
 
 class BatchRecord(_Record):
-    """Where the take lay in its batch: matrix products may differ in their last bits with the batch's shape."""
+    """Place of the take in its batch: the last bits of matrix products can depend on the batch's shape."""
 
     size: PositiveInt
     row: NonNegativeInt
@@ -79,7 +79,7 @@ class BatchRecord(_Record):
 
 
 class StackRecord(_Record):
-    """What computed it."""
+    """Hardware and packages that computed the take."""
 
     device: str
     dtype: str
@@ -94,22 +94,24 @@ class StackRecord(_Record):
         return cls(
             device=name, dtype=dtype, threads=torch.get_num_threads(),
             cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}", python=platform.python_version(),
-            packages={package: version(package) for package in COUNTED_PACKAGES},
+            packages={package: version(package) for package in RECORDED_PACKAGES},
         )  # fmt: skip
 
     def differences(self, other: "StackRecord") -> list[str]:
-        """One line for each thing that is not the same, `self` first."""
+        """One line per difference, `self` first."""
         ours, theirs = (record.model_dump() | record.packages for record in (self, other))
         keys = [key for key in ours if key != "packages"]
         return [f"{key}: {ours[key]} then, {theirs.get(key)} now" for key in keys if ours[key] != theirs.get(key)]
 
 
 class Provenance(_Record):
+    """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too."""
+
     format: int = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = "tonearm take"
     prompt: str
     negative: str | None = None
-    seconds: float
+    new_seconds: float
     frames: int
     seed: int
     sampling: SamplingRecord
@@ -126,24 +128,19 @@ class Provenance(_Record):
     audio_file: str | None = None
 
 
-def sha256_of(clip: Clip) -> str:
-    header = f"{clip.sample_rate} {clip.samples.shape}".encode()
-    return hashlib.sha256(header + clip.samples.astype("<f4").tobytes()).hexdigest()
-
-
 def read_sidecar(path: str | os.PathLike[str]) -> Provenance:
-    """Read a take's JSON. Raises TonearmError for what is absent or not a take's sidecar."""
+    """Read a take's sidecar. Raises TonearmError for a file that is absent or not a sidecar."""
     path = Path(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise TonearmError(f"no file at {path}; give the .json that stands beside a take's audio") from None
+        raise TonearmError(f"no file at {path}; give the .json beside a take's audio") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise TonearmError(
-            f"cannot read {path} as a take's JSON ({error}); give the .json that stands beside a take's audio"
+            f"cannot read {path} as a take's JSON ({error}); give the .json beside a take's audio"
         ) from None
     if not isinstance(content, dict) or content.get("kind") != "tonearm take":
-        raise TonearmError(f"{path} is not a take's sidecar; give the .json that stands beside a take's audio")
+        raise TonearmError(f"{path} is not a take's sidecar; give the .json beside a take's audio")
     if isinstance(content.get("format"), int) and content["format"] > SIDECAR_FORMAT:
         raise TonearmError(
             f"{path} has sidecar format {content['format']}, this Tonearm reads up to {SIDECAR_FORMAT}; update Tonearm"

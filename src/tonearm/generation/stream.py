@@ -1,10 +1,10 @@
-"""A take that sounds while it is decoded, and can be turned while it sounds.
+"""Streaming of one take, with settings that can be changed while it plays.
 
 stream = model.stream("a folk tune with flute", steer={"brightness": 0}, seconds=10)
-for chunk in stream:                       # in one thread
+for chunk in stream:                                            # in one thread
     play(chunk.samples)
-stream.turn("brightness", 0.2).result()    # from another: the frame at which it took effect
-stream.take.save("played.wav")             # what was turned stands in its sidecar, as a schedule
+stream.set(Control.strength("brightness", 0.2)).result()        # from another: the frame of the change
+stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
 """
 
 from collections.abc import Callable, Iterator
@@ -18,23 +18,24 @@ import numpy as np
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.decode_loop import Decoding
-from tonearm.musicgen.sampling import Sampling, check_guidance
+from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
+from tonearm.schema import validated
+from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steer, Steering, validated
+from tonearm.steering.spec import Steer, Steering
 
 if TYPE_CHECKING:
     import torch
 
     from tonearm.generation.take import Take
 
-
-TOO_LATE = "the stream ended before the turn took effect"
+TOO_LATE = "the stream ended before the change took effect"
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """The next piece of audio: float32 samples [C, m], which begin `start` seconds into the clip."""
+    """Next piece of audio: float32 samples [C, m], which begin `start` seconds into the clip."""
 
     samples: np.ndarray
     start: float
@@ -42,13 +43,22 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class _Turn:
-    carry_out: Callable[[int], None]  # at a frame
+class Played:
+    """Settings that a stream was played with, changes written as schedules; `frames` in all."""
+
+    steering: Steering
+    sampling: Sampling
+    frames: int
+
+
+@dataclass(frozen=True)
+class _Change:
+    control: Control
     took_effect: Future[int]
 
 
 class Stream:
-    """Iterate it once, for the audio. `turn` and `cancel` may be called from other threads at any time."""
+    """Iterate it once, for its audio. All other methods may be called from any thread at any time."""
 
     def __init__(
         self,
@@ -57,135 +67,198 @@ class Stream:
         steering: Steering,
         sampling: Sampling,
         chunk_frames: int,
-        finish: "Callable[[Steering, Sampling, torch.Tensor], Take]",
+        finish: "Callable[[Played, torch.Tensor], Take]",
     ):
         self.steering, self.sampling = steering, sampling
-        self._decoding, self._codec, self._chunk_frames, self._finish = decoding, codec, chunk_frames, finish
-        self._turns: SimpleQueue[_Turn] = SimpleQueue()
-        self._turned: set[int] = set()
-        self._guided = False
+        self._decoding, self._codec, self._finish = decoding, codec, finish
+        self._chunk_frames = chunk_frames
+        self._changes: SimpleQueue[_Change] = SimpleQueue()
+        self._changed: set[str] = set()  # targets
+        self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._lock = Lock()
-        self._cancelled = self._ended = False
+        self._cancelled = self._stopping = self._ended = False
         self._take: Take | None = None
 
     @property
     def lookahead(self) -> float:
-        """Seconds by which a frame is heard later than it is decided: the codebook delay and what the codec has to see first."""
-        checkpoint = self._decoding.decoder.checkpoint
-        return (checkpoint.delay_frames + self._codec.lookahead + self._chunk_frames) / checkpoint.frame_rate
+        """Seconds between the decision of a frame and its audio: codebook delay, codec and chunk."""
+        shape = self._decoding.decoder.checkpoint.shape
+        frames = shape.delay_frames + self._codec.lookahead + self._chunk_frames
+        return frames / shape.frame_rate
 
-    def turn(self, vector: str, strength: float) -> "Future[int]":
-        """Set the strength of a vector from the next step on; the future holds the frame at which it took effect.
+    def set(self, control: Control) -> "Future[int]":
+        """Change a setting from the next step on.
 
-        The vector must be one of those that the stream was begun with (at strength 0, if it is to be silent at first). Raises TonearmError
-        for a vector that is not, for a strength that its operator cannot take, and when the stream has ended.
+        Args:
+            control: a strength, guidance, temperature or mute. A vector must be one that the stream was
+                started with (at strength 0, if it is to be silent at first).
+
+        Returns:
+            A future with the frame at which the change took effect. That frame's first sample is
+            frame * sample_rate / frame_rate.
+
+        Raises:
+            TonearmError: a vector that the stream does not have, a strength that its operator does not
+                allow, guidance for a stream without it, or the stream has ended.
         """
-        places = [place for place, steer in enumerate(self.steering.steers) if steer.vector == vector]
-        if not places:
-            names = ", ".join(steer.vector for steer in self.steering.steers) or "none"
-            raise TonearmError(
-                f"vector {vector!r} is not in this stream (it has {names}); name it when the stream begins, at strength 0"
-            )
-        for place in places:
-            steer = self.steering.steers[place]
-            validated(Steer, steer.model_dump() | {"strength": strength, "schedule": None}, where=f"steer {vector}")
-
-        def carry_out(frame: int) -> None:
-            for place in places:
-                self._decoding.buffers.set_strength(0, place, strength, frame)
-            self._turned.update(places)
-
-        return self._put(carry_out)
-
-    def guide(self, guidance: float) -> "Future[int]":
-        """Set the guidance from the next step on; the future holds the frame at which it took effect.
-
-        Raises TonearmError for a guidance that is not possible, for a stream that was begun without guidance, and when it has ended.
-        """
-        check_guidance(guidance)
-        if not self._decoding.request.conditioning.guided:
-            raise TonearmError("the stream was begun without guidance; begin another one with guidance above 1")
-
-        def carry_out(frame: int) -> None:
-            self._decoding.sampler.guidance[0, frame:] = guidance
-            self._guided = True
-
-        return self._put(carry_out)
-
-    def _put(self, carry_out: Callable[[int], None]) -> "Future[int]":
-        turn = _Turn(carry_out, Future())
+        self._check(control)
+        change = _Change(control, Future())
         with self._lock:
             if self._ended:
-                raise TonearmError("the stream has ended; begin another one")
-            self._turns.put(turn)
-        return turn.took_effect
+                raise TonearmError("the stream has ended; start another one")
+            self._changes.put(change)
+        return change.took_effect
+
+    def set_strength(self, vector: str, strength: float) -> "Future[int]":
+        """Set the strength of a vector; see `set`."""
+        return self.set(_control(Control.strength, vector, strength))
+
+    def set_guidance(self, guidance: float) -> "Future[int]":
+        """Set the guidance; see `set`."""
+        return self.set(_control(_named, GUIDANCE, guidance))
+
+    def _check(self, control: Control) -> None:
+        if control.target == GUIDANCE and not self._decoding.request.conditioning.guided:
+            raise TonearmError(
+                "the stream was started without guidance; start another one with guidance above 1"
+            )
+        name = control.vector
+        if name is None:
+            return
+        steers = [steer for steer in self.steering.steers if steer.vector == name]
+        if not steers:
+            names = ", ".join(steer.vector for steer in self.steering.steers) or "none"
+            raise TonearmError(
+                f"vector {name!r} is not in this stream (it has {names}); "
+                "name it when the stream starts, at strength 0"
+            )
+        for steer in steers:
+            fields = steer.model_dump() | {"strength": control.value, "schedule": None}
+            validated(Steer, fields, where=f"steer {name}")
+
+    def stop(self) -> None:
+        """End the clip after the frames that are decided by now, and complete them."""
+        self._stopping = True
 
     def cancel(self) -> None:
-        """Stop within one step."""
+        """Stop within one step, without a take."""
         self._cancelled = True
 
     @property
     def take(self) -> "Take":
-        """The whole take, once all of it was decoded."""
+        """The whole take. Raises TonearmError unless the stream was played to its end."""
         if self._take is None:
             raise TonearmError("the stream was not played to its end, so there is no take of it")
         return self._take
 
     def __iter__(self) -> Iterator[Chunk]:
         if self._ended or self._decoding.begun:
-            raise TonearmError("a stream can be played once; begin another one")
-        decoding, pushed, sounded = self._decoding, 0, 0
-        checkpoint = decoding.decoder.checkpoint
+            raise TonearmError("a stream can be played once; start another one")
+        decoding, pushed, played = self._decoding, 0, 0
+        rate = decoding.decoder.checkpoint.shape.sample_rate
         try:
             while not decoding.done and not self._cancelled:
-                self._take_turns()
-                decoding.step()
+                self._stop_if_asked()
+                self._apply_changes()
+                if not decoding.done:
+                    decoding.step()
                 ready = decoding.frames_done
                 if ready - pushed < self._chunk_frames and not decoding.done:
                     continue
-                samples = self._codec.push(decoding.codes[0, :, pushed:ready], last=decoding.done).numpy()
+                codes = decoding.codes_between(0, pushed, ready)
+                samples = self._codec.push(codes, last=decoding.done).numpy()
                 pushed = ready
                 if samples.shape[1]:
-                    yield Chunk(samples, sounded / checkpoint.sample_rate, checkpoint.sample_rate)
-                    sounded += samples.shape[1]
-            if decoding.done:
-                self._take = self._finish(self._played_steering(), self._played_sampling(), decoding.codes[0].cpu())
+                    self._silence_muted(samples, played)
+                    yield Chunk(samples, played / rate, rate)
+                    played += samples.shape[1]
+            if decoding.done and not self._cancelled:
+                self._take = self._finish(self._played(), decoding.codes[0].cpu())
         finally:
             with self._lock:
                 self._ended = True
-                self._refuse_turns()
+                self._refuse_changes()
 
-    def _take_turns(self) -> None:
-        if self._decoding.between_windows:
+    def _stop_if_asked(self) -> None:
+        decoding = self._decoding
+        shape = decoding.decoder.checkpoint.shape
+        shortest = decoding.request.prompt_frames + shape.min_frames
+        if self._stopping and min(decoding.frame, decoding.frames.stop) >= shortest:
+            decoding.stop()
+
+    def _apply_changes(self) -> None:
+        decoding = self._decoding
+        if decoding.between_windows:
             return
-        frame = self._decoding.frame
+        frame = decoding.frame
         while True:
             try:
-                turn = self._turns.get_nowait()
+                change = self._changes.get_nowait()
             except Empty:
                 return
-            if frame >= self._decoding.request.frames:  # only the delayed codebooks of the last frames are left
-                turn.took_effect.set_exception(TonearmError(TOO_LATE))
+            if decoding.end is not None and frame >= decoding.end:
+                # only the delayed codebooks of the last frames are undecided
+                change.took_effect.set_exception(TonearmError(TOO_LATE))
                 continue
-            turn.carry_out(frame)
-            turn.took_effect.set_result(frame)
+            self._apply(change.control, frame)
+            change.took_effect.set_result(frame)
 
-    def _refuse_turns(self) -> None:
-        while not self._turns.empty():
-            self._turns.get_nowait().took_effect.set_exception(TonearmError(TOO_LATE))
+    def _apply(self, control: Control, frame: int) -> None:
+        if control.target == MUTE:
+            shape = self._decoding.decoder.checkpoint.shape
+            first_sample = frame * shape.sample_rate // shape.frame_rate
+            self._mutes.append((first_sample, bool(control.value)))
+            return
+        self._decoding.apply(control, frame)
+        self._changed.add(control.target)
 
-    def _played_sampling(self) -> Sampling:
-        if not self._guided:
-            return self.sampling
-        rate = self._decoding.decoder.checkpoint.frame_rate
-        schedule = Schedule.steps(self._decoding.sampler.guidance[0].tolist(), rate)
-        return replace(self.sampling, guidance=1.0, guidance_schedule=schedule)
+    def _refuse_changes(self) -> None:
+        while not self._changes.empty():
+            self._changes.get_nowait().took_effect.set_exception(TonearmError(TOO_LATE))
 
-    def _played_steering(self) -> Steering:
-        """The steering with what was turned written as schedules, so that the sidecar makes the take again."""
-        rate = self._decoding.decoder.checkpoint.frame_rate
+    def _silence_muted(self, samples: np.ndarray, first: int) -> None:
+        """Zero the muted part of samples [C, m] that begin at sample `first`; changes them in place."""
+        if not self._mutes:
+            return
+        ends = [start for start, _ in self._mutes[1:]] + [first + samples.shape[1]]
+        for (start, muted), end in zip(self._mutes, ends, strict=True):
+            if muted and end > first:
+                samples[:, max(0, start - first) : max(0, end - first)] = 0
+
+    def _played(self) -> Played:
+        """The settings, with all changes as schedules, so that the sidecar reproduces the take."""
+        decoding = self._decoding
+        rate = decoding.decoder.checkpoint.shape.frame_rate
         steers = list(self.steering.steers)
-        for place in self._turned:
-            schedule = Schedule.steps(self._decoding.buffers.strengths(0, place), rate)
-            steers[place] = steers[place].model_copy(update={"strength": 1.0, "schedule": schedule})
-        return Steering(steers=tuple(steers))
+        for position, steer in enumerate(steers):
+            if Control.strength(steer.vector, 0).target in self._changed:
+                strengths = decoding.buffers.strengths(0, position)
+                schedule = Schedule.steps(strengths, rate)
+                steers[position] = steer.model_copy(update={"strength": 1.0, "schedule": schedule})
+        sampling = self.sampling
+        if GUIDANCE in self._changed:
+            values = decoding.sampler.guidance.values[0].tolist()
+            schedule = Schedule.steps(values, rate)
+            sampling = replace(sampling, guidance=1.0, guidance_schedule=schedule)
+        if TEMPERATURE in self._changed:
+            values = decoding.sampler.temperature.values[0].tolist()
+            schedule = Schedule.steps(values, rate)
+            sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
+        assert decoding.end is not None
+        return Played(Steering(steers=tuple(steers)), sampling, decoding.end)
+
+
+def _named(target: str, value: float) -> Control:
+    return Control(target=target, value=value)
+
+
+def _control(make: Callable[[str, float], Control], target: str, value: float) -> Control:
+    """Make a control; a value that is not possible becomes a TonearmError."""
+    from pydantic import ValidationError
+
+    from tonearm.schema import reason_of
+
+    try:
+        return make(target, value)
+    except ValidationError as error:
+        raise TonearmError(reason_of(error)) from None

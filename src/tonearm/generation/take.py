@@ -1,6 +1,5 @@
 """Take: one generated clip, its codes, and its provenance."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,7 +18,14 @@ from tonearm.steering.vector_file import SUFFIX, save_vector
 
 @dataclass(frozen=True)
 class Take:
-    """`codes` int64 [K, T]; `vectors` are those that steered it, by name; `inputs` the audio prompt and melody, where given."""
+    """One generated clip.
+
+    clip        audio, the audio prompt included
+    codes       int64 [K, T]
+    provenance  everything needed to reproduce it
+    vectors     the vectors that steered it, by name
+    inputs      audio prompt and melody, where given
+    """
 
     clip: Clip
     codes: np.ndarray
@@ -29,34 +35,47 @@ class Take:
 
     @property
     def seconds(self) -> float:
+        """Length of the clip, audio prompt included."""
         return self.clip.seconds
 
-    def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:
-        """Write the audio, and beside it `<stem>.json`: enough to make it again.
+    def save(
+        self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None
+    ) -> Path:
+        """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.
 
-        Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written beside it too. `measured` goes into
-        the JSON as it is. Returns the sidecar's path.
+        Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written too.
+
+        Args:
+            path: of the audio, ending in .wav, .flac or .ogg.
+            measured: measurements to add to the JSON.
+
+        Returns:
+            The sidecar's path.
+
+        Raises:
+            TonearmError: the files cannot be written.
         """
         path = Path(path)
-        vectors, inputs = self._beside(path)
+        vectors, inputs = self._save_inputs(path)
         update = {"vectors": vectors, "audio_file": path.name, **inputs}
         content = self.provenance.model_copy(update=update).model_dump(mode="json")
         if measured is not None:
             content["measured"] = dict(measured)
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         sidecar = path.with_suffix(".json")
-        sidecar.unlink(missing_ok=True)  # an old sidecar must not stand beside new audio, should what follows fail
+        sidecar.unlink(missing_ok=True)  # an old sidecar must never be beside new audio
         self.clip.write(path)
-        with atomic_write(sidecar) as aside:
-            aside.write_text(text, encoding="utf-8")
+        with atomic_write(sidecar) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         return sidecar
 
-    def _beside(self, path: Path) -> tuple[dict[str, VectorRecord], dict[str, AudioRecord]]:
-        """Write the vectors and audio inputs that stand nowhere else; returns their records by name."""
+    def _save_inputs(self, path: Path) -> tuple[dict[str, VectorRecord], dict[str, AudioRecord]]:
+        """Write the vectors and audio inputs that exist in no other file; returns their records."""
         vectors = {}
         for name, record in self.provenance.vectors.items():
             if not record.bundled:
-                file = path.with_name(f"{path.stem}.{Path(name).stem}-{record.content_hash[:8]}{SUFFIX}")
+                stem = f"{path.stem}.{Path(name).stem}-{record.content_hash[:8]}"
+                file = path.with_name(f"{stem}{SUFFIX}")
                 save_vector(self.vectors[name], file)
                 record = record.model_copy(update={"file": file.name})
             vectors[name] = record
@@ -68,7 +87,3 @@ class Take:
                 clip.write(file)
                 inputs[key] = audio.model_copy(update={"file": file.name})
         return vectors, inputs
-
-
-def hash_codes(codes: np.ndarray) -> str:
-    return hashlib.sha256(str(codes.shape).encode() + codes.astype("<i8").tobytes()).hexdigest()

@@ -2,32 +2,54 @@
 
     v_l = mean over S+ of h_l(x)  -  mean over S- of h_l(x)          (Facchiano et al. 2025, eq. 1; Belrose 2024)
 
-The length is kept: strength 1 moves the mean of S- onto the mean of S+. Beside each layer's direction stands its `separation`,
+The length is kept: strength 1 moves the mean of S- onto the mean of S+. Each layer's `separation`,
 
     |v_l| / sqrt((tr V+ + tr V-) / 2),
 
-the distance of the two means in units of the spread within the sets (V: their covariances). The layer with the largest one is the
-best layer until a scan of effects on generated music names another.
+is the distance of the two means in units of the spread within the sets (V: their covariances). The layer
+with the largest one is the best layer until a scan of effects on generated music names another.
 """
+
+from typing import ClassVar
 
 import torch
 
 from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
+from tonearm.methods.base import Activations, Fit, Needs, register
+
+
+class DiffMean:
+    """Difference of means, from moments."""
+
+    name: ClassVar[str] = "diffmean"
+    needs: ClassVar[Needs] = "moments"
+
+    def fit(self, activations: Activations) -> Fit:
+        """Fit directions [L, D]. Raises TonearmError for two sets with the same activations."""
+        positive, negative = activations.positive, activations.negative
+        directions = diffmean(positive, negative)
+        scores = separation(positive, negative)
+        ranking = scores if scores.any() else directions.norm(dim=-1)
+        return Fit(directions, int(ranking.argmax()), {"separation": scores})
 
 
 def diffmean(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:
-    """float32 [L, D] from the moments of [L, D] rows."""
+    """Difference of the means of [L, D] rows, float32 [L, D]."""
     difference = (positive.mean - negative.mean).float()
     if not difference.any():
         raise TonearmError(
-            "the two prompt sets give the same activations, so there is no direction between them; give sets that differ"
+            "the two prompt sets give the same activations, so there is no direction between them; "
+            "give sets that differ"
         )
     return difference
 
 
 def separation(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:
-    """float64 [L]; 0 where a set of one row has no spread to measure by."""
+    """Separation per layer, float64 [L]; 0 if a set of one row has no spread."""
     spread = (positive.variance.sum(-1) + negative.variance.sum(-1)) / 2
     distance = (positive.mean - negative.mean).norm(dim=-1)
     return torch.where(spread > 0, distance / spread.sqrt().clamp(min=1e-12), 0.0)
+
+
+register(DiffMean())

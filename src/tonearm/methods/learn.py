@@ -1,18 +1,21 @@
-"""Two contrasting prompt sets -> a steering vector."""
+"""Learning of a steering vector from two contrasting prompt sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+
+import torch
 
 from tonearm import __version__
-from tonearm.activations import CaptureSpec, Pooling, capture_moments, hash_of
+from tonearm.activations import CaptureSpec, RunningMoments, capture_rows
+from tonearm.activations.capture import padded_lengths
 from tonearm.errors import TonearmError
-from tonearm.methods.diffmean import diffmean, separation
+from tonearm.hashing import hash_texts
+from tonearm.methods import method_named
+from tonearm.methods.base import Activations, Method
 from tonearm.model import Model
-from tonearm.musicgen.checkpoint import folder_of
-from tonearm.musicgen.conditioning import text_room
+from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector, VectorInfo
 
-METHODS = ("diffmean",)
-OnPrompt = Callable[[int, int], None]  # prompts done, prompts in all
+DECIMALS = 6  # of norms and scores in a vector's metadata
 
 
 def learn(
@@ -23,58 +26,110 @@ def learn(
     *,
     method: str = "diffmean",
     site: Site = "residual",
-    pooling: Pooling | None = None,
+    pooling: str | None = None,
     positive_label: str = "more",
     negative_label: str = "less",
     batch_size: int = 16,
     seconds: float = 2.0,
     seed: int = 0,
-    on_prompt: OnPrompt | None = None,
+    progress: Progress | None = None,
 ) -> SteeringVector:
-    """Learn the direction from `negative` to `positive` prompts, at every layer, and put it on the model's shelf as `name`.
+    """Learn the direction from `negative` to `positive` prompts at every layer. The model is not changed.
 
-    pooling: which positions make an activation (see `tonearm.activations.capture`); left out, EOS on prefix checkpoints and the mean over
-    generated frames on the others. Raises TonearmError for an empty or equal set, an unknown method, site or pooling.
+    Args:
+        model: whose activations are captured.
+        positive: prompts with the attribute.
+        negative: prompts without it, or with its opposite.
+        name: of the vector.
+        method: a registered method (tonearm/methods).
+        site: where activations are read, and where the vector will act.
+        pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
+        positive_label: meaning of a positive strength.
+        negative_label: meaning of a negative strength.
+        batch_size: prompts per batch.
+        seconds: of music per prompt, for poolings that need it.
+        seed: of that music.
+        progress: called with prompts done and prompts in all.
+
+    Raises:
+        TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a prompt
+            that is too long; before any capture.
     """
-    if method not in METHODS:
-        raise TonearmError(f"method {method!r} is not known; use one of {', '.join(METHODS)}")
+    chosen = method_named(method)
+    _check_prompts(positive, negative, name)
+    padded_lengths(model.checkpoint, [*positive, *negative])
+    shape = model.shape
+    spec = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(shape)
+    activations = _capture(model, positive, negative, spec, chosen, progress)
+    fit = chosen.fit(activations)
+    info = VectorInfo(
+        name=name,
+        checkpoint=shape.public_name,
+        fingerprint=shape.fingerprint,
+        width=shape.width,
+        layer_count=shape.layer_count,
+        site=site,
+        method=method,
+        pooling=spec.pooling or "",
+        positive_label=positive_label,
+        negative_label=negative_label,
+        positive_count=len(positive),
+        negative_count=len(negative),
+        data_hash=hash_texts(positive, negative),
+        seed=seed,
+        best_layer=fit.best_layer,
+        activation_norms=_by_layer(activations.mean_norms),
+        scores={key: _by_layer(values) for key, values in fit.scores.items()},
+        library_version=__version__,
+    )
+    return SteeringVector(dict(enumerate(fit.directions)), info)
+
+
+def _check_prompts(positive: Sequence[str], negative: Sequence[str], name: str) -> None:
     if not name.strip():
         raise TonearmError("the vector's name is empty; give one, such as tempo")
     for side, prompts in (("positive", positive), ("negative", negative)):
         if isinstance(prompts, str) or not prompts:
-            raise TonearmError(f"{side} holds no list of prompts; give at least one prompt on each side")
+            raise TonearmError(
+                f"{side} holds no list of prompts; give at least one prompt on each side"
+            )
     if not all(prompt.strip() for prompt in (*positive, *negative)):
         raise TonearmError("a prompt is empty; describe music in each")
-    for prompt in (*positive, *negative):
-        text_room(model.checkpoint, prompt)  # finds what does not fit before any work is done
     if set(positive) == set(negative):
         raise TonearmError(
-            "positive and negative hold the same prompts, so there is no direction between them; give sets that differ"
+            "positive and negative hold the same prompts, so there is no direction between them; "
+            "give sets that differ"
         )
-    checkpoint = model.checkpoint
-    what = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(checkpoint)
+
+
+def _capture(
+    model: Model,
+    positive: Sequence[str],
+    negative: Sequence[str],
+    spec: CaptureSpec,
+    method: Method,
+    progress: Progress | None,
+) -> Activations:
+    """Moments of both sets, and rows if the method needs them."""
     total = len(positive) + len(negative)
+    moments = [RunningMoments(), RunningMoments()]
+    rows, labels, groups = [], [], []
+    for index, (prompts, before) in enumerate(((positive, 0), (negative, len(positive)))):
 
-    def counted(before: int) -> OnPrompt | None:
-        return (lambda done, _: on_prompt(before + done, total)) if on_prompt else None
+        def report(done: int, _: int, before: int = before) -> None:
+            if progress:
+                progress(before + done, total)
 
-    above = capture_moments(model.engine, positive, what, counted(0))
-    below = capture_moments(model.engine, negative, what, counted(len(positive)))
-    directions = diffmean(above, below)
-    scores = separation(above, below)
-    norms = (above.mean_norm * above.count + below.mean_norm * below.count) / total
-    vector = SteeringVector(
-        dict(enumerate(directions)),
-        VectorInfo(
-            name=name, checkpoint=folder_of(checkpoint.name), fingerprint=checkpoint.fingerprint, width=checkpoint.width,
-            layer_count=checkpoint.layer_count, site=site, method=method, pooling=what.pooling or "",
-            positive_label=positive_label, negative_label=negative_label,
-            positive_count=len(positive), negative_count=len(negative), data_hash=hash_of(positive, negative), seed=seed,
-            best_layer=int((scores if scores.any() else directions.norm(dim=-1)).argmax()),
-            activation_norms={i: round(float(n), 6) for i, n in enumerate(norms)},
-            scores={"separation": {i: round(float(s), 6) for i, s in enumerate(scores)}},
-            library_version=__version__,
-        ),
-    )  # fmt: skip
-    model.vectors[name] = vector
-    return vector
+        for captured in capture_rows(model.engine, prompts, spec, report):
+            moments[index].add(captured.rows)
+            if method.needs == "rows":
+                rows.append(captured.rows)
+                labels += [1 - index] * len(captured.rows)
+                groups.append(captured.examples + before)
+    if not rows:
+        return Activations(*moments)
+    return Activations(*moments, torch.cat(rows), torch.tensor(labels), torch.cat(groups))
+
+
+def _by_layer(values: torch.Tensor) -> dict[int, float]:
+    return {layer: round(float(value), DECIMALS) for layer, value in enumerate(values)}

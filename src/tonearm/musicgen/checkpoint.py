@@ -1,11 +1,10 @@
-"""Load any MusicGen: pocket, a hub id, or a local folder. One table holds what differs between the variants."""
+"""Loading of MusicGen checkpoints: pocket, a hub id, or a local folder."""
 
 import hashlib
 import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -15,53 +14,23 @@ import torch
 import transformers
 
 from tonearm import assets
+from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
 from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling
-from tonearm.steering.vector import Site
+from tonearm.musicgen.variants import POCKET, VARIANTS
+from tonearm.steering.library import bundled_vectors
 
-POCKET = "pocket"
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
 CODELESS = "give a checkpoint that transformers loads without trust_remote_code"
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One released checkpoint: what a person chooses by."""
-
-    name: str
-    parameters: str
-    text: str  # "cross-attention" or "prefix"
-    channels: int
-    licence: str
-    window_seconds: float = 30.0
-    melody: bool = False
-
-
-MUSICGEN_LICENCE = "CC-BY-NC-4.0"
-VARIANTS = {
-    variant.name: variant
-    for variant in (
-        Variant(POCKET, "16 M", "prefix", 1, "Apache-2.0", window_seconds=10.0, melody=True),
-        Variant("facebook/musicgen-small", "0.6 B", "cross-attention", 1, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-medium", "2.0 B", "cross-attention", 1, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-large", "3.4 B", "cross-attention", 1, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-melody", "1.6 B", "prefix", 1, MUSICGEN_LICENCE, melody=True),
-        Variant("facebook/musicgen-melody-large", "3.4 B", "prefix", 1, MUSICGEN_LICENCE, melody=True),
-        Variant("facebook/musicgen-stereo-small", "0.6 B", "cross-attention", 2, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-stereo-medium", "2.0 B", "cross-attention", 2, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-stereo-large", "3.4 B", "cross-attention", 2, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-stereo-melody", "1.6 B", "prefix", 2, MUSICGEN_LICENCE, melody=True),
-        Variant("facebook/musicgen-stereo-melody-large", "3.4 B", "prefix", 2, MUSICGEN_LICENCE, melody=True),
-    )
-}
+LONGEST_WINDOW_SECONDS = 30.0  # MusicGen was trained on 30-s clips
 
 
 @dataclass(frozen=True)
 class Family:
-    """What differs between the two transformers classes."""
+    """Differences between the two transformers classes."""
 
     model_class: str
     text_in_prefix: bool
@@ -71,28 +40,39 @@ class Family:
 
 FAMILIES = {
     "musicgen": Family(
-        "MusicgenForConditionalGeneration", False, ("residual", "attention", "cross_attention", "heads"), "mean"
+        "MusicgenForConditionalGeneration",
+        text_in_prefix=False,
+        sites=("residual", "attention", "cross_attention", "heads"),
+        default_pooling="mean",
     ),
     "musicgen_melody": Family(
-        "MusicgenMelodyForConditionalGeneration", True, ("residual", "attention", "heads"), "eos"
+        "MusicgenMelodyForConditionalGeneration",
+        text_in_prefix=True,
+        sites=("residual", "attention", "heads"),
+        default_pooling="eos",
     ),
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Checkpoint:
-    """A loaded checkpoint: `name` as the user gave it, `fingerprint` of its weights, and the shapes others need."""
+    """A loaded checkpoint: its numbers, modules and tokenizer.
 
-    name: str
-    fingerprint: str
-    family: Family
-    model: Any  # MusicgenForConditionalGeneration or MusicgenMelodyForConditionalGeneration
+    shape     the numbers
+    model     transformers model: text encoder, projections, codec, and the decoder until it is consumed
+    source    absolute folder or hub id that it was loaded from
+    int8      the decoder multiplies by weights rounded to int8; `model` itself holds them unrounded
+    lock      held while the model or the tokenizer is changed or hooked
+    consumed  the decoder's weights were moved into a packed decoder (musicgen/decoder.py)
+    """
+
+    shape: ModelShape
+    model: Any
     tokenizer: Any
-    licence: str
-    window_seconds: float
-    melody_trained: bool
-    int8: bool = False  # the decoder multiplies by weights rounded to int8; `model` itself holds them unrounded
-    lock: Any = field(default_factory=RLock, compare=False, repr=False)  # held while the model or tokenizer is changed
+    source: str
+    int8: bool = False
+    lock: Any = field(default_factory=RLock, compare=False, repr=False)
+    consumed: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -104,29 +84,27 @@ class Checkpoint:
 
     @property
     def precision(self) -> str:
-        """What the decoder's weights are multiplied as: one of PRECISIONS."""
+        """Precision of the decoder's products: one of PRECISIONS."""
         return INT8 if self.int8 else str(self.dtype).removeprefix("torch.")
 
     @property
+    def decoder(self) -> Any:
+        """The transformers decoder. Raises TonearmError if its weights were consumed."""
+        self.check_whole()
+        return self.model.decoder
+
+    def check_whole(self) -> None:
+        """Raise TonearmError if the decoder's weights were consumed."""
+        if self.consumed:
+            raise TonearmError(
+                f"the decoder weights of {self.shape.name} were moved into the packed decoder; "
+                "load the checkpoint again with load_checkpoint"
+            )
+
+    @property
     def layers(self) -> torch.nn.ModuleList:
-        """Decoder blocks; index = layer."""
-        return self.model.decoder.model.decoder.layers
-
-    @property
-    def layer_count(self) -> int:
-        return len(self.layers)
-
-    @property
-    def width(self) -> int:
-        return self.model.decoder.config.hidden_size
-
-    @property
-    def codebooks(self) -> int:
-        return self.model.decoder.config.num_codebooks
-
-    @property
-    def channels(self) -> int:
-        return self.model.decoder.config.audio_channels
+        """Decoder blocks of the transformers model; index = layer."""
+        return self.decoder.model.decoder.layers
 
     @property
     def bos(self) -> int:
@@ -134,89 +112,126 @@ class Checkpoint:
 
     @property
     def sampling(self) -> Sampling:
-        """How its takes are drawn where nothing else is asked: guidance and temperature of its generation config (3 and 1 where that says nothing)."""
-        said = self.model.generation_config
-        return Sampling().overridden(said.guidance_scale, said.temperature)
+        """Sampling by the checkpoint's own defaults."""
+        return Sampling(guidance=self.shape.guidance, temperature=self.shape.temperature)
 
-    @property
-    def sample_rate(self) -> int:
-        return self.model.audio_encoder.config.sampling_rate
+    def reload(self) -> "Checkpoint":
+        """Load the same weights again, for another engine.
 
-    @cached_property
-    def frame_rate(self) -> int:
-        """Frames (columns of codes) per second."""
-        return self.model.audio_encoder.config.frame_rate
-
-    @property
-    def delay_frames(self) -> int:
-        """Frames by which the last codebook lags the first."""
-        return lags(self.codebooks, self.channels)[-1]
-
-    @property
-    def max_frames(self) -> int:
-        return round(self.window_seconds * self.frame_rate)
+        Raises:
+            TonearmError: the files are gone, or hold other weights now.
+        """
+        again = load_checkpoint(self.shape.name, str(self.device), self.precision, self.source)
+        if again.shape.fingerprint != self.shape.fingerprint:
+            raise TonearmError(
+                f"{self.shape.name} holds other weights now ({again.shape.fingerprint}, "
+                f"{self.shape.fingerprint} when it was loaded); load it again"
+            )
+        return again
 
 
-def load_checkpoint(name: str = POCKET, device: str | None = None, dtype: str | None = None) -> Checkpoint:
-    """Load `pocket`, a hub id, or a folder with a MusicGen checkpoint in transformers' form.
+def load_checkpoint(
+    name: str = POCKET,
+    device: str | None = None,
+    dtype: str | None = None,
+    source: str | None = None,
+) -> Checkpoint:
+    """Load `pocket`, a hub id, or a folder with a MusicGen checkpoint in transformers' format.
 
-    device: "cpu", "cuda", "cuda:1", "mps"; left out, the best that is there. dtype: "float32", "bfloat16", "float16", or "int8" (CPU and
-    engine decoder only: docs/performance.md says what it costs in quality); left out, float32 on CPU and MPS, bfloat16 on CUDA. Raises
-    TonearmError for a name that is neither, a folder that is not MusicGen, and a device or dtype that is not there.
+    Args:
+        name: checkpoint.
+        device: "cpu", "cuda", "cuda:1", "mps"; default: the best available.
+        dtype: "float32", "bfloat16", "float16", or "int8" (CPU and engine decoder only; its cost in
+            quality is in docs/performance.md); default: float32 on CPU and MPS, bfloat16 on CUDA.
+        source: folder to read, if it is not the one that `name` gives.
+
+    Raises:
+        TonearmError: no such checkpoint, a folder that is not MusicGen, a device or dtype that is not
+            available, missing or foreign tensors, or code in the folder.
     """
     chosen_device = _device(device)
     chosen_dtype = _dtype(dtype, chosen_device)
-    folder = pocket_folder() if name == POCKET else Path(name)
-    source = str(folder) if folder.is_dir() else name
+    folder = Path(source) if source else assets.POCKET if name == POCKET else Path(name)
+    path = str(folder.absolute()) if folder.is_dir() else name
     if not folder.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
         raise TonearmError(
-            f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as facebook/musicgen-melody (`tonearm models`)"
+            f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as "
+            "facebook/musicgen-melody (`tonearm models`)"
         )
-    config = _reading(name, lambda: transformers.AutoConfig.from_pretrained(source, **NO_CODE))
+    config = _reading(name, lambda: transformers.AutoConfig.from_pretrained(path, **NO_CODE))
     family = FAMILIES.get(config.model_type)
     if family is None:
         raise TonearmError(
-            f"{name} is a {config.model_type} checkpoint, not MusicGen; Tonearm loads {' and '.join(FAMILIES)}"
+            f"{name} is a {config.model_type} checkpoint, not MusicGen; "
+            f"Tonearm loads {' and '.join(FAMILIES)}"
         )
     if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        # transformers would make up an empty tokenizer, and every prompt would read the same
+        # transformers would make an empty tokenizer, for which all prompts are equal
         raise TonearmError(
-            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); save the tokenizer beside the weights"
+            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); "
+            "save the tokenizer beside the weights"
         )
-    raw_config, _ = _reading(name, lambda: transformers.PreTrainedConfig.get_config_dict(source))
+    raw_config, _ = _reading(name, lambda: transformers.PreTrainedConfig.get_config_dict(path))
     check_code(name, raw_config, CODELESS)
-    # Stored dtype first: the fingerprint must not depend on the dtype that this run computes in.
+    # Stored dtype first: the fingerprint must not depend on the dtype of this run.
     model_class = getattr(transformers, family.model_class)
-    model, info = _reading(name, lambda: model_class.from_pretrained(source, dtype="auto", **REPORTED, **NO_CODE))
-    _reading(name, lambda: check_pretrained(name, source, model, info, WHOLE))
-    tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(source, **NO_CODE))
+    model, info = _reading(
+        name, lambda: model_class.from_pretrained(path, dtype="auto", **REPORTED, **NO_CODE)
+    )
+    _reading(name, lambda: check_pretrained(name, path, model, info, WHOLE))
+    tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(path, **NO_CODE))
     check_code(name, tokenizer.init_kwargs, CODELESS)
-    fingerprint = fingerprint_of(model)
+    shape = shape_of(model, name, fingerprint_of(model))
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
-    known = VARIANTS.get(name)
-    return Checkpoint(
-        name=name, fingerprint=fingerprint, family=family, model=model, tokenizer=tokenizer,
+    return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
+
+
+def shape_of(model: Any, name: str, fingerprint: str) -> ModelShape:
+    """Numbers of a transformers MusicGen model, by its configuration and the table of variants."""
+    family = FAMILIES[model.config.model_type]
+    decoder, codec = model.decoder.config, model.audio_encoder.config
+    generation, known = model.generation_config, VARIANTS.get(name)
+    own = Sampling().overridden(generation.guidance_scale, generation.temperature)
+    chroma = model.config.chroma_length if family.text_in_prefix else 0
+    return ModelShape(
+        name=name,
+        fingerprint=fingerprint,
         licence=known.licence if known else "unknown (see the checkpoint's own card)",
+        layer_count=decoder.num_hidden_layers,
+        width=decoder.hidden_size,
+        heads=decoder.num_attention_heads,
+        ffn_width=decoder.ffn_dim,
+        sites=family.sites,
+        codebooks=decoder.num_codebooks,
+        codebook_size=decoder.vocab_size,
+        channels=decoder.audio_channels,
+        sample_rate=codec.sampling_rate,
+        frame_rate=codec.frame_rate,
+        delay_frames=lags(decoder.num_codebooks, decoder.audio_channels)[-1],
         window_seconds=known.window_seconds if known else _window_seconds(model),
-        melody_trained=known.melody if known else family.text_in_prefix and model.config.chroma_length > 1, int8=dtype == INT8,
-    )  # fmt: skip
+        text_in_prefix=family.text_in_prefix,
+        prefix_positions=chroma,
+        default_pooling=family.default_pooling,
+        melody_trained=known.melody if known else chroma > 1,
+        guidance=own.guidance,
+        temperature=own.temperature,
+        vectors=bundled_vectors() if name == POCKET else {},
+    )
 
 
 def _window_seconds(model: Any) -> float:
-    """What a checkpoint that is in no table decodes at a time: what its generation config says, in whole seconds, and at most what MusicGen learned."""
+    """Window of a checkpoint that is in no table: that of its generation config in whole seconds, 30 s at most."""
     rate = model.audio_encoder.config.frame_rate
-    room = min(30.0, (model.decoder.config.max_position_embeddings - 512) / rate)
-    said = model.generation_config.max_length
-    return room if said is None or said < rate else min(room, float(said // rate))
-
-
-def pocket_folder() -> Path:
-    return assets.POCKET
+    positions = (model.decoder.config.max_position_embeddings - 512) / rate
+    longest, configured = min(LONGEST_WINDOW_SECONDS, positions), model.generation_config.max_length
+    if configured is None or configured < rate:
+        return longest
+    return min(longest, float(configured // rate))
 
 
 def fingerprint_of(model: Any) -> str:
-    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor of the checkpoint, as stored."""
+    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor, as stored."""
     digest = hashlib.sha256()
     config = model.decoder.config
     shape = (
@@ -258,7 +273,7 @@ def _device(device: str | None) -> torch.device:
     kind = device.split(":")[0]
     usable = [name for name, is_there in there.items() if is_there]
     if not there.get(kind):
-        raise TonearmError(f"device {device!r} is not there; this machine has {', '.join(usable)}")
+        raise TonearmError(f"device {device!r} is not available; this machine has {', '.join(usable)}")
     try:
         return torch.device(device)
     except RuntimeError:
@@ -271,7 +286,7 @@ PRECISIONS = (*DTYPES, INT8)
 
 
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
-    """The dtype to load in; int8 is rounded from float32 by the decoder."""
+    """Dtype to load in; the decoder rounds int8 from float32."""
     if dtype is None:
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if dtype not in PRECISIONS:
@@ -279,8 +294,3 @@ def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     if dtype == INT8 and device.type != "cpu":
         raise TonearmError(f"dtype int8 is for the CPU, not for {device.type}; use device cpu, or dtype bfloat16")
     return DTYPES.get(dtype, torch.float32)
-
-
-def folder_of(name: str) -> str:
-    """The name to write in files: a folder without the home it lies in."""
-    return name if name in VARIANTS else Path(name).resolve().name if Path(name).is_dir() else name

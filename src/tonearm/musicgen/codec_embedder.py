@@ -1,7 +1,7 @@
-"""A checkpoint's own EnCodec as an embedder: free, and circular.
+"""Embedding of clips by a checkpoint's own EnCodec: free, and circular.
 
-What a checkpoint plays comes out of this very codec, so its embedding cannot hear what the codec cannot say, and
-flatters it. Its name says so wherever its numbers appear. An embedding is the encoder's output before quantisation,
+A checkpoint's takes are decoded by this codec, so its embedding is blind to whatever the codec cannot
+represent. Its name says so beside every number. The embedding is the encoder's output before quantisation,
 averaged over the frames of the whole clip.
 """
 
@@ -12,32 +12,33 @@ import torch
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.musicgen.checkpoint import Checkpoint, folder_of
+from tonearm.musicgen.checkpoint import Checkpoint
 
 
 class CodecEmbedder:
-    """Satisfies `tonearm.measures.Embedder`."""
+    """An `Embedder` (tonearm/evaluators/base.py)."""
 
     windows = "frames of the whole clip averaged"
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.name = f"EnCodec of {folder_of(checkpoint.name)} (circular: the codec that makes its takes)"
-        self.fingerprint = f"encodec {checkpoint.fingerprint}"
+        shape = checkpoint.shape
+        self.name = f"EnCodec of {shape.public_name} (circular: the codec that decodes its takes)"
+        self.fingerprint = f"encodec {shape.fingerprint}"
         self.checkpoint = checkpoint
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
-        """float32 [n, D]. Raises TonearmError for a clip without samples or with some that are not finite."""
+        """Embed clips; float32 [n, D]. Raises TonearmError for an empty or non-finite clip."""
         return np.stack([self._embed(clip) for clip in clips])
 
     def _embed(self, clip: Clip) -> np.ndarray:
-        mono = Clip(clip.mono, clip.sample_rate).resampled(self.checkpoint.sample_rate).samples
+        rate = self.checkpoint.shape.sample_rate
+        mono = Clip(clip.mono, clip.sample_rate).resampled(rate).samples
         if not mono.size or not np.isfinite(mono).all():
             raise TonearmError(
-                "a clip without samples, or with some that are NaN or infinite, cannot be embedded; leave it out"
+                "a clip without samples, or with NaN or infinite ones, cannot be embedded; leave it out"
             )
         encoder = self.checkpoint.model.audio_encoder.encoder
+        dtype = next(encoder.parameters()).dtype
         with torch.inference_mode():
-            frames = encoder(
-                torch.from_numpy(mono)[None].to(self.checkpoint.device, next(encoder.parameters()).dtype)
-            )  # [1, D, T]
-        return frames[0].mean(-1).float().cpu().numpy()
+            frames = encoder(torch.from_numpy(mono)[None].to(self.checkpoint.device, dtype))
+        return frames[0].mean(-1).float().cpu().numpy()  # [D, T] -> [D]

@@ -1,66 +1,98 @@
-"""The loop: one code position after the other, from BOS to the last delayed codebook, and one window after the other."""
+"""Decode loop: one code position after the other, from BOS to the last delayed codebook, window by window."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 
-from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
+from tonearm.backend import Site, Tap, Taps
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
-from tonearm.musicgen.hooks import Tap, Taps
 from tonearm.musicgen.sampling import RowSampler, SharedSampler
 from tonearm.musicgen.steering_buffers import SteeringBuffers
-from tonearm.steering.vector import Site
+from tonearm.progress import Progress
+from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
 
 UNKNOWN = -1
 
 
 class Decoding:
-    """One request, step by step. Stopping between two steps leaves nothing behind.
+    """State of one request while it is decoded step by step.
 
-    Frames are counted from the beginning of the clip, positions from the beginning of the window:
+    Frames are counted from the start of the clip, positions from the start of the window:
 
         frames     0 ........... W                      the first window
-                           o ........... o + W          the second, which begins with codes that are known
+                           o ........... o + W          the second, which starts with known codes
     """
 
     def __init__(self, decoder: Decoder, request: DecodeRequest, read: Taps | None = None):
         checkpoint, rows = decoder.checkpoint, request.conditioning.rows
         self.decoder, self.request = decoder, request
-        self.lengths = request.lengths or [request.frames] * rows
-        self._codes = torch.full((rows, checkpoint.codebooks, request.frames), UNKNOWN, device=checkpoint.device)
-        if request.prompt_codes is not None:
-            self._codes[..., : request.prompt_frames] = request.prompt_codes.to(checkpoint.device)
-        for row, length in enumerate(self.lengths):  # after its end a row holds what stands after the end of any clip
-            self._codes[row, :, length:] = checkpoint.bos
-        self.buffers = SteeringBuffers(request.plan, request.conditioning, request.prompt_frames, decoder.dtype)
-        for track in self.buffers.tracks:
-            hold(track.table, [self.lengths[row] for row in track.rows])
-        guidance = None if request.guidance is None else hold(request.guidance.clone(), self.lengths)
+        self.end = request.frames
+        self.lengths = list(request.lengths) if request.lengths else None
+        if self.lengths is None and self.end is not None:
+            self.lengths = [self.end] * rows
+        self._codes = torch.empty(
+            rows, checkpoint.shape.codebooks, 0, dtype=torch.int64, device=checkpoint.device
+        )
+        self.buffers = SteeringBuffers(
+            request.plan, request.conditioning, request.prompt_frames, decoder.dtype
+        )
+        sampler = SharedSampler if request.shared_noise else RowSampler
+        self.sampler = sampler(
+            request.sampling,
+            request.seeds,
+            checkpoint.device,
+            None if request.guidance is None else request.guidance.clone(),
+            None if request.temperature is None else request.temperature.clone(),
+        )
+        if self.lengths is not None:
+            self.buffers.hold_after(self.lengths)
+            self.sampler.guidance.hold_after(self.lengths)
+            self.sampler.temperature.hold_after(self.lengths)
         self.taps: dict[tuple[Site, int], list[Tap]] = dict(self.buffers.taps)
         for place, more in (read or {}).items():
             self.taps[place] = [*self.taps.get(place, ()), *more]
-        sampler = SharedSampler if request.shared_noise else RowSampler
-        self.sampler = sampler(request.sampling, request.seeds, checkpoint.device, guidance)
-        self.may_capture = not read  # readers need to be called at every step
+        self.may_capture = not read  # readers have to be called at every step
         self.state: DecoderState | None = None
         self._open(0, known=request.prompt_frames)
 
-    def _open(self, window: int, known: int) -> None:
-        """Go to a window of which frames up to `known` are there."""
-        checkpoint = self.decoder.checkpoint
-        self.window, self.frames, self.known = window, self.request.windows[window], known
-        self.is_last = self.frames.stop == self.request.frames
-        codes = self._codes[..., self.frames.start : self.frames.stop]
-        self.tokens = delay(codes, checkpoint.bos, checkpoint.channels)  # [B, K, P]
-        self.position = 1 + known - self.frames.start  # the first one with a code to draw
-        self.state = None  # so that one cache goes before the next one comes
-        conditioning = self.request.conditioning_of(window)
-        self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], self.frames.start, self.may_capture)
+    def _open(self, start: int, known: int) -> None:
+        """Start the window at frame `start`, of which the frames before `known` have codes."""
+        shape = self.decoder.checkpoint.shape
+        self.frames, self.known = self.request.window_from(start, self.end), known
+        self._extend(self.frames.stop)
+        codes = self._codes[..., start : self.frames.stop]
+        self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
+        self.position = 1 + known - start  # the first one with a code to draw
+        self.state = None  # frees this window's cache before the next is allocated
+        conditioning = self.request.conditioning_from(start)
+        self.state = self.decoder.begin(
+            conditioning, self.tokens.shape[-1], start, self.may_capture
+        )
+
+    def _extend(self, stop: int) -> None:
+        """Lengthen the codes to `stop` frames: the audio prompt, UNKNOWN, and BOS after a row's end."""
+        have = self._codes.shape[-1]
+        if stop <= have:
+            return
+        size = (*self._codes.shape[:2], stop - have)
+        new = torch.full(size, UNKNOWN, device=self._codes.device)
+        if not have and self.request.prompt_codes is not None:
+            prompt = self.request.prompt_codes.to(new.device)
+            new[..., : self.request.prompt_frames] = prompt[..., : stop - have]
+        for row, length in enumerate(self.lengths or ()):  # as after the end of any clip
+            new[row, :, max(0, length - have) :] = self.decoder.checkpoint.bos
+        self._codes = torch.cat([self._codes, new], dim=-1)
 
     @property
     def begun(self) -> bool:
-        return self.window > 0 or self.position > 1 + self.request.prompt_frames
+        return self.frames.start > 0 or self.position > 1 + self.request.prompt_frames
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no window follows this one."""
+        return self.frames.stop == self.end
 
     @property
     def done(self) -> bool:
@@ -68,38 +100,54 @@ class Decoding:
 
     @property
     def frame(self) -> int:
-        """The frame whose first codebook the next step decides; from request.frames on, none is left to decide."""
+        """Frame whose first codebook the next step decides; the clip's end when none is left."""
         if not self.is_last and self.position == self.tokens.shape[-1]:
             return self.frames.stop
         return self.frames.start + self.position - 1
 
     @property
     def between_windows(self) -> bool:
-        """Whether the next step only decides delayed codebooks of a window that others follow."""
-        return not self.is_last and self.frame >= self.frames.stop and self.position < self.tokens.shape[-1]
+        """Whether the next step only decides delayed codebooks of a window that another follows."""
+        return (
+            not self.is_last
+            and self.frame >= self.frames.stop
+            and self.position < self.tokens.shape[-1]
+        )
 
     @property
     def frames_done(self) -> int:
-        """Frames whose codebooks are all there."""
+        """Frames whose codebooks are all decided."""
         lead = self.tokens.shape[-1] - len(self.frames)
         return max(self.known, self.frames.start + self.position - lead)
 
     @property
     def codes(self) -> torch.Tensor:
-        """[B, K, T]; UNKNOWN where not there yet."""
+        """Codes [B, K, T] to the end of this window; UNKNOWN where not decided yet."""
         codes = self._codes.clone()
-        codes[..., self.frames.start : self.frames.stop] = undelay(self.tokens, self.decoder.checkpoint.channels)
+        codes[..., self.frames.start : self.frames.stop] = self._window_codes()
         return codes
+
+    def codes_between(self, row: int, first: int, last: int) -> torch.Tensor:
+        """A row's codes of frames first .. last - 1, [K, last - first]."""
+        start = self.frames.start
+        before = self._codes[row, :, first : min(last, start)]
+        if last <= start:
+            return before
+        here = self._window_codes()[row, :, max(0, first - start) : last - start]
+        return torch.cat([before, here], dim=-1)
+
+    def _window_codes(self) -> torch.Tensor:
+        return undelay(self.tokens, self.decoder.checkpoint.shape.channels)
 
     @torch.inference_mode()
     def step(self) -> None:
         """Decide one more position: codebook k of `frame` - lag(k)."""
         if self.position == self.tokens.shape[-1]:
             self._codes = self.codes
-            self._open(self.window + 1, known=self.frames.stop)
+            self._open(self.frames.stop - self.request.overlap, known=self.frames.stop)
         assert self.state is not None
         past = self.state.codes_read
-        # The delayed codebooks at the end of a window go by its last frame.
+        # The delayed codebooks at the end of a window are ruled by its last frame.
         ruled_by = min(self.frame, self.frames.stop - 1)
         self.buffers.seek(ruled_by)
         logits = self.state.forward(self.tokens[..., past : self.position], self.taps)
@@ -108,25 +156,53 @@ class Decoding:
         self.tokens[..., self.position] = torch.where(known == UNKNOWN, drawn, known)
         self.position += 1
 
+    def apply(self, control: Control, frame: int) -> None:
+        """Apply a control from `frame` on to all rows: a strength, guidance or temperature.
+
+        Raises:
+            ValueError: another target.
+        """
+        if control.vector is not None:
+            self.buffers.set_strength(control.vector, control.value, frame)
+        elif control.target == GUIDANCE:
+            self.sampler.set_guidance(control.value, frame)
+        elif control.target == TEMPERATURE:
+            self.sampler.set_temperature(control.value, frame)
+        else:
+            raise ValueError(f"{control.target} does not act on decoding")
+
+    def stop(self) -> None:
+        """End the clip before the frame that the next step would decide.
+
+        The delayed codebooks of the last frames are still to be decided; they see the end of a clip.
+        """
+        end = min(self.frame, self.frames.stop)
+        if self.end is not None and end >= self.end:
+            return
+        start, checkpoint = self.frames.start, self.decoder.checkpoint
+        codes = self._window_codes()[..., : end - start]
+        self._codes = self._codes[..., :end]
+        self.tokens = delay(codes, checkpoint.bos, checkpoint.shape.channels)
+        self.frames, self.end = range(start, end), end
+        self.lengths = [end] * len(codes)
+
     def __iter__(self) -> Iterator[int]:
         """Step to the end; yields the frames done."""
         while not self.done:
             self.step()
             yield self.frames_done
 
-    def rows(self, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        """Step to the end; yields each row with its codes [K, T of the row], on the CPU, as soon as they are all there."""
+    def rows(self, progress: Progress | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+        """Step to the end of a clip of given length.
+
+        Yields:
+            Each row with its codes [K, T of the row], on the CPU, as soon as they are complete.
+        """
+        assert self.end is not None and self.lengths is not None
         waiting = set(range(len(self.lengths)))
         for done in self:
-            if on_frame:
-                on_frame(done, self.request.frames)
+            if progress:
+                progress(done, self.end)
             for row in sorted(row for row in waiting if self.lengths[row] <= done):
                 waiting.remove(row)
-                yield row, self.codes[row, :, : self.lengths[row]].cpu()
-
-
-def hold(table: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """A table [n, T] in which each row keeps, after its own length, what it had at its last frame; changed in place."""
-    for row, length in enumerate(lengths):
-        table[row, length:] = table[row, length - 1]
-    return table
+                yield row, self.codes_between(row, 0, self.lengths[row]).cpu()

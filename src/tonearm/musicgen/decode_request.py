@@ -1,4 +1,4 @@
-"""What an engine is asked for: the seam between a model and the engines that decode."""
+"""Request to an engine: one batch, ready to decode."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,45 +7,53 @@ import torch
 
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.sampling import Sampling
-from tonearm.steering.resolve import Plan
-
-OnFrame = Callable[[int, int], None]  # frames done, frames in all
+from tonearm.steering.resolve import Intervention
 
 
 @dataclass(frozen=True)
 class DecodeRequest:
-    """B rows of `frames` frames, those of the audio prompt [B, K, T0] included.
+    """B rows to decode.
 
-    What is longer than `window` is decoded window by window, each of which begins with the last `overlap` frames of the one before, as if
-    they were an audio prompt (Copet et al.'s extended generation); `later` holds the conditioning of the windows after the first, where it differs.
+    conditioning   of the first window
+    frames         length of the longest row, audio prompt included; None decodes until it is stopped
+    sampling       settings of each row
+    seeds          of each row
+    plan           interventions, in order of application
+    prompt_codes   audio prompt [B, K, T0]
+    shared_noise   draw as plain generate() does: one global generator, seeded with seeds[0]
+    lengths        frames of each row, where rows differ
+    guidance       [B, T], where it changes over time; otherwise that of `sampling`
+    temperature    likewise
+    window         longest clip decoded at once, in frames; a longer one is decoded window by window
+    overlap        frames of the previous window at the start of the next, like an audio prompt
+                   (the extended generation of Copet et al. 2023)
+    later          conditioning of the window that starts at a frame, where it differs from the first
     """
 
     conditioning: Conditioning
-    frames: int
+    frames: int | None
     sampling: Sequence[Sampling]
     seeds: Sequence[int]
-    plan: Plan
+    plan: Sequence[Intervention]
     prompt_codes: torch.Tensor | None = None
-    shared_noise: bool = False  # draw as plain generate() does: one global generator, seeded with seeds[0]
-    lengths: Sequence[int] | None = None  # frames of each row, where rows differ
-    guidance: torch.Tensor | None = None  # [B, frames], where it moves with time; else it is the rows' sampling's
+    shared_noise: bool = False
+    lengths: Sequence[int] | None = None
+    guidance: torch.Tensor | None = None
+    temperature: torch.Tensor | None = None
     window: int | None = None
     overlap: int = 0
-    later: Sequence[Conditioning] = ()
+    later: Callable[[int], Conditioning] | None = None
 
     @property
     def prompt_frames(self) -> int:
         return 0 if self.prompt_codes is None else self.prompt_codes.shape[2]
 
-    @property
-    def windows(self) -> list[range]:
-        """The frames of each window, those it begins with included."""
-        size = self.window or self.frames
-        found = [range(min(size, self.frames))]
-        while found[-1].stop < self.frames:
-            first = found[-1].stop - self.overlap
-            found.append(range(first, min(first + size, self.frames)))
-        return found
+    def window_from(self, start: int, end: int | None) -> range:
+        """Frames of the window at `start`, known ones included, of a clip that ends at `end`."""
+        stops = [start + self.window] if self.window else []
+        stops += [] if end is None else [end]
+        return range(start, min(stops))
 
-    def conditioning_of(self, window: int) -> Conditioning:
-        return self.later[window - 1] if window and self.later else self.conditioning
+    def conditioning_from(self, start: int) -> Conditioning:
+        """Conditioning of the window at `start`."""
+        return self.later(start) if start and self.later else self.conditioning

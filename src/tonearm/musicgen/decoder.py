@@ -1,10 +1,11 @@
-"""Tonearm's forward pass over a checkpoint's decoder weights, with a preallocated cache and taps.
+"""Tonearm's decoder: a forward pass over packed weights, with a preallocated cache and taps.
 
     tokens [B, K, S] ─ embeddings + positions ─► blocks ─► norm ─► heads ─► logits [R, K, V] of the last position
 
-R rows are those of the conditioning: [conditional..., unconditional...] with guidance. What makes it fast: weights packed once; query, key and
-value in one product; keys and values written in place; text keys and values once a prompt, shared by its rows; no
-cross-attention for rows without text, where it is exactly 0.
+R rows are those of the conditioning: [conditional..., unconditional...] with guidance. Reasons for its speed:
+weights packed once; query, key and value in one product; keys and values written in place; text keys and
+values computed once per prompt, shared by its rows; no cross-attention for rows without text, where it is
+exactly 0.
 """
 
 import math
@@ -15,10 +16,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from tonearm.backend import Span, Taps, run_taps
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import GraphCapture, StepGraphs, capture_on_cuda
-from tonearm.musicgen.hooks import Span, Taps, run_taps
 from tonearm.musicgen.packed_linear import Linear, pack, stream_dtype
 
 
@@ -71,14 +72,16 @@ class _Block:
 
 
 class Decoder:
-    """The weights, ready to decode; holds no state of any decoding, so that many can share it.
+    """Packed weights, ready to decode. It holds no state of any decoding, so that many can share it.
 
-    Packed weights are copies. Unless `keep_weights`, the checkpoint's own decoder gives up its weights layer by layer as they are packed, so that
-    they are in memory once; only this decoder can use the checkpoint afterwards.
+    Args:
+        checkpoint: whose decoder weights are packed.
+        consume: free the checkpoint's own decoder weights layer by layer as they are packed, so that they
+            are in memory once. `checkpoint.decoder` raises afterwards.
     """
 
-    def __init__(self, checkpoint: Checkpoint, keep_weights: bool = True):
-        decoder = checkpoint.model.decoder
+    def __init__(self, checkpoint: Checkpoint, consume: bool = False):
+        decoder = checkpoint.decoder
         stack, config = decoder.model.decoder, decoder.config
         self.checkpoint = checkpoint
         self.dtype = stream_dtype(checkpoint.device, checkpoint.dtype)
@@ -87,21 +90,22 @@ class Decoder:
         self.blocks = []
         for layer in stack.layers:
             self.blocks.append(_Block.of(layer, checkpoint.int8))
-            if not keep_weights:
+            if consume:
                 layer.to_empty(device="meta")
         self.norm = _Norm.of(stack.layer_norm)
         self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]), checkpoint.int8)
         self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
-        rows = len(self.embeddings) // checkpoint.codebooks
-        self.first_row = torch.arange(checkpoint.codebooks, device=checkpoint.device)[:, None] * rows
+        rows = len(self.embeddings) // checkpoint.shape.codebooks
+        self.first_row = torch.arange(checkpoint.shape.codebooks, device=checkpoint.device)[:, None] * rows
         self.embed_positions = stack.embed_positions
         self.capture: GraphCapture | None = capture_on_cuda if checkpoint.device.type == "cuda" else None
-        if not keep_weights:
+        if consume:
             for module in (*decoder.lm_heads, *stack.embed_tokens):
                 module.to_empty(device="meta")
+            checkpoint.consumed = True
 
     def position_table(self, positions: int) -> torch.Tensor:
-        """The checkpoint's own sinusoids, [positions, D]: one stored in float16 has them rounded so, and hears the difference."""
+        """The checkpoint's own sinusoids, [positions, D]; a checkpoint stored in float16 has rounded ones."""
         table = self.embed_positions
         with self.checkpoint.lock:  # one table serves all threads, and grows
             if positions > len(table.weights):
@@ -111,15 +115,20 @@ class Decoder:
     def begin(
         self, conditioning: Conditioning, positions: int, first_frame: int = 0, may_capture: bool = False
     ) -> "DecoderState":
-        """State for one decoding of up to `positions` code positions, the first of which decides `first_frame`.
+        """State for one decoding.
 
-        may_capture: its steps may run as captured graphs, where the device has them: all taps then have to be SteeringBuffers'.
+        Args:
+            conditioning: of the rows.
+            positions: code positions to allocate.
+            first_frame: frame that the first position decides.
+            may_capture: its steps may run as captured graphs, where the device has them; all taps then have
+                to be those of SteeringBuffers.
         """
         return DecoderState(self, conditioning, positions, first_frame, self.capture if may_capture else None)
 
 
 class DecoderState:
-    """Cache and place of one decoding. `taps` are called with the activations of each call and the Span they cover."""
+    """Cache and position of one decoding."""
 
     def __init__(
         self,
@@ -130,16 +139,16 @@ class DecoderState:
         capture: GraphCapture | None,
     ):
         checkpoint = decoder.checkpoint
-        rows, width = len(conditioning.states), checkpoint.width
+        rows, width = len(conditioning.states), checkpoint.shape.width
         self.decoder, self.conditioning = decoder, conditioning
-        self.room, self.first_frame = conditioning.prefix + positions, first_frame
+        self.capacity, self.first_frame = conditioning.prefix + positions, first_frame
         self.length = 0  # positions in the cache, prefix included
-        size = (len(decoder.blocks), rows, decoder.heads, self.room, width // decoder.heads)
-        # Graphs read past the position, with weight 0, which does not take NaN away: their cache begins as zeros.
+        size = (len(decoder.blocks), rows, decoder.heads, self.capacity, width // decoder.heads)
+        # Graphs read past the position with weight 0, which keeps NaN: their cache starts as zeros.
         make = torch.zeros if capture else torch.empty
         self.keys = make(size, device=checkpoint.device, dtype=decoder.dtype)
         self.values = make(size, device=checkpoint.device, dtype=decoder.dtype)
-        self.positions = decoder.position_table(self.room).to(self.keys)
+        self.positions = decoder.position_table(self.capacity).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
         self.graphs = StepGraphs(self, capture) if capture else None
 
@@ -150,10 +159,10 @@ class DecoderState:
 
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
-        """Tokens [B, K, S] at the next S code positions -> logits [R, K, V] after the last of them."""
+        """Read tokens [B, K, S] at the next S code positions; return logits [R, K, V] after the last."""
         conditioning = self.conditioning
         if self.graphs and self.length and tokens.shape[-1] == 1:
-            self._check_room(self.length + 1)
+            self._check_capacity(self.length + 1)
             logits = self.graphs(tokens, taps)
             self.length += 1
             return logits
@@ -163,17 +172,17 @@ class DecoderState:
             h, prefix = torch.cat([conditioning.states.to(h), h], dim=1), conditioning.prefix
         span = Span(prefix, self.first_frame + first, h.shape[1])
         end = self.length + span.length
-        self._check_room(end)
+        self._check_capacity(end)
         h = h + self.positions[self.length : end]
         logits = self._through(h, DynamicCacheView(end, span.length), span, taps)
         self.length = end
         return logits
 
-    def fixed_step(self, tokens: torch.Tensor, position: torch.Tensor, stretch: int, taps: Taps) -> torch.Tensor:
-        """One position, [1] in a tensor, of which nothing depends but values: what a graph can capture."""
+    def fixed_step(self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps) -> torch.Tensor:
+        """One step at `position` [1] whose shapes and addresses are constant, so that a graph can capture it."""
         h = self._embed(tokens) + self.positions.index_select(0, position)
-        heard = (torch.arange(stretch, device=position.device) <= position)[None]
-        return self._through(h, StaticCacheView(position, stretch, heard), Span(0, 0, 1), taps)
+        visible = (torch.arange(bucket_end, device=position.device) <= position)[None]
+        return self._through(h, StaticCacheView(position, bucket_end, visible), Span(0, 0, 1), taps)
 
     def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
         decoder = self.decoder
@@ -181,38 +190,38 @@ class DecoderState:
         h = F.embedding(ids, decoder.embeddings).to(decoder.dtype).sum(2)
         return torch.cat([h, h]) if self.conditioning.guided else h
 
-    def _check_room(self, end: int) -> None:
-        if end > self.room:
-            raise IndexError(f"{end} positions do not fit a cache of {self.room}")
+    def _check_capacity(self, end: int) -> None:
+        if end > self.capacity:
+            raise IndexError(f"{end} positions do not fit a cache of {self.capacity}")
 
     def _through(
-        self, h: torch.Tensor, place: "DynamicCacheView | StaticCacheView", span: Span, taps: Taps
+        self, h: torch.Tensor, cache: "DynamicCacheView | StaticCacheView", span: Span, taps: Taps
     ) -> torch.Tensor:
         """The blocks, the norm and the heads: logits [R, K, V] after the last position."""
         decoder = self.decoder
         for index, block in enumerate(decoder.blocks):
-            h = self._attend(index, block, h, place, span, taps)
+            h = self._attend(index, block, h, cache, span, taps)
             if self.text is not None:
                 h = self.text.attend(index, block, h, span, taps)
             h = h + block.feed_out(decoder.activation(block.feed_in(block.feed_norm(h))))
             h = run_taps(taps.get(("residual", index), ()), h, span)
         logits = decoder.logits(decoder.norm(h[:, -1]))
-        return logits.view(len(h), decoder.checkpoint.codebooks, -1)
+        return logits.view(len(h), decoder.checkpoint.shape.codebooks, -1)
 
     def _attend(
         self,
         index: int,
         block: _Block,
         h: torch.Tensor,
-        place: "DynamicCacheView | StaticCacheView",
+        cache: "DynamicCacheView | StaticCacheView",
         span: Span,
         taps: Taps,
     ) -> torch.Tensor:
         rows, length, width = h.shape
         q, k, v = block.query_key_value(block.attention_norm(h)).view(rows, length, 3, self.decoder.heads, -1).unbind(2)
-        keys, values = place.put(self.keys[index], k), place.put(self.values[index], v)
+        keys, values = cache.put(self.keys[index], k), cache.put(self.values[index], v)
         heads = F.scaled_dot_product_attention(
-            q.transpose(1, 2), keys, values, attn_mask=place.mask, is_causal=length > 1
+            q.transpose(1, 2), keys, values, attn_mask=cache.mask, is_causal=length > 1
         )
         heads = heads.transpose(1, 2).reshape(rows, length, width)
         heads = run_taps(taps.get(("heads", index), ()), heads, span)
@@ -222,14 +231,14 @@ class DecoderState:
 
 @dataclass(frozen=True)
 class DynamicCacheView:
-    """The cache up to `end`, the last `length` positions of it new."""
+    """The cache up to `end`; its last `length` positions are new."""
 
     end: int
     length: int
     mask: None = None
 
     def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """New keys or values [R, S, H, D / H] into a layer's cache -> what attention reads."""
+        """Write new keys or values [R, S, H, D / H] into a layer's cache; return those that attention reads."""
         valid = cache[:, :, : self.end]
         valid[:, :, -self.length :] = new.transpose(1, 2)
         return valid
@@ -237,25 +246,25 @@ class DynamicCacheView:
 
 @dataclass(frozen=True)
 class StaticCacheView:
-    """The first `stretch` positions of the cache, of which those in `mask` are heard; the new one stands at `position`."""
+    """The first `bucket_end` positions of the cache, of which `mask` shows the valid ones; `position` is the new one."""
 
     position: torch.Tensor
-    stretch: int
+    bucket_end: int
     mask: torch.Tensor
 
     def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         cache.index_copy_(2, self.position, new.transpose(1, 2))
-        return cache[:, :, : self.stretch]
+        return cache[:, :, : self.bucket_end]
 
 
 class _Text:
-    """Keys and values of the text, for the rows that have any: null rows attend to zeros, which is exactly 0."""
+    """Keys and values of the text, for the rows that have one: null rows attend to zeros, which gives exactly 0."""
 
     def __init__(self, decoder: Decoder, conditioning: Conditioning):
-        heard = conditioning.mask.bool().any(1)
-        rows = heard.nonzero()[:, 0]
-        # With guidance and no negative prompts the rows with text come first: a slice, and no copy, reaches them.
-        self.place: slice | torch.Tensor = slice(0, len(rows)) if bool(heard[: len(rows)].all()) else rows
+        has_text = conditioning.mask.bool().any(1)
+        rows = has_text.nonzero()[:, 0]
+        # With guidance and no negative prompts the rows with text come first: a slice needs no copy.
+        self.rows: slice | torch.Tensor = slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
         self.heads = decoder.heads
         states, mask, self.group = _shared(conditioning.states[rows], conditioning.mask[rows].bool())
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
@@ -269,19 +278,19 @@ class _Text:
 
     def attend(self, index: int, block: _Block, h: torch.Tensor, span: Span, taps: Taps) -> torch.Tensor:
         assert block.text_norm and block.text_query and block.text_out
-        heard = h[self.place]
-        rows, length, width = heard.shape
+        read = h[self.rows]
+        rows, length, width = read.shape
         # The rows of one prompt are queries of one prompt: its keys and values are read once for all of them.
-        q = block.text_query(block.text_norm(heard)).view(rows // self.group, self.group * length, self.heads, -1)
+        q = block.text_query(block.text_norm(read)).view(rows // self.group, self.group * length, self.heads, -1)
         heads = F.scaled_dot_product_attention(
             q.transpose(1, 2), self.keys[index], self.values[index], attn_mask=self.mask
         )
         attended = block.text_out(heads.transpose(1, 2).reshape(rows, length, width))
         here = taps.get(("cross_attention", index), ())
-        if len(heard) == len(h):
+        if len(read) == len(h):
             return h + run_taps(here, attended, span)
         spread = torch.zeros_like(h)
-        spread[self.place] = attended
+        spread[self.rows] = attended
         return h + run_taps(here, spread, span)
 
 
@@ -296,7 +305,7 @@ def _shared(states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, tor
 
 def _projected(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:
     """Text states as wide as the decoder."""
-    if states.shape[-1] == checkpoint.width:
+    if states.shape[-1] == checkpoint.shape.width:
         return states
     projection = checkpoint.model.enc_to_dec_proj
     return projection(states.to(projection.weight.dtype))

@@ -1,103 +1,154 @@
-"""The engines behind one face: what decodes requests and reads activations.
+"""Engines: decoding of requests and reading of activations.
 
-decoder    Tonearm's own forward pass and loop (decoder.py, decoding.py): the default
+decoder    Tonearm's own forward pass and loop (decoder.py, decode_loop.py): the default
 reference  transformers' generate() with hooks (reference.py): slow and plain, the oracle
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 import torch
 
+from tonearm.backend import Taps
 from tonearm.errors import TonearmError
 from tonearm.musicgen import reference
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decode_loop import Decoding
-from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.hooks import Taps
+from tonearm.musicgen.delay import delay
+from tonearm.progress import Progress
 
 
 class Engine(Protocol):
+    """Decodes batches. `uniform_batches`: one window, and rows of one length."""
+
     name: ClassVar[str]
-    plain: ClassVar[bool]  # one window, rows of one length
+    uniform_batches: ClassVar[bool]
 
     @property
     def checkpoint(self) -> Checkpoint: ...
 
-    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+    def decode(
+        self, request: DecodeRequest, progress: Progress | None = None, read: Taps | None = None
+    ) -> torch.Tensor:
         """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
         ...
 
-    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        """Each row with its codes int64 [K, T of the row], on the CPU, as soon as it is done."""
+    def rows(
+        self, request: DecodeRequest, progress: Progress | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Each row with its codes int64 [K, T of the row], on the CPU, as soon as it is complete."""
         ...
 
-    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
-        """One forward pass over the conditioning and the BOS position, for what taps read there."""
+    def read(
+        self, conditioning: Conditioning, taps: Taps, codes: torch.Tensor | None = None
+    ) -> None:
+        """One forward pass over the conditioning, BOS and given codes (teacher forcing), for taps.
+
+        Args:
+            conditioning: B rows.
+            taps: called once per site and layer.
+            codes: [B, K, T], delayed as in decoding; default: none, so that BOS is the only code position.
+        """
         ...
 
 
-@dataclass(frozen=True)
+def forced_tokens(
+    checkpoint: Checkpoint, conditioning: Conditioning, codes: torch.Tensor | None
+) -> torch.Tensor:
+    """Decoder tokens [B, K, P] of given codes [B, K, T] (P = 1 + T + delay), or of BOS alone (P = 1)."""
+    shape = checkpoint.shape
+    if codes is None:
+        size = (conditioning.rows, shape.codebooks, 1)
+        return torch.full(size, checkpoint.bos, device=checkpoint.device)
+    return delay(codes.to(checkpoint.device), checkpoint.bos, shape.channels)
+
+
 class ReferenceEngine:
-    checkpoint: Checkpoint
+    """transformers' generate() with hooks, one call at a time per checkpoint."""
+
     name: ClassVar[str] = "reference"
-    plain: ClassVar[bool] = True
+    uniform_batches: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        if self.checkpoint.int8:
-            raise TonearmError("engine reference has no int8; use engine decoder, or dtype float32 or bfloat16")
+    def __init__(self, checkpoint: Checkpoint):
+        if checkpoint.int8:
+            raise TonearmError(
+                "engine reference has no int8; use engine decoder, or dtype float32 or bfloat16"
+            )
+        checkpoint.check_whole()
+        self.checkpoint = checkpoint
 
-    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
-        with self.checkpoint.lock:  # hooks on the shared modules would act on the takes of other threads
-            return reference.decode(self.checkpoint, request, on_frame, read)
-
-    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        yield from enumerate(self.decode(request, on_frame))
-
-    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
+    def decode(
+        self, request: DecodeRequest, progress: Progress | None = None, read: Taps | None = None
+    ) -> torch.Tensor:
+        # hooks on the shared modules would act on the takes of other threads
         with self.checkpoint.lock:
-            reference.read_prefix(self.checkpoint, conditioning, taps)
+            return reference.decode(self.checkpoint, request, progress, read)
+
+    def rows(
+        self, request: DecodeRequest, progress: Progress | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        yield from enumerate(self.decode(request, progress))
+
+    def read(
+        self, conditioning: Conditioning, taps: Taps, codes: torch.Tensor | None = None
+    ) -> None:
+        tokens = forced_tokens(self.checkpoint, conditioning, codes)
+        with self.checkpoint.lock:
+            reference.read(self.checkpoint, conditioning, tokens, taps)
 
 
 class DecoderEngine:
     """Packs the weights when it is made, so that threads can share it from the first take on.
 
-    Unless `keep_weights`, the checkpoint's own decoder weights are consumed: no other engine can use them afterwards.
+    Args:
+        checkpoint: to decode.
+        consume: free the checkpoint's own decoder weights; no other engine can use it afterwards.
     """
 
     name: ClassVar[str] = "decoder"
-    plain: ClassVar[bool] = False
+    uniform_batches: ClassVar[bool] = False
 
-    def __init__(self, checkpoint: Checkpoint, keep_weights: bool = True):
+    def __init__(self, checkpoint: Checkpoint, consume: bool = False):
         self.checkpoint = checkpoint
-        self.decoder = Decoder(checkpoint, keep_weights)
+        self.decoder = Decoder(checkpoint, consume)
 
-    def decode(self, request: DecodeRequest, on_frame: OnFrame | None = None, read: Taps | None = None) -> torch.Tensor:
+    def decode(
+        self, request: DecodeRequest, progress: Progress | None = None, read: Taps | None = None
+    ) -> torch.Tensor:
         decoding = Decoding(self.decoder, request, read)
+        assert decoding.end is not None
         for frames in decoding:
-            if on_frame:
-                on_frame(frames, request.frames)
+            if progress:
+                progress(frames, decoding.end)
         return decoding.codes.cpu()
 
-    def rows(self, request: DecodeRequest, on_frame: OnFrame | None = None) -> Iterator[tuple[int, torch.Tensor]]:
-        return Decoding(self.decoder, request).rows(on_frame)
+    def rows(
+        self, request: DecodeRequest, progress: Progress | None = None
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        return Decoding(self.decoder, request).rows(progress)
 
-    def read_prefix(self, conditioning: Conditioning, taps: Taps) -> None:
-        bos = torch.full((conditioning.rows, self.checkpoint.codebooks, 1), self.checkpoint.bos)
-        self.decoder.begin(conditioning, 1).forward(bos.to(self.checkpoint.device), taps)
+    def read(
+        self, conditioning: Conditioning, taps: Taps, codes: torch.Tensor | None = None
+    ) -> None:
+        tokens = forced_tokens(self.checkpoint, conditioning, codes)
+        self.decoder.begin(conditioning, tokens.shape[-1]).forward(tokens, taps)
 
 
 ENGINES = (DecoderEngine.name, ReferenceEngine.name)
 DEFAULT_ENGINE = DecoderEngine.name
 
 
-def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, keep_weights: bool = True) -> Engine:
-    """The engine of this name; raises TonearmError for one that is not there."""
+def engine_for(
+    checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, consume: bool = False
+) -> Engine:
+    """Make the engine of this name. Raises TonearmError for an unknown name."""
     check_engine(name)
-    return DecoderEngine(checkpoint, keep_weights) if name == DecoderEngine.name else ReferenceEngine(checkpoint)
+    if name == DecoderEngine.name:
+        return DecoderEngine(checkpoint, consume)
+    return ReferenceEngine(checkpoint)
 
 
 def check_engine(name: str) -> str:

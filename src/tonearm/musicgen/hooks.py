@@ -1,54 +1,31 @@
-"""Taps: hooks on transformers' decoder blocks, for reading activations and for changing them.
+"""Hooks on transformers' decoder blocks that run taps.
 
-Where each site lives (L = decoder.model.decoder.layers[i]):
+Place of each site (L = decoder.model.decoder.layers[i]):
     residual         output of L                      (a Tensor on Musicgen, a tuple on MusicgenMelody)
     attention        output of L.self_attn.out_proj   (before it is added to the stream)
     cross_attention  output of L.encoder_attn.out_proj
     heads            input of L.self_attn.out_proj    (the heads' outputs, concatenated)
-
-A tap is called with the activations [R, S, D] and the Span they cover, and returns what takes their place, or None to leave them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from tonearm.backend import Site, Span, Tap, Taps, run_taps
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.steering.vector import Site
-
-
-@dataclass(frozen=True)
-class Span:
-    """The positions of one forward call: `prefix` text positions (first call of prefix checkpoints only), then code
-    positions `first`, `first + 1`, ... Code position p decides codebook 0 of frame p."""
-
-    prefix: int
-    first: int
-    length: int  # prefix included
-
-    @property
-    def code_positions(self) -> range:
-        return range(self.first, self.first + self.length - self.prefix)
-
-
-Tap = Callable[[torch.Tensor, Span], torch.Tensor | None]
-Taps = Mapping[tuple[Site, int], Sequence[Tap]]  # by site and layer
-
-
-def run_taps(taps: Sequence[Tap], h: torch.Tensor, span: Span) -> torch.Tensor:
-    """h as the taps leave it, one after the other."""
-    for tap in taps:
-        changed = tap(h, span)
-        h = h if changed is None else changed
-    return h
 
 
 @contextmanager
 def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
-    """Install taps; `prefix` is the prefix length of the conditioning in use. All hooks are gone afterwards, whatever happens."""
+    """Install taps, and remove all hooks afterwards, whatever happens.
+
+    Args:
+        checkpoint: whose decoder is hooked.
+        taps: by site and layer.
+        prefix: prefix length of the conditioning in use.
+    """
     clock = _Clock(prefix)
     with ExitStack() as stack:
 
@@ -56,7 +33,7 @@ def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
             stack.callback(handle.remove)
 
         if taps:
-            decoder = checkpoint.model.decoder.model.decoder
+            decoder = checkpoint.decoder.model.decoder
             install(decoder.register_forward_pre_hook(clock.before_forward, with_kwargs=True))
         for (site, layer), here in taps.items():
             module = _module(checkpoint.layers[layer], site)
@@ -68,7 +45,7 @@ def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
 
 
 class _Clock:
-    """Knows which positions the running forward call covers, from the length of its cache: calls are never counted."""
+    """Positions of the running forward call, from the length of its cache; calls are never counted."""
 
     def __init__(self, prefix: int):
         self.prefix, self.past = prefix, 0

@@ -1,14 +1,14 @@
-"""How much memory a decoding takes, worked out from shapes, and how many rows fit into what there is.
+"""Memory of a decoding, estimated from shapes, and the number of rows that fit.
 
-What counts, for R rows (guidance doubles them) of P positions:
+For R forward rows (guidance doubles the batch rows) of P positions:
 
     cache      keys and values of every layer and position           2 L R P D
-    text       keys and values of the text, once a prompt            2 L B N D     (cross-attention checkpoints)
-    prefill    what one block holds while it reads the positions known beforehand
-    draw       logits, their filtered copies, and the noise of a run of steps
-    sound      what the codec's last stage holds while one row becomes audio
+    text       keys and values of the text, once per prompt          2 L B N D     (cross-attention checkpoints)
+    prefill    intermediate values of one block over the known positions
+    sampling   logits, their filtered copies, and the noise of a run of steps
+    audio      intermediate values of the codec's last stage for one row
 
-The weights are not counted: they are there before. tests/musicgen/test_memory.py holds this against the measured peak.
+The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured peak.
 """
 
 from collections.abc import Callable
@@ -25,66 +25,86 @@ from tonearm.musicgen.packed_linear import stream_dtype
 
 GIB = 2**30
 FREE_SHARE = 0.5  # of the free memory, where no limit is given
-MAX_WAVE_ROWS = 64  # more rows at a time are hardly faster, and keep the first takes waiting
-BLOCK_COPIES = 11  # of the stream, beside the two of the feed-forward network's inside
+MAX_BATCH_ROWS = 64  # more rows are hardly faster, and delay the first takes
+BLOCK_COPIES = 11  # of the stream, beside the two inside the feed-forward network
 LOGITS_COPIES = 8
-NOISE_BYTES = 40  # a cell, while a run of steps is made
+NOISE_BYTES = 40  # per cell, while a run of steps is made
 CODEC_COPIES = 5  # of the last stage's widest signal
 
 
 @dataclass(frozen=True)
 class BatchShape:
-    """What the memory of a decoding depends on: `frames` of the longest row, decoded `window` at a time."""
+    """Quantities that the memory of a decoding depends on.
+
+    `frames` of the longest row, decoded `window` frames at a time; `known_frames`: longest stretch read at
+    once, an audio prompt or the start of a later window.
+    """
 
     rows: int
     guided: bool
     frames: int
     window: int
-    known_frames: int = 0  # the longest stretch read at once: an audio prompt, or what a later window begins with
+    known_frames: int = 0
     text_tokens: int = 16
     vectors: int = 0
 
 
-def decoding_bytes(checkpoint: Checkpoint, wave: BatchShape) -> int:
-    """The peak of decoding a wave and turning its rows into audio one by one, weights not counted."""
-    config, codec = checkpoint.model.decoder.config, checkpoint.model.audio_encoder.config
-    width, size = checkpoint.width, stream_dtype(checkpoint.device, checkpoint.dtype).itemsize
-    rows = wave.rows * (2 if wave.guided else 1)
-    in_prefix = checkpoint.family.text_in_prefix
-    prefix = checkpoint.model.config.chroma_length + wave.text_tokens if in_prefix else 0
-    positions = prefix + min(wave.frames, wave.window) + 1 + checkpoint.delay_frames
-    cache = 2 * checkpoint.layer_count * rows * positions * width
-    text = 0 if in_prefix else 2 * checkpoint.layer_count * wave.rows * wave.text_tokens * width
-    read = prefix + wave.known_frames + 1
-    prefill = rows * read * (BLOCK_COPIES * width + 2 * config.ffn_dim)
-    cells = wave.rows * checkpoint.codebooks * config.vocab_size
+def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
+    """Peak of decoding a batch and its rows' audio one by one, weights not counted, in bytes."""
+    shape, size = checkpoint.shape, stream_dtype(checkpoint.device, checkpoint.dtype).itemsize
+    width, layers = shape.width, shape.layer_count
+    rows = batch.rows * (2 if batch.guided else 1)
+    prefix = shape.prefix_positions + batch.text_tokens if shape.text_in_prefix else 0
+    positions = prefix + min(batch.frames, batch.window) + 1 + shape.delay_frames
+    cache = 2 * layers * rows * positions * width
+    text = 0 if shape.text_in_prefix else 2 * layers * batch.rows * batch.text_tokens * width
+    read = prefix + batch.known_frames + 1
+    prefill = rows * read * (BLOCK_COPIES * width + 2 * shape.ffn_width)
+    cells = batch.rows * shape.codebooks * shape.codebook_size
     run = max(cells, min(cells * MAX_RUN_STEPS, MAX_RUN_CELLS))
-    draw = 4 * LOGITS_COPIES * cells * (2 if wave.guided else 1) + NOISE_BYTES * run
-    steering = 4 * wave.vectors * checkpoint.layer_count * rows * width
-    sound = 4 * CODEC_COPIES * codec.num_filters * wave.frames * checkpoint.sample_rate // checkpoint.frame_rate
-    return size * (cache + text) + max(size * prefill, draw, sound) + steering
+    sampling = 4 * LOGITS_COPIES * cells * (2 if batch.guided else 1) + NOISE_BYTES * run
+    steering = 4 * batch.vectors * layers * rows * width
+    filters = checkpoint.model.audio_encoder.config.num_filters
+    samples = batch.frames * shape.sample_rate // shape.frame_rate
+    audio = 4 * CODEC_COPIES * filters * samples
+    return size * (cache + text) + max(size * prefill, sampling, audio) + steering
 
 
-def rows_that_fit(checkpoint: Checkpoint, wave: BatchShape, memory: float | None = None) -> int:
-    """How many of a wave's rows, 1 to MAX_WAVE_ROWS, fit `memory` GiB, or FREE_SHARE of what is free.
+def memory_budget(checkpoint: Checkpoint, memory_gib: float | None = None) -> float:
+    """Bytes that decoding may take: `memory_gib`, or FREE_SHARE of the free memory.
 
-    Raises TonearmError where one row does not.
+    Raises:
+        TonearmError: a limit that is not positive.
     """
-    if memory is not None and not memory > 0:
-        raise TonearmError(f"{memory:g} GiB of memory is not possible; give more than 0")
-    budget = FREE_SHARE * free_bytes(checkpoint.device) if memory is None else memory * GIB
-    most = min(wave.rows, MAX_WAVE_ROWS)
-    if decoding_bytes(checkpoint, replace(wave, rows=1)) > budget:
-        needed = decoding_bytes(checkpoint, replace(wave, rows=1)) / GIB
+    if memory_gib is None:
+        return FREE_SHARE * free_bytes(checkpoint.device)
+    if not memory_gib > 0:
+        raise TonearmError(f"{memory_gib:g} GiB of memory is not possible; give more than 0")
+    return memory_gib * GIB
+
+
+def rows_that_fit(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> int:
+    """Number of a batch's rows, 1 to MAX_BATCH_ROWS, that fit `budget` bytes.
+
+    Raises:
+        TonearmError: not even one row fits.
+    """
+    one_row = decoding_bytes(checkpoint, replace(batch, rows=1))
+    if one_row > budget:
+        seconds = batch.frames / checkpoint.shape.frame_rate
         raise TonearmError(
-            f"a take of {wave.frames / checkpoint.frame_rate:g} s needs {needed:.2f} GiB beside the weights, the limit is {budget / GIB:.2f}; "
-            "ask for fewer seconds, or give more memory"
+            f"a take of {seconds:g} s needs {one_row / GIB:.2f} GiB beside the weights, the limit is "
+            f"{budget / GIB:.2f}; ask for fewer seconds, or give more memory"
         )
-    return last_true(lambda rows: decoding_bytes(checkpoint, replace(wave, rows=rows)) <= budget, 1, most)
+    return last_true(
+        lambda rows: decoding_bytes(checkpoint, replace(batch, rows=rows)) <= budget,
+        1,
+        min(batch.rows, MAX_BATCH_ROWS),
+    )
 
 
 def last_true(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The last n in low..high for which `holds` does, which holds for `low` and, once it fails, for none after."""
+    """Last n in low..high with holds(n), given holds(low) and that no n after a failure holds."""
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if holds(middle) else (low, middle - 1)
@@ -92,16 +112,18 @@ def last_true(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can be had on a device now; a container's limit counts."""
+    """Free memory of a device now; a container's limit counts."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return min(psutil.virtual_memory().available, _container_bytes())
 
 
 def _container_bytes(folder: Path = Path("/sys/fs/cgroup")) -> float:
-    """What the control group (version 2) leaves, or infinity."""
+    """Memory that the control group (version 2) leaves, or infinity."""
     try:
         limit = (folder / "memory.max").read_text().strip()
-        return float("inf") if limit == "max" else int(limit) - int((folder / "memory.current").read_text())
+        if limit == "max":
+            return float("inf")
+        return int(limit) - int((folder / "memory.current").read_text())
     except (OSError, ValueError):
         return float("inf")

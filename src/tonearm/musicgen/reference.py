@@ -1,6 +1,6 @@
-"""The reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for faster engines."""
+"""Reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for faster engines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,20 +8,21 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutput
 
+from tonearm.backend import Site, Span, Tap, Taps
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.decode_request import DecodeRequest, OnFrame
+from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import sequence_length
-from tonearm.musicgen.hooks import Span, Tap, Taps, tapped
+from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.sampling import RowSampler
-from tonearm.steering.resolve import Intervention, Plan
-from tonearm.steering.vector import Site
+from tonearm.progress import Progress
+from tonearm.steering.resolve import Intervention
 
 
 def decode(
     checkpoint: Checkpoint,
     request: DecodeRequest,
-    on_frame: OnFrame | None = None,
+    progress: Progress | None = None,
     read: Taps | None = None,
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
@@ -29,10 +30,12 @@ def decode(
     taps = steering_taps(request.plan, conditioning, request.prompt_frames)
     for place, more in (read or {}).items():
         taps.setdefault(place, []).extend(more)
-    length = sequence_length(request.frames, checkpoint.codebooks, checkpoint.channels)
+    shape, frames = checkpoint.shape, request.frames
+    assert frames is not None
+    length = sequence_length(frames, shape.codebooks, shape.channels)
     arguments: dict[str, Any] = dict(input_ids=conditioning.text_ids, max_length=length, use_cache=True)
-    if on_frame:
-        arguments["stopping_criteria"] = StoppingCriteriaList([_Progress(request.frames, length, on_frame)])
+    if progress:
+        arguments["stopping_criteria"] = StoppingCriteriaList([_ProgressReport(frames, length, progress)])
     if conditioning.prefix:
         arguments |= dict(attention_mask=conditioning.text_mask, encoder_hidden_states=conditioning.states)
     else:
@@ -48,7 +51,7 @@ def decode(
             guidance_scale=first.guidance if conditioning.guided else 1.0,
         )  # fmt: skip
     else:
-        drawer = _RowDrawer(request, checkpoint.codebooks, checkpoint.device)
+        drawer = _RowDrawer(request, shape.codebooks, checkpoint.device)
         arguments |= dict(do_sample=False, guidance_scale=3.0 if conditioning.guided else 1.0)
         arguments["logits_processor"] = LogitsProcessorList([drawer])
     with tapped(checkpoint, taps, conditioning.prefix), _catching_codes(checkpoint.model) as channels:
@@ -57,21 +60,26 @@ def decode(
 
 
 @torch.no_grad()
-def read_prefix(checkpoint: Checkpoint, conditioning: Conditioning, taps: Taps) -> None:
-    """One forward pass over the conditioning and the BOS position."""
-    model, rows = checkpoint.model, len(conditioning.states)
-    bos = torch.full((rows * checkpoint.codebooks, 1), checkpoint.bos, device=checkpoint.device)
+def read(checkpoint: Checkpoint, conditioning: Conditioning, tokens: torch.Tensor, taps: Taps) -> None:
+    """One forward pass over the conditioning and tokens [B, K, P]."""
+    model = checkpoint.model
+    ids = torch.cat([tokens, tokens]) if conditioning.guided else tokens
+    ids = ids.flatten(0, 1)  # [R * K, P]
     with tapped(checkpoint, taps, conditioning.prefix):
         if conditioning.prefix:
-            model.decoder(input_ids=bos, encoder_hidden_states=conditioning.states, use_cache=False)
+            checkpoint.decoder(
+                input_ids=ids, encoder_hidden_states=conditioning.states, use_cache=False
+            )
         else:
             model(
-                encoder_outputs=(conditioning.states,), attention_mask=conditioning.mask, decoder_input_ids=bos,
+                encoder_outputs=(conditioning.states,),
+                attention_mask=conditioning.mask,
+                decoder_input_ids=ids,
                 use_cache=False,
-            )  # fmt: skip
+            )
 
 
-def steering_taps(plan: Plan, conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:
+def steering_taps(plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:
     """Taps that carry out a plan on rows [conditional..., unconditional...]."""
     taps: dict[tuple[Site, int], list[Tap]] = {}
     for intervention in plan:
@@ -114,13 +122,15 @@ class _SteeringTap:
 
 
 class _RowDrawer(LogitsProcessor):
-    """Guides and draws each row by its own settings, then leaves `generate()` one code with all the weight.
+    """Applies guidance and draws for each row by its own settings, then leaves one code to `generate()`.
 
-    It stands before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
+    It runs before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
     """
 
     def __init__(self, request: DecodeRequest, codebooks: int, device: torch.device):
-        self.sampler = RowSampler(request.sampling, request.seeds, device, request.guidance)
+        self.sampler = RowSampler(
+            request.sampling, request.seeds, device, request.guidance, request.temperature
+        )
         self.codebooks, self.guided = codebooks, request.conditioning.guided
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -130,20 +140,20 @@ class _RowDrawer(LogitsProcessor):
         return torch.cat([chosen, chosen]) if self.guided else chosen
 
 
-class _Progress(StoppingCriteria):
-    """Tells how far `generate()` is; never stops it."""
+class _ProgressReport(StoppingCriteria):
+    """Reports the progress of `generate()`; never stops it."""
 
-    def __init__(self, frames: int, length: int, on_frame: OnFrame):
-        self.frames, self.lead, self.on_frame = frames, length - frames, on_frame
+    def __init__(self, frames: int, length: int, progress: Progress):
+        self.frames, self.lead, self.progress = frames, length - frames, progress
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> Any:
-        self.on_frame(max(0, input_ids.shape[-1] - self.lead), self.frames)
+        self.progress(max(0, input_ids.shape[-1] - self.lead), self.frames)
         return torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
 
 
 @contextmanager
 def _catching_codes(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Within it `generate()` leaves its codes in the list, [B, K / channels, T] a channel, in place of decoding them to audio."""
+    """Collect the codes of `generate()`, [B, K / channels, T] per channel, instead of decoding them to audio."""
     codec, caught = model.audio_encoder, []
     silence = type("NoAudio", (), {"audio_values": torch.zeros(1, 1, 1)})()
 

@@ -1,4 +1,7 @@
-"""Logits -> the next codes: guidance, temperature, top-k, top-p, and a draw, each row by its own settings."""
+"""Sampling of the next codes from logits: guidance, temperature, top-k, top-p, and a draw, per row.
+
+Shapes: B batch rows; R forward rows; K codebooks; V entries; T frames.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,23 +9,32 @@ from dataclasses import dataclass, replace
 import torch
 
 from tonearm.errors import TonearmError
+from tonearm.musicgen.frame_table import FrameTable
 from tonearm.musicgen.noise import ExponentialNoise
+from tonearm.steering.controls import MAX_GUIDANCE, MAX_TEMPERATURE
 from tonearm.steering.schedule import Schedule
+
+DEFAULT_TOP_K = 250  # audiocraft's, as in the papers; transformers' own default is 50
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How one row draws. top_k 0 and top_p 1 switch those off; temperature 0 takes the likeliest code.
+    """Sampling settings of one row.
 
-    top_k is audiocraft's 250, as in the papers; transformers' own default is 50. A schedule multiplies the guidance over time. A Sampling is whole:
-    for a checkpoint's own guidance or temperature with something else in place, see `Model.sampling`.
+    guidance     classifier-free guidance; 1 or less switches it off
+    temperature  0 takes the most likely code
+    top_k        0 for no limit
+    top_p        1 for no limit
+    The schedules multiply guidance and temperature over time. See `Model.sampling` for a checkpoint's own
+    guidance and temperature with other values in place.
     """
 
     guidance: float = 3.0
     temperature: float = 1.0
-    top_k: int = 250
+    top_k: int = DEFAULT_TOP_K
     top_p: float = 1.0
     guidance_schedule: Schedule | None = None
+    temperature_schedule: Schedule | None = None
 
     def overridden(
         self,
@@ -31,75 +43,111 @@ class Sampling:
         top_k: int | None = None,
         top_p: float | None = None,
     ) -> "Sampling":
-        """Itself, with what is asked for in the place of its own; None keeps that."""
-        return replace(
-            self,
-            guidance=self.guidance if guidance is None else guidance,
-            temperature=self.temperature if temperature is None else temperature,
-            top_k=self.top_k if top_k is None else top_k,
-            top_p=self.top_p if top_p is None else top_p,
-        )
+        """Replace the values that are not None."""
+        given = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def guidance_at(self, seconds: Sequence[float]) -> torch.Tensor:
-        """float32 [T]."""
-        factors = self.guidance_schedule.factors(seconds) if self.guidance_schedule else [1.0] * len(seconds)
-        return self.guidance * torch.as_tensor(factors, dtype=torch.float32)
+        """Guidance at each time, float32 [T]."""
+        return self.guidance * _factors(self.guidance_schedule, seconds)
+
+    def temperature_at(self, seconds: Sequence[float]) -> torch.Tensor:
+        """Temperature at each time, float32 [T]."""
+        return self.temperature * _factors(self.temperature_schedule, seconds)
+
+    @property
+    def scheduled(self) -> bool:
+        return self.guidance_schedule is not None or self.temperature_schedule is not None
 
     @property
     def strongest_guidance(self) -> float:
-        factors = [factor for _, factor in self.guidance_schedule.points] if self.guidance_schedule else [1.0]
+        schedule = self.guidance_schedule
+        factors = [factor for _, factor in schedule.points] if schedule else [1.0]
         return max(self.guidance * factor for factor in factors)
 
 
-def check_guidance(guidance: float) -> None:
-    """Raise TonearmError for a guidance that is not possible."""
-    if not 0 <= guidance <= 100:
+def _factors(schedule: Schedule | None, seconds: Sequence[float]) -> torch.Tensor:
+    factors = schedule.factors(seconds) if schedule else [1.0] * len(seconds)
+    return torch.as_tensor(factors, dtype=torch.float32)
+
+
+def check_sampling(sampling: Sampling) -> None:
+    """Raise TonearmError for settings outside their ranges."""
+    if not 0 <= sampling.guidance <= MAX_GUIDANCE:
         raise TonearmError(
-            f"guidance {guidance:g} is not possible; use 0 to 100 (3 is usual, 1 or less switches it off)"
+            f"guidance {sampling.guidance:g} is not possible; use 0 to {MAX_GUIDANCE:g} "
+            "(3 is usual, 1 or less switches it off)"
+        )
+    if not 0 <= sampling.temperature <= MAX_TEMPERATURE:
+        raise TonearmError(
+            f"temperature {sampling.temperature:g} is not possible; use 0 to {MAX_TEMPERATURE:g} "
+            "(1 is usual, 0 takes the most likely code)"
+        )
+    if not sampling.top_k >= 0:
+        raise TonearmError(
+            f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit"
+        )
+    if not 0 < sampling.top_p <= 1:
+        raise TonearmError(
+            f"top_p {sampling.top_p:g} is not possible; use above 0 up to 1 (1 for no limit)"
         )
 
 
-def guided(conditional: torch.Tensor, unconditional: torch.Tensor, guidance: torch.Tensor) -> torch.Tensor:
-    """Classifier-free guidance, u + g (c - u); rows whose guidance is 1 or less keep c exactly. All [B, K, V], guidance [B]."""
+def guided(
+    conditional: torch.Tensor, unconditional: torch.Tensor, guidance: torch.Tensor
+) -> torch.Tensor:
+    """Classifier-free guidance u + g (c - u); rows with g <= 1 keep c exactly.
+
+    Args:
+        conditional: logits c [B, K, V].
+        unconditional: logits u [B, K, V].
+        guidance: g [B].
+    """
     g = guidance[:, None, None]
     return torch.where(g > 1, unconditional + (conditional - unconditional) * g, conditional)
 
 
 class Filter:
-    """Temperature, then top-k, then top-p, as transformers orders them; what a row needs is worked out once."""
+    """Temperature, then top-k, then top-p, in transformers' order."""
 
     def __init__(self, sampling: Sequence[Sampling], device: torch.device):
-        self.temperature = torch.tensor([s.temperature or 1.0 for s in sampling], device=device)[:, None, None]
         self.top_k = [s.top_k for s in sampling]
-        # 1 - top_p is taken before it is rounded to float32, as transformers takes it: at exact ties that decides.
+        # 1 - top_p before rounding to float32, as transformers: this decides exact ties
         self.cut = torch.tensor([1 - s.top_p for s in sampling], device=device)[:, None, None]
         self.cuts = any(s.top_p < 1 for s in sampling)
 
-    def __call__(self, logits: torch.Tensor) -> torch.Tensor:
-        """[B, K, V] -> float32 [B, K, V] with -inf outside."""
-        logits = logits.float() / self.temperature
+    def __call__(self, logits: torch.Tensor, temperature: torch.Tensor) -> torch.Tensor:
+        """Filter logits [B, K, V] at temperature [B]; returns float32 [B, K, V], -inf outside."""
+        logits = logits.float() / temperature[:, None, None]
         entries = logits.shape[-1]
         kept = [k if 0 < k < entries else entries for k in self.top_k]
         if min(kept) < entries:
-            if len(set(kept)) == 1:
-                threshold = logits.kthvalue(entries - kept[0] + 1, dim=-1, keepdim=True).values  # needs no order
+            if len(set(kept)) == 1:  # kthvalue needs no sorting
+                threshold = logits.kthvalue(entries - kept[0] + 1, dim=-1, keepdim=True).values
             else:
-                place = torch.tensor(kept, device=logits.device)[:, None, None] - 1
-                threshold = logits.topk(max(kept), dim=-1).values.gather(-1, place.expand(*logits.shape[:2], 1))
+                rank = torch.tensor(kept, device=logits.device)[:, None, None] - 1
+                rank = rank.expand(*logits.shape[:2], 1)
+                threshold = logits.topk(max(kept), dim=-1).values.gather(-1, rank)
             logits = logits.masked_fill(logits < threshold, float("-inf"))
         if self.cuts:
             ordered, order = logits.sort(-1, descending=False)
             below = ordered.softmax(-1).cumsum(-1) <= self.cut
             below[..., -1] = False
             below &= self.cut > 0
-            logits = logits.masked_fill(torch.zeros_like(below).scatter(-1, order, below), float("-inf"))
+            removed = torch.zeros_like(below).scatter(-1, order, below)
+            logits = logits.masked_fill(removed, float("-inf"))
         return logits
 
 
 class RowSampler:
     """Draws the next codes of a batch, each row by its own settings and its own noise.
 
-    guidance [B, T] over frames, the last column held; left out, that of `sampling` throughout. It may be written to while decoding.
+    Args:
+        sampling: settings of each row.
+        seeds: of each row.
+        device: of the logits.
+        guidance: [B, T] over frames; default: that of `sampling` throughout.
+        temperature: likewise.
     """
 
     def __init__(
@@ -108,38 +156,61 @@ class RowSampler:
         seeds: Sequence[int],
         device: torch.device,
         guidance: torch.Tensor | None = None,
+        temperature: torch.Tensor | None = None,
     ):
-        constant = torch.tensor([[s.guidance] for s in sampling])
-        self.guidance = (constant if guidance is None else guidance).to(device)
-        self.greedy = torch.tensor([s.temperature == 0 for s in sampling], device=device)[:, None]
+        constant = torch.tensor([[s.guidance, s.temperature] for s in sampling])
+        guidance = constant[:, :1] if guidance is None else guidance
+        temperature = constant[:, 1:] if temperature is None else temperature
+        self.guidance = FrameTable(guidance.to(device))
+        self.temperature = FrameTable(temperature.to(device))
         self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
         self.filter = Filter(sampling, device)
         self.noise: ExponentialNoise | None = None
 
-    def __call__(self, logits: torch.Tensor, step: int, frame: int | None = None) -> torch.Tensor:
-        """The codes at position `step`, int64 [B, K], from logits [R, K, V]: R = B, or 2 B with the unconditional rows last.
-        The guidance is that of `frame`, left out, of the one whose first codebook stands at `step`.
+    def set_guidance(self, value: float, frame: int) -> None:
+        """Set the guidance of all rows from `frame` on."""
+        for row in range(len(self.seeds)):
+            self.guidance.set_from(row, frame, value)
 
-        argmax(p / Exp(1) noise) is a draw from p (the exponential race); the noise is a function of (seed, step, codebook).
+    def set_temperature(self, value: float, frame: int) -> None:
+        """Set the temperature of all rows from `frame` on."""
+        for row in range(len(self.seeds)):
+            self.temperature.set_from(row, frame, value)
+
+    def __call__(self, logits: torch.Tensor, step: int, frame: int | None = None) -> torch.Tensor:
+        """Draw the codes at position `step`.
+
+        Args:
+            logits: [R, K, V]; R = B, or 2 B with the unconditional rows last.
+            step: position, which the noise depends on.
+            frame: whose guidance and temperature hold; default: the one whose first codebook is at `step`.
+
+        Returns:
+            int64 [B, K].
         """
         logits = logits.float()
+        frame = step - 1 if frame is None else frame
         if len(logits) == 2 * len(self.seeds):
             conditional, unconditional = logits.chunk(2)
-            frame = min(step - 1 if frame is None else frame, self.guidance.shape[1] - 1)
-            logits = guided(conditional, unconditional, self.guidance[:, frame])
-        return self.draw(logits, step)
+            logits = guided(conditional, unconditional, self.guidance.at(frame))
+        return self.draw(logits, step, self.temperature.at(frame))
 
-    def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
-        """From guided logits [B, K, V]."""
-        probabilities = self.filter(logits).softmax(-1)
+    def draw(self, logits: torch.Tensor, step: int, temperature: torch.Tensor) -> torch.Tensor:
+        """Draw from guided logits [B, K, V] at temperature [B].
+
+        argmax(p / Exp(1) noise) is a draw from p (the exponential race); the noise is a function of
+        (seed, step, codebook, entry).
+        """
+        is_greedy = temperature == 0
+        probabilities = self.filter(logits, temperature.masked_fill(is_greedy, 1.0)).softmax(-1)
         if self.noise is None:
             self.noise = ExponentialNoise(self.seeds, *logits.shape[1:])
         raced = (probabilities / self.noise.at(step)).argmax(-1)
-        return torch.where(self.greedy, logits.argmax(-1), raced)
+        return torch.where(is_greedy[:, None], logits.argmax(-1), raced)
 
 
 class SharedSampler(RowSampler):
-    """Draws as plain `generate()` does: one generator for all rows, all rows by the settings of the first.
+    """Draws as plain `generate()` does: one generator for all rows, all rows by the first row's settings.
 
     argmax(p / Exp(1)) consumes the generator as torch.multinomial does, and gives the same codes.
     """
@@ -150,11 +221,14 @@ class SharedSampler(RowSampler):
         seeds: Sequence[int],
         device: torch.device,
         guidance: torch.Tensor | None = None,
+        temperature: torch.Tensor | None = None,
     ):
-        super().__init__([sampling[0]] * len(sampling), seeds, device, guidance)
+        super().__init__([sampling[0]] * len(sampling), seeds, device, guidance, temperature)
         self.generator = torch.Generator(device).manual_seed(seeds[0])
 
-    def draw(self, logits: torch.Tensor, step: int) -> torch.Tensor:
-        probabilities = self.filter(logits).softmax(-1)
+    def draw(self, logits: torch.Tensor, step: int, temperature: torch.Tensor) -> torch.Tensor:
+        is_greedy = temperature == 0
+        probabilities = self.filter(logits, temperature.masked_fill(is_greedy, 1.0)).softmax(-1)
         noise = torch.empty_like(probabilities).exponential_(generator=self.generator)
-        return torch.where(self.greedy, logits.argmax(-1), (probabilities / noise).argmax(-1))
+        raced = (probabilities / noise).argmax(-1)
+        return torch.where(is_greedy[:, None], logits.argmax(-1), raced)

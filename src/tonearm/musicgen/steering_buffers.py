@@ -11,53 +11,54 @@ from itertools import groupby
 
 import torch
 
+from tonearm.backend import Site, Span, Tap
 from tonearm.musicgen.conditioning import Conditioning
-from tonearm.musicgen.hooks import Span, Tap
-from tonearm.steering.resolve import Intervention, Plan
-from tonearm.steering.vector import Site
+from tonearm.musicgen.frame_table import FrameTable
+from tonearm.steering.resolve import Intervention
 
 
 class StrengthTrack:
-    """The strengths of an Intervention's rows over frames, shared by all layers that it edits.
+    """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
 
-    table [n, T] over frames, the last column held for later frames; `now` [R, 1] is the strength at the frame sought last.
+    `table` holds [n, T] over frames; `now` [R, 1] is the strength at the frame sought last.
     """
 
     def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
-        steer = intervention.steer
-        self.position, self.rows = intervention.position, intervention.rows.tolist()
-        self.table = intervention.strengths.cpu().clone()
+        steer, rows = intervention.steer, intervention.rows
+        self.position, self.rows, self.vectors = (
+            intervention.position,
+            rows.tolist(),
+            intervention.vectors,
+        )
+        self.table = FrameTable(intervention.strengths.cpu().clone())
         self.in_prefix, self.first_frame = steer.positions == "all", first_frame
-        device, all_rows = intervention.rows.device, len(conditioning.states)
         halves = []
         if steer.branch in ("both", "conditional"):
-            halves.append(intervention.rows)
+            halves.append(rows)
         if steer.branch in ("both", "unconditional") and conditioning.guided:
-            halves.append(intervention.rows + conditioning.rows)
-        self.spread = torch.zeros(all_rows, len(self.rows), device=device)  # [R, n]: whose strength a row takes
-        for rows in halves:
-            self.spread[rows, torch.arange(len(self.rows), device=device)] = 1
-        self.now = torch.zeros(all_rows, 1, device=device)
+            halves.append(rows + conditioning.rows)
+        # [R, n]: the batch row whose strength a forward row takes
+        self.spread = torch.zeros(len(conditioning.states), len(rows), device=rows.device)
+        for half in halves:
+            self.spread[half, torch.arange(len(rows), device=rows.device)] = 1
+        self.now = torch.zeros(len(conditioning.states), 1, device=rows.device)
         self._column: torch.Tensor | None = None
 
     def seek(self, frame: int) -> bool:
         """Set `now` to the strengths at `frame`; return whether they changed."""
-        column = self.table[:, min(frame, self.table.shape[1] - 1)] * (frame >= self.first_frame)
+        column = self.table.at(frame) * (frame >= self.first_frame)
         if self._column is not None and torch.equal(column, self._column):
             return False
         self._column = column
         torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
         return True
 
-    def set_strength(self, row: int, strength: float, frame: int) -> None:
-        """Set a row's strength from `frame` on."""
-        self.table[self.rows.index(row), frame:] = strength
-
     def over(self, span: Span) -> torch.Tensor:
-        """[R, S, 1]: the strengths at each position of a span; the prefix gets those of its first frame, or none."""
+        """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or none."""
         frames = torch.tensor(list(span.code_positions), dtype=torch.int64)
-        codes = self.table[:, frames.clamp(max=self.table.shape[1] - 1)] * (frames >= self.first_frame)
-        prefix = self.table[:, span.first, None].expand(-1, span.prefix) * float(self.in_prefix)
+        codes = self.table.over(frames) * (frames >= self.first_frame)
+        first = self.table.at(span.first)[:, None]
+        prefix = first.expand(-1, span.prefix) * float(self.in_prefix)
         return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
 
 
@@ -104,7 +105,7 @@ Part = tuple[int, int]  # index of an intervention in the plan, index of a direc
 class SteeringBuffers:
     """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each step."""
 
-    def __init__(self, plan: Plan, conditioning: Conditioning, prompt_frames: int, dtype: torch.dtype):
+    def __init__(self, plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int, dtype: torch.dtype):
         self.tracks = [
             StrengthTrack(one, conditioning, prompt_frames if one.steer.positions == "generated" else 0) for one in plan
         ]
@@ -143,18 +144,22 @@ class SteeringBuffers:
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
-    def set_strength(self, row: int, position: int, strength: float, frame: int) -> None:
-        """Set the strength of the steer at `position` in a row's list, from `frame` on."""
-        for track in self._tracks_of(row, position):
-            track.set_strength(row, strength, frame)
+    def hold_after(self, lengths: Sequence[int]) -> None:
+        """Keep each batch row's strengths at its last frame for all frames after it."""
+        for track in self.tracks:
+            track.table.hold_after([lengths[row] for row in track.rows])
+
+    def set_strength(self, vector: str, strength: float, frame: int) -> None:
+        """Set the strength of every steer that names the vector, in all rows, from `frame` on."""
+        for track in self.tracks:
+            for index, name in enumerate(track.vectors):
+                if name == vector:
+                    track.table.set_from(index, frame, strength)
 
     def strengths(self, row: int, position: int) -> list[float]:
-        """The strengths of the steer at `position` in a row's list, frame by frame, as they were set."""
-        track = self._tracks_of(row, position)[0]
-        return track.table[track.rows.index(row)].tolist()
-
-    def _tracks_of(self, row: int, position: int) -> list[StrengthTrack]:
-        return [track for track in self.tracks if track.position == position and row in track.rows]
+        """Strengths of the steer at `position` in a row's list, frame by frame, as they were set."""
+        track = next(t for t in self.tracks if t.position == position and row in t.rows)
+        return track.table.values[track.rows.index(row)].tolist()
 
 
 def _over_all_rows(directions: torch.Tensor, rows: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:

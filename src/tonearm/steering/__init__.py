@@ -1,12 +1,16 @@
-"""What to steer: vectors, operators, schedules, and the one schema that joins them. Knows neither transformers nor the web."""
+"""Steering: vectors, operators, schedules, and the schema that joins them."""
 
+from tonearm.backend import SITES, Site
+from tonearm.steering.controls import Control
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steer, Steering, SteeringLike, as_steering, parse_short
-from tonearm.steering.vector import SITES, Site, SteeringVector, VectorInfo
+from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
+from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.vector import SteeringVector, VectorInfo
 from tonearm.steering.vector_file import load_vector, save_vector
 
 __all__ = [
     "SITES",
+    "Control",
     "Schedule",
     "Site",
     "Steer",

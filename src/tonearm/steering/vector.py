@@ -1,23 +1,22 @@
-"""SteeringVector: one direction per layer at one site, with where it came from."""
+"""Steering vector: one direction per layer at one site, with provenance."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from tonearm.backend import Site
 from tonearm.errors import TonearmError
 
-Site = Literal["residual", "attention", "cross_attention", "heads"]
-SITES: tuple[Site, ...] = ("residual", "attention", "cross_attention", "heads")
 FORMAT_VERSION = 1
 
 
 class VectorInfo(BaseModel):
-    """Where a vector came from. `scores` are per-layer lists by name, such as `separation`; `best_layer` is 0-based."""
+    """Provenance of a vector. `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -43,7 +42,10 @@ class VectorInfo(BaseModel):
 
 @dataclass(frozen=True, eq=False)
 class SteeringVector:
-    """`directions`: layer (0-based) -> float32 [D], raw: its length is meaningful. Algebra: `+ -`, `* number`, negation."""
+    """Directions per layer (0-based), float32 [D], raw: their length is meaningful.
+
+    Algebra: `+`, `-`, `* number`, negation.
+    """
 
     directions: Mapping[int, torch.Tensor]
     info: VectorInfo
@@ -90,7 +92,7 @@ class SteeringVector:
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
-        """sha256 of the directions and of what they belong to (not of name or scores), in hexadecimal."""
+        """sha256 (hexadecimal) of the directions, fingerprint, site and sizes; not of name or scores."""
         digest = hashlib.sha256()
         identity = (self.info.fingerprint, self.info.site, self.info.width, self.info.layer_count)
         digest.update(json.dumps(identity).encode())
@@ -102,7 +104,7 @@ class SteeringVector:
         return SteeringVector(self.directions, self.info.model_copy(update={"name": name}))
 
     def random_like(self, seed: int) -> "SteeringVector":
-        """The control: one random direction (the same in every layer) with this vector's norm in each layer."""
+        """Random control: one random direction in every layer, with this vector's norm there."""
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.info.width, generator=generator)
         noise /= noise.norm()

@@ -1,4 +1,4 @@
-"""Steering vectors on disk: safetensors with tensors `layer.{i}` and string metadata. Never pickle."""
+"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never pickle."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import safetensors.torch
 
 from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
-from tonearm.steering.spec import validated
+from tonearm.schema import validated
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 
 SUFFIX = ".safetensors"

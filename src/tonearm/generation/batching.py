@@ -1,0 +1,122 @@
+"""Batches of prepared requests: which rows are decoded together, and in which order."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, groupby
+from typing import Literal
+
+from tonearm.errors import TonearmError
+from tonearm.generation.prepare import PreparedRequest
+from tonearm.musicgen.memory_estimate import BatchShape
+from tonearm.progress import Progress
+
+Order = Literal["input", "completion"]
+ORDERS: tuple[Order, ...] = ("input", "completion")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of a batch.
+
+    window, overlap  of decoding, in frames
+    uniform          rows of a batch must have one length
+    fit              number of a BatchShape's rows that fit the memory; raises if not one does
+    """
+
+    window: int
+    overlap: int
+    uniform: bool
+    fit: Callable[[BatchShape], int]
+
+
+def pack(
+    prepared: Sequence[PreparedRequest], order: Order, batch_size: int | None, limits: Limits
+) -> list[list[int]]:
+    """Divide requests into batches, in time linear in their number (but for sorting).
+
+    Args:
+        prepared: the requests.
+        order: "input" keeps their order, so that only neighbours share a batch; "completion" sorts them by
+            batch key and length, longest first.
+        batch_size: rows per batch; default: as many as fit the memory.
+        limits: see `Limits`.
+
+    Returns:
+        Indices of the requests of each batch.
+
+    Raises:
+        TonearmError: an order or batch size that is not possible, or a request that does not fit.
+    """
+    if order not in ORDERS:
+        raise TonearmError(f"order {order!r} is not known; use one of {', '.join(ORDERS)}")
+    if batch_size is not None and batch_size < 1:
+        raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
+
+    def key(index: int) -> tuple[Hashable, ...]:
+        one = prepared[index]
+        return (*one.batch_key, one.frames) if limits.uniform else one.batch_key
+
+    indices = list(range(len(prepared)))
+    if order == "completion":
+        keys = [key(index) for index in indices]
+        indices.sort(key=lambda i: (keys[i], -(prepared[i].frames or 0), i))
+    batches: list[list[int]] = []
+    for _, group in groupby(indices, key=key):
+        members = list(group)
+        if batch_size is not None:
+            batches += [
+                members[first : first + batch_size] for first in range(0, len(members), batch_size)
+            ]
+        else:
+            batches += _fitting(members, prepared, limits)
+    return batches
+
+
+def _fitting(
+    members: Sequence[int], prepared: Sequence[PreparedRequest], limits: Limits
+) -> list[list[int]]:
+    """Batches of neighbours that fit the memory, estimated from the largest of the rows that remain."""
+    rows = [prepared[index] for index in members]
+
+    def largest_from(values: Sequence[int]) -> list[int]:
+        return list(accumulate(reversed(values), max))[::-1]
+
+    frames = largest_from([row.frames or 0 for row in rows])
+    tokens = largest_from([row.text_tokens or row.token_count for row in rows])
+    vectors = largest_from([len(row.steering.steers) for row in rows])
+    guided = largest_from([int(row.sampling.strongest_guidance > 1) for row in rows])
+    batches, first = [], 0
+    while first < len(rows):
+        is_long = frames[first] > limits.window
+        known = max(rows[first].prompt_frames, limits.overlap if is_long else 0)
+        shape = BatchShape(
+            rows=len(rows) - first,
+            guided=bool(guided[first]),
+            frames=frames[first],
+            window=limits.window,
+            known_frames=known,
+            text_tokens=tokens[first],
+            vectors=vectors[first],
+        )
+        count = limits.fit(shape)
+        batches.append(list(members[first : first + count]))
+        first += count
+    return batches
+
+
+class BatchProgress:
+    """Frames done over all rows of all batches."""
+
+    def __init__(self, batches: Sequence[Sequence[int]], progress: Progress | None):
+        self.batches, self.progress = iter(batches), progress
+        self.before, self.total = 0, sum(map(sum, batches))
+
+    def next_batch(self) -> Progress | None:
+        """Progress function for the next batch; `batches` holds the frames of each row."""
+        lengths, before, report = next(self.batches), self.before, self.progress
+        self.before += sum(lengths)
+        if report is None:
+            return None
+        return lambda done, _: report(
+            before + sum(min(done, length) for length in lengths), self.total
+        )

@@ -1,0 +1,119 @@
+"""Stage 2 of preparation: pure checks of requests against a checkpoint's numbers, without tensors."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from tonearm.audio import check_audible
+from tonearm.backend import ModelShape
+from tonearm.errors import TonearmError
+from tonearm.generation.inputs import RequestInputs
+from tonearm.generation.request import TakeRequest
+from tonearm.musicgen.melody import check_melody
+from tonearm.musicgen.sampling import Sampling, check_sampling
+from tonearm.steering.resolve import check_steering
+from tonearm.steering.spec import Steering
+from tonearm.steering.vector import SteeringVector
+
+MAX_SEED = 2**63 - 1
+MAX_SECONDS = 3600
+
+
+def check_settings(requests: Sequence[TakeRequest], default: Sampling, shape: ModelShape) -> None:
+    """Check everything that is known before inputs are read.
+
+    Args:
+        requests: to be generated.
+        default: sampling of requests that give none.
+        shape: of the checkpoint.
+
+    Raises:
+        TonearmError: the first fault.
+    """
+    if not requests:
+        raise TonearmError("no prompt was given; give at least one")
+    for request in requests:
+        _check_settings(request, request.sampling or default)
+        new_frames(shape, request.seconds)
+
+
+def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
+    if not request.prompt.strip():
+        raise TonearmError("the prompt is empty; describe the music in a few words")
+    if not isinstance(request.seed, int) or not 0 <= request.seed <= MAX_SEED:
+        raise TonearmError(
+            f"seed {request.seed!r} is not possible; use a whole number from 0 to {MAX_SEED}"
+        )
+    check_sampling(sampling)
+    strongest = sampling.strongest_guidance
+    if strongest > 1:
+        return
+    if request.negative:
+        raise TonearmError(
+            f"a negative prompt acts through guidance, which is off at {strongest:g}; "
+            "use guidance above 1"
+        )
+    if any(steer.branch == "unconditional" for steer in request.steering.steers):
+        raise TonearmError(
+            f"branch unconditional needs guidance, which is off at {strongest:g}; "
+            "use guidance above 1"
+        )
+
+
+def check_steerings(
+    steerings: Sequence[Steering], vectors: Mapping[str, SteeringVector], shape: ModelShape
+) -> None:
+    """Check steerings against a checkpoint, equal ones once; raises TonearmError for the first fault."""
+    for steering in dict.fromkeys(steerings):
+        check_steering(steering, vectors, shape)
+
+
+def check_inputs(inputs: RequestInputs, shape: ModelShape) -> None:
+    """Check a request's audio inputs; raises TonearmError if the checkpoint cannot use one."""
+    if inputs.audio_prompt:
+        check_audible(inputs.audio_prompt.clip, "the audio prompt", 1 / shape.frame_rate)
+        # The exact number is known after resampling; a prompt that is far too long is refused before.
+        check_prompt_frames(shape, int(inputs.audio_prompt.clip.seconds * shape.frame_rate))
+    if inputs.melody:
+        check_melody(shape, inputs.melody.clip)
+
+
+def new_frames(shape: ModelShape, seconds: float) -> int:
+    """Frames of `seconds` of new music. Raises TonearmError for a length that is not possible."""
+    rate = shape.frame_rate
+    frames = round(seconds * rate) if seconds == seconds and abs(seconds) < 1e6 else 0
+    if frames < shape.min_frames or seconds > MAX_SECONDS:
+        raise TonearmError(
+            f"{seconds:g} s is not possible; ask for {shape.min_frames / rate:g} to {MAX_SECONDS} s"
+        )
+    return frames
+
+
+def check_prompt_frames(shape: ModelShape, frames: int) -> None:
+    """Raise TonearmError for an audio prompt that leaves no room in the window."""
+    if frames + shape.min_frames > shape.window_frames:
+        longest = shape.window_seconds - shape.min_frames / shape.frame_rate
+        raise TonearmError(
+            f"an audio prompt of {frames / shape.frame_rate:.2f} s fills {shape.name}'s window of "
+            f"{shape.window_seconds:g} s; crop it to less than {longest:g} s"
+        )
+
+
+def check_schedules(steering: Steering, seconds: float, rate: float) -> None:
+    """Raise TonearmError for a schedule that is zero until the clip has ended: it would steer nothing."""
+    if not any(steer.schedule for steer in steering.steers):
+        return
+    times = np.arange(round(seconds * rate)) / rate
+    for steer in steering.steers:
+        schedule = steer.schedule
+        if schedule is None or schedule.factors(times).any():
+            continue
+        if not any(factor for _, factor in schedule.points):
+            continue
+        points = pairwise(((0.0, 0.0), *schedule.points))
+        begins = next(before for before, (_, factor) in points if factor)[0]
+        raise TonearmError(
+            f"the schedule of {steer.vector} is zero until {begins:g} s, when the clip of "
+            f"{seconds:g} s is over; let it begin earlier, or ask for more seconds"
+        )

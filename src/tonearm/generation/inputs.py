@@ -1,0 +1,61 @@
+"""Stage 1 of preparation: reading of audio inputs."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from tonearm.audio import Clip
+from tonearm.generation.provenance import AudioRecord
+from tonearm.generation.request import AudioLike, TakeRequest
+from tonearm.hashing import hash_clip
+
+
+@dataclass(frozen=True)
+class AudioInput:
+    """An audio prompt or melody, with its file if it came from one."""
+
+    clip: Clip
+    file: str | None
+
+    @cached_property
+    def sha256(self) -> str:
+        return hash_clip(self.clip)
+
+    def record(self) -> AudioRecord:
+        return AudioRecord(sha256=self.sha256, seconds=self.clip.seconds, file=self.file)
+
+
+@dataclass(frozen=True)
+class RequestInputs:
+    """A request with its audio inputs read."""
+
+    request: TakeRequest
+    audio_prompt: AudioInput | None
+    melody: AudioInput | None
+
+
+def read_inputs(requests: Sequence[TakeRequest]) -> list[RequestInputs]:
+    """Read the audio inputs of requests, each clip or file once.
+
+    Raises:
+        TonearmError: a file that cannot be read as audio.
+    """
+    known: dict[object, AudioInput] = {}
+
+    def read(audio: AudioLike | None) -> AudioInput | None:
+        if audio is None:
+            return None
+        key = id(audio) if isinstance(audio, Clip) else os.fspath(audio)
+        if key not in known:
+            known[key] = _read(audio)
+        return known[key]
+
+    return [RequestInputs(one, read(one.continue_from), read(one.melody)) for one in requests]
+
+
+def _read(audio: AudioLike) -> AudioInput:
+    if isinstance(audio, Clip):
+        return AudioInput(audio, None)
+    return AudioInput(Clip.read(audio), str(Path(audio).absolute()))

@@ -1,0 +1,137 @@
+"""Preparation of requests: read inputs, check, encode on the device."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tonearm.audio import Clip
+from tonearm.generation.check import (
+    check_inputs,
+    check_prompt_frames,
+    check_schedules,
+    check_steerings,
+    new_frames,
+)
+from tonearm.generation.inputs import AudioInput, read_inputs
+from tonearm.generation.request import TakeRequest
+from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.codec import encode_audio
+from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
+from tonearm.steering.resolve import with_source_layers
+from tonearm.steering.spec import Steering
+from tonearm.steering.vector import SteeringVector
+
+
+@dataclass(frozen=True)
+class PreparedRequest:
+    """A request that passed all checks, with its inputs encoded.
+
+    sampling      settings, the checkpoint's own where the request gave none
+    steering      with every source layer written out
+    frames        length in frames, audio prompt included; None plays until it is stopped
+    token_count   tokens of the longest text
+    text_tokens   length to which texts are padded; 0 where padding is masked
+    prompt_codes  audio prompt, int64 [K, T0]
+    """
+
+    request: TakeRequest
+    sampling: Sampling
+    steering: Steering
+    frames: int | None
+    token_count: int
+    text_tokens: int
+    prompt_codes: torch.Tensor | None
+    audio_prompt: AudioInput | None
+    melody: AudioInput | None
+
+    @property
+    def prompt_frames(self) -> int:
+        return 0 if self.prompt_codes is None else self.prompt_codes.shape[1]
+
+    @property
+    def batch_key(self) -> tuple[Hashable, ...]:
+        """Properties that must be equal within a batch.
+
+        Prefix checkpoints read the padding of a text, so a row must not be padded to another row's length.
+        """
+        return (self.text_tokens, self.prompt_frames, self.melody.sha256 if self.melody else "")
+
+    @property
+    def inputs(self) -> dict[str, Clip]:
+        given = {"audio_prompt": self.audio_prompt, "melody": self.melody}
+        return {key: value.clip for key, value in given.items() if value}
+
+
+def prepare(
+    checkpoint: Checkpoint,
+    requests: Sequence[TakeRequest],
+    vectors: Mapping[str, SteeringVector],
+    *,
+    open_ended: bool = False,
+) -> list[PreparedRequest]:
+    """Read inputs, check and encode requests whose settings were checked (`check_settings`).
+
+    The cost is linear in the number of requests.
+
+    Args:
+        checkpoint: to generate with.
+        requests: to be generated.
+        vectors: the vectors that they name.
+        open_ended: ignore `seconds`: the takes end when they are stopped.
+
+    Raises:
+        TonearmError: the first fault, before anything is decoded.
+    """
+    shape, default = checkpoint.shape, checkpoint.sampling
+    check_steerings([one.steering for one in requests], vectors, shape)
+    read = read_inputs(requests)
+    checked = set()
+    for inputs in read:
+        key = (id(inputs.audio_prompt), id(inputs.melody))
+        if key not in checked:
+            check_inputs(inputs, shape)
+            checked.add(key)
+    counts = _token_counts(checkpoint, requests)
+    resolved = {
+        steering: with_source_layers(steering, vectors)
+        for steering in dict.fromkeys(one.steering for one in requests)
+    }
+    codes: dict[int, torch.Tensor] = {}
+    prepared = []
+    for inputs in read:
+        request, audio_prompt = inputs.request, inputs.audio_prompt
+        prompt_codes = None
+        if audio_prompt:
+            if id(audio_prompt) not in codes:
+                codes[id(audio_prompt)] = encode_audio(checkpoint, audio_prompt.clip)
+            prompt_codes = codes[id(audio_prompt)]
+            check_prompt_frames(shape, prompt_codes.shape[1])
+        known = 0 if prompt_codes is None else prompt_codes.shape[1]
+        frames = None if open_ended else known + new_frames(shape, request.seconds)
+        if frames is not None:
+            check_schedules(request.steering, frames / shape.frame_rate, shape.frame_rate)
+        longest = max(counts[request.prompt], counts[request.negative or ""])
+        prepared.append(
+            PreparedRequest(
+                request=request,
+                sampling=request.sampling or default,
+                steering=resolved[request.steering],
+                frames=frames,
+                token_count=longest,
+                text_tokens=padded_tokens(checkpoint, request.prompt, longest),
+                prompt_codes=prompt_codes,
+                audio_prompt=audio_prompt,
+                melody=inputs.melody,
+            )
+        )
+    return prepared
+
+
+def _token_counts(checkpoint: Checkpoint, requests: Sequence[TakeRequest]) -> dict[str, int]:
+    """Tokens of every distinct text, by text."""
+    texts = list(
+        dict.fromkeys(text for one in requests for text in (one.prompt, one.negative or ""))
+    )
+    return dict(zip(texts, count_tokens(checkpoint, texts), strict=True))

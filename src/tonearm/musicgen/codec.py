@@ -1,0 +1,49 @@
+"""Audio to codes and back by a checkpoint's EnCodec, whole clips at a time."""
+
+from typing import Any
+
+import torch
+
+from tonearm.audio import Clip, check_audible
+from tonearm.musicgen.checkpoint import Checkpoint
+
+
+@torch.no_grad()
+def encode_audio(checkpoint: Checkpoint, clip: Clip) -> torch.Tensor:
+    """Codes of an audio prompt, int64 [K, T]; stereo checkpoints alternate left and right books.
+
+    Raises:
+        TonearmError: the clip is shorter than a frame, silent or not finite.
+    """
+    shape, codec = checkpoint.shape, checkpoint.model.audio_encoder
+    check_audible(clip, "the audio prompt", 1 / shape.frame_rate)
+    clip = clip.resampled(shape.sample_rate)
+    if shape.channels == 1:
+        samples = torch.from_numpy(clip.mono)[None, None]
+    else:
+        is_stereo = clip.samples.shape[0] == 2
+        left_right = clip.samples if is_stereo else clip.mono[None].repeat(2, axis=0)
+        samples = torch.from_numpy(left_right)[:, None]
+    samples = samples.to(checkpoint.device, codec.dtype)
+    books = shape.codebooks // shape.channels
+    bandwidths = sorted(codec.config.target_bandwidths)
+    bandwidth = next(one for one in bandwidths if _books(codec, one) >= books)
+    codes = codec.encode(samples, bandwidth=bandwidth).audio_codes[0][:, :books]  # [C, K / C, T]
+    return codes.transpose(0, 1).reshape(shape.codebooks, -1)
+
+
+@torch.no_grad()
+def decode_codes(checkpoint: Checkpoint, codes: torch.Tensor) -> Clip:
+    """Audio of codes [K, T]."""
+    codec = checkpoint.model.audio_encoder
+    codes = codes.to(checkpoint.device)
+    channels = [codes] if checkpoint.shape.channels == 1 else [codes[::2], codes[1::2]]
+    # Through the class: the reference engine replaces `decode` on the instance while it runs.
+    samples = [
+        type(codec).decode(codec, part[None, None], [None]).audio_values[0, 0] for part in channels
+    ]
+    return Clip(torch.stack(samples).float().cpu().numpy(), checkpoint.shape.sample_rate)
+
+
+def _books(codec: Any, bandwidth: float) -> int:
+    return codec.quantizer.get_num_quantizers_for_bandwidth(bandwidth)

@@ -1,0 +1,54 @@
+"""Validation of declarative input with errors of one line."""
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tonearm.errors import TonearmError
+
+
+def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
+    """Validate `content` against a pydantic schema.
+
+    Args:
+        schema: the pydantic class.
+        content: plain data, as from JSON.
+        where: source of the data, for the message.
+
+    Raises:
+        TonearmError: the first fault, with its place, the value and the allowed keys or values.
+    """
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        compound = isinstance(first.get("input"), dict | list | BaseModel)
+        given = "" if compound else f" (given: {first.get('input')!r})"
+        if first["type"] == "extra_forbidden":
+            reason = f"unknown key; known are {', '.join(_keys(schema, first['loc']))}"
+            given = ""
+        raise TonearmError(f"{where}: {place + ': ' if place else ''}{reason}{given}") from None
+
+
+def reason_of(error: ValueError) -> str:
+    """First message of a validation error, or the text of any other ValueError."""
+    if isinstance(error, ValidationError):
+        return error.errors()[0]["msg"].removeprefix("Value error, ")
+    return str(error)
+
+
+def _keys(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    owner = schema
+    for part in place[:-1]:
+        if part in owner.model_fields:
+            owner = _model_within(owner.model_fields[str(part)].annotation) or owner
+    return list(owner.model_fields)
+
+
+def _model_within(annotation: Any) -> type[BaseModel] | None:
+    """The schema inside `Schema | None`, `tuple[Schema, ...]` or `dict[str, Schema]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_within(inner))), None)

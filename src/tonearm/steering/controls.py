@@ -1,0 +1,50 @@
+"""Control: one message that changes a setting while a clip is decoded.
+
+The same message serves Python, OSC, MIDI and WebSocket.
+
+| target            | value                                                        |
+|-------------------|--------------------------------------------------------------|
+| strength/<vector> | strength of every steer that names the vector                |
+| guidance          | classifier-free guidance; 1 or less switches it off          |
+| temperature       | sampling temperature; 0 takes the most likely code           |
+| mute              | 1 silences the stream's output, 0 restores it; the take keeps the music |
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+STRENGTH = "strength/"
+GUIDANCE, TEMPERATURE, MUTE = "guidance", "temperature", "mute"
+MAX_GUIDANCE, MAX_TEMPERATURE = 100.0, 10.0
+TARGETS = (f"{STRENGTH}<vector>", GUIDANCE, TEMPERATURE, MUTE)
+
+
+class Control(BaseModel):
+    """A setting and its new value; see the module's table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    value: Annotated[float, Field(allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _known(self) -> "Control":
+        if self.vector is None and self.target not in (GUIDANCE, TEMPERATURE, MUTE):
+            raise ValueError(f"target {self.target!r} is unknown; use one of {', '.join(TARGETS)}")
+        limits = {GUIDANCE: MAX_GUIDANCE, TEMPERATURE: MAX_TEMPERATURE, MUTE: 1.0}
+        highest = limits.get(self.target)
+        if highest is not None and not 0 <= self.value <= highest:
+            raise ValueError(f"{self.target} {self.value:g} is not possible; use 0 to {highest:g}")
+        return self
+
+    @classmethod
+    def strength(cls, vector: str, value: float) -> "Control":
+        """The control that sets a vector's strength."""
+        return cls(target=STRENGTH + vector, value=value)
+
+    @property
+    def vector(self) -> str | None:
+        """Name of the vector whose strength is set; None for other targets."""
+        name = self.target.removeprefix(STRENGTH)
+        return name if self.target.startswith(STRENGTH) and name else None
