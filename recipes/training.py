@@ -1,4 +1,4 @@
-"""What every training loop of the recipes does alike: which weights decay, how it is going, taking a run up again, and putting its result in place."""
+"""Shared parts of the training loops: weight decay groups, progress, resuming and saving."""
 
 import time
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from transformers import PreTrainedModel
 from tonearm.atomic import atomic_write
 
 
-def decaying(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
-    """Groups for AdamW: matrices decay, biases and gains do not."""
+def weight_decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:
+    """Return parameter groups for AdamW: matrices decay, biases and gains do not."""
     parameters = list(parameters)
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
@@ -20,8 +20,8 @@ def decaying(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[di
     ]
 
 
-class Progress:
-    """How a run is going, since it was begun or taken up: `loss` is a moving mean, of as many numbers as the loss has."""
+class TrainingProgress:
+    """Moving mean of the loss (of any shape), and seconds per step of this process."""
 
     def __init__(self) -> None:
         self.loss: torch.Tensor | None = None
@@ -37,8 +37,20 @@ class Progress:
         return f"{(time.monotonic() - self._began) / max(1, self._steps):.2f} s a step"
 
 
-def take_up(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: str = "cpu") -> int:
-    """Load what `keep` saved, if it did; returns the step to go on with."""
+def resume(
+    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, device: str = "cpu"
+) -> int:
+    """Load the state that `save_training_state` wrote, if there is one.
+
+    Args:
+        checkpoint: file of the training state; it may be absent.
+        model: receives the weights, strictly.
+        optimizer: receives its own state, the moments of Adam included.
+        device: where the tensors are loaded.
+
+    Returns:
+        The next step to train; 0 where there is no checkpoint.
+    """
     if not checkpoint.exists():
         return 0
     state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -47,19 +59,26 @@ def take_up(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer
     return state["step"]
 
 
-def steps_taken(checkpoint: Path) -> int:
-    """Of the run that `keep` saved there; 0 where it saved none."""
-    return torch.load(checkpoint, mmap=True, weights_only=True)["step"] if checkpoint.exists() else 0
+def completed_steps(checkpoint: Path) -> int:
+    """Return the number of steps of the saved run; 0 where there is none."""
+    return (
+        torch.load(checkpoint, mmap=True, weights_only=True)["step"] if checkpoint.exists() else 0
+    )
 
 
-def keep(checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
-    """Save a run before its `step`; whole, or not at all."""
-    with atomic_write(checkpoint) as aside:
-        torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, aside)
+def save_training_state(
+    checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    """Save model, optimiser and the next step, atomically."""
+    with atomic_write(checkpoint) as temporary:
+        torch.save(
+            {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step},
+            temporary,
+        )
 
 
-def save_whole(model: PreTrainedModel, folder: Path) -> None:
-    """In transformers' form; whole, or not there."""
-    aside = folder.with_suffix(".part")
-    model.save_pretrained(aside)
-    aside.rename(folder)
+def save_pretrained_atomic(model: PreTrainedModel, folder: Path) -> None:
+    """Save in transformers' format under a temporary name, then rename."""
+    temporary = folder.with_suffix(".part")
+    model.save_pretrained(temporary)
+    temporary.rename(folder)

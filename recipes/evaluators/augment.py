@@ -1,6 +1,7 @@
-"""What happens to music on its way to an ear, done to its spectrogram: level, equaliser, noise, missing treble, gaps.
+"""Augmentations of spectrograms: level, equaliser, noise, missing treble, gaps.
 
-Cheaper than doing it to audio, and close enough: all of these are gains over bands, or sums of powers.
+All of them are gains over bands or sums of powers. They are therefore cheaper on spectrograms than
+on audio, at a close approximation.
 """
 
 import numpy as np
@@ -8,8 +9,17 @@ import numpy as np
 from recipes.evaluators.features import FLOOR_DB
 
 
-def vary_judge(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
-    """Log-mel windows in dB, float32 [B, T, F], each varied in its own way; `amount` scales how often and how much."""
+def augment_clap(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.0) -> np.ndarray:
+    """Augment log-mel windows independently.
+
+    Args:
+        windows: float32 [B, T, F], dB.
+        rng: source of randomness.
+        amount: scales how often and how strongly the augmentations apply.
+
+    Returns:
+        float32 [B, T, F], dB, not below FLOOR_DB.
+    """
     varied = windows.copy()
     _, frames, bands = varied.shape
 
@@ -22,7 +32,9 @@ def vary_judge(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.
             level = window.max() - rng.uniform(45, 90)
             window[:] = np.logaddexp(window * LN_PER_DB, level * LN_PER_DB) / LN_PER_DB
         if sometimes(0.2):
-            window[:, rng.integers(int(0.75 * bands), bands) :] = FLOOR_DB  # from about 3.5 kHz: telephones, old codecs
+            window[:, rng.integers(int(0.75 * bands), bands) :] = (
+                FLOOR_DB  # cut-offs from about 3.5 kHz: telephones, old codecs
+            )
         if sometimes(0.6):
             at, width = rng.integers(frames), rng.integers(5, 40)
             window[at : at + width] = FLOOR_DB
@@ -34,11 +46,23 @@ def vary_judge(windows: np.ndarray, rng: np.random.Generator, amount: float = 1.
     return np.maximum(varied, FLOOR_DB)
 
 
-def vary_beats(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Beat This!'s spectrogram log(1 + 1000 x), float32 [T, F], varied."""
-    magnitude = np.expm1(piece) * np.exp(LN_PER_DB / 2 * (rng.uniform(-20, 10) + curve(piece.shape[1], 5.0, rng)))
+def augment_beats(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Augment one spectrogram of Beat This!.
+
+    Args:
+        piece: log(1 + 1000 x), float32 [T, F].
+        rng: source of randomness.
+
+    Returns:
+        The augmented spectrogram, of the same shape and scale.
+    """
+    magnitude = np.expm1(piece) * np.exp(
+        LN_PER_DB / 2 * (rng.uniform(-20, 10) + curve(piece.shape[1], 5.0, rng))
+    )
     if rng.random() < 0.4:
-        magnitude += magnitude.max() * 10 ** rng.uniform(-3.5, -1.7) * rng.rayleigh(0.8, magnitude.shape)
+        magnitude += (
+            magnitude.max() * 10 ** rng.uniform(-3.5, -1.7) * rng.rayleigh(0.8, magnitude.shape)
+        )
     if rng.random() < 0.3:
         magnitude[:, rng.integers(int(0.4 * piece.shape[1]), piece.shape[1]) :] = 0
     if rng.random() < 0.15:
@@ -50,7 +74,9 @@ def vary_beats(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def curve(bands: int, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """A smooth random equaliser: gain of each band in dB, [bands], deviation `decibels`."""
+    """Return a smooth random equaliser curve: gain per band in dB, [bands], with the given standard
+    deviation.
+    """
     knots = rng.normal(0, decibels, 6)
     return np.interp(np.linspace(0, 5, bands), np.arange(6), knots)
 

@@ -1,6 +1,8 @@
-"""What the shipped ears can do, asked on music that they have never heard: numbers only, card.py writes them down.
+"""Evaluation of the bundled evaluators on unseen music; numbers only, model_card.py formats them.
 
-The judge answers zero-shot questions, with the plain word of each value. Tempo accuracy is that of Gouyon et al. 2006 (4 %), the beat F-measure mir_eval's (70 ms); beats of the first five seconds count too.
+The CLAP model answers zero-shot questions with the plain word of each value. Tempo accuracy is that
+of Gouyon et al. 2006 (4 %). The beat F-measure is mir_eval's (70 ms), with the beats of the first
+five seconds included.
 """
 
 from collections.abc import Sequence
@@ -10,7 +12,7 @@ from pathlib import Path
 import mir_eval
 import numpy as np
 
-from recipes.evaluators.captions import ATTRIBUTES, plain
+from recipes.evaluators.captions import ATTRIBUTES, plain_word
 from recipes.evaluators.corpus import FIRST_SEED, compose, load_codec
 from recipes.evaluators.features import WINDOW_SECONDS
 from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
@@ -32,72 +34,122 @@ FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
 CODEC_BATCH = 10
 QUIETER_DB = -20.0
 TAKE_SEED = 70_000
-# What the free recordings beside the notes are known to be at, in BPM; None where there is no fixed tempo.
-KNOWN_BPM = {"loop_amen_full": 140.0, "loop_compus": 148.0, "loop_mika": 120.0, "brahms_hungarian_dance_5": None}
+# BPM of the free recordings; None where the tempo is not fixed.
+KNOWN_BPM = {
+    "loop_amen_full": 140.0,
+    "loop_compus": 148.0,
+    "loop_mika": 120.0,
+    "brahms_hungarian_dance_5": None,
+}
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One clip with its truth; `copies` are the same music as rendered, as decoded, and quieter."""
+class UnseenClip:
+    """One score and its audio; `copies` are rendered, decoded and quieter."""
 
     score: Score
     copies: dict[str, Clip]
 
 
-def answers_to(attribute: str, judge: ClapEvaluator, embedded: np.ndarray) -> list[str]:
-    """The value of `attribute` whose question each clip is nearest to; `embedded` is [clips, D]."""
+def predict_values(attribute: str, evaluator: ClapEvaluator, embedded: np.ndarray) -> list[str]:
+    """Predict the value of an attribute for each clip.
+
+    Args:
+        attribute: key of ATTRIBUTES.
+        evaluator: CLAP model.
+        embedded: audio embeddings, [clips, D].
+
+    Returns:
+        The value whose question is nearest, per clip.
+    """
     values = list(ATTRIBUTES[attribute])
-    texts = judge.embed_texts([TEMPLATE.format(plain(attribute, value)) for value in values])
+    texts = evaluator.embed_texts(
+        [TEMPLATE.format(plain_word(attribute, value)) for value in values]
+    )
     return [values[i] for i in (embedded @ texts.T).argmax(1)]
 
 
-def unseen(kind: str, clips: int) -> list[Heard]:
-    """Freshly rendered pieces: seeds and, for performances, chord progressions of their own."""
+def render_unseen(kind: str, clips: int) -> list[UnseenClip]:
+    """Render pieces with seeds and, for performances, progressions outside the training data."""
     renderer, codec = Renderer(sample_rate=SAMPLE_RATE), load_codec()
-    heard = []
+    unseen = []
     for start in range(0, clips, CODEC_BATCH):
         seeds = range(start, min(start + CODEC_BATCH, clips))
         scores = [compose(kind, "test", FIRST_SEED["test"] + seed, FRAMES) for seed in seeds]
         rendered = [render(renderer, score, FRAMES) for score in scores]
-        for score, clip, decoded in zip(scores, rendered, through_codec(codec, rendered), strict=True):
+        for score, clip, decoded in zip(
+            scores, rendered, through_codec(codec, rendered), strict=True
+        ):
             quieter = Clip(clip.samples * 10 ** (QUIETER_DB / 20), clip.sample_rate)
-            heard.append(Heard(score, {"rendered": clip, "decoded": decoded, "quieter": quieter}))
-    return heard
+            unseen.append(
+                UnseenClip(score, {"rendered": clip, "decoded": decoded, "quieter": quieter})
+            )
+    return unseen
 
 
-def examine_judge(judge: ClapEvaluator, heard: Sequence[Heard]) -> tuple[dict, dict]:
-    """Shares of questions answered right, by copy and attribute; and confusions of genre and lead, rows are the truth."""
+def evaluate_clap(evaluator: ClapEvaluator, clips: Sequence[UnseenClip]) -> tuple[dict, dict]:
+    """Evaluate zero-shot classification.
+
+    Args:
+        evaluator: CLAP model.
+        clips: unseen clips.
+
+    Returns:
+        Accuracy by copy and attribute; confusion matrices of genre and lead by copy, rows are the
+        truth.
+    """
     shares: dict[str, dict] = {}
     confusions: dict[str, dict] = {}
-    for copy in heard[0].copies:
-        embedded = judge.embed([h.copies[copy] for h in heard])
+    for copy in clips[0].copies:
+        embedded = evaluator.embed([clip.copies[copy] for clip in clips])
         shares[copy] = {}
         for attribute in ATTRIBUTES:
-            rows = [i for i, h in enumerate(heard) if attribute in h.score.labels]
-            truths = [str(heard[i].score.labels[attribute]) for i in rows]
-            shares[copy][attribute] = share(answers_to(attribute, judge, embedded[rows]), truths)
+            rows = [i for i, clip in enumerate(clips) if attribute in clip.score.labels]
+            truths = [str(clips[i].score.labels[attribute]) for i in rows]
+            shares[copy][attribute] = share(
+                predict_values(attribute, evaluator, embedded[rows]), truths
+            )
             if attribute in ("genre", "lead"):
-                answers = answers_to(attribute, judge, embedded[rows])
+                answers = predict_values(attribute, evaluator, embedded[rows])
                 confusions.setdefault(copy, {})[attribute] = confusion(attribute, answers, truths)
     return shares, confusions
 
 
-def examine_judge_on_takes(judge: ClapEvaluator, model: Model, takes: int) -> tuple[dict, dict]:
-    """pocket's own takes, asked for by a word: what the judge hears is bounded by what pocket does with the word."""
+def evaluate_clap_on_takes(evaluator: ClapEvaluator, model: Model, takes: int) -> tuple[dict, dict]:
+    """Evaluate zero-shot classification of pocket's takes against the word in their prompt.
+
+    The accuracy is bounded by pocket's own response to the word.
+
+    Args:
+        evaluator: CLAP model.
+        model: pocket.
+        takes: takes per question; twice as many for genre and lead.
+
+    Returns:
+        Accuracy by attribute; confusion matrices of genre and lead.
+    """
     rng = np.random.default_rng(7)
     genres, leads = list(vocabulary.GENRE), list(vocabulary.LEAD)
-    asked = [(genres[i % len(genres)], leads[i % len(leads)]) for i in range(2 * takes)]
-    clips = make(model, [f"a {genre} {rng.choice(vocabulary.FORM[:8])} with {lead}" for genre, lead in asked])
-    embedded = judge.embed(clips)
+    prompted = [(genres[i % len(genres)], leads[i % len(leads)]) for i in range(2 * takes)]
+    clips = generate_clips(
+        model,
+        [f"a {genre} {rng.choice(vocabulary.FORM[:8])} with {lead}" for genre, lead in prompted],
+    )
+    embedded = evaluator.embed(clips)
     shares, confusions = {}, {}
-    for attribute, truths in zip(("genre", "lead"), map(list, zip(*asked, strict=True)), strict=True):
-        answers = answers_to(attribute, judge, embedded)
+    for attribute, truths in zip(
+        ("genre", "lead"), map(list, zip(*prompted, strict=True)), strict=True
+    ):
+        answers = predict_values(attribute, evaluator, embedded)
         shares[attribute] = share(answers, truths)
         confusions[attribute] = confusion(attribute, answers, truths)
     for attribute, pair in {
-        "brightness": ("dark", "bright"), "tempo": ("slow", "fast"), "density": ("sparse", "dense"),
-        "energy": ("calm", "energetic"), "mode": ("major", "minor"),
-    }.items():  # fmt: skip
+        "brightness": ("dark", "bright"),
+        "tempo": ("slow", "fast"),
+        "density": ("sparse", "dense"),
+        "energy": ("calm", "energetic"),
+        "mode": ("major", "minor"),
+    }.items():
         truths, texts = [], []
         for i in range(takes):
             value = pair[i % 2]
@@ -105,64 +157,89 @@ def examine_judge_on_takes(judge: ClapEvaluator, model: Model, takes: int) -> tu
             scene = f"{rng.choice(genres)} {rng.choice(vocabulary.FORM[:8])}"
             truths.append(value)
             texts.append(f"a {scene} {word}" if attribute == "mode" else f"a {word} {scene}")
-        answers = answers_to(attribute, judge, judge.embed(make(model, texts)))
+        answers = predict_values(
+            attribute, evaluator, evaluator.embed(generate_clips(model, texts))
+        )
         shares[attribute] = share(answers, truths)
     return shares, confusions
 
 
-def examine_beats(trackers: Sequence[BeatTracker], heard: Sequence[Heard]) -> dict:
-    """Tempo accuracies and beat F-measure, by tracker and copy."""
-    truths = [np.array(h.score.beats) for h in heard]
+def evaluate_beat_trackers(trackers: Sequence[BeatTracker], clips: Sequence[UnseenClip]) -> dict:
+    """Return tempo accuracies and beat F-measure, by tracker and copy."""
+    truths = [np.array(clip.score.beats) for clip in clips]
     bpms = [fitted_bpm(beats) for beats in truths]
     kept = [i for i, bpm in enumerate(bpms) if bpm is not None]
     results: dict[str, dict] = {}
     for tracker in trackers:
         results[tracker.name] = {}
         for copy in ("rendered", "decoded"):
-            estimates = [measure_tempo(heard[i].copies[copy], tracker) for i in kept]
+            estimates = [measure_tempo(clips[i].copies[copy], tracker) for i in kept]
             scores = [
-                mir_eval.beat.f_measure(truths[i], np.array(e.beats)) for i, e in zip(kept, estimates, strict=True)
+                mir_eval.beat.f_measure(truths[i], np.array(e.beats))
+                for i, e in zip(kept, estimates, strict=True)
             ]
-            results[tracker.name][copy] = _accuracy(estimates, [bpms[i] for i in kept]) | {"f_measure": mean(scores)}
+            results[tracker.name][copy] = _accuracy(estimates, [bpms[i] for i in kept]) | {
+                "f_measure": mean(scores)
+            }
     return results
 
 
-def examine_beats_on_takes(trackers: Sequence[BeatTracker], model: Model, takes: int) -> dict:
-    """pocket's own takes, asked for at one of its tempos: how often the tempo read is the tempo asked for, and how steady the beats are."""
+def evaluate_beat_trackers_on_takes(
+    trackers: Sequence[BeatTracker], model: Model, takes: int
+) -> dict:
+    """Compare the tempo of pocket's takes with the BPM value in their prompt.
+
+    Args:
+        trackers: beat trackers.
+        model: pocket.
+        takes: number of takes, over all of pocket's tempos.
+
+    Returns:
+        By tracker: tempo accuracies, share of takes with a regularity, and the regularity of their
+            beats.
+    """
     tempos = [60 * FRAME_RATE / n for frames in BEAT_FRAMES.values() for n in frames]
-    asked = [tempos[i % len(tempos)] for i in range(takes)]
+    prompted = [tempos[i % len(tempos)] for i in range(takes)]
     rng = np.random.default_rng(8)
     texts = [
-        f"a {rng.choice(list(vocabulary.GENRE))} {rng.choice(vocabulary.FORM[:8])} at {round(bpm)} bpm" for bpm in asked
+        f"a {rng.choice(list(vocabulary.GENRE))} {rng.choice(vocabulary.FORM[:8])} "
+        f"at {round(bpm)} bpm"
+        for bpm in prompted
     ]
-    clips = make(model, texts)
+    clips = generate_clips(model, texts)
     results = {}
     for tracker in trackers:
         estimates = [measure_tempo(clip, tracker) for clip in clips]
-        steady = [e.steadiness for e in estimates if e.steadiness is not None]
-        results[tracker.name] = _accuracy(estimates, asked) | {
-            "with_beats": asdict(Share.of(len(steady), len(estimates))), "steadiness": mean(steady)
-        }  # fmt: skip
+        regularities = [e.beat_regularity for e in estimates if e.beat_regularity is not None]
+        results[tracker.name] = _accuracy(estimates, prompted) | {
+            "with_beats": asdict(Share.of(len(regularities), len(estimates))),
+            "beat_regularity": mean(regularities),
+        }
     return results
 
 
-def examine_recordings(trackers: Sequence[BeatTracker], folder: Path) -> dict:
-    """Free recordings of known tempo, never trained on."""
+def evaluate_recordings(trackers: Sequence[BeatTracker], folder: Path) -> dict:
+    """Return the tempo of free recordings of known tempo; none of them was trained on."""
     files = [path for path in sorted(folder.iterdir()) if path.stem in KNOWN_BPM]
     return {
         path.stem: {
             "known_bpm": KNOWN_BPM[path.stem],
             "seconds": Clip.read(path).seconds,
-            **{tracker.name: _read(measure_tempo(Clip.read(path), tracker)) for tracker in trackers},
+            **{
+                tracker.name: _read(measure_tempo(Clip.read(path), tracker)) for tracker in trackers
+            },
         }
         for path in files
     }
 
 
-def make(model: Model, texts: Sequence[str]) -> list[Clip]:
-    """pocket's takes of ten seconds, one a text."""
-    rows = [TakeRequest(text, TAKE_SEED + i, seconds=float(WINDOW_SECONDS)) for i, text in enumerate(texts)]
-    return [take.clip for take in model.takes(rows, batch_size=25)]
+def generate_clips(model: Model, texts: Sequence[str]) -> list[Clip]:
+    """Generate a take of ten seconds per text with pocket."""
+    requests = [
+        TakeRequest(text, TAKE_SEED + i, seconds=float(WINDOW_SECONDS))
+        for i, text in enumerate(texts)
+    ]
+    return [take.clip for take in model.generate_batch(requests, batch_size=25)]
 
 
 def share(answers: Sequence[str], truths: Sequence[str]) -> dict:
@@ -178,10 +255,15 @@ def confusion(attribute: str, answers: Sequence[str], truths: Sequence[str]) -> 
 
 
 def mean(values: Sequence[float]) -> dict:
-    """With its 95 % interval, 1.96 standard errors to either side."""
+    """Return the mean with its 95 % interval: 1.96 standard errors to either side."""
     reach = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values))
     middle = float(np.mean(values))
-    return {"value": middle, "low": middle - float(reach), "high": middle + float(reach), "n": len(values)}
+    return {
+        "value": middle,
+        "low": middle - float(reach),
+        "high": middle + float(reach),
+        "n": len(values),
+    }
 
 
 def _accuracy(estimates: Sequence[TempoEstimate], true: Sequence[float | None]) -> dict:
@@ -190,4 +272,5 @@ def _accuracy(estimates: Sequence[TempoEstimate], true: Sequence[float | None]) 
 
 
 def _read(estimate: TempoEstimate) -> dict:
-    return {"bpm": estimate.bpm, "beats": len(estimate.beats), "steadiness": estimate.steadiness}
+    regularity = estimate.beat_regularity
+    return {"bpm": estimate.bpm, "beats": len(estimate.beats), "beat_regularity": regularity}

@@ -1,4 +1,6 @@
-"""Audio -> the judge's input: the log-mel spectrogram of transformers' own ClapFeatureExtractor, at settings for 16-kHz takes of ten seconds."""
+"""Input of the CLAP model: log-mel spectrogram by transformers' ClapFeatureExtractor, set for
+16-kHz clips of ten seconds.
+"""
 
 import numpy as np
 from transformers import ClapFeatureExtractor
@@ -13,13 +15,22 @@ MEL_BANDS = 128
 FLOOR_DB = -100.0  # the extractor's own
 
 EXTRACTOR = ClapFeatureExtractor(
-    feature_size=MEL_BANDS, sampling_rate=SAMPLE_RATE, hop_length=HOP, max_length_s=WINDOW_SECONDS, fft_window_size=2048,
-    frequency_min=20, frequency_max=SAMPLE_RATE // 2, truncation="rand_trunc", padding="repeatpad",
-)  # fmt: skip
+    feature_size=MEL_BANDS,
+    sampling_rate=SAMPLE_RATE,
+    hop_length=HOP,
+    max_length_s=WINDOW_SECONDS,
+    fft_window_size=2048,
+    frequency_min=20,
+    frequency_max=SAMPLE_RATE // 2,
+    truncation="rand_trunc",
+    padding="repeatpad",
+)
 
 
-def judge_features(clip: Clip) -> np.ndarray:
-    """Log-mel in dB, float32 [T, 128], T = 1 + 50 per second, however long the clip is."""
+def clap_features(clip: Clip) -> np.ndarray:
+    """Return log-mel in dB, float32 [T, 128], T = 1 + 50 per second, for a clip of any length."""
     mono = clip.resampled(SAMPLE_RATE).mono
-    features = EXTRACTOR(mono, sampling_rate=SAMPLE_RATE, max_length=len(mono), return_tensors="np").input_features
+    features = EXTRACTOR(
+        mono, sampling_rate=SAMPLE_RATE, max_length=len(mono), return_tensors="np"
+    ).input_features
     return np.asarray(features[0, 0], dtype=np.float32)

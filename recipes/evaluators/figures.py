@@ -1,4 +1,4 @@
-"""Confusion matrices of the judge, as one picture."""
+"""Figure of the CLAP model's confusion matrices."""
 
 from pathlib import Path
 
@@ -11,11 +11,17 @@ from tonearm.atomic import atomic_write
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-TITLES = {"rendered": "as rendered", "decoded": "decoded", "takes": "pocket's takes (row: word asked for)"}
+TITLES = {
+    "rendered": "rendered",
+    "decoded": "decoded",
+    "takes": "pocket's takes (row: word in the prompt)",
+}
 
 
 def draw_confusions(confusions: dict, path: Path) -> None:
-    """Rows are the truth, columns the answers, in per cent of a row; genre above, lead instrument below."""
+    """Draw per cent of a row: genre above, lead instrument below; rows are the truth, columns the
+    predictions.
+    """
     figure, axes = plt.subplots(2, len(TITLES), figsize=(14, 9.5), layout="constrained")
     for row, attribute in enumerate(("genre", "lead")):
         for axis, (copy, title) in zip(axes[row], TITLES.items(), strict=True):
@@ -38,6 +44,6 @@ def draw_confusions(confusions: dict, path: Path) -> None:
             axis.set_yticks(range(len(values)), values, fontsize=8)
             axis.set_title(f"{attribute}, {title} (n = {counts.sum()})", fontsize=10)
             axis.spines[:].set_visible(False)
-    with atomic_write(path) as aside:
-        figure.savefig(aside, dpi=75, format="png")
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, dpi=75, format="png")
     plt.close(figure)

@@ -1,7 +1,8 @@
-"""Seed -> Score: free rhythms, for the beat tracker only.
+"""Free rhythms composed from seeds, for the beat tracker only.
 
-pocket's corpus plays every beat plainly. Real music leaves beats out, plays between them, swings, drifts, and has three beats in some of its
-bars. So: random drum patterns over kick, snare and hats in sixteenths, random bands of any General MIDI program.
+pocket's corpus plays every beat. Real music omits beats, plays between them, swings, drifts, and
+has bars of three beats. Grooves are random drum patterns over kick, snare and hats in sixteenths,
+with random parts on any General MIDI program.
 """
 
 import numpy as np
@@ -9,7 +10,17 @@ import numpy as np
 from recipes.evaluators.scores import Score
 from recipes.pocket.compose import FRAME_RATE, SCALES, Note
 
-KICK, SIDE_STICK, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE = 36, 37, 38, 39, 42, 44, 46, 49, 51
+KICK, SIDE_STICK, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE = (
+    36,
+    37,
+    38,
+    39,
+    42,
+    44,
+    46,
+    49,
+    51,
+)
 LOW_TOM, HIGH_TOM, SHAKER, TAMBOURINE, CLAVE, CONGA = 45, 50, 70, 54, 75, 63
 KITS = (0, 8, 16, 24, 25, 32, 40)
 BPM = (56.0, 195.0)
@@ -28,7 +39,12 @@ PATTERNS = {
     "two-step": {KICK: (0, 10), SNARE: (4, 12), HAT: tuple(range(0, 16, 2))},
     "funk": {KICK: (0, 3, 6, 10), SNARE: (4, 12), HAT: tuple(range(16))},
     "jazz": {RIDE: (0, 4, 6, 8, 12, 14), PEDAL_HAT: (4, 12), KICK: (0,)},
-    "latin": {CLAVE: (0, 6, 12), CONGA: (4, 10, 12, 14), SHAKER: tuple(range(0, 16, 2)), KICK: (0, 6, 8, 14)},
+    "latin": {
+        CLAVE: (0, 6, 12),
+        CONGA: (4, 10, 12, 14),
+        SHAKER: tuple(range(0, 16, 2)),
+        KICK: (0, 6, 8, 14),
+    },
     "folk": {TAMBOURINE: (4, 12), KICK: (0, 8)},
     "toms": {LOW_TOM: (0, 3, 6, 8), HIGH_TOM: (10, 12, 14), KICK: (0, 8), SNARE: (12,)},
     "half-time": {KICK: (0, 6), SNARE: (8,), HAT: tuple(range(0, 16, 2))},
@@ -37,20 +53,36 @@ WALTZES = {  # of three
     "waltz": {KICK: (0,), SNARE: (4, 8), HAT: (0, 4, 8)},
     "ride waltz": {KICK: (0,), RIDE: (0, 4, 6, 8, 10), SIDE_STICK: (8,)},
 }
-HALF_TIME_FROM = 110.0  # BPM: slower, a listener counts half-time as half the tempo
+HALF_TIME_FROM = 110.0  # BPM; below it, half-time is perceived as half the tempo
 
 
 def groove(seed: int, frames: int, held_out: bool = False) -> Score:
-    """The groove of this seed, `frames` long (40 ms each); the same seed gives the same one for ever. Held-out ones differ by their seeds alone."""
+    """Compose the groove of a seed; the result depends on the arguments only.
+
+    Args:
+        seed: seed of the score. Held-out grooves differ from training ones by their seeds alone.
+        frames: length in frames of 40 ms.
+        held_out: unused; every composer has this argument.
+
+    Returns:
+        The score with beats, downbeats, tempo and metre.
+    """
     rng = np.random.default_rng((seed, 2))
     bpm = float(np.exp(rng.uniform(*np.log(BPM))))
     meter = 4 if rng.random() < 0.85 else 3
     names = [name for name in PATTERNS if name != "half-time" or bpm > HALF_TIME_FROM]
-    pattern = PATTERNS[str(rng.choice(names))] if meter == 4 else WALTZES[str(rng.choice(list(WALTZES)))]
-    swing = float(rng.uniform(0.15, 0.34)) if rng.random() < 0.25 else 0.0  # of a beat: how late the off-beat eighth is
+    pattern = (
+        PATTERNS[str(rng.choice(names))] if meter == 4 else WALTZES[str(rng.choice(list(WALTZES)))]
+    )
+    swing = (
+        float(rng.uniform(0.15, 0.34)) if rng.random() < 0.25 else 0.0
+    )  # delay of the off-beat eighth, in beats
     at = _clock(bpm, meter, swing, rng, frames / FRAME_RATE)
     bars = int(np.ceil(at.beats / meter))
-    parts = {part: rng.random() < share for part, share in (("drums", 0.85), ("bass", 0.75), ("chords", 0.75))}
+    parts = {
+        part: rng.random() < share
+        for part, share in (("drums", 0.85), ("bass", 0.75), ("chords", 0.75))
+    }
     notes = _drums(pattern, meter, bars, rng) if parts["drums"] else []
     key, scale = int(rng.integers(55, 67)), SCALES[str(rng.choice(list(SCALES)))]
     roots = [0 if bar % 4 == 0 else int(rng.integers(7)) for bar in range(4)] * (bars // 4 + 1)
@@ -75,13 +107,17 @@ def groove(seed: int, frames: int, held_out: bool = False) -> Score:
             played.append(Note(frame, max(0.5, ends - frame), channel, tone, loud))
     numbers = np.arange(at.beats + 1)
     times = np.array([at.frame(number) for number in numbers]) / FRAME_RATE
-    heard = (times >= 0) & (times < frames / FRAME_RATE)
+    audible = (times >= 0) & (times < frames / FRAME_RATE)
     return Score(
         notes=sorted(played, key=lambda note: (note.frame, note.channel, note.key)),
-        programs={0: int(rng.choice(LEADS)), 1: int(rng.choice(BASSES)), 2: int(rng.choice(CHORDS))},
+        programs={
+            0: int(rng.choice(LEADS)),
+            1: int(rng.choice(BASSES)),
+            2: int(rng.choice(CHORDS)),
+        },
         kit=int(rng.choice(KITS)),
-        beats=times[heard].tolist(),
-        downbeats=times[heard & (numbers % meter == 0)].tolist(),
+        beats=times[audible].tolist(),
+        downbeats=times[audible & (numbers % meter == 0)].tolist(),
         labels={"seed": seed, "bpm": round(bpm, 3), "meter": float(meter)},
         brightness=str(rng.choice(["dark", "neutral", "neutral", "neutral", "bright"])),
         room=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.5 else 0.0,
@@ -90,7 +126,7 @@ def groove(seed: int, frames: int, held_out: bool = False) -> Score:
 
 
 class _Clock:
-    """Beats -> frames, over a tempo that drifts; eighths off the beat come late by `swing`."""
+    """Map beats to frames, with a drifting tempo; off-beat eighths are late by `swing`."""
 
     def __init__(self, starts: np.ndarray, swing: float):
         self.starts, self.swing = starts, swing
@@ -101,12 +137,18 @@ class _Clock:
 
     def frame(self, beat: float) -> float:
         whole, part = divmod(beat, 1.0)
-        swung = part * (0.5 + self.swing) / 0.5 if part < 0.5 else 1 - (1 - part) * (0.5 - self.swing) / 0.5
+        swung = (
+            part * (0.5 + self.swing) / 0.5
+            if part < 0.5
+            else 1 - (1 - part) * (0.5 - self.swing) / 0.5
+        )
         return float(np.interp(whole + swung, np.arange(len(self.starts)), self.starts))
 
 
-def _clock(bpm: float, meter: int, swing: float, rng: np.random.Generator, seconds: float) -> _Clock:
-    """A clip starts anywhere in the first bar."""
+def _clock(
+    bpm: float, meter: int, swing: float, rng: np.random.Generator, seconds: float
+) -> _Clock:
+    """Draw the beat times; the clip starts at a random place of the first bar."""
     beats = meter * (2 + int(seconds * bpm * 1.15 / 60 / meter))
     drift = np.cumsum(rng.normal(0, rng.choice([0.0, 0.002, 0.008]), beats))
     durations = 60 / bpm * np.exp(np.clip(drift, -0.08, 0.08)) * FRAME_RATE
@@ -114,10 +156,14 @@ def _clock(bpm: float, meter: int, swing: float, rng: np.random.Generator, secon
     return _Clock(starts - rng.uniform(0, starts[meter]), swing)
 
 
-Part = list[tuple[float, float, int, int, float]]  # sixteenth, length in sixteenths, channel, key, velocity
+Part = list[
+    tuple[float, float, int, int, float]
+]  # sixteenth, length in sixteenths, channel, key, velocity
 
 
-def _drums(pattern: dict[int, tuple[int, ...]], meter: int, bars: int, rng: np.random.Generator) -> Part:
+def _drums(
+    pattern: dict[int, tuple[int, ...]], meter: int, bars: int, rng: np.random.Generator
+) -> Part:
     slots = 4 * meter
     added = {drum: tuple(np.flatnonzero(rng.random(slots) < 0.05)) for drum in (KICK, SNARE, HAT)}
     left_out = 0.04 if rng.random() < 0.5 else 0.15
@@ -133,7 +179,10 @@ def _drums(pattern: dict[int, tuple[int, ...]], meter: int, bars: int, rng: np.r
                 notes.append((bar * slots + slot, 1.0, 9, drum, 98 - quiet + 8 * (slot == 0)))
         if fill:
             drums = rng.choice([SNARE, LOW_TOM, HIGH_TOM], 4)
-            notes += [(bar * slots + slots - 4 + i, 1.0, 9, int(drum), 95.0) for i, drum in enumerate(drums)]
+            notes += [
+                (bar * slots + slots - 4 + i, 1.0, 9, int(drum), 95.0)
+                for i, drum in enumerate(drums)
+            ]
         if bar % 4 == 0 and rng.random() < 0.4:
             notes.append((bar * slots, 4.0, 9, CRASH, 95.0))
     return notes
@@ -145,7 +194,8 @@ def _bass(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part
         {
             0,
             *np.flatnonzero(
-                rng.random(slots) < [0.45 if s % 4 == 0 else 0.3 if s % 2 == 0 else 0.06 for s in range(slots)]
+                rng.random(slots)
+                < [0.45 if s % 4 == 0 else 0.3 if s % 2 == 0 else 0.06 for s in range(slots)]
             ),
         }
     )
@@ -161,22 +211,31 @@ def _bass(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part
 def _chords(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part:
     slots = 4 * meter
     rhythm, length = [
-        ((0,), slots), (tuple(range(0, slots, 4)), 3.5), (tuple(range(2, slots, 4)), 1.5), (tuple(range(0, slots, 2)), 1.5),
-        ((0, 6, 10) if meter == 4 else (0, 6), 2.0), (tuple(range(4, slots, 4)), 2.0),
-    ][rng.integers(6)]  # fmt: skip
+        ((0,), slots),
+        (tuple(range(0, slots, 4)), 3.5),
+        (tuple(range(2, slots, 4)), 1.5),
+        (tuple(range(0, slots, 2)), 1.5),
+        ((0, 6, 10) if meter == 4 else (0, 6), 2.0),
+        (tuple(range(4, slots, 4)), 2.0),
+    ][rng.integers(6)]
     broken = rng.random() < 0.25 and length < slots
     notes: Part = []
     for bar, root in enumerate(roots):
         for i, slot in enumerate(rhythm):
             tones = [(0, 2, 4)[i % 3]] if broken else [0, 2, 4]
-            notes += [(bar * slots + slot, length, 2, pitch(root + tone), 76 + 10 * (slot == 0)) for tone in tones]
+            notes += [
+                (bar * slots + slot, length, 2, pitch(root + tone), 76 + 10 * (slot == 0))
+                for tone in tones
+            ]
     return notes
 
 
 def _lead(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part:
     slots, degree = 4 * meter, 4
     rhythm = [
-        slot for slot in range(slots) if rng.random() < (0.7 if slot % 4 == 0 else 0.45 if slot % 2 == 0 else 0.1)
+        slot
+        for slot in range(slots)
+        if rng.random() < (0.7 if slot % 4 == 0 else 0.45 if slot % 2 == 0 else 0.1)
     ] or [0]
     notes: Part = []
     for bar, root in enumerate(roots):
@@ -184,5 +243,7 @@ def _lead(roots: list[int], pitch, meter: int, rng: np.random.Generator) -> Part
             continue
         for slot, end in zip(rhythm, [*rhythm[1:], slots], strict=True):
             degree = int(np.clip(degree + rng.integers(-2, 3), 0, 10))
-            notes.append((bar * slots + slot, (end - slot) * 0.9, 0, pitch(root % 3 + degree) + 12, 96.0))
+            notes.append(
+                (bar * slots + slot, (end - slot) * 0.9, 0, pitch(root % 3 + degree) + 12, 96.0)
+            )
     return notes

@@ -1,8 +1,10 @@
-"""Examine the shipped ears and write the numbers into their card: README.md, card.json and confusion.png in the package.
+"""Measure the bundled evaluators and write their model card: README.md, card.json and
+confusion.png.
 
     python -m recipes.evaluators.model_card --recordings FOLDER
 
-Everything is music that the ears have never heard. Says how long each part took; pocket's takes and the beats take most of it. Without `--recordings` (a folder of free recordings, see exam.KNOWN_BPM) that table is left out.
+All music is unseen by the evaluators. Without `--recordings` (a folder of free recordings, see
+evaluate.KNOWN_BPM) that table is omitted.
 """
 
 import argparse
@@ -28,146 +30,195 @@ from tonearm.atomic import atomic_write
 from tonearm.evaluators.load import load_clap, load_tracker
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-SHIPPED_TRACKER = {"performances": 5_500, "pieces": 1_500, "grooves": 3_750}  # of two runs: see LOG.md
-COPIES = {"rendered": "as rendered", "decoded": "decoded by pocket's codec", "quieter": "20 dB quieter"}
+SHIPPED_TRACKER = {
+    "performances": 5_500,
+    "pieces": 1_500,
+    "grooves": 3_750,
+}  # of two runs: see LOG.md
+COPIES = {
+    "rendered": "rendered",
+    "decoded": "decoded by pocket's codec",
+    "quieter": "20 dB quieter",
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--recordings", type=Path, help="folder of the free recordings")
-    parser.add_argument("--pieces", type=int, default=250, help="unseen performances, for the judge")
-    parser.add_argument("--beat-pieces", type=int, default=70, help="unseen clips of each kind, for the trackers")
     parser.add_argument(
-        "--takes", type=int, default=18, help="of pocket, for each question; twice as many for genre and lead"
+        "--pieces", type=int, default=250, help="unseen performances, for the CLAP model"
+    )
+    parser.add_argument(
+        "--beat-pieces", type=int, default=70, help="unseen clips of each kind, for the trackers"
+    )
+    parser.add_argument(
+        "--takes",
+        type=int,
+        default=18,
+        help="takes of pocket per question; twice as many for genre and lead",
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument(
-        "--retell", action="store_true", help="write tables and picture again from card.json, asking nothing anew"
+        "--tables-only",
+        action="store_true",
+        help="write tables and figure from card.json, without measuring",
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     transformers.logging.set_verbosity_error()
-    if arguments.retell:
+    if arguments.tables_only:
         numbers = json.loads((PACKAGE / "card.json").read_text(encoding="utf-8"))
     else:
-        numbers = examine(arguments.pieces, arguments.beat_pieces, arguments.takes, arguments.recordings)
-        with atomic_write(PACKAGE / "card.json") as aside:
-            aside.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+        numbers = measure(
+            arguments.pieces, arguments.beat_pieces, arguments.takes, arguments.recordings
+        )
+        with atomic_write(PACKAGE / "card.json") as temporary:
+            temporary.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     draw_confusions(numbers["confusions"], PACKAGE / "confusion.png")
     card = PACKAGE / "README.md"
     text = card.read_text(encoding="utf-8")
-    tables = tell(numbers)
-    with atomic_write(card) as aside:
-        aside.write_text(f"{text.split(BEGIN)[0]}{BEGIN}\n{tables}\n{END}{text.split(END)[1]}", encoding="utf-8")
+    tables = render_tables(numbers)
+    with atomic_write(card) as temporary:
+        temporary.write_text(
+            f"{text.split(BEGIN)[0]}{BEGIN}\n{tables}\n{END}{text.split(END)[1]}", encoding="utf-8"
+        )
     print(tables)
 
 
-def examine(pieces: int, beat_pieces: int, takes: int, recordings: Path | None) -> dict:
-    judge, trackers = load_clap("embedded"), [load_tracker("embedded"), load_tracker("librosa")]
+def measure(pieces: int, beat_pieces: int, takes: int, recordings: Path | None) -> dict:
+    clap, trackers = load_clap("bundled"), [load_tracker("bundled"), load_tracker("librosa")]
     model = tonearm.load(device="cpu")
     with timed("unseen pieces"):
-        asked = dict.fromkeys(KINDS, beat_pieces) | {"performances": max(pieces, beat_pieces)}
-        heard = {kind: evaluate.unseen(kind, clips) for kind, clips in asked.items()}
-    with timed("judge"):
-        shares, confusions = evaluate.examine_judge(judge, heard["performances"][:pieces])
-    with timed("judge on takes"):
-        shares["takes"], confusions["takes"] = evaluate.examine_judge_on_takes(judge, model, takes)
+        counts = dict.fromkeys(KINDS, beat_pieces) | {"performances": max(pieces, beat_pieces)}
+        unseen = {kind: evaluate.render_unseen(kind, clips) for kind, clips in counts.items()}
+    with timed("CLAP"):
+        shares, confusions = evaluate.evaluate_clap(clap, unseen["performances"][:pieces])
+    with timed("CLAP on takes"):
+        shares["takes"], confusions["takes"] = evaluate.evaluate_clap_on_takes(clap, model, takes)
     with timed("beats"):
-        beats = {kind: evaluate.examine_beats(trackers, clips[:beat_pieces]) for kind, clips in heard.items()}
+        beats = {
+            kind: evaluate.evaluate_beat_trackers(trackers, clips[:beat_pieces])
+            for kind, clips in unseen.items()
+        }
     with timed("beats on takes"):
-        beats_on_takes = evaluate.examine_beats_on_takes(trackers, model, takes)
+        beats_on_takes = evaluate.evaluate_beat_trackers_on_takes(trackers, model, takes)
     return {
-        "made_of": made_of(),
+        "models": model_sizes(),
         "trackers": [tracker.name for tracker in trackers],
-        "judge": shares,
+        "clap": shares,
         "confusions": confusions,
         "beats": beats,
         "beats_on_takes": beats_on_takes,
-        "recordings": evaluate.examine_recordings(trackers, recordings) if recordings else {},
+        "recordings": evaluate.evaluate_recordings(trackers, recordings) if recordings else {},
     }
 
 
 @contextmanager
 def timed(part: str) -> Iterator[None]:
-    """Says how long a part took."""
+    """Print the duration of a part."""
     began = time.perf_counter()
     yield
     print(f"{part}: {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def made_of() -> dict:
-    """Sizes, and what the shipped ears were trained with."""
-    judge = ClapModel.from_pretrained(PACKAGE / "clap")
+def model_sizes() -> dict:
+    """Return sizes and training settings of the bundled evaluators."""
+    clap = ClapModel.from_pretrained(PACKAGE / "clap")
     tracker = torch.load(PACKAGE / "beats.ckpt", weights_only=True)["state_dict"]
-    parameters = {"judge": judge.num_parameters(), "beats": sum(w.numel() for w in tracker.values())}
-    files = {"judge": [*(PACKAGE / "clap").iterdir()], "beats": [PACKAGE / "beats.ckpt"]}
+    parameters = {"clap": clap.num_parameters(), "beats": sum(w.numel() for w in tracker.values())}
+    files = {"clap": [*(PACKAGE / "clap").iterdir()], "beats": [PACKAGE / "beats.ckpt"]}
     return {
         "parameters": parameters,
-        "bytes": {ear: sum(path.stat().st_size for path in paths) for ear, paths in files.items()},
-        "clips": {"judge": CPU.performances * CPU.clips_per_shard, "beats": sum(SHIPPED_TRACKER.values())},
+        "bytes": {
+            name: sum(path.stat().st_size for path in paths) for name, paths in files.items()
+        },
+        "clips": {
+            "clap": CPU.performances * CPU.clips_per_shard,
+            "beats": sum(SHIPPED_TRACKER.values()),
+        },
         "seconds": CPU.frames / FRAME_RATE,
-        "steps": {"judge": CPU.judge_steps, "beats": CPU.beat_steps},
-        "batch": {"judge": CPU.judge_batch, "beats": CPU.beat_batch},
+        "steps": {"clap": CPU.clap_steps, "beats": CPU.beat_steps},
+        "batch": {"clap": CPU.clap_batch, "beats": CPU.beat_batch},
     }
 
 
-def tell(numbers: dict) -> str:
-    """The card's tables."""
-    parts = [_made_of(numbers["made_of"]), _judge(numbers), _confusions(numbers), _beats(numbers), _takes(numbers)]
+def render_tables(numbers: dict) -> str:
+    """Return the tables of the model card as Markdown."""
+    parts = [
+        _models(numbers["models"]),
+        _clap(numbers),
+        _confusions(numbers),
+        _beats(numbers),
+        _takes(numbers),
+    ]
     return "\n\n".join([*parts, *([_recordings(numbers)] if numbers["recordings"] else [])])
 
 
-def _made_of(made_of: dict) -> str:
-    ears = ("judge", "beats")
+def _models(models: dict) -> str:
+    names = ("clap", "beats")
     rows = [
-        ["parameters", *(f"{made_of['parameters'][ear] / 1e6:.2f} M" for ear in ears)],
-        ["files", *(f"{made_of['bytes'][ear] / 2**20:.1f} MB" for ear in ears)],
+        ["parameters", *(f"{models['parameters'][name] / 1e6:.2f} M" for name in names)],
+        ["files", *(f"{models['bytes'][name] / 2**20:.1f} MB" for name in names)],
         [
-            f"clips of {made_of['seconds']:.0f} s, each rendered and decoded",
-            *(f"{made_of['clips'][ear]:,}" for ear in ears),
+            f"clips of {models['seconds']:.0f} s, each rendered and decoded",
+            *(f"{models['clips'][name]:,}" for name in names),
         ],
-        ["training", *(f"{made_of['steps'][ear]:,} steps of {made_of['batch'][ear]} windows of 10 s" for ear in ears)],
+        [
+            "training",
+            *(
+                f"{models['steps'][name]:,} steps of {models['batch'][name]} windows of 10 s"
+                for name in names
+            ),
+        ],
     ]
-    return "### Size\n\n" + _table(["", "judge", "beat tracker"], rows)
+    return "### Size\n\n" + _table(["", "CLAP", "beat tracker"], rows)
 
 
-def _judge(numbers: dict) -> str:
+def _clap(numbers: dict) -> str:
     columns = [*COPIES, "takes"]
     rows = [
         [
             f"{attribute} ({', '.join(values)})",
             f"{1 / len(values):.0%}",
-            *(_share(numbers["judge"][c].get(attribute)) for c in columns),
+            *(_share(numbers["clap"][c].get(attribute)) for c in columns),
         ]
         for attribute, values in ATTRIBUTES.items()
     ]
-    return "### Judge: zero-shot questions answered right\n\n" + _table(
+    return "### CLAP: accuracy of zero-shot questions\n\n" + _table(
         ["question", "chance", *COPIES.values(), "pocket's takes"], rows
     )
 
 
 def _confusions(numbers: dict) -> str:
-    """Counts; rows are the truth, columns the answers."""
+    """Return confusion counts; rows are the truth, columns the predictions."""
     tables = []
     for attribute in ("genre", "lead"):
         values = list(ATTRIBUTES[attribute])
         for copy, title in (
             ("rendered", COPIES["rendered"]),
             ("decoded", COPIES["decoded"]),
-            ("takes", "pocket's takes, by the word asked for"),
+            ("takes", "pocket's takes, by the word in the prompt"),
         ):
             counts = numbers["confusions"][copy][attribute]
             rows = [[value, *map(str, row)] for value, row in zip(values, counts, strict=True)]
             tables.append(
-                f"Confusions, {attribute}, {title}; rows are the truth, columns the answers:\n\n"
-                + _table(["", *values], rows)
+                f"Confusions, {attribute}, {title}; "
+                "rows are the truth, columns the predictions:\n\n" + _table(["", *values], rows)
             )
     return "\n\n".join(tables)
 
 
 def _beats(numbers: dict) -> str:
     rows = [
-        [f"{kind}, {COPIES[copy]}", tracker, _share(of["accuracy_1"]), _share(of["accuracy_2"]), _mean(of["f_measure"])]
+        [
+            f"{kind}, {COPIES[copy]}",
+            tracker,
+            _share(of["accuracy_1"]),
+            _share(of["accuracy_2"]),
+            _mean(of["f_measure"]),
+        ]
         for kind, trackers in numbers["beats"].items()
         for copy in ("rendered", "decoded")
         for tracker, copies in trackers.items()
@@ -180,11 +231,17 @@ def _beats(numbers: dict) -> str:
 
 def _takes(numbers: dict) -> str:
     rows = [
-        [tracker, _share(of["accuracy_1"]), _share(of["accuracy_2"]), _share(of["with_beats"]), _mean(of["steadiness"])]
+        [
+            tracker,
+            _share(of["accuracy_1"]),
+            _share(of["accuracy_2"]),
+            _share(of["with_beats"]),
+            _mean(of["beat_regularity"]),
+        ]
         for tracker, of in numbers["beats_on_takes"].items()
     ]
-    head = ["tracker", "tempo asked for is read", "or its octave", "with 4 beats or more", "steadiness"]
-    return '### pocket\'s own takes, asked for "at N bpm"\n\n' + _table(head, rows)
+    head = ["tracker", "tempo accuracy 1", "accuracy 2", "with 4 beats or more", "beat regularity"]
+    return '### pocket\'s takes of prompts with "at N bpm"\n\n' + _table(head, rows)
 
 
 def _recordings(numbers: dict) -> str:
@@ -192,10 +249,15 @@ def _recordings(numbers: dict) -> str:
     for name, of in numbers["recordings"].items():
         known = f"{of['known_bpm']:.0f}" if of["known_bpm"] else "not fixed"
         rows.append(
-            [name, f"{of['seconds']:.0f} s", known, *(_bpm(of[tracker]["bpm"]) for tracker in numbers["trackers"])]
+            [
+                name,
+                f"{of['seconds']:.0f} s",
+                known,
+                *(_bpm(of[tracker]["bpm"]) for tracker in numbers["trackers"]),
+            ]
         )
     head = ["recording", "length", "known BPM", *numbers["trackers"]]
-    return "### Free recordings: BPM read\n\n" + _table(head, rows)
+    return "### Free recordings: estimated BPM\n\n" + _table(head, rows)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -203,11 +265,10 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _share(share: dict | None) -> str:
-    return (
-        "-"
-        if share is None
-        else f"{share['value']:.0%} [{100 * share['low']:.0f}, {100 * share['high']:.0f}], n = {share['n']}"
-    )
+    if share is None:
+        return "-"
+    interval = f"[{100 * share['low']:.0f}, {100 * share['high']:.0f}]"
+    return f"{share['value']:.0%} {interval}, n = {share['n']}"
 
 
 def _mean(mean: dict) -> str:

@@ -1,6 +1,7 @@
-"""Seed -> Score: a piece of pocket's corpus, played with more freedom than there, or plainly.
+"""Scores of pocket's corpus, performed more freely or as composed.
 
-pocket's corpus has twelve tempos, one program for each lead instrument, and no room. Ears trained on that alone would take these for the music.
+pocket's corpus has twelve tempos, one program per lead instrument, and no reverberation. Evaluators
+trained on it alone would take these properties for properties of music.
 """
 
 from dataclasses import replace
@@ -10,25 +11,40 @@ import numpy as np
 from recipes.evaluators.scores import Score
 from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
-SLOW_BELOW, MEDIUM, FAST_FROM = 87.0, (92.0, 127.0), 136.0  # BPM; between them a tempo has no word
+SLOW_BELOW, MEDIUM, FAST_FROM = (
+    87.0,
+    (92.0, 127.0),
+    136.0,
+)  # BPM; tempos between these ranges have no word
 STRETCH = (0.85, 1.18)
-SIBLINGS = {  # General MIDI programs that a listener calls by the same name
+SIBLINGS = {  # General MIDI programs of one instrument name
     "piano": (0, 1, 2), "guitar": (24, 25, 26), "flute": (73, 72), "violin": (40, 40, 110), "trumpet": (56, 59),
     "saxophone": (64, 65, 66), "organ": (16, 17, 19), "synth": (80, 81, 87), "cello": (42,), "marimba": (12, 13),
     "harmonica": (22,), "bells": (9, 10, 14),
 }  # fmt: skip
 KITS = (0, 8, 16, 32)
-UNSEEN_PROGRESSIONS = {  # for held-out pieces: none of them is in PROGRESSIONS
+UNSEEN_PROGRESSIONS = {  # of held-out pieces; none of them is in PROGRESSIONS
     "major": ((0, 5, 1, 4), (0, 2, 3, 4), (3, 4, 0, 5), (0, 4, 3, 3)),
     "minor": ((0, 2, 6, 3), (0, 4, 5, 4), (5, 6, 0, 0), (0, 6, 3, 4)),
 }
 
 
 def perform(seed: int, frames: int, held_out: bool = False) -> Score:
-    """The performance of this seed, `frames` long (40 ms each); held-out ones have chord progressions of their own."""
+    """Perform the piece of a seed with a free tempo, transposition, timing, programs and room.
+
+    Args:
+        seed: seed of the piece.
+        frames: length in frames of 40 ms.
+        held_out: use chord progressions that the corpus does not contain.
+
+    Returns:
+        The score with its ground truth.
+    """
     rng = np.random.default_rng((seed, 1))
     stretch = 1.0 if rng.random() < 0.4 else float(np.exp(rng.uniform(*np.log(STRETCH))))
-    piece = compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, int(np.ceil(frames / stretch)))
+    piece = compose(
+        seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, int(np.ceil(frames / stretch))
+    )
     transposed = int(rng.integers(-3, 4))
     jitter = 0.0 if rng.random() < 0.5 else rng.uniform(0.05, 0.3)  # frames: 2 to 12 ms
 
@@ -50,13 +66,27 @@ def perform(seed: int, frames: int, held_out: bool = False) -> Score:
     )
 
 
-def play_plainly(seed: int, frames: int, held_out: bool = False) -> Score:
-    """The piece of this seed as pocket's corpus has it: all its beats begin on a frame of the codec's, as those of pocket's takes do."""
-    return _as_composed(compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, frames), frames)
+def play_as_composed(seed: int, frames: int, held_out: bool = False) -> Score:
+    """Return the piece of a seed as in pocket's corpus: all beats start on frames of the codec, as
+    in pocket's takes.
+
+    Args:
+        seed: seed of the piece.
+        frames: length in frames of 40 ms.
+        held_out: use chord progressions that the corpus does not contain.
+
+    Returns:
+        The score with its ground truth.
+    """
+    return _as_composed(
+        compose(seed, UNSEEN_PROGRESSIONS if held_out else PROGRESSIONS, frames), frames
+    )
 
 
 def _as_composed(piece: Piece, frames: int, stretch: float = 1.0) -> Score:
-    """Its notes and programs untouched; its truth as it is when played `stretch` times as slowly, `frames` long."""
+    """Return the unmodified notes and programs, with the ground truth for playback `stretch` times
+    as slow, `frames` long.
+    """
     beats = np.arange(0, frames, piece.beat_frames * stretch) / FRAME_RATE
     return Score(
         notes=piece.notes,
@@ -64,16 +94,16 @@ def _as_composed(piece: Piece, frames: int, stretch: float = 1.0) -> Score:
         kit=0,
         beats=beats.tolist(),
         downbeats=beats[::4].tolist(),
-        labels=heard(piece, piece.bpm / stretch) | {"seed": piece.seed},
+        labels=audible_labels(piece, piece.bpm / stretch) | {"seed": piece.seed},
         brightness=piece.brightness,
         dynamics=piece.dynamics,
     )
 
 
-def heard(piece: Piece, bpm: float) -> dict[str, str | float]:
-    """What can be heard of a piece whatever its level; a label that does not apply is absent.
+def audible_labels(piece: Piece, bpm: float) -> dict[str, str | float]:
+    """Return the labels that are audible at any level; a label that does not apply is absent.
 
-    Dynamics are a level in pocket's corpus, so energy is told by density and tempo instead.
+    Dynamics are a level in pocket's corpus, so energy is derived from density and tempo.
     """
     tempo = tempo_word(bpm)
     labels: dict[str, str | float] = {
@@ -101,6 +131,7 @@ def heard(piece: Piece, bpm: float) -> dict[str, str | float]:
 
 
 def tempo_word(bpm: float) -> str | None:
+    """Return the tempo word of a BPM value; None between two words."""
     if bpm <= SLOW_BELOW:
         return "slow"
     if bpm >= FAST_FROM:

@@ -1,4 +1,4 @@
-"""Score -> audio at 22,050 Hz, and its copy through pocket's codec."""
+"""Audio of a score at 22,050 Hz, and its copy decoded by pocket's codec."""
 
 import numpy as np
 import torch
@@ -9,19 +9,32 @@ from recipes.evaluators.scores import Score
 from recipes.pocket.render import Renderer, master
 from tonearm.audio import Clip
 
-SAMPLE_RATE = 22_050  # the beat tracker's; the judge and the codec take 16 kHz
+SAMPLE_RATE = 22_050  # of the beat tracker; the CLAP model and the codec read 16 kHz
 
 
 def render(renderer: Renderer, score: Score, frames: int) -> Clip:
-    """Mono, `frames` of 40 ms long; `renderer` runs at SAMPLE_RATE."""
-    play = renderer.mix if "lead" in score.labels else renderer.play  # a lead that is named has to be heard
+    """Render a score.
+
+    Args:
+        renderer: synthesizer at SAMPLE_RATE.
+        score: notes, programs and room.
+        frames: length in frames of 40 ms.
+
+    Returns:
+        Mono clip of that length.
+    """
+    play = (
+        renderer.mix if "lead" in score.labels else renderer.play
+    )  # a labelled lead must be audible
     dry = play(score.notes, score.programs, frames, score.kit)
     audio = dry + score.wet * _reverberation(dry, score.room) if score.room else dry
     return Clip(master(audio, score.brightness, score.dynamics, SAMPLE_RATE), SAMPLE_RATE)
 
 
 def _reverberation(dry: np.ndarray, seconds: float) -> np.ndarray:
-    """As loud as `dry`: noise that falls by 60 dB in `seconds` (Moorer 1979), after 15 ms."""
+    """Return reverberation as loud as `dry`: noise that decays by 60 dB in `seconds` (Moorer 1979),
+    after 15 ms.
+    """
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     response = np.random.default_rng(0).standard_normal(len(time)) * 10 ** (-3 * time / seconds)
     response[: round(0.015 * SAMPLE_RATE)] = 0
@@ -31,7 +44,7 @@ def _reverberation(dry: np.ndarray, seconds: float) -> np.ndarray:
 
 @torch.inference_mode()
 def through_codec(codec: EncodecModel, clips: list[Clip]) -> list[Clip]:
-    """What is left of clips of equal length that were encoded and decoded; at the codec's rate."""
+    """Encode and decode clips of equal length; the results are at the codec's sample rate."""
     rate = codec.config.sampling_rate
     samples = torch.from_numpy(np.stack([clip.resampled(rate).mono for clip in clips]))[:, None]
     with torch.autocast("cpu", torch.bfloat16):

@@ -1,6 +1,7 @@
-"""Score: notes with their ground truth, whoever composed them.
+"""Scores: notes with their ground truth.
 
-Times are in pocket's frames of 40 ms and need not be whole: performances here are humanised and have free tempos.
+Times are in pocket's frames of 40 ms and need not be whole: performances have human timing and free
+tempos.
 """
 
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from recipes.pocket.compose import Note
 
 @dataclass(frozen=True)
 class Score:
-    """What is played, and what is true of it."""
+    """Notes, and the ground truth about them."""
 
     notes: list[Note] = field(repr=False)
     programs: dict[int, int]  # channel -> General MIDI program

@@ -1,8 +1,10 @@
-"""A second thing to learn while the decoder trains, and to throw away after it: where in the music each frame stands.
+"""Auxiliary loss: predict the metrical position of each frame. The head is removed after training.
 
-The codes teach time late: for thousands of steps a decoder gains more from what sounds than from when (LOG.md). The corpus knows the beat of every
-frame, so half-way up the decoder a linear layer has to name it: how long a beat is, how many frames of this one have passed, and which of a
-progression's eight it is. Every piece begins on a beat, so that all of it follows from the caption's tempo and the position, or from what is heard.
+Codes alone teach timing late: for thousands of steps a decoder gains more from timbre than from
+timing (LOG.md). The corpus contains the beat of every frame. A linear layer half-way up the decoder
+predicts the length of a beat, the frames since the last beat, and the beat of the progression (of
+eight). Every piece begins on a beat, so all three follow from the tempo in the caption and the
+position, or from the history.
 """
 
 import torch
@@ -12,33 +14,61 @@ from torch import nn
 from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 
-class Timekeeper(nn.Module):
-    """Hidden states after `layer` layers -> beat length, frames passed of the beat, beat of the progression."""
+class BeatHead(nn.Module):
+    """Predict beat length, frames since the beat, and beat of the progression from the states after
+    `layer` layers.
+    """
 
     def __init__(self, width: int, layer: int):
         super().__init__()
         self.layer = layer
         self.norm = nn.LayerNorm(width)
         self.parts = [len(BEAT_LENGTHS), max(BEAT_LENGTHS), PROGRESSION_BEATS]
-        self.name = nn.Linear(width, sum(self.parts))
+        self.out = nn.Linear(width, sum(self.parts))
 
     def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """[B, S, width] -> logits, [B, S, classes] each."""
-        return self.name(self.norm(hidden)).split(self.parts, -1)
+        """Map [B, S, width] to three tensors of logits, [B, S, classes] each."""
+        return self.out(self.norm(hidden)).split(self.parts, -1)
 
-    def losses(self, hidden: torch.Tensor, frames: torch.Tensor, beat_frames: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy in nats of each of the three, [3]; frames [B, S] of the piece, negative where it has not begun; beat_frames [B]."""
-        truth = place(frames, beat_frames)
-        return torch.stack([
-            F.cross_entropy(logits.flatten(0, 1).float(), named.flatten(), ignore_index=-1)
-            for logits, named in zip(self(hidden), truth, strict=True)
-        ])  # fmt: skip
+    def losses(
+        self, hidden: torch.Tensor, frames: torch.Tensor, beat_frames: torch.Tensor
+    ) -> torch.Tensor:
+        """Compute the cross-entropy of each prediction in nats.
+
+        Args:
+            hidden: [B, S, width].
+            frames: [B, S], frame of the piece; negative before its start.
+            beat_frames: [B], length of a beat in frames.
+
+        Returns:
+            [3].
+        """
+        targets = beat_targets(frames, beat_frames)
+        return torch.stack(
+            [
+                F.cross_entropy(logits.flatten(0, 1).float(), target.flatten(), ignore_index=-1)
+                for logits, target in zip(self(hidden), targets, strict=True)
+            ]
+        )
 
 
-def place(frames: torch.Tensor, beat_frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Where frames [B, S] of pieces stand: index of the beat's length, frames passed of the beat, beat of the progression; -1 before the piece."""
+def beat_targets(
+    frames: torch.Tensor, beat_frames: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Compute the targets of frames.
+
+    Args:
+        frames: [B, S], frame of the piece; negative before its start.
+        beat_frames: [B], length of a beat in frames.
+
+    Returns:
+        Index of the beat length, frames since the beat, beat of the progression; [B, S] each, -1
+        before the piece.
+    """
     lengths = torch.tensor(BEAT_LENGTHS, device=beat_frames.device)
     length = torch.searchsorted(lengths, beat_frames)[:, None].expand_as(frames)
     beat = torch.div(frames, beat_frames[:, None], rounding_mode="floor")
-    passed = frames - beat * beat_frames[:, None]
-    return tuple(truth.masked_fill(frames < 0, -1) for truth in (length, passed, beat % PROGRESSION_BEATS))
+    elapsed = frames - beat * beat_frames[:, None]
+    return tuple(
+        target.masked_fill(frames < 0, -1) for target in (length, elapsed, beat % PROGRESSION_BEATS)
+    )

@@ -1,6 +1,8 @@
-"""The decoder's stream shared out among what it begins with, and its first layer counting every tempo's beats.
+"""Layout of the residual stream at the start of training, and a first layer that computes the phase
+of every tempo's beat.
 
-MusicGen adds sinusoids to its stream; a beat is a frequency that none of them has. Two of them multiplied have it.
+MusicGen adds sinusoids of fixed frequencies to its stream. No beat has one of these frequencies,
+but products of two sinusoids contain their sum and difference.
 """
 
 import math
@@ -12,91 +14,113 @@ from torch import nn
 
 from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
-CHROMA_FRAMES = 3.2  # codec frames a frame of chroma: 4,096 samples at 32 kHz
+CHROMA_FRAMES = 3.2  # codec frames per frame of chroma: 4,096 samples at 32 kHz
 COUNTED_BEATS = (1, PROGRESSION_BEATS)
-COUNTING_FREQUENCIES = 32  # whose sines and cosines are kept for looking and counting
-COUNTING_GAIN, COUNTING_OUT = 1.0, 1.5  # into and out of the units that count: small, where a pair of GELUs is a square
+COUNTING_FREQUENCIES = 32  # whose sines and cosines are reserved for lookback and counters
+COUNTING_GAIN, COUNTING_OUT = (
+    1.0,
+    1.5,
+)  # into and out of the units; small inputs, where a pair of GELUs approximates a square
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Which numbers of the stream (width 2 * `half`) begin as what. Cosines of positions lie in the first half of it, sines in the second."""
+    """Initial use of the stream's coordinates (width 2 * `half`). The first half has cosines of
+    positions, the second half sines.
+    """
 
     half: int
-    looking: torch.Tensor  # cosines that queries and keys meet on
-    coarser: torch.Tensor  # the same, on the melody's grid
-    kept: torch.Tensor  # cosines of all frequencies that nothing else may disturb
-    counts: torch.Tensor  # cosines of slow frequencies that hardly move over a clip: the counts are written over them
-    constant: int  # the slowest cosine, 1 at all positions in use
+    lookback: torch.Tensor  # cosines for queries and keys
+    melody_lookup: torch.Tensor  # the same, on the grid of the melody
+    protected: torch.Tensor  # cosines of all reserved frequencies
+    counters: torch.Tensor  # slow cosines, nearly constant over a clip; the counters overwrite them
+    constant: int  # the slowest cosine, about 1 at all positions in use
 
     @property
-    def taken(self) -> torch.Tensor:
-        """What codes, chroma and text leave alone."""
-        cosines = torch.cat([self.kept, self.counts])
+    def reserved(self) -> torch.Tensor:
+        """Coordinates that codes, chroma and text do not write to."""
+        cosines = torch.cat([self.protected, self.counters])
         return torch.cat([cosines, self.half + cosines, torch.tensor([self.constant])])
 
     @property
-    def content(self) -> torch.Tensor:
-        """What is free for them."""
-        free = torch.ones(2 * self.half, dtype=torch.bool)
-        free[self.taken] = False
-        return free.nonzero().flatten()
+    def free(self) -> torch.Tensor:
+        """Coordinates that codes, chroma and text may write to."""
+        is_free = torch.ones(2 * self.half, dtype=torch.bool)
+        is_free[self.reserved] = False
+        return is_free.nonzero().flatten()
 
 
 def counted_frequencies() -> np.ndarray:
-    """In radians a frame: of every tempo's beat, then of every tempo's progression."""
+    """Return frequencies in radians per frame: each tempo's beat, then each tempo's progression."""
     return np.array([2 * np.pi / (beats * n) for beats in COUNTED_BEATS for n in BEAT_LENGTHS])
 
 
 def coordinates(width: int, heads: int) -> Coordinates:
-    """The share of the stream's numbers for a decoder of this width."""
+    """Return the layout for a decoder of this width."""
     half, pairs = width // 2, width // heads // 2
-    looking = torch.arange(pairs) * (half // 32)
-    coarser = looking + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
-    slow = int(coarser.max()) + 1
-    kept = set(looking.tolist()) | set(coarser.tolist())
-    while len(kept) < COUNTING_FREQUENCIES:  # add the one that helps most to make the counted frequencies from two
+    lookback = torch.arange(pairs) * (half // 32)
+    melody_lookup = lookback + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
+    slow = int(melody_lookup.max()) + 1
+    kept = set(lookback.tolist()) | set(melody_lookup.tolist())
+    while (
+        len(kept) < COUNTING_FREQUENCIES
+    ):  # add the frequency that reduces the error of the counted ones most
         kept.add(
             min(
                 (i for i in range(slow) if i not in kept),
-                key=lambda i: np.sqrt([miss for *_, miss in _sums(kept | {i}, half)]).sum(),
+                key=lambda i: np.sqrt([error for *_, error in _sums(kept | {i}, half)]).sum(),
             )
         )
-    counts = torch.arange(slow, slow + len(counted_frequencies()))
-    return Coordinates(half, looking, coarser, torch.tensor(sorted(kept)), counts, half - 1)
+    counters = torch.arange(slow, slow + len(counted_frequencies()))
+    return Coordinates(
+        half, lookback, melody_lookup, torch.tensor(sorted(kept)), counters, half - 1
+    )
 
 
 def frequency(coordinate, half: int):
-    """Radians a position of the sinusoids that MusicGen adds to its stream."""
+    """Return radians per position of the sinusoids that MusicGen adds to its stream."""
     return 10_000.0 ** (-coordinate / (half - 1))
 
 
 def _sums(kept: set[int], half: int) -> list[tuple[int, int, int, float]]:
-    """For each counted frequency the pair of kept ones whose sum (1) or difference (-1) is nearest, and by how much it misses."""
+    """Return, per counted frequency, the two protected sinusoids whose sum (1) or difference (-1)
+    is nearest, and the error.
+    """
     places = np.array(sorted(kept))
     frequencies = frequency(places, half)
     pairs = np.stack([frequencies[:, None] + frequencies, frequencies[:, None] - frequencies])
     found = []
     for wanted in counted_frequencies():
-        misses = np.abs(pairs - wanted)
-        kind, a, b = np.unravel_index(misses.argmin(), misses.shape)
-        found.append((int(places[a]), int(places[b]), 1 - 2 * int(kind), float(misses[kind, a, b])))
+        errors = np.abs(pairs - wanted)
+        kind, a, b = np.unravel_index(errors.argmin(), errors.shape)
+        found.append((int(places[a]), int(places[b]), 1 - 2 * int(kind), float(errors[kind, a, b])))
     return found
 
 
-def count(layer: nn.Module, at: Coordinates) -> None:
-    """The first layer's feed-forward network starts with cosine and sine of every tempo's beat and progression, counted from position 0.
+def init_beat_counters(layer: nn.Module, at: Coordinates) -> None:
+    """Let the first feed-forward network compute cosine and sine of every tempo's beat and
+    progression, from position 0.
 
-    Two sinusoids multiplied hold their sum and difference frequency, and a product is a difference of squares, each of two GELUs:
-    ab = ((a + b)^2 - (a - b)^2) / 4. Which of the tempos counts is for training to find.
+    The product of two sinusoids contains their sum and difference frequency. A product is a
+    difference of squares, ab = ((a + b)^2 - (a - b)^2) / 4, and a pair of GELUs approximates a
+    square. Training selects the tempo that applies.
+
+    Args:
+        layer: first decoder layer.
+        at: layout of the stream.
     """
     inward, outward = layer.fc1.weight, layer.fc2.weight
     unit = 0
-    for (a, b, sign, _), count in zip(_sums(set(at.kept.tolist()), at.half), at.counts.tolist(), strict=True):
+    for (a, b, sign, _), counter in zip(
+        _sums(set(at.protected.tolist()), at.half), at.counters.tolist(), strict=True
+    ):
         cosines, sines = (a, b), (at.half + a, at.half + b)
         for out, pair, part in (
-            (count, cosines, 1), (count, sines, -sign), (at.half + count, (sines[0], cosines[1]), 1), (at.half + count, (cosines[0], sines[1]), sign),
-        ):  # fmt: skip
+            (counter, cosines, 1),
+            (counter, sines, -sign),
+            (at.half + counter, (sines[0], cosines[1]), 1),
+            (at.half + counter, (cosines[0], sines[1]), sign),
+        ):
             for square in (1, -1):
                 for direction in (1, -1):
                     inward[unit], outward[:, unit] = 0, 0

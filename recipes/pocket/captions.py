@@ -1,4 +1,4 @@
-"""Labels -> captions of many shapes, and the word tokenizer that reads them."""
+"""Captions of many forms from labels, and the word tokenizer."""
 
 from pathlib import Path
 
@@ -8,16 +8,30 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket import vocabulary
-from recipes.pocket.compose import BPM_NUMBERS, numbers_for
+from recipes.pocket.compose import BPM_NUMBERS, bpm_numbers_for
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
-SOUND_OF_GENRE = {"folk": "acoustic", "classical": "acoustic", "jazz": "acoustic", "electronic": "electronic"}
-TAGS_SHARE = 0.15  # captions that are mere lists of words
-UNKNOWN_SHARE = 0.03  # of the words, so that an unknown one changes little
+SOUND_OF_GENRE = {
+    "folk": "acoustic",
+    "classical": "acoustic",
+    "jazz": "acoustic",
+    "electronic": "electronic",
+}
+TAGS_SHARE = 0.15  # of the captions are lists of words
+UNKNOWN_SHARE = 0.03  # of the words, so that unknown words change little
 
 
 def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedTokenizerFast:
-    """Lower-case words, whole numbers, EOS at the end, padding on the left; saved to `out` if given."""
+    """Build the word tokenizer: lower-case words, whole numbers as tokens, EOS at the end, left
+    padding.
+
+    Args:
+        text_tokens: length to pad to.
+        out: folder to save it in, if given.
+
+    Returns:
+        The tokenizer.
+    """
     entries = [
         PAD,
         EOS,
@@ -25,23 +39,34 @@ def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedToke
         *vocabulary.vocabulary(),
         *map(str, BPM_NUMBERS),
     ]  # "120" is one token, never "1" "2" "0"
-    tokenizer = Tokenizer(WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN))
+    tokenizer = Tokenizer(
+        WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN)
+    )
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(r"[,.!?;:\"()]"), "isolated"), pre_tokenizers.WhitespaceSplit()]
     )
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"$A {EOS}", special_tokens=[(EOS, 1)]
+    )
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN, padding_side="left",
-        model_max_length=text_tokens, model_input_names=["input_ids", "attention_mask"],
-    )  # fmt: skip
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=EOS,
+        unk_token=UNKNOWN,
+        padding_side="left",
+        model_max_length=text_tokens,
+        model_input_names=["input_ids", "attention_mask"],
+    )
     if out is not None:
         fast.save_pretrained(out)
     return fast
 
 
 def caption(labels: dict, rng: np.random.Generator) -> str:
-    """One caption of a piece. A label is left out often enough that prompts without it are at home too."""
+    """Write one caption of a piece. Labels are left out at random, so that shorter prompts occur in
+    training.
+    """
 
     def pick(table: dict[str, list[str]], key: str) -> str:
         return str(rng.choice(table[key]))
@@ -51,13 +76,15 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
     if tempo < 0.6:
         adjectives.append(pick(vocabulary.TEMPO, labels["tempo"]))
     if 0.4 < tempo < 0.9:
-        bpm = int(rng.choice(numbers_for(labels["beat_frames"])))
+        bpm = int(rng.choice(bpm_numbers_for(labels["beat_frames"])))
         tail.append(str(rng.choice([f"at {bpm} bpm", f"{bpm} bpm", f"at {bpm} beats per minute"])))
     if labels["brightness"] != "neutral" and rng.random() < 0.8:
         adjectives.append(pick(vocabulary.BRIGHTNESS, labels["brightness"]))
         if rng.random() < 0.3:
             adjectives.append(pick(vocabulary.BRIGHTNESS, labels["brightness"]))
-    energy = {("dense", "loud"): "energetic", ("sparse", "soft"): "calm"}.get((labels["density"], labels["dynamics"]))
+    energy = {("dense", "loud"): "energetic", ("sparse", "soft"): "calm"}.get(
+        (labels["density"], labels["dynamics"])
+    )
     if energy and rng.random() < 0.5:
         adjectives.append(pick(vocabulary.ENERGY, energy))
     else:
@@ -66,7 +93,11 @@ def caption(labels: dict, rng: np.random.Generator) -> str:
         if labels["dynamics"] != "normal" and rng.random() < 0.6:
             adjectives.append(pick(vocabulary.DYNAMICS, labels["dynamics"]))
     sound = SOUND_OF_GENRE.get(labels["genre"])
-    if sound and (sound == "acoustic") == (labels["lead"] not in ("synth", "organ")) and rng.random() < 0.25:
+    if (
+        sound
+        and (sound == "acoustic") == (labels["lead"] not in ("synth", "organ"))
+        and rng.random() < 0.25
+    ):
         adjectives.append(pick(vocabulary.SOUND, sound))
     mode = pick(vocabulary.MODE, labels["mode"]) if rng.random() < 0.4 else ""
     if mode and not mode.startswith("in "):

@@ -1,9 +1,12 @@
-"""Stage 2, audio -> EnCodec: grown from the outside in, trained as a plain autoencoder, then with its quantiser.
+"""Stage 2: train EnCodec, grown from the outside in, as a plain autoencoder and then with its
+quantiser.
 
-A whole network that starts at random never finds the phase of a waveform through a stride of 640: it settles on smeared
-magnitudes. A network of one stride finds it at once, so the strides are added one by one, each around a network that already hands the
-waveform through. The quantiser comes last, since one trained from scratch collapses: k-means, book by book on the residual, over a buffer
-of latents; then straight-through estimation with codebooks that follow by moving averages.
+A complete network from random weights does not find the phase of a waveform through a stride of
+640; it converges to smeared magnitudes. A network of one stride finds the phase at once. Strides
+are therefore added one by one, each around a network that already passes the waveform. The
+quantiser comes last, since one trained from scratch collapses: k-means, codebook by codebook on the
+residual, over a buffer of latents; then straight-through estimation with codebooks updated by
+moving averages.
 """
 
 import math
@@ -20,32 +23,41 @@ from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
 from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
-from recipes.training import Progress, keep, save_whole, take_up
+from recipes.training import TrainingProgress, resume, save_pretrained_atomic, save_training_state
 
-RATIOS = [
-    2,
-    2,
-    4,
-    4,
-    10,
-]  # the full rate is left by the longest stride, where a step's time goes; width sits at the low rates
+# the longest stride is outermost, since most of the time goes into the full rate
+RATIOS = [2, 2, 4, 4, 10]
 LATENTS = 128
 GROWTH_RATE = 2e-3
-WARM_STEPS = 100
+WARM_UP_STEPS = 100
 
 
 def build_codec(settings: Settings) -> EncodecModel:
     config = EncodecConfig(
-        target_bandwidths=[settings.codebooks * FRAME_RATE * 10 / 1000],  # EncodecConfig counts 10 bits a book
-        sampling_rate=SAMPLE_RATE, audio_channels=1, normalize=False, chunk_length_s=None,
-        hidden_size=LATENTS, codebook_dim=LATENTS, codebook_size=settings.codebook_size,
-        num_filters=settings.codec_filters, num_residual_layers=0, upsampling_ratios=RATIOS, num_lstm_layers=1,
-        kernel_size=5,  # on both sides of a frame two more: each is 40 ms of lookahead when streaming
-        use_conv_shortcut=False, use_causal_conv=False, norm_type="weight_norm", pad_mode="constant",
-    )  # fmt: skip
+        target_bandwidths=[
+            settings.codebooks * FRAME_RATE * 10 / 1000
+        ],  # EncodecConfig assumes 10 bits per codebook
+        sampling_rate=SAMPLE_RATE,
+        audio_channels=1,
+        normalize=False,
+        chunk_length_s=None,
+        hidden_size=LATENTS,
+        codebook_dim=LATENTS,
+        codebook_size=settings.codebook_size,
+        num_filters=settings.codec_filters,
+        num_residual_layers=0,
+        upsampling_ratios=RATIOS,
+        num_lstm_layers=1,
+        kernel_size=5,  # two frames on either side; each is 40 ms of lookahead when streaming
+        use_conv_shortcut=False,
+        use_causal_conv=False,
+        norm_type="weight_norm",
+        pad_mode="constant",
+    )
     codec = EncodecModel(config)
-    # At the library's start the quiet input (-23 dBFS) drowns in the biases, and training stays at one constant spectrum
-    # for thousands of steps. So: no biases, a louder first convolution, a quieter last one.
+    # With the library's initialisation the biases dominate the quiet input (-23 dBFS), and the
+    # output stays one constant spectrum for thousands of steps. Zero biases, a louder first
+    # convolution and a quieter last one avoid this.
     with torch.no_grad():
         for name, parameter in codec.named_parameters():
             if name.endswith("bias") and "lstm" not in name:
@@ -55,9 +67,13 @@ def build_codec(settings: Settings) -> EncodecModel:
     return codec
 
 
-def outer(codec: EncodecModel, strides: int) -> nn.Sequential:
-    """The outermost `strides` strides of encoder and decoder, joined where the rest would lie: [B, 1, T] -> [B, 1, T]."""
-    return nn.Sequential(*codec.encoder.layers[: 1 + 2 * strides], *codec.decoder.layers[-(2 + 2 * strides) :])
+def outer_strides(codec: EncodecModel, strides: int) -> nn.Sequential:
+    """Return the outermost `strides` strides of encoder and decoder, joined directly: [B, 1, T] ->
+    [B, 1, T].
+    """
+    return nn.Sequential(
+        *codec.encoder.layers[: 1 + 2 * strides], *codec.decoder.layers[-(2 + 2 * strides) :]
+    )
 
 
 class Crops:
@@ -68,13 +84,15 @@ class Crops:
         self.settings = settings
 
     def draw(self, rng: np.random.Generator) -> torch.Tensor:
-        """[B, 1, frames * SAMPLES_PER_FRAME]."""
-        return self.draw_placed(rng)[0]
+        """Return a batch of crops, [B, 1, frames * SAMPLES_PER_FRAME]."""
+        return self.draw_with_positions(rng)[0]
 
-    def draw_placed(self, rng: np.random.Generator) -> tuple[torch.Tensor, list[tuple[int, int, int]]]:
-        """The same, and where each crop is from: shard, piece and first frame."""
+    def draw_with_positions(
+        self, rng: np.random.Generator
+    ) -> tuple[torch.Tensor, list[tuple[int, int, int]]]:
+        """Return a batch of crops, and shard, piece and first frame of each."""
         frames = self.settings.codec_frames
-        crops, places = [], []
+        crops, positions = [], []
         while len(crops) < self.settings.codec_batch:
             index = int(rng.integers(len(self.shards)))
             shard = self.shards[index]
@@ -84,12 +102,13 @@ class Crops:
             crop = as_float(samples)
             if np.abs(crop).max() > 1e-3:
                 crops.append(crop)
-                places.append((index, piece, first))
-        return torch.from_numpy(np.stack(crops))[:, None], places
+                positions.append((index, piece, first))
+        return torch.from_numpy(np.stack(crops))[:, None], positions
 
 
 @torch.no_grad()
 def held_out_loss(codec: EncodecModel, corpus: Path, quantised: bool) -> float:
+    """Return the reconstruction loss on held-out pieces, with or without the quantiser."""
     audio = as_float(load_audio(corpus, "held-out", 0)[:16, : 64 * SAMPLES_PER_FRAME])
     original = torch.from_numpy(audio)[:, None].to(codec.device)
     latents = codec.encoder(original)
@@ -99,17 +118,29 @@ def held_out_loss(codec: EncodecModel, corpus: Path, quantised: bool) -> float:
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Within each stage of growth a line down to a tenth; then a short warm-up and a cosine down to a fiftieth."""
+    """Return the learning rate of a step: linear decay per growth stage, then warm-up and a cosine
+    to 2 %.
+    """
     growth = settings.codec_growth * len(RATIOS)
     if step < growth:
         return GROWTH_RATE * (1 - 0.9 * (step % settings.codec_growth) / settings.codec_growth)
-    warm = min(1.0, (step - growth + 1) / WARM_STEPS)
+    warm = min(1.0, (step - growth + 1) / WARM_UP_STEPS)
     cosine = (1 + math.cos(math.pi * (step - growth) / (settings.codec_steps - growth))) / 2
     return settings.codec_rate * warm * (0.02 + 0.98 * cosine)
 
 
 def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu") -> EncodecModel:
-    """Train, or take up again where `out/codec.pt` stopped; the finished codec lies in `out/codec/`."""
+    """Train, or resume from `out/codec.pt`; write the finished codec to `out/codec/`.
+
+    Args:
+        corpus: folder of the rendered shards.
+        out: folder of checkpoints.
+        settings: sizes and steps.
+        device: torch device.
+
+    Returns:
+        The trained codec.
+    """
     torch.manual_seed(settings.seed)
     codec = build_codec(settings).to(device)
     quantizer = TrainedQuantizer(codec)
@@ -119,20 +150,29 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
     growth = settings.codec_growth * len(RATIOS)
     plain = growth + settings.codec_plain
     checkpoint = out / "codec.pt"
-    first = take_up(checkpoint, codec, optimizer, device)
-    crops, progress = Crops(corpus, settings), Progress()
+    first = resume(checkpoint, codec, optimizer, device)
+    crops, progress = Crops(corpus, settings), TrainingProgress()
     for step in range(first, settings.codec_steps):
-        # The batch is a function of the step, so that a run taken up again sees what it would have seen.
+        # The batch is a function of the step, so that a resumed run draws the same batches.
         original = crops.draw(np.random.default_rng((settings.seed, 1, step))).to(device)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(settings, step)
         if step == plain:
             with torch.no_grad():
-                draws = [crops.draw(np.random.default_rng((settings.seed, 2, i))).to(device) for i in range(200)]
-                quantizer.start(torch.cat([codec.encoder(x).transpose(1, 2).reshape(-1, LATENTS) for x in draws]))
+                draws = [
+                    crops.draw(np.random.default_rng((settings.seed, 2, i))).to(device)
+                    for i in range(200)
+                ]
+                quantizer.initialise(
+                    torch.cat(
+                        [codec.encoder(x).transpose(1, 2).reshape(-1, LATENTS) for x in draws]
+                    )
+                )
         commitment, used = torch.zeros((), device=device), 0.0
         if step < growth:
-            loss = coherent_loss(outer(codec, 1 + step // settings.codec_growth)(original), original)
+            loss = coherent_loss(
+                outer_strides(codec, 1 + step // settings.codec_growth)(original), original
+            )
         else:
             latents = codec.encoder(original)
             if step >= plain:
@@ -147,8 +187,9 @@ def train_codec(corpus: Path, out: Path, settings: Settings, device: str = "cpu"
             held_out = held_out_loss(codec, corpus, step >= plain)
             print(
                 f"codec step {step + 1}: train {progress.loss:.3f} held-out {held_out:.3f} "
-                f"codes used {used:.2f}, {progress.pace}", flush=True
-            )  # fmt: skip
-            keep(checkpoint, codec, optimizer, step + 1)
-    save_whole(codec, out / "codec")
+                f"codes used {used:.2f}, {progress.pace}",
+                flush=True,
+            )
+            save_training_state(checkpoint, codec, optimizer, step + 1)
+    save_pretrained_atomic(codec, out / "codec")
     return codec

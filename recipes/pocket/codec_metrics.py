@@ -1,9 +1,10 @@
-"""What the codec alone keeps of held-out pieces, as soon as it is trained:
+"""Metrics of the codec on held-out pieces:
 
     python -m recipes.pocket.codec_metrics --out build/pocket
-    python -m recipes.pocket.codec_metrics --out build/pocket --codec polished
+    python -m recipes.pocket.codec_metrics --out build/pocket --codec codec_finetuned
 
-Pitch (chroma correlation), level of the spectrum, tone against noise, attack, brightness and phase; pure functions of two clips of one length.
+Pitch (chroma correlation), level of the spectrum, tone against noise, attack, brightness and phase;
+pure functions of two clips of equal length.
 """
 
 import argparse
@@ -25,40 +26,54 @@ ONSET_HOP = 256  # samples
 
 
 def log_spectral_distance(original: Clip, decoded: Clip) -> float:
-    """Root mean square over frequency of the difference of log power, mean over frames of 2048 samples, in dB (Gray and Markel 1976)."""
-    ours, theirs = (10 * np.log10(_spectrum(clip) ** 2 + POWER_FLOOR) for clip in (decoded, original))
+    """Log spectral distance in dB (Gray and Markel 1976): RMS over frequency, mean over frames of
+    2048 samples.
+    """
+    ours, theirs = (
+        10 * np.log10(_spectrum(clip) ** 2 + POWER_FLOOR) for clip in (decoded, original)
+    )
     return float(np.sqrt(((ours - theirs) ** 2).mean(0)).mean())
 
 
 def harmonic_share(clip: Clip) -> float:
-    """Energy of the harmonic part over that of both parts, after median-filter separation (Fitzgerald 2010); 0 to 1.
+    """Energy of the harmonic part over that of both parts, after median-filter separation
+    (Fitzgerald 2010); 0 to 1.
 
-    A tone lies in it, noise and drums lie outside: where decoding turns tones into noise, it falls.
+    Tones are harmonic, noise and drums are not. The share falls where decoding turns tones into
+    noise.
     """
-    harmonic, percussive = (float((part**2).sum()) for part in librosa.decompose.hpss(_spectrum(clip)))
+    harmonic, percussive = (
+        float((part**2).sum()) for part in librosa.decompose.hpss(_spectrum(clip))
+    )
     return harmonic / max(harmonic + percussive, 1e-12)
 
 
 def attack_correlation(original: Clip, decoded: Clip) -> float:
-    """Pearson correlation of the two onset-strength envelopes (spectral flux, one value in 16 ms); 1 where every attack is kept."""
-    pair = [librosa.onset.onset_strength(y=c.mono, sr=c.sample_rate, hop_length=ONSET_HOP) for c in (original, decoded)]
+    """Pearson correlation of the onset-strength envelopes (spectral flux, 16-ms steps); 1 if all
+    attacks are preserved.
+    """
+    pair = [
+        librosa.onset.onset_strength(y=c.mono, sr=c.sample_rate, hop_length=ONSET_HOP)
+        for c in (original, decoded)
+    ]
     return float(np.corrcoef(*pair)[0, 1])
 
 
 def signal_to_noise(original: Clip, decoded: Clip) -> float:
-    """Energy of the original over that of the difference, in dB: the phase counts."""
+    """Energy of the original over that of the difference, in dB; the phase counts."""
     difference = float(((original.mono - decoded.mono) ** 2).sum())
     return float(10 * np.log10((original.mono**2).sum() / max(difference, 1e-12)))
 
 
 def centroid_error(original: Clip, decoded: Clip) -> float:
+    """Relative error of the spectral centroid."""
     before, after = (measure_spectral_centroid(clip).value or 0.0 for clip in (original, decoded))
     return abs(after / max(before, 1e-12) - 1)
 
 
 @torch.inference_mode()
-def through(codec: EncodecModel, original: Clip) -> Clip:
-    """The clip encoded and decoded."""
+def reconstruct(codec: EncodecModel, original: Clip) -> Clip:
+    """Encode and decode a clip."""
     samples = torch.from_numpy(original.mono)[None, None]
     codes = codec.encode(samples, bandwidth=codec.config.target_bandwidths[0]).audio_codes
     return Clip(codec.decode(codes, [None]).audio_values[0, 0].numpy(), original.sample_rate)
@@ -69,11 +84,16 @@ def _spectrum(clip: Clip) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--out", type=Path, default=Path("build/pocket"))
     parser.add_argument("--pieces", type=int, default=60)
     parser.add_argument(
-        "--codec", choices=["codec", "polished"], default="codec", help="before or after its last stage"
+        "--codec",
+        choices=["codec", "codec_finetuned"],
+        default="codec",
+        help="before or after its last stage",
     )
     arguments = parser.parse_args()
     codec = EncodecModel.from_pretrained(arguments.out / arguments.codec).eval()
@@ -81,7 +101,7 @@ def main() -> None:
     measured: dict[str, list[float]] = {}
     for samples in audio:
         original = Clip(samples, SAMPLE_RATE)
-        decoded = through(codec, original)
+        decoded = reconstruct(codec, original)
         for name, value in {
             "chroma correlation": chroma_correlation(original, decoded),
             "centroid error": centroid_error(original, decoded),
@@ -93,7 +113,10 @@ def main() -> None:
             measured.setdefault(name, []).append(value)
     print(f"{len(audio)} held-out pieces {'mean':>14} {'median':>8} {'lowest':>8} {'highest':>8}")
     for name, values in measured.items():
-        print(f"{name:30} {np.mean(values):8.3f} {np.median(values):8.3f} {min(values):8.3f} {max(values):8.3f}")
+        print(
+            f"{name:30} {np.mean(values):8.3f} {np.median(values):8.3f} "
+            f"{min(values):8.3f} {max(values):8.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Seed -> Piece: music composed by rules, with its exact ground truth.
+"""Pieces composed by rules from seeds, with exact ground truth.
 
-Time is counted in codec frames (40 ms) and all beats start on one, so that a repeated bar repeats
-as codes too: that is what makes a beat learnable for a small model. A beat lasts a whole number of frames n,
-so the tempos are 60 * 25 / n BPM, and one of them is within 7 % of any number between 60 and 188.
+Time is counted in codec frames (40 ms) and all beats start on a frame, so that a repeated bar also
+repeats as codes. This makes a beat learnable for a small model. A beat lasts a whole number of
+frames n, so the tempos are 60 * 25 / n BPM. One of them is within 7 % of any number between 60 and
+188.
 """
 
 from dataclasses import dataclass, field
@@ -10,41 +11,43 @@ from functools import cache, partial
 
 import numpy as np
 
-from recipes.pocket.styles import BEATS, KICK, LEADS, SHAKER, STYLES, TIMEKEEPERS, Style
+from recipes.pocket.styles import BEATS, KICK, LEADS, PULSE_SOUNDS, SHAKER, STYLES, Style
 
 FRAME_RATE = 25  # frames per second
 FRAMES_PER_CLIP = 256  # 10.24 s
 BEAT_FRAMES = {"slow": (18, 20, 22, 25), "medium": (12, 13, 14, 16), "fast": (8, 9, 10, 11)}
 BEAT_LENGTHS = sorted(frames for group in BEAT_FRAMES.values() for frames in group)
-BPM_NUMBERS = range(40, 241)  # that a caption may ask for
+BPM_NUMBERS = range(40, 241)  # that a caption may contain
 
 TONICS = {"C": 60, "D": 62, "E": 64, "F": 65, "G": 67, "A": 57, "Bb": 58}
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 BEATS_PER_CHORD = 2
-PROGRESSION_BEATS = 4 * BEATS_PER_CHORD  # few: every clip, slow ones too, hears the whole progression come round
+PROGRESSION_BEATS = 4 * BEATS_PER_CHORD  # short, so that every clip contains a complete progression
 PROGRESSIONS = {  # scale degrees, 0-based
     "major": ((0, 4, 5, 3), (0, 3, 4, 0), (0, 5, 3, 4), (0, 0, 3, 4), (0, 3, 0, 4), (0, 2, 3, 3)),
     "minor": ((0, 5, 2, 6), (0, 3, 4, 0), (0, 6, 5, 6), (0, 0, 3, 6), (0, 5, 6, 0), (0, 3, 6, 2)),
 }
-HUMAN_SHARE = 0.25  # of the pieces: chords and lead are not quite on the grid
+HUMAN_SHARE = 0.25  # of the pieces have chords and lead slightly off the grid
 HUMAN_FRAMES = 0.2  # deviation: 8 ms
 FILL_SHARE = 0.6  # of the pieces with drums
 
 
-def beat_for(number: int) -> int:
-    """The beat nearest to a number of BPM, in frames: who asks for 120 means one of the tempos there are, and who asks for 240 the fastest."""
-    return min(BEAT_LENGTHS, key=lambda beat_frames: abs(np.log(number * beat_frames / (60 * FRAME_RATE))))
+def nearest_beat_frames(number: int) -> int:
+    """Return the beat length, in frames, nearest to a BPM number; 240 maps to the fastest tempo."""
+    return min(
+        BEAT_LENGTHS, key=lambda beat_frames: abs(np.log(number * beat_frames / (60 * FRAME_RATE)))
+    )
 
 
 @cache
-def numbers_for(beat_frames: int) -> tuple[int, ...]:
-    """The BPM_NUMBERS that mean this beat."""
-    return tuple(number for number in BPM_NUMBERS if beat_for(number) == beat_frames)
+def bpm_numbers_for(beat_frames: int) -> tuple[int, ...]:
+    """Return the BPM_NUMBERS that map to this beat length."""
+    return tuple(number for number in BPM_NUMBERS if nearest_beat_frames(number) == beat_frames)
 
 
 @dataclass(frozen=True)
 class Note:
-    frame: float  # whole, but for a humanised note
+    frame: float  # fractional for humanised notes only
     length: float  # frames
     channel: int  # LEAD, BASS, CHORDS or DRUMS
     key: int
@@ -56,7 +59,7 @@ LEAD, BASS, CHORDS, DRUMS = 0, 1, 2, 9  # channels
 
 @dataclass(frozen=True)
 class Piece:
-    """One clip's score and ground truth."""
+    """Score and ground truth of one clip."""
 
     seed: int
     genre: str
@@ -80,27 +83,54 @@ class Piece:
 
     @property
     def beat_times(self) -> list[float]:
-        """Seconds."""
+        """Beat times in seconds."""
         return [frame / FRAME_RATE for frame in range(0, FRAMES_PER_CLIP, self.beat_frames)]
 
     def labels(self) -> dict:
-        keys = ("seed", "genre", "lead", "beat_frames", "tonic", "mode", "brightness", "density", "dynamics")
-        return {key: getattr(self, key) for key in keys} | {"bpm": round(self.bpm, 3), "tempo": self.tempo}
+        keys = (
+            "seed",
+            "genre",
+            "lead",
+            "beat_frames",
+            "tonic",
+            "mode",
+            "brightness",
+            "density",
+            "dynamics",
+        )
+        return {key: getattr(self, key) for key in keys} | {
+            "bpm": round(self.bpm, 3),
+            "tempo": self.tempo,
+        }
 
 
-def compose(seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: int = FRAMES_PER_CLIP) -> Piece:
-    """The piece of this seed; the same seed gives the same piece for ever. `frames` is how long it plays."""
+def compose(
+    seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: int = FRAMES_PER_CLIP
+) -> Piece:
+    """Compose the piece of a seed; the result depends on the arguments only.
+
+    Args:
+        seed: seed of the piece.
+        progressions: mode -> chord progressions to draw from.
+        frames: length in frames.
+
+    Returns:
+        The piece.
+    """
     rng = np.random.default_rng(seed)
     genre = str(rng.choice(list(STYLES)))
     tempo = str(rng.choice(list(BEAT_FRAMES)))
     labels = dict(
-        seed=seed, genre=genre, lead=str(rng.choice(list(LEADS))),
+        seed=seed,
+        genre=genre,
+        lead=str(rng.choice(list(LEADS))),
         beat_frames=int(rng.choice(BEAT_FRAMES[tempo])),
-        tonic=str(rng.choice(list(TONICS))), mode=str(rng.choice(list(SCALES))),
+        tonic=str(rng.choice(list(TONICS))),
+        mode=str(rng.choice(list(SCALES))),
         brightness=str(rng.choice(["dark", "neutral", "bright"])),
         density=str(rng.choice(["sparse", "normal", "dense"])),
         dynamics=str(rng.choice(["soft", "normal", "loud"])),
-    )  # fmt: skip
+    )
     style = STYLES[genre]
     programs = {
         LEAD: LEADS[labels["lead"]].program,
@@ -112,9 +142,11 @@ def compose(seed: int, progressions: dict[str, tuple] = PROGRESSIONS, frames: in
 
 
 class _Arranger:
-    """Chooses what each part plays, then lays it out slot by slot (eighths; eight are a bar)."""
+    """Choose the pattern of each part, then place notes slot by slot (eighths; eight per bar)."""
 
-    def __init__(self, labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng):
+    def __init__(
+        self, labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng
+    ):
         self.labels, self.frames, self.rng = labels, frames, rng
         self.beat: int = labels["beat_frames"]
         self.density: str = labels["density"]
@@ -144,30 +176,44 @@ class _Arranger:
         play, style, density = partial(self._play, frame), self.style, self.density
         root = self.progression[((8 * bar + slot) // (2 * BEATS_PER_CHORD)) % len(self.progression)]
         on_beat = slot % 2 == 0
-        # The beat must be plain to hear: slow pieces play their off-beats softly, fast ones kick on every beat.
+        # For a clear beat, slow pieces play off-beats softly and fast ones have a kick on every beat.
         accent = 18 if slot == 0 else 8 if slot == 4 else -35 if self.slow and not on_beat else 0
         filling = self.fills and bar % 2 == 1 and slot >= 4
         for sound, slots in self.drums.items():
-            timekeeper = sound in TIMEKEEPERS
+            is_pulse = sound in PULSE_SOUNDS
             if sound == KICK and self.fast:
                 slots = BEATS
-            if slot not in slots or (not on_beat and timekeeper and (density == "sparse" or self.slow)):
+            if slot not in slots or (
+                not on_beat and is_pulse and (density == "sparse" or self.slow)
+            ):
                 continue
             if not filling or sound == KICK:
-                play(0.4, DRUMS, sound, (70 if timekeeper and not on_beat else 92) + accent)
+                play(0.4, DRUMS, sound, (70 if is_pulse and not on_beat else 92) + accent)
         if filling and (on_beat or not self.slow):
             play(0.4, DRUMS, style.fill[slot - 4], 80 + 5 * (slot - 4) + max(accent, 0))
         if density == "dense" and on_beat and not self.drums:
             play(0.4, DRUMS, SHAKER, 90)
-        if slot in self.bass_slots and (density != "sparse" or slot in (0, 4) or self.bass_slots[0]):
+        if slot in self.bass_slots and (
+            density != "sparse" or slot in (0, 4) or self.bass_slots[0]
+        ):
             play(0.9 if on_beat else 0.45, BASS, self._pitch(root) - 24, 92 + accent)
         if slot in self.chord_slots and (density != "sparse" or slot == self.chord_slots[0]):
             for third in range(4 if density == "dense" else 3):
-                play(style.chord_length, CHORDS, self._pitch(root + 2 * third) - 12 * (third == 3), 70 + accent)
+                play(
+                    style.chord_length,
+                    CHORDS,
+                    self._pitch(root + 2 * third) - 12 * (third == 3),
+                    70 + accent,
+                )
         motif = self.motifs[self.form[bar % 2]]
         if slot in motif:
             step, length = motif[slot]
-            play(length, LEAD, self._pitch(root + step) + LEADS[self.labels["lead"]].octave, 104 + accent // 2)
+            play(
+                length,
+                LEAD,
+                self._pitch(root + step) + LEADS[self.labels["lead"]].octave,
+                104 + accent // 2,
+            )
 
     def _pitch(self, degree: int) -> int:
         octave, step = divmod(degree, 7)
@@ -177,21 +223,26 @@ class _Arranger:
         self.notes.append(Note(frame, max(1, round(beats * self.beat)), channel, key, velocity))
 
     def _humanise(self) -> None:
-        """Chords and lead leave the grid a little, and every note its velocity; drums and bass keep time."""
+        """Shift chords and lead off the grid, and vary all velocities; drums and bass stay on the
+        grid.
+        """
 
-        def by_hand(note: Note, shift: float) -> Note:
-            late = 0.0 if note.channel in (BASS, DRUMS) else shift
-            loud = int(np.clip(note.velocity + self.rng.normal(0, 6), 20, 127))
-            return Note(max(0.0, note.frame + late), note.length, note.channel, note.key, loud)
+        def humanised(note: Note, shift: float) -> Note:
+            delay = 0.0 if note.channel in (BASS, DRUMS) else shift
+            velocity = int(np.clip(note.velocity + self.rng.normal(0, 6), 20, 127))
+            return Note(max(0.0, note.frame + delay), note.length, note.channel, note.key, velocity)
 
         shifts = {(n.frame, n.channel): float(self.rng.normal(0, HUMAN_FRAMES)) for n in self.notes}
-        self.notes = [by_hand(note, shifts[note.frame, note.channel]) for note in self.notes]
+        self.notes = [humanised(note, shifts[note.frame, note.channel]) for note in self.notes]
 
 
 def _motif(density: str, rng: np.random.Generator) -> dict[int, tuple[int, float]]:
-    """One bar of melody, {slot: (scale steps above the chord's root, beats)}."""
+    """Return one bar of melody, {slot: (scale steps above the chord's root, beats)}."""
     slots = {"sparse": [0, 4], "normal": [0, 2, 3, 4, 6], "dense": list(range(8))}[density]
     kept = [slot for slot in slots if slot == 0 or rng.random() < 0.8]
     steps = (0, 2, 4, 4, 2, 5, 7, 1)
     ends = [*kept[1:], 8]
-    return {slot: (int(rng.choice(steps)), (end - slot) / 2 * 0.9) for slot, end in zip(kept, ends, strict=True)}
+    return {
+        slot: (int(rng.choice(steps)), (end - slot) / 2 * 0.9)
+        for slot, end in zip(kept, ends, strict=True)
+    }

@@ -1,8 +1,9 @@
-"""pocket from nothing to finished weights, in one command:
+"""Train pocket from nothing to installed weights, with one command:
 
     python -m recipes.pocket.make --out build/pocket
 
-Each stage picks up where it stopped, and is skipped where its result is there. The last one puts the checkpoint into the package.
+Each stage resumes where it stopped, and is skipped where its result exists. The last stage copies
+the checkpoint into the package.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from transformers import EncodecModel
 
 from recipes.pocket import data_parallel
 from recipes.pocket.codec import train_codec
-from recipes.pocket.codec_finetune import polish
+from recipes.pocket.codec_finetune import finetune_codec
 from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
@@ -34,17 +35,28 @@ CHECKPOINT_FILES = (
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
-        "--out", type=Path, default=Path("build/pocket"), help="where corpus, codes, checkpoints and logs lie"
+        "--out",
+        type=Path,
+        default=Path("build/pocket"),
+        help="folder of corpus, codes, checkpoints and logs",
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="cpu")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument(
-        "--processes", type=int, default=2, help="for rendering and, on CPU, for codes and decoder; one a core"
+        "--processes",
+        type=int,
+        default=2,
+        help="for rendering and, on CPU, for codes and decoder; one per core",
     )
     parser.add_argument(
-        "--threads", type=int, default=1, help="for the codec on CPU; see LOG.md on why 1 can be faster than 2"
+        "--threads",
+        type=int,
+        default=1,
+        help="for the codec on CPU; see LOG.md on why 1 can be faster than 2",
     )
     parser.add_argument("--stages", nargs="+", choices=list(STAGES), default=list(STAGES))
     run_stages(STAGES, parser.parse_args())
@@ -53,23 +65,31 @@ def main() -> None:
 def corpus(arguments: argparse.Namespace) -> None:
     settings = PRESETS[arguments.preset]
     render_corpus(arguments.out / "corpus", "train", settings.train_shards, arguments.processes)
-    render_corpus(arguments.out / "corpus", "held-out", settings.held_out_shards, arguments.processes)
+    render_corpus(
+        arguments.out / "corpus", "held-out", settings.held_out_shards, arguments.processes
+    )
 
 
 def codec(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "codec" / "model.safetensors").exists():
-        train_codec(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+        train_codec(
+            arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device
+        )
 
 
 def codes(arguments: argparse.Namespace) -> None:
-    EncodecModel.from_pretrained(arguments.out / "codec")  # fails early, and by name, where the codec is not there yet
+    EncodecModel.from_pretrained(arguments.out / "codec")  # fails early if the codec is missing
     for split in ("held-out", "train"):
-        encode_corpus(arguments.out / "corpus", arguments.out, split, arguments.device, _processes(arguments))
+        encode_corpus(
+            arguments.out / "corpus", arguments.out, split, arguments.device, _processes(arguments)
+        )
 
 
-def polished(arguments: argparse.Namespace) -> None:
-    if not (arguments.out / "polished" / "model.safetensors").exists():
-        polish(arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device)
+def codec_finetune(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "codec_finetuned" / "model.safetensors").exists():
+        finetune_codec(
+            arguments.out / "corpus", arguments.out, PRESETS[arguments.preset], arguments.device
+        )
 
 
 def text(arguments: argparse.Namespace) -> None:
@@ -81,14 +101,22 @@ def decoder(arguments: argparse.Namespace) -> None:
     if not (arguments.out / "pocket" / "model.safetensors").exists():
         settings, device = PRESETS[arguments.preset], arguments.device
         data_parallel.run(
-            train_decoder, _processes(arguments), arguments.out / "corpus", arguments.out, settings, device
+            train_decoder,
+            _processes(arguments),
+            arguments.out / "corpus",
+            arguments.out,
+            settings,
+            device,
         )
 
 
 def install(arguments: argparse.Namespace) -> None:
     for name in CHECKPOINT_FILES:
         shutil.copyfile(arguments.out / "pocket" / name, PACKAGE / name)
-    print(f"installed into {PACKAGE}; next: python -m recipes.pocket.vectors, then python -m recipes.pocket.model_card")
+    print(
+        f"installed into {PACKAGE}; next: "
+        "python -m recipes.pocket.vectors, then python -m recipes.pocket.model_card"
+    )
 
 
 def _processes(arguments: argparse.Namespace) -> int:
@@ -96,8 +124,14 @@ def _processes(arguments: argparse.Namespace) -> int:
 
 
 STAGES = {
-    "corpus": corpus, "codec": codec, "codes": codes, "polish": polished, "text": text, "decoder": decoder, "install": install,
-}  # fmt: skip
+    "corpus": corpus,
+    "codec": codec,
+    "codes": codes,
+    "codec_finetune": codec_finetune,
+    "text": text,
+    "decoder": decoder,
+    "install": install,
+}
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
-"""Piece -> audio: FluidSynth with the FluidR3 sound font, the lead balanced against its band, then the brightness filter and the level.
+"""Rendering: FluidSynth with the FluidR3 sound font, the lead balanced against the band, then
+brightness filter and level.
 
-Reverb and chorus are off, so that a repeated bar sounds (and is coded) the same each time.
+Reverb and chorus are off, so that a repeated bar has the same samples and codes.
 """
 
 import os
@@ -25,20 +26,21 @@ LEVEL_DBFS = {"soft": -30.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole
 
 
 def find_sound_font() -> str:
-    """`$TONEARM_SOUND_FONT`, or where Debian puts FluidR3."""
+    """Return `$TONEARM_SOUND_FONT`, or Debian's path of FluidR3."""
     for path in (os.environ.get("TONEARM_SOUND_FONT", ""), *SOUND_FONTS):
         if path and Path(path).exists():
             return path
     raise FileNotFoundError(
-        "no FluidR3 sound font: apt-get install fluidsynth fluid-soundfont-gm, or set TONEARM_SOUND_FONT to a .sf2 or .sf3"
+        "no FluidR3 sound font: apt-get install fluidsynth fluid-soundfont-gm, "
+        "or set TONEARM_SOUND_FONT to a .sf2 or .sf3"
     )
 
 
 class Renderer:
-    """One synthesizer, used for many pieces."""
+    """A synthesizer for many pieces."""
 
     def __init__(self, sound_font: str | None = None, sample_rate: int = SAMPLE_RATE):
-        import fluidsynth  # needs libfluidsynth, which only this stage does
+        import fluidsynth  # needs libfluidsynth, for this stage only
 
         self.sample_rate = sample_rate
         self.synth = fluidsynth.Synth(gain=0.4, samplerate=sample_rate)
@@ -47,22 +49,47 @@ class Renderer:
         self.font = self.synth.sfload(sound_font or find_sound_font())
 
     def render(self, piece: Piece) -> np.ndarray:
-        """Mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""
+        """Return mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""
         audio = self.mix(piece.notes, piece.programs, FRAMES_PER_CLIP)
         return master(audio, piece.brightness, piece.dynamics, self.sample_rate)
 
-    def mix(self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0) -> np.ndarray:
-        """Lead and band as in a mix: a quiet flute and a loud trumpet stand out alike."""
+    def mix(
+        self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0
+    ) -> np.ndarray:
+        """Render lead and band at a fixed ratio of levels, so that leads of any loudness are
+        equally prominent.
+
+        Args:
+            notes: notes of all channels.
+            programs: channel -> General MIDI program.
+            frames: length in frames.
+            kit: program of the drum bank.
+
+        Returns:
+            Mono float32 [samples].
+        """
         lead = self.play([note for note in notes if note.channel == LEAD], programs, frames, kit)
         band = self.play([note for note in notes if note.channel != LEAD], programs, frames, kit)
         return lead * (LEAD_TO_BAND * _rms(band) / _rms(lead)) + band
 
-    def play(self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0) -> np.ndarray:
-        """The notes as they come out of the synthesizer, mono float32 [samples of `frames`]."""
+    def play(
+        self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0
+    ) -> np.ndarray:
+        """Render notes without a change of levels.
+
+        Args:
+            notes: notes of all channels.
+            programs: channel -> General MIDI program.
+            frames: length in frames.
+            kit: program of the drum bank.
+
+        Returns:
+            Mono float32 [samples].
+        """
         for channel in range(16):
             self.synth.all_sounds_off(channel)
         self.synth.system_reset()
-        self.synth.get_samples(self.sample_rate // 10)  # the previous piece's voices fade out here, unheard
+        self.synth.get_samples(self.sample_rate // 10)  # discards the release of the previous piece
         for channel, program in programs.items():
             self.synth.program_select(channel, self.font, 0, program)
         self.synth.program_select(9, self.font, 128, kit)
@@ -85,12 +112,28 @@ class Renderer:
         return stereo.mean(1) / 32768
 
 
-def master(audio: np.ndarray, brightness: str, dynamics: str, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """The brightness filter, then the level of `dynamics`; peaks are rounded off softly."""
+def master(
+    audio: np.ndarray, brightness: str, dynamics: str, sample_rate: int = SAMPLE_RATE
+) -> np.ndarray:
+    """Apply the brightness filter, then the level of `dynamics`; peaks are limited softly.
+
+    Args:
+        audio: mono samples.
+        brightness: dark, neutral or bright.
+        dynamics: soft, normal or loud.
+        sample_rate: in Hz.
+
+    Returns:
+        Mono float32, within [-1, 1].
+    """
     if brightness == "dark":
-        audio = signal.sosfilt(signal.butter(2, DARK_CUTOFF, "low", fs=sample_rate, output="sos"), audio)
+        audio = signal.sosfilt(
+            signal.butter(2, DARK_CUTOFF, "low", fs=sample_rate, output="sos"), audio
+        )
     elif brightness == "bright":
-        lift = signal.sosfilt(signal.butter(1, BRIGHT_CUTOFF, "high", fs=sample_rate, output="sos"), audio)
+        lift = signal.sosfilt(
+            signal.butter(1, BRIGHT_CUTOFF, "high", fs=sample_rate, output="sos"), audio
+        )
         thin = signal.sosfilt(signal.butter(1, 300, "high", fs=sample_rate, output="sos"), audio)
         audio = thin + 4.0 * lift
     audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / _rms(audio)

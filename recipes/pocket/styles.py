@@ -1,6 +1,6 @@
-"""What the genres play: the rhythms of a bar, and the instruments of the band.
+"""Rhythms and instruments of the genres.
 
-Slots are the eight eighth notes of a bar. Programs are General MIDI's, counted from 0.
+Slots are the eight eighth notes of a bar. Programs are General MIDI programs, 0-based.
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 KICK, RIM, SNARE, CLAP, HAT, OPEN_HAT, RIDE, PEDAL_HAT = 36, 37, 38, 39, 42, 46, 51, 44
 TAMBOURINE, COWBELL, SHAKER, CLAVE, CONGA_HIGH, CONGA_LOW = 54, 56, 70, 75, 63, 64
 LOW_TOM, HIGH_TOM = 45, 48
-TIMEKEEPERS = (HAT, SHAKER, RIDE)
+PULSE_SOUNDS = (HAT, SHAKER, RIDE)
 
 ALL = tuple(range(8))
 BEATS, OFF_BEATS = (0, 2, 4, 6), (1, 3, 5, 7)
@@ -16,7 +16,7 @@ BEATS, OFF_BEATS = (0, 2, 4, 6), (1, 3, 5, 7)
 
 @dataclass(frozen=True)
 class Style:
-    """Every field with several entries is a choice: a piece plays one of them."""
+    """Patterns and programs of a genre; a piece draws one entry of each field."""
 
     drums: tuple[dict[int, tuple[int, ...]], ...]  # sound -> slots
     bass: tuple[int, ...]  # programs
@@ -30,7 +30,7 @@ class Style:
         SNARE,
         HIGH_TOM,
         LOW_TOM,
-    )  # sounds of the last two beats before a phrase begins again
+    )  # sounds of the last two beats of a phrase
 
 
 STYLES = {

@@ -1,10 +1,14 @@
-"""Learn the vectors that ship with pocket, scan their layers on the neutral prompts, and put them into the package.
+"""Learn pocket's bundled vectors, scan their layers on the neutral prompts, and save them into the
+package.
 
     python -m recipes.pocket.vectors
 
-DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. For the attributes that have a measure, every layer's direction
-is tried one-to-all at +STRENGTH and -STRENGTH on the neutral prompts; tempo by its onsets, since what a tracker reads of so many takes is mostly its own octaves. A layer's score is min(up, down) + (up + down) / 4, so that both sides
-count; of the layers within 15 % of the best score, the one with the shortest direction is taken. The others keep the layer of largest separation.
+The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. For
+attributes with a measure, every layer's direction is applied one-to-all at +STRENGTH and -STRENGTH
+on the neutral prompts. Tempo is measured by onset rate, since most variation of a tracker's BPM
+over so many takes is octave errors. The score of a layer is min(up, down) + (up + down) / 4, so
+that both signs count. Of the layers within 15 % of the best score, the one with the shortest
+direction is selected. Other attributes keep the layer of largest separation.
 """
 
 import argparse
@@ -24,8 +28,8 @@ from tonearm.model import Model
 from tonearm.steering import Steer, Steering, SteeringVector, save_vector
 
 PACKAGE = assets.POCKET_VECTORS
-STRENGTH = 0.1  # does what the word does; at 0.3 less tempo is no longer slower (LOG.md)
-SLACK = 0.15  # share of the best score that a gentler layer may lack
+STRENGTH = 0.1  # the effect of the word; at 0.3 less tempo is no longer slower (LOG.md)
+SLACK = 0.15  # relative loss of score accepted for a shorter direction
 
 
 MEASURES: dict[str, Callable[[Clip], float | None]] = {
@@ -35,10 +39,14 @@ MEASURES: dict[str, Callable[[Clip], float | None]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=6.0)
-    parser.add_argument("--prompts", type=int, default=50, help="of the neutral prompts, for the layer scan")
-    parser.add_argument("--only", nargs="+", choices=sorted(prompts.PAIRS), default=sorted(prompts.PAIRS))
+    parser.add_argument("--prompts", type=int, default=50, help="neutral prompts of the layer scan")
+    parser.add_argument(
+        "--only", nargs="+", choices=sorted(prompts.PAIRS), default=sorted(prompts.PAIRS)
+    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -56,7 +64,8 @@ def main() -> None:
             negative_label=pair.negative_label,
         )
         print(
-            f"{name}: learned from {len(pair.positive) + len(pair.negative)} prompts in {time.perf_counter() - began:.1f} s",
+            f"{name}: learned from {len(pair.positive) + len(pair.negative)} prompts "
+            f"in {time.perf_counter() - began:.1f} s",
             flush=True,
         )
         if name in MEASURES:
@@ -64,8 +73,21 @@ def main() -> None:
         save_vector(vector, PACKAGE / name)
 
 
-def scan(model: Model, vector: SteeringVector, neutral: tuple[str, ...], seconds: float) -> SteeringVector:
-    """The vector with its best layer and the scan's scores: relative effect of +STRENGTH and -STRENGTH by layer."""
+def scan(
+    model: Model, vector: SteeringVector, neutral: tuple[str, ...], seconds: float
+) -> SteeringVector:
+    """Select the best layer.
+
+    Args:
+        model: pocket.
+        vector: learned vector.
+        neutral: prompts of the scan.
+        seconds: length of a take.
+
+    Returns:
+        The vector with its best layer, and with the relative effects of both signs by layer as
+        scores.
+    """
     measure = MEASURES[vector.name]
     model.vectors[vector.name] = vector
     plain = mean_of(model, neutral, Steering(), seconds, measure)
@@ -73,30 +95,63 @@ def scan(model: Model, vector: SteeringVector, neutral: tuple[str, ...], seconds
     for layer in vector.layers:
         for sign, effects in ((1, ups), (-1, downs)):
             steer = Steer(vector=vector.name, strength=sign * STRENGTH, source_layer=layer)
-            effects[layer] = mean_of(model, neutral, Steering(steers=(steer,)), seconds, measure) / plain - 1
-        print(f"  layer {layer}: up {ups[layer]:+.1%}, down {downs[layer]:+.1%} (plain {plain:.1f})", flush=True)
+            effects[layer] = (
+                mean_of(model, neutral, Steering(steers=(steer,)), seconds, measure) / plain - 1
+            )
+        print(
+            f"  layer {layer}: up {ups[layer]:+.1%}, down {downs[layer]:+.1%} (plain {plain:.1f})",
+            flush=True,
+        )
     best = best_layer(vector, ups, downs)
     rounded = {
-        f"{key}_effect_at_{STRENGTH:g}": {layer: round(float(value), 4) for layer, value in effects.items()}
+        f"{key}_effect_at_{STRENGTH:g}": {
+            layer: round(float(value), 4) for layer, value in effects.items()
+        }
         for key, effects in (("up", ups), ("down", downs))
     }
-    info = vector.info.model_copy(update={"best_layer": best, "scores": vector.info.scores | rounded})
+    info = vector.info.model_copy(
+        update={"best_layer": best, "scores": vector.info.scores | rounded}
+    )
     return SteeringVector(vector.directions, info)
 
 
 def best_layer(vector: SteeringVector, ups: dict[int, float], downs: dict[int, float]) -> int:
-    """The shortest direction among those that do nearly the most: steering should move its attribute and little else."""
-    scores = {layer: min(ups[layer], -downs[layer]) + (ups[layer] - downs[layer]) / 4 for layer in vector.layers}
+    """Return the layer of the shortest direction among those of nearly the largest effect, for the
+    fewest side effects.
+    """
+    scores = {
+        layer: min(ups[layer], -downs[layer]) + (ups[layer] - downs[layer]) / 4
+        for layer in vector.layers
+    }
     enough = max(scores.values()) - abs(max(scores.values())) * SLACK
-    return min((layer for layer in vector.layers if scores[layer] >= enough), key=vector.norms().__getitem__)
+    return min(
+        (layer for layer in vector.layers if scores[layer] >= enough),
+        key=vector.norms().__getitem__,
+    )
 
 
 def mean_of(
-    model: Model, texts: tuple[str, ...], steering: Steering, seconds: float, measure: Callable[[Clip], float | None]
+    model: Model,
+    texts: tuple[str, ...],
+    steering: Steering,
+    seconds: float,
+    measure: Callable[[Clip], float | None],
 ) -> float:
-    """Mean over one take of each prompt (seeds 1000, 1001, ... in every call); takes that cannot be measured are left out."""
+    """Return the mean of a measure over one take per prompt, with seeds 1000, 1001, ... in every
+    call.
+
+    Args:
+        model: pocket.
+        texts: prompts.
+        steering: applied to every take.
+        seconds: length of a take.
+        measure: returns None for takes that cannot be measured; these are left out.
+
+    Returns:
+        The mean.
+    """
     rows = [TakeRequest(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)]
-    values = [measure(take.clip) for take in model.takes(rows, batch_size=25)]
+    values = [measure(take.clip) for take in model.generate_batch(rows, batch_size=25)]
     return float(np.mean([value for value in values if value is not None]))
 
 

@@ -1,8 +1,8 @@
-"""The words pocket learns: what a caption calls each label.
+"""Vocabulary of pocket's captions.
 
-Every list holds synonyms of one label; a caption picks one at random. Words outside these lists
-(`FILLER`, and anything a user types) carry no meaning for pocket; training sprinkles unknown words
-so that it learns to ignore them.
+Every list contains synonyms of one label; a caption draws one at random. Words outside these lists
+(`FILLER`, and anything a user types) carry no information for pocket. Training inserts unknown
+words, so that it learns to ignore them.
 """
 
 TEMPO = {
@@ -24,7 +24,15 @@ TEMPO = {
         "dragging",
         "crawling",
     ],
-    "medium": ["mid-tempo", "moderate", "medium-paced", "walking-pace", "andante", "moderato", "steady-paced"],
+    "medium": [
+        "mid-tempo",
+        "moderate",
+        "medium-paced",
+        "walking-pace",
+        "andante",
+        "moderato",
+        "steady-paced",
+    ],
     "fast": [
         "fast",
         "quick",
@@ -85,19 +93,46 @@ BRIGHTNESS = {
 }
 
 DENSITY = {
-    "sparse": ["sparse", "minimal", "bare", "stripped-down", "spacious", "uncluttered", "empty", "skeletal"],
+    "sparse": [
+        "sparse",
+        "minimal",
+        "bare",
+        "stripped-down",
+        "spacious",
+        "uncluttered",
+        "empty",
+        "skeletal",
+    ],
     "dense": ["dense", "busy", "layered", "full", "packed", "intricate", "crowded", "rich"],
 }
 
 DYNAMICS = {
     "soft": ["soft", "quiet", "hushed", "delicate", "whispered", "faint", "pianissimo", "tender"],
-    "loud": ["loud", "booming", "thunderous", "powerful", "roaring", "fortissimo", "heavy", "blaring"],
+    "loud": [
+        "loud",
+        "booming",
+        "thunderous",
+        "powerful",
+        "roaring",
+        "fortissimo",
+        "heavy",
+        "blaring",
+    ],
 }
 
-# Energy is not a label of its own: a piece is energetic when it is dense and loud, calm when sparse and soft.
+# Energy is derived: a piece is energetic if dense and loud, calm if sparse and soft.
 ENERGY = {
     "calm": ["calm", "peaceful", "relaxed", "gentle", "soothing", "tranquil", "serene", "restful"],
-    "energetic": ["energetic", "lively", "exciting", "intense", "driving", "fiery", "exhilarating", "dynamic"],
+    "energetic": [
+        "energetic",
+        "lively",
+        "exciting",
+        "intense",
+        "driving",
+        "fiery",
+        "exhilarating",
+        "dynamic",
+    ],
 }
 
 MODE = {
@@ -195,7 +230,7 @@ FILLER = [
 
 
 def vocabulary() -> list[str]:
-    """Every word that a caption can hold, sorted."""
+    """Return every word that a caption can contain, sorted."""
     phrases: list[str] = list(FORM) + list(FILLER)
     for table in (TEMPO, BRIGHTNESS, DENSITY, DYNAMICS, ENERGY, SOUND, MODE, GENRE, LEAD):
         for synonyms in table.values():

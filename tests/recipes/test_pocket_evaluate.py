@@ -1,9 +1,9 @@
-"""The measures of pocket's card, on sounds whose answer is known."""
+"""Measures of pocket's model card, on synthetic audio with known results."""
 
 import numpy as np
 import pytest
 from recipes.pocket import evaluate
-from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, numbers_for
+from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 
 from tonearm.audio import Clip
 
@@ -21,60 +21,73 @@ def clicks(seconds: float, until: float, apart: float = 0.5) -> Clip:
 def tone(keys: list[int], seconds: float = 4.0) -> Clip:
     time = np.arange(int(seconds / len(keys) * RATE)) / RATE
     return Clip(
-        np.concatenate([0.3 * np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * time) for key in keys]).astype("f4"),
+        np.concatenate(
+            [0.3 * np.sin(2 * np.pi * 440 * 2 ** ((key - 69) / 12) * time) for key in keys]
+        ).astype("f4"),
         RATE,
     )
 
 
-def test_a_clip_in_which_nothing_begins_for_three_seconds_is_stuck():
+def test_a_clip_without_onsets_for_three_seconds_is_stuck():
     assert not evaluate.is_stuck(clicks(8, until=8))
     assert evaluate.is_stuck(clicks(8, until=4))
 
 
-def test_a_beat_is_found_where_it_is_asked_for_and_not_elsewhere():
+def test_beat_share_is_high_for_the_right_beat_only():
     steady = clicks(10, until=9.9, apart=0.48)  # 12 codec frames
     noise = Clip(0.1 * np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32), RATE)
     assert evaluate.beat_share(steady, 12) > 0.8
     assert evaluate.beat_share(steady, 24) > 0.8
-    assert abs(evaluate.beat_share(steady, 11)) < 0.15 and abs(evaluate.beat_share(noise, 12)) < 0.15
+    assert (
+        abs(evaluate.beat_share(steady, 11)) < 0.15 and abs(evaluate.beat_share(noise, 12)) < 0.15
+    )
     assert evaluate.beat_share(Clip(np.zeros(10 * RATE, np.float32), RATE), 12) == pytest.approx(0)
 
 
-def test_an_asked_tempo_counts_within_8_percent_and_folded_in_its_octaves():
-    read, asked = [100.0, 107.9, 109.0, 50.0, 200.0, None], [100.0] * 6
-    assert evaluate.within_asked(read, asked).value == pytest.approx(2 / 6)
-    assert evaluate.within_asked(read, asked, (0.5, 1, 2)).value == pytest.approx(4 / 6)
+def test_a_tempo_counts_within_8_percent_and_optionally_in_its_octaves():
+    read, prompted = [100.0, 107.9, 109.0, 50.0, 200.0, None], [100.0] * 6
+    assert evaluate.share_within_tolerance(read, prompted).value == pytest.approx(2 / 6)
+    assert evaluate.share_within_tolerance(read, prompted, (0.5, 1, 2)).value == pytest.approx(
+        4 / 6
+    )
 
 
-def test_chroma_tells_the_same_notes_from_others_at_any_level():
+def test_chroma_correlation_distinguishes_notes_at_any_level():
     melody = [60, 64, 67, 72]
     quieter = Clip(0.1 * tone(melody).samples, RATE)
     assert evaluate.chroma_correlation(tone(melody), quieter) > 0.99
     assert evaluate.chroma_correlation(tone(melody), tone([61, 66, 70, 63])) < 0.5
 
 
-def test_noise_is_as_far_below_its_clip_as_it_says():
+def test_noise_has_the_requested_level():
     clip = tone([60])
     for decibels in (-40, -20):
         noise = evaluate.with_noise(clip, decibels, seed=0).mono - clip.mono
         assert 20 * np.log10(noise.std() / clip.mono.std()) == pytest.approx(decibels, abs=0.1)
 
 
-def test_asked_numbers_span_the_range_and_each_means_the_nearest_tempo():
-    numbers = evaluate.asked_numbers(9)
+def test_prompted_bpms_span_the_range_and_map_to_the_nearest_tempo():
+    numbers = evaluate.prompted_bpms(9)
     assert numbers[0] == 60 and numbers[-1] == 180 and numbers == sorted(numbers)
     beats = [n for frames in BEAT_FRAMES.values() for n in frames]
-    meant = {number: n for n in beats for number in numbers_for(n)}
-    assert set(meant) == set(BPM_NUMBERS) and (meant[40], meant[240]) == (25, 8)
+    beat_of_number = {number: n for n in beats for number in bpm_numbers_for(n)}
+    assert set(beat_of_number) == set(BPM_NUMBERS) and (
+        beat_of_number[40],
+        beat_of_number[240],
+    ) == (25, 8)
     for number in range(60, 181):
         nearest = min(beats, key=lambda n: abs(np.log(1500 / n / number)))
-        assert meant[number] == nearest
+        assert beat_of_number[number] == nearest
         assert abs(1500 / nearest / number - 1) < 0.075
 
 
-def test_shares_named_count_what_the_namer_takes_each_clip_for(monkeypatch):
+def test_classification_accuracy_counts_predictions(monkeypatch):
     monkeypatch.setattr(
-        evaluate, "names", lambda namer, samples: [{"lead": "flute" if samples.mean() > 0 else "organ"}]
+        evaluate,
+        "predict_labels",
+        lambda classifier, samples: [{"lead": "flute" if samples.mean() > 0 else "organ"}],
     )
     clips = [np.full(10, level, np.float32) for level in (1, 1, -1, -1)]
-    assert str(evaluate.share_named(None, clips, "lead", ["flute", "flute", "flute", "organ"])).startswith("75 %")
+    assert str(
+        evaluate.classification_accuracy(None, clips, "lead", ["flute", "flute", "flute", "organ"])
+    ).startswith("75 %")

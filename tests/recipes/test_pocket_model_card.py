@@ -1,4 +1,4 @@
-"""The card is composed of parts, each measured once for the weights at hand."""
+"""Pocket's model card: parts are measured once per weights."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,9 @@ TEXT = f"# pocket\n{model_card.BEGIN}\nold\n{model_card.END}\nthe rest\n"
 
 @pytest.fixture
 def measure(tmp_path, monkeypatch):
-    """Runs the command on weights of a fingerprint; every part it measures has one row, and the count of parts measured so far in it."""
+    """Run the command on weights of a fingerprint; every part has one row with the number of parts
+    measured so far.
+    """
     monkeypatch.setattr(model_card, "CARD", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(TEXT)
     measured: list[str] = []
@@ -23,14 +25,19 @@ def measure(tmp_path, monkeypatch):
         return fake
 
     for part, function in {
-        "codec": "codec_rows", "takes": "take_rows", "names": "name_rows", "continuation": "continuation_rows",
-        "melody": "melody_rows", "extension": "extension_rows", "speed": "speed_rows",
-    }.items():  # fmt: skip
+        "codec": "codec_rows",
+        "takes": "take_rows",
+        "labels": "label_rows",
+        "continuation": "continuation_rows",
+        "melody": "melody_rows",
+        "extension": "extension_rows",
+        "speed": "speed_rows",
+    }.items():
         monkeypatch.setattr(model_card, function, rows(part))
     monkeypatch.setattr(model_card.torch, "set_num_threads", lambda threads: None)
 
     def run(fingerprint: str, *options: str) -> str:
-        model = SimpleNamespace(checkpoint=SimpleNamespace(fingerprint=fingerprint))
+        model = SimpleNamespace(shape=SimpleNamespace(fingerprint=fingerprint))
         monkeypatch.setattr(model_card.tonearm, "load", lambda device: model)
         monkeypatch.setattr("sys.argv", ["card", "--out", str(tmp_path), *options])
         model_card.main()
@@ -39,7 +46,7 @@ def measure(tmp_path, monkeypatch):
     return run
 
 
-def test_a_part_measured_again_leaves_the_others_as_they_were(measure):
+def test_measuring_one_part_again_preserves_the_others(measure):
     whole = measure("a")
     assert whole.startswith("# pocket\n") and whole.endswith("the rest\n") and "old" not in whole
     assert "| codec | 1 |  |" in whole and f"| speed | {len(model_card.PARTS)} |  |" in whole
@@ -47,7 +54,7 @@ def test_a_part_measured_again_leaves_the_others_as_they_were(measure):
     assert again == whole.replace("| codec | 1 |  |", f"| codec | {len(model_card.PARTS) + 1} |  |")
 
 
-def test_parts_of_other_weights_are_not_mixed_in(measure, tmp_path):
+def test_parts_of_other_weights_are_not_mixed(measure, tmp_path):
     before = measure("a")
     with pytest.raises(SystemExit, match="not measured on these weights yet: codec, takes"):
         measure("b", "--only", "speed")

@@ -1,4 +1,4 @@
-"""The recipe's own logic: ground truth, captions, teacher forcing, the quantiser's start. No training here."""
+"""Recipe of pocket: ground truth, captions, batches, initial weights, growth and resuming."""
 
 import json
 from dataclasses import replace
@@ -11,21 +11,31 @@ from transformers.utils import ModelOutput
 
 pytest.importorskip("transformers")
 
-from recipes.pocket import vocabulary
+from recipes.pocket import decoder, vocabulary
 from recipes.pocket.attention import BLOCK, causal_attention, use_causal_blocks
-from recipes.pocket.batches import FRAMES, IGNORED, SHIFT_FRAMES, Pieces, drop_history, mistake_history, teacher_forced
-from recipes.pocket.beat_aux_loss import Timekeeper, place
+from recipes.pocket.batches import (
+    FRAMES,
+    IGNORED,
+    SHIFT_FRAMES,
+    Pieces,
+    corrupt_history,
+    drop_history,
+    teacher_forced,
+)
+from recipes.pocket.beat_aux_loss import BeatHead, beat_targets
 from recipes.pocket.beat_init import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.captions import UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
 from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
-from recipes.pocket.data_parallel import Team, run
-from recipes.pocket.decoder import build_model, code_losses, grown, per_book, train_decoder
-from recipes.pocket.growth import kept_places
-from recipes.pocket.initial import LISTENING_HEADS, LOOKING_HEADS, MELODY_HEADS, looked_back_at
+from recipes.pocket.data_parallel import Replica, run
+from recipes.pocket.decoder import build_model, code_losses, grow, per_codebook, train_decoder
+from recipes.pocket.growth import LAYERS, copy_into_deeper, kept_layers
+from recipes.pocket.initial import LOOKBACK_HEADS, MELODY_HEADS, TEXT_HEADS, lookback_distances
 from recipes.pocket.settings import Settings
-from recipes.pocket.text import line_up_numbers, number_ids, text_config, train_text_encoder
+from recipes.pocket.text import init_number_embeddings, number_ids, text_config, train_text_encoder
+
+from tests.recipes.training_runs import assert_equal_states, train_with_interruption
 
 SEEDS = range(60)
 SETTINGS = Settings(codebooks=2, codebook_size=16, layers=2)
@@ -38,12 +48,17 @@ def pieces(tmp_path_factory):
     for name in ("corpus", "codes"):
         (folder / name).mkdir()
     rng = np.random.default_rng(0)
-    np.save(folder / "codes" / "train-0000.npy", rng.integers(0, 16, (8, 2, FRAMES_PER_CLIP)).astype(np.int16))
+    np.save(
+        folder / "codes" / "train-0000.npy",
+        rng.integers(0, 16, (8, 2, FRAMES_PER_CLIP)).astype(np.int16),
+    )
     labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in range(8))
     (folder / "corpus" / "train-0000.jsonl").write_text(labels)
     with (folder / "corpus" / "train-0000.melody").open("wb") as file:
         np.save(file, rng.integers(0, 12, (8, MELODY_FRAMES)).astype(np.uint8))
-    return Pieces(folder / "corpus", folder, "train", build_tokenizer(SETTINGS.text_tokens), SETTINGS)
+    return Pieces(
+        folder / "corpus", folder, "train", build_tokenizer(SETTINGS.text_tokens), SETTINGS
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,21 +70,22 @@ def model(pieces):
 
 @pytest.fixture
 def given(model, monkeypatch):
-    """What a model of eight rows is given; it answers with zeros."""
+    """Arguments that the model's forward pass receives, for eight rows; it returns zeros."""
     inputs = {}
     silent = ModelOutput(
-        logits=torch.zeros(16, FRAMES + 1, 16), hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3
+        logits=torch.zeros(16, FRAMES + 1, 16),
+        hidden_states=[torch.zeros(8, FRAMES + 1, SETTINGS.width)] * 3,
     )
     monkeypatch.setattr(model, "forward", lambda **given: inputs.update(given) or silent)
     return inputs
 
 
-def test_a_seed_is_a_piece_for_ever():
+def test_a_piece_depends_on_its_seed_only():
     assert all(compose(seed) == compose(seed) for seed in SEEDS)
     assert len({tuple(compose(seed).notes) for seed in SEEDS}) == len(SEEDS)
 
 
-def test_every_piece_plays_on_its_beats():
+def test_every_piece_has_notes_on_its_beats():
     for seed in SEEDS:
         piece = compose(seed)
         assert abs(piece.bpm * piece.beat_frames - 1500) < 1e-9  # 60 s x 25 frames
@@ -78,7 +94,8 @@ def test_every_piece_plays_on_its_beats():
         beats = set(range(0, FRAMES_PER_CLIP, piece.beat_frames))
         assert len(starts & beats) >= 0.5 * len(beats)
         assert all(
-            0 <= note.frame < FRAMES_PER_CLIP and 0 < note.key < 128 and note.velocity > 0 for note in piece.notes
+            0 <= note.frame < FRAMES_PER_CLIP and 0 < note.key < 128 and note.velocity > 0
+            for note in piece.notes
         )
 
 
@@ -87,7 +104,7 @@ def test_labels_are_balanced():
     assert all(60 <= genres.count(genre) <= 140 for genre in vocabulary.GENRE)
 
 
-def test_captions_fit_and_hold_no_word_that_the_tokenizer_lacks(tmp_path):
+def test_captions_fit_and_contain_only_words_of_the_tokenizer(tmp_path):
     tokenizer = build_tokenizer(24, tmp_path)
     for seed in range(200):
         text = caption(compose(seed).labels(), np.random.default_rng(seed))
@@ -97,21 +114,25 @@ def test_captions_fit_and_hold_no_word_that_the_tokenizer_lacks(tmp_path):
     assert all(len(tokenizer(str(bpm)).input_ids) == 2 for bpm in BPM_NUMBERS)
 
 
-def test_a_caption_never_names_another_value_of_a_label():
+def test_a_caption_contains_no_word_of_another_value():
     for seed in range(300):
         labels = compose(seed).labels()
-        said = set(caption(labels, np.random.default_rng(seed)).replace(",", "").split())
+        words = set(caption(labels, np.random.default_rng(seed)).replace(",", "").split())
         for tempo, synonyms in vocabulary.TEMPO.items():
-            assert tempo == labels["tempo"] or not said & set(synonyms)
+            assert tempo == labels["tempo"] or not words & set(synonyms)
         for brightness, synonyms in vocabulary.BRIGHTNESS.items():
-            assert brightness == labels["brightness"] or not said & set(synonyms)
+            assert brightness == labels["brightness"] or not words & set(synonyms)
 
 
-def test_teacher_forcing_predicts_each_code_from_what_came_before():
+def test_teacher_forcing_predicts_each_code_from_earlier_ones():
     codes = torch.arange(12).view(1, 3, 4)
     inputs, targets = teacher_forced(codes, bos=99)
     assert inputs.shape == targets.shape == (1, 3, 6)
-    assert inputs[0].tolist() == [[99, 0, 1, 2, 3, 99], [99, 99, 4, 5, 6, 7], [99, 99, 99, 8, 9, 10]]
+    assert inputs[0].tolist() == [
+        [99, 0, 1, 2, 3, 99],
+        [99, 99, 4, 5, 6, 7],
+        [99, 99, 99, 8, 9, 10],
+    ]
     assert targets[0].tolist() == [
         [0, 1, 2, 3, IGNORED, IGNORED],
         [IGNORED, 4, 5, 6, 7, IGNORED],
@@ -119,64 +140,81 @@ def test_teacher_forcing_predicts_each_code_from_what_came_before():
     ]
 
 
-def test_what_comes_before_the_piece_is_heard_and_not_predicted():
+def test_frames_before_the_piece_are_input_only():
     codes = torch.arange(8).view(1, 2, 4)
     inputs, targets = teacher_forced(codes, bos=99, begins=torch.tensor([2]))
     assert inputs[0].tolist() == [[99, 0, 1, 2, 3], [99, 99, 4, 5, 6]]
-    assert targets[0].tolist() == [[IGNORED, IGNORED, 2, 3, IGNORED], [IGNORED, IGNORED, IGNORED, 6, 7]]
+    assert targets[0].tolist() == [
+        [IGNORED, IGNORED, 2, 3, IGNORED],
+        [IGNORED, IGNORED, IGNORED, 6, 7],
+    ]
 
 
-def test_a_spliced_row_is_another_piece_and_then_the_start_of_its_own(pieces):
-    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0)
+def test_a_spliced_row_is_another_piece_followed_by_the_start_of_its_own(pieces):
+    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced_share=1.0)
     assert (batch.begins > 0).all()
     for row, begin in enumerate(batch.begins.tolist()):
-        assert torch.equal(batch.codes[row, :, begin:], torch.from_numpy(pieces.codes[row, :, : FRAMES - begin]).long())
+        assert torch.equal(
+            batch.codes[row, :, begin:],
+            torch.from_numpy(pieces.codes[row, :, : FRAMES - begin]).long(),
+        )
         others = [torch.from_numpy(piece[:, :begin]).long() for piece in pieces.codes]
         assert any(torch.equal(batch.codes[row, :, :begin], other) for other in others)
     assert not pieces.draw(np.arange(8), np.random.default_rng(0)).begins.any()
 
 
-def test_sung_rows_hold_their_own_melody_from_where_they_begin(pieces):
+def test_rows_with_a_melody_contain_it_from_their_first_frame_on(pieces):
     silent = pieces.draw(np.arange(8), np.random.default_rng(0)).chroma
     assert (silent.argmax(-1) == 0).all()
-    batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
+    batch = pieces.draw(np.arange(8), np.random.default_rng(3), melody_share=1.0)
     latest = round(SHIFT_FRAMES[1] / CHROMA_FRAMES)
-    told = MELODY_FRAMES - latest  # however late it begins
+    known = MELODY_FRAMES - latest  # frames present for any start
     for row, chroma in enumerate(batch.chroma.argmax(-1).numpy()):
-        likeness = [np.mean(chroma[:told] == pieces.melodies[row][at : at + told]) for at in range(latest + 1)]
-        assert max(likeness) > 0.85
-    assert not pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0, sung=1.0).chroma.argmax(-1).any()
+        agreement = [
+            np.mean(chroma[:known] == pieces.melodies[row][at : at + known])
+            for at in range(latest + 1)
+        ]
+        assert max(agreement) > 0.85
+    assert (
+        not pieces.draw(np.arange(8), np.random.default_rng(0), spliced_share=1.0, melody_share=1.0)
+        .chroma.argmax(-1)
+        .any()
+    )
 
 
-def test_rows_without_text_have_no_melody_either(pieces, model, given):
-    batch = pieces.draw(np.arange(8), np.random.default_rng(3), sung=1.0)
+def test_rows_without_text_have_no_melody(pieces, model, given):
+    batch = pieces.draw(np.arange(8), np.random.default_rng(3), melody_share=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
-    untold = given["attention_mask"].sum(1) == 0
-    assert 0 < untold.sum() < 8
-    assert (given["input_features"][untold].argmax(-1) == 0).all()
-    assert torch.equal(given["input_features"][~untold], batch.chroma[~untold])
+    unconditional = given["attention_mask"].sum(1) == 0
+    assert 0 < unconditional.sum() < 8
+    assert (given["input_features"][unconditional].argmax(-1) == 0).all()
+    assert torch.equal(given["input_features"][~unconditional], batch.chroma[~unconditional])
 
 
-def test_pieces_break_off_without_a_caption_too(pieces, model, given):
-    """Else guidance, which enlarges what a caption changes, asks for a new piece at every frame."""
-    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced=1.0)
+def test_unconditional_rows_are_spliced_too(pieces, model, given):
+    """Otherwise guidance, which amplifies the effect of the caption, would start a new piece at
+    every frame.
+    """
+    batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced_share=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
     assert 0 < (given["attention_mask"].sum(1) == 0).sum() < 8
 
 
-def test_the_first_frames_after_a_splice_weigh_most(pieces, model):
+def test_the_first_frames_after_a_splice_have_the_largest_weight(pieces, model):
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     batch.first_frames[1] = -100
     with torch.no_grad():
         losses, weights, _ = code_losses(model, batch, 0.0, np.random.default_rng(0))
     assert (weights[1, 0, :100] == 0).all() and (losses[1, 0, :100] == 0).all()
     assert weights[1, 0, 100] == weights[0, 0, 0] == 3 and weights[0, 0, 60] == 1
-    assert (weights[:, 1, 0] == 0).all()  # the second book has nothing to say yet
-    assert per_book(losses, weights).shape == (SETTINGS.codebooks,)
+    assert (weights[:, 1, 0] == 0).all()  # the second codebook is delayed by one
+    assert per_codebook(losses, weights).shape == (SETTINGS.codebooks,)
 
 
-def test_heads_start_with_their_eyes_on_one_distance_the_melody_or_the_eos(pieces, model):
-    """Whatever the codes and the position, a head looks mostly at the frames around its distance, or at the end of the text."""
+def test_heads_initially_attend_to_one_distance_the_melody_or_the_eos(pieces, model):
+    """For any codes and position, most attention is on the frames around the distance, or on the
+    end of the text.
+    """
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     decoder, heads = model.decoder.model.decoder, SETTINGS.heads
     inputs, _ = teacher_forced(batch.codes, model.config.decoder.pad_token_id)
@@ -193,82 +231,92 @@ def test_heads_start_with_their_eyes_on_one_distance_the_melody_or_the_eos(piece
 
         scores = split(attention.q_proj(hidden)) @ split(attention.k_proj(hidden)).transpose(-1, -2)
         scores = scores * (SETTINGS.width // heads) ** -0.5
-        scores = scores.masked_fill(torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf).softmax(-1)
+        scores = scores.masked_fill(
+            torch.ones(scores.shape[-2:]).triu(1).bool(), -torch.inf
+        ).softmax(-1)
     prefix = MELODY_FRAMES + SETTINGS.text_tokens
     for position in (prefix + 20, prefix + 100, prefix + 200):
-        for head, distance in enumerate(looked_back_at()[:LOOKING_HEADS]):
-            near = scores[:, head, position, position - distance - 2 : position - distance + 3].sum(-1)
+        for head, distance in enumerate(lookback_distances()[:LOOKBACK_HEADS]):
+            near = scores[:, head, position, position - distance - 2 : position - distance + 3].sum(
+                -1
+            )
             assert (near > 0.35).all(), (head, distance, near)
-        for head in range(heads - LISTENING_HEADS, heads):
+        for head in range(heads - TEXT_HEADS, heads):
             near = scores[:, head, position, prefix - 3 : prefix + 2].sum(-1)
             assert (near > 0.35).all(), (head, near)
-        for head in range(heads - LISTENING_HEADS - MELODY_HEADS, heads - LISTENING_HEADS):
+        for head in range(heads - TEXT_HEADS - MELODY_HEADS, heads - TEXT_HEADS):
             now = round((position - prefix) / CHROMA_FRAMES)
             near = scores[:, head, position, max(0, now - 2) : now + 3].sum(-1)
             assert (near > 0.35).all(), (head, near)
 
 
-def test_the_first_layer_starts_by_counting_every_tempos_beat_and_progression(pieces, model):
-    """Two numbers of the stream turn once a beat, or once a progression, whatever sounds."""
+def test_the_first_layer_initially_counts_every_beat_and_progression(pieces, model):
+    """Two coordinates of the stream rotate once per beat or progression, for any codes."""
     batch = pieces.draw(np.arange(4), np.random.default_rng(0))
-    heard = {}
+    captured = {}
     layer = model.decoder.model.decoder.layers[0]
-    handle = layer.register_forward_hook(lambda _, inputs, output: heard.update(stream=output[0]))
+    handle = layer.register_forward_hook(
+        lambda _, inputs, output: captured.update(stream=output[0])
+    )
     with torch.no_grad():
         code_losses(model, batch, 0.0, np.random.default_rng(0))
     handle.remove()
-    stream = heard["stream"].float().view(4, -1, SETTINGS.width).numpy()
-    places = np.arange(stream.shape[1])
+    stream = captured["stream"].float().view(4, -1, SETTINGS.width).numpy()
+    positions = np.arange(stream.shape[1])
     slow = np.stack(
-        [places**power / len(places) ** power for power in range(4)], 1
-    )  # what positions already hold there
-    counts = coordinates(SETTINGS.width, SETTINGS.heads).counts.tolist()
-    for count, frequency in zip(counts, counted_frequencies(), strict=True):
+        [positions**power / len(positions) ** power for power in range(4)], 1
+    )  # the slow cosines of positions
+    counters = coordinates(SETTINGS.width, SETTINGS.heads).counters.tolist()
+    for counter, frequency in zip(counters, counted_frequencies(), strict=True):
         for number, turned in (
-            (count, np.cos(frequency * places)),
-            (SETTINGS.width // 2 + count, np.sin(frequency * places)),
+            (counter, np.cos(frequency * positions)),
+            (SETTINGS.width // 2 + counter, np.sin(frequency * positions)),
         ):
             for row in stream[:, :, number]:
                 found = row - slow @ np.linalg.lstsq(slow, row, rcond=None)[0]
-                assert np.corrcoef(found, turned)[0, 1] > 0.7, (count, frequency)
+                assert np.corrcoef(found, turned)[0, 1] > 0.7, (counter, frequency)
 
 
-def test_where_a_frame_stands_in_the_music():
+def test_beat_targets_of_frames():
     frames = torch.tensor([[-2, 0, 7, 8, 63, 64], [20, 24, 25, 49, 199, 200]])
-    length, passed, beat = place(frames, torch.tensor([8, 25]))
+    length, passed, beat = beat_targets(frames, torch.tensor([8, 25]))
     assert length.tolist() == [[-1, 0, 0, 0, 0, 0], [11] * 6]
     assert passed.tolist() == [[-1, 0, 7, 0, 7, 0], [20, 24, 0, 24, 24, 0]]
     assert beat.tolist() == [[-1, 0, 0, 1, 7, 0], [0, 0, 1, 1, 7, 0]]
 
 
-def test_a_timekeeper_is_right_about_frames_that_it_can_tell_and_never_asked_about_others():
-    keeper = Timekeeper(4, 1)
+def test_the_beat_head_has_no_loss_before_the_piece():
+    head = BeatHead(4, 1)
     frames = torch.tensor([[-1, -1, 3]])
     hidden = torch.randn(1, 3, 4, requires_grad=True)
-    keeper.losses(hidden, frames, torch.tensor([9])).sum().backward()
+    head.losses(hidden, frames, torch.tensor([9])).sum().backward()
     assert (hidden.grad[0, :2] == 0).all() and (hidden.grad[0, 2] != 0).any()
 
 
-def test_a_batch_knows_which_frame_of_its_piece_it_begins_with(pieces):
-    batch = pieces.draw(np.arange(8).repeat(20), np.random.default_rng(0), spliced=0.5)
+def test_a_batch_has_the_first_frame_of_each_piece(pieces):
+    batch = pieces.draw(np.arange(8).repeat(20), np.random.default_rng(0), spliced_share=0.5)
     for row, first, begin, codes in zip(
         np.arange(8).repeat(20), batch.first_frames, batch.begins, batch.codes, strict=True
     ):
         at = int(begin)
         assert np.array_equal(codes[:, at], pieces.codes[row][:, int(first) + at])
     assert (batch.first_frames < 0).any() and (batch.first_frames > 0).any()
-    assert batch.beat_frames.tolist() == [pieces.labels[row]["beat_frames"] for row in np.arange(8).repeat(20)]
+    assert batch.beat_frames.tolist() == [
+        pieces.labels[row]["beat_frames"] for row in np.arange(8).repeat(20)
+    ]
 
 
 @pytest.mark.parametrize("positions", [1, BLOCK, 2 * BLOCK + 7])
-def test_attention_by_blocks_is_causal_attention(positions):
+def test_blockwise_attention_equals_causal_attention(positions):
     torch.manual_seed(0)
     query, key, value = torch.randn(3, 2, 3, positions, 8)
-    theirs = torch.nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True, scale=0.3)
+    theirs = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=0.3
+    )
     assert torch.allclose(causal_attention(query, key, value, 0.3), theirs, atol=1e-6)
 
 
-def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
+def test_blockwise_attention_preserves_the_losses(pieces):
     torch.manual_seed(0)
     text_encoder = T5EncoderModel(text_config(SETTINGS, pieces.tokenizer))
     model = build_model(SETTINGS, text_encoder, build_codec(SETTINGS)).eval()
@@ -277,29 +325,43 @@ def test_a_decoder_that_attends_by_blocks_says_the_same(pieces):
         before, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         use_causal_blocks(model.decoder)
         after, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
-    assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)  # both in bfloat16
+    assert not torch.equal(before, after) and torch.allclose(
+        before, after, atol=0.05
+    )  # both in bfloat16
 
 
-def test_a_grown_decoder_says_the_same_and_its_new_layers_can_learn(pieces, model):
-    assert kept_places(6, 9) == [0, 1, 3, 4, 6, 7] and kept_places(3, 3) == [0, 1, 2]
+def test_a_grown_decoder_has_equal_losses_and_trainable_new_layers(pieces, model):
+    assert kept_layers(6, 9) == [0, 1, 3, 4, 6, 7] and kept_layers(3, 3) == [0, 1, 2]
     torch.manual_seed(1)
-    deeper = grown(model, replace(SETTINGS, layers=3)).eval()
+    deeper = grow(model, replace(SETTINGS, layers=3)).eval()
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     before, _, time_before = code_losses(model, batch, 0.0, np.random.default_rng(0))
     after, _, time_after = code_losses(deeper, batch, 0.0, np.random.default_rng(0))
-    assert torch.allclose(before, after, atol=1e-3) and torch.allclose(time_before, time_after, atol=1e-3)
-    (new,) = (deeper.decoder.model.decoder.layers[i] for i in {0, 1, 2} - set(kept_places(2, 3)))
+    assert torch.allclose(before, after, atol=1e-3) and torch.allclose(
+        time_before, time_after, atol=1e-3
+    )
+    (new,) = (deeper.decoder.model.decoder.layers[i] for i in {0, 1, 2} - set(kept_layers(2, 3)))
     assert not new.fc2.weight.any() and not new.self_attn.out_proj.weight.any()
     (after.sum() + time_after.sum()).backward()
-    assert new.fc2.weight.grad.abs().sum() > 0 and new.self_attn.out_proj.weight.grad.abs().sum() > 0
+    assert (
+        new.fc2.weight.grad.abs().sum() > 0 and new.self_attn.out_proj.weight.grad.abs().sum() > 0
+    )
 
 
-@pytest.mark.parametrize("kept_at", [2, 3])
-def test_a_decoder_taken_up_about_where_it_grows_ends_where_it_would_have(tmp_path, kept_at):
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_decoder_resumed_before_at_or_after_growth_ends_with_the_same_state(tmp_path, step):
+    """Weights, Adam moments and step are equal bit by bit, two or three steps later."""
+    steps = max(4, 2 * step)
     settings = replace(
-        SETTINGS, first_layers=2, layers=3, decoder_steps=3 if kept_at == 2 else 4, decoder_grows=2, decoder_batch=2,
-        checkpoint_every=kept_at, seed=5,
-    )  # fmt: skip
+        SETTINGS,
+        first_layers=2,
+        layers=3,
+        decoder_steps=steps,
+        decoder_growth_step=2,
+        decoder_batch=2,
+        checkpoint_every=step,
+        seed=5,
+    )
     for name in ("corpus", "codes", "pocket"):
         (tmp_path / name).mkdir()
     rng = np.random.default_rng(0)
@@ -307,68 +369,97 @@ def test_a_decoder_taken_up_about_where_it_grows_ends_where_it_would_have(tmp_pa
         seeds = range(64 if split == "held-out" else 4)
         labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in seeds)
         (tmp_path / "corpus" / f"{split}-0000.jsonl").write_text(labels)
-        np.save(tmp_path / "codes" / f"{split}-0000.npy", rng.integers(0, 16, (len(seeds), 2, FRAMES_PER_CLIP)))
+        codes = rng.integers(0, 16, (len(seeds), 2, FRAMES_PER_CLIP))
+        np.save(tmp_path / "codes" / f"{split}-0000.npy", codes)
         with (tmp_path / "corpus" / f"{split}-0000.melody").open("wb") as file:
             np.save(file, rng.integers(0, 12, (len(seeds), MELODY_FRAMES)).astype(np.uint8))
-    T5EncoderModel(text_config(SETTINGS, build_tokenizer(SETTINGS.text_tokens))).save_pretrained(tmp_path / "text")
-    build_codec(SETTINGS).save_pretrained(tmp_path / "polished")
-    finished = []
-    for _ in range(2):  # the second time from where it was kept
+    text_encoder = T5EncoderModel(text_config(SETTINGS, build_tokenizer(SETTINGS.text_tokens)))
+    text_encoder.save_pretrained(tmp_path / "text")
+    build_codec(SETTINGS).save_pretrained(tmp_path / "codec_finetuned")
+
+    def train() -> None:
         train_decoder(tmp_path / "corpus", tmp_path, settings)
-        finished.append(MusicgenMelodyForConditionalGeneration.from_pretrained(tmp_path / "pocket").state_dict())
-    assert len({name.split(".")[4] for name in finished[0] if name.startswith("decoder.model.decoder.layers.")}) == 3
+
+    train()
+    finished = [
+        MusicgenMelodyForConditionalGeneration.from_pretrained(tmp_path / "pocket").state_dict()
+    ]
+    (tmp_path / "decoder.pt").rename(tmp_path / "uninterrupted.pt")
+    train_with_interruption(decoder, step, train)
+    finished.append(
+        MusicgenMelodyForConditionalGeneration.from_pretrained(tmp_path / "pocket").state_dict()
+    )
+    assert_equal_states(tmp_path / "uninterrupted.pt", tmp_path / "decoder.pt", steps=steps)
+    layers = {name.split(".")[4] for name in finished[0] if name.startswith(LAYERS)}
+    assert len(layers) == 3
     assert all(torch.equal(value, finished[1][name]) for name, value in finished[0].items())
 
 
-def test_looked_back_distances_are_the_spans_of_the_corpus():
+def test_growth_refuses_decoders_that_differ_in_more_than_their_layers(model):
+    deeper = build_model(replace(SETTINGS, layers=3), model.text_encoder, model.audio_encoder)
+    deeper.register_buffer("extra", torch.zeros(1))
+    with pytest.raises(ValueError, match="differs in more than its layers: extra"):
+        copy_into_deeper(model, deeper)
+    del deeper.extra
+    del deeper.beat_head
+    with pytest.raises(ValueError, match=r"differs in more than its layers: beat_head\."):
+        copy_into_deeper(model, deeper)
+
+
+def test_lookback_distances_are_the_spans_of_the_corpus():
     beats = {n for frames in BEAT_FRAMES.values() for n in frames}
-    assert {n - 1 for n in beats} | {8 * n - 1 for n in beats} <= set(looked_back_at())
+    assert {n - 1 for n in beats} | {8 * n - 1 for n in beats} <= set(lookback_distances())
 
 
-def test_numbers_begin_as_a_curve_and_words_stay_as_they_were(pieces):
+def test_number_embeddings_form_a_curve_and_words_are_unchanged(pieces):
     torch.manual_seed(0)
     encoder = T5EncoderModel(text_config(SETTINGS, pieces.tokenizer))
     before = encoder.shared.weight.detach().clone()
-    line_up_numbers(encoder, pieces.tokenizer)
+    init_number_embeddings(encoder, pieces.tokenizer)
     after, ids = encoder.shared.weight.detach(), number_ids(pieces.tokenizer)
     words_ = torch.tensor([i for i in range(len(after)) if i not in ids])
     assert torch.equal(before[words_], after[words_])
-    alike = torch.nn.functional.cosine_similarity(after[ids][:, None], after[ids], dim=-1).numpy()
-    place = [*BPM_NUMBERS].index
-    assert alike[place(150), place(151)] > 0.9 > 0.7 > alike[place(150), place(156)] > 0.3
-    assert abs(alike[place(150), place(170)]) < 0.3 and abs(alike[place(60), place(120)]) < 0.3
+    similarity = torch.nn.functional.cosine_similarity(
+        after[ids][:, None], after[ids], dim=-1
+    ).numpy()
+    index = [*BPM_NUMBERS].index
+    assert similarity[index(150), index(151)] > 0.9 > 0.7 > similarity[index(150), index(156)] > 0.3
+    assert (
+        abs(similarity[index(150), index(170)]) < 0.3
+        and abs(similarity[index(60), index(120)]) < 0.3
+    )
     assert float(after[ids].std()) == pytest.approx(float(before[words_].std()), rel=0.1)
 
 
-def test_the_text_encoder_learns_to_name_labels(pieces, tmp_path, capsys):
-    """Eight pieces, a hundred steps: the loss falls well below chance, and the encoder is saved whole."""
+def test_the_text_encoder_learns_the_labels(pieces, tmp_path, capsys):
+    """After a hundred steps accuracy is well above chance, and only the encoder is saved."""
     (tmp_path / "corpus").mkdir()
     labels = "".join(json.dumps(compose(seed).labels()) + "\n" for seed in range(40))
     for split in ("train", "held-out"):
         (tmp_path / "corpus" / f"{split}-0000.jsonl").write_text(labels)
         np.save(tmp_path / "corpus" / f"{split}-0000.npy", np.zeros((40, 1), np.int16))
     train_text_encoder(tmp_path / "corpus", tmp_path, Settings(text_steps=100, text_batch=32))
-    said = capsys.readouterr().out
-    assert float(said.split("genre ")[1].split("%")[0]) > 50  # chance: 14
+    output = capsys.readouterr().out
+    assert float(output.split("genre ")[1].split("%")[0]) > 50  # chance: 14
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus", "text"]
     assert T5EncoderModel.from_pretrained(tmp_path / "text").config.d_model == Settings().text_width
 
 
-def test_a_team_of_two_averages_as_one_would(tmp_path):
+def test_two_replicas_average_their_gradients(tmp_path):
     run(_save_averaged, 2, tmp_path)
     averaged = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     assert torch.equal(averaged[0], averaged[1])
     assert averaged[0].tolist() == [0.5, 0.5, 0.5]
 
 
-def _save_averaged(folder, team: Team):
+def _save_averaged(folder, replica: Replica):
     weight, unused = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2))
-    (weight.sum() * team.rank).backward()
-    team.average_gradients([weight, unused])
-    torch.save(weight.grad, folder / f"{team.rank}.pt")
+    (weight.sum() * replica.rank).backward()
+    replica.average_gradients([weight, unused])
+    torch.save(weight.grad, folder / f"{replica.rank}.pt")
 
 
-def test_history_is_dropped_in_about_half_of_the_rows_and_for_all_books_at_once():
+def test_history_is_dropped_in_half_of_the_rows_for_all_codebooks():
     inputs = torch.zeros(400, 2, 50, dtype=torch.int64)
     dropped = drop_history(inputs, 7, 0.5, np.random.default_rng(0)) == 7
     assert (dropped[:, 0] == dropped[:, 1]).all()
@@ -378,15 +469,15 @@ def test_history_is_dropped_in_about_half_of_the_rows_and_for_all_books_at_once(
     assert not inputs.any()
 
 
-def test_mistakes_are_a_few_codes_of_the_next_row_and_leave_the_edges_of_the_delay_pattern():
+def test_corrupted_codes_come_from_the_next_row_and_spare_the_delay_pattern():
     bos = 9
     inputs = torch.arange(400)[:, None, None].expand(400, 2, 50) % 9
     inputs = inputs.clone()
     inputs[:, :, :3] = bos
-    heard = mistake_history(inputs, bos, 0.5, np.random.default_rng(0))
-    wrong = heard != inputs
-    assert (heard[:, :, :3] == bos).all()
-    assert (heard[wrong] == inputs.roll(1, 0)[wrong]).all()
+    corrupted = corrupt_history(inputs, bos, 0.5, np.random.default_rng(0))
+    wrong = corrupted != inputs
+    assert (corrupted[:, :, :3] == bos).all()
+    assert (corrupted[wrong] == inputs.roll(1, 0)[wrong]).all()
     share = wrong[:, :, 3:].float().mean((1, 2))
     assert 0.4 < (share > 0).float().mean() < 0.6
     assert share.max() < 0.45

@@ -149,7 +149,7 @@ def beats_accuracy() -> str:
 
 def judge_accuracy() -> str:
     """From the ears' card: which words of a prompt the judge understands."""
-    shares = {question: s for question, s in _card()["judge"]["decoded"].items() if s}
+    shares = {question: s for question, s in _card()["clap"]["decoded"].items() if s}
     told = [f"{question} {s['value']:.0%}" for question, s in shares.items()]
     return f"questions it answers right of such pieces, by its card: {', '.join(told)}."
 
