@@ -1,5 +1,7 @@
 # make demo   sets up, then makes three steered takes of one prompt and the page that compares them
 # make test   sets up, then runs all fast tests
+# make acceptance   runs the quality bars on the bundled weights
+# make test-all     runs every test
 # make lint   checks format, style and the import contracts (.importlinter)
 # make docs   builds the documentation site in build/site; warnings are errors
 PYTHON ?= python3
@@ -7,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test acceptance test-all lint types docs clean
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
@@ -16,6 +18,12 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+acceptance: $(STAMP)
+	$(BIN)/python -m pytest -m acceptance
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest -m ""
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from recipes.pocket.compose import BEAT_LENGTHS, beat_for
+from recipes.pocket.compose import BEAT_LENGTHS, nearest_beat_frames
 
 import tonearm
+from tonearm import assets
 from tonearm.datasets import prompts
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import is_right_tempo, measure_onset_rate, measure_spectral_centroid, measure_tempo
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
-from tonearm.musicgen.checkpoint import pocket_folder
 from tonearm.steering import Steer, Steering
-from tonearm.steering.library import bundled
+from tonearm.steering.library import bundled_vectors
 
 SCENES = (
     "a rock track with piano",
@@ -31,19 +31,19 @@ def pocket() -> Model:
 
 
 def test_it_fits_into_the_wheel():
-    size = sum(file.stat().st_size for file in pocket_folder().rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in assets.POCKET.rglob("*") if file.is_file())
     assert size < 40e6
-    assert all(file.stat().st_size < 36e6 for file in pocket_folder().rglob("*.safetensors"))
+    assert all(file.stat().st_size < 36e6 for file in assets.POCKET.rglob("*.safetensors"))
 
 
 def test_it_does_not_say_where_it_was_made():
-    for file in pocket_folder().glob("*.json"):
+    for file in assets.POCKET.glob("*.json"):
         assert '_path": "/' not in file.read_text(encoding="utf-8")
 
 
 def test_plain_transformers_load_it_and_play():
-    model = transformers.MusicgenMelodyForConditionalGeneration.from_pretrained(pocket_folder())
-    tokenizer = transformers.AutoTokenizer.from_pretrained(pocket_folder())
+    model = transformers.MusicgenMelodyForConditionalGeneration.from_pretrained(assets.POCKET)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(assets.POCKET)
     tokens = tokenizer(
         ["a fast folk tune with flute", "a slow dark jazz piece"], padding="max_length", return_tensors="pt"
     )
@@ -53,13 +53,13 @@ def test_plain_transformers_load_it_and_play():
 
 
 def test_every_attribute_ships_a_vector_that_fits(pocket):
-    assert set(bundled()) == set(prompts.PAIRS)
+    assert set(bundled_vectors()) == set(prompts.PAIRS)
     for name, pair in prompts.PAIRS.items():
         info = pocket.vectors[name].info
-        assert (info.name, info.checkpoint, info.fingerprint) == (name, "pocket", pocket.checkpoint.fingerprint)
+        assert (info.name, info.checkpoint, info.fingerprint) == (name, "pocket", pocket.checkpoint.shape.fingerprint)
         assert (info.positive_label, info.negative_label) == tuple(pair)
         assert info.positive_count == info.negative_count == 100
-        assert info.best_layer in range(pocket.checkpoint.layer_count)
+        assert info.best_layer in range(pocket.checkpoint.shape.layer_count)
         assert info.method == "diffmean" and info.pooling == "eos" and info.scores["separation"]
 
 
@@ -75,7 +75,7 @@ def test_steering_brightness_moves_the_centroid_both_ways(pocket):
     def centroid(strength: float) -> float:
         steering = Steering(steers=(Steer(vector="brightness", strength=strength),)) if strength else Steering()
         rows = [TakeRequest(scene, 100 + i, steering, seconds=4) for i, scene in enumerate(SCENES)]
-        values = [measure_spectral_centroid(take.clip).value for take in pocket.takes(rows)]
+        values = [measure_spectral_centroid(take.clip).value for take in pocket.generate_batch(rows)]
         return float(np.mean([value for value in values if value is not None]))
 
     dark, plain, bright = centroid(-0.3), centroid(0), centroid(0.3)
@@ -87,7 +87,7 @@ def test_steering_tempo_moves_the_onset_rate_both_ways(pocket):
     def onsets(strength: float) -> float:
         steering = Steering(steers=(Steer(vector="tempo", strength=strength),))
         rows = [TakeRequest(scene, 100 + i, steering, seconds=5) for i, scene in enumerate(4 * SCENES)]
-        return float(np.mean([measure_onset_rate(take.clip).value for take in pocket.takes(rows)]))
+        return float(np.mean([measure_onset_rate(take.clip).value for take in pocket.generate_batch(rows)]))
 
     assert onsets(0.1) > 1.5 * onsets(-0.1)
 
@@ -118,8 +118,8 @@ def test_fast_prompts_are_faster_than_slow_ones(pocket):
         rows = [
             TakeRequest(scene.replace(" ", f" {word} ", 1), 200 + i, seconds=8) for i, scene in enumerate(2 * SCENES)
         ]
-        tracker = load_tracker("embedded")
-        read = [measure_tempo(take.clip, tracker).bpm for take in pocket.takes(rows)]
+        tracker = load_tracker("bundled")
+        read = [measure_tempo(take.clip, tracker).bpm for take in pocket.generate_batch(rows)]
         return float(np.mean([bpm for bpm in read if bpm is not None]))
 
     assert beats("fast") > 1.3 * beats("slow")
@@ -129,24 +129,24 @@ def test_takes_play_the_tempo_that_they_are_asked_for(pocket):
     """Chance is one in seven, and a half or double tempo is not forgiven."""
     asked = [(scene, bpm) for scene in SCENES for bpm in (75, 100, 125)]
     rows = [TakeRequest(f"{scene} at {bpm} bpm", 300 + i, seconds=10) for i, (scene, bpm) in enumerate(asked)]
-    read = [measure_tempo(take.clip) for take in pocket.takes(rows)]
+    read = [measure_tempo(take.clip) for take in pocket.generate_batch(rows)]
     right = [is_right_tempo(found.bpm, bpm) for found, (_, bpm) in zip(read, asked, strict=True)]
     assert sum(right) >= 6
-    assert np.median([found.steadiness or 0 for found in read]) > 0.8
+    assert np.median([found.beat_regularity or 0 for found in read]) > 0.8
 
 
 def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
     """Five seconds in a tempo of pocket's, and no word of it after that; half and double are not forgiven."""
     asked = [(scene, bpm) for scene in 2 * SCENES for bpm in (75, 94, 125)]
-    first = pocket.takes(
+    first = pocket.generate_batch(
         [TakeRequest(f"{scene} at {bpm} bpm", 300 + i, seconds=5) for i, (scene, bpm) in enumerate(asked)]
     )
     rows = [
         TakeRequest(scene, 400 + i, seconds=5, continue_from=take.clip)
         for i, ((scene, _), take) in enumerate(zip(asked, first, strict=True))
     ]
-    rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.takes(rows)]
-    tracker = load_tracker("embedded")
+    rest = [tonearm.Clip(take.clip.samples[:, -5 * 16_000 :], 16_000) for take in pocket.generate_batch(rows)]
+    tracker = load_tracker("bundled")
     read = [measure_tempo(clip, tracker).bpm for clip in rest]
     assert sum(is_right_tempo(found, bpm) for found, (_, bpm) in zip(read, asked, strict=True)) >= 18
 
@@ -155,7 +155,7 @@ def test_an_audio_prompt_is_gone_on_with_in_its_tempo(pocket):
 def test_each_number_is_told_from_those_of_other_tempos(pocket):
     """Whatever the sentence: the text's EOS state is nearest to those of its own tempo's numbers in another sentence."""
     numbers = range(60, 181)
-    tempo = np.array([beat_for(number) for number in numbers])
+    tempo = np.array([nearest_beat_frames(number) for number in numbers])
 
     def states(sentence: str) -> np.ndarray:
         texts = [sentence.format(number) for number in numbers]
@@ -181,7 +181,7 @@ def test_a_melody_is_heard_in_the_music(pocket):
     chroma = {}
     for name, melody in melodies.items():
         rows = [TakeRequest("a folk tune with flute", 300 + i, seconds=6, melody=melody) for i in range(6)]
-        chroma[name] = np.mean([mean_chroma(take.clip) for take in pocket.takes(rows)], axis=0)
+        chroma[name] = np.mean([mean_chroma(take.clip) for take in pocket.generate_batch(rows)], axis=0)
         chroma[name] /= chroma[name].sum()  # one may be the louder music
     white, sharp = [5, 9, 0], [6, 10, 1]
     contrast = chroma["white"] - chroma["sharp"]

@@ -94,6 +94,7 @@ def test_where_no_graph_can_be_captured_it_says_so_and_goes_on(monkeypatch):
     assert step() == 1
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_cuda_graphs_give_the_codes_of_plain_steps(folder_of):
     from tonearm import load

@@ -348,10 +348,16 @@ def test_a_grown_decoder_has_equal_losses_and_trainable_new_layers(pieces, model
     )
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_a_decoder_resumed_before_at_or_after_growth_ends_with_the_same_state(tmp_path, step):
+@pytest.mark.parametrize("step", [1, pytest.param(2, marks=pytest.mark.slow), 3])
+def test_a_decoder_resumed_before_at_or_after_growth_ends_with_the_same_state(
+    tmp_path, monkeypatch, step
+):
     """Weights, Adam moments and step are equal bit by bit, two or three steps later."""
     steps = max(4, 2 * step)
+    if step != 2:  # the evaluations take most of the time; one case runs them
+        monkeypatch.setattr(decoder, "held_out_loss", lambda *_: torch.zeros(SETTINGS.codebooks))
+        monkeypatch.setattr(decoder, "wrong_word_cost", lambda *_: 0.0)
+        monkeypatch.setattr(decoder, "wrong_melody_cost", lambda *_: 0.0)
     settings = replace(
         SETTINGS,
         first_layers=2,
@@ -445,6 +451,7 @@ def test_the_text_encoder_learns_the_labels(pieces, tmp_path, capsys):
     assert T5EncoderModel.from_pretrained(tmp_path / "text").config.d_model == Settings().text_width
 
 
+@pytest.mark.slow
 def test_two_replicas_average_their_gradients(tmp_path):
     run(_save_averaged, 2, tmp_path)
     averaged = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
