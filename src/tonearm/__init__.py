@@ -1,4 +1,4 @@
-"""Tonearm steers music generation from the inside.
+"""Tonearm: steering of music generation by a model's activations.
 
 import tonearm
 model = tonearm.load()
@@ -12,31 +12,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tonearm.audio import Clip
+    from tonearm.comparison import Comparison, compare
     from tonearm.errors import TonearmError
     from tonearm.generation.request import TakeRequest
     from tonearm.generation.take import Take
+    from tonearm.measures.batch import measure_files
+    from tonearm.measures.describe import describe
     from tonearm.methods.learn import learn
     from tonearm.model import Model, load
     from tonearm.musicgen.sampling import Sampling
     from tonearm.replaying import replay
-    from tonearm.steering import Schedule, Steer, Steering, SteeringVector, load_vector, save_vector
+    from tonearm.steering import (
+        Control,
+        Schedule,
+        Steer,
+        Steering,
+        SteeringVector,
+        load_vector,
+        save_vector,
+    )
 
 __version__ = version("tonearm")
 
 _HOME = {
     "Clip": "audio",
+    "Comparison": "comparison",
+    "Control": "steering",
     "Model": "model",
-    "TakeRequest": "generation.request",
     "Sampling": "musicgen.sampling",
     "Schedule": "steering",
     "Steer": "steering",
     "Steering": "steering",
     "SteeringVector": "steering",
     "Take": "generation.take",
+    "TakeRequest": "generation.request",
     "TonearmError": "errors",
+    "compare": "comparison",
+    "describe": "measures.describe",
     "learn": "methods.learn",
     "load": "model",
     "load_vector": "steering",
+    "measure_files": "measures.batch",
     "replay": "replaying",
     "save_vector": "steering",
 }
@@ -44,7 +60,7 @@ __all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    """Heavy imports wait until a name is used."""
+    """Import a public name at its first use; importing tonearm alone stays fast."""
     if name not in _HOME:
         raise AttributeError(f"module 'tonearm' has no attribute {name!r}")
     return getattr(import_module(f"tonearm.{_HOME[name]}"), name)

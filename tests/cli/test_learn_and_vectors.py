@@ -46,8 +46,8 @@ def test_inspect_a_vector(run, energy, folder):
 def test_inspect_a_take_and_its_audio(run, play, folder):
     play("--steer", "energy=+1.25", "-o", "a.wav")
     shown = run("inspect", "a.json").out
-    assert "a folk tune" in shown and "energy +1.25" in shown and "transformers" in shown and "brightness" in shown
+    assert "a folk tune" in shown and "energy +1.25" in shown and "transformers" in shown and "spectral_centroid" in shown
     assert json.loads(run("inspect", "a.json", "--json").out) == json.loads((folder / "a.json").read_text())
     audio = json.loads(run("inspect", "a.wav", "--json").out)
-    assert audio["sample_rate"] == 1600 and audio["brightness"]["value"] > 0
+    assert audio["sample_rate"] == 1600 and audio["spectral_centroid"]["value"] > 0
     assert "mono" in run("inspect", "a.wav").out

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tonearm.audio import Clip
-from tonearm.musicgen.checkpoint import VARIANTS
+from tonearm.musicgen.variants import VARIANTS
 
 
 @pytest.fixture

@@ -14,7 +14,11 @@ class RunningMoments:
 
     def add(self, rows: torch.Tensor) -> None:
         rows = rows.double()
-        mean, squares, norms = rows.mean(0), rows.var(0, unbiased=False) * len(rows), rows.norm(dim=-1).sum(0)
+        mean, squares, norms = (
+            rows.mean(0),
+            rows.var(0, unbiased=False) * len(rows),
+            rows.norm(dim=-1).sum(0),
+        )
         if self._mean is None or self._squares is None or self._norms is None:
             self.count, self._mean, self._squares, self._norms = len(rows), mean, squares, norms
             return

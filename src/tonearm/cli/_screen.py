@@ -1,8 +1,10 @@
-"""What every command shows: text on stdout, progress and errors on stderr, nothing that transformers says by itself."""
+"""Terminal output of all commands: text on stdout, progress, warnings and errors on stderr."""
 
 import json
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,25 +21,49 @@ if TYPE_CHECKING:
 
 DEBUG = "TONEARM_DEBUG"
 
-# What is printed holds users' own words: "[bold]" and ":smile:" in a prompt stand for themselves.
+# Output contains users' own words: "[bold]" and ":smile:" in a prompt are plain text.
 out = Console(highlight=False, markup=False, emoji=False)
 err = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 class Stopped(Exception):
-    """Ctrl-C, with what was kept, in one line."""
+    """Ctrl-C; the message is one line about the files that were kept."""
+
+
+class _OneLine(logging.Handler):
+    """Prints Tonearm's own log records as one line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = record.levelname.lower()
+        text = " ".join(record.getMessage().split())
+        print(f"tonearm: {level}: {text}", file=sys.stderr)
+
+
+def configure_messages() -> None:
+    """Show warnings of Tonearm, one line each; hide those of other libraries unless TONEARM_DEBUG is set."""
+    logger = logging.getLogger("tonearm")
+    if not any(isinstance(handler, _OneLine) for handler in logger.handlers):
+        logger.addHandler(_OneLine())
+        logger.propagate = False
+    if os.environ.get(DEBUG):
+        logger.setLevel(logging.DEBUG)
+        return
+    logger.setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"(?!tonearm(\.|$))")
 
 
 def say_error(message: str) -> None:
+    """Print an error as one line on stderr."""
     print("tonearm: " + " ".join(message.split()), file=sys.stderr)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
+    """Print strict JSON on stdout."""
     print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """One line for each fact that is not empty, with its name before it."""
+    """Print one line per fact that is not empty, its name in the first column."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -48,18 +74,19 @@ def print_facts(facts: Mapping[str, str]) -> None:
 
 
 def new_table(*headings: str, numbers: Sequence[str] = ()) -> Table:
-    """An empty table; the columns in `numbers` are flush right."""
+    """Make an empty table; the columns in `numbers` are right-aligned."""
     from rich import box
 
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for heading in headings:
-        table.add_column(heading, overflow="fold", justify="right" if heading in numbers else "left")
+        justify = "right" if heading in numbers else "left"
+        table.add_column(heading, overflow="fold", justify=justify)  # type: ignore[arg-type]
     return table
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A progress bar; `update` takes what is done and what there is in all."""
+    """A progress bar; `update` is a `tonearm.progress.Progress`."""
 
     progress: "Progress"
     task: "TaskID"
@@ -68,8 +95,8 @@ class Bar:
         self.progress.update(self.task, completed=done, total=total)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Off the screen while something is printed."""
+    def hidden(self) -> Iterator[None]:
+        """Hide the bar while something is printed."""
         self.progress.stop()
         try:
             yield
@@ -79,20 +106,34 @@ class Bar:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Bar]:
-    """A bar with the time left, on a terminal; nothing in a pipe."""
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    """Show a bar with the time left on a terminal; nothing in a pipe."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn(label), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("left"))
     progress = Progress(
-        *columns, console=err, transient=True, redirect_stdout=False, redirect_stderr=False, disable=not err.is_interactive,
+        TextColumn(label),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=err,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not err.is_interactive,
         refresh_per_second=4,
-    )  # fmt: skip
+    )
     with progress:
         yield Bar(progress, progress.add_task(label, total=None))
 
 
 def quieten() -> None:
-    """No messages and no bars from transformers, but for the hub's downloads, which may take minutes."""
+    """Hide messages and bars of transformers, except those of downloads, which can take minutes."""
     if os.environ.get(DEBUG):
         return
     import transformers
@@ -103,8 +144,11 @@ def quieten() -> None:
     enable_progress_bars()
 
 
-def load_model(name: str, device: str | None, dtype: str | None, engine: str = "decoder") -> "Model":
-    local = "/" not in name or Path(name).is_dir()  # a spinner would fight with the bars of a download
+def load_model(
+    name: str, device: str | None, dtype: str | None, engine: str = "decoder"
+) -> "Model":
+    """Load a model, with a spinner for local ones; a download shows bars of its own."""
+    local = "/" not in name or Path(name).is_dir()
     with err.status(f"loading {name}") if local and err.is_interactive else nullcontext():
         quieten()
         from tonearm.model import load

@@ -1,4 +1,4 @@
-"""What the commands that make takes share: what will be done, in words; saving; and refusing what could not be saved."""
+"""Helpers of the commands that generate takes: descriptions of the plan, saving, checks of outputs."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -21,58 +21,60 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class SavedTake:
+    """A take with its measurements and its two files."""
+
     take: "Take"
     description: "Description"
     audio: Path
     sidecar: Path
 
     def to_dict(self) -> dict[str, Any]:
-        """For --json: the two files, and what stands in the sidecar."""
+        """For --json: the two files, and the content of the sidecar."""
         import json
 
         content = json.loads(self.sidecar.read_text(encoding="utf-8"))
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        found = self.description
-        return f"{self.audio}   {measured(found)}{fault_text(found)}"
+        faults = "".join(f"\n  fault: {fault}" for fault in self.description.faults)
+        return f"{self.audio}   {measured_text(self.description)}{faults}"
 
 
-def save_take(take: "Take", path: Path) -> SavedTake:
-    """Measure the take and write it with its sidecar."""
+def save_take(take: "Take", path: Path, description: "Description | None" = None) -> SavedTake:
+    """Write a take with its sidecar; measure it first unless `description` is given."""
     from tonearm.measures import describe
 
-    description = describe(take.clip)
-    return SavedTake(take, description, path, take.save(path, measured=description.to_dict()))
+    found = describe(take.clip) if description is None else description
+    return SavedTake(take, found, path, take.save(path, measured=found.to_dict()))
 
 
-def measured(description: "Description") -> str:
+def measured_text(description: "Description") -> str:
     """`118.2 BPM   centroid 1540 Hz   -18.3 LUFS`"""
-    tempo, centroid = description.tempo.measurement, description.brightness
-    return f"{number(tempo, 1)} BPM   centroid {number(centroid, 0)} Hz   {number(description.loudness, 1)} LUFS"
+    tempo, centroid = description["tempo"], description["spectral_centroid"]
+    loudness = number(description["loudness"], 1)
+    return f"{number(tempo, 1)} BPM   centroid {number(centroid, 0)} Hz   {loudness} LUFS"
 
 
 def number(measurement: "Measurement", decimals: int) -> str:
-    return ABSENT if measurement.value is None else f"{measurement.value:.{decimals}f}"
-
-
-def fault_text(description: "Description") -> str:
-    return "".join(f"\n  fault: {fault}" for fault in description.faults)
+    """A measured number, or a dash if it is undefined."""
+    value = measurement.number
+    return ABSENT if value is None else f"{value:.{decimals}f}"
 
 
 def stopped(kept: Sequence[SavedTake], count: int) -> Stopped:
-    """What to raise for Ctrl-C."""
+    """The exception for Ctrl-C after some of `count` takes were saved."""
     if not kept:
         return Stopped(f"stopped before the first of {count} takes was done; nothing was written")
-    return Stopped(f"stopped; kept {len(kept)} of {count} takes: {', '.join(str(saved.audio) for saved in kept)}")
+    files = ", ".join(str(saved.audio) for saved in kept)
+    return Stopped(f"stopped; kept {len(kept)} of {count} takes: {files}")
 
 
 def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering":
-    """--steering, then every --steer."""
+    """The steers of --steering, then every --steer."""
     from tonearm.steering import Steering, as_steering
 
-    written = Steering.from_file(file).steers if file else ()
-    return Steering(steers=(*written, *as_steering(steers or ())[0].steers))
+    from_file = Steering.from_file(file).steers if file else ()
+    return Steering(steers=(*from_file, *as_steering(steers or ())[0].steers))
 
 
 def sampling_text(sampling: "Sampling") -> str:
@@ -80,16 +82,18 @@ def sampling_text(sampling: "Sampling") -> str:
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
-    """One line for each steer."""
+    """One line per steer."""
     return "\n".join(_steer_line(model, steer) for steer in steering.steers) or "none"
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
     info = model.vectors[steer.vector].info
-    means = info.positive_label if steer.strength > 0 else info.negative_label if steer.strength < 0 else "no change"
-    targets = span(steer.layers if steer.layers is not None else range(model.checkpoint.layer_count))
-    source = steer.source_layer if steer.source_layer is not None else info.best_layer
-    where = {
+    label = "no change"
+    if steer.strength:
+        label = info.positive_label if steer.strength > 0 else info.negative_label
+    targets = layers_text(range(model.shape.layer_count) if steer.layers is None else steer.layers)
+    source = info.best_layer if steer.source_layer is None else steer.source_layer
+    strategy = {
         "one-to-all": f"layer {source} into {targets}",
         "all-to-all": f"each layer's own into {targets}",
         "one-to-one": f"layer {source} alone",
@@ -100,63 +104,68 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     if steer.schedule:
         points = steer.schedule.points
         extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
-    return ", ".join([f"{steer.vector} {steer.strength:+g} ({means}): {steer.operator}", where, *extras])
+    steered = f"{steer.vector} {steer.strength:+g} ({label}): {steer.operator}"
+    return ", ".join([steered, strategy, *extras])
 
 
-def span(layers: Iterable[int]) -> str:
+def layers_text(layers: Iterable[int]) -> str:
     """`layer 3`, `layers 0..11` or `layers 0, 2, 5`."""
     found = sorted(layers)
     if len(found) == 1:
         return f"layer {found[0]}"
-    contiguous = found == list(range(found[0], found[-1] + 1))
-    return f"layers {found[0]}..{found[-1]}" if contiguous else f"layers {', '.join(map(str, found))}"
+    if found == list(range(found[0], found[-1] + 1)):
+        return f"layers {found[0]}..{found[-1]}"
+    return f"layers {', '.join(map(str, found))}"
 
 
 def licence_note(model: "Model") -> str:
-    """Empty for pocket, which ships with Tonearm."""
-    from tonearm.musicgen.checkpoint import MUSICGEN_LICENCE, POCKET
+    """The checkpoint's licence; empty for pocket, which ships with Tonearm."""
+    from tonearm.musicgen.variants import MUSICGEN_LICENCE, POCKET
 
-    checkpoint = model.checkpoint
-    if checkpoint.name == POCKET:
+    shape = model.shape
+    if shape.name == POCKET:
         return ""
-    return (
-        f"{MUSICGEN_LICENCE}: not for commercial use" if checkpoint.licence == MUSICGEN_LICENCE else checkpoint.licence
-    )
+    if shape.licence == MUSICGEN_LICENCE:
+        return f"{MUSICGEN_LICENCE}: not for commercial use"
+    return shape.licence
 
 
 def model_text(model: "Model") -> str:
     """`pocket, cpu, float32`"""
     checkpoint = model.checkpoint
-    return f"{checkpoint.name}, {checkpoint.device}, {checkpoint.precision}"
+    return f"{model.shape.name}, {checkpoint.device}, {checkpoint.precision}"
 
 
 def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:
-    """Refuse, before any work is done, audio files that could not be written with their sidecars, or that are there."""
+    """Refuse, before any work, audio files that cannot be written with sidecars, or that exist."""
     from tonearm.audio import WRITABLE
 
     for path in paths:
         if path.suffix.lower() not in WRITABLE:
             raise TonearmError(
-                f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}"
+                f"cannot write {path}: the ending is {path.suffix or 'missing'}; "
+                f"use one of {', '.join(WRITABLE)}"
             )
     check_outputs([*paths, *(path.with_suffix(".json") for path in paths)], force)
 
 
 def check_outputs(paths: Sequence[Path], force: bool) -> None:
-    """Refuse files that could not be written, and those that are there, unless `force`."""
+    """Refuse files that cannot be written, and existing ones unless `force`."""
     for path in paths:
         check_folder(path.parent)
         if path.is_dir():
             raise TonearmError(f"cannot write {path}: it is a folder; choose another name")
         if path.exists() and not force:
-            raise TonearmError(f"{path} is there already; choose another name, or overwrite it with --force")
+            raise TonearmError(
+                f"{path} exists already; choose another name, or overwrite it with --force"
+            )
 
 
 def check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be made or written to."""
     absolute = folder.absolute()
-    there = next(place for place in (absolute, *absolute.parents) if place.exists())
-    if not there.is_dir():
-        raise TonearmError(f"cannot write to {folder}: {there} is a file; choose another folder")
-    if not os.access(there, os.W_OK | os.X_OK):
+    existing = next(place for place in (absolute, *absolute.parents) if place.exists())
+    if not existing.is_dir():
+        raise TonearmError(f"cannot write to {folder}: {existing} is a file; choose another folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
         raise TonearmError(f"cannot write to {folder}: no permission; choose another folder")

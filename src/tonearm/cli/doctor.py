@@ -1,4 +1,4 @@
-"""tonearm doctor: does it work here?"""
+"""tonearm doctor: check of the installation."""
 
 import platform
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tonearm.errors import TonearmError
 
 @dataclass(frozen=True)
 class Check:
-    """`advice` says what to do about a problem; it is empty where all is well."""
+    """One check; `advice` is empty unless there is a problem."""
 
     name: str
     found: str
@@ -26,7 +26,7 @@ class Check:
 
 
 def doctor(model: _options.ModelName = "pocket", as_json: _options.Json = False) -> None:
-    """Check that Tonearm works here, and say what to do where it does not."""
+    """Check that Tonearm works here, with advice for every problem."""
     checks = []
     for check in _checks(model):
         checks.append(check)
@@ -37,7 +37,9 @@ def doctor(model: _options.ModelName = "pocket", as_json: _options.Json = False)
     if as_json:
         print_json({"ok": not problems, "checks": [asdict(check) for check in checks]})
     else:
-        out.print("all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}")
+        out.print(
+            "all is well" if not problems else f"{problems} problem{'s' if problems > 1 else ''}"
+        )
     if problems:
         raise typer.Exit(1)
 
@@ -48,7 +50,9 @@ def _checks(model: str) -> Iterator[Check]:
     yield _guarded("devices", "reinstall torch (https://pytorch.org)", _devices)
     # transformers imports torchaudio where it is installed, and torchaudio fails beside CPU-only torch.
     yield _guarded(
-        "MusicGen in transformers", "repair what it names; if that is torchaudio: pip uninstall torchaudio", _musicgen
+        "MusicGen in transformers",
+        "repair what it names; if that is torchaudio: pip uninstall torchaudio",
+        _musicgen,
     )
     yield _guarded(model, "reinstall Tonearm, or give another --model", lambda: _plays(model))
     yield _optional_beats()
@@ -73,7 +77,7 @@ def _check_packages() -> Iterator[Check]:
 
 
 def _guarded(name: str, advice: str, look: Callable[[], str]) -> Check:
-    """A check that runs other people's code, which may fail in any way; the point is to tell of it."""
+    """A check that runs foreign code, which can fail in any way."""
     try:
         return Check(name, look())
     except TonearmError as error:
@@ -85,7 +89,10 @@ def _guarded(name: str, advice: str, look: Callable[[], str]) -> Check:
 def _devices() -> str:
     import torch
 
-    cuda = [f"cuda:{index} ({torch.cuda.get_device_name(index)})" for index in range(torch.cuda.device_count())]
+    cuda = [
+        f"cuda:{index} ({torch.cuda.get_device_name(index)})"
+        for index in range(torch.cuda.device_count())
+    ]
     mps = ["mps"] if torch.backends.mps.is_available() else []
     return ", ".join([*cuda, *mps, f"cpu with {torch.get_num_threads()} threads"])
 
@@ -106,8 +113,11 @@ def _plays(name: str) -> str:
     from tonearm.generation.request import TakeRequest
 
     loaded = load_model(name, None, None)
-    first, second = loaded.takes(
-        [TakeRequest(text, 0, seconds=1) for text in ("a fast folk tune with flute", "slow dark jazz with piano")]
+    first, second = loaded.generate_batch(
+        [
+            TakeRequest(text, 0, seconds=1)
+            for text in ("a fast folk tune with flute", "slow dark jazz with piano")
+        ]
     )
     if (first.codes == second.codes).all():
         raise TonearmError("two prompts gave the same music: the prompt is ignored")

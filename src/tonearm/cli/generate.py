@@ -27,24 +27,43 @@ if TYPE_CHECKING:
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
 
-MOST_SHOWN_PROMPTS = 3
+MAX_SHOWN_PROMPTS = 3
 
 
 def generate(
-    prompt: Annotated[str | None, typer.Argument(help='The music in words, such as "a folk tune with flute".')] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(help='The music in words, such as "a folk tune with flute".')
+    ] = None,
     steer: _options.Steers = None,
     steering: _options.SteeringFile = None,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="FILE", help="A .wav, .flac or .ogg file; several takes get -1, -2 ..."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="A .wav, .flac or .ogg file; several takes get -1, -2 ...",
+        ),
     ] = Path("take.wav"),
     takes: Annotated[int, typer.Option("--takes", "-n", help="Takes of each prompt.")] = 1,
-    prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="Prompts from a file, one a line.")] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option("--prompts", metavar="FILE", help="Prompts from a file, one per line."),
+    ] = None,
     seconds: _options.Seconds = 10.0,
     seed: _options.Seed = None,
-    continue_from: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Play on from this audio.")] = None,
-    melody: Annotated[Path | None, typer.Option(metavar="AUDIO", help="Follow this melody (melody models).")] = None,
-    negative: Annotated[str | None, typer.Option(metavar="TEXT", help="Words to steer away from, by guidance.")] = None,
+    continue_from: Annotated[
+        Path | None,
+        typer.Option("--continue-from", metavar="AUDIO", help="Continue this audio."),
+    ] = None,
+    melody: Annotated[
+        Path | None,
+        typer.Option("--melody", metavar="AUDIO", help="Follow this melody (melody checkpoints)."),
+    ] = None,
+    negative: Annotated[
+        str | None,
+        typer.Option("--negative", metavar="TEXT", help="Words to steer away from, by guidance."),
+    ] = None,
     guidance: _options.Guidance = None,
     temperature: _options.Temperature = None,
     top_k: _options.TopK = 250,
@@ -53,46 +72,49 @@ def generate(
     device: _options.Device = None,
     dtype: _options.DType = None,
     engine: _options.Engine = "decoder",
-    batch_size: Annotated[int, typer.Option(help="Takes made at a time.")] = 8,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Takes per batch.")] = 8,
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Generate music, steered or plain, with a JSON beside each take that can make it again."""
+    """Generate music, steered or plain, with a JSON beside each take that reproduces it."""
     texts = [text for text in _prompts(prompt, prompts) for _ in range(_at_least_one(takes))]
     paths = _paths(output, len(texts))
     check_audio_outputs(paths, force)
-    for heard in (continue_from, melody):
-        if heard is not None and heard.resolve() in (path.resolve() for path in paths):
-            raise TonearmError(f"{heard} would be overwritten by a take made from it; choose another name with -o")
+    for source in (continue_from, melody):
+        if source is not None and source.resolve() in (path.resolve() for path in paths):
+            raise TonearmError(
+                f"{source} would be overwritten by a take made from it; choose another name with -o"
+            )
     chosen = read_steering(steer, steering)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
-    rows = [
-        TakeRequest(text, at, chosen, sampling, negative, seconds, continue_from, melody)
-        for text, at in zip(texts, count(first_seed), strict=False)
+    requests = [
+        TakeRequest(text, number, chosen, sampling, negative, seconds, continue_from, melody)
+        for text, number in zip(texts, count(first_seed), strict=False)
     ]
     kept: list[SavedTake] = []
     try:
         with progress_bar("generating") as bar:
-            made = loaded.takes(rows, batch_size=batch_size, on_progress=bar.update)
+            made = loaded.generate_batch(requests, batch_size=batch_size, progress=bar.update)
             if not as_json:
-                with bar.aside():
-                    _print_plan(loaded, rows, sampling, seconds, continue_from, melody)
+                with bar.hidden():
+                    _print_plan(loaded, requests, sampling, seconds, continue_from, melody)
             for take, path in zip(made, paths, strict=True):
                 kept.append(save_take(take, path))
                 if not as_json:
-                    with bar.aside():
+                    with bar.hidden():
                         out.print(str(kept[-1]), soft_wrap=True)
     except KeyboardInterrupt:
-        raise stopped(kept, len(rows)) from None
+        raise stopped(kept, len(requests)) from None
     finally:
         if as_json and kept:
             print_json({"takes": [saved.to_dict() for saved in kept]})
     if not as_json:
-        out.print(f"wrote {len(kept)} take{'s' if len(kept) > 1 else ''}, each with its .json beside it")
+        plural = "s" if len(kept) > 1 else ""
+        out.print(f"wrote {len(kept)} take{plural}, each with its .json beside it")
 
 
 def _at_least_one(takes: int) -> int:
@@ -115,26 +137,28 @@ def _prompts(prompt: str | None, file: Path | None) -> list[str]:
 def _paths(output: Path, takes: int) -> list[Path]:
     if takes == 1:
         return [output]
-    return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in range(1, takes + 1)]
+    numbers = range(1, takes + 1)
+    return [output.with_name(f"{output.stem}-{number}{output.suffix}") for number in numbers]
 
 
 def _print_plan(
     model: "Model",
-    rows: list["TakeRequest"],
+    requests: list["TakeRequest"],
     sampling: "Sampling",
     seconds: float,
     continue_from: Path | None,
     melody: Path | None,
 ) -> None:
-    first = rows[0]
-    prompts = list(dict.fromkeys(row.prompt for row in rows))
-    more = [f"... and {len(prompts) - MOST_SHOWN_PROMPTS} more"] if len(prompts) > MOST_SHOWN_PROMPTS else []
-    takes = f"{len(rows)} takes of " if len(rows) > 1 else ""
-    seeds = f"seed {first.seed}" if len(rows) == 1 else f"seeds {first.seed}..{rows[-1].seed}"
+    first, last = requests[0], requests[-1]
+    prompts = list(dict.fromkeys(request.prompt for request in requests))
+    hidden = len(prompts) - MAX_SHOWN_PROMPTS
+    more = [f"... and {hidden} more"] if hidden > 0 else []
+    takes = f"{len(requests)} takes of " if len(requests) > 1 else ""
+    seeds = f"seed {first.seed}" if len(requests) == 1 else f"seeds {first.seed}..{last.seed}"
     print_facts(
         {
             "model": model_text(model),
-            "prompt": "\n".join(prompts[:MOST_SHOWN_PROMPTS] + more),
+            "prompt": "\n".join(prompts[:MAX_SHOWN_PROMPTS] + more),
             "negative": first.negative or "",
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),

@@ -1,4 +1,4 @@
-"""tonearm inspect: what a vector, a classifier, a take's JSON or an audio file says of itself."""
+"""tonearm inspect: content of a vector, a classifier, a take's JSON or an audio file."""
 
 import json
 from pathlib import Path
@@ -13,11 +13,14 @@ from tonearm.cli._screen import new_table, out, print_facts, print_json
 
 def inspect(
     file: Annotated[
-        Path, typer.Argument(help="A vector or classifier (.safetensors), a take's .json, or an audio file.")
+        Path,
+        typer.Argument(
+            help="A vector or classifier (.safetensors), a take's .json, or an audio file."
+        ),
     ],
     as_json: _options.Json = False,
 ) -> None:
-    """Show what is in a vector, a classifier, a take's JSON, or an audio file."""
+    """Show the content of a vector, a classifier, a take's JSON, or an audio file."""
     if file.suffix == ".safetensors":
         from tonearm.measures.classifier import is_classifier
 
@@ -40,7 +43,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
     print_facts(
         {
             "vector": info.name,
-            "means": f"+ {info.positive_label}, - {info.negative_label}",
+            "labels": f"+ {info.positive_label}, - {info.negative_label}",
             "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
             "method": f"{info.method} at {info.site}, pooling {info.pooling}",
             "prompts": f"{info.positive_count} positive, {info.negative_count} negative, data {info.data_hash or '–'}",
@@ -53,8 +56,15 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
     headings = ("layer", "norm", "activation norm", *info.scores)
     table = new_table(*headings, numbers=headings)
     for layer, norm in norms.items():
-        others = [info.activation_norms.get(layer), *(scores.get(layer) for scores in info.scores.values())]
-        table.add_row(str(layer), f"{norm:.3f}", *("–" if value is None else f"{value:.3f}" for value in others))
+        others = [
+            info.activation_norms.get(layer),
+            *(scores.get(layer) for scores in info.scores.values()),
+        ]
+        table.add_row(
+            str(layer),
+            f"{norm:.3f}",
+            *("–" if value is None else f"{value:.3f}" for value in others),
+        )
     out.print(table)
 
 
@@ -88,10 +98,11 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "negative": take.negative or "",
             "steering": "\n".join(steers) or "none",
             "vectors": "\n".join(
-                f"{name} {record.content_hash[:8]}" + (" (bundled)" if record.bundled else f" in {record.file}")
+                f"{name} {record.content_hash[:8]}"
+                + (" (bundled)" if record.bundled else f" in {record.file}")
                 for name, record in take.vectors.items()
             ),
-            "length": f"{take.seconds:g} s, {take.frames} frames, seed {take.seed}",
+            "length": f"{take.new_seconds:g} s, {take.frames} frames, seed {take.seed}",
             "continues": take.audio_prompt.file or "" if take.audio_prompt else "",
             "melody": take.melody.file or "" if take.melody else "",
             "sampling": f"guidance {sampling.guidance:g}, temperature {sampling.temperature:g}, top_k {sampling.top_k}, top_p {sampling.top_p:g}",
@@ -106,9 +117,15 @@ def _inspect_take(file: Path, as_json: bool) -> None:
 
 
 def _measured(measured: dict[str, Any]) -> str:
-    """What a take's JSON holds of its measures."""
-    found = [entry for entry in measured.values() if isinstance(entry, dict) and entry.get("value") is not None]
-    return ", ".join(f"{entry['name']} {_value(entry['value'])} {entry['unit']}".strip() for entry in found)
+    """Measurements in a take's JSON, as text."""
+    found = [
+        entry
+        for entry in measured.values()
+        if isinstance(entry, dict) and entry.get("value") is not None
+    ]
+    return ", ".join(
+        f"{entry['name']} {_value(entry['value'])} {entry['unit']}".strip() for entry in found
+    )
 
 
 def _value(value: str | float) -> str:
@@ -122,13 +139,22 @@ def _inspect_audio(file: Path, as_json: bool) -> None:
     clip = Clip.read(file)
     measured = describe(clip).to_dict()
     if as_json:
-        print_json({"file": str(file), "sample_rate": clip.sample_rate, "channels": len(clip.samples), **measured})
+        print_json(
+            {
+                "file": str(file),
+                "sample_rate": clip.sample_rate,
+                "channels": len(clip.samples),
+                **measured,
+            }
+        )
         return
     print_facts(
         {
             "file": str(file),
             "length": f"{clip.seconds:.2f} s, {clip.sample_rate} Hz, {'mono' if len(clip.samples) == 1 else f'{len(clip.samples)} channels'}",
             "measured": _measured(measured).replace(", ", "\n"),
-            "faults": ", ".join(map(str, measured["faults"])) if isinstance(measured["faults"], list) else "",
+            "faults": ", ".join(map(str, measured["faults"]))
+            if isinstance(measured["faults"], list)
+            else "",
         }
     )

@@ -1,4 +1,4 @@
-"""tonearm models: what can be loaded."""
+"""tonearm models: table of checkpoints."""
 
 from dataclasses import asdict
 
@@ -14,7 +14,7 @@ text: read in the decoder's prefix, or by cross-attention."""
 
 def models(as_json: _options.Json = False) -> None:
     """List the checkpoints, with their licences."""
-    from tonearm.musicgen.checkpoint import MUSICGEN_LICENCE, VARIANTS
+    from tonearm.musicgen.variants import MUSICGEN_LICENCE, VARIANTS
 
     if as_json:
         print_json({"models": [asdict(variant) for variant in VARIANTS.values()]})

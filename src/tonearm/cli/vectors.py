@@ -1,4 +1,4 @@
-"""tonearm vectors: what there is to steer with."""
+"""tonearm vectors: table of steering vectors."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,18 +16,27 @@ if TYPE_CHECKING:
 
 def vectors(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket.")
+        list[Path] | None,
+        typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket."),
     ] = None,
     as_json: _options.Json = False,
 ) -> None:
     """List steering vectors: those that ship, or those in files and folders."""
     from tonearm.steering import load_vector
-    from tonearm.steering.library import bundled
+    from tonearm.steering.library import bundled_vectors
 
-    found = _read(files) if files else {name: load_vector(path) for name, path in bundled().items()}
+    found = (
+        _read(files)
+        if files
+        else {name: load_vector(path) for name, path in bundled_vectors().items()}
+    )
     if as_json:
         described = [
-            {"steer": name, "content_hash": vector.content_hash(), **vector.info.model_dump(mode="json")}
+            {
+                "steer": name,
+                "content_hash": vector.content_hash(),
+                **vector.info.model_dump(mode="json"),
+            }
             for name, vector in found.items()
         ]
         print_json({"vectors": described})
@@ -39,7 +48,7 @@ def vectors(
 
 
 def _read(given: Sequence[Path]) -> dict[str, "SteeringVector"]:
-    """What to write in --steer -> vector: of each file, and of every vector file in each folder."""
+    """Vectors of files and folders, by the name that --steer takes."""
     from tonearm.steering import load_vector
 
     found = {}
@@ -65,5 +74,7 @@ def _print_table(found: Mapping[str, "SteeringVector"]) -> None:
         )
         best = "–" if info.best_layer is None else str(info.best_layer)
         prompts = str(info.positive_count + info.negative_count)
-        table.add_row(name, info.positive_label, info.negative_label, best, prompts, "\n".join(at_best))
+        table.add_row(
+            name, info.positive_label, info.negative_label, best, prompts, "\n".join(at_best)
+        )
     out.print(table)

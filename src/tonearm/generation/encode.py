@@ -81,7 +81,9 @@ def encode_batch(
     )
 
 
-def place_in_batch(request: DecodeRequest, batch: Sequence[PreparedRequest], row: int) -> BatchRecord:
+def place_in_batch(
+    request: DecodeRequest, batch: Sequence[PreparedRequest], row: int
+) -> BatchRecord:
     """Record of a row's place in its batch."""
     conditioning = request.conditioning
     return BatchRecord(

@@ -101,7 +101,11 @@ class StackRecord(_Record):
         """One line per difference, `self` first."""
         ours, theirs = (record.model_dump() | record.packages for record in (self, other))
         keys = [key for key in ours if key != "packages"]
-        return [f"{key}: {ours[key]} then, {theirs.get(key)} now" for key in keys if ours[key] != theirs.get(key)]
+        return [
+            f"{key}: {ours[key]} then, {theirs.get(key)} now"
+            for key in keys
+            if ours[key] != theirs.get(key)
+        ]
 
 
 class Provenance(_Record):

@@ -38,9 +38,7 @@ class Take:
         """Length of the clip, audio prompt included."""
         return self.clip.seconds
 
-    def save(
-        self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None
-    ) -> Path:
+    def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.
 
         Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written too.

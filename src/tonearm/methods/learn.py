@@ -127,8 +127,10 @@ def _capture(
                 labels += [1 - index] * len(captured.rows)
                 groups.append(captured.examples + before)
     if not rows:
-        return Activations(*moments)
-    return Activations(*moments, torch.cat(rows), torch.tensor(labels), torch.cat(groups))
+        return Activations(moments[0], moments[1])
+    return Activations(
+        moments[0], moments[1], torch.cat(rows), torch.tensor(labels), torch.cat(groups)
+    )
 
 
 def _by_layer(values: torch.Tensor) -> dict[int, float]:

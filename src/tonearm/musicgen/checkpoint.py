@@ -245,19 +245,30 @@ def fingerprint_of(model: Any) -> str:
     for key, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().flatten()
         sample = flat[:: max(1, flat.numel() // 64)][:64].to("cpu", torch.float32)
-        digest.update(f"{key}{tuple(tensor.shape)}".encode() + sample.numpy().astype("<f4").tobytes())
+        digest.update(
+            f"{key}{tuple(tensor.shape)}".encode() + sample.numpy().astype("<f4").tobytes()
+        )
     return digest.hexdigest()[:16]
 
 
 def _reading(name: str, read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except pickle.UnpicklingError as error:  # torch's message explains how to run the code in the file
+    except (
+        pickle.UnpicklingError
+    ) as error:  # torch's message explains how to run the code in the file
         raise TonearmError(
             f"cannot load checkpoint {name!r} (its pickled weights hold more than tensors, or are cut off); "
             "save them as safetensors with `save_pretrained`"
         ) from error
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, safetensors.SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        safetensors.SafetensorError,
+    ) as error:
         first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(
             f"cannot load checkpoint {name!r} ({first_line}); `tonearm models` lists what can be loaded"
@@ -267,17 +278,29 @@ def _reading(name: str, read: Callable[[], Any]) -> Any:
 def _device(device: str | None) -> torch.device:
     if device is None:
         return torch.device(
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
         )
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
     kind = device.split(":")[0]
     usable = [name for name, is_there in there.items() if is_there]
     if not there.get(kind):
-        raise TonearmError(f"device {device!r} is not available; this machine has {', '.join(usable)}")
+        raise TonearmError(
+            f"device {device!r} is not available; this machine has {', '.join(usable)}"
+        )
     try:
         return torch.device(device)
     except RuntimeError:
-        raise TonearmError(f"device {device!r} is not understood; this machine has {', '.join(usable)}") from None
+        raise TonearmError(
+            f"device {device!r} is not understood; this machine has {', '.join(usable)}"
+        ) from None
 
 
 INT8 = "int8"
@@ -292,5 +315,7 @@ def _dtype(dtype: str | None, device: torch.device) -> torch.dtype:
     if dtype not in PRECISIONS:
         raise TonearmError(f"dtype {dtype!r} is not known; use one of {', '.join(PRECISIONS)}")
     if dtype == INT8 and device.type != "cpu":
-        raise TonearmError(f"dtype int8 is for the CPU, not for {device.type}; use device cpu, or dtype bfloat16")
+        raise TonearmError(
+            f"dtype int8 is for the CPU, not for {device.type}; use device cpu, or dtype bfloat16"
+        )
     return DTYPES.get(dtype, torch.float32)

@@ -87,9 +87,7 @@ def condition(
         chroma = _chroma_states(checkpoint, rows, guided, melody)
         states = torch.cat([chroma, states], dim=1)
         prefix = states.shape[1]
-    return Conditioning(
-        states, mask, tokens.ids[:rows], tokens.mask[:rows], rows, guided, prefix
-    )
+    return Conditioning(states, mask, tokens.ids[:rows], tokens.mask[:rows], rows, guided, prefix)
 
 
 @torch.no_grad()

@@ -94,11 +94,17 @@ class Decoder:
                 layer.to_empty(device="meta")
         self.norm = _Norm.of(stack.layer_norm)
         self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]), checkpoint.int8)
-        self.embeddings = torch.cat([table.weight for table in stack.embed_tokens]).detach()  # [K * (V + 1), D]
+        self.embeddings = torch.cat(
+            [table.weight for table in stack.embed_tokens]
+        ).detach()  # [K * (V + 1), D]
         rows = len(self.embeddings) // checkpoint.shape.codebooks
-        self.first_row = torch.arange(checkpoint.shape.codebooks, device=checkpoint.device)[:, None] * rows
+        self.first_row = (
+            torch.arange(checkpoint.shape.codebooks, device=checkpoint.device)[:, None] * rows
+        )
         self.embed_positions = stack.embed_positions
-        self.capture: GraphCapture | None = capture_on_cuda if checkpoint.device.type == "cuda" else None
+        self.capture: GraphCapture | None = (
+            capture_on_cuda if checkpoint.device.type == "cuda" else None
+        )
         if consume:
             for module in (*decoder.lm_heads, *stack.embed_tokens):
                 module.to_empty(device="meta")
@@ -113,7 +119,11 @@ class Decoder:
             return table.weights[:positions]
 
     def begin(
-        self, conditioning: Conditioning, positions: int, first_frame: int = 0, may_capture: bool = False
+        self,
+        conditioning: Conditioning,
+        positions: int,
+        first_frame: int = 0,
+        may_capture: bool = False,
     ) -> "DecoderState":
         """State for one decoding.
 
@@ -124,7 +134,9 @@ class Decoder:
             may_capture: its steps may run as captured graphs, where the device has them; all taps then have
                 to be those of SteeringBuffers.
         """
-        return DecoderState(self, conditioning, positions, first_frame, self.capture if may_capture else None)
+        return DecoderState(
+            self, conditioning, positions, first_frame, self.capture if may_capture else None
+        )
 
 
 class DecoderState:
@@ -178,7 +190,9 @@ class DecoderState:
         self.length = end
         return logits
 
-    def fixed_step(self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps) -> torch.Tensor:
+    def fixed_step(
+        self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps
+    ) -> torch.Tensor:
         """One step at `position` [1] whose shapes and addresses are constant, so that a graph can capture it."""
         h = self._embed(tokens) + self.positions.index_select(0, position)
         visible = (torch.arange(bucket_end, device=position.device) <= position)[None]
@@ -218,7 +232,11 @@ class DecoderState:
         taps: Taps,
     ) -> torch.Tensor:
         rows, length, width = h.shape
-        q, k, v = block.query_key_value(block.attention_norm(h)).view(rows, length, 3, self.decoder.heads, -1).unbind(2)
+        q, k, v = (
+            block.query_key_value(block.attention_norm(h))
+            .view(rows, length, 3, self.decoder.heads, -1)
+            .unbind(2)
+        )
         keys, values = cache.put(self.keys[index], k), cache.put(self.values[index], v)
         heads = F.scaled_dot_product_attention(
             q.transpose(1, 2), keys, values, attn_mask=cache.mask, is_causal=length > 1
@@ -264,9 +282,13 @@ class _Text:
         has_text = conditioning.mask.bool().any(1)
         rows = has_text.nonzero()[:, 0]
         # With guidance and no negative prompts the rows with text come first: a slice needs no copy.
-        self.rows: slice | torch.Tensor = slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
+        self.rows: slice | torch.Tensor = (
+            slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
+        )
         self.heads = decoder.heads
-        states, mask, self.group = _shared(conditioning.states[rows], conditioning.mask[rows].bool())
+        states, mask, self.group = _shared(
+            conditioning.states[rows], conditioning.mask[rows].bool()
+        )
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
         states = _projected(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
         self.keys, self.values = [], []
@@ -276,12 +298,16 @@ class _Text:
             self.keys.append(k.transpose(1, 2).contiguous())
             self.values.append(v.transpose(1, 2).contiguous())
 
-    def attend(self, index: int, block: _Block, h: torch.Tensor, span: Span, taps: Taps) -> torch.Tensor:
+    def attend(
+        self, index: int, block: _Block, h: torch.Tensor, span: Span, taps: Taps
+    ) -> torch.Tensor:
         assert block.text_norm and block.text_query and block.text_out
         read = h[self.rows]
         rows, length, width = read.shape
         # The rows of one prompt are queries of one prompt: its keys and values are read once for all of them.
-        q = block.text_query(block.text_norm(read)).view(rows // self.group, self.group * length, self.heads, -1)
+        q = block.text_query(block.text_norm(read)).view(
+            rows // self.group, self.group * length, self.heads, -1
+        )
         heads = F.scaled_dot_product_attention(
             q.transpose(1, 2), self.keys[index], self.values[index], attn_mask=self.mask
         )

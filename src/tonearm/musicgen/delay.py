@@ -35,4 +35,6 @@ def undelay(tokens: torch.Tensor, channels: int = 1) -> torch.Tensor:
     books = tokens.shape[1]
     lag_of = lags(books, channels)
     frames = tokens.shape[2] - 1 - lag_of[-1]
-    return torch.stack([tokens[:, k, 1 + lag : 1 + lag + frames] for k, lag in enumerate(lag_of)], dim=1)
+    return torch.stack(
+        [tokens[:, k, 1 + lag : 1 + lag + frames] for k, lag in enumerate(lag_of)], dim=1
+    )

@@ -141,9 +141,7 @@ ENGINES = (DecoderEngine.name, ReferenceEngine.name)
 DEFAULT_ENGINE = DecoderEngine.name
 
 
-def engine_for(
-    checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, consume: bool = False
-) -> Engine:
+def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, consume: bool = False) -> Engine:
     """Make the engine of this name. Raises TonearmError for an unknown name."""
     check_engine(name)
     if name == DecoderEngine.name:

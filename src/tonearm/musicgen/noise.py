@@ -43,7 +43,9 @@ class ExponentialNoise:
 
     def __init__(self, seeds: torch.Tensor, codebooks: int, entries: int):
         self.seeds, self.shape = seeds, (codebooks, entries)
-        self.length = max(1, min(MAX_RUN_STEPS, MAX_RUN_CELLS // (len(seeds) * codebooks * entries)))
+        self.length = max(
+            1, min(MAX_RUN_STEPS, MAX_RUN_CELLS // (len(seeds) * codebooks * entries))
+        )
         self.first, self.run = 0, torch.empty(0)
 
     def at(self, step: int) -> torch.Tensor:

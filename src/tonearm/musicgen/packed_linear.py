@@ -56,17 +56,35 @@ def _int8(weight: torch.Tensor) -> Linear:
             "int8 needs a CPU and a torch with oneDNN's quantised product; use dtype float32 or bfloat16"
         )
     scale = weight.abs().amax(1).clamp_(min=1e-12) / INT8_STEPS
-    packed = torch.ops.onednn.qlinear_prepack((weight / scale[:, None]).round_().to(torch.int8), None)
+    packed = torch.ops.onednn.qlinear_prepack(
+        (weight / scale[:, None]).round_().to(torch.int8), None
+    )
     zeros = torch.zeros(len(weight), dtype=torch.int64)
     product = torch.ops.onednn.qlinear_pointwise
     scale /= INT8_STEPS  # what the activations are multiplied by
-    middle = torch.full((1,), UINT8_ZERO + 0.5)  # half a step more, since the cast to integers rounds down
+    middle = torch.full(
+        (1,), UINT8_ZERO + 0.5
+    )  # half a step more, since the cast to integers rounds down
 
     def linear(x: torch.Tensor) -> torch.Tensor:
         rows = x.reshape(-1, x.shape[-1])
         peak = rows.abs().amax(-1, keepdim=True).clamp_(min=1e-30)
         whole = torch.addcdiv(middle, rows, peak, value=INT8_STEPS).to(torch.uint8)
-        y = product(whole, 1.0, UINT8_ZERO, packed, scale, zeros, None, 1.0, 0, torch.float32, "none", [], "")
+        y = product(
+            whole,
+            1.0,
+            UINT8_ZERO,
+            packed,
+            scale,
+            zeros,
+            None,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "",
+        )
         return y.mul_(peak).view(*x.shape[:-1], -1)
 
     return linear

@@ -5,7 +5,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.modeling_outputs import BaseModelOutput
 
 from tonearm.backend import Site, Span, Tap, Taps
@@ -33,11 +38,17 @@ def decode(
     shape, frames = checkpoint.shape, request.frames
     assert frames is not None
     length = sequence_length(frames, shape.codebooks, shape.channels)
-    arguments: dict[str, Any] = dict(input_ids=conditioning.text_ids, max_length=length, use_cache=True)
+    arguments: dict[str, Any] = dict(
+        input_ids=conditioning.text_ids, max_length=length, use_cache=True
+    )
     if progress:
-        arguments["stopping_criteria"] = StoppingCriteriaList([_ProgressReport(frames, length, progress)])
+        arguments["stopping_criteria"] = StoppingCriteriaList(
+            [_ProgressReport(frames, length, progress)]
+        )
     if conditioning.prefix:
-        arguments |= dict(attention_mask=conditioning.text_mask, encoder_hidden_states=conditioning.states)
+        arguments |= dict(
+            attention_mask=conditioning.text_mask, encoder_hidden_states=conditioning.states
+        )
     else:
         outputs = BaseModelOutput(last_hidden_state=conditioning.states)
         arguments |= dict(attention_mask=conditioning.mask, encoder_outputs=outputs)
@@ -54,13 +65,18 @@ def decode(
         drawer = _RowDrawer(request, shape.codebooks, checkpoint.device)
         arguments |= dict(do_sample=False, guidance_scale=3.0 if conditioning.guided else 1.0)
         arguments["logits_processor"] = LogitsProcessorList([drawer])
-    with tapped(checkpoint, taps, conditioning.prefix), _catching_codes(checkpoint.model) as channels:
+    with (
+        tapped(checkpoint, taps, conditioning.prefix),
+        _catching_codes(checkpoint.model) as channels,
+    ):
         checkpoint.model.generate(**arguments)
     return torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
 
 
 @torch.no_grad()
-def read(checkpoint: Checkpoint, conditioning: Conditioning, tokens: torch.Tensor, taps: Taps) -> None:
+def read(
+    checkpoint: Checkpoint, conditioning: Conditioning, tokens: torch.Tensor, taps: Taps
+) -> None:
     """One forward pass over the conditioning and tokens [B, K, P]."""
     model = checkpoint.model
     ids = torch.cat([tokens, tokens]) if conditioning.guided else tokens
@@ -79,7 +95,9 @@ def read(checkpoint: Checkpoint, conditioning: Conditioning, tokens: torch.Tenso
             )
 
 
-def steering_taps(plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int) -> dict[tuple[Site, int], list[Tap]]:
+def steering_taps(
+    plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int
+) -> dict[tuple[Site, int], list[Tap]]:
     """Taps that carry out a plan on rows [conditional..., unconditional...]."""
     taps: dict[tuple[Site, int], list[Tap]] = {}
     for intervention in plan:
@@ -90,7 +108,9 @@ def steering_taps(plan: Sequence[Intervention], conditioning: Conditioning, prom
 
 
 class _SteeringTap:
-    def __init__(self, intervention: Intervention, which: int, conditioning: Conditioning, prompt_frames: int):
+    def __init__(
+        self, intervention: Intervention, which: int, conditioning: Conditioning, prompt_frames: int
+    ):
         steer, rows = intervention.steer, intervention.rows
         halves = []
         if steer.branch in ("both", "conditional"):
@@ -109,7 +129,9 @@ class _SteeringTap:
         strength = self._strength(span, h.device)
         if not strength.any():
             return None
-        edited = self.intervention.apply(h[self.rows], self.directions[:, None], strength[..., None])
+        edited = self.intervention.apply(
+            h[self.rows], self.directions[:, None], strength[..., None]
+        )
         return h.index_copy(0, self.rows, edited)
 
     def _strength(self, span: Span, device: torch.device) -> torch.Tensor:

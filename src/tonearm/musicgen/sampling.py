@@ -5,6 +5,7 @@ Shapes: B batch rows; R forward rows; K codebooks; V entries; T frames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -44,7 +45,9 @@ class Sampling:
         top_p: float | None = None,
     ) -> "Sampling":
         """Replace the values that are not None."""
-        given = dict(guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p)
+        given: dict[str, Any] = dict(
+            guidance=guidance, temperature=temperature, top_k=top_k, top_p=top_p
+        )
         return replace(self, **{name: value for name, value in given.items() if value is not None})
 
     def guidance_at(self, seconds: Sequence[float]) -> torch.Tensor:

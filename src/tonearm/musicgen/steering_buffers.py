@@ -99,15 +99,26 @@ class FusedAdd:
         self.offset.copy_(total[:, None])
 
 
-Part = tuple[int, int]  # index of an intervention in the plan, index of a direction in the intervention
+Part = tuple[
+    int, int
+]  # index of an intervention in the plan, index of a direction in the intervention
 
 
 class SteeringBuffers:
     """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each step."""
 
-    def __init__(self, plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int, dtype: torch.dtype):
+    def __init__(
+        self,
+        plan: Sequence[Intervention],
+        conditioning: Conditioning,
+        prompt_frames: int,
+        dtype: torch.dtype,
+    ):
         self.tracks = [
-            StrengthTrack(one, conditioning, prompt_frames if one.steer.positions == "generated" else 0) for one in plan
+            StrengthTrack(
+                one, conditioning, prompt_frames if one.steer.positions == "generated" else 0
+            )
+            for one in plan
         ]
         operations: dict[Part, Operation] = {}
         parts_at: dict[tuple[Site, int], list[Part]] = {}
@@ -117,18 +128,28 @@ class SteeringBuffers:
                 operations[index, which] = Operation(intervention, self.tracks[index], spread)
             for layer, which in intervention.layers.items():
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
-        self._sums: dict[tuple[Part, ...], FusedAdd] = {}  # layers that add the same share one offset
+        self._sums: dict[
+            tuple[Part, ...], FusedAdd
+        ] = {}  # layers that add the same share one offset
         self.taps: dict[tuple[Site, int], list[Tap]] = {
             place: self._fused(parts, operations, dtype) for place, parts in parts_at.items()
         }
         self._sums_of = [
-            [total for parts, total in self._sums.items() if any(part[0] == index for part in parts)]
+            [
+                total
+                for parts, total in self._sums.items()
+                if any(part[0] == index for part in parts)
+            ]
             for index in range(len(plan))
         ]
 
-    def _fused(self, parts: Sequence[Part], operations: Mapping[Part, Operation], dtype: torch.dtype) -> list[Tap]:
+    def _fused(
+        self, parts: Sequence[Part], operations: Mapping[Part, Operation], dtype: torch.dtype
+    ) -> list[Tap]:
         fused: list[Tap] = []
-        for adds, group in groupby(parts, key=lambda part: operations[part].intervention.steer.operator == "add"):
+        for adds, group in groupby(
+            parts, key=lambda part: operations[part].intervention.steer.operator == "add"
+        ):
             run = tuple(group)
             if not adds:
                 fused += [operations[part] for part in run]
@@ -162,7 +183,9 @@ class SteeringBuffers:
         return track.table.values[track.rows.index(row)].tolist()
 
 
-def _over_all_rows(directions: torch.Tensor, rows: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+def _over_all_rows(
+    directions: torch.Tensor, rows: torch.Tensor, conditioning: Conditioning
+) -> torch.Tensor:
     """Directions [n, D] of `rows` -> [R, D], zeros for rows that are not steered."""
     spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
     spread[rows] = directions

@@ -70,7 +70,9 @@ class StreamingCodec:
             The samples that are complete now, float32 [C, m], on the CPU.
         """
         if codes.shape[-1]:
-            books = codes.reshape(-1, self.channels, codes.shape[-1])  # left and right books alternate
+            books = codes.reshape(
+                -1, self.channels, codes.shape[-1]
+            )  # left and right books alternate
             self.latents.append(self.codec.quantizer.decode(books.to(self.latents.device)))
         self._convolve(last)
         return self._decode(last)

@@ -30,13 +30,22 @@ VARIANTS = {
         Variant("facebook/musicgen-medium", "2.0 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-large", "3.4 B", "cross-attention", 1, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-melody", "1.6 B", "prefix", 1, MUSICGEN_LICENCE, melody=True),
-        Variant("facebook/musicgen-melody-large", "3.4 B", "prefix", 1, MUSICGEN_LICENCE, melody=True),
+        Variant(
+            "facebook/musicgen-melody-large", "3.4 B", "prefix", 1, MUSICGEN_LICENCE, melody=True
+        ),
         Variant("facebook/musicgen-stereo-small", "0.6 B", "cross-attention", 2, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-stereo-medium", "2.0 B", "cross-attention", 2, MUSICGEN_LICENCE),
         Variant("facebook/musicgen-stereo-large", "3.4 B", "cross-attention", 2, MUSICGEN_LICENCE),
-        Variant("facebook/musicgen-stereo-melody", "1.6 B", "prefix", 2, MUSICGEN_LICENCE, melody=True),
         Variant(
-            "facebook/musicgen-stereo-melody-large", "3.4 B", "prefix", 2, MUSICGEN_LICENCE, melody=True
+            "facebook/musicgen-stereo-melody", "1.6 B", "prefix", 2, MUSICGEN_LICENCE, melody=True
+        ),
+        Variant(
+            "facebook/musicgen-stereo-melody-large",
+            "3.4 B",
+            "prefix",
+            2,
+            MUSICGEN_LICENCE,
+            melody=True,
         ),
     )
 }

@@ -41,7 +41,9 @@ def blend(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, scale: Scale = "uni
 def rotate(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     norm = h.norm(dim=-1, keepdim=True)
     turned = h + s * unit(v) * norm
-    return turned * (norm / turned.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny))
+    return turned * (
+        norm / turned.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
+    )
 
 
 def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
@@ -49,7 +51,9 @@ def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     return h - s * (h * r).sum(-1, keepdim=True) * r
 
 
-def clamp(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: float, high: float) -> torch.Tensor:
+def clamp(
+    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: float, high: float
+) -> torch.Tensor:
     r = unit(v)
     projection = (h * r).sum(-1, keepdim=True)
     return h + s * (projection.clamp(low, high) - projection) * r

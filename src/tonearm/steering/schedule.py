@@ -40,7 +40,14 @@ class Schedule(BaseModel):
             raise ValueError(
                 f"window {start} to {end} s with fades of {fade} s: start must come before end, and the fades must fit"
             )
-        return cls(points=((start, 0.0), (start + fade, 1.0), (max(start + fade, end - fade), 1.0), (end, 0.0)))
+        return cls(
+            points=(
+                (start, 0.0),
+                (start + fade, 1.0),
+                (max(start + fade, end - fade), 1.0),
+                (end, 0.0),
+            )
+        )
 
     @classmethod
     def ramp(cls, start: float, end: float, first: float = 0.0, last: float = 1.0) -> "Schedule":

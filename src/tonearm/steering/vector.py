@@ -59,7 +59,9 @@ class SteeringVector:
                     f"vector {self.name}: layer {layer} has shape {tuple(direction.shape)}, not ({self.info.width},); make it again"
                 )
             if not torch.isfinite(direction).all():
-                raise TonearmError(f"vector {self.name}: layer {layer} holds NaN or infinite values; make it again")
+                raise TonearmError(
+                    f"vector {self.name}: layer {layer} holds NaN or infinite values; make it again"
+                )
             if not 0 <= layer < self.info.layer_count:
                 raise TonearmError(
                     f"vector {self.name}: layer {layer} is outside 0..{self.info.layer_count - 1}; make it again"
@@ -116,7 +118,8 @@ class SteeringVector:
             "scores": {},
         }
         return SteeringVector(
-            {i: noise * d.norm() for i, d in self.directions.items()}, self.info.model_copy(update=update)
+            {i: noise * d.norm() for i, d in self.directions.items()},
+            self.info.model_copy(update=update),
         )
 
     def __add__(self, other: "SteeringVector") -> "SteeringVector":
@@ -128,8 +131,13 @@ class SteeringVector:
     def __mul__(self, factor: float) -> "SteeringVector":
         update = {"name": f"{factor:g} * {self.name}"}
         if factor < 0:
-            update |= {"positive_label": self.info.negative_label, "negative_label": self.info.positive_label}
-        return SteeringVector({i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update))
+            update |= {
+                "positive_label": self.info.negative_label,
+                "negative_label": self.info.positive_label,
+            }
+        return SteeringVector(
+            {i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update)
+        )
 
     __rmul__ = __mul__
 
@@ -153,7 +161,8 @@ class SteeringVector:
             "best_layer": self.info.best_layer if self.info.best_layer == other.info.best_layer else None,
         }  # fmt: skip
         return SteeringVector(
-            {i: d + sign * other[i] for i, d in self.directions.items()}, self.info.model_copy(update=update)
+            {i: d + sign * other[i] for i, d in self.directions.items()},
+            self.info.model_copy(update=update),
         )
 
 

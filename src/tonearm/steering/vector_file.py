@@ -40,7 +40,9 @@ def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
             metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, safetensors.SafetensorError) as error:
-        raise TonearmError(f"cannot read {path} as safetensors ({error}); copy or make the file again") from None
+        raise TonearmError(
+            f"cannot read {path} as safetensors ({error}); copy or make the file again"
+        ) from None
     version = metadata.pop("tonearm_format", None)
     if version is None:
         raise TonearmError(
@@ -51,12 +53,20 @@ def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
             f"{path} has vector format {version}, this Tonearm reads up to {FORMAT_VERSION}; update Tonearm"
         )
     stated_hash = metadata.pop("content_hash", "")
-    strings = {key for key, field in VectorInfo.model_fields.items() if field.annotation is str or key == "site"}
+    strings = {
+        key
+        for key, field in VectorInfo.model_fields.items()
+        if field.annotation is str or key == "site"
+    }
     try:
-        fields = {key: value if key in strings else json.loads(value) for key, value in metadata.items()}
+        fields = {
+            key: value if key in strings else json.loads(value) for key, value in metadata.items()
+        }
         directions = {int(key.removeprefix("layer.")): tensor for key, tensor in tensors.items()}
     except ValueError as error:
-        raise TonearmError(f"{path}: its metadata cannot be read ({error}); make the vector again") from None
+        raise TonearmError(
+            f"{path}: its metadata cannot be read ({error}); make the vector again"
+        ) from None
     vector = SteeringVector(directions, validated(VectorInfo, fields, where=str(path)))
     if vector.content_hash() != stated_hash:
         raise TonearmError(

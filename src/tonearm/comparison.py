@@ -1,0 +1,168 @@
+"""Comparison of one prompt and seed, unsteered and steered: takes, measurements, and a page to listen to."""
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
+from tonearm.measures.describe import Description, describe
+from tonearm.model import Model
+from tonearm.musicgen.sampling import Sampling
+from tonearm.progress import Progress
+from tonearm.report.comparison_page import (
+    PEAK,
+    USUAL_LUFS,
+    Exhibit,
+    common_loudness,
+    write_compare_page,
+)
+from tonearm.steering.shorthand import SteeringLike, as_steering
+from tonearm.steering.spec import Steering
+from tonearm.steering.vector import SteeringVector
+
+LISTEN = "listen"  # folder of the copies at one loudness
+
+
+@dataclass(frozen=True)
+class ComparedTake:
+    """One take of a comparison: `name` is "plain", "steered-1", "steered-2", ..."""
+
+    name: str
+    take: Take
+    description: Description
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Takes of one prompt and seed; the first is unsteered.
+
+    `details` (model, steering, seed, licence, ...) are listed on the page, in their order.
+    """
+
+    prompt: str
+    takes: tuple[ComparedTake, ...]
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the takes with their sidecars, copies at one loudness, and the page.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            TonearmError: the folder cannot be written.
+        """
+        folder = Path(folder)
+        for one in self.takes:
+            one.take.save(folder / f"{one.name}.wav", measured=one.description.to_dict())
+        return self.save_page(folder)
+
+    def save_page(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the copies at one loudness and the page, beside takes that are saved already."""
+        folder = Path(folder)
+        clips = [one.take.clip for one in self.takes]
+        for one, clip in zip(self.takes, _level_matched(clips), strict=True):
+            clip.write(folder / LISTEN / f"{one.name}.wav")
+        exhibits = [
+            Exhibit(
+                str(one.take.provenance.steering),
+                one.take.clip,
+                one.description,
+                f"{one.name}.wav",
+                f"{one.name}.json",
+            )
+            for one in self.takes
+        ]
+        details = {name: text for name, text in self.details.items() if text}
+        return write_compare_page(folder, self.prompt, exhibits, details)
+
+
+def compare(
+    model: Model,
+    prompt: str,
+    steerings: Sequence[SteeringLike],
+    *,
+    seconds: float = 10.0,
+    seed: int | None = None,
+    sampling: Sampling | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Generate one prompt and seed unsteered and with each steering, and measure the takes.
+
+    Args:
+        model: to generate with.
+        prompt: the music in words.
+        steerings: one or more, each in any form that `Model.generate` takes.
+        seconds: of music.
+        seed: of all takes; default: a random one.
+        sampling: default: the checkpoint's own.
+        progress: called with frames done and frames in all.
+
+    Raises:
+        TonearmError: no steering, or any mistake in the arguments, before decoding starts.
+    """
+    takes = tuple(
+        compare_takes(
+            model,
+            prompt,
+            steerings,
+            seconds=seconds,
+            seed=seed,
+            sampling=sampling,
+            progress=progress,
+        )
+    )
+    shape, first = model.shape, takes[0].take.provenance
+    details = {
+        "model": f"{shape.name}, {model.checkpoint.device}, {model.checkpoint.precision}",
+        "seed": str(first.seed),
+        "sampling": f"guidance {first.sampling.guidance:g}, temperature {first.sampling.temperature:g}",
+        "licence": shape.licence,
+    }
+    return Comparison(prompt, takes, details)
+
+
+def compare_takes(
+    model: Model,
+    prompt: str,
+    steerings: Sequence[SteeringLike],
+    *,
+    seconds: float = 10.0,
+    seed: int | None = None,
+    sampling: Sampling | None = None,
+    progress: Progress | None = None,
+) -> Iterator[ComparedTake]:
+    """Like `compare`, but yield the takes one by one; arguments are checked at the call."""
+    resolved = [as_steering(steering) for steering in steerings]
+    steered = [(steering, vectors) for steering, vectors in resolved if steering]
+    if not steered:
+        raise TonearmError(
+            "there is nothing to compare; give at least one steering, such as tempo=+0.1"
+        )
+    vectors: dict[str, SteeringVector] = {}
+    for _, given in steered:
+        vectors |= given
+    shared_seed = secrets.randbelow(2**31) if seed is None else seed
+    requests = [
+        TakeRequest(prompt, shared_seed, steering, sampling, seconds=seconds)
+        for steering in (Steering(), *(steering for steering, _ in steered))
+    ]
+    takes = model.generate_batch(
+        requests, vectors=vectors, batch_size=len(requests), progress=progress
+    )
+    names = ["plain", *(f"steered-{number}" for number in range(1, len(requests)))]
+    return (
+        ComparedTake(name, take, describe(take.clip))
+        for name, take in zip(names, takes, strict=True)
+    )
+
+
+def _level_matched(clips: Sequence[Clip]) -> list[Clip]:
+    """Copies at one loudness: of two takes the louder one seems better, whatever else differs."""
+    loudness = common_loudness(clips)
+    return [clip.loudness_matched(loudness or USUAL_LUFS, PEAK) for clip in clips]
