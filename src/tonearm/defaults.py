@@ -1,4 +1,4 @@
-"""What is used where nothing is said."""
+"""Default evaluators."""
 
-JUDGE = "embedded"  # or a CLAP checkpoint
-TRACKER = "librosa"  # or "embedded", or a Beat This! checkpoint
+CLAP = "bundled"  # or a CLAP checkpoint
+TRACKER = "librosa"  # or "bundled", or a Beat This! checkpoint

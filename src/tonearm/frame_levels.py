@@ -1,7 +1,7 @@
-"""Levels: how loud a clip is from frame to frame, and whether there is anything to measure in it.
+"""Level of a clip per frame, and its silent frames.
 
-Conventions: dBFS of the RMS, so a full-scale square wave is 0 dBFS and a full-scale sine -3 dBFS; the channels are
-mixed to mono; frames of 50 ms side by side, the last one as short as it comes out.
+Conventions: RMS level in dBFS, so that a full-scale square wave has 0 dBFS and a full-scale sine
+-3 dBFS; channels mixed to mono; adjacent frames of 50 ms, the last one possibly shorter.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,25 @@ SILENCE_DBFS = -60.0
 
 @dataclass(frozen=True)
 class FrameLevels:
-    """`dbfs` float64 [F], -inf for digital silence, NaN for samples not finite; `seconds` float64 [F]."""
+    """Level and duration of each frame.
+
+    `dbfs` is float64 [F], -inf for digital silence and NaN for samples that are not finite;
+    `seconds` is float64 [F].
+    """
 
     dbfs: np.ndarray
     seconds: np.ndarray
 
     @property
     def silent_share(self) -> float:
-        """The share of the time, 0 .. 1, below -60 dBFS; 1 for a clip without samples."""
+        """Share of the duration, 0 .. 1, below -60 dBFS; 1 for a clip without samples."""
         if not self.seconds.size:
             return 1.0
         return float(np.average(self.dbfs < SILENCE_DBFS, weights=self.seconds))
 
 
 def frame_levels(clip: Clip) -> FrameLevels:
+    """Compute the level of each frame of a clip."""
     mono = clip.mono.astype(np.float64)
     starts = np.arange(0, mono.size, max(1, round(FRAME_SECONDS * clip.sample_rate)))
     if not starts.size:
@@ -40,6 +45,11 @@ def frame_levels(clip: Clip) -> FrameLevels:
     return FrameLevels(dbfs, lengths / clip.sample_rate)
 
 
-def is_sounding(clip: Clip) -> bool:
-    """Whether a clip holds sound to measure: finite samples, and at least one frame at -60 dBFS or above."""
-    return bool(np.isfinite(clip.samples).all()) and frame_levels(clip).silent_share < 1
+def is_sounding(clip: Clip, levels: FrameLevels | None = None) -> bool:
+    """Test for finite samples and at least one frame at -60 dBFS or above.
+
+    `levels` are those of the clip where the caller has computed them already.
+    """
+    if not np.isfinite(clip.samples).all():
+        return False
+    return (frame_levels(clip) if levels is None else levels).silent_share < 1

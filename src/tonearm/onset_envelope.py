@@ -1,4 +1,7 @@
-"""Onset strength over time: spectral flux, the mean rise over 128 mel bands (Böck & Widmer 2013), every 8 ms at 16 kHz."""
+"""Onset envelope: spectral flux as the mean rise over 128 mel bands, at 16 kHz with an 8-ms hop.
+
+Source: Böck & Widmer 2013, as implemented by `librosa.onset.onset_strength`.
+"""
 
 import numpy as np
 
@@ -7,16 +10,36 @@ from tonearm.frame_levels import is_sounding
 
 ENVELOPE_SAMPLE_RATE = 16_000
 ENVELOPE_FRAME = 2048  # samples: 128 ms
-ENVELOPE_HOP = 128  # samples: 8 ms, which tells 180 BPM from 184 where librosa's usual 512 cannot
+ENVELOPE_HOP = 128  # samples: 8 ms; librosa's default of 512 does not separate 180 from 184 BPM
 
 
 def onset_envelope(clip: Clip) -> np.ndarray:
-    """Onset strength, float32 [F frames of 8 ms]; all zeros for silence and for clips under 128 ms."""
+    """Compute the onset strength of a clip.
+
+    Returns:
+        float32 [F], one frame per 8 ms; zeros for silence and for clips shorter than 128 ms.
+    """
     mono = Clip(clip.mono, clip.sample_rate).resampled(ENVELOPE_SAMPLE_RATE).samples[0]
-    if mono.size < ENVELOPE_FRAME or not is_sounding(clip):
+    return envelope_of_samples(mono, is_sounding(clip))
+
+
+def envelope_of_samples(mono: np.ndarray, sounding: bool) -> np.ndarray:
+    """Compute the onset strength of mono samples at 16 kHz.
+
+    Args:
+        mono: float32 [N] at `ENVELOPE_SAMPLE_RATE`.
+        sounding: False for a clip without sound to measure.
+
+    Returns:
+        float32 [F], as `onset_envelope`.
+    """
+    if mono.size < ENVELOPE_FRAME or not sounding:
         return np.zeros(1 + mono.size // ENVELOPE_HOP, np.float32)
     from librosa.onset import onset_strength
 
     return onset_strength(
-        y=mono / np.abs(mono).max(), sr=ENVELOPE_SAMPLE_RATE, n_fft=ENVELOPE_FRAME, hop_length=ENVELOPE_HOP
+        y=mono / np.abs(mono).max(),
+        sr=ENVELOPE_SAMPLE_RATE,
+        n_fft=ENVELOPE_FRAME,
+        hop_length=ENVELOPE_HOP,
     )

@@ -1,9 +1,9 @@
-"""Share: how many of n, with its 95 % interval.
+"""Share of n cases with its 95 % interval.
 
     (p + z^2/2n ± z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n),     z = 1.96
 
-Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22. Unlike p ± z
-sqrt(p(1-p)/n), it holds for small n and never says that a share of 0 or 1 is certain.
+Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA
+22. Unlike p ± z sqrt(p(1-p)/n), it is valid for small n, and has a width at shares of 0 and 1.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,7 +22,10 @@ class Share:
 
     @classmethod
     def of(cls, count: float, n: int) -> "Share":
-        """`count` of `n` independent cases; a fractional count stands for cases that are means themselves."""
+        """Compute the share of `count` in `n` independent cases.
+
+        A fractional count is for cases that are means themselves.
+        """
         if not 0 <= count <= n or n < 1:
             raise ValueError(f"{count} of {n} is no share")
         share, square = count / n, Z_95**2 / n
@@ -31,7 +34,8 @@ class Share:
         return cls(share, max(0.0, middle - reach), min(1.0, middle + reach), n)
 
     def __str__(self) -> str:
-        return f"{100 * self.value:.0f} % [{100 * self.low:.0f}, {100 * self.high:.0f}] of {self.n}"
+        low, high = 100 * self.low, 100 * self.high
+        return f"{100 * self.value:.0f} % [{low:.0f}, {high:.0f}] of {self.n}"
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)

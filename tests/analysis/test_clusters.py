@@ -14,7 +14,7 @@ def planted(apart: float) -> np.ndarray:
     return np.array([centres[label] for label in LABELS]) + rng.normal(size=(len(LABELS), 2))
 
 
-def test_planted_clusters_are_found_and_stand_on_the_diagonal() -> None:
+def test_planted_clusters_are_found_and_ordered_on_the_diagonal() -> None:
     found = measure_clusters(planted(20), LABELS, "planted points")
     assert found.labels == ("folk", "jazz", "rock")
     assert found.ari == found.nmi == 1
@@ -24,13 +24,13 @@ def test_planted_clusters_are_found_and_stand_on_the_diagonal() -> None:
     assert found.to_dict()["jaccard"] == np.eye(3).tolist()
 
 
-def test_labels_that_mean_nothing_score_about_zero() -> None:
+def test_random_labels_score_about_zero() -> None:
     found = measure_clusters(planted(20), list(rng.permutation(LABELS)), "shuffled")
     assert abs(found.ari) < 0.15
     assert found.nmi < 0.2
 
 
-def test_the_matrix_holds_overlap_over_union() -> None:
+def test_the_matrix_is_overlap_over_union() -> None:
     first, second = rng.integers(0, 4, 50), rng.integers(0, 4, 50)
     matrix = jaccard_matrix(first, second, 4)
     for a in range(4):
@@ -38,7 +38,7 @@ def test_the_matrix_holds_overlap_over_union() -> None:
             assert matrix[a, b] == pytest.approx(jaccard_score(first == a, second == b))
 
 
-def test_the_diagonal_is_the_largest_there_is_and_each_cluster_keeps_its_members() -> None:
+def test_the_trace_is_the_largest_and_each_cluster_keeps_its_members() -> None:
     found = measure_clusters(planted(1.0), LABELS, "close")
     assert 0 < found.ari < 1
     assert np.trace(found.jaccard) >= np.trace(found.jaccard[:, [1, 2, 0]])

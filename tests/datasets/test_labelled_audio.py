@@ -14,21 +14,34 @@ def write(*paths: Path) -> None:
 
 
 def test_folders_are_searched_and_files_kept_in_order(tmp_path: Path) -> None:
-    write(tmp_path / "b.wav", tmp_path / "x" / "c.flac", tmp_path / "a.ogg", tmp_path / ".hidden.wav")
+    write(
+        tmp_path / "b.wav", tmp_path / "x" / "c.flac", tmp_path / "a.ogg", tmp_path / ".hidden.wav"
+    )
     (tmp_path / "notes.txt").write_text("")
     found = audio_files([tmp_path / "b.wav", tmp_path, Path("absent.wav")])
-    assert found == [tmp_path / "b.wav", tmp_path / "a.ogg", tmp_path / "x" / "c.flac", Path("absent.wav")]
+    assert found == [
+        tmp_path / "b.wav",
+        tmp_path / "a.ogg",
+        tmp_path / "x" / "c.flac",
+        Path("absent.wav"),
+    ]
 
 
-def test_a_label_is_the_folder_that_a_file_lies_in_below_a_split_too(tmp_path: Path) -> None:
+def test_a_label_is_the_folder_of_a_file_also_below_a_split(tmp_path: Path) -> None:
     write(
         tmp_path / "train" / "jazz" / "a.wav",
         tmp_path / "test" / "rock" / "a.wav",
         tmp_path / "jazz" / "b.wav",
         tmp_path / "loose.wav",
     )
-    found = {(file.path.relative_to(tmp_path).as_posix(), file.label) for file in read_corpus([tmp_path])}
-    assert found == {("train/jazz/a.wav", "jazz"), ("test/rock/a.wav", "rock"), ("jazz/b.wav", "jazz")}
+    found = {
+        (file.path.relative_to(tmp_path).as_posix(), file.label) for file in read_corpus([tmp_path])
+    }
+    assert found == {
+        ("train/jazz/a.wav", "jazz"),
+        ("test/rock/a.wav", "rock"),
+        ("jazz/b.wav", "jazz"),
+    }
     assert len({file.track for file in read_corpus([tmp_path])}) == 3
 
 
@@ -49,13 +62,18 @@ def test_metadata_names_labels_and_tracks(tmp_path: Path, encoding: str) -> None
     ]
     assert read_corpus([tmp_path]) == expected
     (tmp_path / "metadata.csv").unlink()
-    lines = ['{"file_name": "a.wav", "label": "jazz", "track": "one"}', '{"file_name": "sub/b.wav", "label": "jazz", "track": "one"}', "", '{"file_name": "c.wav", "label": "rock"}']  # fmt: skip
+    lines = [
+        '{"file_name": "a.wav", "label": "jazz", "track": "one"}',
+        '{"file_name": "sub/b.wav", "label": "jazz", "track": "one"}',
+        "",
+        '{"file_name": "c.wav", "label": "rock"}',
+    ]
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
     assert read_corpus([tmp_path]) == expected
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("metadata.csv", "file_name,genre\na.wav,jazz\n", "row 1 of .* lacks file_name or label"),
         ("metadata.csv", "file_name,label\na.wav,jazz\n", "label jazz alone"),
@@ -65,18 +83,27 @@ def test_metadata_names_labels_and_tracks(tmp_path: Path, encoding: str) -> None
         ("metadata.csv", b"\xff\xfe\x00", "cannot read"),
     ],
 )
-def test_metadata_that_cannot_be_used_is_told(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+def test_unusable_metadata_is_refused(
+    tmp_path: Path, name: str, content: str | bytes, message: str
+) -> None:
     (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
-    with pytest.raises(TonearmError, match=said):
+    with pytest.raises(TonearmError, match=message):
         read_corpus([tmp_path])
 
 
-def test_folders_that_hold_no_labels_are_told(tmp_path: Path) -> None:
-    write(tmp_path / "a" / "same" / "x.wav", tmp_path / "b" / "same" / "x.wav", tmp_path / "flat" / "x.wav")
+def test_folders_without_labels_are_refused(tmp_path: Path) -> None:
+    write(
+        tmp_path / "a" / "same" / "x.wav",
+        tmp_path / "b" / "same" / "x.wav",
+        tmp_path / "flat" / "x.wav",
+    )
     (tmp_path / "empty").mkdir()
-    for folders, said in [
-        ([tmp_path / "absent"], "no folder"), ([tmp_path / "empty"], "no audio"), ([tmp_path / "flat"], "none"),
-        ([tmp_path / "a" / "same", tmp_path / "b" / "same"], "one name"), ([tmp_path / "a"], "label same alone"),
-    ]:  # fmt: skip
-        with pytest.raises(TonearmError, match=said):
+    for folders, message in [
+        ([tmp_path / "absent"], "no folder"),
+        ([tmp_path / "empty"], "no audio"),
+        ([tmp_path / "flat"], "none"),
+        ([tmp_path / "a" / "same", tmp_path / "b" / "same"], "one name"),
+        ([tmp_path / "a"], "label same alone"),
+    ]:
+        with pytest.raises(TonearmError, match=message):
             read_corpus(folders)

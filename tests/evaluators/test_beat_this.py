@@ -12,14 +12,29 @@ from tests import foreign_code
 from tests.measures.sounds import clicks, silence
 from tonearm.errors import TonearmError
 from tonearm.evaluators import beat_this
-from tonearm.evaluators.beat_this import BODY_FRAMES, CHUNK_FRAMES, BeatThisTracker, frame_logits, spectrogram
+from tonearm.evaluators.beat_this import (
+    BODY_FRAMES,
+    CHUNK_FRAMES,
+    BeatThisTracker,
+    frame_logits,
+    spectrogram,
+)
 
 TINY = {"transformer_dim": 16, "n_layers": 1, "head_dim": 8, "stem_dim": 8, "ff_mult": 1}
-LENGTHS = [1, 40, BODY_FRAMES - 1, BODY_FRAMES, BODY_FRAMES + 3, CHUNK_FRAMES, CHUNK_FRAMES + 1, 2 * BODY_FRAMES + 700]
+LENGTHS = [
+    1,
+    40,
+    BODY_FRAMES - 1,
+    BODY_FRAMES,
+    BODY_FRAMES + 3,
+    CHUNK_FRAMES,
+    CHUNK_FRAMES + 1,
+    2 * BODY_FRAMES + 700,
+]
 
 
 class Neighbourhood(torch.nn.Module):
-    """Each logit is the sum of 13 frames, 6 to either side: the widest reach that borders of 6 frames still hide."""
+    """Logits that sum 13 frames, 6 on either side: the widest receptive field of borders of 6."""
 
     def forward(self, spectrogram: torch.Tensor) -> dict[str, torch.Tensor]:
         sums = torch.nn.functional.avg_pool1d(spectrogram.mT, 13, 1, 6).sum(1) * 13
@@ -44,7 +59,9 @@ def test_spectrogram_has_fifty_frames_per_second_and_silence_is_zero() -> None:
     assert abs(int(at_click[:75].argmax()) - 50) <= 1
 
 
-def test_absent_package_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_absent_package_is_refused_with_its_installation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     real_import = builtins.__import__
 
     def without_beat_this(name: str, *rest: Any) -> ModuleType:
@@ -63,11 +80,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tracker = pytest.importorskip("beat_this.model.beat_tracker")
     torch.manual_seed(0)
     weights = tracker.BeatThis(**TINY).state_dict()
-    # Random weights answer alike everywhere; this makes logits pass 0 here and there, so that there are peaks to pick.
+    # Random weights give nearly constant logits; these cross 0 and have peaks.
     weights["task_heads.beat_downbeat_lin.weight"] *= 100
     content = {
         "state_dict": {f"model.{name}": value for name, value in weights.items()},
-        "hyper_parameters": {**TINY, "lr": 0.0008, "fps": 50},  # those of training are there too
+        "hyper_parameters": {
+            **TINY,
+            "lr": 0.0008,
+            "fps": 50,
+        },  # published checkpoints have those of training too
         "pytorch-lightning_version": "2.0.1",
     }
     path = tmp_path_factory.mktemp("beat_this") / "tiny.ckpt"
@@ -86,29 +107,33 @@ def test_a_local_checkpoint_loads_and_tracks(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 0.02, 3])
-def test_silence_and_scraps_have_no_beats(checkpoint: Path, seconds: float) -> None:
+def test_silent_and_short_clips_have_no_beats(checkpoint: Path, seconds: float) -> None:
     assert BeatThisTracker(checkpoint).track(silence(seconds)).shape == (0,)
 
 
-def test_weights_and_chunks_agree_with_the_package(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The package's inference module imports torchaudio for its spectrogram, and nothing else in it needs it.
+def test_weights_and_chunks_agree_with_the_package(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The package's inference module imports torchaudio for its spectrogram only.
     monkeypatch.setitem(sys.modules, "torchaudio", ModuleType("torchaudio"))
     inference = pytest.importorskip("beat_this.inference")
     for name in ("beat_this.inference", "beat_this.preprocessing"):
-        del sys.modules[name]  # so that nothing later finds the package with its stand-in
+        del sys.modules[name]  # so that no later import finds the package with a fake torchaudio
 
     piece = torch.rand(900, 128, generator=torch.Generator().manual_seed(1)) * 5
     monkeypatch.setattr(beat_this, "CHUNK_FRAMES", 400)
     monkeypatch.setattr(beat_this, "BODY_FRAMES", 400 - 2 * beat_this.BORDER_FRAMES)
     theirs = inference.load_model(str(checkpoint))
     with torch.inference_mode():
-        expected = inference.split_predict_aggregate(piece, 400, beat_this.BORDER_FRAMES, "keep_first", theirs)
+        expected = inference.split_predict_aggregate(
+            piece, 400, beat_this.BORDER_FRAMES, "keep_first", theirs
+        )
         logits = frame_logits(BeatThisTracker(checkpoint)._model, piece)
     torch.testing.assert_close(logits[0], expected["beat"])
     torch.testing.assert_close(logits[1], expected["downbeat"])
 
 
-def test_what_is_no_checkpoint_is_refused_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
+def test_other_files_are_refused_in_one_line(checkpoint: Path, tmp_path: Path) -> None:
     text = tmp_path / "notes.ckpt"
     text.write_text("not a checkpoint")
     other = tmp_path / "other.ckpt"
@@ -123,12 +148,16 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(checkpoint: Path, tmp_path
         assert "\n" not in str(caught.value)
 
 
-def test_missing_unexpected_and_mismatched_tensors_are_named(checkpoint: Path, tmp_path: Path) -> None:
+def test_missing_unexpected_and_mismatched_tensors_are_named(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     content = torch.load(checkpoint, weights_only=True)
     weights = content["state_dict"]
     example = "task_heads.beat_downbeat_lin.weight"
     changed = {
-        f"1 missing ({example})": {name: value for name, value in weights.items() if name != f"model.{example}"},
+        f"1 missing ({example})": {
+            name: value for name, value in weights.items() if name != f"model.{example}"
+        },
         "remove 'module.'": {f"module.{name}": value for name, value in weights.items()},
         "1 unexpected (foreign)": weights | {"model.foreign": torch.zeros(1)},
         f"1 of another shape ({example})": weights | {f"model.{example}": torch.zeros(1, 1)},
@@ -142,13 +171,17 @@ def test_missing_unexpected_and_mismatched_tensors_are_named(checkpoint: Path, t
 
 def test_code_in_a_pickled_checkpoint_never_runs(checkpoint: Path, tmp_path: Path) -> None:
     content = torch.load(checkpoint, weights_only=True)
-    torch.save({**content, "payload": foreign_code.Payload(tmp_path / "marker")}, tmp_path / "foreign.ckpt")
+    torch.save(
+        {**content, "payload": foreign_code.Payload(tmp_path / "marker")}, tmp_path / "foreign.ckpt"
+    )
     with pytest.raises(TonearmError, match="cannot read"):
         BeatThisTracker(tmp_path / "foreign.ckpt")
     assert not (tmp_path / "marker").exists()
 
 
-def test_a_name_that_cannot_be_downloaded_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_downloaded_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def offline(url: str, **_: Any) -> dict[str, Any]:
         raise OSError(f"no route to {url}")
 
@@ -171,12 +204,14 @@ def test_a_published_name_is_downloaded_under_its_own_file_name(
     assert asked == [("small0.ckpt", "beat_this-small0.ckpt")]
 
 
-def test_a_checkpoint_of_the_real_shape_loads_in_half_precision_too(tmp_path: Path) -> None:
-    model = pytest.importorskip("beat_this.model.beat_tracker").BeatThis()  # its defaults are those of final0
+def test_a_checkpoint_of_the_published_shape_loads_in_half_precision(tmp_path: Path) -> None:
+    model = pytest.importorskip(
+        "beat_this.model.beat_tracker"
+    ).BeatThis()  # with the defaults of final0
     weights = {f"model.{name}": value.half() for name, value in model.state_dict().items()}
-    assert sum(value.numel() for name, value in weights.items() if "running" not in name) == pytest.approx(
-        20.3e6, rel=0.01
-    )
+    assert sum(
+        value.numel() for name, value in weights.items() if "running" not in name
+    ) == pytest.approx(20.3e6, rel=0.01)
     torch.save({"state_dict": weights, "hyper_parameters": {}}, tmp_path / "final0.ckpt")
     tracker = BeatThisTracker(tmp_path / "final0.ckpt")
     assert next(tracker._model.parameters()).dtype == torch.float32

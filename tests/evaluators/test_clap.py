@@ -1,3 +1,5 @@
+"""CLAP evaluator: equality with transformers, windows, cache, and refusal of other files."""
+
 import json
 import shutil
 import sys
@@ -27,16 +29,16 @@ LABELS = ("jazz", "rock", "folk")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_clap.save_tiny(tmp_path_factory.mktemp("judges") / "tiny")
+    return tiny_clap.save_tiny(tmp_path_factory.mktemp("checkpoints") / "tiny")
 
 
 @pytest.fixture(scope="module")
-def judge(folder: Path) -> ClapEvaluator:
+def evaluator(folder: Path) -> ClapEvaluator:
     return ClapEvaluator(folder)
 
 
 def window(seed: int = 0) -> Clip:
-    """Exactly one window at the judge's own rate."""
+    """One window at the evaluator's own sample rate."""
     return noise_at(TINY_RATE, TINY_SECONDS, seed)
 
 
@@ -44,157 +46,214 @@ def noise_at(rate: int, seconds: float, seed: int = 0) -> Clip:
     return Clip(0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate)), rate)
 
 
-def test_scores_are_those_of_transformers_on_one_window(folder: Path, judge: ClapEvaluator) -> None:
-    processor, model = ClapProcessor.from_pretrained(folder), ClapModel.from_pretrained(folder, dtype=torch.float32)
+def test_scores_are_those_of_transformers_on_one_window(
+    folder: Path, evaluator: ClapEvaluator
+) -> None:
+    processor, model = (
+        ClapProcessor.from_pretrained(folder),
+        ClapModel.from_pretrained(folder, dtype=torch.float32),
+    )
     texts = [f"This is a sound of {label}." for label in LABELS]
     clip = window()
-    inputs = processor(text=texts, audio=[clip.samples[0]], sampling_rate=TINY_RATE, return_tensors="pt", padding=True)
+    inputs = processor(
+        text=texts,
+        audio=[clip.samples[0]],
+        sampling_rate=TINY_RATE,
+        return_tensors="pt",
+        padding=True,
+    )
     with torch.inference_mode():
         expected = model(**inputs)
-    found = measure_zero_shot(clip, judge, LABELS)
-    np.testing.assert_allclose(list(found.probabilities.values()), expected.logits_per_audio[0].softmax(-1), atol=1e-5)
-    np.testing.assert_allclose(judge.embed([clip])[0], expected.audio_embeds[0], atol=1e-6)
-    np.testing.assert_allclose(judge.embed_texts(texts), expected.text_embeds, atol=1e-6)
+    found = measure_zero_shot(clip, evaluator, LABELS)
+    np.testing.assert_allclose(
+        list(found.probabilities.values()), expected.logits_per_audio[0].softmax(-1), atol=1e-5
+    )
+    np.testing.assert_allclose(evaluator.embed([clip])[0], expected.audio_embeds[0], atol=1e-6)
+    np.testing.assert_allclose(evaluator.embed_texts(texts), expected.text_embeds, atol=1e-6)
 
 
-def test_everything_comes_from_the_checkpoints_own_settings(judge: ClapEvaluator) -> None:
-    assert judge.sample_rate == TINY_RATE
-    assert judge.windows == "2-s windows averaged"
-    assert judge.name == "CLAP tiny"
+def test_rate_windows_and_name_are_those_of_the_checkpoint(evaluator: ClapEvaluator) -> None:
+    assert evaluator.sample_rate == TINY_RATE
+    assert evaluator.windows == "2-s windows averaged"
+    assert evaluator.name == "CLAP tiny"
 
 
-def test_a_long_clip_is_the_mean_of_its_fixed_windows_and_a_repeated_one_is_the_same(judge: ClapEvaluator) -> None:
+def test_a_long_clip_is_the_mean_of_its_fixed_windows_and_a_repeated_one_is_the_same(
+    evaluator: ClapEvaluator,
+) -> None:
     first, second = window(0), window(1)
     both = Clip(np.concatenate([first.samples, second.samples], axis=1), TINY_RATE)
-    mean = judge.embed([first, second]).mean(0)
-    np.testing.assert_allclose(judge.embed([both])[0], mean / np.linalg.norm(mean), atol=1e-6)
+    mean = evaluator.embed([first, second]).mean(0)
+    np.testing.assert_allclose(evaluator.embed([both])[0], mean / np.linalg.norm(mean), atol=1e-6)
     thrice = Clip(np.tile(first.samples, 3), TINY_RATE)
-    np.testing.assert_allclose(judge.embed([thrice]), judge.embed([first]), atol=1e-6)
-    np.testing.assert_array_equal(judge.embed([both]), judge.embed([both]))  # no window is drawn at random
+    np.testing.assert_allclose(evaluator.embed([thrice]), evaluator.embed([first]), atol=1e-6)
+    np.testing.assert_array_equal(
+        evaluator.embed([both]), evaluator.embed([both])
+    )  # no window is drawn at random
 
 
-def test_windows_are_as_few_as_cover_the_clip_and_evenly_spaced(judge: ClapEvaluator) -> None:
+def test_windows_are_as_few_as_cover_the_clip_and_evenly_spaced(evaluator: ClapEvaluator) -> None:
     samples = np.arange(5 * TINY_RATE) / (5 * TINY_RATE)
-    windows = judge._cut(Clip(samples, TINY_RATE))
+    windows = evaluator._cut(Clip(samples, TINY_RATE))
     assert [len(one) for one in windows] == [2 * TINY_RATE] * 3
-    np.testing.assert_allclose([one[0] for one in windows], [samples[0], samples[12_000], samples[24_000]], atol=1e-6)
+    np.testing.assert_allclose(
+        [one[0] for one in windows], [samples[0], samples[12_000], samples[24_000]], atol=1e-6
+    )
     assert windows[-1][-1] == pytest.approx(samples[-1])
-    assert [len(one) for one in judge._cut(noise_at(TINY_RATE, 0.1))] == [800]
+    assert [len(one) for one in evaluator._cut(noise_at(TINY_RATE, 0.1))] == [800]
 
 
-def test_rows_have_length_one_and_do_not_depend_on_what_else_is_in_the_batch(judge: ClapEvaluator) -> None:
+def test_rows_have_length_one_and_are_independent_of_the_batch(evaluator: ClapEvaluator) -> None:
     clips = [noise(5), clicks(120, 3), tone(440, 0.1), window(3)]
-    together = judge.embed(clips)
+    together = evaluator.embed(clips)
     assert together.shape == (4, 12) and together.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, rtol=1e-5)
     for clip, row in zip(clips, together, strict=True):
-        np.testing.assert_allclose(judge.embed([clip])[0], row, atol=1e-5)
+        np.testing.assert_allclose(evaluator.embed([clip])[0], row, atol=1e-5)
 
 
-def test_stereo_is_heard_as_its_mono_mix_and_other_rates_nearly_alike(judge: ClapEvaluator) -> None:
+def test_stereo_equals_its_mono_mix_and_other_rates_nearly_equal(evaluator: ClapEvaluator) -> None:
     clip = clicks(120, 2)
-    np.testing.assert_array_equal(judge.embed([Clip(clip.samples.repeat(2, 0), clip.sample_rate)]), judge.embed([clip]))
-    np.testing.assert_allclose(judge.embed([clip.resampled(44_100)]), judge.embed([clip]), atol=0.01)
+    np.testing.assert_array_equal(
+        evaluator.embed([Clip(clip.samples.repeat(2, 0), clip.sample_rate)]),
+        evaluator.embed([clip]),
+    )
+    np.testing.assert_allclose(
+        evaluator.embed([clip.resampled(44_100)]), evaluator.embed([clip]), atol=0.01
+    )
 
 
-def test_zero_shot_scores_say_what_they_depend_on(judge: ClapEvaluator) -> None:
-    found = measure_zero_shot(window(), judge, LABELS, "a {} sound")
+def test_zero_shot_probabilities_depend_on_the_labels_and_cosines_do_not(
+    evaluator: ClapEvaluator,
+) -> None:
+    found = measure_zero_shot(window(), evaluator, LABELS, "a {} sound")
     assert sum(found.probabilities.values()) == pytest.approx(1)
     assert found.best == max(found.cosines, key=found.cosines.get)
-    assert (
-        found.protocol == "zero-shot by CLAP tiny, 2-s windows averaged, template 'a {} sound', labels jazz, rock, folk"
+    assert found.protocol == (
+        "zero-shot by CLAP tiny, 2-s windows averaged, template 'a {} sound', "
+        "labels jazz, rock, folk"
     )
-    fewer = measure_zero_shot(window(), judge, LABELS[:2], "a {} sound")
-    assert fewer.cosines == pytest.approx({label: found.cosines[label] for label in LABELS[:2]}, abs=1e-6)
+    fewer = measure_zero_shot(window(), evaluator, LABELS[:2], "a {} sound")
+    assert fewer.cosines == pytest.approx(
+        {label: found.cosines[label] for label in LABELS[:2]}, abs=1e-6
+    )
     assert fewer.probabilities["jazz"] > found.probabilities["jazz"]
     assert json.loads(json.dumps(found.to_dict()))["cosines"] == found.cosines
 
 
-def test_agreement_is_the_cosine_with_ones_own_text(judge: ClapEvaluator) -> None:
+def test_the_clap_score_is_the_cosine_with_the_clips_own_text(evaluator: ClapEvaluator) -> None:
     clips, texts = [window(0), silence(), window(1)], ["fast jazz", "slow rock", "slow rock"]
-    found = measure_clap_scores(clips, judge, texts)
-    cosines = judge.embed([window(0), window(1)]) @ judge.embed_texts(["fast jazz", "slow rock"]).T
+    found = measure_clap_scores(clips, evaluator, texts)
+    cosines = (
+        evaluator.embed([window(0), window(1)])
+        @ evaluator.embed_texts(["fast jazz", "slow rock"]).T
+    )
     assert [one.value for one in found] == [
         pytest.approx(cosines[0, 0], abs=1e-5),
         None,
         pytest.approx(cosines[1, 1], abs=1e-5),
     ]
     assert found[0].protocol == "CLAP tiny, 2-s windows averaged, text 'fast jazz'"
-    assert measure_clap_score(window(0), judge, "fast jazz").value == pytest.approx(found[0].value, abs=1e-6)
+    assert measure_clap_score(window(0), evaluator, "fast jazz").value == pytest.approx(
+        found[0].value, abs=1e-6
+    )
 
 
-def test_silence_has_no_scores_and_nan_is_refused(judge: ClapEvaluator) -> None:
-    found = measure_zero_shots([silence(), Clip(np.full(8000, np.nan), 8000), silence(0)], judge, LABELS)
-    assert all(one.probabilities is None and one.best is None and one.to_dict()["cosines"] is None for one in found)
+def test_silence_has_no_scores_and_nan_is_refused(evaluator: ClapEvaluator) -> None:
+    found = measure_zero_shots(
+        [silence(), Clip(np.full(8000, np.nan), 8000), silence(0)], evaluator, LABELS
+    )
+    assert all(
+        one.probabilities is None and one.best is None and one.to_dict()["cosines"] is None
+        for one in found
+    )
     for clip in (Clip(np.full(8000, np.nan), 8000), silence(0)):
         with pytest.raises(TonearmError, match="leave it out"):
-            judge.embed([clip])
+            evaluator.embed([clip])
 
 
 @pytest.mark.parametrize(
-    ("labels", "template", "said"),
+    ("labels", "template", "message"),
     [
-        (("jazz",), "a {}", "two or more"), ((), "a {}", "two or more"), (("jazz", "jazz "), "a {}", "twice"),
-        (LABELS, "a sound", "no place for the label"), (("jazz", "zydeco"), "a {}", "knows no word of 'zydeco'"), (("jazz", ""), "a {}", "empty"),
+        (("jazz",), "a {}", "two or more"),
+        ((), "a {}", "two or more"),
+        (("jazz", "jazz "), "a {}", "repeated"),
+        (LABELS, "a sound", "no place for the label"),
+        (("jazz", "zydeco"), "a {}", "knows no word of 'zydeco'"),
+        (("jazz", ""), "a {}", "empty"),
     ],
-)  # fmt: skip
+)
 def test_labels_that_cannot_be_scored_are_refused(
-    judge: ClapEvaluator, labels: tuple[str, ...], template: str, said: str
+    evaluator: ClapEvaluator, labels: tuple[str, ...], template: str, message: str
 ) -> None:
-    with pytest.raises(TonearmError, match=said):
-        measure_zero_shot(window(), judge, labels, template)
+    with pytest.raises(TonearmError, match=message):
+        measure_zero_shot(window(), evaluator, labels, template)
 
 
-def test_a_text_longer_than_the_judge_reads_is_cut(judge: ClapEvaluator) -> None:
-    assert judge.embed_texts(["jazz " * 500]).shape == (1, 12)
+def test_a_text_longer_than_the_context_is_truncated(evaluator: ClapEvaluator) -> None:
+    assert evaluator.embed_texts(["jazz " * 500]).shape == (1, 12)
 
 
-def test_the_cache_is_transparent_and_another_checkpoint_has_its_own(judge: ClapEvaluator, tmp_path: Path) -> None:
-    cached = CachedClap(judge, tmp_path / "cache")
-    assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(window(), judge, LABELS)
-    assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(window(), judge, LABELS)
+def test_the_cache_is_transparent_and_separate_for_each_checkpoint(
+    evaluator: ClapEvaluator, tmp_path: Path
+) -> None:
+    cached = CachedClap(evaluator, tmp_path / "cache")
+    assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(
+        window(), evaluator, LABELS
+    )
+    assert measure_zero_shot(window(), cached, LABELS) == measure_zero_shot(
+        window(), evaluator, LABELS
+    )
     other = ClapEvaluator(tiny_clap.save_tiny(tmp_path / "other", seed=1))
-    assert other.fingerprint != judge.fingerprint
-    assert not np.allclose(CachedClap(other, tmp_path / "cache").embed([window()]), cached.embed([window()]))
+    assert other.fingerprint != evaluator.fingerprint
+    assert not np.allclose(
+        CachedClap(other, tmp_path / "cache").embed([window()]), cached.embed([window()])
+    )
 
 
-def test_the_fingerprint_knows_settings_and_every_weight_and_not_the_folder(
-    folder: Path, judge: ClapEvaluator, tmp_path: Path
+def test_the_fingerprint_depends_on_settings_and_every_weight_and_not_on_the_folder(
+    folder: Path, evaluator: ClapEvaluator, tmp_path: Path
 ) -> None:
     for name in ("copy", "settings", "weights"):
         (tmp_path / name).mkdir()
         for file in folder.iterdir():
             (tmp_path / name / file.name).write_bytes(file.read_bytes())
-    assert ClapEvaluator(tmp_path / "copy").fingerprint == judge.fingerprint
+    assert ClapEvaluator(tmp_path / "copy").fingerprint == evaluator.fingerprint
     settings = tmp_path / "settings" / "processor_config.json"
     settings.write_text(settings.read_text().replace('"repeatpad"', '"pad"'))
-    assert ClapEvaluator(tmp_path / "settings").fingerprint != judge.fingerprint
+    assert ClapEvaluator(tmp_path / "settings").fingerprint != evaluator.fingerprint
     weights = load_file(folder / "model.safetensors")
     weights["audio_model.audio_encoder.norm.bias"] += 1
     save_file(weights, tmp_path / "weights" / "model.safetensors", {"format": "pt"})
-    assert ClapEvaluator(tmp_path / "weights").fingerprint != judge.fingerprint
+    assert ClapEvaluator(tmp_path / "weights").fingerprint != evaluator.fingerprint
 
 
-def test_the_embedded_judge_is_called_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bundled_clap_is_named_in_protocols(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clap, "bundled_clap_folder", lambda: folder)
     found = measure_clap_score(window(), ClapEvaluator(), "jazz")
-    assert found.protocol.startswith("embedded judge, ")
+    assert found.protocol.startswith("bundled CLAP, ")
 
 
-def test_without_one_the_message_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_bundled_clap_the_message_gives_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clap, "bundled_clap_folder", lambda: tmp_path)
     with pytest.raises(TonearmError, match="--clap laion/clap-htsat-unfused"):
         ClapEvaluator()
 
 
-def test_what_is_no_clap_is_refused_in_one_line(tmp_path: Path, folder: Path) -> None:
+def test_other_files_are_refused_in_one_line(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "bert").mkdir()
     BertConfig().save_pretrained(tmp_path / "bert")
     torn = tmp_path / "torn"
     torn.mkdir()
     for file in folder.iterdir():
-        (torn / file.name).write_bytes(file.read_bytes()[: 20_000 if file.suffix == ".safetensors" else None])
+        (torn / file.name).write_bytes(
+            file.read_bytes()[: 20_000 if file.suffix == ".safetensors" else None]
+        )
     for given in (tmp_path / "empty", tmp_path / "bert", torn, tmp_path / "absent", "nonsense"):
         with pytest.raises(TonearmError, match="laion/clap-htsat-unfused") as caught:
             ClapEvaluator(given)
@@ -202,7 +261,7 @@ def test_what_is_no_clap_is_refused_in_one_line(tmp_path: Path, folder: Path) ->
         assert "\n" not in str(caught.value)
 
 
-def test_a_hub_id_that_cannot_be_reached_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_hub_id_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(TonearmError, match="cannot load 'laion/clap-htsat-unfused' as CLAP"):
         ClapEvaluator("laion/clap-htsat-unfused")
@@ -217,7 +276,10 @@ EXAMPLE = "audio_projection.linear2.weight"
     [
         (lambda t: {k: v for k, v in t.items() if k != EXAMPLE}, f"1 missing ({EXAMPLE})"),
         (lambda t: {f"module.{k}": v for k, v in t.items()}, "remove 'module.'"),
-        (lambda t: {f"_orig_mod.{k}": v for k, v in t.items()}, "unexpected (_orig_mod.audio_model."),
+        (
+            lambda t: {f"_orig_mod.{k}": v for k, v in t.items()},
+            "unexpected (_orig_mod.audio_model.",
+        ),
         (lambda t: t | {"foreign.weight": torch.zeros(2)}, "1 unexpected (foreign.weight)"),
         (lambda t: t | {EXAMPLE: torch.zeros(3, 3)}, f"1 of another shape ({EXAMPLE})"),
     ],
@@ -226,10 +288,18 @@ def test_missing_unexpected_and_mismatched_tensors_are_refused(
     tmp_path: Path, folder: Path, change: Callable[[Tensors], Tensors], expected: str
 ) -> None:
     changed = shutil.copytree(folder, tmp_path / "changed")
-    save_file(change(load_file(folder / "model.safetensors")), changed / "model.safetensors", {"format": "pt"})
+    save_file(
+        change(load_file(folder / "model.safetensors")),
+        changed / "model.safetensors",
+        {"format": "pt"},
+    )
     with pytest.raises(TonearmError) as caught:
         ClapEvaluator(changed)
-    assert expected in str(caught.value) and clap.GIVE in str(caught.value) and "\n" not in str(caught.value)
+    assert (
+        expected in str(caught.value)
+        and clap.REMEDY in str(caught.value)
+        and "\n" not in str(caught.value)
+    )
 
 
 @pytest.mark.parametrize("named_by", ["config", "tokenizer", "pickled weights"])
@@ -244,7 +314,10 @@ def test_code_of_a_folder_never_runs(
         foreign_code.name_code_in_tokenizer(foreign, marker)
     else:
         weights = foreign / "model.safetensors"
-        torch.save({**load_file(weights), "payload": foreign_code.Payload(marker)}, foreign / "pytorch_model.bin")
+        torch.save(
+            {**load_file(weights), "payload": foreign_code.Payload(marker)},
+            foreign / "pytorch_model.bin",
+        )
         weights.unlink()
     with pytest.raises(TonearmError, match=r"custom code|pickled weights") as caught:
         ClapEvaluator(foreign)
@@ -252,17 +325,17 @@ def test_code_of_a_folder_never_runs(
     assert not questions and not marker.exists()
 
 
-def test_no_torchaudio_is_needed(judge: ClapEvaluator) -> None:
-    judge.embed([window()])
+def test_no_torchaudio_is_needed(evaluator: ClapEvaluator) -> None:
+    evaluator.embed([window()])
     assert "torchaudio" not in sys.modules
 
 
-def test_a_checkpoint_of_the_real_shape_loads_and_hears_48_khz(tmp_path: Path) -> None:
-    judge = ClapEvaluator(tiny_clap.save_real_shape(tmp_path / "real"))
+def test_a_checkpoint_of_the_published_shape_loads_and_embeds_48_khz(tmp_path: Path) -> None:
+    evaluator = ClapEvaluator(tiny_clap.save_real_shape(tmp_path / "real"))
     try:
-        assert (judge.sample_rate, judge.windows) == (48_000, "10-s windows averaged")
-        assert judge.window_samples == 480_000
-        assert measure_zero_shot(noise(1), judge, LABELS).best in LABELS
-        assert judge.embed_texts(["jazz"]).shape == (1, 512)
+        assert (evaluator.sample_rate, evaluator.windows) == (48_000, "10-s windows averaged")
+        assert evaluator.window_samples == 480_000
+        assert measure_zero_shot(noise(1), evaluator, LABELS).best in LABELS
+        assert evaluator.embed_texts(["jazz"]).shape == (1, 512)
     finally:
         (tmp_path / "real" / "model.safetensors").unlink()  # 300 MB

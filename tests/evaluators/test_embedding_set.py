@@ -10,13 +10,18 @@ from tonearm.evaluators.cache import CACHE_VARIABLE, CachedEmbedder, cache_folde
 from tonearm.evaluators.embedding_set import GIVEN, EmbeddingSet
 
 
-def test_a_set_of_clips_knows_who_embedded_what() -> None:
+def test_a_set_of_clips_records_its_embedder_and_source() -> None:
     found = EmbeddingSet.of_clips([noise(), tone(440)], Statistics(), "two sounds")
-    assert (found.embedder, found.source, len(found), found.width) == ("statistics, whole clip", "two sounds", 2, 3)
+    assert (found.embedder, found.source, len(found), found.width) == (
+        "statistics, whole clip",
+        "two sounds",
+        2,
+        3,
+    )
     assert found.rows.dtype == np.float64
 
 
-def test_rows_made_elsewhere_are_read(tmp_path: Path) -> None:
+def test_rows_in_files_are_read(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.save(tmp_path / "a.npy", rows)
     np.savez(tmp_path / "a.npz", rows=rows)
@@ -26,7 +31,7 @@ def test_rows_made_elsewhere_are_read(tmp_path: Path) -> None:
         assert (found.embedder, found.source) == (GIVEN, name)
 
 
-def test_what_holds_no_rows_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_files_without_rows_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "text.npy").write_text("not an array")
     (tmp_path / "text.npz").write_text("not an archive")
     np.save(tmp_path / "flat.npy", np.zeros(4))
@@ -47,12 +52,12 @@ def test_each_clip_is_embedded_once(tmp_path: Path) -> None:
     first = cached.embed(clips[:2])
     both = cached.embed(clips)
     again = CachedEmbedder(Statistics(), tmp_path).embed(clips)
-    assert embedder.asked == [2, 1]
+    assert embedder.calls == [2, 1]
     np.testing.assert_array_equal(first, both[:2])
     np.testing.assert_array_equal(again, Statistics().embed(clips))
 
 
-def test_what_is_remembered_goes_by_samples_rate_and_embedder(tmp_path: Path) -> None:
+def test_the_cache_key_is_samples_rate_and_embedder(tmp_path: Path) -> None:
     clip = noise()
     CachedEmbedder(Statistics(), tmp_path).embed([clip])
     others = [
@@ -63,11 +68,11 @@ def test_what_is_remembered_goes_by_samples_rate_and_embedder(tmp_path: Path) ->
     ]
     for embedder, other in others:
         CachedEmbedder(embedder, tmp_path).embed([other])
-        assert embedder.asked == [1]
+        assert embedder.calls == [1]
 
 
 @pytest.mark.parametrize("damage", [b"", b"not an archive", None])
-def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: bytes | None) -> None:
+def test_a_damaged_entry_is_computed_again(tmp_path: Path, damage: bytes | None) -> None:
     expected = CachedEmbedder(Statistics(), tmp_path).embed([noise()])
     (entry,) = tmp_path.rglob("*.npz")
     content = bytearray(entry.read_bytes())
@@ -75,11 +80,13 @@ def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: bytes | None) -> 
     entry.write_bytes(bytes(content) if damage is None else damage)
     embedder = Statistics()
     np.testing.assert_array_equal(CachedEmbedder(embedder, tmp_path).embed([noise()]), expected)
-    assert embedder.asked == [1]
+    assert embedder.calls == [1]
     assert not list(tmp_path.rglob("*.part*"))
 
 
-def test_the_folder_is_the_platforms_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_folder_is_the_platforms_by_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "mine"))
     assert cache_folder() == tmp_path / "mine"
     CachedEmbedder(Statistics()).embed([noise()])
@@ -88,7 +95,7 @@ def test_the_folder_is_the_platforms_unless_told_otherwise(monkeypatch: pytest.M
     assert cache_folder().name.lower().startswith(("tonearm", "cache"))
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TonearmError, match=CACHE_VARIABLE):
         CachedEmbedder(Statistics(), tmp_path / "file").embed([noise()])

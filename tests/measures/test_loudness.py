@@ -1,3 +1,5 @@
+"""Loudness, sample peak and true peak of planted levels."""
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,12 +7,14 @@ from hypothesis import strategies as st
 
 from tests.measures.sounds import noise, silence, tone
 from tonearm.audio import Clip
-from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
+from tonearm.measures import measure_loudness, measure_peak, measure_true_peak
 
 
 def test_a_full_scale_997_hz_tone_is_at_minus_3_lufs() -> None:
     # The calibration point of ITU-R BS.1770: 0 dBFS, 997 Hz, one front channel -> -3.01 LKFS.
-    assert measure_loudness(tone(997, 3, amplitude=1.0, sample_rate=48_000)).value == pytest.approx(-3.01, abs=0.05)
+    assert measure_loudness(tone(997, 3, amplitude=1.0, sample_rate=48_000)).value == pytest.approx(
+        -3.01, abs=0.05
+    )
 
 
 def test_halving_takes_six_decibels_off_both() -> None:
@@ -21,7 +25,9 @@ def test_halving_takes_six_decibels_off_both() -> None:
 
 
 def test_peak_is_the_largest_sample_of_any_channel_and_of_either_sign() -> None:
-    assert measure_peak(Clip(np.array([[0.1, 0.2], [-0.5, 0.0]]), 16_000)).value == pytest.approx(-6.02, abs=0.01)
+    assert measure_peak(Clip(np.array([[0.1, 0.2], [-0.5, 0.0]]), 16_000)).value == pytest.approx(
+        -6.02, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("clip", [silence(), silence(0)])
@@ -37,15 +43,15 @@ def test_under_one_gating_block_there_is_a_peak_and_no_loudness() -> None:
 
 def test_true_peak_is_found_between_the_samples() -> None:
     # A quarter of the sample rate at 45 degrees: each sample is at 0.707 of the peak.
-    wave = Clip(np.sin(np.pi / 2 * np.arange(48_000) + np.pi / 4) * np.hanning(48_000), 48_000)
-    assert measure_peak(wave).value == pytest.approx(-3.01, abs=0.01)
-    assert measure_true_peak(wave).value == pytest.approx(0, abs=0.05)
+    clip = Clip(np.sin(np.pi / 2 * np.arange(48_000) + np.pi / 4) * np.hanning(48_000), 48_000)
+    assert measure_peak(clip).value == pytest.approx(-3.01, abs=0.01)
+    assert measure_true_peak(clip).value == pytest.approx(0, abs=0.05)
 
 
 def test_the_true_peak_of_997_hz_at_full_scale_is_0_dbtp() -> None:
     fade = np.minimum(1, np.minimum(np.arange(48_000), np.arange(48_000)[::-1]) / 4800)
-    wave = Clip(tone(997, 1, amplitude=1.0, sample_rate=48_000).samples * fade, 48_000)
-    assert measure_true_peak(wave).value == pytest.approx(0, abs=0.01)
+    clip = Clip(tone(997, 1, amplitude=1.0, sample_rate=48_000).samples * fade, 48_000)
+    assert measure_true_peak(clip).value == pytest.approx(0, abs=0.01)
 
 
 @given(seed=st.integers(0, 1000), gain=st.floats(0.01, 4))

@@ -13,12 +13,21 @@ from tonearm.stats import Share
 @pytest.mark.parametrize(
     ("estimated", "first", "second"),
     [
-        (100.0, True, True), (104.0, True, True), (96.0, True, True), (104.1, False, False),
-        (200.0, False, True), (208.0, False, True), (208.2, False, False), (300.0, False, True), (50.0, False, True),
-        (33.4, False, True), (150.0, False, False), (None, False, False),
+        (100.0, True, True),
+        (104.0, True, True),
+        (96.0, True, True),
+        (104.1, False, False),
+        (200.0, False, True),
+        (208.0, False, True),
+        (208.2, False, False),
+        (300.0, False, True),
+        (50.0, False, True),
+        (33.4, False, True),
+        (150.0, False, False),
+        (None, False, False),
     ],
-)  # fmt: skip
-def test_which_estimates_of_100_bpm_are_right(estimated: float | None, first: bool, second: bool) -> None:
+)
+def test_estimates_of_100_bpm(estimated: float | None, first: bool, second: bool) -> None:
     assert is_right_tempo(estimated, 100.0) is first
     if estimated is not None:
         _, one_correct, _ = mir_eval.tempo.detection(
@@ -29,7 +38,9 @@ def test_which_estimates_of_100_bpm_are_right(estimated: float | None, first: bo
 
 
 @given(st.lists(st.tuples(st.floats(40, 240), st.floats(40, 240)), min_size=1, max_size=20))
-def test_accuracies_are_shares_of_the_clips_and_the_second_is_never_lower(pairs: list[tuple[float, float]]) -> None:
+def test_accuracies_are_shares_of_the_clips_and_the_second_is_never_lower(
+    pairs: list[tuple[float, float]],
+) -> None:
     estimated, true = zip(*pairs, strict=True)
     accuracy = tempo_accuracy(estimated, true)
     right = [is_right_tempo(*pair) for pair in pairs]
@@ -46,7 +57,8 @@ def test_no_clips_and_unequal_lists_are_refused() -> None:
 
 
 def test_the_interval_is_wilsons() -> None:
-    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", Table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    # Newcombe 1998, "Two-sided confidence intervals for the single proportion", Table I:
+    # 81 of 263, 15 of 148, 0 of 20, 1 of 29.
     for count, n, low, high in [
         (81, 263, 0.2553, 0.3662),
         (15, 148, 0.0624, 0.1605),
@@ -59,6 +71,6 @@ def test_the_interval_is_wilsons() -> None:
 
 
 @pytest.mark.parametrize(("count", "n"), [(0, 0), (3, 2), (-1, 2)])
-def test_what_is_no_share_is_refused(count: float, n: int) -> None:
+def test_a_count_beyond_n_is_refused(count: float, n: int) -> None:
     with pytest.raises(ValueError, match="no share"):
         Share.of(count, n)

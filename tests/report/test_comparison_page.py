@@ -1,4 +1,4 @@
-"""The page is one file that asks for nothing, says what was planted, and plays every take at one loudness."""
+"""Comparison page: one file without external content, planted values, takes at one loudness."""
 
 import base64
 import hashlib
@@ -15,7 +15,15 @@ import soundfile
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import Description, KeyEstimate, Measurement, TempoEstimate
-from tonearm.report.comparison_page import COLUMNS, PEAK, Cell, Exhibit, common_loudness, table_cell, write_compare_page
+from tonearm.report.comparison_page import (
+    COLUMNS,
+    PEAK,
+    Cell,
+    Exhibit,
+    common_loudness,
+    table_cell,
+    write_compare_page,
+)
 
 SAMPLE_RATE = 16_000
 PROMPT = "a slow folk tune"
@@ -23,7 +31,7 @@ ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}'
 
 
 class Page(HTMLParser):
-    """What a browser would see: elements as (tag, attributes), visible text, and the texts of scripts and styles."""
+    """Parsed page: elements as (tag, attributes), visible text, text of scripts and styles."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -49,7 +57,11 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", "".join(self.texts))
 
     def values(self, tag: str, attribute: str) -> list[str]:
-        return [attributes[attribute] for name, attributes in self.elements if name == tag and attribute in attributes]
+        return [
+            attributes[attribute]
+            for name, attributes in self.elements
+            if name == tag and attribute in attributes
+        ]
 
     def embedded(self, tag: str) -> list[bytes]:
         return [base64.b64decode(uri.partition(";base64,")[2]) for uri in self.values(tag, "src")]
@@ -64,48 +76,39 @@ def silence(seconds: float = 1.0) -> Clip:
     return Clip(np.zeros(int(seconds * SAMPLE_RATE)), SAMPLE_RATE)
 
 
-def described(
+def description_of(
     bpm: float | None = 100.0,
     centroid_hz: float | None = 1000.0,
     lufs: float | None = -20.0,
     onsets: float | None = 2.0,
     faults: tuple[str, ...] = (),
 ) -> Description:
-    beats = () if bpm is None else (0.25, 0.75)
-    unmeasured = Measurement("unmeasured", None, "", "planted")
-    return Description(
-        seconds=1.0,
-        tempo=TempoEstimate(bpm, bpm, None, beats, "planted"),
-        brightness=Measurement("brightness", centroid_hz, "Hz", "planted centroid"),
-        loudness=Measurement("loudness", lufs, "LUFS", "planted loudness"),
-        onset_rate=Measurement("onset_rate", onsets, "1/s", "planted onsets"),
-        key=KeyEstimate(None, None, unmeasured),
-        **dict.fromkeys(
-            (
-                "rolloff",
-                "high_energy",
-                "loudness_range",
-                "peak",
-                "true_peak",
-                "crest",
-                "silence",
-                "clipped",
-                "dc_offset",
-            ),
-            unmeasured,
-        ),
-        faults=faults,
+    tempo = TempoEstimate(bpm, bpm, None, () if bpm is None else (0.25, 0.75), "planted")
+    measurements = (
+        *tempo.measurements,
+        Measurement("spectral_centroid", centroid_hz, "Hz", "planted centroid"),
+        Measurement("loudness", lufs, "LUFS", "planted loudness"),
+        Measurement("onset_rate", onsets, "1/s", "planted onsets"),
     )
+    return Description(1.0, measurements, tempo, KeyEstimate(None, None, None), faults)
 
 
-PLAIN = Exhibit("plain", noise(0.1), described(), "plain.wav", "plain.json")
+PLAIN = Exhibit("plain", noise(0.1), description_of(), "plain.wav", "plain.json")
 STEERED = Exhibit(
-    "tempo +1.25", noise(0.5, seed=1), described(125.0, 900.0, -14.0, 2.0), "tempo +1.25.wav", "tempo +1.25.json"
+    "tempo +1.25",
+    noise(0.5, seed=1),
+    description_of(125.0, 900.0, -14.0, 2.0),
+    "tempo +1.25.wav",
+    "tempo +1.25.json",
 )
 
 
 def write(folder: Path, *exhibits: Exhibit, prompt: str = PROMPT) -> Page:
-    return Page(write_compare_page(folder, prompt, exhibits or (PLAIN, STEERED), {"model": "pocket", "seed": "7"}))
+    return Page(
+        write_compare_page(
+            folder, prompt, exhibits or (PLAIN, STEERED), {"model": "pocket", "seed": "7"}
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +124,26 @@ def cells(description: Description, first: Description) -> dict[str, Cell]:
 def test_the_page_is_one_file(tmp_path: Path) -> None:
     page = write(tmp_path / "new" / "folder")
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == ["index.html"]
-    sources = [value for tag, attributes in page.elements for name, value in attributes.items() if name == "src"]
+    sources = [
+        value
+        for tag, attributes in page.elements
+        for name, value in attributes.items()
+        if name == "src"
+    ]
     assert len(sources) == 4
     assert all(source.startswith("data:") for source in sources)
     assert all(href.startswith("data:") for href in page.values("link", "href"))
-    assert not re.search(r"@import|url\(|https?:", "".join(page.code["style"] + page.code["script"]))
-    assert not any(value.startswith(("http", "//")) for _, attributes in page.elements for value in attributes.values())
+    assert not re.search(
+        r"@import|url\(|https?:", "".join(page.code["style"] + page.code["script"])
+    )
+    assert not any(
+        value.startswith(("http", "//"))
+        for _, attributes in page.elements
+        for value in attributes.values()
+    )
 
 
-def test_the_policy_forbids_the_network_and_every_script_but_the_pages_own(page: Page) -> None:
+def test_the_policy_forbids_the_network_and_foreign_scripts(page: Page) -> None:
     policy = next(content for content in page.values("meta", "content") if "default-src" in content)
     (script,) = page.code["script"]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -145,28 +159,45 @@ def test_links_lead_to_the_originals_and_their_sidecars(tmp_path: Path) -> None:
     assert links == ["javascript%3Aalert%281%29", "tempo%20%2B1.25.wav", "tempo%20%2B1.25.json"]
 
 
-def test_every_word_given_is_escaped(tmp_path: Path, page: Page) -> None:
-    faulty = replace(STEERED, title=ATTACK, description=described(faults=(ATTACK,)))
+def test_every_given_text_is_escaped(tmp_path: Path, page: Page) -> None:
+    faulty = replace(STEERED, title=ATTACK, description=description_of(faults=(ATTACK,)))
     attacked = Page(write_compare_page(tmp_path, ATTACK, [PLAIN, faulty], {ATTACK: ATTACK}))
     for tag in ("script", "img"):
-        assert [name for name, _ in attacked.elements].count(tag) == [name for name, _ in page.elements].count(tag)
-    assert not any(name.startswith("on") for _, attributes in attacked.elements for name in attributes)
-    assert attacked.text.count(ATTACK) >= 7  # title, heading, term and value, take thrice, fault twice
+        assert [name for name, _ in attacked.elements].count(tag) == [
+            name for name, _ in page.elements
+        ].count(tag)
+    assert not any(
+        name.startswith("on") for _, attributes in attacked.elements for name in attributes
+    )
+    assert (
+        attacked.text.count(ATTACK) >= 7
+    )  # title, heading, term and value, take thrice, fault twice
 
 
 def test_the_page_names_prompt_details_takes_and_maker(page: Page) -> None:
-    for words in ("“a slow folk tune”", "model pocket", "seed 7", "1 plain", "2 tempo +1.25", "made with Tonearm 0."):
+    for words in (
+        "“a slow folk tune”",
+        "model pocket",
+        "seed 7",
+        "1 plain",
+        "2 tempo +1.25",
+        "made with Tonearm 0.",
+    ):
         assert words in page.text
-    assert page.values("button", "aria-pressed") == ["false", "true", "false"]  # loop, and the two takes
+    assert page.values("button", "aria-pressed") == [
+        "false",
+        "true",
+        "false",
+    ]  # loop, and the two takes
 
 
-def test_an_empty_prompt_is_told(tmp_path: Path) -> None:
+def test_an_empty_prompt_is_labelled(tmp_path: Path) -> None:
     assert "No prompt" in write(tmp_path, prompt="").text
 
 
 def test_differences_are_from_the_first_take() -> None:
-    first = described(bpm=100.0, centroid_hz=1000.0, lufs=-20.0, onsets=2.0)
-    other = described(bpm=125.0, centroid_hz=900.0, lufs=-14.0, onsets=2.0)
+    first = description_of(bpm=100.0, centroid_hz=1000.0, lufs=-20.0, onsets=2.0)
+    other = description_of(bpm=125.0, centroid_hz=900.0, lufs=-14.0, onsets=2.0)
     assert cells(first, first) == {
         "Tempo": Cell("100.0", ""),
         "Brightness": Cell("1000", ""),
@@ -181,24 +212,34 @@ def test_differences_are_from_the_first_take() -> None:
     }
 
 
-def test_what_cannot_be_told_is_a_dash() -> None:
-    nothing = described(None, None, None, None)
-    assert set(cells(nothing, described()).values()) == {Cell("–", "")}
-    assert cells(described(bpm=100.0), nothing)["Tempo"] == Cell("100.0", "–")
-    assert cells(described(onsets=2.0), described(onsets=0.0))["Onsets"] == Cell("2.00", "–")
+def test_an_undefined_value_is_a_dash() -> None:
+    nothing = description_of(None, None, None, None)
+    assert set(cells(nothing, description_of()).values()) == {Cell("–", "")}
+    assert cells(description_of(bpm=100.0), nothing)["Tempo"] == Cell("100.0", "–")
+    assert cells(description_of(onsets=2.0), description_of(onsets=0.0))["Onsets"] == Cell(
+        "2.00", "–"
+    )
 
 
 def test_the_table_shows_values_differences_faults_and_protocols(tmp_path: Path) -> None:
-    faulty = replace(STEERED, description=described(125.0, faults=("2 % of samples clipped",)))
+    faulty = replace(STEERED, description=description_of(125.0, faults=("2 % of samples clipped",)))
     text = write(tmp_path, PLAIN, faulty).text
     assert "125.0 +25.0 %" in text
     assert text.count("2 % of samples clipped") == 2
-    for protocol in ("planted beats", "planted centroid", "planted loudness", "planted onsets"):
+    for protocol in ("beats by planted", "planted centroid", "planted loudness", "planted onsets"):
         assert protocol in text
 
 
 def test_two_estimators_in_one_column_are_both_named(tmp_path: Path) -> None:
-    other = replace(STEERED.description, brightness=Measurement("brightness", 1.0, "Hz", "another centroid"))
+    another = Measurement("spectral_centroid", 1.0, "Hz", "another centroid")
+    other = replace(
+        STEERED.description,
+        measurements=(
+            *STEERED.description.measurements[:4],
+            another,
+            *STEERED.description.measurements[5:],
+        ),
+    )
     page = write(tmp_path, PLAIN, replace(STEERED, description=other))
     assert "planted centroid / another centroid" in page.text
 
@@ -210,23 +251,29 @@ def test_beats_are_marked_at_their_times(page: Page) -> None:
 
 def test_the_copies_are_as_long_as_the_originals_and_equally_loud(page: Page) -> None:
     copies = [Clip(samples.T, rate) for samples, rate in map(_decode, page.embedded("audio"))]
-    assert [copy.samples.shape for copy in copies] == [PLAIN.clip.samples.shape, STEERED.clip.samples.shape]
+    assert [copy.samples.shape for copy in copies] == [
+        PLAIN.clip.samples.shape,
+        STEERED.clip.samples.shape,
+    ]
     assert [copy.sample_rate for copy in copies] == [SAMPLE_RATE, SAMPLE_RATE]
     assert copies[0].loudness == pytest.approx(copies[1].loudness, abs=0.5)
     assert f"{copies[0].loudness:.1f}".replace("-", "−") + " LUFS" in page.text
 
 
-def test_a_peaky_take_brings_all_down_to_what_it_reaches(tmp_path: Path) -> None:
+def test_a_peaky_take_lowers_the_common_loudness(tmp_path: Path) -> None:
     samples = noise(0.01).samples.copy()
     samples[0, 5000] = 1.0
     peaky = replace(STEERED, clip=Clip(samples, SAMPLE_RATE))
-    copies = [Clip(samples.T, rate) for samples, rate in map(_decode, write(tmp_path, PLAIN, peaky).embedded("audio"))]
+    copies = [
+        Clip(samples.T, rate)
+        for samples, rate in map(_decode, write(tmp_path, PLAIN, peaky).embedded("audio"))
+    ]
     assert max(np.abs(copy.samples).max() for copy in copies) <= PEAK + 1e-3
     assert copies[0].loudness == pytest.approx(copies[1].loudness, abs=0.5)
     assert copies[0].loudness < -30
 
 
-def test_common_loudness_is_what_all_reach() -> None:
+def test_every_clip_reaches_the_common_loudness() -> None:
     loud, quiet = noise(1.0), noise(0.01, seed=1)
     target = common_loudness([loud, quiet, silence()])
     assert target is not None
@@ -235,8 +282,14 @@ def test_common_loudness_is_what_all_reach() -> None:
     assert common_loudness([silence(), noise(0.5, seconds=0.1)]) is None
 
 
-def test_silent_takes_are_shown_as_they_are(tmp_path: Path) -> None:
-    mute = Exhibit("tempo +40", silence(), described(None, None, None, None, ("silent",)), "mute.wav", None)
+def test_silent_takes_are_not_scaled(tmp_path: Path) -> None:
+    mute = Exhibit(
+        "tempo +40",
+        silence(),
+        description_of(None, None, None, None, ("silent",)),
+        "mute.wav",
+        None,
+    )
     page = write(tmp_path / "one", PLAIN, mute)
     assert "too quiet or too short to match" in page.text
     assert not _decode(page.embedded("audio")[1])[0].any()
@@ -257,7 +310,9 @@ def test_broken_samples_are_played_as_silence(tmp_path: Path) -> None:
 
 def test_stereo_and_takes_of_unequal_length(tmp_path: Path) -> None:
     pair = Clip(np.concatenate([noise(0.1).samples, noise(0.1, seed=2).samples]), SAMPLE_RATE)
-    page = write(tmp_path, replace(PLAIN, clip=pair), replace(STEERED, clip=noise(0.2, seconds=1.5)))
+    page = write(
+        tmp_path, replace(PLAIN, clip=pair), replace(STEERED, clip=noise(0.2, seconds=1.5))
+    )
     shapes = [_decode(audio)[0].shape for audio in page.embedded("audio")]
     assert shapes == [(SAMPLE_RATE, 2), (SAMPLE_RATE * 3 // 2, 1)]
     assert page.values("body", "data-seconds") == ["1.5"]
@@ -270,9 +325,11 @@ def test_writing_again_replaces_the_whole_page(tmp_path: Path, page: Page) -> No
     assert again.source == page.source
 
 
-@pytest.mark.parametrize("exhibits", [[], [replace(PLAIN, clip=Clip(np.empty((1, 0)), SAMPLE_RATE))]])
-def test_nothing_to_hear_is_refused(tmp_path: Path, exhibits: list[Exhibit]) -> None:
-    with pytest.raises(TonearmError, match="nothing to hear"):
+@pytest.mark.parametrize(
+    "exhibits", [[], [replace(PLAIN, clip=Clip(np.empty((1, 0)), SAMPLE_RATE))]]
+)
+def test_takes_without_samples_are_refused(tmp_path: Path, exhibits: list[Exhibit]) -> None:
+    with pytest.raises(TonearmError, match="no sound"):
         write_compare_page(tmp_path, PROMPT, exhibits, {})
     assert not list(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""The picture shows a tone where it sounds and nowhere else, and the axes put their marks where the sound is."""
+"""Spectrogram images of planted tones, and the ticks of their axes."""
 
 import io
 
@@ -12,7 +12,9 @@ from tonearm.report.spectrogram import HEIGHT, WIDTH, Scale, spectrogram_png
 SAMPLE_RATE = 16_000
 
 
-def tone(hz: float, seconds: float = 2.0, sample_rate: int = SAMPLE_RATE, gain: float = 0.5) -> Clip:
+def tone(
+    hz: float, seconds: float = 2.0, sample_rate: int = SAMPLE_RATE, gain: float = 0.5
+) -> Clip:
     times = np.arange(int(seconds * sample_rate)) / sample_rate
     return Clip(gain * np.sin(2 * np.pi * hz * times), sample_rate)
 
@@ -22,12 +24,12 @@ def silence(seconds: float = 2.0) -> Clip:
 
 
 def brightness(clip: Clip, scale: Scale) -> np.ndarray:
-    """The picture as float [rows from the bottom, columns]: the mean of red, green and blue, which rises with level."""
+    """Mean of the colour channels, which increases with level: float [rows upwards, columns]."""
     return imread(io.BytesIO(spectrogram_png(clip, scale)))[::-1, :, :3].mean(-1)
 
 
 @pytest.mark.parametrize("kilohertz", ["0.5", "1", "2", "4"])
-def test_a_tone_lies_at_its_mark_on_the_frequency_axis(kilohertz: str) -> None:
+def test_a_tone_is_at_its_tick_on_the_frequency_axis(kilohertz: str) -> None:
     clip = tone(1000 * float(kilohertz))
     scale = Scale.shared([clip])
     mark = next(tick for tick in scale.frequency_ticks() if tick.label == kilohertz)
@@ -35,7 +37,7 @@ def test_a_tone_lies_at_its_mark_on_the_frequency_axis(kilohertz: str) -> None:
     assert (loudest_row + 0.5) / HEIGHT == pytest.approx(mark.place, abs=1.5 / HEIGHT)
 
 
-def test_a_sound_starts_at_its_mark_on_the_time_axis() -> None:
+def test_a_sound_starts_at_its_tick_on_the_time_axis() -> None:
     late = np.zeros(4 * SAMPLE_RATE, np.float32)
     late[SAMPLE_RATE:] = tone(1000, seconds=3).mono
     clip = Clip(late, SAMPLE_RATE)
@@ -46,7 +48,7 @@ def test_a_sound_starts_at_its_mark_on_the_time_axis() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.5, 2.0, 10.24, 31.7])
-def test_the_picture_is_about_as_wide_whatever_the_length(seconds: float) -> None:
+def test_the_image_has_nearly_the_same_width_for_any_length(seconds: float) -> None:
     clip = silence(seconds)
     height, width = brightness(clip, Scale.shared([clip])).shape
     assert height == HEIGHT
@@ -54,7 +56,11 @@ def test_the_picture_is_about_as_wide_whatever_the_length(seconds: float) -> Non
 
 
 def test_takes_share_one_scale() -> None:
-    long, quiet, wide = tone(500, seconds=3), tone(500, gain=0.005), tone(500, sample_rate=2 * SAMPLE_RATE)
+    long, quiet, wide = (
+        tone(500, seconds=3),
+        tone(500, gain=0.005),
+        tone(500, sample_rate=2 * SAMPLE_RATE),
+    )
     scale = Scale.shared([quiet, long, wide])
     assert (scale.seconds, scale.sample_rate, scale.highest_hz) == (3.0, 32_000, 16_000)
     assert brightness(quiet, scale).max() < brightness(long, scale).max() - 0.2
@@ -81,7 +87,7 @@ def test_a_stereo_take_is_drawn() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.4, 1.0, 9.9, 10.0, 10.24, 11.0, 30.0, 61.0, 300.0])
-def test_time_marks_are_few_even_and_inside(seconds: float) -> None:
+def test_time_ticks_are_few_even_and_inside(seconds: float) -> None:
     ticks = Scale(seconds, SAMPLE_RATE, 0.0).time_ticks()
     places = np.array([tick.place for tick in ticks])
     assert 5 <= len(ticks) <= 11
@@ -90,11 +96,13 @@ def test_time_marks_are_few_even_and_inside(seconds: float) -> None:
     assert [float(tick.label) for tick in ticks] == pytest.approx(places * seconds)
 
 
-def test_ten_seconds_have_a_mark_each() -> None:
-    assert [tick.label for tick in Scale(10.0, SAMPLE_RATE, 0.0).time_ticks()] == [str(second) for second in range(11)]
+def test_ten_seconds_have_a_tick_each() -> None:
+    assert [tick.label for tick in Scale(10.0, SAMPLE_RATE, 0.0).time_ticks()] == [
+        str(second) for second in range(11)
+    ]
 
 
-def test_frequency_marks_stop_at_the_top() -> None:
+def test_frequency_ticks_end_at_the_top() -> None:
     ticks = Scale(1.0, 32_000, 0.0).frequency_ticks()
     assert [tick.label for tick in ticks] == ["0", "0.5", "1", "2", "4", "8", "16"]
     assert (ticks[0].place, ticks[-1].place) == (0.0, 1.0)

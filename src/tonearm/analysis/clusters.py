@@ -1,15 +1,17 @@
-"""Clusters: whether clips (or activations) of one label lie together, when nobody tells the clustering of the labels.
+"""Agreement of k-means clusters with labels.
 
-k-means finds as many clusters as there are labels; three indices compare the two partitions.
+k-means, which does not use the labels, finds as many clusters as there are labels; three indices
+compare the two partitions.
 
-    ARI         pairs that both partitions put together or apart, above chance; 1 the same, 0 by chance
-    NMI         mutual information over the mean of the entropies; 1 the same, 0 independent
-    Jaccard     |label a and cluster b| / |label a or cluster b|, a matrix; clusters are ordered so that its diagonal is
-                as large as can be
+    ARI         pairs that both partitions join or separate, above chance; 1 equal, 0 by chance
+    NMI         mutual information over the mean of the entropies; 1 equal, 0 independent
+    Jaccard     |label a and cluster b| / |label a or cluster b|, a matrix; clusters are ordered so
+                that its trace is largest
 
-Source: Panda et al. 2025, III (they take the layer with the highest ARI); Hubert & Arabie 1985; Strehl & Ghosh 2002.
+Source: Panda et al. 2025, III (who choose the layer with the highest ARI); Hubert & Arabie 1985;
+Strehl & Ghosh 2002.
 
-Conventions: Euclidean, features as they come; ten starts, the best kept.
+Conventions: Euclidean, features not standardised; ten starts, the best kept.
 
 Estimator: `sklearn.cluster.KMeans`, `adjusted_rand_score`, `normalized_mutual_info_score`;
 `scipy.optimize.linear_sum_assignment` for the order.
@@ -17,23 +19,38 @@ Estimator: `sklearn.cluster.KMeans`, `adjusted_rand_score`, `normalized_mutual_i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tonearm.errors import TonearmError
+from tonearm.evaluators.base import Embedder
+from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
+from tonearm.progress import Progress
 
 STARTS = 10
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """`jaccard` float64 [labels, clusters]; `assigned` is each row's cluster, numbered as the matrix' columns are."""
+    """Clusters of labelled rows.
+
+    Attributes:
+        labels: sorted.
+        ari: adjusted Rand index.
+        nmi: normalised mutual information.
+        jaccard: float64 [labels, clusters].
+        assigned: cluster of each row, int [n]; a column of `jaccard`.
+        n: rows.
+        seed: of k-means.
+        source: of the rows.
+    """
 
     labels: tuple[str, ...]
     ari: float
     nmi: float
     jaccard: np.ndarray
-    assigned: np.ndarray  # int [n]
+    assigned: np.ndarray
     n: int
     seed: int
     source: str
@@ -41,7 +58,8 @@ class Clusters:
     @property
     def protocol(self) -> str:
         return (
-            f"k-means, k = {len(self.labels)}, best of {STARTS} starts, seed {self.seed}, {self.source}, n = {self.n}"
+            f"k-means, k = {len(self.labels)}, best of {STARTS} starts, seed {self.seed}, "
+            f"{self.source}, n = {self.n}"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -58,38 +76,96 @@ class Clusters:
         }
 
 
-def measure_clusters(rows: np.ndarray, labels: Sequence[str], source: str, seed: int = 0) -> Clusters:
-    """Cluster `rows` [n, D] and compare with their labels; `source` says what the rows are, for the protocol.
+def measure_clusters(
+    rows: np.ndarray, labels: Sequence[str], source: str, seed: int = 0
+) -> Clusters:
+    """Cluster rows and compare the clusters with labels.
 
-    Raises TonearmError for fewer than two labels.
+    Args:
+        rows: embeddings or activations [n, D].
+        labels: one per row.
+        source: description of the rows, for the protocol.
+        seed: of k-means.
+
+    Returns:
+        The clusters with their indices.
+
+    Raises:
+        TonearmError: fewer than two labels.
+        ValueError: the numbers of rows and labels differ.
     """
     if len(rows) != len(labels):
         raise ValueError(f"{len(rows)} rows and {len(labels)} labels; give one label for each row")
     names = tuple(dict.fromkeys(sorted(labels)))
     if len(names) < 2:
-        raise TonearmError(f"clusters are compared with two labels or more; {source} has {', '.join(names) or 'none'}")
+        raise TonearmError(
+            f"clusters are compared with two labels or more; {source} has "
+            f"{', '.join(names) or 'none'}"
+        )
     from sklearn.cluster import KMeans
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-    found = KMeans(len(names), n_init=STARTS, random_state=seed).fit_predict(np.asarray(rows, dtype=np.float64))
+    kmeans = KMeans(len(names), n_init=STARTS, random_state=seed)
+    found = kmeans.fit_predict(np.asarray(rows, dtype=np.float64))
     truth = np.array([names.index(label) for label in labels])
     jaccard, order = _matched(jaccard_matrix(truth, found, len(names)))
     return Clusters(
-        labels=names, ari=float(adjusted_rand_score(truth, found)), nmi=float(normalized_mutual_info_score(truth, found)),
-        jaccard=jaccard, assigned=np.argsort(order)[found], n=len(rows), seed=seed, source=source,
-    )  # fmt: skip
+        labels=names,
+        ari=float(adjusted_rand_score(truth, found)),
+        nmi=float(normalized_mutual_info_score(truth, found)),
+        jaccard=jaccard,
+        assigned=np.argsort(order)[found],
+        n=len(rows),
+        seed=seed,
+        source=source,
+    )
+
+
+def cluster_folders(
+    folders: Sequence[Path],
+    embedder: Embedder,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Clusters, EmbeddedCorpus]:
+    """Cluster a labelled corpus of audio.
+
+    Args:
+        folders: one corpus, or one folder per label.
+        embedder: maps each file to one row.
+        seed: of k-means.
+        progress: called with (done, total) files.
+
+    Returns:
+        The clusters, and the corpus with the files that were left out.
+
+    Raises:
+        TonearmError: no labelled corpus.
+    """
+    corpus = embed_corpus(folders, embedder, progress)
+    return measure_clusters(corpus.rows, corpus.labels, corpus.embedder, seed), corpus
 
 
 def jaccard_matrix(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
-    """Overlap over union of the groups of `first` and `second`, both int [n] below `count`; float64 [count, count]."""
-    a, b = first == np.arange(count)[:, None], second == np.arange(count)[:, None]  # [count, n]
+    """Compute overlap over union of the groups of two partitions.
+
+    Args:
+        first: group of each row, int [n] below `count`.
+        second: likewise.
+        count: groups of each partition.
+
+    Returns:
+        float64 [count, count].
+    """
+    groups = np.arange(count)[:, None]
+    a, b = first == groups, second == groups  # [count, n]
     both = (a[:, None] & b[None]).sum(-1)
     either = (a[:, None] | b[None]).sum(-1)
     return both / np.maximum(either, 1)
 
 
 def _matched(jaccard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix with its columns in the order that makes the diagonal largest, and that order."""
+    """The matrix with its columns in the order that maximises the trace, and that order."""
     from scipy.optimize import linear_sum_assignment
 
     order = linear_sum_assignment(jaccard, maximize=True)[1]

@@ -1,12 +1,12 @@
-"""Corpora on disk: audio files, with labels where there are some.
+"""Audio files on disk, with labels where there are some.
 
-    jazz/a.wav, train/rock/b.wav    a label is the folder that a file lies in
-    metadata.csv                    columns file_name and label, and track where several files are cut from one piece
-    metadata.jsonl                  the same, one JSON object a line
-    any .csv or .jsonl              columns file_name and text, where files are to be compared with descriptions
+    jazz/a.wav, train/rock/b.wav    the label is the name of the file's folder
+    metadata.csv                    columns file_name and label, and track where several files are
+                                    excerpts of one piece
+    metadata.jsonl                  the same, one JSON object per line
 
-Whatever learns from a corpus has to keep the files of one track together: pieces of one song in both halves of a split
-leak.
+Training and evaluation must keep the files of one track together: excerpts of one piece in both
+halves of a split leak.
 """
 
 import csv
@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.progress import Progress
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -23,13 +25,30 @@ METADATA = ("metadata.csv", "metadata.jsonl")
 
 @dataclass(frozen=True)
 class LabelledFile:
+    """A file of a corpus; files of one track are excerpts of one piece."""
+
     path: Path
     label: str
-    track: str  # files of one track are cut from one piece
+    track: str
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """A file that could not be used, with the reason in one line."""
+
+    path: Path
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"file": str(self.path), "error": self.reason}
 
 
 def audio_files(paths: Sequence[Path]) -> list[Path]:
-    """The files given, and those within the folders given, in order. Raises TonearmError for a folder without audio."""
+    """List the files given, and those within the folders given, in order.
+
+    Raises:
+        TonearmError: a folder has no audio.
+    """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
@@ -37,22 +56,62 @@ def audio_files(paths: Sequence[Path]) -> list[Path]:
             continue
         within = sorted(file for file in path.rglob("*") if _is_audio(file))
         if not within:
-            raise TonearmError(f"no audio in {path}; give a folder with {', '.join(AUDIO_ENDINGS)} files")
+            endings = ", ".join(AUDIO_ENDINGS)
+            raise TonearmError(f"no audio in {path}; give a folder with {endings} files")
         found += within
     return list(dict.fromkeys(found))
 
 
+def read_clips(
+    paths: Sequence[Path], progress: Progress | None = None
+) -> Iterator[tuple[Path, Clip | FailedFile]]:
+    """Read audio files one by one.
+
+    Args:
+        paths: the files.
+        progress: called with (done, total) before each file and at the end.
+
+    Yields:
+        Each path with its clip, or with the reason where it cannot be read.
+    """
+    for done, path in enumerate(paths):
+        if progress is not None:
+            progress(done, len(paths))
+        try:
+            clip: Clip | FailedFile = Clip.read(path)
+        except TonearmError as error:
+            clip = FailedFile(path, str(error))
+        yield path, clip
+    if progress is not None:
+        progress(len(paths), len(paths))
+
+
 def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
-    """One labelled corpus, or a folder for each label. Raises TonearmError where there are not two labels."""
+    """List the files of a labelled corpus.
+
+    Args:
+        folders: one corpus, or one folder per label.
+
+    Returns:
+        The files with label and track; they are not opened.
+
+    Raises:
+        TonearmError: a folder is absent, metadata are incomplete, or there is one label alone.
+    """
     for folder in folders:
         if not folder.is_dir():
-            raise TonearmError(f"no folder at {folder}; give a labelled corpus, or one folder for each label")
+            raise TonearmError(
+                f"no folder at {folder}; give a labelled corpus, or one folder for each label"
+            )
     if len(folders) == 1:
         files = list(_corpus(folders[0]))
     else:
         names = [folder.resolve().name for folder in folders]
         if len(set(names)) < len(names):
-            raise TonearmError(f"two folders have one name ({', '.join(names)}), and names are the labels; rename one")
+            raise TonearmError(
+                f"two folders have one name ({', '.join(names)}), and names are the labels; "
+                "rename one"
+            )
         files = [
             LabelledFile(path, name, str(path))
             for folder, name in zip(folders, names, strict=True)
@@ -67,49 +126,49 @@ def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
     return files
 
 
-def read_texts(table: Path) -> dict[Path, str]:
-    """Resolved path -> text, from a CSV or JSON Lines file with `file_name` and `text` in every row."""
-    if not table.is_file():
-        raise TonearmError(f"no file at {table}; give a .csv or .jsonl file with file_name and text in every row")
-    texts: dict[Path, str] = {}
-    for number, row in enumerate(_rows(table, "file_name and text"), 1):
-        if not row.get("file_name") or not row.get("text"):
-            raise TonearmError(f"row {number} of {table} lacks file_name or text; give both in every row")
-        path = (table.parent / str(row["file_name"])).resolve()
-        if path in texts:
-            raise TonearmError(f"row {number} of {table} names {row['file_name']} again; give each file one text")
-        texts[path] = str(row["text"])
-    return texts
+def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a .csv file with a header, or a .jsonl file of objects.
+
+    Args:
+        file: UTF-8 text.
+        columns: present and not empty in every row.
+
+    Yields:
+        Number of the row, from 1, and its values by column.
+
+    Raises:
+        TonearmError: the file cannot be read, or a row lacks one of `columns`.
+    """
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+        if file.suffix == ".csv":
+            rows = list(csv.DictReader(text.splitlines()))
+        else:
+            rows = [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
+    except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
+        raise TonearmError(
+            f"cannot read {file} ({error}); give UTF-8 with {' and '.join(columns)} in every row"
+        ) from error
+    for number, row in enumerate(rows, 1):
+        if not all(row.get(column) for column in columns):
+            raise TonearmError(
+                f"row {number} of {file} lacks {' or '.join(columns)}; give both in every row"
+            )
+        yield number, {key: str(value) for key, value in row.items() if value}
 
 
 def _corpus(folder: Path) -> Iterator[LabelledFile]:
     for name in METADATA:
         if (folder / name).is_file():
-            yield from _from_metadata(folder / name)
+            for _, row in read_table(folder / name, ("file_name", "label")):
+                path = folder / row["file_name"]
+                yield LabelledFile(path, row["label"], row.get("track", row["file_name"]))
             return
     for path in audio_files([folder]):
         if path.parent != folder:
             yield LabelledFile(path, path.parent.name, str(path))
 
 
-def _from_metadata(file: Path) -> Iterator[LabelledFile]:
-    for number, row in enumerate(_rows(file, "file_name and label"), 1):
-        if not row.get("file_name") or not row.get("label"):
-            raise TonearmError(f"row {number} of {file} lacks file_name or label; give both in every row")
-        yield LabelledFile(
-            file.parent / str(row["file_name"]), str(row["label"]), str(row.get("track") or row["file_name"])
-        )
-
-
-def _rows(file: Path, columns: str) -> list[dict]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix == ".csv":
-            return list(csv.DictReader(text.splitlines()))
-        return [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
-    except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
-        raise TonearmError(f"cannot read {file} ({error}); give UTF-8 with {columns} in every row") from error
-
-
 def _is_audio(file: Path) -> bool:
-    return file.is_file() and file.suffix.lower() in AUDIO_ENDINGS and not file.name.startswith(".")
+    named = file.suffix.lower() in AUDIO_ENDINGS and not file.name.startswith(".")
+    return file.is_file() and named

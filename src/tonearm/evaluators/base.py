@@ -1,7 +1,7 @@
 """Protocols of evaluators: embedders of audio, embedders of audio and text, beat trackers."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -10,66 +10,90 @@ from tonearm.frame_levels import is_sounding
 
 
 class Embedder(Protocol):
-    """Clips -> rows."""
+    """Maps each clip to one embedding."""
 
     @property
     def name(self) -> str:
-        """Who embeds, as it stands beside every number."""
+        """Name of the network, for the protocol of every number."""
         ...
 
     @property
     def windows(self) -> str:
-        """How clips of any length become one row each, such as "10-s windows averaged"."""
+        """Reduction of a clip of any length to one row, such as "10-s windows averaged"."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """Changes whenever rows would: weights and settings. The cache goes by it."""
+        """Identifier of weights and settings; key of the embedding cache."""
         ...
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
-        """One row for each clip, float32 [n, D]."""
+        """Embed each clip: float32 [n, D]."""
         ...
 
 
 class AudioTextEmbedder(Embedder, Protocol):
-    """Puts clips and texts into one space."""
+    """Maps clips and texts into one space."""
 
     @property
     def logit_scale(self) -> float:
-        """What cosines are multiplied by before a softmax."""
+        """Factor on cosines before a softmax."""
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit rows, float32 [n, D]."""
+        """Embed each text: unit rows, float32 [n, D]."""
         ...
 
     def check_words(self, text: str) -> None:
-        """Raise TonearmError for a text that says nothing to this judge."""
+        """Raise TonearmError for a text without a word in the vocabulary."""
         ...
 
 
-def embed_sounding(clips: Sequence[Clip], embedder: Embedder) -> list[np.ndarray | None]:
-    """A row float64 [D] for each clip; None for those with nothing to hear, which a judge would score all the same."""
-    heard = [index for index, clip in enumerate(clips) if is_sounding(clip)]
-    rows: list[np.ndarray | None] = [None] * len(clips)
-    if heard:
-        for index, row in zip(heard, embedder.embed([clips[index] for index in heard]), strict=True):
-            rows[index] = row.astype(np.float64)
-    return rows
-
-
 class BeatTracker(Protocol):
-    """Anything with a name that finds beats in a clip."""
+    """Finds the beats of a clip."""
 
     @property
     def name(self) -> str: ...
 
     def track(self, clip: Clip) -> np.ndarray:
-        """Beat times in seconds, float64 [beats], strictly increasing; empty where there are none."""
+        """Find beat times in seconds: float64 [beats], strictly increasing, possibly empty."""
         ...
 
 
-def described(embedder: Embedder) -> str:
-    """An embedder's name and windows, for protocols."""
+@runtime_checkable
+class EnvelopeTracker(Protocol):
+    """Beat tracker that needs only the onset envelope, which a caller may have computed already."""
+
+    @property
+    def name(self) -> str: ...
+
+    def track(self, clip: Clip) -> np.ndarray: ...
+
+    def track_envelope(self, envelope: np.ndarray, seconds: float) -> np.ndarray:
+        """Find beat times in seconds, as `track`.
+
+        Args:
+            envelope: of `tonearm.onset_envelope`, float32 [F].
+            seconds: length of the clip.
+        """
+        ...
+
+
+def describe_embedder(embedder: Embedder) -> str:
+    """Name an embedder and its windows, for protocols."""
     return f"{embedder.name}, {embedder.windows}"
+
+
+def embed_sounding(clips: Sequence[Clip], embedder: Embedder) -> list[np.ndarray | None]:
+    """Embed the clips that have sound.
+
+    Returns:
+        One float64 [D] per clip; None for a silent clip, whose embedding would have no meaning.
+    """
+    sounding = [index for index, clip in enumerate(clips) if is_sounding(clip)]
+    rows: list[np.ndarray | None] = [None] * len(clips)
+    if sounding:
+        embedded = embedder.embed([clips[index] for index in sounding])
+        for index, row in zip(sounding, embedded, strict=True):
+            rows[index] = row.astype(np.float64)
+    return rows

@@ -1,17 +1,21 @@
 """Beat This!: a transformer beat tracker.
 
-Source: Foscarin, Schlüter & Widmer 2024, "Beat this! Accurate beat tracking without DBN postprocessing", ISMIR.
+Source: Foscarin, Schlüter & Widmer 2024, "Beat this! Accurate beat tracking without DBN
+postprocessing", ISMIR.
 
-Its package requires torchaudio, which does not load beside CPU-only torch. Only its model and its peak picking need
-none, so those two are imported, and the spectrogram and the cutting of long pieces are done here, equal to
-`beat_this.inference`.
+Its package requires torchaudio, which does not load beside CPU-only torch. Its model and its peak
+picking do not need torchaudio and are imported; the spectrogram and the chunking of long pieces are
+implemented here, equal to `beat_this.inference`.
 
-    spectrogram   22,050 Hz, Hann frames of 1,024 every 441 samples (50 frames/s), magnitude / sqrt(1024), 128 Slaney
-                  mel bands from 30 to 11,000 Hz, log(1 + 1000 x)
-    long pieces   chunks of 1,500 frames, of which 6 at either end are context only; the last chunk ends with the piece
+    spectrogram   22,050 Hz, Hann frames of 1,024 every 441 samples (50 frames/s), magnitude /
+                  sqrt(1024), 128 Slaney mel bands from 30 to 11,000 Hz, log(1 + 1000 x)
+    long pieces   chunks of 1,500 frames, of which 6 at either end are context only; the last chunk
+                  ends with the piece
 
-A checkpoint is a dict with `state_dict` (keys begin with `model.`) and `hyper_parameters`; it is loaded without pickled
-code.
+A checkpoint is a dict with `state_dict` (keys begin with `model.`) and `hyper_parameters`; it is
+loaded without pickled code.
+
+Shapes: T frames; spectrogram [T, 128], logits [2, T].
 """
 
 import inspect
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_URL = "https://cloud.cp.jku.at/public.php/dav/files/7ik4RrBKTS273gp"
 INSTALL = 'pip install "tonearm[beats]" and pip install --no-deps beat-this'
-GIVE = "give one such as final0.ckpt"
+REMEDY = "give one such as final0.ckpt"
 
 SAMPLE_RATE = 22_050
 N_FFT = 1024
@@ -43,18 +47,30 @@ BODY_FRAMES = CHUNK_FRAMES - 2 * BORDER_FRAMES
 
 
 class BeatThisTracker:
-    """Beats by a Beat This! `checkpoint`: a local file, or a published name such as `final0`, which downloads once.
+    """Beat tracker by a Beat This! checkpoint.
 
-    Raises TonearmError where the package is not installed, and for what is no such checkpoint.
+    Args:
+        checkpoint: a local file, or a published name such as `final0`, which downloads once.
+        device: torch device.
+        name: for protocols; by default, that of the checkpoint.
+
+    Raises:
+        TonearmError: the package is not installed, or there is no such checkpoint.
     """
 
-    def __init__(self, checkpoint: str | Path = "final0", device: str = "cpu", name: str | None = None) -> None:
+    def __init__(
+        self, checkpoint: str | Path = "final0", device: str = "cpu", name: str | None = None
+    ) -> None:
         self.name = name or f"Beat This! {Path(checkpoint).stem}"
         self._device = device
         self._model = _load_model(checkpoint, device)
 
     def track(self, clip: Clip) -> np.ndarray:
-        """Beat times in seconds, float64 [beats], on a grid of 20 ms; empty for silence and under 50 ms."""
+        """Find beat times in seconds.
+
+        Returns:
+            float64 [beats], on a grid of 20 ms; empty for silence and under 50 ms.
+        """
         import torch
         from beat_this.model.postprocessor import Postprocessor
 
@@ -66,33 +82,48 @@ class BeatThisTracker:
 
 
 def spectrogram(clip: Clip) -> "torch.Tensor":
-    """The model's input, float32 [T, 128], T = 1 + 50 per second. The clip has to be at least 50 ms long."""
+    """Compute the model's input, float32 [T, 128], of a clip of 50 ms or more; T = 1 + 50 / s."""
     import torch
     from librosa.filters import mel
 
     mono = torch.from_numpy(Clip(clip.mono, clip.sample_rate).resampled(SAMPLE_RATE).samples[0])
     window = torch.hann_window(N_FFT)
-    magnitudes = torch.stft(mono, N_FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True).abs()
-    bands = mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=30, fmax=11_000, htk=False, norm=None)
+    magnitudes = torch.stft(
+        mono, N_FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True
+    ).abs()
+    bands = mel(
+        sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS, fmin=30, fmax=11_000, htk=False, norm=None
+    )
     return torch.log1p(1000 * (torch.from_numpy(bands) @ magnitudes / N_FFT**0.5)).T
 
 
 def frame_logits(model: "torch.nn.Module", spectrogram: "torch.Tensor") -> "torch.Tensor":
-    """Beat and downbeat logits, float32 [2, T], of a piece of any length; `spectrogram` is [T, 128]."""
+    """Predict beats and downbeats of a piece of any length.
+
+    Args:
+        model: a `BeatThis` network.
+        spectrogram: float32 [T, 128].
+
+    Returns:
+        Logits of beat and downbeat, float32 [2, T].
+    """
     import torch
 
-    #   spectrogram  |0000|--------------------------- T ---------------------------|0000|    0: padding, one border
+    #   0: padding of one border
+    #   spectrogram  |0000|--------------------------- T ---------------------------|0000|
     #   chunk 0      [bbbb|-------- body --------|bbbb]
     #   chunk 1                            [bbbb|-------- body --------|bbbb]
-    #   last chunk                                [bbbb|----------- body -----------|bbbb]    where two bodies overlap,
-    #                                                                                         the earlier chunk's stands
+    #   last chunk                                [bbbb|----------- body -----------|bbbb]
+    # Where two bodies overlap, the earlier chunk's logits are kept.
     frames = len(spectrogram)
     padded = torch.nn.functional.pad(spectrogram, (0, 0, BORDER_FRAMES, BORDER_FRAMES))
     bodies = []
     for first in range(0, frames, BODY_FRAMES):
         start = min(first, max(0, frames - BODY_FRAMES))
         prediction = model(padded[None, start : start + CHUNK_FRAMES])
-        logits = torch.cat([prediction["beat"], prediction["downbeat"]]).float()  # [2, T of the chunk]
+        logits = torch.cat(
+            [prediction["beat"], prediction["downbeat"]]
+        ).float()  # [2, T of the chunk]
         bodies.append(logits[:, BORDER_FRAMES + first - start : -BORDER_FRAMES])
     return torch.cat(bodies, dim=1)
 
@@ -101,26 +132,42 @@ def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
     try:
         from beat_this.model.beat_tracker import BeatThis
     except ImportError as error:
-        raise TonearmError(f"Beat This! is not installed ({error.name} is missing): {INSTALL}") from error
+        raise TonearmError(
+            f"Beat This! is not installed ({error.name} is missing): {INSTALL}"
+        ) from error
 
     content = _read_checkpoint(checkpoint)
     try:
-        # A checkpoint lists the hyper-parameters of its training too.
+        # A checkpoint also lists the hyper-parameters of its training.
         known = inspect.signature(BeatThis).parameters
-        model = BeatThis(**{name: value for name, value in content["hyper_parameters"].items() if name in known})
-        stored = {name.removeprefix("model."): value for name, value in content["state_dict"].items()}
+        model = BeatThis(
+            **{name: value for name, value in content["hyper_parameters"].items() if name in known}
+        )
+        stored = {
+            name.removeprefix("model."): value for name, value in content["state_dict"].items()
+        }
         own = model.state_dict()
-        mismatched = [name for name, value in stored.items() if name in own and value.shape != own[name].shape]
-        check_tensors(str(checkpoint), own.keys() - stored.keys(), stored.keys() - own.keys(), mismatched, GIVE)
+        mismatched = [
+            name for name, value in stored.items() if name in own and value.shape != own[name].shape
+        ]
+        check_tensors(
+            str(checkpoint),
+            own.keys() - stored.keys(),
+            stored.keys() - own.keys(),
+            mismatched,
+            REMEDY,
+        )
         model.load_state_dict(stored)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TonearmError(f"{checkpoint} is not a Beat This! checkpoint ({reason}); {GIVE}") from error
+        raise TonearmError(
+            f"{checkpoint} is not a Beat This! checkpoint ({reason}); {REMEDY}"
+        ) from error
     return model.to(device).eval()
 
 
 def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
-    """`state_dict` and `hyper_parameters`, from a file or by a published name."""
+    """Read `state_dict` and `hyper_parameters` from a file or by a published name."""
     import torch
 
     path = Path(checkpoint)
@@ -128,13 +175,21 @@ def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise TonearmError(f"cannot read {path} as a Beat This! checkpoint; {GIVE}") from error
+            raise TonearmError(
+                f"cannot read {path} as a Beat This! checkpoint; {REMEDY}"
+            ) from error
     if path.name != str(checkpoint) or path.suffix:
-        raise TonearmError(f"no Beat This! checkpoint at {path}; give a local file, or a published name such as final0")
+        raise TonearmError(
+            f"no Beat This! checkpoint at {path}; give a local file, or a published name such as "
+            "final0"
+        )
     url, file_name = f"{CHECKPOINT_URL}/{path}.ckpt", f"beat_this-{path}.ckpt"
     try:
-        return torch.hub.load_state_dict_from_url(url, file_name=file_name, map_location="cpu", weights_only=True)
+        return torch.hub.load_state_dict_from_url(
+            url, file_name=file_name, map_location="cpu", weights_only=True
+        )
     except OSError as error:  # urllib's errors are OSErrors
         raise TonearmError(
-            f"cannot download Beat This! {path} ({error}); check the name (such as final0), or give a local file"
+            f"cannot download Beat This! {path} ({error}); check the name (such as final0), or "
+            "give a local file"
         ) from error

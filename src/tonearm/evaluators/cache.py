@@ -1,8 +1,8 @@
-"""Cache: an embedder that embeds each clip once, and then remembers it.
+"""Cache of embeddings on disk.
 
-What is remembered goes by content: the samples, the sample rate and the embedder's fingerprint. A file's name and date
-do not matter, and a retrained judge never sees another's rows. Entries are .npz files, whose checksum tells a damaged
-one: it is made again.
+The key is the content: the samples, the sample rate and the embedder's fingerprint. A file's name
+and date do not matter, and a retrained evaluator never reads another's rows. Entries are .npz
+files, whose checksum reveals damage: a damaged entry is computed again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ CACHE_VARIABLE = "TONEARM_CACHE"
 
 
 def cache_folder() -> Path:
-    """$TONEARM_CACHE, or where this platform keeps caches."""
+    """Locate the cache: $TONEARM_CACHE, or the platform's cache folder."""
     if os.environ.get(CACHE_VARIABLE):
         return Path(os.environ[CACHE_VARIABLE])
     from platformdirs import user_cache_dir
@@ -31,7 +31,12 @@ def cache_folder() -> Path:
 
 
 class CachedEmbedder:
-    """`embedder`, with a memory in `folder` (the platform's cache folder where none is given)."""
+    """Embedder that stores each row in a folder.
+
+    Args:
+        embedder: computes the rows that are not stored.
+        folder: of the cache; the platform's where none is given.
+    """
 
     def __init__(self, embedder: Embedder, folder: Path | None = None) -> None:
         self.embedder = embedder
@@ -50,47 +55,50 @@ class CachedEmbedder:
         return self.embedder.fingerprint
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
-        """float32 [n, D]."""
+        """Read or compute the row of each clip: float32 [n, D]."""
         paths = [self._path(clip) for clip in clips]
         rows = [_read(path) for path in paths]
         missing = [index for index, row in enumerate(rows) if row is None]
         if missing:
-            for index, row in zip(missing, self.embedder.embed([clips[index] for index in missing]), strict=True):
+            computed = self.embedder.embed([clips[index] for index in missing])
+            for index, row in zip(missing, computed, strict=True):
                 _write(paths[index], row)
                 rows[index] = row
         return np.stack([row for row in rows if row is not None]).astype(np.float32)
 
     def _path(self, clip: Clip) -> Path:
-        digest = hashlib.sha256(f"{self.fingerprint} {clip.sample_rate} {clip.samples.shape}".encode())
+        content = f"{self.fingerprint} {clip.sample_rate} {clip.samples.shape}"
+        digest = hashlib.sha256(content.encode())
         digest.update(clip.samples.astype("<f4").tobytes())
         key = digest.hexdigest()
         return self.folder / key[:2] / f"{key}.npz"
 
 
 class CachedClap(CachedEmbedder):
-    """A judge whose ears have a memory; what it has read it remembers as long as it lives."""
+    """CLAP evaluator that stores rows of clips on disk, and rows of texts in memory."""
 
-    def __init__(self, judge: AudioTextEmbedder, folder: Path | None = None) -> None:
-        super().__init__(judge, folder)
-        self.judge = judge
-        self._read: dict[str, np.ndarray] = {}
+    def __init__(self, clap: AudioTextEmbedder, folder: Path | None = None) -> None:
+        super().__init__(clap, folder)
+        self.clap = clap
+        self._texts: dict[str, np.ndarray] = {}
 
     @property
     def logit_scale(self) -> float:
-        return self.judge.logit_scale
+        return self.clap.logit_scale
 
     def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        new = list(dict.fromkeys(text for text in texts if text not in self._read))
+        """Look up or compute the row of each text: float32 [n, D]."""
+        new = list(dict.fromkeys(text for text in texts if text not in self._texts))
         if new:
-            self._read.update(zip(new, self.judge.embed_texts(new), strict=True))
-        return np.stack([self._read[text] for text in texts])
+            self._texts.update(zip(new, self.clap.embed_texts(new), strict=True))
+        return np.stack([self._texts[text] for text in texts])
 
     def check_words(self, text: str) -> None:
-        self.judge.check_words(text)
+        self.clap.check_words(text)
 
 
 def _read(path: Path) -> np.ndarray | None:
-    """The row at `path`; None where there is none, or a damaged one."""
+    """The row at `path`; None where it is absent or damaged."""
     try:
         with np.load(path, allow_pickle=False) as content:
             row = content["row"]
@@ -101,7 +109,9 @@ def _read(path: Path) -> np.ndarray | None:
 
 def _write(path: Path, row: np.ndarray) -> None:
     try:
-        with atomic_write(path) as aside:
-            np.savez(aside, row=row)
+        with atomic_write(path) as partial:
+            np.savez(partial, row=row)
     except TonearmError as error:
-        raise TonearmError(f"{error}; set {CACHE_VARIABLE} to a folder that can be written") from error
+        raise TonearmError(
+            f"{error}; set {CACHE_VARIABLE} to a folder that can be written"
+        ) from error

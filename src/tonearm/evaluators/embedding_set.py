@@ -1,12 +1,10 @@
-"""Embedding: clips -> points in a space where near means alike.
+"""Embeddings of a set of clips, the input of distances, clusters and classifiers.
 
-Fréchet and kernel distance, clusters and classifiers stand on it.
+Rows come from an `Embedder` (CLAP, or a checkpoint's own EnCodec), or from .npy and .npz files
+written elsewhere, for instance by fadtk or kadtk. A set records its embedder and its source, so
+that sets of different embedding spaces are never compared and every number has a protocol.
 
-An embedder is anything that has the attributes of `Embedder`: a CLAP judge, a checkpoint's own EnCodec (given from
-outside; nothing here knows MusicGen). Rows made elsewhere, by fadtk or kadtk for instance, come from .npy or .npz
-files.
-
-A set of rows knows who made it from what, so that no two spaces are ever compared and every number can tell.
+Shapes: rows are [n clips, D dimensions].
 """
 
 from collections.abc import Sequence
@@ -18,7 +16,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import Embedder, described
+from tonearm.evaluators.base import Embedder, describe_embedder
 
 GIVEN = "given embeddings"
 EMBEDDING_FILES = (".npy", ".npz")
@@ -26,7 +24,7 @@ EMBEDDING_FILES = (".npy", ".npz")
 
 @dataclass(frozen=True)
 class EmbeddingSet:
-    """`rows` float64 [n, D], who made them, and from what."""
+    """Embeddings float64 [n, D] with their embedder and their source."""
 
     rows: np.ndarray
     embedder: str
@@ -36,10 +34,13 @@ class EmbeddingSet:
         rows = np.asarray(self.rows, dtype=np.float64)
         if rows.ndim != 2 or not rows.size:
             raise TonearmError(
-                f"embeddings of {self.source} have the shape {list(rows.shape)}; give one row for each clip, [n, width]"
+                f"embeddings of {self.source} have the shape {list(rows.shape)}; "
+                "give one row for each clip, [n, width]"
             )
         if not np.isfinite(rows).all():
-            raise TonearmError(f"embeddings of {self.source} hold NaN or infinite numbers; make them again")
+            raise TonearmError(
+                f"embeddings of {self.source} hold NaN or infinite numbers; compute them again"
+            )
         object.__setattr__(self, "rows", rows)
 
     def __len__(self) -> int:
@@ -50,37 +51,53 @@ class EmbeddingSet:
         return self.rows.shape[1]
 
     def check_comparable(self, other: "EmbeddingSet", distance: str) -> None:
-        """Raise TonearmError where the two do not live in one space, or one is too small for a `distance` ("a Fréchet distance")."""
+        """Check that a distance between two sets is defined.
+
+        Args:
+            other: the other set.
+            distance: with its article, such as "a Fréchet distance", for the message.
+
+        Raises:
+            TonearmError: the sets have different embedders or widths, or one has one clip alone.
+        """
         names = {self.embedder, other.embedder} - {GIVEN}
         if len(names) > 1 or self.width != other.width:
             raise TonearmError(
-                f"{self.source} is embedded by {self.embedder} (width {self.width}) and {other.source} by {other.embedder} "
-                f"(width {other.width}); embed both alike"
+                f"{self.source} is embedded by {self.embedder} (width {self.width}) and "
+                f"{other.source} by {other.embedder} (width {other.width}); embed both alike"
             )
         for one in (self, other):
             if len(one) < 2:
-                raise TonearmError(f"{distance} needs two clips or more in each set; {one.source} has {len(one)}")
+                raise TonearmError(
+                    f"{distance} needs two clips or more in each set; {one.source} has {len(one)}"
+                )
 
     @classmethod
     def of_clips(cls, clips: Sequence[Clip], embedder: Embedder, source: str) -> "EmbeddingSet":
-        return cls(embedder.embed(clips), described(embedder), source)
+        """Embed clips; `source` names them in protocols."""
+        return cls(embedder.embed(clips), describe_embedder(embedder), source)
 
     @classmethod
     def read(cls, path: Path) -> "EmbeddingSet":
-        """Read [n, D] from .npy, or from .npz that holds one array. Raises TonearmError for anything else."""
+        """Read [n, D] from .npy, or from .npz with one array. Raises TonearmError otherwise."""
         path = Path(path)
         if not path.is_file():
-            raise TonearmError(f"no embeddings at {path}; give a .npy or .npz file with one row for each clip")
+            raise TonearmError(
+                f"no embeddings at {path}; give a .npy or .npz file with one row for each clip"
+            )
         try:
             content = np.load(path, allow_pickle=False)
             if not isinstance(content, np.ndarray):
                 with content:
                     if len(content.files) != 1:
-                        raise TonearmError(f"{path} holds {len(content.files)} arrays; give a file with one")
+                        raise TonearmError(
+                            f"{path} holds {len(content.files)} arrays; give a file with one"
+                        )
                     content = content[content.files[0]]
             rows = content.astype(np.float64)
         except (ValueError, OSError, EOFError, BadZipFile) as error:
             raise TonearmError(
-                f"cannot read {path} as embeddings ({str(error).splitlines()[0]}); give a .npy or .npz file of numbers"
+                f"cannot read {path} as embeddings ({str(error).splitlines()[0]}); "
+                "give a .npy or .npz file of numbers"
             ) from error
         return cls(rows, GIVEN, path.name)

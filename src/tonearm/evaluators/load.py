@@ -1,7 +1,7 @@
-"""Ears: the judge and the beat tracker, by the name that a person gives.
+"""CLAP evaluators and beat trackers by name.
 
-The embedded ones ship with Tonearm and were trained on pocket's corpus; wherever their numbers appear they are called
-"embedded". The real ones are a name or a path away, through the same classes.
+The bundled ones ship with Tonearm and were trained on pocket's corpus; their numbers are labelled
+"bundled" in every protocol. Published checkpoints are loaded by name or path into the same classes.
 """
 
 from functools import cache
@@ -11,7 +11,7 @@ from tonearm import assets, defaults
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.beat_this import BeatThisTracker
-from tonearm.evaluators.clap import EMBEDDED, ClapEvaluator
+from tonearm.evaluators.clap import BUNDLED, ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
 
 LIBROSA = "librosa"
@@ -22,27 +22,51 @@ def bundled_tracker_file() -> Path:
 
 
 def load_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTracker:
-    """`librosa`, `embedded`, or a Beat This! checkpoint: `final0`, a local file. Raises TonearmError for anything else."""
+    """Load a beat tracker.
+
+    Args:
+        name: `librosa`, `bundled`, or a Beat This! checkpoint: a published name such as `final0`,
+            or a local file.
+        device: torch device of a Beat This! model.
+
+    Returns:
+        The tracker.
+
+    Raises:
+        TonearmError: no such tracker or device, or the package `beat_this` is not installed.
+    """
     if name == LIBROSA:
         return LibrosaTracker()
     _check_device(device)
-    if name != EMBEDDED:
+    if name != BUNDLED:
         return BeatThisTracker(name, device)
     if not bundled_tracker_file().is_file():
         raise TonearmError(
-            "this Tonearm carries no embedded beat tracker; give --beats librosa, final0, or a Beat This! checkpoint"
+            "this installation has no bundled beat tracker; give --beats librosa, final0, "
+            "or a Beat This! checkpoint"
         )
-    return BeatThisTracker(bundled_tracker_file(), device, name="embedded beats")
+    return BeatThisTracker(bundled_tracker_file(), device, name="bundled Beat This!")
 
 
 @cache
 def default_tracker() -> BeatTracker:
-    """The tracker that is used where none is given, loaded once."""
+    """Load the default tracker, once."""
     return load_tracker()
 
 
-def load_clap(name: str = defaults.JUDGE, device: str = "cpu") -> ClapEvaluator:
-    """`embedded`, a hub id such as laion/clap-htsat-unfused, or a folder. Raises TonearmError for anything else."""
+def load_clap(name: str = defaults.CLAP, device: str = "cpu") -> ClapEvaluator:
+    """Load a CLAP evaluator.
+
+    Args:
+        name: `bundled`, a hub id such as laion/clap-htsat-unfused, or a folder.
+        device: torch device.
+
+    Returns:
+        The evaluator.
+
+    Raises:
+        TonearmError: no such checkpoint or device.
+    """
     _check_device(device)
     return ClapEvaluator(name, device)
 
@@ -52,10 +76,9 @@ def _check_device(device: str) -> None:
 
     try:
         torch.zeros(1, device=device)
-    except (
-        RuntimeError,
-        AssertionError,
-    ) as error:  # an unknown name, a device that is not there, a torch built without it
+    # An unknown name, an absent device, a torch that was built without it.
+    except (RuntimeError, AssertionError) as error:
         raise TonearmError(
-            f"device {device!r} is not there; give cpu, or cuda or mps where the machine has one"
+            f"device {device!r} is not available; give cpu, or cuda or mps where the machine has "
+            "one"
         ) from error

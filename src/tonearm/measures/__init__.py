@@ -1,39 +1,82 @@
-"""Measures: what can be told of a clip, or of many. One measure, one file; none knows of MusicGen."""
+"""Measures of one clip, of sets of clips, and their registry. None depends on MusicGen.
 
-from tonearm.measures.brightness import measure_high_frequency_ratio, measure_rolloff, measure_spectral_centroid
+Adding a measure takes one file with a `Measure` in it and one entry in `REGISTERED` below (or one
+call of `register`, from anywhere).
+"""
+
+from tonearm.measures.base import ClipAnalysis, Measure, Measurement, measures, register
+from tonearm.measures.batch import (
+    ClapScoring,
+    MeasuredFile,
+    measure_distances,
+    measure_files,
+    train_from_folders,
+)
 from tonearm.measures.clap_score import measure_clap_score, measure_clap_scores
 from tonearm.measures.classifier import (
     Classifier,
-    Verdict,
+    Prediction,
     load_classifier,
     measure_classifier,
     measure_classifiers,
     save_classifier,
     train_classifier,
 )
+from tonearm.measures.clipping import CLIPPING, measure_clipping
+from tonearm.measures.crest_factor import CREST_FACTOR, measure_crest_factor
+from tonearm.measures.dc_offset import DC_OFFSET, measure_dc_offset
 from tonearm.measures.describe import Description, describe
-from tonearm.measures.dynamics import measure_crest_factor, measure_loudness_range
 from tonearm.measures.fad import FAD, measure_fad
-from tonearm.measures.faults import faults, measure_clipped, measure_dc_offset, measure_silence
+from tonearm.measures.faults import faults
+from tonearm.measures.high_frequency_ratio import HIGH_FREQUENCY_RATIO, measure_high_frequency_ratio
 from tonearm.measures.kad import KAD, measure_kad
-from tonearm.measures.key import KeyEstimate, measure_key
-from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
-from tonearm.measures.measurement import Measurement
-from tonearm.measures.onset_rate import measure_onset_rate
-from tonearm.measures.tempo import TempoEstimate, fitted_bpm, measure_tempo, median_bpm
+from tonearm.measures.key import KEY, KeyEstimate, measure_key
+from tonearm.measures.loudness import LOUDNESS, measure_loudness
+from tonearm.measures.loudness_range import LOUDNESS_RANGE, measure_loudness_range
+from tonearm.measures.onset_rate import ONSET_RATE, measure_onset_rate
+from tonearm.measures.peak import PEAK, measure_peak
+from tonearm.measures.silence import SILENCE, measure_silence
+from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID, measure_spectral_centroid
+from tonearm.measures.spectral_rolloff import SPECTRAL_ROLLOFF, measure_spectral_rolloff
+from tonearm.measures.tempo import TEMPO, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
 from tonearm.measures.tempo_accuracy import TempoAccuracy, is_right_tempo, tempo_accuracy
+from tonearm.measures.true_peak import TRUE_PEAK, measure_true_peak
 from tonearm.measures.zero_shot import ZeroShot, measure_zero_shot, measure_zero_shots
 
+# In the order of every output.
+REGISTERED = (
+    TEMPO,
+    SPECTRAL_CENTROID,
+    SPECTRAL_ROLLOFF,
+    HIGH_FREQUENCY_RATIO,
+    LOUDNESS,
+    LOUDNESS_RANGE,
+    PEAK,
+    TRUE_PEAK,
+    CREST_FACTOR,
+    ONSET_RATE,
+    SILENCE,
+    CLIPPING,
+    DC_OFFSET,
+    KEY,
+)
+for _measure in REGISTERED:
+    register(_measure)
+
 __all__ = [
-    "Classifier",
-    "Description",
     "FAD",
     "KAD",
+    "ClapScoring",
+    "Classifier",
+    "ClipAnalysis",
+    "Description",
     "KeyEstimate",
+    "Measure",
+    "MeasuredFile",
     "Measurement",
+    "Prediction",
     "TempoAccuracy",
     "TempoEstimate",
-    "Verdict",
     "ZeroShot",
     "describe",
     "faults",
@@ -42,13 +85,14 @@ __all__ = [
     "load_classifier",
     "measure_clap_score",
     "measure_clap_scores",
-    "measure_spectral_centroid",
     "measure_classifier",
     "measure_classifiers",
-    "measure_clipped",
+    "measure_clipping",
     "measure_crest_factor",
     "measure_dc_offset",
+    "measure_distances",
     "measure_fad",
+    "measure_files",
     "measure_high_frequency_ratio",
     "measure_kad",
     "measure_key",
@@ -56,14 +100,18 @@ __all__ = [
     "measure_loudness_range",
     "measure_onset_rate",
     "measure_peak",
-    "measure_rolloff",
     "measure_silence",
+    "measure_spectral_centroid",
+    "measure_spectral_rolloff",
     "measure_tempo",
     "measure_true_peak",
     "measure_zero_shot",
     "measure_zero_shots",
+    "measures",
     "median_bpm",
+    "register",
     "save_classifier",
     "tempo_accuracy",
     "train_classifier",
+    "train_from_folders",
 ]

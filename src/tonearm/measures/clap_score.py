@@ -1,38 +1,54 @@
-"""Text agreement: how well a clip fits a text, as a judge hears it.
+"""CLAP score: the cosine of a clip's and a text's CLAP embeddings, -1 .. 1.
 
-    agreement = cosine of the clip's and the text's CLAP embeddings, -1 .. 1        (often called the CLAP score)
-
-Conventions: no template, the text is taken as it stands. Values depend on the checkpoint; compare only within one, and
-beside a control such as the same clips with each other's texts. None for silence.
+Conventions: no template, the text is embedded as it is. Values depend on the checkpoint; compare
+only within one, and beside a control such as the same clips with each other's texts. None for
+silence.
 """
 
 from collections.abc import Sequence
 
 from tonearm.audio import Clip
-from tonearm.evaluators.base import AudioTextEmbedder, described, embed_sounding
-from tonearm.measures.measurement import Measurement
+from tonearm.evaluators.base import AudioTextEmbedder, describe_embedder, embed_sounding
+from tonearm.measures.base import Measurement
+
+CLAP_SCORE = "clap_score"
 
 
-def measure_clap_score(clip: Clip, judge: AudioTextEmbedder, text: str) -> Measurement:
-    """The agreement of one clip with a text; raises as `measure_clap_scores`."""
-    return measure_clap_scores([clip], judge, [text])[0]
+def measure_clap_score(clip: Clip, clap: AudioTextEmbedder, text: str) -> Measurement:
+    """Score one clip against a text; raises as `measure_clap_scores`."""
+    return measure_clap_scores([clip], clap, [text])[0]
 
 
-def measure_clap_scores(clips: Sequence[Clip], judge: AudioTextEmbedder, texts: Sequence[str]) -> list[Measurement]:
-    """The agreement of each clip with its own text.
+def measure_clap_scores(
+    clips: Sequence[Clip], clap: AudioTextEmbedder, texts: Sequence[str]
+) -> list[Measurement]:
+    """Score each clip against its own text.
 
-    Raises TonearmError for a text without a word that the judge knows.
+    Args:
+        clips: the clips.
+        clap: evaluator that embeds clips and texts.
+        texts: one per clip.
+
+    Returns:
+        One measurement per clip.
+
+    Raises:
+        TonearmError: a text has no word in the evaluator's vocabulary.
+        ValueError: the numbers of clips and texts differ.
     """
     if len(clips) != len(texts):
         raise ValueError(f"{len(clips)} clips and {len(texts)} texts; give a text for each clip")
     for text in set(texts):
-        judge.check_words(text)
-    told = described(judge)
+        clap.check_words(text)
+    evaluator = describe_embedder(clap)
     unique = list(dict.fromkeys(texts))
-    by_text = dict(zip(unique, judge.embed_texts(unique), strict=True)) if texts else {}
+    by_text = dict(zip(unique, clap.embed_texts(unique), strict=True)) if texts else {}
     return [
         Measurement(
-            "text_agreement", None if row is None else float(row @ by_text[text]), "cosine", f"{told}, text {text!r}"
+            CLAP_SCORE,
+            None if row is None else float(row @ by_text[text]),
+            "cosine",
+            f"{evaluator}, text {text!r}",
         )
-        for text, row in zip(texts, embed_sounding(clips, judge), strict=True)
+        for text, row in zip(texts, embed_sounding(clips, clap), strict=True)
     ]

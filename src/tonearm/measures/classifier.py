@@ -1,21 +1,22 @@
-"""Classifier: a small probe on a judge's embeddings, for attributes that have no formula.
+"""Classifier: a linear probe on embeddings, for attributes without a formula.
 
-Aim: to say of a clip whether it is energetic or calm, complex or minimalist, by examples of both.
+Aim: to predict an attribute such as energetic or calm from examples of both.
 
     probability(label) = softmax over the labels of w(label) . x + b(label)
 
-with x the clip's embedding; multinomial logistic regression (L2, C = 1) on standardised embeddings, the standardisation
-folded into w and b.
+with x the clip's embedding; multinomial logistic regression (L2, C = 1) on standardised embeddings,
+the standardisation folded into w and b.
 
-Source: Facchiano et al. 2025, 5.2, who propose a simple classifier where no strict metric exists; Alain & Bengio 2016
-for linear probes.
+Source: Facchiano et al. 2025, 5.2, who propose a simple classifier where no strict metric exists;
+Alain & Bengio 2016 for linear probes.
 
-Accuracy is held out: up to five folds, stratified by label, that keep the clips of a track together; each clip is
-judged by a probe that saw none of its track. The interval is Wilson's with n = tracks, since clips of one track are not
-independent: the share is the mean over tracks. The classifier kept is fitted to all of them.
+Accuracy is held out: up to five folds, stratified by label, that keep the clips of a track
+together; each clip is predicted by a probe trained without its track. The interval is Wilson's with
+n = tracks, since clips of one track are not independent: the share is the mean over tracks. The
+final classifier is trained on all tracks.
 
-Files are safetensors: tensors `weights` [L, D] and `offsets` [L]; the rest as JSON in the metadata key
-`tonearm_classifier`. A classifier works on the embeddings it was trained on and no others.
+Files are safetensors: tensors `weights` [L, D] and `offsets` [L]; the rest as JSON in the metadata
+key `tonearm_classifier`. A classifier is valid only for the embeddings that it was trained on.
 
 Estimator: `sklearn.linear_model.LogisticRegression`, `StratifiedGroupKFold`.
 """
@@ -32,7 +33,7 @@ import numpy as np
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import Embedder, described, embed_sounding
+from tonearm.evaluators.base import Embedder, describe_embedder, embed_sounding
 from tonearm.stats import Share
 
 FORMAT = 1
@@ -44,35 +45,57 @@ MAX_ITERATIONS = 2000
 
 @dataclass(frozen=True)
 class Classifier:
-    """`weights` float64 [L, D], `offsets` float64 [L]; how good it is stands beside them."""
+    """A trained probe with its held-out accuracy.
+
+    Attributes:
+        name: of the attribute; not the name of the file.
+        labels: L labels, sorted.
+        weights: float64 [L, D].
+        offsets: float64 [L].
+        embedder: name and windows of the embedder.
+        fingerprint: of the embedder.
+        accuracy: held out, n = tracks.
+        chance: share of the most common label.
+        confusion: held-out clips, [true label][predicted label].
+        counts: clips of each label.
+        seed: of the folds.
+    """
 
     name: str
     labels: tuple[str, ...]
     weights: np.ndarray
     offsets: np.ndarray
     embedder: str
-    fingerprint: str  # the embedder's
-    accuracy: Share  # held out, n = tracks
-    chance: float  # the share of the commonest label
-    confusion: tuple[tuple[int, ...], ...]  # held-out clips, [true label][told label]
-    counts: Mapping[str, int]  # clips of each label
+    fingerprint: str
+    accuracy: Share
+    chance: float
+    confusion: tuple[tuple[int, ...], ...]
+    counts: Mapping[str, int]
     seed: int
 
     @property
     def protocol(self) -> str:
         return (
-            f"logistic regression on {self.embedder}; trained on {sum(self.counts.values())} clips, "
-            f"held-out accuracy {self.accuracy} tracks, commonest label {100 * self.chance:.0f} %"
+            f"logistic regression on {self.embedder}; trained on {sum(self.counts.values())} clips,"
+            f" held-out accuracy {self.accuracy} tracks,"
+            f" most common label {100 * self.chance:.0f} %"
         )
 
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
-        """float64 [n, L] for embeddings [n, D]."""
+        """Predict the labels of embeddings.
+
+        Args:
+            rows: embeddings [n, D].
+
+        Returns:
+            float64 [n, L], each row with the sum 1.
+        """
         logits = np.asarray(rows, dtype=np.float64) @ self.weights.T + self.offsets
         weights = np.exp(logits - logits.max(1, keepdims=True))
         return weights / weights.sum(1, keepdims=True)
 
     def to_dict(self) -> dict[str, object]:
-        """All but the weights."""
+        """Convert all but the weights to JSON."""
         return {
             "name": self.name,
             "labels": list(self.labels),
@@ -88,8 +111,8 @@ class Classifier:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What a classifier says of one clip; `probabilities` by label, None for silence."""
+class Prediction:
+    """Probabilities of one clip by label; None for silence."""
 
     classifier: str
     probabilities: Mapping[str, float] | None
@@ -97,11 +120,15 @@ class Verdict:
 
     @property
     def best(self) -> str | None:
-        return None if self.probabilities is None else max(self.probabilities, key=self.probabilities.__getitem__)
+        """The most probable label."""
+        if self.probabilities is None:
+            return None
+        return max(self.probabilities, key=self.probabilities.__getitem__)
 
     def to_dict(self) -> dict[str, object]:
         return {
-            "name": f"classifier {self.classifier}",  # it may be called like a measure
+            # With a prefix, since a classifier may have the name of a measure.
+            "name": f"classifier {self.classifier}",
             "value": self.best,
             "unit": "",
             "protocol": self.protocol,
@@ -109,82 +136,131 @@ class Verdict:
         }
 
 
-def measure_classifier(clip: Clip, classifier: Classifier, embedder: Embedder) -> Verdict:
-    """What `classifier` says of one clip; raises as `measure_classifiers`."""
+def measure_classifier(clip: Clip, classifier: Classifier, embedder: Embedder) -> Prediction:
+    """Classify one clip; arguments and errors as `measure_classifiers`."""
     return measure_classifiers([clip], classifier, embedder)[0]
 
 
-def measure_classifiers(clips: Sequence[Clip], classifier: Classifier, embedder: Embedder) -> list[Verdict]:
-    """What `classifier` says of each clip. Raises TonearmError where it was trained on other embeddings."""
+def measure_classifiers(
+    clips: Sequence[Clip], classifier: Classifier, embedder: Embedder
+) -> list[Prediction]:
+    """Classify each clip.
+
+    Args:
+        clips: the clips.
+        classifier: the trained classifier.
+        embedder: the embedder that the classifier was trained on.
+
+    Returns:
+        One prediction per clip.
+
+    Raises:
+        TonearmError: the classifier was trained on another embedder.
+    """
     check_embedder(classifier, embedder)
 
-    def told(row: np.ndarray | None) -> Verdict:
+    def predict(row: np.ndarray | None) -> Prediction:
         if row is None:
-            return Verdict(classifier.name, None, classifier.protocol)
+            return Prediction(classifier.name, None, classifier.protocol)
         shares = classifier.probabilities(row[None])[0]
-        return Verdict(
-            classifier.name,
-            {label: float(share) for label, share in zip(classifier.labels, shares, strict=True)},
-            classifier.protocol,
-        )
+        by_label = {
+            label: float(share) for label, share in zip(classifier.labels, shares, strict=True)
+        }
+        return Prediction(classifier.name, by_label, classifier.protocol)
 
-    return [told(row) for row in embed_sounding(clips, embedder)]
+    return [predict(row) for row in embed_sounding(clips, embedder)]
 
 
 def check_embedder(classifier: Classifier, embedder: Embedder) -> None:
+    """Raise TonearmError where `classifier` was trained on another embedder."""
     if classifier.fingerprint != embedder.fingerprint:
         raise TonearmError(
-            f"the classifier {classifier.name} was trained on {classifier.embedder} ({classifier.fingerprint}), this is "
-            f"{described(embedder)} ({embedder.fingerprint}); give that judge with --clap, or train it again"
+            f"the classifier {classifier.name} was trained on {classifier.embedder} "
+            f"({classifier.fingerprint}), this is {describe_embedder(embedder)} "
+            f"({embedder.fingerprint}); give that evaluator with --clap, or train it again"
         )
 
 
 def train_classifier(
-    name: str, rows: np.ndarray, labels: Sequence[str], tracks: Sequence[str], embedder: Embedder, seed: int = 0
+    name: str,
+    rows: np.ndarray,
+    labels: Sequence[str],
+    tracks: Sequence[str],
+    embedder: Embedder,
+    seed: int = 0,
 ) -> Classifier:
-    """Fit to embeddings `rows` [n, D] with a label and a track each.
+    """Train a classifier and estimate its held-out accuracy.
 
-    Raises TonearmError for fewer than two labels, and for a label with fewer than two tracks.
+    Args:
+        name: of the attribute.
+        rows: embeddings [n, D].
+        labels: one per row.
+        tracks: one per row; rows of one track are never split across folds.
+        embedder: source of the embeddings.
+        seed: of the folds.
+
+    Returns:
+        The classifier trained on all rows.
+
+    Raises:
+        TonearmError: fewer than two labels, or a label with fewer than two tracks.
+        ValueError: the numbers of rows, labels and tracks differ.
     """
     if not len(rows) == len(labels) == len(tracks):
         raise ValueError(
-            f"{len(rows)} rows, {len(labels)} labels and {len(tracks)} tracks; give one of each for every clip"
+            f"{len(rows)} rows, {len(labels)} labels and {len(tracks)} tracks; "
+            "give one of each for every clip"
         )
     names = tuple(sorted(set(labels)))
     if len(names) < 2:
-        raise TonearmError(f"a classifier tells two labels or more apart; it was given {', '.join(names) or 'none'}")
+        raise TonearmError(
+            f"a classifier needs two labels or more; it was given {', '.join(names) or 'none'}"
+        )
     tracks_of = Counter(label for label, _ in set(zip(labels, tracks, strict=True)))
     scarce = min(names, key=tracks_of.__getitem__)
     if tracks_of[scarce] < 2:
         raise TonearmError(
-            f"the label {scarce} has one track, and none can be held out; give two or more, better fifty"
+            f"the label {scarce} has one track, and none can be held out; "
+            "give two or more, better fifty"
         )
-    rows, truth = np.asarray(rows, dtype=np.float64), np.array([names.index(label) for label in labels])
-    told = _held_out(rows, truth, np.asarray(tracks), min(FOLDS, tracks_of[scarce]), seed)
+    rows = np.asarray(rows, dtype=np.float64)
+    truth = np.array([names.index(label) for label in labels])
+    predicted = _held_out(rows, truth, np.asarray(tracks), min(FOLDS, tracks_of[scarce]), seed)
     confusion = np.zeros((len(names), len(names)), dtype=int)
-    np.add.at(confusion, (truth, told), 1)
+    np.add.at(confusion, (truth, predicted), 1)
     weights, offsets = _fit(rows, truth)
     return Classifier(
-        name=name, labels=names, weights=weights, offsets=offsets, embedder=described(embedder), fingerprint=embedder.fingerprint,
-        accuracy=_share_of_tracks(told == truth, tracks), chance=float(np.bincount(truth).max() / len(truth)),
-        confusion=tuple(tuple(int(count) for count in row) for row in confusion), counts=dict(sorted(Counter(labels).items())), seed=seed,
-    )  # fmt: skip
+        name=name,
+        labels=names,
+        weights=weights,
+        offsets=offsets,
+        embedder=describe_embedder(embedder),
+        fingerprint=embedder.fingerprint,
+        accuracy=_share_of_tracks(predicted == truth, tracks),
+        chance=float(np.bincount(truth).max() / len(truth)),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+        counts=dict(sorted(Counter(labels).items())),
+        seed=seed,
+    )
 
 
 def save_classifier(classifier: Classifier, path: Path) -> Path:
-    """Write a .safetensors file, never half of one."""
+    """Write a .safetensors file atomically."""
     from safetensors.numpy import save_file
 
     content = {key: value for key, value in classifier.to_dict().items() if key != "protocol"}
-    # safetensors writes memory as it lies, and scikit-learn's lies in columns.
-    tensors = {key: np.ascontiguousarray(getattr(classifier, key)) for key in ("weights", "offsets")}
-    with atomic_write(path) as aside:
-        save_file(tensors, aside, metadata={METADATA_KEY: json.dumps({"format": FORMAT, **content})})
+    # safetensors ignores strides, and scikit-learn's weights are in column order.
+    tensors = {
+        key: np.ascontiguousarray(getattr(classifier, key)) for key in ("weights", "offsets")
+    }
+    with atomic_write(path) as partial:
+        metadata = {METADATA_KEY: json.dumps({"format": FORMAT, **content})}
+        save_file(tensors, partial, metadata=metadata)
     return path
 
 
 def is_classifier(path: Path) -> bool:
-    """Whether the file at `path` says that it holds a classifier."""
+    """Test whether a file has a classifier's metadata."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -195,61 +271,71 @@ def is_classifier(path: Path) -> bool:
 
 
 def load_classifier(path: Path) -> Classifier:
-    """Raises TonearmError for what is absent, or no classifier."""
+    """Read a classifier. Raises TonearmError for an absent or invalid file."""
     from safetensors import SafetensorError, safe_open
 
     if not Path(path).is_file():
-        raise TonearmError(f"no classifier at {path}; make one with `tonearm measure --train-classifier`")
+        raise TonearmError(f"no classifier at {path}; train one with `tonearm classifier`")
     try:
         with safe_open(path, framework="numpy") as file:
             content: dict[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
             tensors: dict[str, Any] = {
-                key: np.asarray(file.get_tensor(key), dtype=np.float64) for key in ("weights", "offsets")
+                key: np.asarray(file.get_tensor(key), dtype=np.float64)
+                for key in ("weights", "offsets")
             }
         if content.pop("format") != FORMAT:
-            raise TonearmError(f"{path} is a classifier of another format; train it again with this Tonearm")
-        content["labels"], content["accuracy"] = tuple(content["labels"]), Share(**content["accuracy"])
+            raise TonearmError(
+                f"{path} is a classifier of another format; train it again with this Tonearm"
+            )
+        content["labels"] = tuple(content["labels"])
+        content["accuracy"] = Share(**content["accuracy"])
         content["confusion"] = tuple(map(tuple, content["confusion"]))
         classifier = Classifier(**content, **tensors)
-        if classifier.offsets.shape != (len(classifier.labels),) or len(classifier.weights) != len(classifier.labels):
+        count = len(classifier.labels)
+        if classifier.offsets.shape != (count,) or len(classifier.weights) != count:
             raise ValueError("weights and labels do not match")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TonearmError(
-            f"{path} is not a classifier ({reason}); give a file made by `tonearm measure --train-classifier`"
+            f"{path} is not a classifier ({reason}); give a file made by `tonearm classifier`"
         ) from error
     return classifier
 
 
 def _fit(rows: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [L, D] and offsets [L] for rows as they come."""
+    """Weights [L, D] and offsets [L] for rows that are not standardised."""
     from sklearn.linear_model import LogisticRegression
 
     mean, spread = rows.mean(0), rows.std(0)
     spread = np.where(spread > 0, spread, 1.0)
     probe = LogisticRegression(max_iter=MAX_ITERATIONS).fit((rows - mean) / spread, truth)
     weights, offsets = probe.coef_ / spread, probe.intercept_ - (probe.coef_ / spread) @ mean
-    if len(weights) == 1:  # two labels: scikit-learn keeps the second one's advantage over the first alone
-        weights, offsets = np.concatenate([0 * weights, weights]), np.concatenate([0 * offsets, offsets])
+    if len(weights) == 1:  # of two labels, scikit-learn keeps the logit of the second alone
+        weights = np.concatenate([0 * weights, weights])
+        offsets = np.concatenate([0 * offsets, offsets])
     return weights, offsets
 
 
-def _held_out(rows: np.ndarray, truth: np.ndarray, tracks: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Each clip's label, int [n], as told by a probe that saw no clip of its track."""
+def _held_out(
+    rows: np.ndarray, truth: np.ndarray, tracks: np.ndarray, folds: int, seed: int
+) -> np.ndarray:
+    """Label of each clip, int [n], predicted by a probe trained without its track."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    told = np.empty(len(rows), dtype=int)
-    for train, test in StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(rows, truth, tracks):
+    predicted = np.empty(len(rows), dtype=int)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    for train, test in splitter.split(rows, truth, tracks):
         seen = np.unique(truth[train])
         if len(seen) < 2:
             raise TonearmError("a fold has one label alone; give more tracks of each label")
         weights, offsets = _fit(rows[train], np.searchsorted(seen, truth[train]))
-        told[test] = seen[(rows[test] @ weights.T + offsets).argmax(1)]
-    return told
+        predicted[test] = seen[(rows[test] @ weights.T + offsets).argmax(1)]
+    return predicted
 
 
 def _share_of_tracks(right: np.ndarray, tracks: Sequence[str]) -> Share:
     by_track: dict[str, list[bool]] = {}
     for is_right, track in zip(right, tracks, strict=True):
         by_track.setdefault(track, []).append(bool(is_right))
-    return Share.of(sum(float(np.mean(of_track)) for of_track in by_track.values()), len(by_track))
+    means = [float(np.mean(of_track)) for of_track in by_track.values()]
+    return Share.of(sum(means), len(by_track))

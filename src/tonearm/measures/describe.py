@@ -1,82 +1,70 @@
-"""Description: every measure that a clip tells by itself, with no judge and no reference."""
+"""Description of a clip: every registered measure, and its technical faults."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from tonearm.audio import Clip
 from tonearm.evaluators.base import BeatTracker
-from tonearm.measures.brightness import measure_high_frequency_ratio, measure_rolloff, measure_spectral_centroid
-from tonearm.measures.dynamics import measure_crest_factor, measure_loudness_range
-from tonearm.measures.faults import faults, measure_clipped, measure_dc_offset, measure_silence
-from tonearm.measures.key import KeyEstimate, measure_key
-from tonearm.measures.loudness import measure_loudness, measure_peak, measure_true_peak
-from tonearm.measures.measurement import Measurement
-from tonearm.measures.onset_rate import measure_onset_rate
-from tonearm.measures.tempo import TempoEstimate, measure_tempo
+from tonearm.measures.base import ClipAnalysis, Measurement, measures
+from tonearm.measures.faults import find_faults
+from tonearm.measures.key import KEY, KeyEstimate
+from tonearm.measures.tempo import TEMPO, TempoEstimate
 
 
 @dataclass(frozen=True)
 class Description:
-    """The measures of one clip that need no reference, and what is technically wrong with it."""
+    """Measurements of one clip that need neither a text nor a reference.
+
+    Attributes:
+        seconds: length of the clip.
+        measurements: of every registered measure, in the order of registration.
+        tempo: the tempo with its beats.
+        key: the key with its mode.
+        faults: technical faults in words.
+    """
 
     seconds: float
+    measurements: tuple[Measurement, ...]
     tempo: TempoEstimate
-    brightness: Measurement  # Hz
-    rolloff: Measurement  # Hz
-    high_energy: Measurement  # share above 2 kHz
-    loudness: Measurement  # LUFS
-    loudness_range: Measurement  # LU
-    peak: Measurement  # dBFS
-    true_peak: Measurement  # dBTP
-    crest: Measurement  # dB
-    onset_rate: Measurement  # per second
-    silence: Measurement  # share of the time
-    clipped: Measurement  # share of the samples
-    dc_offset: Measurement  # full scale = 1
     key: KeyEstimate
     faults: tuple[str, ...]
 
-    @property
-    def measurements(self) -> tuple[Measurement, ...]:
-        """Every number, each with its protocol."""
-        return (*self.tempo.measurements, *self._plain, self.key.majorness)
+    def __getitem__(self, name: str) -> Measurement:
+        """Look up a measurement by name. Raises KeyError for a name without one."""
+        for measurement in self.measurements:
+            if measurement.name == name:
+                return measurement
+        raise KeyError(f"no measurement {name}; there are {', '.join(self.names)}")
 
     @property
-    def _plain(self) -> tuple[Measurement, ...]:
-        return (
-            *(self.brightness, self.rolloff, self.high_energy, self.loudness, self.loudness_range),
-            *(self.peak, self.true_peak, self.crest, self.onset_rate),
-            *(self.silence, self.clipped, self.dc_offset),
-        )
+    def names(self) -> tuple[str, ...]:
+        return tuple(measurement.name for measurement in self.measurements)
 
     def to_dict(self) -> dict[str, object]:
-        """Safe for JSON: what cannot be told is None, never NaN or an infinity."""
-        plain = [measured.to_dict() for measured in (*self._plain, self.key.majorness)]
-        entries: list[Mapping[str, object]] = [self.tempo.to_dict(), *plain, self.key.to_dict()]
+        """Convert to strict JSON: an undefined value is None, never NaN or an infinity."""
         return {
             "seconds": self.seconds,
-            **{str(entry["name"]): entry for entry in entries},
+            **{measurement.name: measurement.to_dict() for measurement in self.measurements},
+            "beats": list(self.tempo.beats),
             "faults": list(self.faults),
         }
 
 
 def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
-    """Measure everything that a clip tells by itself, its beats by `tracker` (or `tonearm.defaults.TRACKER`)."""
+    """Evaluate every registered measure on a clip.
+
+    Args:
+        clip: the clip.
+        tracker: beat tracker; `tonearm.defaults.TRACKER` where none is given.
+
+    Returns:
+        The measurements. Each spectrum, envelope and resampling is computed once for all of them.
+    """
+    analysis = ClipAnalysis(clip, tracker)
     return Description(
         seconds=clip.seconds,
-        tempo=measure_tempo(clip, tracker),
-        brightness=measure_spectral_centroid(clip),
-        rolloff=measure_rolloff(clip),
-        high_energy=measure_high_frequency_ratio(clip),
-        loudness=measure_loudness(clip),
-        loudness_range=measure_loudness_range(clip),
-        peak=measure_peak(clip),
-        true_peak=measure_true_peak(clip),
-        crest=measure_crest_factor(clip),
-        onset_rate=measure_onset_rate(clip),
-        silence=measure_silence(clip),
-        clipped=measure_clipped(clip),
-        dc_offset=measure_dc_offset(clip),
-        key=measure_key(clip),
-        faults=tuple(faults(clip)),
+        measurements=tuple(one for measure in measures() for one in measure.measurements(analysis)),
+        tempo=cast(TempoEstimate, analysis.estimate(TEMPO)),
+        key=cast(KeyEstimate, analysis.estimate(KEY)),
+        faults=tuple(find_faults(analysis)),
     )

@@ -1,29 +1,39 @@
-"""Onsets: how many notes or hits start per second.
+"""Onset rate: notes or hits per second.
 
-Aim: how dense or busy a clip is, whatever its tempo.
+Aim: the density of a clip, independent of its tempo.
 
-Conventions: onsets per second of the whole clip. The channels are mixed to mono; all clips are brought to 16 kHz, so
-that the sample rate of a clip does not change what counts as an onset, and to a peak of 1, so that gain does not. An
-onset is a rise against the frame before it: what sounds from the very first sample on is not counted. None for silence
-and for clips under 128 ms.
+Conventions: onsets per second of the whole clip. Channels mixed to mono; resampled to 16 kHz and
+scaled to a peak of 1, so that neither sample rate nor gain changes the onsets. An onset is a rise
+over the previous frame: a sound that starts with the first sample is not counted. None for silence
+and for clips shorter than 128 ms.
 
-Estimator: spectral flux, the mean rise over 128 mel bands (Böck & Widmer 2013, as in `librosa.onset.onset_strength`),
-every 8 ms; peaks picked by `librosa.onset.onset_detect` at its defaults.
+Estimator: spectral flux over 128 mel bands every 8 ms (`tonearm.onset_envelope`); peaks picked by
+`librosa.onset.onset_detect` at its defaults.
 """
 
 from tonearm.audio import Clip
-from tonearm.measures.measurement import Measurement
-from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, onset_envelope
-
-PROTOCOL = "librosa onset_detect on mel spectral flux at 16 kHz, 8-ms hop, per second of the clip"
+from tonearm.measures.base import ClipAnalysis, Measure, Measurement
+from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE
 
 
-def measure_onset_rate(clip: Clip) -> Measurement:
-    """Onsets per second."""
-    envelope = onset_envelope(clip)
+def estimate_onset_rate(analysis: ClipAnalysis) -> float | None:
+    envelope = analysis.onset_envelope
     if not envelope.any():
-        return Measurement("onset_rate", None, "1/s", PROTOCOL)
+        return None
     from librosa.onset import onset_detect
 
     onsets = onset_detect(onset_envelope=envelope, sr=ENVELOPE_SAMPLE_RATE, hop_length=ENVELOPE_HOP)
-    return Measurement("onset_rate", len(onsets) / clip.seconds, "1/s", PROTOCOL)
+    return len(onsets) / analysis.clip.seconds
+
+
+ONSET_RATE = Measure(
+    "onset_rate",
+    "1/s",
+    "librosa onset_detect on mel spectral flux at 16 kHz, 8-ms hop, per second of the clip",
+    estimate_onset_rate,
+)
+
+
+def measure_onset_rate(clip: Clip) -> Measurement:
+    """Measure the onsets per second."""
+    return ONSET_RATE.of(clip)

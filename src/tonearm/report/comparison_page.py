@@ -1,13 +1,13 @@
-"""The page on which a musician hears one prompt and seed, plain and steered: one HTML file, nothing from outside.
+"""Comparison page of one prompt and seed, plain and steered, as one self-contained HTML file.
 
-What is played are copies at one loudness, since the louder of two takes sounds better whatever else differs. What is
-measured, linked and kept is the original.
+The page plays copies at one loudness, since the louder of two takes sounds better for that reason
+alone. Measurements, links and files are of the originals.
 """
 
 import io
 import math
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
@@ -21,7 +21,7 @@ import soundfile
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.measures import Description, Measurement
+from tonearm.measures import Description
 from tonearm.report.spectrogram import COLOURS, RANGE_DB, Scale, spectrogram_png
 
 PAGE = "index.html"
@@ -36,26 +36,26 @@ class Exhibit:
 
     title: str  # "plain", or "tempo +1.25, brightness -1"
     clip: Clip  # the original
-    description: Description  # what was measured on the original
+    description: Description  # of the original
     audio_file: str  # the original's file name, relative to the page
     sidecar_file: str | None  # likewise; None where there is none
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table: which measurement it shows, and how that is written."""
+    """A column of the table: a measure and its format."""
 
     heading: str
-    read: Callable[[Description], Measurement]
+    measure: str
     decimals: int
-    is_level: bool = False  # a level in dB differs by dB; its per cent would mean nothing
+    is_level: bool = False  # a level in dB differs by dB; a percentage of it has no meaning
 
 
 COLUMNS = (
-    Column("Tempo", lambda description: description.tempo.measurement, 1),
-    Column("Brightness", lambda description: description.brightness, 0),
-    Column("Loudness", lambda description: description.loudness, 1, is_level=True),
-    Column("Onsets", lambda description: description.onset_rate, 2),
+    Column("Tempo", "tempo", 1),
+    Column("Brightness", "spectral_centroid", 0),
+    Column("Loudness", "loudness", 1, is_level=True),
+    Column("Onsets", "onset_rate", 2),
 )
 UNIT_WORDS = {"1/s": "per second"}
 
@@ -71,7 +71,7 @@ class ColumnView:
 
 @dataclass(frozen=True)
 class Cell:
-    """A number of the table as text, and its difference from the first take's, or "" where there is none to tell."""
+    """A number of the table as text, with its difference from the first take's, or ""."""
 
     value: str
     difference: str
@@ -79,7 +79,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TakeView:
-    """An exhibit as the template shows it: text, and data URIs."""
+    """An exhibit for the template: text and data URIs."""
 
     title: str
     level: str
@@ -92,25 +92,36 @@ class TakeView:
     faults: tuple[str, ...]
 
 
-def write_compare_page(folder: Path, prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]) -> Path:
-    """Write `folder`/index.html and return its path. The others are compared with the first exhibit.
+def write_compare_page(
+    folder: Path, prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]
+) -> Path:
+    """Write `folder`/index.html.
 
-    The page links to the originals and their sidecars, which the caller keeps in `folder`. `details` (model, seed,
-    layers, licence ...) are listed under the prompt, in their order. Raises TonearmError for nothing to hear, and
-    where the folder cannot be written.
+    Args:
+        folder: of the page; the caller keeps the originals and their sidecars there too.
+        prompt: of all takes.
+        exhibits: the takes; the others are compared with the first.
+        details: model, seed, layers, licence ..., listed under the prompt in their order.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        TonearmError: no take has samples, or the folder cannot be written.
     """
     if not any(exhibit.clip.samples.size for exhibit in exhibits):
-        raise TonearmError(f"nothing to hear in {len(exhibits)} takes; compare at least one with samples")
+        raise TonearmError(f"no sound in {len(exhibits)} takes; compare at least one with samples")
     path = Path(folder) / PAGE
-    with atomic_write(path) as aside:
-        aside.write_text(_page(prompt, exhibits, details), encoding="utf-8")
+    with atomic_write(path) as partial:
+        partial.write_text(_page(prompt, exhibits, details), encoding="utf-8")
     return path
 
 
 def common_loudness(clips: Sequence[Clip]) -> float | None:
-    """The loudness in LUFS that every clip can be played at with no sample past PEAK, USUAL_LUFS at most.
+    """Find the loudness that every clip reaches with no sample past PEAK.
 
-    Clips without a loudness (silent, or under 0.4 s) have no say; None when all are such.
+    Returns:
+        LUFS, USUAL_LUFS at most; None where no clip has a loudness (silent, or under 0.4 s).
     """
     reachable = [
         clip.loudness + 20 * math.log10(PEAK / float(np.abs(clip.samples).max()))
@@ -121,8 +132,17 @@ def common_loudness(clips: Sequence[Clip]) -> float | None:
 
 
 def table_cell(column: Column, description: Description, first: Description) -> Cell:
-    """What `column` shows of one take: the value, and its difference from the `first` take's in per cent, or in LU."""
-    value, reference = column.read(description).value, column.read(first).value
+    """Format one take's cell.
+
+    Args:
+        column: the measure and its format.
+        description: of the take.
+        first: description of the first take.
+
+    Returns:
+        The value, and its difference from the first take's in per cent, or in LU for a level.
+    """
+    value, reference = description[column.measure].number, first[column.measure].number
     if value is None:
         return Cell(ABSENT, "")
     text = _typeset(f"{value:.{column.decimals}f}")
@@ -144,14 +164,18 @@ def _page(prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]) 
     played = [clip.loudness_matched(loudness or USUAL_LUFS, PEAK) for clip in playable]
     scale = Scale.shared(played)
     descriptions = [exhibit.description for exhibit in exhibits]
-    environment = Environment(loader=PackageLoader("tonearm.report"), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=PackageLoader("tonearm.report"), autoescape=True, undefined=StrictUndefined
+    )
     environment.filters["per_cent"] = "{:.3%}".format
     script = _template("compare.js")
     template = environment.get_template("compare.html")
     return template.render(
         prompt=prompt,
         details=details,
-        takes=[_take_view(*pair, scale, descriptions[0]) for pair in zip(exhibits, played, strict=True)],
+        takes=[
+            _take_view(*pair, scale, descriptions[0]) for pair in zip(exhibits, played, strict=True)
+        ],
         columns=[_column_view(column, descriptions) for column in COLUMNS],
         absent=ABSENT,
         scale=scale,
@@ -181,26 +205,28 @@ def _take_view(exhibit: Exhibit, played: Clip, scale: Scale, first: Description)
 
 
 def _column_view(column: Column, descriptions: Sequence[Description]) -> ColumnView:
-    measurements = [column.read(description) for description in descriptions]
-    protocols = dict.fromkeys(measurement.protocol for measurement in measurements)  # one, unless the estimators differ
+    measurements = [description[column.measure] for description in descriptions]
+    protocols = dict.fromkeys(
+        measurement.protocol for measurement in measurements
+    )  # one, unless the estimators differ
     unit = measurements[0].unit
     return ColumnView(column.heading, UNIT_WORDS.get(unit, unit), " / ".join(protocols))
 
 
 def _finite(clip: Clip) -> Clip:
-    """Silence in place of NaN and infinities, which no file format and no transform takes; `faults` tells of them."""
+    """Replace NaN and infinities, which file formats and transforms refuse; `faults` lists them."""
     return Clip(np.nan_to_num(clip.samples, nan=0.0, posinf=0.0, neginf=0.0), clip.sample_rate)
 
 
 def _flac(clip: Clip) -> bytes:
-    """16-bit FLAC: browsers play it to the very sample, where Safari is late to Ogg and MP3 pads its ends."""
+    """16-bit FLAC, which browsers play sample-exactly; Safari lacks Ogg, and MP3 pads its ends."""
     buffer = io.BytesIO()
     soundfile.write(buffer, clip.samples.T, clip.sample_rate, format="FLAC", subtype="PCM_16")
     return buffer.getvalue()
 
 
 def _content_hash(script: str) -> str:
-    """As a Content-Security-Policy names a script, so that the browser runs this one and no other."""
+    """Hash of a script for a Content-Security-Policy, which allows no other script."""
     return f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"
 
 
@@ -220,7 +246,7 @@ def _colour_stops() -> str:
 
 
 def _level(original: Clip, played: Clip) -> str:
-    """How far the copy that is played was turned up or down."""
+    """Gain of the copy that is played."""
     if not math.isfinite(original.loudness):
         return "played as it is, too quiet or too short to match"
     gain = played.loudness - original.loudness
@@ -232,8 +258,10 @@ def _loudness_note(loudness: float | None) -> str:
         return "No take is loud and long enough to have a loudness; they are played as they are."
     level = _typeset(f"{loudness:.1f}")
     return (
-        f"The players play copies matched to {level} LUFS (ITU-R BS.1770), a level that every take reaches without "
-        "clipping, so that none wins by being louder. The spectrograms show these copies. The originals are linked, "
+        f"The players play copies matched to {level} LUFS (ITU-R BS.1770), a level that every take "
+        "reaches without "
+        "clipping, so that none wins by being louder. The spectrograms show these copies. The "
+        "originals are linked, "
         "untouched."
     )
 
@@ -244,6 +272,6 @@ def _typeset(number: str) -> str:
 
 
 def _signed(value: float) -> str:
-    """One decimal and a sign, "±0.0" for what rounds to nothing."""
+    """One decimal and a sign; "±0.0" where the value rounds to zero."""
     text = f"{value:+.1f}"
     return "±0.0" if float(text) == 0 else _typeset(text)

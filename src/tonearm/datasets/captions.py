@@ -1,0 +1,71 @@
+"""Texts of audio files: one text for all, a table of texts, or the prompts of takes.
+
+any .csv or .jsonl    columns file_name (relative to the table's folder) and text
+a take                `prompt` in the JSON sidecar of its audio
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from tonearm.datasets.labelled_audio import read_table
+from tonearm.errors import TonearmError
+
+
+def read_captions(table: Path) -> dict[Path, str]:
+    """Read a table of texts.
+
+    Args:
+        table: .csv or .jsonl with `file_name` and `text` in every row.
+
+    Returns:
+        Text by resolved path.
+
+    Raises:
+        TonearmError: the table is absent or incomplete, or has a file twice.
+    """
+    if not table.is_file():
+        raise TonearmError(
+            f"no file at {table}; give a .csv or .jsonl file with file_name and text in every row"
+        )
+    captions: dict[Path, str] = {}
+    for number, row in read_table(table, ("file_name", "text")):
+        path = (table.parent / row["file_name"]).resolve()
+        if path in captions:
+            raise TonearmError(
+                f"row {number} of {table} names {row['file_name']} again; give each file one text"
+            )
+        captions[path] = row["text"]
+    return captions
+
+
+def captions_from_table(paths: Sequence[Path], table: Path) -> dict[Path, str]:
+    """Look up the text of each file. Raises TonearmError for a file without one."""
+    captions = read_captions(table)
+    absent = [path for path in paths if path.resolve() not in captions]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise TonearmError(
+            f"{table} has no text for {absent[0]}{more}; add a row for each file, "
+            "with its path from the table's folder"
+        )
+    return {path: captions[path.resolve()] for path in paths}
+
+
+def prompts_of_takes(paths: Sequence[Path]) -> dict[Path, str]:
+    """Read the prompt of each take from its sidecar. Raises TonearmError for other files."""
+    return {path: _prompt(path) for path in paths}
+
+
+def _prompt(path: Path) -> str:
+    sidecar = path.with_suffix(".json")
+    if not sidecar.is_file():
+        raise TonearmError(
+            f"{path} is no take: it has no sidecar {sidecar.name}; give its text with --texts"
+        )
+    try:
+        return str(json.loads(sidecar.read_text(encoding="utf-8"))["prompt"])
+    except (OSError, ValueError, KeyError, TypeError) as error:  # not JSON, or no prompt in it
+        raise TonearmError(
+            f"cannot read the prompt of {path} from {sidecar.name}; give its text with --texts"
+        ) from error

@@ -1,0 +1,147 @@
+"""Embedding of audio files: sets, references and labelled corpora.
+
+A file that cannot be read is returned as a `FailedFile`; the others are embedded.
+
+Shapes: rows are [n files, D dimensions].
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips, read_corpus
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import Embedder, describe_embedder
+from tonearm.evaluators.embedding_set import EMBEDDING_FILES, EmbeddingSet
+from tonearm.frame_levels import is_sounding
+from tonearm.progress import Progress
+
+
+@dataclass(frozen=True)
+class EmbeddedCorpus:
+    """Embeddings of a labelled corpus.
+
+    Attributes:
+        rows: float64 [n, D].
+        labels: one per row.
+        tracks: one per row.
+        embedder: name and windows of the embedder.
+        failures: files without a row.
+    """
+
+    rows: np.ndarray
+    labels: tuple[str, ...]
+    tracks: tuple[str, ...]
+    embedder: str
+    failures: tuple[FailedFile, ...]
+
+
+def set_name(paths: Sequence[Path]) -> str:
+    """Name a set of files in protocols: the folder's or file's name, or the number of files."""
+    return paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} files"
+
+
+def is_embedding_file(path: Path) -> bool:
+    return path.suffix in EMBEDDING_FILES
+
+
+def embed_files(
+    paths: Sequence[Path], embedder: Embedder, progress: Progress | None = None
+) -> tuple[EmbeddingSet, tuple[FailedFile, ...]]:
+    """Embed audio files as one set.
+
+    Args:
+        paths: files and folders.
+        embedder: maps each file to one row.
+        progress: called with (done, total) files.
+
+    Returns:
+        The set, and the files that could not be read.
+
+    Raises:
+        TonearmError: a folder has no audio, or no file could be read.
+    """
+    rows, failures = [], []
+    for path, clip in read_clips(audio_files(paths), progress):
+        if isinstance(clip, FailedFile):
+            failures.append(clip)
+            continue
+        try:
+            rows.append(embedder.embed([clip])[0])
+        except TonearmError as error:
+            failures.append(FailedFile(path, f"{path}: {error}"))
+    if not rows:
+        reasons = "; ".join(failure.reason for failure in failures[:1])
+        raise TonearmError(f"no file could be embedded ({reasons}); give audio files or folders")
+    return EmbeddingSet(np.stack(rows), describe_embedder(embedder), set_name(paths)), tuple(
+        failures
+    )
+
+
+def embed_reference(
+    path: Path, embedder: Embedder, progress: Progress | None = None
+) -> EmbeddingSet:
+    """Embed a reference set.
+
+    Args:
+        path: a folder of audio, or a .npy or .npz file of embeddings.
+        embedder: maps each file to one row; not used for a file of embeddings.
+        progress: called with (done, total) files.
+
+    Returns:
+        The set. Distances compare only against one reference, so a file is never left out.
+
+    Raises:
+        TonearmError: no such folder or file, or a file that cannot be read.
+    """
+    if is_embedding_file(path):
+        return EmbeddingSet.read(path)
+    if not path.is_dir():
+        raise TonearmError(
+            f"no folder at {path}; --reference takes a folder of audio, or a .npy or .npz file"
+        )
+    embedded, failures = embed_files([path], embedder, progress)
+    if failures:
+        raise TonearmError(f"the reference has a file that cannot be used: {failures[0].reason}")
+    return embedded
+
+
+def embed_corpus(
+    folders: Sequence[Path], embedder: Embedder, progress: Progress | None = None
+) -> EmbeddedCorpus:
+    """Embed a labelled corpus; silent files are left out.
+
+    Args:
+        folders: one corpus, or one folder per label.
+        embedder: maps each file to one row.
+        progress: called with (done, total) files.
+
+    Returns:
+        Rows with their labels and tracks, and the files left out.
+
+    Raises:
+        TonearmError: no labelled corpus, or no file with sound.
+    """
+    by_path = {file.path: file for file in read_corpus(folders)}
+    rows, kept, failures = [], [], []
+    for path, clip in read_clips(list(by_path), progress):
+        if isinstance(clip, FailedFile):
+            failures.append(clip)
+        elif not is_sounding(clip):
+            failures.append(FailedFile(path, f"{path} is silent; it is left out"))
+        else:
+            rows.append(embedder.embed([clip])[0])
+            kept.append(by_path[path])
+    if not rows:
+        raise TonearmError(
+            f"no file with sound in {', '.join(map(str, folders))}; give folders of audio"
+        )
+    return EmbeddedCorpus(
+        rows=np.stack(rows).astype(np.float64),
+        labels=tuple(file.label for file in kept),
+        tracks=tuple(file.track for file in kept),
+        embedder=describe_embedder(embedder),
+        failures=tuple(failures),
+    )

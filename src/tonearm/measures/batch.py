@@ -1,0 +1,215 @@
+"""Measurement of many files: single clips, distances of sets, classifiers from labelled folders.
+
+Nothing is printed. A file that cannot be read becomes a `FailedFile` among the results.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tonearm.audio import Clip
+from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import AudioTextEmbedder, BeatTracker, Embedder
+from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures.clap_score import measure_clap_score
+from tonearm.measures.classifier import (
+    Classifier,
+    check_embedder,
+    measure_classifier,
+    train_classifier,
+)
+from tonearm.measures.describe import Description, describe
+from tonearm.measures.fad import FAD, measure_fad
+from tonearm.measures.kad import KAD, measure_kad
+from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
+from tonearm.progress import Progress
+
+
+@dataclass(frozen=True)
+class MeasuredFile:
+    """Measurements of one file.
+
+    Attributes:
+        path: of the file.
+        sample_rate: Hz.
+        channels: of the file.
+        description: every registered measure.
+        scores: by CLAP and classifiers, in the form of their `to_dict`.
+    """
+
+    path: Path
+    sample_rate: int
+    channels: int
+    description: Description
+    scores: tuple[dict[str, Any], ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        return {
+            "file": str(self.path),
+            "sample_rate": self.sample_rate,
+            "channels": self.channels,
+            **self.description.to_dict(),
+            "scores": {str(score["name"]): score for score in self.scores},
+        }
+
+
+@dataclass(frozen=True)
+class ClapScoring:
+    """Scores of each file by a CLAP evaluator and by classifiers of its embeddings.
+
+    Invalid requests are refused at construction, before any file is measured.
+
+    Attributes:
+        clap: the evaluator.
+        labels: of a zero-shot score; none for no such score.
+        template: text with one {} for the label.
+        texts: of the CLAP score, one per file; empty for no such score.
+        classifiers: trained on the evaluator's embeddings.
+
+    Raises:
+        TonearmError: invalid labels, template or text, or a classifier of another evaluator.
+    """
+
+    clap: AudioTextEmbedder
+    labels: tuple[str, ...] | None = None
+    template: str = TEMPLATE
+    texts: Mapping[Path, str] = field(default_factory=dict)
+    classifiers: tuple[Classifier, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [classifier.name for classifier in self.classifiers]
+        if len(set(names)) < len(names):
+            raise TonearmError(
+                f"two classifiers have one name ({', '.join(names)}); "
+                "give each once, or train one by another name"
+            )
+        if self.labels is not None:
+            check_labels(self.labels, self.template, self.clap)
+        for text in dict.fromkeys(self.texts.values()):
+            self.clap.check_words(text)
+        for classifier in self.classifiers:
+            check_embedder(classifier, self.clap)
+
+    def scores(self, path: Path, clip: Clip) -> tuple[dict[str, Any], ...]:
+        """Score one file.
+
+        Args:
+            path: its key in `texts`.
+            clip: its audio.
+
+        Returns:
+            One entry per score.
+        """
+        found: list[dict[str, Any]] = []
+        if self.labels is not None:
+            zero_shot = measure_zero_shot(clip, self.clap, self.labels, self.template)
+            found.append(zero_shot.to_dict())
+        if self.texts:
+            text = self.texts[path]
+            found.append({**measure_clap_score(clip, self.clap, text).to_dict(), "text": text})
+        for classifier in self.classifiers:
+            found.append(measure_classifier(clip, classifier, self.clap).to_dict())
+        return tuple(found)
+
+
+def measure_files(
+    paths: Sequence[Path],
+    *,
+    tracker: BeatTracker | None = None,
+    scoring: ClapScoring | None = None,
+    progress: Progress | None = None,
+) -> Iterator[MeasuredFile | FailedFile]:
+    """Measure audio files one by one.
+
+    Args:
+        paths: files and folders.
+        tracker: beat tracker; `tonearm.defaults.TRACKER` where none is given.
+        scoring: scores by CLAP, where they are wanted.
+        progress: called with (done, total) files.
+
+    Returns:
+        Measurements of each file as they are made, or the reason where a file cannot be read.
+
+    Raises:
+        TonearmError: a folder has no audio.
+    """
+    return _measured(audio_files(paths), tracker, scoring, progress)
+
+
+def _measured(
+    paths: Sequence[Path],
+    tracker: BeatTracker | None,
+    scoring: ClapScoring | None,
+    progress: Progress | None,
+) -> Iterator[MeasuredFile | FailedFile]:
+    for path, clip in read_clips(paths, progress):
+        if isinstance(clip, FailedFile):
+            yield clip
+            continue
+        description = describe(clip, tracker)
+        scores = () if scoring is None else scoring.scores(path, clip)
+        yield MeasuredFile(path, clip.sample_rate, len(clip.samples), description, scores)
+
+
+def measure_distances(
+    clips: EmbeddingSet,
+    reference: EmbeddingSet,
+    *,
+    fad: bool = True,
+    kad: bool = True,
+    extrapolate: bool = False,
+    seed: int = 0,
+) -> list[FAD | KAD]:
+    """Measure the distances of a set to a reference.
+
+    Args:
+        clips: the set.
+        reference: by the same embedder.
+        fad: measure the Fréchet distance.
+        kad: measure the kernel distance.
+        extrapolate: also extrapolate the Fréchet distance to infinitely many clips.
+        seed: of the extrapolation's subsets.
+
+    Returns:
+        The distances, FAD first.
+
+    Raises:
+        TonearmError: as `measure_fad` and `measure_kad`.
+    """
+    found: list[FAD | KAD] = []
+    if fad:
+        found.append(measure_fad(clips, reference, extrapolate, seed))
+    if kad:
+        found.append(measure_kad(clips, reference))
+    return found
+
+
+def train_from_folders(
+    name: str,
+    folders: Sequence[Path],
+    embedder: Embedder,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Classifier, EmbeddedCorpus]:
+    """Train a classifier from labelled folders.
+
+    Args:
+        name: of the attribute.
+        folders: one corpus, or one folder per label.
+        embedder: of the classifier.
+        seed: of the folds.
+        progress: called with (done, total) files.
+
+    Returns:
+        The classifier, and the corpus with the files that were left out.
+
+    Raises:
+        TonearmError: no labelled corpus, or too few tracks of a label.
+    """
+    corpus = embed_corpus(folders, embedder, progress)
+    classifier = train_classifier(name, corpus.rows, corpus.labels, corpus.tracks, embedder, seed)
+    return classifier, corpus
