@@ -2,6 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import numpy as np
@@ -27,15 +30,10 @@ from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steering, SteeringVector
 
-AUDIO_POSITIONS = "codes"  # of a steer that edits the audio prompt too
+AUDIO_POSITIONS = "audio"  # of a steer that edits the audio prompt too
 Case = tuple[str, int, Steering, Sampling | None, float]  # prompt, seed, steering, sampling, seconds
-# Names at the time of recording -> names in golden.json
-RENAMED = {
-    "brightness": "spectral_centroid",
-    "high_energy": "high_frequency_ratio",
-    "crest": "crest_factor",
-    "steadiness": "beat_regularity",
-}
+# Names of measures now -> names in golden.json
+RENAMED = {"spectral_rolloff": "rolloff"}
 
 
 def _rows(cases: Sequence[Case]) -> list[TakeRequest]:
@@ -47,12 +45,12 @@ def _rows(cases: Sequence[Case]) -> list[TakeRequest]:
 
 def generate_mixed(model: Model, cases: Sequence[Case]) -> list[Take]:
     """In the order of the cases, as one batch."""
-    return list(model.takes(_rows(cases), batch_size=len(cases)))
+    return list(model.generate_batch(_rows(cases), batch_size=len(cases)))
 
 
 def generate_completed(model: Model, cases: Sequence[Case]) -> list[tuple[int, Take]]:
     """As they complete, in batches that fit the memory."""
-    return list(model.generate_many(_rows(cases), memory=2.0))
+    return list(model.generate_batch(_rows(cases), memory_gib=2.0, order="completion"))
 
 
 def play(stream: Stream, changes: dict[int, tuple[str, float]] | None = None) -> Take:
@@ -62,9 +60,9 @@ def play(stream: Stream, changes: dict[int, tuple[str, float]] | None = None) ->
         for frames in [frames for frames in waiting if chunks * 5 >= frames]:
             target, value = waiting.pop(frames)
             if target == "guidance":
-                stream.guide(value)
+                stream.set_guidance(value)
             else:
-                stream.turn(target, value)
+                stream.set_strength(target, value)
     return stream.take
 
 
@@ -79,26 +77,26 @@ def measure_everything(clip: Clip) -> dict[str, Any]:
     """Every measure of one clip, by name."""
     found = describe(clip)
     values: dict[str, Any] = {RENAMED.get(one.name, one.name): one.value for one in found.measurements}
-    values |= {"key": found.key.key, "key_confidence": found.key.confidence, "faults": list(found.faults)}
+    values["faults"] = list(found.faults)
     values["beats"] = [round(beat, 6) for beat in found.tempo.beats]
-    embedded = measure_tempo(clip, load_tracker("embedded"))
-    values |= {f"embedded {RENAMED.get(one.name, one.name)}": one.value for one in embedded.measurements}
-    judge = _judge()
-    values["clap_score"] = measure_clap_score(clip, judge, "a folk tune with flute").value
-    zero_shot = measure_zero_shot(clip, judge, ("jazz", "folk", "latin"))
+    by_bundled = measure_tempo(clip, load_tracker("bundled"))
+    values |= {f"embedded {one.name}": one.value for one in by_bundled.measurements}
+    clap = _clap()
+    values["clap_score"] = measure_clap_score(clip, clap, "a folk tune with flute").value
+    zero_shot = measure_zero_shot(clip, clap, ("jazz", "folk", "latin"))
     values["zero_shot"] = zero_shot.probabilities and dict(zero_shot.probabilities)
     return values
 
 
 def measure_sets(first: Sequence[Clip], second: Sequence[Clip]) -> dict[str, Any]:
     """Distances, clusters and a classifier of two sets."""
-    judge = _judge()
-    ours = EmbeddingSet.of_clips(first, judge, "first")
-    theirs = EmbeddingSet.of_clips(second, judge, "second")
+    clap = _clap()
+    ours = EmbeddingSet.of_clips(first, clap, "first")
+    theirs = EmbeddingSet.of_clips(second, clap, "second")
     rows = np.concatenate([ours.rows, theirs.rows])
     labels = ["first"] * len(first) + ["second"] * len(second)
     clusters = measure_clusters(rows, labels, "golden")
-    classifier = train_classifier("golden", rows, labels, [str(i) for i in range(len(rows))], judge)
+    classifier = train_classifier("golden", rows, labels, [str(i) for i in range(len(rows))], clap)
     return {
         "embeddings": hashlib.sha256(np.round(rows, 5).tobytes()).hexdigest()[:16],
         "fad": measure_fad(ours, theirs).value,
@@ -109,14 +107,6 @@ def measure_sets(first: Sequence[Clip], second: Sequence[Clip]) -> dict[str, Any
     }
 
 
-def _judge() -> CachedClap:
-    from pathlib import Path
-    from tempfile import mkdtemp
-
-    global _opened
-    if _opened is None:
-        _opened = CachedClap(load_clap(), Path(mkdtemp()))
-    return _opened
-
-
-_opened: CachedClap | None = None
+@cache
+def _clap() -> CachedClap:
+    return CachedClap(load_clap(), Path(mkdtemp()))
