@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.evaluators import tiny_clap
+from tests.measures.sounds import clicks, noise, tone
 from tonearm.audio import Clip
 from tonearm.cli import main
 from tonearm.methods.learn import learn
@@ -27,8 +29,8 @@ Run = Callable[..., Outcome]
 
 
 @pytest.fixture(scope="session")
-def energy(model_of: Callable[[str], Model]) -> SteeringVector:
-    return learn(model_of("melody"), ["a fast tune", "a quick piece"], ["a slow tune", "a calm piece"], "energy")
+def energy(loaded_model: Callable[[str], Model]) -> SteeringVector:
+    return learn(loaded_model("melody"), ["a fast tune", "a quick piece"], ["a slow tune", "a calm piece"], "energy")
 
 
 @pytest.fixture
@@ -64,3 +66,28 @@ def tiny(folder_of: Callable[[str], Path]) -> Callable[[str], list[str]]:
 def play(run: Run, tiny: Callable[..., list[str]]) -> Run:
     """`tonearm generate "a folk tune"` of half a second with seed 7, and what is given."""
     return lambda *more: run("generate", "a folk tune", "--seconds", 0.5, "--seed", 7, *tiny(), *more)
+
+
+@pytest.fixture(scope="session")
+def clap_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CLAP checkpoint with random weights."""
+    return tiny_clap.save_tiny(tmp_path_factory.mktemp("checkpoints") / "tiny")
+
+
+@pytest.fixture
+def sounds(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """sounds/ with a click track at 120 BPM, a tone and noise, and an empty cache."""
+    monkeypatch.setenv("TONEARM_CACHE", str(folder / "cache"))
+    clicks(120).write(folder / "sounds" / "clicks.wav")
+    tone(440, 3).write(folder / "sounds" / "tone.flac")
+    noise(3).write(folder / "sounds" / "noise.wav")
+    return folder / "sounds"
+
+
+@pytest.fixture
+def corpus(sounds: Path) -> Path:
+    """corpus/noise and corpus/tone, six files each."""
+    for i in range(6):
+        noise(0.5, seed=i).write(sounds.parent / "corpus" / "noise" / f"{i}.wav")
+        tone(330 + 4 * i, 0.5).write(sounds.parent / "corpus" / "tone" / f"{i}.wav")
+    return sounds.parent / "corpus"

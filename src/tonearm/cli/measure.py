@@ -1,5 +1,6 @@
-"""tonearm measure: audio files -> numbers; labelled folders -> a classifier, or clusters."""
+"""tonearm measure: measurements of audio files."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -7,144 +8,124 @@ import typer
 
 from tonearm import defaults
 from tonearm.cli import _options
-from tonearm.cli._measuring import (
-    Distances,
-    Judges,
-    Scores,
-    cluster,
-    measure_embeddings,
-    measure_files,
-    source_of,
-    train_and_save,
-)
-from tonearm.cli._texts import texts_of
+from tonearm.cli._measure_tables import Output
+from tonearm.cli._measuring import Clap, EvaluatorDevice, exit_if_failed, load_cached_clap
+from tonearm.cli._screen import Stopped, progress_bar, say_error
 from tonearm.errors import TonearmError
 
-EMBEDDINGS = ("clap", "encodec")
-SCORES, SETS, CORPORA = "Scores by a judge", "All files as one set", "From labelled folders"
+SCORES = "Scores by CLAP"
 
 
 def measure(
-    files: Annotated[
-        list[Path], typer.Argument(help="Audio files, and folders of them; or embeddings (.npy, .npz) for --reference.")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Audio files, and folders of them.")],
     beats: Annotated[
         str,
-        typer.Option(metavar="NAME", help="Beats by librosa, embedded, final0 (Beat This!), or a checkpoint of it."),
+        typer.Option(
+            "--beats",
+            metavar="NAME",
+            help="Beat tracker: librosa, bundled, final0 (Beat This!), or a checkpoint of it.",
+        ),
     ] = defaults.TRACKER,
     as_json: _options.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each number.")] = False,
-    clap: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=SCORES,
-            help="The judge: embedded, laion/clap-htsat-unfused, or a folder with a CLAP checkpoint.",
-        ),
-    ] = defaults.JUDGE,
-    device: Annotated[
-        str,
-        typer.Option(
-            metavar="DEVICE", rich_help_panel=SCORES, help="Where judge and beat tracker run: cpu, cuda, mps."
-        ),
-    ] = "cpu",
+    clap: Clap = defaults.CLAP,
+    device: EvaluatorDevice = "cpu",
     labels: Annotated[
         str | None,
-        typer.Option(metavar="A,B,...", rich_help_panel=SCORES, help="How likely each of these is, such as jazz,rock."),
+        typer.Option(
+            "--labels",
+            metavar="A,B,...",
+            rich_help_panel=SCORES,
+            help="Probability of each of these labels, such as jazz,rock.",
+        ),
     ] = None,
     template: Annotated[
         str | None,
-        typer.Option(rich_help_panel=SCORES, help='What a label is put into; left out, "This is a sound of {}."'),
+        typer.Option(
+            "--template",
+            metavar="TEXT",
+            rich_help_panel=SCORES,
+            help='Text around a label; by default "This is a sound of {}."',
+        ),
     ] = None,
     text: Annotated[
-        str | None, typer.Option(rich_help_panel=SCORES, help="How well each file fits this description.")
+        str | None,
+        typer.Option(
+            "--text",
+            metavar="TEXT",
+            rich_help_panel=SCORES,
+            help="CLAP score of each file with this text.",
+        ),
     ] = None,
     texts: Annotated[
         Path | None,
         typer.Option(
+            "--texts",
             metavar="TABLE",
             rich_help_panel=SCORES,
-            help="How well each file fits its own: a .csv or .jsonl with file_name and text.",
+            help="CLAP score with each file's own text: a .csv or .jsonl of file_name and text.",
         ),
     ] = None,
     prompts: Annotated[
         bool,
-        typer.Option("--prompts", rich_help_panel=SCORES, help="How well each take fits the prompt it was made from."),
+        typer.Option(
+            "--prompts", rich_help_panel=SCORES, help="CLAP score of each take with its prompt."
+        ),
     ] = False,
     classifier: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", rich_help_panel=SCORES, help="What this classifier says. Repeat it for more."),
-    ] = None,
-    reference: Annotated[
-        Path | None, typer.Option(metavar="PATH", rich_help_panel=SETS, help="A folder, .npy or .npz to compare with.")
-    ] = None,
-    frechet: Annotated[bool, typer.Option("--frechet", rich_help_panel=SETS, help="Fréchet distance alone.")] = False,
-    kernel: Annotated[bool, typer.Option("--kernel", rich_help_panel=SETS, help="Kernel distance alone.")] = False,
-    extrapolate: Annotated[
-        bool,
-        typer.Option("--extrapolate", rich_help_panel=SETS, help="Fréchet distance for infinitely many files, too."),
-    ] = False,
-    embedding: Annotated[
-        str, typer.Option(metavar="NAME", rich_help_panel=SETS, help="clap, or encodec: the --model's own, circular.")
-    ] = "clap",
-    model: Annotated[str, typer.Option(metavar="NAME", rich_help_panel=SETS, help="Whose encodec.")] = "pocket",
-    train: Annotated[
-        str | None,
         typer.Option(
-            "--train-classifier",
-            metavar="NAME",
-            rich_help_panel=CORPORA,
-            help="Train NAME.safetensors from a folder for each label, or one labelled folder.",
+            "--classifier",
+            metavar="FILE",
+            rich_help_panel=SCORES,
+            help="Prediction of a trained classifier. Repeat it for more.",
         ),
     ] = None,
-    clusters: Annotated[
-        bool, typer.Option("--clusters", rich_help_panel=CORPORA, help="Cluster, and compare clusters with labels.")
-    ] = False,
-    seed: Annotated[int, typer.Option(rich_help_panel=CORPORA, help="Of folds, clusters and subsets.")] = 0,
-    force: _options.Force = False,
 ) -> None:
-    """Measure audio: tempo, key, brightness, loudness ...; by a judge; as a set against a reference."""
+    """Measure audio files: tempo, key, brightness, loudness ...; scores by CLAP and classifiers."""
     if as_json and as_csv:
         raise TonearmError("--json and --csv were both given; choose one")
-    if embedding not in EMBEDDINGS:
-        raise TonearmError(f"no embedding {embedding!r}; use one of {', '.join(EMBEDDINGS)}")
-    if (frechet or kernel or extrapolate) and reference is None:
-        raise TonearmError("a distance needs something to be distant from; give --reference FOLDER")
-    if extrapolate and kernel and not frechet:
-        raise TonearmError("--extrapolate is for the Fréchet distance; the kernel distance needs none")
     if template is not None and labels is None:
-        raise TonearmError("--template is what labels are put into; give --labels, such as jazz,rock")
-    judges = Judges(clap, embedding, model, device)
-    if train is not None or clusters:
-        asked = {
-            "--labels": labels,
-            "--text": text,
-            "--texts": texts,
-            "--prompts": prompts,
-            "--classifier": classifier,
-            "--reference": reference,
-            "--csv": as_csv,
-        }
-        beside = [name for name, value in asked.items() if value]
-        if (train is not None and clusters) or beside:
-            raise TonearmError(
-                f"--train-classifier and --clusters stand alone; leave out {', '.join(beside) or 'one of them'}"
-            )
-        if train is not None:
-            train_and_save(train, files, judges, seed, force, as_json)
-        else:
-            cluster(files, judges, seed, as_json)
-        return
-    # Neither distance asked for by name means both.
-    distances = (
-        Distances(reference, frechet or not kernel, kernel or not frechet, extrapolate, seed) if reference else None
-    )
-    form = "json" if as_json else "csv" if as_csv else "table"
-    if any(file.suffix in (".npy", ".npz") for file in files):
-        measure_embeddings(files, distances, form)
-    else:
-        from tonearm.datasets.labelled_audio import audio_files
+        raise TonearmError("--template is for labels; give --labels, such as jazz,rock")
+    if sum((text is not None, texts is not None, prompts)) > 1:
+        raise TonearmError("--text, --texts and --prompts each give the files' texts; choose one")
+    from tonearm.datasets.captions import captions_from_table, prompts_of_takes
+    from tonearm.datasets.labelled_audio import FailedFile, audio_files
+    from tonearm.evaluators.load import load_tracker
+    from tonearm.measures import ClapScoring, load_classifier, measure_files
+    from tonearm.measures.zero_shot import TEMPLATE
 
-        paths = audio_files(files)
-        scores = Scores.opened(judges, labels, template, texts_of(paths, text, texts, prompts), classifier or ())
-        measure_files(paths, source_of(files), beats, judges, scores, distances, form)
+    paths = audio_files(files)
+    captions: dict[Path, str] = {}
+    if text is not None:
+        captions = dict.fromkeys(paths, text)
+    elif texts is not None:
+        captions = captions_from_table(paths, texts)
+    elif prompts:
+        captions = prompts_of_takes(paths)
+    classifiers = tuple(load_classifier(path) for path in classifier or ())
+    scoring = None
+    if labels is not None or captions or classifiers:
+        scoring = ClapScoring(
+            clap=load_cached_clap(clap, device),
+            labels=None if labels is None else tuple(one.strip() for one in labels.split(",")),
+            template=TEMPLATE if template is None else template,
+            texts=captions,
+            classifiers=classifiers,
+        )
+    tracker = load_tracker(beats, device)
+    output = Output("json" if as_json else "csv" if as_csv else "table")
+    try:
+        with progress_bar("measuring") as bar:
+            for found in measure_files(
+                paths, tracker=tracker, scoring=scoring, progress=bar.update
+            ):
+                with bar.hidden() if as_csv or isinstance(found, FailedFile) else nullcontext():
+                    output.add(found)
+                    if isinstance(found, FailedFile):
+                        say_error(found.reason)
+    except KeyboardInterrupt:
+        output.finish()
+        raise Stopped(f"stopped; measured {len(output.files)} of {len(paths)} files") from None
+    output.finish()
+    exit_if_failed(output.failures)
