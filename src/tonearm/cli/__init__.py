@@ -1,16 +1,18 @@
-"""The command line: one file per command, each calling what a Python user calls."""
+"""Command line: one file per command; each calls the public functions of the library."""
 
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
 from tonearm import __version__
-from tonearm.cli._screen import DEBUG, Stopped, say_error
+from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
+from tonearm.cli.classifier import classifier
+from tonearm.cli.cluster import cluster
 from tonearm.cli.compare import compare
+from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
@@ -22,10 +24,23 @@ from tonearm.cli.vectors import vectors
 from tonearm.errors import TonearmError
 
 BAD_INPUT, INTERRUPTED = 2, 130
-UsageError: Any = typer.BadParameter.__base__  # click's, or the copy of it within typer: that differs by release
+UsageError: Any = typer.BadParameter.__base__  # click's, or typer's copy of it, by release
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
-for command in (generate, compare, learn, vectors, measure, inspect, models, doctor, replay):
+for command in (
+    generate,
+    compare,
+    learn,
+    vectors,
+    measure,
+    distance,
+    classifier,
+    cluster,
+    inspect,
+    models,
+    doctor,
+    replay,
+):
     app.command()(command)
 
 
@@ -39,24 +54,31 @@ def _show_version(wanted: bool) -> None:
 def tonearm(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Steer music generation from the inside: turn tempo, brightness, genre ... while MusicGen plays."""
+    """Steer music generation by a model's activations: tempo, brightness, genre ..."""
     if context.invoked_subcommand is None:
         print(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 2 for the user's mistakes, told in one line, 130 for Ctrl-C."""
+    """Run the command line.
+
+    Args:
+        arguments: default: those of the process.
+
+    Returns:
+        The exit code: 2 for a user's mistake, which is one line on stderr; 130 for Ctrl-C.
+    """
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a bar in an ASCII terminal is no reason to fail
-    if not os.environ.get(DEBUG):
-        warnings.simplefilter("ignore")
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a bar must not fail in an ASCII terminal
+    configure_messages()
     code = _run(arguments)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code
@@ -79,8 +101,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         say_error(_usage_text(error) if isinstance(error, UsageError) else str(error))
         return BAD_INPUT
-    except SystemExit as leaving:  # by typer or rich, for a closed pipe
-        return leaving.code if isinstance(leaving.code, int) else 1
-    if code == INTERRUPTED:  # what typer makes of Ctrl-C
+    except SystemExit as exit_request:  # by typer or rich, for a closed pipe
+        return exit_request.code if isinstance(exit_request.code, int) else 1
+    if code == INTERRUPTED:  # typer's code for Ctrl-C
         say_error("stopped")
     return code
