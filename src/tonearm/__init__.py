@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tonearm.comparison import Comparison, compare
     from tonearm.errors import TonearmError
     from tonearm.generation.request import TakeRequest
+    from tonearm.generation.stream import Stream
     from tonearm.generation.take import Take
     from tonearm.measures.batch import measure_files
     from tonearm.measures.describe import describe
@@ -44,6 +45,7 @@ _HOME = {
     "Steer": "steering",
     "Steering": "steering",
     "SteeringVector": "steering",
+    "Stream": "generation.stream",
     "Take": "generation.take",
     "TakeRequest": "generation.request",
     "TonearmError": "errors",
