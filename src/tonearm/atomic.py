@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, then renamed (design rule 3)."""
+"""Atomic writing: a file is whole or absent."""
 
 import errno
 import os
@@ -11,10 +11,12 @@ from tonearm.errors import TonearmError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside `path` to write to; it takes the place of `path` when the block ends well.
+    """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error.
 
-    On any error, Ctrl-C included, what stood at `path` is untouched and nothing half-written stays.
-    Raises TonearmError where the folder cannot be written or the disk is full.
+    On any error, Ctrl-C included, `path` is unchanged and the temporary file is removed.
+
+    Raises:
+        TonearmError: the folder cannot be written, or the disk is full.
     """
     path = Path(path)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part{path.suffix}")
@@ -27,7 +29,9 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise TonearmError(
                 f"cannot write {path}: the disk is full; free some space, or choose another folder"
             ) from error
-        raise TonearmError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
+        raise TonearmError(
+            f"cannot write {path}: {error.strerror or error}; choose another folder"
+        ) from error
     finally:
         with suppress(OSError):  # absent already, or never possible
             aside.unlink()

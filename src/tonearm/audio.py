@@ -1,4 +1,4 @@
-"""Clip: audio with its sample rate; read, write, resample, loudness-match."""
+"""Audio clips: reading, writing, resampling, loudness."""
 
 import os
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from tonearm.errors import TonearmError
 
 WRITABLE = (".wav", ".flac", ".ogg")
 SILENCE = 1e-5  # full scale = 1
-MIN_LOUDNESS_RATE = 8000  # the weighting filter's shelf must lie well below half the sample rate
+MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
-MAX_LOUDNESS_CHANNELS = 5  # with more, which one is the subwoofer that BS.1770 leaves out is not known
+MAX_LOUDNESS_CHANNELS = 5  # with more, the subwoofer that BS.1770 excludes is unknown
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Audio: `samples` float32 [C, N] in [-1, 1] (C channels, N samples), `sample_rate` in Hz."""
+    """Audio of C channels and N samples: `samples` float32 [C, N] in [-1, 1], `sample_rate` in Hz."""
 
     samples: np.ndarray
     sample_rate: int
@@ -50,7 +50,11 @@ class Clip:
         if unfit or not self.samples.any():
             return float("-inf")
         heard = self if self.sample_rate >= MIN_LOUDNESS_RATE else self.resampled(MIN_LOUDNESS_RATE)
-        return float(pyloudnorm.Meter(heard.sample_rate).integrated_loudness(heard.samples.T.astype(np.float64)))
+        return float(
+            pyloudnorm.Meter(heard.sample_rate).integrated_loudness(
+                heard.samples.T.astype(np.float64)
+            )
+        )
 
     def resampled(self, sample_rate: int) -> "Clip":
         if sample_rate == self.sample_rate:
@@ -58,11 +62,13 @@ class Clip:
         return Clip(soxr.resample(self.samples.T, self.sample_rate, sample_rate).T, sample_rate)
 
     def rolled(self, seconds: float) -> "Clip":
-        """From `seconds` on, and after the end from the beginning again."""
-        return Clip(np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate)
+        """The clip from `seconds` on, followed by its beginning."""
+        return Clip(
+            np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate
+        )
 
     def loudness_matched(self, target: float = -20.0, peak: float = 0.98) -> "Clip":
-        """A copy at `target` LUFS, turned down further where a sample would pass `peak`; silence stays as it is."""
+        """A copy at `target` LUFS, or lower if a sample would exceed `peak`; silence is unchanged."""
         if not np.isfinite(self.loudness):
             return self
         gain = 10 ** ((target - self.loudness) / 20)
@@ -86,10 +92,16 @@ class Clip:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Clip":
-        """Read WAV, FLAC, OGG, MP3 or Opus. Raises TonearmError for what is absent, not audio, empty, cut off, or holds NaN."""
+        """Read WAV, FLAC, OGG, MP3 or Opus.
+
+        Raises:
+            TonearmError: the file is absent, not audio, empty, truncated, or holds NaN.
+        """
         path = Path(path)
         if not path.is_file():
-            raise TonearmError(f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file")
+            raise TonearmError(
+                f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file"
+            )
         try:
             samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
@@ -98,7 +110,9 @@ class Clip:
             ) from error
         missing = _missing_bytes(path)
         if missing:
-            raise TonearmError(f"{path} is cut off: its last {missing} bytes are missing; copy or export it again")
+            raise TonearmError(
+                f"{path} is cut off: its last {missing} bytes are missing; copy or export it again"
+            )
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
@@ -106,23 +120,23 @@ class Clip:
         return cls(samples.T, int(sample_rate))
 
 
-def check_audible(clip: Clip, what: str, min_seconds: float) -> None:
+def check_audible(clip: Clip, label: str, min_seconds: float) -> None:
     """Check an audio input before it conditions a model.
 
     Args:
         clip: the input.
-        what: its name in the message, such as "the melody".
+        label: its name in the message, such as "the melody".
         min_seconds: shortest length allowed.
 
     Raises:
         TonearmError: the clip is too short, not finite or silent.
     """
     if clip.seconds < min_seconds:
-        raise TonearmError(f"{what} is {clip.seconds:.2f} s long; give at least {min_seconds:g} s")
+        raise TonearmError(f"{label} is {clip.seconds:.2f} s long; give at least {min_seconds:g} s")
     if not np.isfinite(clip.samples).all():
-        raise TonearmError(f"{what} holds NaN or infinite samples; give audio without them")
+        raise TonearmError(f"{label} holds NaN or infinite samples; give audio without them")
     if abs(clip.samples).max() < SILENCE:
-        raise TonearmError(f"{what} is silent; give audio with sound in it")
+        raise TonearmError(f"{label} is silent; give audio with sound in it")
 
 
 def _missing_bytes(path: Path) -> int:
@@ -130,6 +144,11 @@ def _missing_bytes(path: Path) -> int:
     with path.open("rb") as file:
         header = file.read(8)
     size = int.from_bytes(header[4:8], "little")
-    if not header.startswith(b"RIFF") or size in (0, 2**32 - 1):  # what is written into a pipe does not know its size
+    if not header.startswith(b"RIFF") or size in (
+        0,
+        2**32 - 1,
+    ):  # sizes written into a pipe are dummies
         return 0
-    return max(0, size + 8 - path.stat().st_size - 1)  # some leave out the byte that fills up an odd size
+    return max(
+        0, size + 8 - path.stat().st_size - 1
+    )  # some leave out the byte that fills up an odd size

@@ -1,8 +1,8 @@
-"""A user's mistake, told in one line."""
+"""Errors that a user can correct."""
 
 
 class TonearmError(Exception):
-    """Something the user can mend. The message says what was given, what is allowed, and what to do next.
+    """A user's mistake; the message is one line with the value, the allowed values and the next step.
 
-    The command line prints the message alone and exits with code 2; no traceback.
+    The command line prints the message alone and exits with code 2, without a traceback.
     """

@@ -1,13 +1,23 @@
+"""The command line as a whole: help, usage errors, messages."""
+
+import importlib
+import logging
 import os
 import subprocess
 import sys
+import warnings
+from typing import get_type_hints
 
 import pytest
 
 from tonearm import __version__
 from tonearm.cli import main
+from tonearm.musicgen.engine import DecoderEngine
 
-COMMANDS = ("generate", "compare", "learn", "vectors", "measure", "inspect", "models", "doctor", "replay")
+COMMANDS = (
+    "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
+    "inspect", "models", "doctor", "replay",
+)  # fmt: skip
 
 
 def test_alone_it_shows_help_with_every_command(run):
@@ -39,7 +49,13 @@ def test_help_imports_nothing_heavy():
 
 @pytest.mark.parametrize(
     "arguments",
-    [["generat"], ["generate", "--nonsense"], ["generate", "a", "--seconds", "ten"], ["compare"], ["learn", "x"]],
+    [
+        ["generat"],
+        ["generate", "--nonsense"],
+        ["generate", "a", "--seconds", "ten"],
+        ["compare"],
+        ["learn", "x"],
+    ],
 )
 def test_usage_errors_are_one_line(run, arguments):
     outcome = run(*arguments)
@@ -47,7 +63,7 @@ def test_usage_errors_are_one_line(run, arguments):
     assert outcome.err.startswith("tonearm: ") and outcome.err.count("\n") == 1
 
 
-def test_a_prompt_without_quotes_is_told_of_them(run):
+def test_a_prompt_without_quotes_gets_a_hint(run):
     assert "quotes" in run("generate", "a", "folk", "tune").err
 
 
@@ -68,3 +84,40 @@ def test_a_closed_pipe_is_quiet():
     finally:
         os.close(writer)
     assert done.returncode == 1 and done.stderr == ""
+
+
+def test_a_warning_of_the_library_is_one_line_on_stderr(play, monkeypatch):
+    real = DecoderEngine.rows
+
+    def rows(engine, request, progress=None):
+        logging.getLogger("tonearm.musicgen.cuda_graphs").warning("graphs are\nnot possible")
+        return real(engine, request, progress)
+
+    monkeypatch.setattr(DecoderEngine, "rows", rows)
+    outcome = play()
+    assert outcome.code == 0
+    assert outcome.err == "tonearm: warning: graphs are not possible\n"
+
+
+def test_warnings_of_other_libraries_are_hidden(play, monkeypatch):
+    real = DecoderEngine.rows
+
+    def rows(engine, request, progress=None):
+        warnings.warn_explicit("noise", UserWarning, "other.py", 1, module="other")
+        return real(engine, request, progress)
+
+    monkeypatch.setattr(DecoderEngine, "rows", rows)
+    assert play().err == ""
+
+
+def test_options_are_named_explicitly():
+    """typer 0.27.2 derives an option's name from its metavar if no name is given."""
+    for command in COMMANDS:
+        module = importlib.import_module(f"tonearm.cli.{command}")
+        hints = get_type_hints(getattr(module, command), include_extras=True)
+        for name, hint in hints.items():
+            for option in getattr(hint, "__metadata__", ()):
+                if type(option).__name__ == "OptionInfo":
+                    declared = [option.default, *(option.param_decls or ())]
+                    is_named = any(str(one).startswith("--") for one in declared)
+                    assert is_named, f"tonearm {command}: {name}"

@@ -1,9 +1,9 @@
-"""The prompt sets that ship with Tonearm, and the reader of a user's own.
+"""Prompt sets: bundled pairs, neutral and held-out prompts, and files of prompts.
 
 A pair is two sets of prompts that differ in one attribute: line i of both describes the same scene, so that the
 difference of their mean activations (Facchiano et al., section 3) holds the attribute alone. The neutral and the
-held-out set name a genre and an instrument and no attribute: layers and strengths are chosen on the one, and judged on
-the other (their sections 4.1 and 4.5). The texts are Tonearm's own; the files beside this one hold one prompt a line.
+held-out set name a genre and an instrument and no attribute: layers and strengths are chosen on the one, and evaluated
+on the other (their sections 4.1 and 4.5). The texts are Tonearm's own; the files beside this one hold one prompt a line.
 """
 
 import os
@@ -18,7 +18,7 @@ HINT = "give a text file with one prompt a line"
 
 
 class Poles(NamedTuple):
-    """What the two ends of an attribute mean."""
+    """Labels of the two ends of an attribute."""
 
     positive: str
     negative: str
@@ -51,9 +51,17 @@ class PromptPair:
 def load_pair(name: str) -> PromptPair:
     """The bundled pair called `name`, 100 prompts a side. Raises TonearmError, with the names, for any other."""
     if name not in PAIRS:
-        raise TonearmError(f"no prompt pair called {name!r}; use one of {', '.join(PAIRS)}, or files of your own")
+        raise TonearmError(
+            f"no prompt pair called {name!r}; use one of {', '.join(PAIRS)}, or files of your own"
+        )
     poles = PAIRS[name]
-    return PromptPair(name, _bundled(f"{name}.positive"), _bundled(f"{name}.negative"), poles.positive, poles.negative)
+    return PromptPair(
+        name,
+        _bundled(f"{name}.positive"),
+        _bundled(f"{name}.negative"),
+        poles.positive,
+        poles.negative,
+    )
 
 
 def neutral() -> tuple[str, ...]:
@@ -79,14 +87,18 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     except FileNotFoundError as error:
         raise TonearmError(f"no prompt file at {path}; {HINT}") from error
     except UnicodeDecodeError as error:
-        raise TonearmError(f"{path} is not UTF-8 text; save it as plain text in UTF-8, one prompt a line") from error
+        raise TonearmError(
+            f"{path} is not UTF-8 text; save it as plain text in UTF-8, one prompt a line"
+        ) from error
     except OSError as error:
         raise TonearmError(f"cannot read {path}: {error.strerror or error}; {HINT}") from error
     if "\0" in text:
         raise TonearmError(f"{path} is not text, it holds null bytes; {HINT}")
     prompts = _prompts_in(text)
     if not prompts:
-        raise TonearmError(f"{path} holds no prompts; write one prompt a line (lines that start with # are skipped)")
+        raise TonearmError(
+            f"{path} holds no prompts; write one prompt a line (lines that start with # are skipped)"
+        )
     return prompts
 
 

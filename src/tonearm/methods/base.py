@@ -1,6 +1,6 @@
 """Method protocol and registry: activations of two sets -> one direction per layer.
 
-A method declares what it needs: running moments, whose memory does not grow with the number of examples, or
+A method declares its input: running moments, whose memory does not grow with the number of examples, or
 all rows.
 
 Shapes: n rows; L layers; D width.

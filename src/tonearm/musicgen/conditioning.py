@@ -2,8 +2,8 @@
 
 Rows are [conditional..., unconditional...], not interleaved. Prefix checkpoints put [chroma][text] before
 the codes; the others read the text by cross-attention. The result is passed to `generate()` too, so that
-negative prompts and mixed batches work on both families; with plain prompts it equals what `generate()`
-builds.
+negative prompts and mixed batches work on both families; with plain prompts it equals the tensors that
+`generate()` builds.
 
 Shapes: B batch rows; R forward rows (B, or 2 B with guidance); P positions; N tokens; D width.
 """

@@ -1,4 +1,4 @@
-"""Matrix products of the decoder, with the weight laid out for the machine.
+"""Matrix products of the decoder, with the weight packed for the machine.
 
 A decode step multiplies few rows by every weight once, so its time is the time to read the weights. On CPU, oneDNN reads a weight that it has
 packed beforehand up to four times as fast as a plain one, by machine (docs/performance.md); a weight in bfloat16 is half as much to read, one
@@ -49,7 +49,7 @@ def _packed(weight: torch.Tensor) -> Linear:
 def _int8(weight: torch.Tensor) -> Linear:
     """Weights int8 with a scale for each output, activations int8 with a scale for each row and position, found as they come.
 
-    Sums are of whole numbers, so a row's product does not depend on what else is in the batch.
+    Sums are of whole numbers, so a row's product does not depend on the rest of the batch.
     """
     if not _can_quantise():
         raise TonearmError(
@@ -61,7 +61,7 @@ def _int8(weight: torch.Tensor) -> Linear:
     )
     zeros = torch.zeros(len(weight), dtype=torch.int64)
     product = torch.ops.onednn.qlinear_pointwise
-    scale /= INT8_STEPS  # what the activations are multiplied by
+    scale /= INT8_STEPS  # factor of the activations
     middle = torch.full(
         (1,), UINT8_ZERO + 0.5
     )  # half a step more, since the cast to integers rounds down

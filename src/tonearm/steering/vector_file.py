@@ -31,7 +31,7 @@ def save_vector(vector: SteeringVector, path: str | os.PathLike[str]) -> Path:
 
 
 def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
-    """Read a vector file. Raises TonearmError for what is absent, not safetensors, not a vector, damaged or too new."""
+    """Read a vector file. Raises TonearmError for a file that is absent, damaged, no vector, or of a later format."""
     path = Path(path)
     if not path.is_file():
         raise TonearmError(f"no steering vector at {path}; `tonearm vectors` lists those that ship")
