@@ -3,13 +3,14 @@
 # make acceptance   runs the quality bars on the bundled weights
 # make test-all     runs every test
 # make lint   checks format, style and the import contracts (.importlinter)
+# make examples   runs the notebook, the example scripts and the commands of the docs
 # make docs   builds the documentation site in build/site; warnings are errors
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test acceptance test-all lint types docs clean
+.PHONY: demo test acceptance test-all lint types examples docs clean
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
@@ -32,6 +33,9 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+examples: $(STAMP)
+	$(BIN)/python -m pytest -m "" tests/docs
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -1,4 +1,4 @@
-"""MkDocs hook: pages from files outside docs/, and links that work in the repository and on the site.
+"""MkDocs hook: pages from files outside docs/, and links for both the repository and the site.
 
 Markdown links are written for the repository. On the site a link to a file that is also a page
 leads to that page, and a link to any other file of the repository becomes plain text. A link to a

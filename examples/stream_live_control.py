@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import tonearm
-from tonearm.steering.controls import Control
+from tonearm import Control
 
 # seconds of playback, and the change then
 CHANGES = (

@@ -37,7 +37,7 @@ def centroids(model: tonearm.Model, vector: tonearm.SteeringVector, seconds: flo
         for seed, prompt in enumerate(PROMPTS)
     ]
     takes = model.generate_batch(requests, vectors={vector.name: vector})
-    values = [measure_spectral_centroid(take.clip).value for take in takes]
+    values = [measure_spectral_centroid(take.clip).number for take in takes]
     return np.array(values, dtype=float).reshape(len(STRENGTHS), len(PROMPTS))
 
 

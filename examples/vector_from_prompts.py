@@ -2,7 +2,7 @@
 
     python examples/vector_from_prompts.py --out build/examples
 
-Writes the vector (my-energy.safetensors) and three takes of one prompt and seed, at three strengths.
+Writes the vector (my-energy.safetensors) and takes of one prompt and seed at three strengths.
 Twelve prompts per side keep the example short; the bundled vectors were learned from 100 per side.
 """
 
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import tonearm
-from tonearm.measures import describe
+from tonearm.measures import measure_onset_rate
 
 SCENES = [
     f"{genre} piece with {lead}"
@@ -51,7 +51,8 @@ def main() -> None:
         )
         path = arguments.out / f"my-energy{strength:+g}.wav"
         take.save(path)
-        print(f"{path}: {describe(take.clip).onset_rate.value:.1f} onsets per second")
+        onsets = measure_onset_rate(take.clip).number
+        print(f"{path}: {onsets:.1f} onsets per second")
 
 
 if __name__ == "__main__":

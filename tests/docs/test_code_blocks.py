@@ -11,6 +11,8 @@ import typer
 from tests.docs.pages import PAGES, ROOT, blocks, commands, named_paths
 from tonearm.audio import Clip
 from tonearm.cli import app, main
+from tonearm.measures import base as measures_base
+from tonearm.methods import base as methods_base
 
 # Pages whose tonearm commands are executed; those of the other pages are parsed.
 EXECUTED = ("README.md", "docs/quickstart.md")
@@ -44,6 +46,8 @@ def commands_of(program: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
 def test_python_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(measures_base, "_registry", dict(measures_base._registry))
+    monkeypatch.setattr(methods_base, "_METHODS", dict(methods_base._METHODS))
     write_inputs(tmp_path)
     namespace = {"__name__": f"code of {page}"}
     for block in blocks(page, "python"):
@@ -63,6 +67,7 @@ def test_tonearm_commands_parse(page, command):
     subcommand.make_context(name, arguments, parent=context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", EXECUTED)
 def test_tonearm_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -12,16 +12,21 @@ from tests.docs.pages import ROOT
 
 EXAMPLES = ROOT / "examples"
 NOTEBOOK = EXAMPLES / "steer_in_five_minutes.ipynb"
+# One thread each: tests run in parallel, and threads that wait for each other would fill the cores.
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 
 def run(script, out, *arguments):
     """Standard output of an example script."""
     command = [sys.executable, str(EXAMPLES / script), "--out", str(out), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, cwd=out)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=180, cwd=out, env=ENVIRONMENT
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+@pytest.mark.slow
 def test_a_vector_from_prompts_is_saved_and_used(tmp_path):
     printed = run("vector_from_prompts.py", tmp_path, "--seconds", "3")
     assert (tmp_path / "my-energy.safetensors").is_file()
@@ -33,6 +38,7 @@ def test_a_vector_from_prompts_is_saved_and_used(tmp_path):
     assert printed.count("onsets per second") == 3
 
 
+@pytest.mark.slow
 def test_a_sweep_moves_the_centroid_and_writes_a_figure(tmp_path):
     printed = run("sweep_strength.py", tmp_path, "--seconds", "3")
     hertz = {
@@ -44,6 +50,7 @@ def test_a_sweep_moves_the_centroid_and_writes_a_figure(tmp_path):
     assert (tmp_path / "sweep_strength.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_a_stream_reports_every_change_and_can_be_replayed(tmp_path):
     import tonearm
 
@@ -52,9 +59,10 @@ def test_a_stream_reports_every_change_and_can_be_replayed(tmp_path):
     assert tonearm.replay(tmp_path / "stream.json").identical
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(tmp_path):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    environment = ENVIRONMENT | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
     client = NotebookClient(
         notebook,
         timeout=180,
