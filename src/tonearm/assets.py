@@ -1,4 +1,6 @@
-"""Paths of the data that ships with Tonearm: the checkpoint pocket with its vectors, the bundled evaluators, prompt sets."""
+"""Paths of the data that ships with Tonearm: the checkpoint pocket with its vectors, the bundled
+evaluators, prompt sets.
+"""
 
 from pathlib import Path
 

@@ -11,7 +11,8 @@ from tonearm.errors import TonearmError
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error.
+    """Yield a temporary path beside `path`; it replaces `path` when the block ends without an
+    error.
 
     On any error, Ctrl-C included, `path` is unchanged and the temporary file is removed.
 

@@ -45,7 +45,9 @@ class Clip:
 
     @property
     def loudness(self) -> float:
-        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence, under 0.4 s and above five channels."""
+        """Integrated loudness in LUFS (ITU-R BS.1770); -inf for silence, under 0.4 s and above five
+        channels.
+        """
         unfit = self.seconds < MIN_LOUDNESS_SECONDS or len(self.samples) > MAX_LOUDNESS_CHANNELS
         if unfit or not self.samples.any():
             return float("-inf")
@@ -76,7 +78,9 @@ class Clip:
         return Clip(self.samples * gain, self.sample_rate)
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write WAV (32-bit float, so that it reads back bit for bit), FLAC or OGG, by the path's ending; never half a file."""
+        """Write WAV (32-bit float, so that it reads back bit for bit), FLAC or OGG, by the path's
+        ending; never half a file.
+        """
         path = Path(path)
         if path.suffix.lower() not in WRITABLE:
             raise TonearmError(
@@ -140,7 +144,9 @@ def check_audible(clip: Clip, label: str, min_seconds: float) -> None:
 
 
 def _missing_bytes(path: Path) -> int:
-    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for other files."""
+    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for
+    other files.
+    """
     with path.open("rb") as file:
         header = file.read(8)
     size = int.from_bytes(header[4:8], "little")

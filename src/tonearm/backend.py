@@ -1,6 +1,7 @@
 """Interface between steering and a model: its numbers, its sites, and the taps at them.
 
-Shapes: B batch rows; R forward rows (B, or 2 B with classifier-free guidance); S positions; D width.
+Shapes: B batch rows; R forward rows (B, or 2 B with classifier-free guidance); S positions; D
+width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +21,14 @@ SITES: tuple[Site, ...] = ("residual", "attention", "cross_attention", "heads")
 class ModelShape:
     """Numbers of a checkpoint, apart from its weights.
 
-    `name` is the name that the user gave, `fingerprint` identifies the weights. `layer_count` blocks of
-    `width`, with `heads` attention heads and `ffn_width` in the feed-forward network. `codebooks` counts
-    those of all `channels`, each of `codebook_size` entries. `frame_rate` counts frames (columns of codes)
-    per second; `delay_frames` is the lag of the last codebook behind the first. `window_seconds` is the
-    longest clip that is decoded at once. `prefix_positions` counts the positions before the text in the
-    prefix of prefix checkpoints (`text_in_prefix`). `guidance` and `temperature` are the checkpoint's own
-    sampling defaults. `vectors` maps the names of bundled steering vectors to their files.
+    `name` is the name that the user gave, `fingerprint` identifies the weights. `layer_count`
+    blocks of `width`, with `heads` attention heads and `ffn_width` in the feed-forward network.
+    `codebooks` counts those of all `channels`, each of `codebook_size` entries. `frame_rate` counts
+    frames (columns of codes) per second; `delay_frames` is the lag of the last codebook behind the
+    first. `window_seconds` is the longest clip that is decoded at once. `prefix_positions` counts
+    the positions before the text in the prefix of prefix checkpoints (`text_in_prefix`). `guidance`
+    and `temperature` are the checkpoint's own sampling defaults. `vectors` maps the names of
+    bundled steering vectors to their files.
     """
 
     name: str

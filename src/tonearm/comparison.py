@@ -1,4 +1,6 @@
-"""Comparison of one prompt and seed, unsteered and steered: takes, measurements, and a page to listen to."""
+"""Comparison of one prompt and seed, unsteered and steered: takes, measurements, and a page to
+listen to.
+"""
 
 import os
 import secrets

@@ -16,22 +16,27 @@ NAMED = 3  # tensors listed per kind of fault
 WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
-# Tensors of older releases that the model computes from its configuration, and the T5 decoder, which MusicGen
-# does not use.
+# Tensors of older releases that the model computes from its configuration, and the T5 decoder,
+# which MusicGen does not use.
 REDUNDANT = re.compile(
     r"(^|\.)(embed_positions\.weights|position_ids|token_type_ids|rotary_emb\.inv_freq)$|^text_encoder\.decoder\."
 )
 # Names of weight normalisation in the released checkpoints, renamed by transformers at load.
-RENAMED = {".weight_g": ".parametrizations.weight.original0", ".weight_v": ".parametrizations.weight.original1"}
+RENAMED = {
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
 
-# Arguments of every `from_pretrained` call on a foreign checkpoint. Without the first, transformers offers at a
-# terminal to run the checkpoint's own Python code.
+# Arguments of every `from_pretrained` call on a foreign checkpoint. Without the first, transformers
+# offers at a terminal to run the checkpoint's own Python code.
 NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 # Mismatched tensors are then listed in the loading info instead of in a table of the log.
 REPORTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
 
 
-def check_pretrained(name: str, source: str, model: Any, info: Mapping[str, Any], remedy: str) -> None:
+def check_pretrained(
+    name: str, source: str, model: Any, info: Mapping[str, Any], remedy: str
+) -> None:
     """Compare the tensors of a transformers checkpoint with those of the loaded model.
 
     Args:
@@ -44,8 +49,9 @@ def check_pretrained(name: str, source: str, model: Any, info: Mapping[str, Any]
     Raises:
         TonearmError: a tensor is missing, unexpected or of another shape.
     """
-    # transformers drops every name with "decoder" from `unexpected_keys`, since T5's encoder ignores T5's decoder.
-    # The names in the file show, for example, layers beyond those of the configuration.
+    # transformers drops every name with "decoder" from `unexpected_keys`, since T5's encoder
+    # ignores T5's decoder. The names in the file show, for example, layers beyond those of the
+    # configuration.
     stored = {_renamed(key) for key in stored_names(source)}
     mismatched = [entry[0] for entry in info["mismatched_keys"]]
     extra = (stored | set(info["unexpected_keys"])) - set(model.state_dict())
@@ -53,14 +59,19 @@ def check_pretrained(name: str, source: str, model: Any, info: Mapping[str, Any]
 
 
 def check_tensors(
-    name: str, missing: Collection[str], unexpected: Collection[str], mismatched: Collection[str], remedy: str
+    name: str,
+    missing: Collection[str],
+    unexpected: Collection[str],
+    mismatched: Collection[str],
+    remedy: str,
 ) -> None:
     """Raise TonearmError with some tensor names if any collection is not empty.
 
     Args:
         name: checkpoint as the user gave it.
         missing: tensors of the model that the checkpoint does not have.
-        unexpected: tensors of the checkpoint that the model does not have; redundant ones are permitted.
+        unexpected: tensors of the checkpoint that the model does not have; redundant ones are
+            permitted.
         mismatched: tensors whose shapes differ.
         remedy: end of the message: allowed values and the next step.
     """
@@ -78,7 +89,8 @@ def check_tensors(
 
 
 def check_code(name: str, config: Mapping[str, Any], remedy: str) -> None:
-    """Refuse a configuration that depends on code outside transformers: `auto_map`, or an attention kernel of the hub.
+    """Refuse a configuration that depends on code outside transformers: `auto_map`, or an attention
+    kernel of the hub.
 
     transformers would replace the former by a class of its own, and download and run the latter.
 
@@ -92,11 +104,15 @@ def check_code(name: str, config: Mapping[str, Any], remedy: str) -> None:
     """
     named = [*(["auto_map"] if config.get("auto_map") else []), *_kernels(config)]
     if named:
-        raise TonearmError(f"{name} depends on custom code ({named[0]!r}), which Tonearm does not run; {remedy}")
+        raise TonearmError(
+            f"{name} depends on custom code ({named[0]!r}), which Tonearm does not run; {remedy}"
+        )
 
 
 def stored_names(source: str) -> set[str]:
-    """Tensor names in the safetensors files of a folder or a cached hub id; empty for other formats."""
+    """Tensor names in the safetensors files of a folder or a cached hub id; empty for other
+    formats.
+    """
     import safetensors
 
     if (single := _file(source, WEIGHTS)) is not None:

@@ -54,9 +54,7 @@ class Model:
         consume: move the decoder's weights into the engine, so that they are in memory once.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False
-    ):
+    def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False):
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
         self.engine = engine_for(checkpoint, engine, consume)
         self.vectors = VectorLibrary(checkpoint.shape)
@@ -64,7 +62,9 @@ class Model:
     def __repr__(self) -> str:
         shape, checkpoint = self.shape, self.checkpoint
         layers = f"{shape.layer_count} layers of {shape.width}"
-        return f"<tonearm.Model {shape.name}: {layers}, {checkpoint.device}, {checkpoint.precision}>"
+        return (
+            f"<tonearm.Model {shape.name}: {layers}, {checkpoint.device}, {checkpoint.precision}>"
+        )
 
     def with_engine(self, name: str) -> "Model":
         """The same checkpoint and vectors with another engine, "decoder" or "reference".
@@ -113,12 +113,13 @@ class Model:
 
         Args:
             prompt: the music in words.
-            steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; names are looked up
-                in `self.vectors`.
-            seconds: of new music. Clips longer than the checkpoint's window are generated window by window,
-                each continuing the end of the one before.
+            steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; names are
+                looked up in `self.vectors`.
+            seconds: of new music. Clips longer than the checkpoint's window are generated window by
+                window, each continuing the end of the one before.
             seed: of the sampling noise; default: a random one, recorded in the take's provenance.
-            guidance: classifier-free guidance; 1 or less switches it off; default: the checkpoint's own.
+            guidance: classifier-free guidance; 1 or less switches it off; default: the checkpoint's
+                own.
             temperature: 0 takes the most likely code; default: the checkpoint's own.
             top_k: 0 for no limit.
             top_p: 1 for no limit.
@@ -185,15 +186,15 @@ class Model:
             vectors: given as objects, by the names that the steers use; others are looked up in
                 `self.vectors`.
             order: "input" yields takes in the order of the requests, neighbours sharing a batch;
-                "completion" yields (index of the request, take) as takes complete, after sorting requests
-                by length so that batches are full.
+                "completion" yields (index of the request, take) as takes complete, after sorting
+                requests by length so that batches are full.
             batch_size: rows per batch; default: as many as fit the memory.
             memory_gib: memory that decoding may take; default: half of the free memory.
             progress: called with frames done and frames in all, over all requests.
 
         Raises:
-            TonearmError: any mistake in the arguments, or a take that does not fit the memory; before
-                decoding starts.
+            TonearmError: any mistake in the arguments, or a take that does not fit the memory;
+                before decoding starts.
         """
         prepared, found = self._prepare(requests, vectors or {})
         batches = self._pack(prepared, order, batch_size, memory_gib)
@@ -210,7 +211,8 @@ class Model:
     ) -> Take:
         """Generate a take at its recorded place in a batch of the recorded shape.
 
-        The last bits of matrix products can depend on the batch's shape, so the other rows are filled.
+        The last bits of matrix products can depend on the batch's shape, so the other rows are
+        filled.
 
         Args:
             request: the take.
@@ -249,10 +251,12 @@ class Model:
         melody: AudioLike | None = None,
         chunk_seconds: float = 0.1,
     ) -> Stream:
-        """Decode one take while it plays: iterate the Stream for audio, change settings from any thread.
+        """Decode one take while it plays: iterate the Stream for audio, change settings from any
+        thread.
 
         Args:
-            steer: every vector whose strength will be set, at strength 0 if it is to be silent at first.
+            steer: every vector whose strength will be set, at strength 0 if it is to be silent at
+                first.
             seconds: of new music; None plays until `Stream.stop`.
             chunk_seconds: length of a chunk.
             Others: as for `generate`.
@@ -297,9 +301,7 @@ class Model:
 
         decoding = Decoding(self.engine.decoder, decode_request)
         codec = StreamingCodec(self.checkpoint)
-        return Stream(
-            decoding, codec, prepared.steering, prepared.sampling, chunk_frames, finish
-        )
+        return Stream(decoding, codec, prepared.steering, prepared.sampling, chunk_frames, finish)
 
     def _prepare(
         self,
@@ -453,6 +455,4 @@ def load(
         TonearmError: no such checkpoint, or an engine, device or dtype that is not available.
     """
     check_engine(engine)  # before gigabytes are read
-    return Model(
-        load_checkpoint(name, device, dtype), engine, consume=engine == DecoderEngine.name
-    )
+    return Model(load_checkpoint(name, device, dtype), engine, consume=engine == DecoderEngine.name)

@@ -1,7 +1,7 @@
 """Capture of activations from prompts, per layer and site.
 
-Poolings that need music generate it from the prompt, with the seed given, at guidance 3 and temperature 1
-whatever the checkpoint's own; the others need one forward pass.
+Poolings that need music generate it from the prompt, with the seed given, at guidance 3 and
+temperature 1 whatever the checkpoint's own; the others need one forward pass.
 
 Shapes: b prompts of a batch; n rows; L layers; D width.
 """
@@ -73,8 +73,9 @@ def capture_rows(
 ) -> Iterator[ActivationRows]:
     """Capture rows batch by batch; memory does not grow with the number of prompts.
 
-    Prefix checkpoints read the padding of a text, so only prompts of equal length share a batch: batches are
-    in the order of the prompts' lengths, and within one length in the order of the prompts.
+    Prefix checkpoints read the padding of a text, so only prompts of equal length share a batch:
+    batches are in the order of the prompts' lengths, and within one length in the order of the
+    prompts.
 
     Args:
         engine: to run.
@@ -86,7 +87,8 @@ def capture_rows(
         Rows of one batch; `examples` index `prompts`.
 
     Raises:
-        TonearmError: a site or pooling that the checkpoint does not have, or a prompt that is too long.
+        TonearmError: a site or pooling that the checkpoint does not have, or a prompt that is too
+            long.
     """
     checkpoint = engine.checkpoint
     spec = spec.resolved(checkpoint.shape)

@@ -4,7 +4,9 @@ import torch
 
 
 class RunningMoments:
-    """Mean and variance of rows [n, ...], added batch by batch in float64 (Chan, Golub & LeVeque 1983)."""
+    """Mean and variance of rows [n, ...], added batch by batch in float64 (Chan, Golub & LeVeque
+    1983).
+    """
 
     def __init__(self) -> None:
         self.count = 0

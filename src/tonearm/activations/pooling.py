@@ -7,8 +7,8 @@
     mean     mean over all code positions                                  1      all
     frames   every EVERY_FRAMES-th code position                           many   all
 
-Rows are those of the conditional branch; text padding never counts. A pooling reads the forward passes of
-one decoding or of one teacher-forced pass alike.
+Rows are those of the conditional branch; text padding never counts. A pooling reads the forward
+passes of one decoding or of one teacher-forced pass alike.
 
 Shapes: B examples; S positions of a call; D width; n rows.
 """
@@ -56,7 +56,7 @@ class _OneRow:
         return (self.total / self.count).cpu(), torch.arange(len(self.total))
 
     def conditional(self, h: torch.Tensor) -> torch.Tensor:
-        return h[: self.conditioning.rows].float()
+        return self.conditioning.conditional(h).float()
 
 
 class EosPool(_OneRow):
@@ -65,8 +65,7 @@ class EosPool(_OneRow):
 
     def __call__(self, h: torch.Tensor, span: Span) -> None:
         if span.prefix:
-            h = self.conditional(h)
-            self.total = h[torch.arange(len(h)), self.conditioning.eos_positions]
+            self.total = self.conditioning.at_eos(self.conditional(h))
 
 
 class FirstPool(_OneRow):
@@ -103,7 +102,7 @@ class FramesPool:
     def __call__(self, h: torch.Tensor, span: Span) -> None:
         if span.first == 0:
             self.kept = []
-        codes = h[: self.conditioning.rows, span.prefix :].float()
+        codes = self.conditioning.conditional(h)[:, span.prefix :].float()
         for offset, position in enumerate(span.code_positions):
             if position % EVERY_FRAMES == 0:
                 self.kept.append(codes[:, offset].cpu())

@@ -40,7 +40,9 @@ class _OneLine(logging.Handler):
 
 
 def configure_messages() -> None:
-    """Show warnings of Tonearm, one line each; hide those of other libraries unless TONEARM_DEBUG is set."""
+    """Show warnings of Tonearm, one line each; hide those of other libraries unless TONEARM_DEBUG
+    is set.
+    """
     logger = logging.getLogger("tonearm")
     if not any(isinstance(handler, _OneLine) for handler in logger.handlers):
         logger.addHandler(_OneLine())

@@ -48,7 +48,8 @@ def _checks(model: str) -> Iterator[Check]:
     yield Check("python", platform.python_version())
     yield from _check_packages()
     yield _guarded("devices", "reinstall torch (https://pytorch.org)", _devices)
-    # transformers imports torchaudio where it is installed, and torchaudio fails beside CPU-only torch.
+    # transformers imports torchaudio where it is installed, and torchaudio fails beside CPU-only
+    # torch.
     yield _guarded(
         "MusicGen in transformers",
         "repair what it names; if that is torchaudio: pip uninstall torchaudio",

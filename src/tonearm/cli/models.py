@@ -22,8 +22,12 @@ def models(as_json: _options.Json = False) -> None:
     table = new_table("name", "size", "text", "audio", "max", "licence")
     for variant in VARIANTS.values():
         table.add_row(
-            variant.name, variant.parameters.replace(" ", ""), variant.text.removesuffix("-attention"),
-            "mono" if variant.channels == 1 else "stereo", f"{variant.window_seconds:g}s", variant.licence,
-        )  # fmt: skip
+            variant.name,
+            variant.parameters.replace(" ", ""),
+            variant.text.removesuffix("-attention"),
+            "mono" if variant.channels == 1 else "stereo",
+            f"{variant.window_seconds:g}s",
+            variant.licence,
+        )
     out.print(table)
     out.print(NOTE.format(licence=MUSICGEN_LICENCE), soft_wrap=True)

@@ -1,9 +1,10 @@
 """Prompt sets: bundled pairs, neutral and held-out prompts, and files of prompts.
 
-A pair is two sets of prompts that differ in one attribute: line i of both describes the same scene, so that the
-difference of their mean activations (Facchiano et al., section 3) holds the attribute alone. The neutral and the
-held-out set name a genre and an instrument and no attribute: layers and strengths are chosen on the one, and evaluated
-on the other (their sections 4.1 and 4.5). The texts are Tonearm's own; the files beside this one hold one prompt a line.
+A pair is two sets of prompts that differ in one attribute: line i of both describes the same scene,
+so that the difference of their mean activations (Facchiano et al., section 3) holds the attribute
+alone. The neutral and the held-out set name a genre and an instrument and no attribute: layers and
+strengths are chosen on the one, and evaluated on the other (their sections 4.1 and 4.5). The texts
+are Tonearm's own; the files beside this one hold one prompt a line.
 """
 
 import os
@@ -49,7 +50,10 @@ class PromptPair:
 
 
 def load_pair(name: str) -> PromptPair:
-    """The bundled pair called `name`, 100 prompts a side. Raises TonearmError, with the names, for any other."""
+    """The bundled pair called `name`, 100 prompts a side.
+
+    Raises TonearmError, with the names, for any other.
+    """
     if name not in PAIRS:
         raise TonearmError(
             f"no prompt pair called {name!r}; use one of {', '.join(PAIRS)}, or files of your own"
@@ -65,7 +69,9 @@ def load_pair(name: str) -> PromptPair:
 
 
 def neutral() -> tuple[str, ...]:
-    """50 prompts with a genre and an instrument and no attribute, to choose layers and strengths on."""
+    """50 prompts with a genre and an instrument and no attribute, to choose layers and strengths
+    on.
+    """
     return _bundled("neutral")
 
 
@@ -75,9 +81,11 @@ def held_out() -> tuple[str, ...]:
 
 
 def read_prompts(path: str | os.PathLike[str]) -> list[str]:
-    """A user's prompts: UTF-8 text, one a line; blank lines and lines that start with # are skipped.
+    """A user's prompts: UTF-8 text, one a line; blank lines and lines that start with # are
+    skipped.
 
-    Raises TonearmError for a path that is absent, a folder or unreadable, and for a file without text or prompts.
+    Raises TonearmError for a path that is absent, a folder or unreadable, and for a file without
+    text or prompts.
     """
     path = Path(path)
     if path.is_dir():

@@ -36,8 +36,8 @@ def pack(
 
     Args:
         prepared: the requests.
-        order: "input" keeps their order, so that only neighbours share a batch; "completion" sorts them by
-            batch key and length, longest first.
+        order: "input" keeps their order, so that only neighbours share a batch; "completion" sorts
+            them by batch key and length, longest first.
         batch_size: rows per batch; default: as many as fit the memory.
         limits: see `Limits`.
 
@@ -75,7 +75,9 @@ def pack(
 def _fitting(
     members: Sequence[int], prepared: Sequence[PreparedRequest], limits: Limits
 ) -> list[list[int]]:
-    """Batches of neighbours that fit the memory, estimated from the largest of the rows that remain."""
+    """Batches of neighbours that fit the memory, estimated from the largest of the rows that
+    remain.
+    """
     rows = [prepared[index] for index in members]
 
     def largest_from(values: Sequence[int]) -> list[int]:

@@ -64,7 +64,9 @@ def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
 def check_steerings(
     steerings: Sequence[Steering], vectors: Mapping[str, SteeringVector], shape: ModelShape
 ) -> None:
-    """Check steerings against a checkpoint, equal ones once; raises TonearmError for the first fault."""
+    """Check steerings against a checkpoint, equal ones once; raises TonearmError for the first
+    fault.
+    """
     for steering in dict.fromkeys(steerings):
         check_steering(steering, vectors, shape)
 
@@ -73,7 +75,8 @@ def check_inputs(inputs: RequestInputs, shape: ModelShape) -> None:
     """Check a request's audio inputs; raises TonearmError if the checkpoint cannot use one."""
     if inputs.audio_prompt:
         check_audible(inputs.audio_prompt.clip, "the audio prompt", 1 / shape.frame_rate)
-        # The exact number is known after resampling; a prompt that is far too long is refused before.
+        # The exact number is known after resampling; a prompt that is far too long is refused
+        # before.
         check_prompt_frames(shape, int(inputs.audio_prompt.clip.seconds * shape.frame_rate))
     if inputs.melody:
         check_melody(shape, inputs.melody.clip)
@@ -101,7 +104,9 @@ def check_prompt_frames(shape: ModelShape, frames: int) -> None:
 
 
 def check_schedules(steering: Steering, seconds: float, rate: float) -> None:
-    """Raise TonearmError for a schedule that is zero until the clip has ended: it would steer nothing."""
+    """Raise TonearmError for a schedule that is zero until the clip has ended: it would steer
+    nothing.
+    """
     if not any(steer.schedule for steer in steering.steers):
         return
     times = np.arange(round(seconds * rate)) / rate

@@ -54,7 +54,8 @@ class PreparedRequest:
     def batch_key(self) -> tuple[Hashable, ...]:
         """Properties that must be equal within a batch.
 
-        Prefix checkpoints read the padding of a text, so a row must not be padded to another row's length.
+        Prefix checkpoints read the padding of a text, so a row must not be padded to another row's
+        length.
         """
         return (self.text_tokens, self.prompt_frames, self.melody.sha256 if self.melody else "")
 

@@ -63,7 +63,9 @@ class CheckpointRecord(_Record):
 
 
 class BatchRecord(_Record):
-    """Place of the take in its batch: the last bits of matrix products can depend on the batch's shape."""
+    """Place of the take in its batch: the last bits of matrix products can depend on the batch's
+    shape.
+    """
 
     size: PositiveInt
     row: NonNegativeInt
@@ -92,10 +94,13 @@ class StackRecord(_Record):
     def here(cls, device: torch.device, dtype: str) -> "StackRecord":
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return cls(
-            device=name, dtype=dtype, threads=torch.get_num_threads(),
-            cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}", python=platform.python_version(),
+            device=name,
+            dtype=dtype,
+            threads=torch.get_num_threads(),
+            cpu=f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+            python=platform.python_version(),
             packages={package: version(package) for package in RECORDED_PACKAGES},
-        )  # fmt: skip
+        )
 
     def differences(self, other: "StackRecord") -> list[str]:
         """One line per difference, `self` first."""

@@ -58,7 +58,10 @@ class _Change:
 
 
 class Stream:
-    """Iterate it once, for its audio. All other methods may be called from any thread at any time."""
+    """Iterate it once, for its audio.
+
+    All other methods may be called from any thread at any time.
+    """
 
     def __init__(
         self,
@@ -90,16 +93,16 @@ class Stream:
         """Change a setting from the next step on.
 
         Args:
-            control: a strength, guidance, temperature or mute. A vector must be one that the stream was
-                started with (at strength 0, if it is to be silent at first).
+            control: a strength, guidance, temperature or mute. A vector must be one that the stream
+                was started with (at strength 0, if it is to be silent at first).
 
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
             frame * sample_rate / frame_rate.
 
         Raises:
-            TonearmError: a vector that the stream does not have, a strength that its operator does not
-                allow, guidance for a stream without it, or the stream has ended.
+            TonearmError: a vector that the stream does not have, a strength that its operator does
+                not allow, guidance for a stream without it, or the stream has ended.
         """
         self._check(control)
         change = _Change(control, Future())
@@ -217,7 +220,9 @@ class Stream:
             self._changes.get_nowait().took_effect.set_exception(TonearmError(TOO_LATE))
 
     def _silence_muted(self, samples: np.ndarray, first: int) -> None:
-        """Zero the muted part of samples [C, m] that begin at sample `first`; changes them in place."""
+        """Zero the muted part of samples [C, m] that begin at sample `first`; changes them in
+        place.
+        """
         if not self._mutes:
             return
         ends = [start for start, _ in self._mutes[1:]] + [first + samples.shape[1]]

@@ -41,7 +41,8 @@ class Take:
     def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.
 
-        Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written too.
+        Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written
+        too.
 
         Args:
             path: of the audio, ending in .wav, .flac or .ogg.

@@ -1,7 +1,7 @@
 """Method protocol and registry: activations of two sets -> one direction per layer.
 
-A method declares its input: running moments, whose memory does not grow with the number of examples, or
-all rows.
+A method declares its input: running moments, whose memory does not grow with the number of
+examples, or all rows.
 
 Shapes: n rows; L layers; D width.
 """

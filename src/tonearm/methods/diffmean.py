@@ -6,8 +6,9 @@ The length is kept: strength 1 moves the mean of S- onto the mean of S+. Each la
 
     |v_l| / sqrt((tr V+ + tr V-) / 2),
 
-is the distance of the two means in units of the spread within the sets (V: their covariances). The layer
-with the largest one is the best layer until a scan of effects on generated music names another.
+is the distance of the two means in units of the spread within the sets (V: their covariances). The
+layer with the largest one is the best layer until a scan of effects on generated music names
+another.
 """
 
 from typing import ClassVar

@@ -34,7 +34,8 @@ def learn(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> SteeringVector:
-    """Learn the direction from `negative` to `positive` prompts at every layer. The model is not changed.
+    """Learn the direction from `negative` to `positive` prompts at every layer. The model is not
+    changed.
 
     Args:
         model: whose activations are captured.
@@ -52,8 +53,8 @@ def learn(
         progress: called with prompts done and prompts in all.
 
     Raises:
-        TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a prompt
-            that is too long; before any capture.
+        TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a
+            prompt that is too long; before any capture.
     """
     chosen = method_named(method)
     _check_prompts(positive, negative, name)

@@ -146,8 +146,8 @@ def load_checkpoint(
         source: folder to read, if it is not the one that `name` gives.
 
     Raises:
-        TonearmError: no such checkpoint, a folder that is not MusicGen, a device or dtype that is not
-            available, missing or foreign tensors, or code in the folder.
+        TonearmError: no such checkpoint, a folder that is not MusicGen, a device or dtype that is
+            not available, missing or foreign tensors, or code in the folder.
     """
     chosen_device = _device(device)
     chosen_dtype = _dtype(dtype, chosen_device)
@@ -221,7 +221,9 @@ def shape_of(model: Any, name: str, fingerprint: str) -> ModelShape:
 
 
 def _window_seconds(model: Any) -> float:
-    """Window of a checkpoint that is in no table: that of its generation config in whole seconds, 30 s at most."""
+    """Window of a checkpoint that is in no table: that of its generation config in whole seconds,
+    30 s at most.
+    """
     rate = model.audio_encoder.config.frame_rate
     positions = (model.decoder.config.max_position_embeddings - 512) / rate
     longest, configured = min(LONGEST_WINDOW_SECONDS, positions), model.generation_config.max_length
@@ -231,7 +233,9 @@ def _window_seconds(model: Any) -> float:
 
 
 def fingerprint_of(model: Any) -> str:
-    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor, as stored."""
+    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor, as
+    stored.
+    """
     digest = hashlib.sha256()
     config = model.decoder.config
     shape = (

@@ -1,8 +1,8 @@
 """Embedding of clips by a checkpoint's own EnCodec: free, and circular.
 
-A checkpoint's takes are decoded by this codec, so its embedding is blind to whatever the codec cannot
-represent. Its name says so beside every number. The embedding is the encoder's output before quantisation,
-averaged over the frames of the whole clip.
+A checkpoint's takes are decoded by this codec, so its embedding is blind to whatever the codec
+cannot represent. Its name says so beside every number. The embedding is the encoder's output before
+quantisation, averaged over the frames of the whole clip.
 """
 
 from collections.abc import Sequence

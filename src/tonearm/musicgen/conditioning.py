@@ -1,9 +1,9 @@
 """Conditioning of the decoder: text and melody, null rows for guidance included.
 
-Rows are [conditional..., unconditional...], not interleaved. Prefix checkpoints put [chroma][text] before
-the codes; the others read the text by cross-attention. The result is passed to `generate()` too, so that
-negative prompts and mixed batches work on both families; with plain prompts it equals the tensors that
-`generate()` builds.
+Rows are [conditional..., unconditional...], not interleaved. Prefix checkpoints put [chroma][text]
+before the codes; the others read the text by cross-attention. The result is passed to `generate()`
+too, so that negative prompts and mixed batches work on both families; with plain prompts it equals
+the tensors that `generate()` builds.
 
 Shapes: B batch rows; R forward rows (B, or 2 B with guidance); P positions; N tokens; D width.
 """
@@ -40,9 +40,19 @@ class Conditioning:
 
     @property
     def eos_positions(self) -> torch.Tensor:
-        """Position of the text's EOS in the prefix, [B]: the last with mask 1, on either padding side."""
+        """Position of the text's EOS in the prefix, [B]: the last with mask 1, on either padding
+        side.
+        """
         last = self.text_mask.shape[1] - 1 - self.text_mask.flip(1).argmax(1)
         return self.prefix - self.text_mask.shape[1] + last
+
+    def conditional(self, h: torch.Tensor) -> torch.Tensor:
+        """Activations of the conditional rows, [B, S, D], of all rows h [R, S, D]."""
+        return h[: self.rows]
+
+    def at_eos(self, h: torch.Tensor) -> torch.Tensor:
+        """Activations at the text's EOS, [B, D], of conditional rows h [B, S, D] of the first call."""
+        return h[torch.arange(self.rows), self.eos_positions]
 
 
 def condition(

@@ -1,9 +1,9 @@
 """CUDA graphs of decode steps: one replay instead of a thousand kernel launches.
 
-A captured step has constant shapes and addresses, so everything that changes from step to step is in buffers:
-the tokens, the position, and the strengths of steering (steering_buffers.py). Attention reads the cache up to
-the end of a bucket, masked after the position; a graph is captured for each bucket of BUCKET positions when
-it is reached, so that little more than the valid part is read.
+A captured step has constant shapes and addresses, so everything that changes from step to step is
+in buffers: the tokens, the position, and the strengths of steering (steering_buffers.py). Attention
+reads the cache up to the end of a bucket, masked after the position; a graph is captured for each
+bucket of BUCKET positions when it is reached, so that little more than the valid part is read.
 """
 
 import logging
@@ -26,7 +26,9 @@ GraphCapture = Callable[[Step], Step]
 
 
 class StepGraphs:
-    """Graphs of the steps of one DecoderState, which belong to its taps: call it with the same ones."""
+    """Graphs of the steps of one DecoderState, which belong to its taps: call it with the same
+    ones.
+    """
 
     def __init__(self, state: "DecoderState", capture: GraphCapture):
         checkpoint = state.decoder.checkpoint

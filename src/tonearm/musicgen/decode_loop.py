@@ -1,4 +1,6 @@
-"""Decode loop: one code position after the other, from BOS to the last delayed codebook, window by window."""
+"""Decode loop: one code position after the other, from BOS to the last delayed codebook, window by
+window.
+"""
 
 from collections.abc import Iterator
 
@@ -72,7 +74,9 @@ class Decoding:
         )
 
     def _extend(self, stop: int) -> None:
-        """Lengthen the codes to `stop` frames: the audio prompt, UNKNOWN, and BOS after a row's end."""
+        """Lengthen the codes to `stop` frames: the audio prompt, UNKNOWN, and BOS after a row's
+        end.
+        """
         have = self._codes.shape[-1]
         if stop <= have:
             return
@@ -174,7 +178,8 @@ class Decoding:
     def stop(self) -> None:
         """End the clip before the frame that the next step would decide.
 
-        The delayed codebooks of the last frames are still to be decided; they see the end of a clip.
+        The delayed codebooks of the last frames are still to be decided; they see the end of a
+        clip.
         """
         end = min(self.frame, self.frames.stop)
         if self.end is not None and end >= self.end:

@@ -2,10 +2,10 @@
 
     tokens [B, K, S] ─ embeddings + positions ─► blocks ─► norm ─► heads ─► logits [R, K, V] of the last position
 
-R rows are those of the conditioning: [conditional..., unconditional...] with guidance. Reasons for its speed:
-weights packed once; query, key and value in one product; keys and values written in place; text keys and
-values computed once per prompt, shared by its rows; no cross-attention for rows without text, where it is
-exactly 0.
+R rows are those of the conditioning: [conditional..., unconditional...] with guidance. Reasons for
+its speed: weights packed once; query, key and value in one product; keys and values written in
+place; text keys and values computed once per prompt, shared by its rows; no cross-attention for
+rows without text, where it is exactly 0.
 """
 
 import math
@@ -72,12 +72,13 @@ class _Block:
 
 
 class Decoder:
-    """Packed weights, ready to decode. It holds no state of any decoding, so that many can share it.
+    """Packed weights, ready to decode. It holds no state of any decoding, so that many can share
+    it.
 
     Args:
         checkpoint: whose decoder weights are packed.
-        consume: free the checkpoint's own decoder weights layer by layer as they are packed, so that they
-            are in memory once. `checkpoint.decoder` raises afterwards.
+        consume: free the checkpoint's own decoder weights layer by layer as they are packed, so
+            that they are in memory once. `checkpoint.decoder` raises afterwards.
     """
 
     def __init__(self, checkpoint: Checkpoint, consume: bool = False):
@@ -111,7 +112,9 @@ class Decoder:
             checkpoint.consumed = True
 
     def position_table(self, positions: int) -> torch.Tensor:
-        """The checkpoint's own sinusoids, [positions, D]; a checkpoint stored in float16 has rounded ones."""
+        """The checkpoint's own sinusoids, [positions, D]; a checkpoint stored in float16 has
+        rounded ones.
+        """
         table = self.embed_positions
         with self.checkpoint.lock:  # one table serves all threads, and grows
             if positions > len(table.weights):
@@ -131,8 +134,8 @@ class Decoder:
             conditioning: of the rows.
             positions: code positions to allocate.
             first_frame: frame that the first position decides.
-            may_capture: its steps may run as captured graphs, where the device has them; all taps then have
-                to be those of SteeringBuffers.
+            may_capture: its steps may run as captured graphs, where the device has them; all taps
+                then have to be those of SteeringBuffers.
         """
         return DecoderState(
             self, conditioning, positions, first_frame, self.capture if may_capture else None
@@ -171,7 +174,9 @@ class DecoderState:
 
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
-        """Read tokens [B, K, S] at the next S code positions; return logits [R, K, V] after the last."""
+        """Read tokens [B, K, S] at the next S code positions; return logits [R, K, V] after the
+        last.
+        """
         conditioning = self.conditioning
         if self.graphs and self.length and tokens.shape[-1] == 1:
             self._check_capacity(self.length + 1)
@@ -193,7 +198,9 @@ class DecoderState:
     def fixed_step(
         self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps
     ) -> torch.Tensor:
-        """One step at `position` [1] whose shapes and addresses are constant, so that a graph can capture it."""
+        """One step at `position` [1] whose shapes and addresses are constant, so that a graph can
+        capture it.
+        """
         h = self._embed(tokens) + self.positions.index_select(0, position)
         visible = (torch.arange(bucket_end, device=position.device) <= position)[None]
         return self._through(h, StaticCacheView(position, bucket_end, visible), Span(0, 0, 1), taps)
@@ -256,7 +263,9 @@ class DynamicCacheView:
     mask: None = None
 
     def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """Write new keys or values [R, S, H, D / H] into a layer's cache; return those that attention reads."""
+        """Write new keys or values [R, S, H, D / H] into a layer's cache; return those that
+        attention reads.
+        """
         valid = cache[:, :, : self.end]
         valid[:, :, -self.length :] = new.transpose(1, 2)
         return valid
@@ -264,7 +273,9 @@ class DynamicCacheView:
 
 @dataclass(frozen=True)
 class StaticCacheView:
-    """The first `bucket_end` positions of the cache, of which `mask` shows the valid ones; `position` is the new one."""
+    """The first `bucket_end` positions of the cache, of which `mask` shows the valid ones;
+    `position` is the new one.
+    """
 
     position: torch.Tensor
     bucket_end: int
@@ -276,12 +287,15 @@ class StaticCacheView:
 
 
 class _Text:
-    """Keys and values of the text, for the rows that have one: null rows attend to zeros, which gives exactly 0."""
+    """Keys and values of the text, for the rows that have one: null rows attend to zeros, which
+    gives exactly 0.
+    """
 
     def __init__(self, decoder: Decoder, conditioning: Conditioning):
         has_text = conditioning.mask.bool().any(1)
         rows = has_text.nonzero()[:, 0]
-        # With guidance and no negative prompts the rows with text come first: a slice needs no copy.
+        # With guidance and no negative prompts the rows with text come first: a slice needs no
+        # copy.
         self.rows: slice | torch.Tensor = (
             slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
         )
@@ -304,7 +318,8 @@ class _Text:
         assert block.text_norm and block.text_query and block.text_out
         read = h[self.rows]
         rows, length, width = read.shape
-        # The rows of one prompt are queries of one prompt: its keys and values are read once for all of them.
+        # The rows of one prompt are queries of one prompt: its keys and values are read once for
+        # all of them.
         q = block.text_query(block.text_norm(read)).view(
             rows // self.group, self.group * length, self.heads, -1
         )
@@ -321,7 +336,9 @@ class _Text:
 
 
 def _shared(states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """One row for each `group` neighbours that read the same text: states [R / group, P, D], mask [R / group, P], group."""
+    """One row for each `group` neighbours that read the same text: states [R / group, P, D], mask
+    [R / group, P], group.
+    """
     rows = len(states)
     same = (states[1:] == states[:-1]).flatten(1).all(1) & (mask[1:] == mask[:-1]).all(1)
     starts = [0, *(int(i) + 1 for i in (~same).nonzero()), rows]

@@ -33,7 +33,10 @@ class Engine(Protocol):
     def decode(
         self, request: DecodeRequest, progress: Progress | None = None, read: Taps | None = None
     ) -> torch.Tensor:
-        """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
+        """Codes int64 [B, K, T], on the CPU.
+
+        `read` adds taps that see the activations as steered.
+        """
         ...
 
     def rows(
@@ -50,7 +53,8 @@ class Engine(Protocol):
         Args:
             conditioning: B rows.
             taps: called once per site and layer.
-            codes: [B, K, T], delayed as in decoding; default: none, so that BOS is the only code position.
+            codes: [B, K, T], delayed as in decoding; default: none, so that BOS is the only code
+                position.
         """
         ...
 
@@ -58,7 +62,9 @@ class Engine(Protocol):
 def forced_tokens(
     checkpoint: Checkpoint, conditioning: Conditioning, codes: torch.Tensor | None
 ) -> torch.Tensor:
-    """Decoder tokens [B, K, P] of given codes [B, K, T] (P = 1 + T + delay), or of BOS alone (P = 1)."""
+    """Decoder tokens [B, K, P] of given codes [B, K, T] (P = 1 + T + delay), or of BOS alone (P =
+    1).
+    """
     shape = checkpoint.shape
     if codes is None:
         size = (conditioning.rows, shape.codebooks, 1)

@@ -27,7 +27,8 @@ def check_melody(shape: ModelShape, melody: Clip) -> None:
 def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
     """One-hot strongest pitch class per window, float32 [frames, 12].
 
-    Equal to transformers' MusicgenMelodyFeatureExtractor, which needs torchaudio (Copet et al. 2023, 3.2).
+    Equal to transformers' MusicgenMelodyFeatureExtractor, which needs torchaudio (Copet et al.
+    2023, 3.2).
     """
     from transformers.audio_utils import chroma_filter_bank
 

@@ -8,7 +8,8 @@ For R forward rows (guidance doubles the batch rows) of P positions:
     sampling   logits, their filtered copies, and the noise of a run of steps
     audio      intermediate values of the codec's last stage for one row
 
-The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured peak.
+The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured
+peak.
 """
 
 from collections.abc import Callable
@@ -36,8 +37,8 @@ CODEC_COPIES = 5  # of the last stage's widest signal
 class BatchShape:
     """Quantities that the memory of a decoding depends on.
 
-    `frames` of the longest row, decoded `window` frames at a time; `known_frames`: longest stretch read at
-    once, an audio prompt or the start of a later window.
+    `frames` of the longest row, decoded `window` frames at a time; `known_frames`: longest stretch
+    read at once, an audio prompt or the start of a later window.
     """
 
     rows: int

@@ -1,7 +1,8 @@
-"""Sampling noise as a function of (seed, step, codebook, entry): a row draws the same whatever shares its batch.
+"""Sampling noise as a function of (seed, step, codebook, entry): a row draws the same whatever
+shares its batch.
 
-A 64-bit counter is scrambled by the finaliser of SplitMix64 (Steele, Lea & Flood 2014), in integer arithmetic that is exact on
-every device.
+A 64-bit counter is scrambled by the finaliser of SplitMix64 (Steele, Lea & Flood 2014), in integer
+arithmetic that is exact on every device.
 """
 
 import torch
@@ -38,7 +39,8 @@ def uniform(seeds: torch.Tensor, steps: torch.Tensor, codebooks: int, entries: i
 class ExponentialNoise:
     """Exp(1) noise of each step, float32 [B, K, V]: argmax(p / noise) is a draw from p.
 
-    Made for a run of steps at a time: one step's is too little work for the operators that it takes.
+    Made for a run of steps at a time: one step's is too little work for the operators that it
+    takes.
     """
 
     def __init__(self, seeds: torch.Tensor, codebooks: int, entries: int):

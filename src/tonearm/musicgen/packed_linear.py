@@ -1,10 +1,12 @@
 """Matrix products of the decoder, with the weight packed for the machine.
 
-A decode step multiplies few rows by every weight once, so its time is the time to read the weights. On CPU, oneDNN reads a weight that it has
-packed beforehand up to four times as fast as a plain one, by machine (docs/performance.md); a weight in bfloat16 is half as much to read, one
-in int8 a quarter. Where oneDNN cannot pack, the plain product serves, but for int8, which has none.
+A decode step multiplies few rows by every weight once, so its time is the time to read the weights.
+On CPU, oneDNN reads a weight that it has packed beforehand up to four times as fast as a plain one,
+by machine (docs/performance.md); a weight in bfloat16 is half as much to read, one in int8 a
+quarter. Where oneDNN cannot pack, the plain product serves, but for int8, which has none.
 
-On CPU the activations stay in float32 whatever the weights are: they are few, and rounding them buys nothing. Elsewhere both have one dtype.
+On CPU the activations stay in float32 whatever the weights are: they are few, and rounding them
+buys nothing. Elsewhere both have one dtype.
 """
 
 from collections.abc import Callable
@@ -27,7 +29,9 @@ def stream_dtype(device: torch.device, dtype: torch.dtype) -> torch.dtype:
 
 
 def pack(weight: torch.Tensor, int8: bool = False) -> Linear:
-    """x -> x @ weight.T for a weight [out, in]; x and the product are in `stream_dtype`. Raises TonearmError where int8 cannot be."""
+    """x -> x @ weight.T for a weight [out, in]; x and the product are in `stream_dtype`. Raises
+    TonearmError where int8 cannot be.
+    """
     weight = weight.detach().contiguous()
     if int8:
         return _int8(weight.float())
@@ -47,7 +51,8 @@ def _packed(weight: torch.Tensor) -> Linear:
 
 
 def _int8(weight: torch.Tensor) -> Linear:
-    """Weights int8 with a scale for each output, activations int8 with a scale for each row and position, found as they come.
+    """Weights int8 with a scale for each output, activations int8 with a scale for each row and
+    position, found as they come.
 
     Sums are of whole numbers, so a row's product does not depend on the rest of the batch.
     """

@@ -1,4 +1,6 @@
-"""Reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for faster engines."""
+"""Reference engine: transformers' own `generate()` with hooks. Slow and plain; the oracle for
+faster engines.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,9 +60,12 @@ def decode(
     if request.shared_noise:
         torch.manual_seed(request.seeds[0])
         arguments |= dict(
-            do_sample=first.temperature > 0, temperature=first.temperature or None, top_k=first.top_k, top_p=first.top_p,
+            do_sample=first.temperature > 0,
+            temperature=first.temperature or None,
+            top_k=first.top_k,
+            top_p=first.top_p,
             guidance_scale=first.guidance if conditioning.guided else 1.0,
-        )  # fmt: skip
+        )
     else:
         drawer = _RowDrawer(request, shape.codebooks, checkpoint.device)
         arguments |= dict(do_sample=False, guidance_scale=3.0 if conditioning.guided else 1.0)
@@ -144,9 +149,11 @@ class _SteeringTap:
 
 
 class _RowDrawer(LogitsProcessor):
-    """Applies guidance and draws for each row by its own settings, then leaves one code to `generate()`.
+    """Applies guidance and draws for each row by its own settings, then leaves one code to
+    `generate()`.
 
-    It runs before `generate()`'s own guidance, which maps equal halves onto themselves, and before its argmax.
+    It runs before `generate()`'s own guidance, which maps equal halves onto themselves, and before
+    its argmax.
     """
 
     def __init__(self, request: DecodeRequest, codebooks: int, device: torch.device):
@@ -175,7 +182,9 @@ class _ProgressReport(StoppingCriteria):
 
 @contextmanager
 def _catching_codes(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Collect the codes of `generate()`, [B, K / channels, T] per channel, instead of decoding them to audio."""
+    """Collect the codes of `generate()`, [B, K / channels, T] per channel, instead of decoding them
+    to audio.
+    """
     codec, caught = model.audio_encoder, []
     silence = type("NoAudio", (), {"audio_values": torch.zeros(1, 1, 1)})()
 

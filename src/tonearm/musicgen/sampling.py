@@ -26,8 +26,8 @@ class Sampling:
     temperature  0 takes the most likely code
     top_k        0 for no limit
     top_p        1 for no limit
-    The schedules multiply guidance and temperature over time. See `Model.sampling` for a checkpoint's own
-    guidance and temperature with other values in place.
+    The schedules multiply guidance and temperature over time. See `Model.sampling` for a
+    checkpoint's own guidance and temperature with other values in place.
     """
 
     guidance: float = 3.0
@@ -186,7 +186,8 @@ class RowSampler:
         Args:
             logits: [R, K, V]; R = B, or 2 B with the unconditional rows last.
             step: position, which the noise depends on.
-            frame: whose guidance and temperature hold; default: the one whose first codebook is at `step`.
+            frame: whose guidance and temperature hold; default: the one whose first codebook is at
+                `step`.
 
         Returns:
             int64 [B, K].
@@ -213,7 +214,8 @@ class RowSampler:
 
 
 class SharedSampler(RowSampler):
-    """Draws as plain `generate()` does: one generator for all rows, all rows by the first row's settings.
+    """Draws as plain `generate()` does: one generator for all rows, all rows by the first row's
+    settings.
 
     argmax(p / Exp(1)) consumes the generator as torch.multinomial does, and gives the same codes.
     """

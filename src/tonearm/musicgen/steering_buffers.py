@@ -1,8 +1,10 @@
-"""Buffers that carry out a plan: steering at one addition per layer, with strengths that can change while decoding.
+"""Buffers that carry out a plan: steering at one addition per layer, with strengths that can change
+while decoding.
 
-The strengths of each Intervention are kept in a buffer over all rows, written in place when they change. Directions cover all rows
-too, with zeros where a row is not steered. Adding 0.0 changes nothing, so rows and frames at strength 0 are exact. Consecutive
-additions at one layer are summed once and applied as one.
+The strengths of each Intervention are kept in a buffer over all rows, written in place when they
+change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
+nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer are summed
+once and applied as one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +56,9 @@ class StrengthTrack:
         return True
 
     def over(self, span: Span) -> torch.Tensor:
-        """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or none."""
+        """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or
+        none.
+        """
         frames = torch.tensor(list(span.code_positions), dtype=torch.int64)
         codes = self.table.over(frames) * (frames >= self.first_frame)
         first = self.table.at(span.first)[:, None]
@@ -105,7 +109,9 @@ Part = tuple[
 
 
 class SteeringBuffers:
-    """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each step."""
+    """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each
+    step.
+    """
 
     def __init__(
         self,

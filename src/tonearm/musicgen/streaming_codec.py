@@ -1,12 +1,13 @@
-"""EnCodec's decoder on codes that arrive a few frames at a time; the pieces joined equal the one-shot decode.
+"""EnCodec's decoder on codes that arrive a few frames at a time; the pieces joined equal the
+one-shot decode.
 
     codes ─► latents ─► first convolution ─► LSTM ─► upsampling tail ─► samples
                         window of frames     state   window of frames
 
-The LSTM carries its state. The parts before and after it depend on a few frames on either side, so they run
-on windows with that much context, whose edges are dropped. Frames that nothing depends on any more are
-released, so that memory does not grow with the clip. The lookahead is the number of frames after a sample
-that it depends on.
+The LSTM carries its state. The parts before and after it depend on a few frames on either side, so
+they run on windows with that much context, whose edges are dropped. Frames that nothing depends on
+any more are released, so that memory does not grow with the clip. The lookahead is the number of
+frames after a sample that it depends on.
 
 Shapes: C channels; D latent width; T frames.
 """
@@ -135,7 +136,8 @@ class _Reach:
 
     @classmethod
     def of(cls, layers: Sequence[torch.nn.Module], frame: torch.Tensor, hop: int) -> "_Reach":
-        """Measure the reach: put one frame of NaN [1, D, 1] into a long window and find the NaN outputs.
+        """Measure the reach: put one frame of NaN [1, D, 1] into a long window and find the NaN
+        outputs.
 
         Args:
             layers: applied one after the other.

@@ -1,7 +1,8 @@
 """The five ways to move an activation along a direction.
 
-Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw; `s` broadcastable to
-h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the result has h's dtype. Strength 0 gives back h bit for bit.
+Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw;
+`s` broadcastable to h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the
+result has h's dtype. Strength 0 gives back h bit for bit.
 
 | operator | h becomes                                                        | from                              |
 |----------|------------------------------------------------------------------|-----------------------------------|
@@ -10,7 +11,8 @@ h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the result
 | rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
-rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or 1) there is no way to turn, and h becomes 0.
+rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
+1) there is no way to turn, and h becomes 0.
 """
 
 from typing import Literal

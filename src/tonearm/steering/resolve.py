@@ -1,4 +1,5 @@
-"""Resolution of a steering specification into interventions: names, strategies and seconds become tensors, layers and frames.
+"""Resolution of a steering specification into interventions: names, strategies and seconds become
+tensors, layers and frames.
 
 Shapes: n batch rows with equal settings, G distinct directions per row, D width, T frames.
 """

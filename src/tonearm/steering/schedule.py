@@ -1,12 +1,13 @@
 """Schedule: how the strength of a steer moves with time.
 
-A schedule is a list of breakpoints (seconds, factor); the strength at a time is the steer's strength times the factor there.
-Between breakpoints the factor moves in a straight line, before the first and after the last it stays. Two breakpoints at one
-time make a jump, and the later one holds from that time on.
+A schedule is a list of breakpoints (seconds, factor); the strength at a time is the steer's
+strength times the factor there. Between breakpoints the factor moves in a straight line, before the
+first and after the last it stays. Two breakpoints at one time make a jump, and the later one holds
+from that time on.
 
-Seconds are those of the clip. The codebook delay of MusicGen means that the step which decides codebook 0 of frame t
-decides codebook k of frame t - k: a strength reached at frame t is whole in the sound (K - 1) frames later at most
-(60 ms on the released mono checkpoints).
+Seconds are those of the clip. The codebook delay of MusicGen means that the step which decides
+codebook 0 of frame t decides codebook k of frame t - k: a strength reached at frame t is whole in
+the sound (K - 1) frames later at most (60 ms on the released mono checkpoints).
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,9 @@ class Schedule(BaseModel):
 
     @classmethod
     def window(cls, start: float, end: float, fade: float = 0.0) -> "Schedule":
-        """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade` seconds inside the window."""
+        """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade`
+        seconds inside the window.
+        """
         if not (0 <= start < end and 0 <= 2 * fade <= end - start + 1e-9):
             raise ValueError(
                 f"window {start} to {end} s with fades of {fade} s: start must come before end, and the fades must fit"
@@ -68,7 +71,8 @@ class Schedule(BaseModel):
         at = np.asarray(list(seconds), dtype=np.float64)
         times = np.array([p[0] for p in self.points])
         values = np.array([p[1] for p in self.points])
-        # Right-continuous at jumps: the segment is found by the last breakpoint at or before each time.
+        # Right-continuous at jumps: the segment is found by the last breakpoint at or before each
+        # time.
         left = np.searchsorted(times, at, side="right") - 1
         right = np.clip(left + 1, 0, len(times) - 1)
         left = np.clip(left, 0, None)

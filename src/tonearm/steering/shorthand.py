@@ -51,11 +51,12 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
     """Convert any accepted form to a Steering.
 
     Args:
-        steer: None, `"tempo=1.25"`, `{"tempo": 1.25}`, `{vector: 1.25}`, a Steer, a list of Steers or
-            strings, or a Steering.
+        steer: None, `"tempo=1.25"`, `{"tempo": 1.25}`, `{vector: 1.25}`, a Steer, a list of Steers
+            or strings, or a Steering.
 
     Returns:
-        The Steering, and the vectors that were given as objects, by the names that it uses for them.
+        The Steering, and the vectors that were given as objects, by the names that it uses for
+        them.
 
     Raises:
         TonearmError: another type, an invalid steer, or two vectors of one name.

@@ -16,7 +16,10 @@ FORMAT_VERSION = 1
 
 
 class VectorInfo(BaseModel):
-    """Provenance of a vector. `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based."""
+    """Provenance of a vector.
+
+    `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -94,7 +97,9 @@ class SteeringVector:
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
-        """sha256 (hexadecimal) of the directions, fingerprint, site and sizes; not of name or scores."""
+        """sha256 (hexadecimal) of the directions, fingerprint, site and sizes; not of name or
+        scores.
+        """
         digest = hashlib.sha256()
         identity = (self.info.fingerprint, self.info.site, self.info.width, self.info.layer_count)
         digest.update(json.dumps(identity).encode())
@@ -156,10 +161,17 @@ class SteeringVector:
                 f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"
             )
         update: dict[str, Any] = {
-            "name": f"({self.name} {symbol} {other.name})", "method": f"{self.info.method} {symbol} {other.info.method}",
-            "positive_count": 0, "negative_count": 0, "data_hash": "", "seed": None, "scores": {},
-            "best_layer": self.info.best_layer if self.info.best_layer == other.info.best_layer else None,
-        }  # fmt: skip
+            "name": f"({self.name} {symbol} {other.name})",
+            "method": f"{self.info.method} {symbol} {other.info.method}",
+            "positive_count": 0,
+            "negative_count": 0,
+            "data_hash": "",
+            "seed": None,
+            "scores": {},
+            "best_layer": self.info.best_layer
+            if self.info.best_layer == other.info.best_layer
+            else None,
+        }
         return SteeringVector(
             {i: d + sign * other[i] for i, d in self.directions.items()},
             self.info.model_copy(update=update),

@@ -1,4 +1,6 @@
-"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never pickle."""
+"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never
+pickle.
+"""
 
 import json
 import os
@@ -31,7 +33,10 @@ def save_vector(vector: SteeringVector, path: str | os.PathLike[str]) -> Path:
 
 
 def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
-    """Read a vector file. Raises TonearmError for a file that is absent, damaged, no vector, or of a later format."""
+    """Read a vector file.
+
+    Raises TonearmError for a file that is absent, damaged, no vector, or of a later format.
+    """
     path = Path(path)
     if not path.is_file():
         raise TonearmError(f"no steering vector at {path}; `tonearm vectors` lists those that ship")
