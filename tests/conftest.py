@@ -1,4 +1,4 @@
-"""Shared fixtures: one tiny random checkpoint per variant, made and loaded once per run."""
+"""Shared fixtures: one tiny random checkpoint per variant, saved and loaded once per run."""
 
 import copy
 from collections.abc import Callable
@@ -18,21 +18,21 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Variant name -> folder of its tiny checkpoint."""
-    made: dict[str, Path] = {}
+    saved: dict[str, Path] = {}
 
     def folder(variant: str) -> Path:
-        if variant not in made:
-            made[variant] = checkpoints.save(
+        if variant not in saved:
+            saved[variant] = checkpoints.save(
                 checkpoints.VARIANTS[variant], tmp_path_factory.mktemp(variant)
             )
-        return made[variant]
+        return saved[variant]
 
     return folder
 
 
 @pytest.fixture(scope="session")
 def loaded_model(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
-    """Variant name -> the loaded tiny model, shared by all tests: not to be changed."""
+    """Variant name -> the loaded tiny model, shared by all tests, which must not change it."""
     loaded: dict[str, Model] = {}
 
     def model(variant: str) -> Model:
@@ -45,7 +45,7 @@ def loaded_model(folder_of: Callable[[str], Path]) -> Callable[[str], Model]:
 
 @pytest.fixture
 def model_of(loaded_model: Callable[[str], Model]) -> Callable[[str], Model]:
-    """Variant name -> the tiny model with a vector library of this test's own."""
+    """Variant name -> the tiny model with a vector library of its own for each test."""
     own: dict[str, Model] = {}
 
     def model(variant: str) -> Model:

@@ -1,43 +1,63 @@
-"""Small requests, and one steer of each kind, for the tests of the engines."""
+"""Small decode requests and one steer of each kind, for the tests of the engines."""
 
-import torch
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.sampling import Sampling
-from tonearm.steering import Schedule, Steer, Steering, SteeringVector, VectorInfo
+from tonearm.steering import Schedule, Steer, Steering, SteeringVector
 from tonearm.steering.resolve import resolve
 
-PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]  # of unequal length: padding is at work
+PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]  # lengths differ: padded
 FRAMES = 12
 
 
-def vector_for(
-    model: Model, site: str = "residual", name: str = "v", seed: int = 0, size: float = 2.0
-) -> SteeringVector:
-    c = model.checkpoint
-    generator = torch.Generator().manual_seed(seed)
-    info = VectorInfo(
-        name=name,
-        checkpoint=c.shape.name,
-        fingerprint=c.shape.fingerprint,
-        width=c.shape.width,
-        layer_count=c.shape.layer_count,
-        site=site,
-        best_layer=1,
-    )
-    return SteeringVector({i: size * torch.randn(c.shape.width, generator=generator) for i in range(c.shape.layer_count)}, info)
-
-
 def request_for(
-    model: Model, steering: Steering | None = None, vectors=None, guidance=3.0, shared=False, **kwargs
+    model: Model,
+    steering: Steering | None = None,
+    vectors: Mapping[str, SteeringVector] | None = None,
+    *,
+    guidance: float = 3.0,
+    shared_noise: bool = False,
+    frames: int = FRAMES,
+    live: bool = False,
 ) -> DecodeRequest:
-    c = model.checkpoint
+    """Request of two rows, both with the same steering.
+
+    Args:
+        model: to decode.
+        steering: default: none.
+        vectors: the vectors that it names.
+        guidance: of both rows.
+        shared_noise: one generator for both rows, as plain generate() draws.
+        frames: length.
+        live: strengths will be changed while decoding.
+    """
+    checkpoint = model.checkpoint
     sampling = [Sampling(guidance=guidance, top_k=20)] * 2
-    conditioning = condition(c, PROMPTS, guided=guidance > 1, **kwargs)
-    plan = resolve([steering or Steering()] * 2, vectors or {}, c.shape, FRAMES, c.device)
-    return DecodeRequest(conditioning, FRAMES, sampling, [5, 6], plan, shared_noise=shared)
+    conditioning = condition(checkpoint, PROMPTS, guided=guidance > 1)
+    plan = resolve(
+        [steering or Steering()] * 2, vectors or {}, model.shape, frames, checkpoint.device, live=live
+    )
+    return DecodeRequest(conditioning, frames, sampling, [5, 6], plan, shared_noise=shared_noise)
+
+
+def reshaped(model: Model, **numbers: Any) -> Model:
+    """The model with other numbers in its shape; the original is not changed."""
+    shape = replace(model.shape, **numbers)
+    other = Model(replace(model.checkpoint, shape=shape))
+    for name in model.vectors:
+        if not model.vectors.is_bundled(name):
+            other.vectors[name] = model.vectors[name]
+    return other
+
+
+def with_window(model: Model, frames: int) -> Model:
+    """The model with a window of `frames`."""
+    return reshaped(model, window_seconds=frames / model.shape.frame_rate)
 
 
 STEERS = {
@@ -47,7 +67,9 @@ STEERS = {
     "one-to-one": Steer(vector="v", strength=2.0, strategy="one-to-one", source_layer=1),
     "some layers": Steer(vector="v", strength=1.5, source_layer=0, layers=(1, 2)),
     "blend": Steer(vector="v", strength=0.7, operator="blend", source_layer=1),
-    "blend, activation": Steer(vector="v", strength=0.5, operator="blend", scale="activation", source_layer=1),
+    "blend, activation": Steer(
+        vector="v", strength=0.5, operator="blend", scale="activation", source_layer=1
+    ),
     "rotate": Steer(vector="v", strength=0.6, operator="rotate", source_layer=1),
     "remove": Steer(vector="v", operator="remove", source_layer=1),
     "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),

@@ -1,5 +1,6 @@
-"""Conditioning against what transformers prepares itself, and against plain numpy."""
+"""Conditioning against that of transformers' generate() and against numpy."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
 from tonearm.musicgen.codec import decode_codes, encode_audio
 from tonearm.musicgen.conditioning import condition
@@ -19,12 +21,12 @@ PROMPTS = ["a fast folk tune", "slow jazz piece with flute and piano"]
 
 
 def tone(hertz: float, seconds: float = 1.0, rate: int = 32_000, channels: int = 1) -> Clip:
-    wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
-    return Clip(np.stack([wave] * channels), rate)
+    samples = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+    return Clip(np.stack([samples] * channels), rate)
 
 
 def noise_clip(seconds: float, rate: int = 1600, channels: int = 1, seed: int = 0) -> Clip:
-    """So loud that the tiny random codec hears something: its codes vary from frame to frame."""
+    """Noise loud enough for the codes of the tiny random codec to vary from frame to frame."""
     return Clip(1e4 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate))), rate)
 
 
@@ -32,27 +34,23 @@ def prepared_by_transformers(model: Model, guided: bool) -> tuple[torch.Tensor, 
     """States and mask as generate() builds them from token ids."""
     m = model.checkpoint.model
     tokens = model.checkpoint.tokenizer(PROMPTS, padding=True, return_tensors="pt")
-    generation = m.generation_config
-    before, generation.guidance_scale = generation.guidance_scale, 3.0 if guided else 1.0
+    generation = copy.deepcopy(m.generation_config)
+    generation.guidance_scale = 3.0 if guided else 1.0
     kwargs = {"attention_mask": tokens.attention_mask}
-    try:
-        with torch.no_grad():
-            if model.checkpoint.shape.text_in_prefix:
-                made = m._prepare_encoder_hidden_states_kwargs_for_generation(
-                    tokens.input_ids, kwargs, "input_ids", generation
-                )
-                mask = tokens.attention_mask  # used up on the way
-                return made["encoder_hidden_states"], torch.cat([mask, 0 * mask]) if guided else mask
-            made = m._prepare_text_encoder_kwargs_for_generation(tokens.input_ids, kwargs, "input_ids", generation)
-            assert isinstance(made["encoder_outputs"], BaseModelOutput)
-            return made["encoder_outputs"].last_hidden_state, made["attention_mask"]
-    finally:
-        generation.guidance_scale = before
+    arguments = (tokens.input_ids, kwargs, "input_ids", generation)
+    with torch.no_grad():
+        if model.shape.text_in_prefix:
+            built = m._prepare_encoder_hidden_states_kwargs_for_generation(*arguments)
+            mask = tokens.attention_mask  # consumed by the call above
+            return built["encoder_hidden_states"], torch.cat([mask, 0 * mask]) if guided else mask
+        built = m._prepare_text_encoder_kwargs_for_generation(*arguments)
+    assert isinstance(built["encoder_outputs"], BaseModelOutput)
+    return built["encoder_outputs"].last_hidden_state, built["attention_mask"]
 
 
 @pytest.mark.parametrize("guided", [True, False])
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
-def test_it_equals_what_generate_builds(model_of, variant, guided):
+def test_conditioning_equals_that_of_generate(model_of, variant, guided):
     model = model_of(variant)
     ours = condition(model.checkpoint, PROMPTS, guided=guided)
     states, mask = prepared_by_transformers(model, guided)
@@ -61,7 +59,7 @@ def test_it_equals_what_generate_builds(model_of, variant, guided):
     assert ours.states.shape[0] == (4 if guided else 2) and ours.rows == 2 and ours.guided == guided
 
 
-def test_a_negative_prompt_stands_in_the_null_rows_of_those_that_have_one(model_of):
+def test_negative_prompts_replace_the_null_text_of_their_rows(model_of):
     for variant in ("small", "melody"):
         c = model_of(variant).checkpoint
         mixed = condition(c, PROMPTS, guided=True, negatives=[None, PROMPTS[0]])
@@ -72,12 +70,12 @@ def test_a_negative_prompt_stands_in_the_null_rows_of_those_that_have_one(model_
         assert torch.equal(mixed.mask[3], plain.mask[0])
 
 
-def test_text_can_be_given_a_fixed_room(small):
+def test_text_is_padded_or_cut_to_a_given_number_of_tokens(small):
     c = small.checkpoint
     assert tokenise(c, PROMPTS, 12).ids.shape == (2, 12) and tokenise(c, PROMPTS).ids.shape == (2, 8)
     assert tokenise(c, PROMPTS, 12).mask.sum(1).tolist() == [5, 8]
     cut = tokenise(c, PROMPTS, 4)
-    assert (cut.ids[:, -1] == c.tokenizer.eos_token_id).all()  # a cut text still ends in its EOS
+    assert (cut.ids[:, -1] == c.tokenizer.eos_token_id).all()  # the EOS is kept
 
 
 def test_eos_positions_are_those_of_the_last_unmasked_token(melody):
@@ -87,35 +85,36 @@ def test_eos_positions_are_those_of_the_last_unmasked_token(melody):
     assert (eos == c.tokenizer.eos_token_id).all() and right.eos_positions.tolist() == [7 + 4, 7 + 7]
 
 
-def oracle(clip: Clip) -> np.ndarray:
-    """Strongest pitch class per window in plain numpy: the energy of each FFT bin goes to classes by the filter bank's weights."""
+def chromagram_in_numpy(clip: Clip) -> np.ndarray:
+    """Strongest pitch class per window in numpy, by the filter bank of transformers."""
     from transformers.audio_utils import chroma_filter_bank
 
     size, hop = 16_384, 4_096
-    wave = clip.samples.mean(0).astype(np.float64)
-    wave = np.pad(wave, size // 2, mode="reflect")
+    samples = np.pad(clip.mono.astype(np.float64), size // 2, mode="reflect")
     window = np.hanning(size + 1)[:-1]
-    frames = np.stack([wave[i : i + size] * window for i in range(0, len(wave) - size + 1, hop)])
+    frames = np.stack(
+        [samples[i : i + size] * window for i in range(0, len(samples) - size + 1, hop)]
+    )
     power = np.abs(np.fft.rfft(frames)) ** 2
     filters = chroma_filter_bank(sampling_rate=32_000, num_frequency_bins=size, tuning=0, num_chroma=12)
     return (power @ filters.T).argmax(-1)
 
 
 @pytest.mark.parametrize(("hertz", "pitch_class"), [(440.0, 9), (220.0, 9), (261.63, 0), (392.0, 7), (987.77, 11)])
-def test_a_tone_is_heard_as_its_pitch_class(hertz, pitch_class):
+def test_a_tone_has_its_pitch_class(hertz, pitch_class):
     chroma = chromagram(tone(hertz))
     assert chroma.shape[1] == 12 and (chroma.sum(1) == 1).all() and set(chroma.unique().tolist()) == {0, 1}
     assert (chroma.argmax(-1) == pitch_class).all()
 
 
-def test_a_melody_equals_plain_numpy_and_follows_in_time():
+def test_the_chromagram_equals_numpy_and_follows_the_melody_in_time():
     first, second = tone(440, 2.0), tone(261.63, 2.0)
     melody = Clip(np.concatenate([first.samples, 0.5 * second.samples], axis=1), 32_000)
     chroma = chromagram(melody).argmax(-1).numpy()
-    assert np.array_equal(chroma, oracle(melody))
+    assert np.array_equal(chroma, chromagram_in_numpy(melody))
     assert (chroma[:12] == 9).all() and (chroma[-12:] == 0).all()
     louder = Clip(tone(440).samples + 0.5 * tone(587.33).samples, 32_000)
-    assert (chromagram(louder).argmax(-1) == 9).all()  # the strongest alone
+    assert (chromagram(louder).argmax(-1) == 9).all()  # only the strongest class counts
 
 
 def test_a_melody_may_have_any_rate_and_channels():
@@ -134,20 +133,20 @@ def test_a_melody_is_tiled_or_cut_to_the_prefix_and_null_in_the_unconditional_ro
         assert torch.equal(guided.states[2:], plain.states[2:])
         assert not torch.equal(guided.states[:2, :length], plain.states[:2, :length])
         assert torch.equal(guided.states[:2, length:], plain.states[:2, length:])
-    # Pitch class 0 throughout is what stands there without a melody.
+    # The null chroma is pitch class 0 throughout.
     c_tone = condition(c, PROMPTS, guided=True, melody=tone(261.63))
     assert torch.equal(c_tone.states, condition(c, PROMPTS, guided=True).states)
 
 
-def test_a_checkpoint_that_never_heard_a_melody_refuses_one(melody):
-    deaf = replace(melody.checkpoint, melody_trained=False)
-    tone = Clip(np.sin(np.arange(32_000) / 20).astype(np.float32), 16_000)
+def test_a_checkpoint_that_was_not_trained_on_melodies_refuses_one(melody):
+    untrained = replace(melody.shape, melody_trained=False)
+    clip = Clip(np.sin(np.arange(32_000) / 20).astype(np.float32), 16_000)
     with pytest.raises(TonearmError, match="was not trained to follow a melody"):
-        check_melody(deaf.shape, tone)
-    check_melody(melody.shape, tone)
+        check_melody(untrained, clip)
+    check_melody(melody.shape, clip)
 
 
-def test_a_melody_changes_the_take_and_is_refused_where_it_cannot(melody, small):
+def test_a_melody_changes_the_take_and_is_refused_by_cross_attention_checkpoints(melody, small):
     settings = dict(seconds=0.4, seed=1)
     plain = melody.generate("a calm tune", **settings)
     assert (melody.generate("a calm tune", melody=tone(440), **settings).codes != plain.codes).any()
@@ -158,7 +157,7 @@ def test_a_melody_changes_the_take_and_is_refused_where_it_cannot(melody, small)
 
 @pytest.mark.parametrize("variant", ["small", "stereo-small", "stereo-melody"])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_audio_goes_to_codes_and_back_with_its_shapes(model_of, variant, channels):
+def test_audio_is_encoded_and_decoded_with_its_shapes(model_of, variant, channels):
     c = model_of(variant).checkpoint
     codes = encode_audio(c, noise_clip(0.4, channels=channels))
     assert codes.shape == (c.shape.codebooks, 10) and codes.dtype == torch.int64
@@ -181,12 +180,16 @@ def test_stereo_alternates_left_and_right_books(model_of):
 
 
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small", "stereo-melody"])
-def test_a_take_begins_with_the_audio_prompts_codes_exactly(model_of, variant):
+def test_a_take_begins_with_the_codes_of_its_audio_prompt(model_of, variant):
     model = model_of(variant)
     prompt = noise_clip(0.31)  # not a whole number of frames
     codes = encode_audio(model.checkpoint, prompt).numpy()
     assert len(np.unique(codes[0])) > 1
-    takes = model.generate(["a calm tune", "a fast tune"], continue_from=prompt, seconds=0.4, seed=1)
+    requests = [
+        TakeRequest(text, 1 + i, seconds=0.4, continue_from=prompt)
+        for i, text in enumerate(["a calm tune", "a fast tune"])
+    ]
+    takes = list(model.generate_batch(requests))
     for take in takes:
         assert np.array_equal(take.codes[:, : codes.shape[1]], codes)
         assert take.codes.shape[1] == codes.shape[1] + 10
@@ -201,7 +204,7 @@ def test_a_take_begins_with_the_audio_prompts_codes_exactly(model_of, variant):
         (Clip(np.array([0.5] * 1600 + [np.inf]), 1600), "infinite"),
     ],
 )  # fmt: skip
-def test_audio_that_cannot_condition_is_refused(melody, clip, message):
+def test_unusable_audio_is_refused(melody, clip, message):
     with pytest.raises(TonearmError, match=f"the audio prompt.*{message}"):
         melody.generate("a calm tune", continue_from=clip, seconds=0.4)
     with pytest.raises(TonearmError, match=f"the melody.*{message}"):

@@ -1,14 +1,14 @@
-"""Tonearm's decoder against the reference engine: the same codes, whatever is asked."""
+"""Tonearm's decoder against the reference engine: equal codes for all settings."""
 
 import numpy as np
 import pytest
 import torch
 
 from tests.checkpoints import VARIANTS
-from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for
+from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.generation.request import TakeRequest
-from tonearm.model import load
 from tonearm.musicgen import packed_linear
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decode_loop import Decoding
@@ -20,8 +20,8 @@ from tonearm.steering import Schedule, Steer, Steering
 from tonearm.steering.resolve import resolve
 
 
-def both(model, request):
-    """The codes of the decoder, after a check that they are the reference's."""
+def checked_codes(model, request):
+    """Codes of the decoder, checked against those of the reference."""
     ours = DecoderEngine(model.checkpoint).decode(request)
     assert torch.equal(ours, ReferenceEngine(model.checkpoint).decode(request))
     return ours
@@ -30,15 +30,15 @@ def both(model, request):
 @pytest.mark.parametrize("guidance", [3.0, 1.0])
 @pytest.mark.parametrize("shared", [True, False], ids=["one generator", "noise by row"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_unsteered_codes_are_those_of_generate(model_of, variant, shared, guidance):
-    both(model_of(variant), request_for(model_of(variant), guidance=guidance, shared=shared))
+def test_unsteered_codes_equal_those_of_generate(model_of, variant, shared, guidance):
+    checked_codes(model_of(variant), request_for(model_of(variant), guidance=guidance, shared_noise=shared))
 
 
 @pytest.mark.parametrize("name", STEERS)
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small", "stereo-melody"])
-def test_steered_codes_are_those_of_the_reference(model_of, variant, name):
+def test_steered_codes_equal_those_of_the_reference(model_of, variant, name):
     model = model_of(variant)
-    steered = both(model, request_for(model, Steering(steers=(STEERS[name],)), {"v": vector_for(model)}))
+    steered = checked_codes(model, request_for(model, Steering(steers=(STEERS[name],)), {"v": vector_of(model)}))
     assert not torch.equal(steered, DecoderEngine(model.checkpoint).decode(request_for(model)))
 
 
@@ -48,17 +48,17 @@ def test_steered_codes_are_those_of_the_reference(model_of, variant, name):
     [(v, s) for v in ("small", "melody") for s in ("residual", "attention", "cross_attention", "heads")
      if (v, s) != ("melody", "cross_attention")],
 )  # fmt: skip
-def test_every_site_and_operator(model_of, variant, site, operator):
+def test_codes_equal_the_reference_at_every_site_with_every_operator(model_of, variant, site, operator):
     model = model_of(variant)
     steering = Steering(steers=(Steer(vector="v", strength=0.8, operator=operator, source_layer=1),))
-    steered = both(model, request_for(model, steering, {"v": vector_for(model, site)}))
+    steered = checked_codes(model, request_for(model, steering, {"v": vector_of(model, site=site)}))
     assert not torch.equal(steered, DecoderEngine(model.checkpoint).decode(request_for(model)))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
-def test_many_vectors_in_order_with_additions_between_other_operators(model_of, variant):
+def test_many_vectors_are_applied_in_order(model_of, variant):
     model = model_of(variant)
-    vectors = {name: vector_for(model, name=name, seed=seed) for seed, name in enumerate("uvwxyz")}
+    vectors = {name: vector_of(model, name=name, seed=seed) for seed, name in enumerate("uvwxyz")}
     steers = (
         Steer(vector="u", strength=0.5, source_layer=0),
         Steer(vector="v", strength=0.4, strategy="all-to-all", schedule=Schedule.ramp(0, 0.3)),
@@ -67,13 +67,13 @@ def test_many_vectors_in_order_with_additions_between_other_operators(model_of, 
         Steer(vector="y", strength=0.4, operator="rotate", source_layer=1, layers=(0, 2)),
         Steer(vector="z", strength=-0.6, source_layer=1, positions="audio"),
     )
-    both(model, request_for(model, Steering(steers=steers), vectors))
+    checked_codes(model, request_for(model, Steering(steers=steers), vectors))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
-def test_rows_differ_in_everything(model_of, variant):
+def test_rows_may_differ_in_all_settings(model_of, variant):
     c = model_of(variant).checkpoint
-    vectors = {"v": vector_for(model_of(variant)), "w": vector_for(model_of(variant), name="w", seed=1)}
+    vectors = {"v": vector_of(model_of(variant)), "w": vector_of(model_of(variant), name="w", seed=1)}
     steerings = [
         Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
         Steering(),
@@ -85,7 +85,7 @@ def test_rows_differ_in_everything(model_of, variant):
         Sampling(guidance=5.0, temperature=0.0, top_k=0),
     ]
     conditioning = condition(c, [*PROMPTS, PROMPTS[0]], guided=True, negatives=[None, None, "calm piano"])
-    both(
+    checked_codes(
         model_of(variant),
         DecodeRequest(conditioning, FRAMES, sampling, [5, 99, 7], resolve(steerings, vectors, c.shape, FRAMES, c.device)),
     )
@@ -93,22 +93,22 @@ def test_rows_differ_in_everything(model_of, variant):
 
 @pytest.mark.parametrize("positions", ["generated", "audio", "all"])
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
-def test_an_audio_prompt_is_continued_alike(model_of, variant, positions):
+def test_an_audio_prompt_is_continued_as_by_the_reference(model_of, variant, positions):
     model, c = model_of(variant), model_of(variant).checkpoint
     prompt = torch.randint(0, 64, (2, c.shape.codebooks, 5), generator=torch.Generator().manual_seed(0))
     steering = Steering(steers=(Steer(vector="v", strength=1.0, source_layer=1, positions=positions),))
-    plan = resolve([steering] * 2, {"v": vector_for(model)}, c.shape, FRAMES, c.device)
+    plan = resolve([steering] * 2, {"v": vector_of(model)}, c.shape, FRAMES, c.device)
     request = DecodeRequest(condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt)
-    assert torch.equal(both(model, request)[..., :5], prompt)
+    assert torch.equal(checked_codes(model, request)[..., :5], prompt)
 
 
-def test_a_melody_is_followed_alike(melody):
+def test_a_melody_is_followed_as_by_the_reference(melody):
     tone = Clip(np.sin(2 * np.pi * 440 * np.arange(3200) / 1600).astype(np.float32), 1600)
     conditioning = condition(melody.checkpoint, PROMPTS, guided=True, melody=tone)
-    both(melody, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
+    checked_codes(melody, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
 
 
-def test_activations_read_through_the_decoder_are_those_of_hooks(model_of):
+def test_activations_equal_those_of_hooks(model_of):
     for variant in ("small", "melody"):
         model = model_of(variant)
         sites = model.checkpoint.shape.sites
@@ -124,7 +124,7 @@ def test_activations_read_through_the_decoder_are_those_of_hooks(model_of):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_takes_of_one_prompt_share_its_text():
+def test_rows_of_one_prompt_share_its_text():
     states, mask = torch.randn(3, 4, 8), torch.ones(3, 4, dtype=torch.bool)
     for order, group in (([0, 0, 1, 1], 2), ([0, 0, 0, 0, 1, 1], 2), ([0, 1, 2], 1), ([0, 0, 1], 1), ([2] * 5, 5)):
         kept, kept_mask, found = _shared(states[order], mask[order])
@@ -132,14 +132,14 @@ def test_takes_of_one_prompt_share_its_text():
         assert len(kept_mask) == len(kept)
 
 
-def test_many_takes_of_one_prompt_equal_the_reference(small):
+def test_many_rows_of_one_prompt_equal_the_reference(small):
     c = small.checkpoint
     conditioning = condition(c, [PROMPTS[0]] * 4 + [PROMPTS[1]] * 2, guided=True)
-    both(small, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
+    checked_codes(small, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
-def test_a_row_is_the_same_alone(model_of, variant):
+def test_a_row_does_not_depend_on_its_batch(model_of, variant):
     model = model_of(variant)
     rows = [TakeRequest("a fast folk tune", seed, seconds=0.5) for seed in range(5)]
     together = list(model.generate_batch(rows, batch_size=5))
@@ -148,7 +148,7 @@ def test_a_row_is_the_same_alone(model_of, variant):
         assert (alone.codes == take.codes).all()
 
 
-def test_stopping_and_exceptions_leave_nothing_behind(melody):
+def test_an_interrupted_decoding_does_not_affect_later_ones(melody):
     engine = DecoderEngine(melody.checkpoint)
     before = engine.decode(request_for(melody))
 
@@ -157,16 +157,15 @@ def test_stopping_and_exceptions_leave_nothing_behind(melody):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.decode(request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_for(melody)}), interrupt)
+        engine.decode(request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}), interrupt)
     assert torch.equal(engine.decode(request_for(melody)), before)
 
 
-def test_two_decodings_may_run_side_by_side(melody):
-    """All state is the decoding's own: the weights are shared."""
+def test_two_decodings_may_alternate_on_one_decoder(melody):
     decoder = Decoder(melody.checkpoint)
     requests = [
         request_for(melody),
-        request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_for(melody)}),
+        request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}),
     ]
     running = [Decoding(decoder, request) for request in requests]
     while not all(decoding.done for decoding in running):
@@ -176,7 +175,7 @@ def test_two_decodings_may_run_side_by_side(melody):
         assert torch.equal(decoding.codes, DecoderEngine(melody.checkpoint).decode(request))
 
 
-def test_without_packing_the_codes_are_the_same(melody, monkeypatch):
+def test_unpacked_weights_give_equal_codes(melody, monkeypatch):
     expected = DecoderEngine(melody.checkpoint).decode(request_for(melody))
     monkeypatch.setattr(packed_linear, "_can_pack", lambda: False)
     assert torch.equal(DecoderEngine(melody.checkpoint).decode(request_for(melody)), expected)
@@ -186,16 +185,3 @@ def test_frames_done_count_whole_frames(melody):
     c = melody.checkpoint
     counts = list(Decoding(Decoder(c), request_for(melody)))
     assert counts == [0] * c.shape.delay_frames + list(range(1, FRAMES + 1))
-
-
-@pytest.mark.parametrize("variant", ["small", "melody"])
-def test_a_loaded_models_weights_are_in_memory_once_and_another_engine_reads_them_again(folder_of, variant):
-    model = load(str(folder_of(variant)), device="cpu")
-    take = model.generate("a fast folk tune", seconds=0.4, seed=1)
-    decoder = model.checkpoint.model.decoder
-    held = [p for name, p in decoder.named_parameters() if not p.is_meta and "layer_norm" not in name]
-    assert not held
-    assert (model.generate("a fast folk tune", seconds=0.4, seed=1).codes == take.codes).all()
-    reference = model.with_engine("reference")
-    assert reference.vectors is model.vectors
-    assert (reference.generate("a fast folk tune", seconds=0.4, seed=1).codes == take.codes).all()

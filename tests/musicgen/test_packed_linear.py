@@ -1,4 +1,4 @@
-"""Packed products: what each precision may cost, and that a row does not depend on its neighbours."""
+"""Packed products: error of each precision, and independence of rows."""
 
 import pytest
 import torch
@@ -32,7 +32,7 @@ def test_products_are_within_the_rounding_of_their_weights(shape, dtype, int8, b
     assert 0 < error(weight, x, int8=int8) < bound
 
 
-def test_int8_is_exact_where_nothing_has_to_be_rounded():
+def test_int8_is_exact_for_whole_numbers():
     generator = torch.Generator().manual_seed(1)
     weight = torch.randint(-127, 128, (16, 32), generator=generator).float()
     x = torch.randint(-127, 128, (4, 32), generator=generator).float()
@@ -40,19 +40,19 @@ def test_int8_is_exact_where_nothing_has_to_be_rounded():
     torch.testing.assert_close(pack(weight, int8=True)(x), x @ weight.T, rtol=1e-6, atol=0)
 
 
-def test_int8_of_nothing_is_nothing():
+def test_int8_of_zeros_is_zero():
     y = pack(torch.randn(8, 16), int8=True)(torch.stack([torch.zeros(16), torch.ones(16)]))
     assert (y[0] == 0).all() and (y[1] != 0).all()
     assert (pack(torch.zeros(8, 16), int8=True)(torch.ones(2, 16)) == 0).all()
 
 
 @settings(max_examples=25, deadline=None)
-@given(rows=st.integers(1, 40), place=st.integers(0, 39), loud=st.floats(1e-3, 1e3), seed=st.integers(0, 2**31))
-def test_an_int8_row_is_bit_for_bit_the_same_whatever_shares_its_batch(rows, place, loud, seed):
+@given(rows=st.integers(1, 40), row=st.integers(0, 39), factor=st.floats(1e-3, 1e3), seed=st.integers(0, 2**31))
+def test_an_int8_row_is_bit_identical_in_every_batch(rows, row, factor, seed):
     generator = torch.Generator().manual_seed(seed)
     product = pack(torch.randn(24, 40, generator=generator), int8=True)
     x = torch.randn(rows, 40, generator=generator)
-    place %= rows
-    neighbours = x * loud
-    neighbours[place] = x[place]
-    assert torch.equal(product(x[place : place + 1])[0], product(neighbours)[place])
+    row %= rows
+    neighbours = x * factor
+    neighbours[row] = x[row]
+    assert torch.equal(product(x[row : row + 1])[0], product(neighbours)[row])

@@ -1,17 +1,14 @@
-"""Decoding with weights in fewer bits: near the full ones, and said wherever a take says how it was made."""
+"""Decoding with weights in fewer bits: its error, and its record in provenance."""
 
 import pytest
 import torch
 
 from tests.musicgen.decode_requests import FRAMES, request_for
-from tonearm import TonearmError, load, replay
+from tonearm import TakeRequest, TonearmError, load, replay
 from tonearm.musicgen import packed_linear
 
-BOUND = {
-    "bfloat16": 0.02,
-    "float16": 0.005,
-    "int8": 0.08,
-}  # of the logits' spread; random weights, nothing like a trained model
+# Error of the logits relative to their spread, for random weights
+BOUND = {"bfloat16": 0.02, "float16": 0.005, "int8": 0.08}
 
 
 @pytest.mark.parametrize("precision", BOUND)
@@ -27,7 +24,7 @@ def test_logits_stay_near_those_of_float32(folder_of, variant, precision):
     assert 0 < off < BOUND[precision]
 
 
-def test_an_int8_take_says_so_and_is_made_again_from_its_sidecar(folder_of, tmp_path):
+def test_an_int8_take_is_recorded_as_int8_and_replays_from_its_sidecar(folder_of, tmp_path):
     model = load(str(folder_of("small")), device="cpu", dtype="int8")
     assert "int8" in repr(model)
     take = model.generate("a folk tune", seconds=1, seed=3)
@@ -37,9 +34,11 @@ def test_an_int8_take_says_so_and_is_made_again_from_its_sidecar(folder_of, tmp_
     assert again.identical and again.take.provenance.stack.dtype == "int8"
 
 
-def test_int8_rows_are_the_same_alone_and_in_company(folder_of):
+def test_an_int8_row_does_not_depend_on_its_batch(folder_of):
     model = load(str(folder_of("small")), device="cpu", dtype="int8")
-    together = model.generate(["a folk tune", "a calm piano piece", "a jazz tune"], seconds=1, seed=5)
+    texts = ["a folk tune", "a calm piano piece", "a jazz tune"]
+    requests = [TakeRequest(text, 5 + i, seconds=1) for i, text in enumerate(texts)]
+    together = list(model.generate_batch(requests, batch_size=3))
     alone = model.generate("a calm piano piece", seconds=1, seed=6)
     assert (together[1].codes == alone.codes).all()
 
@@ -52,7 +51,7 @@ def test_the_reference_engine_refuses_int8(folder_of):
         model.with_engine("reference")
 
 
-def test_where_there_is_no_int8_product_it_says_so(folder_of, monkeypatch):
+def test_int8_is_refused_without_a_quantised_product(folder_of, monkeypatch):
     monkeypatch.setattr(packed_linear, "_can_quantise", lambda: False)
     with pytest.raises(TonearmError, match="int8 needs a CPU and a torch with oneDNN's quantised product"):
         load(str(folder_of("small")), device="cpu", dtype="int8")

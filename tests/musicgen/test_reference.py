@@ -1,10 +1,11 @@
-"""The reference engine against plain generate(), and steering against a loop written out by hand."""
+"""Reference engine against plain generate(), and steering against a loop written out by hand."""
 
 import pytest
 import torch
 
 from tests.checkpoints import VARIANTS
-from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for, vector_for
+from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for
+from tests.steering.vectors import vector_of
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
 from tonearm.musicgen.conditioning import condition
@@ -19,7 +20,7 @@ from tonearm.steering.resolve import resolve
 
 
 def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
-    """transformers' own generate() on token ids, as any user would call it."""
+    """Codes of transformers' own generate() called with token ids."""
     c = model.checkpoint
     tokens = c.tokenizer(PROMPTS, padding=True, return_tensors="pt")
     caught = []
@@ -43,31 +44,31 @@ def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
 def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, guidance):
     model = model_of(variant)
     expected = plain_generate(model, guidance)
-    assert torch.equal(decode(model.checkpoint, request_for(model, guidance=guidance, shared=True)), expected)
+    assert torch.equal(decode(model.checkpoint, request_for(model, guidance=guidance, shared_noise=True)), expected)
     zero = Steering(
         steers=tuple(Steer(vector="v", strength=0.0, operator=op) for op in ("add", "blend", "rotate", "remove"))
     )
-    steered = request_for(model, zero, {"v": vector_for(model)}, guidance, shared=True)
+    steered = request_for(model, zero, {"v": vector_of(model)}, guidance=guidance, shared_noise=True, live=True)
     assert torch.equal(decode(model.checkpoint, steered), expected)
 
 
-def test_a_schedule_at_zero_is_exact_even_with_its_hook_in_place(melody):
+def test_frames_at_strength_zero_are_exact_while_the_hook_is_installed(melody):
     late = Steering(steers=(Steer(vector="v", strength=2.0, schedule=Schedule.window(100, 101)),))
     barely = Steering(
         steers=(Steer(vector="v", strength=2.0, schedule=Schedule(points=((0, 0), (0.44, 0), (0.44, 1)))),)
     )
-    plain = decode(melody.checkpoint, request_for(melody, shared=True))
-    vectors = {"v": vector_for(melody)}
-    assert torch.equal(decode(melody.checkpoint, request_for(melody, late, vectors, shared=True)), plain)
+    plain = decode(melody.checkpoint, request_for(melody, shared_noise=True))
+    vectors = {"v": vector_of(melody)}
+    assert torch.equal(decode(melody.checkpoint, request_for(melody, late, vectors, shared_noise=True)), plain)
     # The last frame alone is steered: the hook runs at every step, with strength 0 until then.
-    nearly = decode(melody.checkpoint, request_for(melody, barely, vectors, shared=True))
+    nearly = decode(melody.checkpoint, request_for(melody, barely, vectors, shared_noise=True))
     assert torch.equal(nearly[:, 0, :11], plain[:, 0, :11])
 
 
 def hand_written(
     model: Model, steering: Steering, vectors: dict[str, SteeringVector], guidance: float = 3.0
 ) -> torch.Tensor:
-    """Decoding written out: no cache, no generate(), no taps; a full forward over the sequence so far at each step."""
+    """Decoding without cache, generate() or taps: one full forward pass per step."""
     c = model.checkpoint
     decoder = c.model.decoder
     conditioning = condition(c, PROMPTS, guided=guidance > 1)
@@ -94,7 +95,7 @@ def hand_written(
 
 
 def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
-    """The plainest possible injection: every position after the prefix, strength by its frame."""
+    """Hooks that edit every position after the prefix with the strength of its frame."""
     c, handles = model.checkpoint, []
     for steer in steering.steers:
         vector = vectors[steer.vector]
@@ -146,7 +147,7 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
 @pytest.mark.parametrize("variant", ["small", "melody"])
 def test_steering_equals_a_hand_written_loop(model_of, variant, name):
     model = model_of(variant)
-    vectors = {"v": vector_for(model)}
+    vectors = {"v": vector_of(model)}
     steering = Steering(steers=(STEERS[name],))
     ours = decode(model.checkpoint, request_for(model, steering, vectors))
     assert torch.equal(ours, hand_written(model, steering, vectors))
@@ -160,7 +161,7 @@ def test_steering_equals_a_hand_written_loop(model_of, variant, name):
 )  # fmt: skip
 def test_every_site_equals_a_hand_written_loop(model_of, variant, site):
     model = model_of(variant)
-    vectors = {"v": vector_for(model, site)}
+    vectors = {"v": vector_of(model, site=site)}
     steering = Steering(steers=(STEERS["add"],))
     ours = decode(model.checkpoint, request_for(model, steering, vectors))
     assert torch.equal(ours, hand_written(model, steering, vectors))
@@ -168,7 +169,7 @@ def test_every_site_equals_a_hand_written_loop(model_of, variant, site):
 
 
 def test_two_vectors_are_applied_in_order(melody):
-    vectors = {"v": vector_for(melody), "w": vector_for(melody, name="w", seed=1)}
+    vectors = {"v": vector_of(melody), "w": vector_of(melody, name="w", seed=1)}
     steers = (Steer(vector="v", strength=1.0, source_layer=1), Steer(vector="w", operator="remove", source_layer=1))
     forward = decode(melody.checkpoint, request_for(melody, Steering(steers=steers), vectors))
     assert torch.equal(forward, hand_written(melody, Steering(steers=steers), vectors))
@@ -177,9 +178,9 @@ def test_two_vectors_are_applied_in_order(melody):
     )
 
 
-def test_rows_of_a_batch_are_steered_each_by_its_own_vector_and_strength(melody):
+def test_each_row_of_a_batch_is_steered_by_its_own_vector_and_strength(melody):
     c = melody.checkpoint
-    vectors = {"v": vector_for(melody), "w": vector_for(melody, name="w", seed=1)}
+    vectors = {"v": vector_of(melody), "w": vector_of(melody, name="w", seed=1)}
     steerings = [
         Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
         Steering(steers=(Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),)),
@@ -204,25 +205,25 @@ def test_a_rows_codes_do_not_depend_on_its_neighbours_settings(melody):
         FRAMES,
         [Sampling(top_k=20), Sampling(guidance=1.0, temperature=0.5, top_p=0.5)],
         [5, 99],
-        {},
+        (),
     )
     codes = decode(c, mixed)
     assert torch.equal(codes[0], alone[0])
     assert not torch.equal(codes[1], alone[1])
 
 
-def test_hooks_are_gone_after_an_exception(melody):
+def test_hooks_are_removed_after_an_exception(melody):
     c = melody.checkpoint
     before = decode(c, request_for(melody))
 
     def broken(_h, _span):
-        raise RuntimeError("in the middle")
+        raise RuntimeError("broken tap")
 
-    with pytest.raises(RuntimeError, match="in the middle"), tapped(c, {("residual", 0): [broken]}, 0):
+    with pytest.raises(RuntimeError, match="broken tap"), tapped(c, {("residual", 0): [broken]}, 0):
         decode(c, request_for(melody))
     with pytest.raises(KeyboardInterrupt):
         decode(
-            c, request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_for(melody)}), on_frame=_interrupt
+            c, request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}), progress=_interrupt
         )
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in c.model.modules())
     assert "decode" not in vars(c.model.audio_encoder)
@@ -234,7 +235,7 @@ def _interrupt(done: int, _all: int) -> None:
         raise KeyboardInterrupt
 
 
-def test_the_delay_pattern_goes_both_ways():
+def test_undelay_inverts_delay():
     for channels, books in ((1, 4), (2, 8), (1, 6)):
         codes = torch.randint(0, 50, (2, books, 9))
         tokens = delay(codes, 99, channels)
@@ -244,20 +245,20 @@ def test_the_delay_pattern_goes_both_ways():
 
 
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
-def test_prompt_words_change_the_music(model_of, variant):
-    """Some releases of transformers ignored text on the melody model without a word."""
+def test_prompts_change_the_codes(model_of, variant):
+    """Some releases of transformers ignored the text on the melody model."""
     model = model_of(variant)
     rows = [TakeRequest(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
     first, second = model.generate_batch(rows)
     assert (first.codes != second.codes).any()
 
 
-def test_a_negative_prompt_takes_the_place_of_the_empty_one(model_of):
+def test_a_negative_prompt_replaces_the_null_text(model_of):
     for variant in ("small", "melody"):
         model = model_of(variant)
         plain = model.generate("a fast tune", seconds=0.5, seed=1)
-        pushed = model.generate("a fast tune", seconds=0.5, seed=1, negative="slow jazz")
-        assert (plain.codes != pushed.codes).any()
-        # With itself as negative, guidance has nothing to push from, and the take is the unguided one.
+        negated = model.generate("a fast tune", seconds=0.5, seed=1, negative="slow jazz")
+        assert (plain.codes != negated.codes).any()
+        # With the prompt as its own negative, both branches agree and guidance has no effect.
         same = model.generate("a fast tune", seconds=0.5, seed=1, negative="a fast tune")
         assert (same.codes == model.generate("a fast tune", seconds=0.5, seed=1, guidance=1.0).codes).all()

@@ -1,4 +1,4 @@
-"""Noise, filters, guidance and draws against formulas and transformers' own."""
+"""Noise, filters, guidance and draws against formulas and transformers' warpers."""
 
 import pytest
 import torch
@@ -19,7 +19,8 @@ def uniform(seeds, step, codebooks, entries):
 
 
 def draw(logits, sampling, seeds, step):
-    return RowSampler(sampling, seeds.tolist(), CPU).draw(logits, step)
+    temperature = torch.tensor([float(s.temperature) for s in sampling])
+    return RowSampler(sampling, seeds.tolist(), CPU).draw(logits, step, temperature)
 
 
 def test_uniform_noise_is_uniform_and_exponential_noise_has_mean_and_variance_1():
@@ -31,8 +32,8 @@ def test_uniform_noise_is_uniform_and_exponential_noise_has_mean_and_variance_1(
 
 
 @pytest.mark.parametrize("bits", [0, -1])  # all zero and all one
-def test_the_outermost_noise_is_still_inside_0_and_1(monkeypatch, bits):
-    """An Exp(1) noise of 0 would win every race, even for codes that top-k took out (0 / 0 is NaN, argmax's favourite)."""
+def test_extreme_noise_is_inside_0_and_1(monkeypatch, bits):
+    """Exp(1) noise of 0 would select codes that top-k removed: 0 / 0 is NaN, which argmax returns."""
     monkeypatch.setattr(noise, "_scramble", lambda x: torch.full_like(x, bits))
     u = uniform(SEEDS, 0, 1, 2)
     assert (u > 0).all() and (u < 1).all()
@@ -51,22 +52,22 @@ def test_noise_does_not_repeat_over_seeds_steps_books_or_entries():
     assert (torch.corrcoef(along) - torch.eye(32)).abs().max() < 0.09
 
 
-def test_a_rows_noise_is_its_own_whatever_shares_its_batch_and_however_many_books():
+def test_the_noise_of_a_row_does_not_depend_on_other_rows_or_on_the_number_of_books():
     together = uniform(SEEDS, 7, 4, 64)
     for row, seed in enumerate(SEEDS):
         assert torch.equal(uniform(seed[None], 7, 4, 64)[0], together[row])
     assert torch.equal(uniform(SEEDS, 7, 2, 32), together[:, :2, :32])
 
 
-def test_noise_made_a_run_at_a_time_is_that_of_each_step_in_any_order():
+def test_noise_generated_in_runs_equals_the_noise_of_each_step_in_any_order():
     runs = noise.ExponentialNoise(SEEDS, 2, 8)
     for step in (0, 5, runs.length - 1, runs.length, 3 * runs.length + 1, 2):
         assert torch.equal(runs.at(step), -torch.log(uniform(SEEDS, step, 2, 8)))
     assert noise.ExponentialNoise(SEEDS, 8, noise.MAX_RUN_CELLS).length == 1
 
 
-def test_the_noise_stays_as_it_is():
-    """Takes are made again from their seeds: change this and no sidecar written before replays. Worked out by `by_hand`."""
+def test_the_noise_is_that_of_earlier_releases():
+    """With other noise, no earlier sidecar would replay. Expected values are from `by_hand`."""
     u = uniform(torch.tensor([0, 7, 2**63 - 1]), 5, 2, 3)
     expected = [
         [[by_hand(seed, 5, book, entry) for entry in range(3)] for book in range(2)] for seed in (0, 7, 2**63 - 1)
@@ -125,7 +126,8 @@ tied_rows = st.integers(0, 10_000).map(
 @given(st.one_of(logit_rows, tied_rows), st.floats(0.1, 3), st.integers(1, 60), st.floats(0.01, 1))
 @settings(max_examples=150)
 def test_filters_equal_transformers_warpers(logits, temperature, top_k, top_p):
-    ours = Filter([Sampling(temperature=temperature, top_k=top_k, top_p=top_p)] * 3, CPU)(logits)
+    settings = [Sampling(top_k=top_k, top_p=top_p)] * 3
+    ours = Filter(settings, CPU)(logits, torch.full((3,), temperature))
     flat = logits.flatten(0, 1)
     for warper in (TemperatureLogitsWarper(temperature), TopKLogitsWarper(top_k), TopPLogitsWarper(top_p)):
         flat = warper(None, flat)
@@ -133,17 +135,20 @@ def test_filters_equal_transformers_warpers(logits, temperature, top_k, top_p):
     assert torch.equal(ours.flatten(0, 1).isinf(), flat.isinf())
 
 
-def test_rows_are_filtered_each_by_its_own_settings():
+def test_each_row_is_filtered_by_its_own_settings():
     logits = torch.randn(4, 2, 40, generator=torch.Generator().manual_seed(1))
     sampling = [Sampling(top_k=0), Sampling(top_k=5), Sampling(top_k=0, top_p=0.3), Sampling(temperature=0.5, top_k=40)]
-    mixed = Filter(sampling, CPU)(logits)
+    temperature = torch.tensor([s.temperature for s in sampling])
+    mixed = Filter(sampling, CPU)(logits, temperature)
     for row in range(4):
-        assert torch.equal(mixed[row], Filter(sampling[row : row + 1], CPU)(logits[row : row + 1])[0])
+        one = slice(row, row + 1)
+        alone = Filter(sampling[one], CPU)(logits[one], temperature[one])
+        assert torch.equal(mixed[row], alone[0])
     assert torch.equal(mixed[0], logits[0]) and torch.equal(mixed[3], logits[3] / 0.5)
     assert (mixed[1].isfinite().sum(-1) == 5).all()
 
 
-def test_temperature_0_takes_the_likeliest():
+def test_temperature_0_takes_the_most_likely_code():
     logits = torch.randn(4, 4, 32, generator=torch.Generator().manual_seed(2))
     assert torch.equal(draw(logits, [Sampling(temperature=0)] * 4, SEEDS, 1), logits.argmax(-1))
 

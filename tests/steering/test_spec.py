@@ -1,4 +1,4 @@
-"""The steering schema: one JSON, every surface; every rule told in one line."""
+"""Steering schema: one JSON form for all surfaces; each rule refused in one line."""
 
 import json
 
@@ -22,7 +22,7 @@ FULL = Steering(
 )  # fmt: skip
 
 
-def test_json_goes_round_and_is_the_same_in_python_in_a_file_and_in_a_sidecar(tmp_path):
+def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_path):
     text = FULL.model_dump_json()
     assert Steering.model_validate_json(text) == FULL
     file = tmp_path / "x.json"
@@ -30,11 +30,11 @@ def test_json_goes_round_and_is_the_same_in_python_in_a_file_and_in_a_sidecar(tm
     assert Steering.from_file(file) == FULL
     file.write_text(json.dumps([steer.model_dump(mode="json") for steer in FULL.steers]))
     assert Steering.from_file(file) == FULL  # a bare list
-    # The sidecar's field is this very schema, so that the two cannot drift apart.
+    # The sidecar uses the same class, so that the two forms cannot differ.
     assert Provenance.model_fields["steering"].annotation is Steering
 
 
-def test_the_schemas_keys_are_those_that_are_documented():
+def test_the_schema_has_the_documented_keys():
     keys = ["vector", "strength", "operator", "scale", "strategy", "source_layer", "layers", "branch", "positions"]
     assert list(Steer.model_json_schema()["properties"]) == [*keys, "schedule", "low", "high"]
     assert list(Steering.model_json_schema()["properties"]) == ["steers"]
@@ -48,7 +48,7 @@ def test_the_schemas_keys_are_those_that_are_documented():
         ({"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]}, "schedule.fade", "known are points"),
     ],
 )  # fmt: skip
-def test_an_unknown_key_is_refused_with_the_known_ones_named(tmp_path, content, place, known):
+def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path, content, place, known):
     file = tmp_path / "x.json"
     file.write_text(json.dumps(content))
     with pytest.raises(TonearmError) as error:
@@ -57,9 +57,9 @@ def test_an_unknown_key_is_refused_with_the_known_ones_named(tmp_path, content, 
     assert "\n" not in str(error.value)
 
 
-def test_the_known_keys_are_those_of_the_schema_that_was_wrong():
+def test_the_known_keys_are_those_of_the_nested_schema():
     content = dict(
-        prompt="x", seconds=1, frames=25, seed=1, steering={}, engine="e", codes_sha256="0", audio_sha256="0",
+        prompt="x", new_seconds=1, frames=25, seed=1, steering={}, engine="e", codes_sha256="0", audio_sha256="0",
         sampling=dict(guidance=3, temperature=1, top_k=250, top_p=1), checkpoint=dict(name="p", fingerprint="f", licence="x"),
         batch=dict(size=1, row=0, text_tokens=3, guided=True, negatives=False),
         stack=dict(device="cpu", dtype="float32", threads=1, cpu="x", python="3", packages={}, cores=2),
@@ -82,15 +82,15 @@ def test_the_known_keys_are_those_of_the_schema_that_was_wrong():
         (dict(operator="clamp", low=float("nan")), "finite"), (dict(operator="clamp", high=float("inf")), "finite"),
         (dict(low=1), "belong to operator clamp, not to add"), (dict(operator="rotate", high=1), "not to rotate"),
         (dict(scale="activation"), "belongs to operator blend"),
-        (dict(strategy="one-to-one", layers=[1]), "leave layers out"),
-        (dict(strategy="all-to-all", source_layer=1), "leave source_layer out"),
-        (dict(layers=[]), "leave it out"), (dict(layers=[-1]), "greater than or equal to 0"),
+        (dict(strategy="one-to-one", layers=[1]), "omit layers"),
+        (dict(strategy="all-to-all", source_layer=1), "omit source_layer"),
+        (dict(layers=[]), "omit it"), (dict(layers=[-1]), "greater than or equal to 0"),
         (dict(source_layer=-1), "greater than or equal to 0"), (dict(strategy="some"), "'one-to-all'"),
         (dict(branch="left"), "'both'"), (dict(positions="prefix"), "'generated'"),
         (dict(schedule={"points": []}), "at least one"),
     ],
 )  # fmt: skip
-def test_every_rule_is_told_in_one_line(fields, message):
+def test_each_broken_rule_gives_one_line(fields, message):
     with pytest.raises(TonearmError) as error:
         validated(Steer, {"vector": "v"} | fields, where="x.json")
     assert message in str(error.value) and str(error.value).startswith("x.json: ")
@@ -98,14 +98,14 @@ def test_every_rule_is_told_in_one_line(fields, message):
 
 
 @pytest.mark.parametrize("content", ["", "{", "3", '"tempo=1"', "[3]", '{"steers": 3}', "null"])
-def test_a_file_that_is_no_steering_is_refused(tmp_path, content):
+def test_a_file_without_a_steering_is_refused(tmp_path, content):
     file = tmp_path / "x.json"
     file.write_text(content)
     with pytest.raises(TonearmError, match=r"x\.json"):
         Steering.from_file(file)
 
 
-def test_an_absent_file_a_folder_and_binary_are_refused(tmp_path):
+def test_absent_files_folders_and_binary_files_are_refused(tmp_path):
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00\x81")
     for path in (tmp_path / "none.json", tmp_path, tmp_path / "binary.json"):
         with pytest.raises(TonearmError):
@@ -113,11 +113,11 @@ def test_an_absent_file_a_folder_and_binary_are_refused(tmp_path):
 
 
 @given(st.floats(-1000, 1000))
-def test_the_short_form_takes_any_strength(strength):
+def test_the_short_form_accepts_any_strength(strength):
     assert parse_short(f"tempo={strength!r}") == Steer(vector="tempo", strength=strength)
 
 
-def test_the_short_form_takes_spaces_paths_and_windows():
+def test_the_short_form_accepts_spaces_paths_and_windows():
     assert parse_short(" tempo = 1.25 ") == Steer(vector="tempo", strength=1.25)
     assert parse_short("out/my tempo.safetensors=-1") == Steer(vector="out/my tempo.safetensors", strength=-1)
     windowed = Steer(vector="tempo", strength=1.5, schedule=Schedule.window(2, 6.5))
@@ -128,7 +128,7 @@ def test_the_short_form_takes_spaces_paths_and_windows():
     "text", ["", "tempo", "=1", "tempo=", "tempo=fast", "tempo=1@", "tempo=1@6-2", "tempo=1@2", "tempo=1@1.2.3-4",
              "tempo=nan", "tempo=inf", "tempo=1e9", "tempo=1=2"],
 )  # fmt: skip
-def test_a_short_form_that_is_wrong_is_refused_in_one_line(text):
+def test_a_wrong_short_form_is_refused_in_one_line(text):
     with pytest.raises(TonearmError) as error:
         parse_short(text)
     assert "\n" not in str(error.value) and repr(text) in str(error.value)
@@ -157,18 +157,18 @@ def test_two_vectors_of_one_name_are_refused():
 
 
 @pytest.mark.parametrize("form", [3, 1.5, object(), b"tempo=1", [1], random_vector()])
-def test_what_is_no_steering_is_refused(form):
+def test_other_types_are_refused_as_steering(form):
     with pytest.raises(TonearmError, match="give a dict"):
         as_steering(form)
 
 
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), -1e9, None, "much"])
-def test_a_strength_that_is_none_is_refused_in_a_mapping(strength):
+def test_an_impossible_strength_is_refused_in_a_mapping(strength):
     with pytest.raises(TonearmError, match="tempo"):
         as_steering({"tempo": strength})
 
 
-def test_a_takes_sidecar_serves_as_a_steering_file(tmp_path):
+def test_the_sidecar_of_a_take_is_a_steering_file(tmp_path):
     steering = Steering(steers=(Steer(vector="tempo", strength=0.5),))
     file = tmp_path / "take.json"
     file.write_text(json.dumps({"kind": "tonearm take", "prompt": "x", "steering": steering.model_dump(mode="json")}))
