@@ -1,20 +1,30 @@
-"""Effects by condition -> bars with their intervals."""
+"""Bar charts of effects by condition, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tonearm.atomic import atomic_write
-from tonearm.studies.effects import Condition
+from tonearm.studies.effects_evaluators import EvaluatorSummary
+from tonearm.studies.effects_trials import Condition, Effect
 
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One bar a condition; NaN leaves it out. `low` and `high` end its interval, `zero` is where bars begin."""
+    """One bar per condition.
+
+    Attributes:
+        title: measure and unit.
+        axis: label of the horizontal axis.
+        values: lengths of the bars; NaN for no bar.
+        low: lower ends of the intervals; None for no intervals.
+        high: upper ends.
+        zero: where the bars begin.
+    """
 
     title: str
     axis: str
@@ -23,25 +33,110 @@ class Panel:
     high: Sequence[float] | None = None
     zero: float = 0.0
 
+    @classmethod
+    def of_effects(
+        cls, title: str, axis: str, effects: Sequence[Effect], factor: float = 1
+    ) -> "Panel":
+        """Show changes with their intervals, times `factor`."""
+        return cls(
+            title,
+            axis,
+            [factor * one.change for one in effects],
+            [factor * one.low for one in effects],
+            [factor * one.high for one in effects],
+        )
+
+
+def effect_panels(
+    effects: Mapping[tuple[str, str], Effect],
+    conditions: Sequence[Condition],
+    measures: Sequence[tuple[str, str]],
+) -> list[Panel]:
+    """Show the relative change of each measure.
+
+    Args:
+        effects: by condition and measure.
+        conditions: without the plain one.
+        measures: names with units.
+
+    Returns:
+        One panel per measure.
+    """
+    return [
+        Panel.of_effects(
+            f"{measure.replace('_', ' ')} ({unit})",
+            "change of the mean against no steering, %",
+            [effects[condition.name, measure] for condition in conditions],
+            factor=100,
+        )
+        for measure, unit in measures
+    ]
+
+
+def evaluator_panels(
+    summaries: Mapping[str, EvaluatorSummary], conditions: Sequence[Condition]
+) -> list[Panel]:
+    """Show tempo, CLAP score and FAD of all conditions but the first.
+
+    The bars of FAD begin at the value of the first condition, no steering.
+    """
+    floor = summaries[conditions[0].name].fad
+    shown = [summaries[condition.name] for condition in conditions[1:]]
+    return [
+        Panel.of_effects(
+            "tempo (BPM, bundled beat tracker)",
+            "change of the mean against no steering, %",
+            [summary.tempo for summary in shown],
+            factor=100,
+        ),
+        Panel.of_effects(
+            "CLAP score (bundled CLAP)",
+            "difference of mean cosines",
+            [summary.clap_score for summary in shown],
+        ),
+        Panel(
+            "FAD (bundled CLAP)",
+            "to unsteered takes of other seeds",
+            [float("nan") if summary.fad is None else summary.fad.value for summary in shown],
+            zero=floor.value if floor else 0.0,
+        ),
+    ]
+
 
 def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: Path) -> None:
-    """One panel a measure. Steering by a learned vector is blue, controls are grey."""
+    """Draw one panel per measure; learned vectors are blue, controls grey.
+
+    Args:
+        conditions: labels of the bars.
+        panels: side by side.
+        path: of the PNG.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    height = 0.34 * len(conditions) + 1.4
     figure, axes = pyplot.subplots(
-        1, len(panels), figsize=(14, 0.34 * len(conditions) + 1.4), sharey=True, layout="constrained"
+        1, len(panels), figsize=(14, height), sharey=True, layout="constrained"
     )
-    colours = [BLUE if c.steering and not c.name.startswith("random") else GREY for c in conditions]
+    learned = [bool(c.steering) and not c.name.startswith("random") for c in conditions]
+    colours = [BLUE if is_learned else GREY for is_learned in learned]
     for axis, panel in zip(axes, panels, strict=True):
         values = np.array(panel.values)
-        errors = None if panel.low is None else [values - np.array(panel.low), np.array(panel.high) - values]
+        errors = None
+        if panel.low is not None:
+            errors = [values - np.array(panel.low), np.array(panel.high) - values]
         axis.barh(
-            range(len(conditions)), values - panel.zero, left=panel.zero, xerr=errors, color=colours, ecolor="#444",
-            capsize=2, height=0.7,
-        )  # fmt: skip
+            range(len(conditions)),
+            values - panel.zero,
+            left=panel.zero,
+            xerr=errors,
+            color=colours,
+            ecolor="#444",
+            capsize=2,
+            height=0.7,
+        )
         axis.axvline(panel.zero, color="#444", linewidth=0.8)
         axis.set_title(panel.title, loc="left", fontsize=11)
         axis.set_xlabel(panel.axis)
@@ -52,6 +147,6 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
         axis.tick_params(axis="y", length=0)
     axes[0].set_yticks(range(len(conditions)), [condition.label for condition in conditions])
     axes[0].invert_yaxis()
-    with atomic_write(path) as aside:
-        figure.savefig(aside, dpi=130)
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=130)
     pyplot.close(figure)

@@ -1,12 +1,14 @@
-"""Takes -> what librosa and the embedded ears say of them, one dict a take, safe for JSON.
+"""Measures of the effects study: one dictionary per take, in strict JSON.
 
-    tempo, onset_rate, brightness, loudness, faults     by librosa and pyloudnorm, no ears in them
-    embedded_tempo     the same measure by the embedded beats
-    text_agreement     cosine with the text that the take was asked for, by the embedded judge
-    others_agreement   the same take with another take's text: what agreement is worth without being asked
-    embedding          the judge's unit row, for Fréchet and kernel distance; None for silence
+    tempo, tempo_median, beat_regularity, tempo_confidence     by librosa's beats
+    onset_rate, spectral_centroid, loudness, faults            without an evaluator
+    bundled_tempo              tempo by the bundled beat tracker
+    clap_score                 cosine with the take's own text, by the bundled CLAP
+    clap_score_other_text      cosine with another take's text, the control
+    embedding                  unit row of the bundled CLAP, for FAD and KAD; None for silence
 
-The ears cost about as much time as the music, so they can listen in processes of their own while the next batch is made.
+The evaluators take about as much time as generation, so they can run in processes of their own
+while the next batch is generated.
 """
 
 import hashlib
@@ -18,81 +20,132 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
+import numpy as np
+
 from tonearm.audio import Clip
-from tonearm.evaluators.base import AudioTextEmbedder, BeatTracker, described, embed_sounding
+from tonearm.evaluators.base import (
+    AudioTextEmbedder,
+    BeatTracker,
+    describe_embedder,
+    embed_sounding,
+)
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tracker
-from tonearm.measures import faults, measure_loudness, measure_onset_rate, measure_spectral_centroid, measure_tempo
+from tonearm.measures import ClipAnalysis, Measurement, measure_tempo
+from tonearm.measures.faults import find_faults
+from tonearm.measures.loudness import LOUDNESS
+from tonearm.measures.onset_rate import ONSET_RATE
+from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
+from tonearm.measures.tempo import TEMPO
 
-DECIMALS = 6  # of an embedding that is stored
+MEASURED = (
+    TEMPO,
+    ONSET_RATE,
+    SPECTRAL_CENTROID,
+    LOUDNESS,
+)  # by every take, without the bundled ones
+DECIMALS = 6  # of a stored embedding
+
+Measured = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Ears:
-    judge: AudioTextEmbedder
+class Evaluators:
+    """Bundled CLAP and bundled beat tracker."""
+
+    clap: AudioTextEmbedder
     tracker: BeatTracker
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A take, the text it was asked for, and another take's text."""
+class MeasureRequest:
+    """A take's audio, its own text, and another take's text."""
 
     clip: Clip
     text: str
     other_text: str
 
 
-def open_ears() -> Ears:
-    return Ears(load_clap("embedded"), load_tracker("embedded"))
+def load_evaluators() -> Evaluators:
+    """Load the bundled evaluators."""
+    return Evaluators(load_clap("bundled"), load_tracker("bundled"))
 
 
-def fingerprint_of(ears: Ears) -> str:
-    """What must not change under a study that goes on."""
-    beats = hashlib.sha256(bundled_tracker_file().read_bytes()).hexdigest()
-    return f"judge {ears.judge.fingerprint[:8]} beats {beats[:8]}"
+def evaluators_fingerprint(evaluators: Evaluators) -> str:
+    """Identify the weights of the evaluators."""
+    tracker = hashlib.sha256(bundled_tracker_file().read_bytes()).hexdigest()
+    return f"clap {evaluators.clap.fingerprint[:8]} tracker {tracker[:8]}"
 
 
-def listen(takes: Sequence[Heard], ears: Ears) -> list[dict[str, Any]]:
-    """A dict for each take. Raises TonearmError for a text of which the judge knows no word."""
-    for text in {take.text for take in takes}:
-        ears.judge.check_words(text)
-    rows = embed_sounding([take.clip for take in takes], ears.judge)
-    asked = ears.judge.embed_texts([take.text for take in takes])
-    others = ears.judge.embed_texts([take.other_text for take in takes])
+def measure_takes(requests: Sequence[MeasureRequest], evaluators: Evaluators) -> list[Measured]:
+    """Measure a batch of takes.
+
+    Args:
+        requests: the takes with their texts.
+        evaluators: the bundled ones.
+
+    Returns:
+        One dictionary per take.
+
+    Raises:
+        TonearmError: a text has no word in CLAP's vocabulary.
+    """
+    clap = evaluators.clap
+    for text in {request.text for request in requests}:
+        clap.check_words(text)
+    rows = embed_sounding([request.clip for request in requests], clap)
+    own = clap.embed_texts([request.text for request in requests])
+    others = clap.embed_texts([request.other_text for request in requests])
+    embedder = describe_embedder(clap)
+
+    def score(name: str, row: np.ndarray | None, text: np.ndarray) -> Measured:
+        value = None if row is None else float(row @ text)
+        return Measurement(name, value, "cosine", embedder).to_dict()
+
     return [
         {
-            **describe_briefly(take.clip),
-            "embedded_tempo": measure_tempo(take.clip, ears.tracker).to_dict(),
-            "text_agreement": None if row is None else float(row @ text),
-            "others_agreement": None if row is None else float(row @ other),
-            "judge": described(ears.judge),
+            **measure_without_evaluators(request.clip),
+            "bundled_tempo": measure_tempo(request.clip, evaluators.tracker).measurement.to_dict(),
+            "clap_score": score("clap_score", row, text),
+            "clap_score_other_text": score("clap_score_other_text", row, other),
+            "embedder": embedder,
             "embedding": None if row is None else [round(float(x), DECIMALS) for x in row],
         }
-        for take, row, text, other in zip(takes, rows, asked, others, strict=True)
+        for request, row, text, other in zip(requests, rows, own, others, strict=True)
     ]
 
 
-def describe_briefly(clip: Clip) -> dict[str, Any]:
-    """What the study tells of a take without ears: a quarter of the time of `tonearm.measures.describe`."""
-    measured = (measure_onset_rate(clip), measure_spectral_centroid(clip), measure_loudness(clip))
+def measure_without_evaluators(clip: Clip) -> Measured:
+    """Measure a take by librosa and pyloudnorm; a part of `tonearm.measures.describe`."""
+    analysis = ClipAnalysis(clip, LibrosaTracker())
+    measurements = [one for measure in MEASURED for one in measure.measurements(analysis)]
     return {
-        "tempo": measure_tempo(clip, LibrosaTracker()).to_dict(),
-        **{one.name: one.to_dict() for one in measured},
-        "faults": list(faults(clip)),
+        **{measurement.name: measurement.to_dict() for measurement in measurements},
+        "faults": find_faults(analysis),
     }
 
 
-def listen_aside(batches: Iterable[Sequence[Heard]], workers: int) -> Iterator[list[dict[str, Any]]]:
-    """`listen` to each batch, in order: in `workers` processes that are at most one batch each behind, or in this one for 0."""
+def measure_batches(
+    batches: Iterable[Sequence[MeasureRequest]], workers: int
+) -> Iterator[list[Measured]]:
+    """Measure batches, in order, while the next ones are generated.
+
+    Args:
+        batches: generated when they are taken.
+        workers: processes, each at most one batch behind; 0 for this process.
+
+    Yields:
+        The results of each batch.
+    """
     if not workers:
-        ears = open_ears()
-        yield from (listen(batch, ears) for batch in batches)
+        evaluators = load_evaluators()
+        yield from (measure_takes(batch, evaluators) for batch in batches)
         return
-    waiting: deque[Future[list[dict[str, Any]]]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _open_in_worker)
+    waiting: deque[Future[list[Measured]]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _load_in_worker)
     try:
         for batch in batches:
-            waiting.append(pool.submit(_listen_in_worker, batch))
+            waiting.append(pool.submit(_measure_in_worker, batch))
             while len(waiting) > workers or (waiting and waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
@@ -101,20 +154,20 @@ def listen_aside(batches: Iterable[Sequence[Heard]], workers: int) -> Iterator[l
         pool.shutdown(cancel_futures=True)
 
 
-_ears: Ears | None = None  # of a worker
+_evaluators: Evaluators | None = None  # of a worker
 
 
-def _open_in_worker() -> None:
+def _load_in_worker() -> None:
     import torch
     import transformers
 
-    global _ears
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it ends its workers
+    global _evaluators
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
-    _ears = open_ears()
+    _evaluators = load_evaluators()
 
 
-def _listen_in_worker(takes: Sequence[Heard]) -> list[dict[str, Any]]:
-    assert _ears is not None  # the initializer ran
-    return listen(takes, _ears)
+def _measure_in_worker(requests: Sequence[MeasureRequest]) -> list[Measured]:
+    assert _evaluators is not None  # the initializer ran
+    return measure_takes(requests, _evaluators)

@@ -1,0 +1,384 @@
+"""Trials of the effects study: its conditions, the generation of its takes, and its records.
+
+Conditions, all on the same held-out prompts with the same seeds: no steering; each vector at
++strength and -strength, one-to-all from its best layer; a random vector of the same norm at both
+signs; the attribute's word in the prompt; "fast but dark", two vectors at once; and no steering
+with other seeds, as the floor. Unsteered takes of further seeds are the reference of FAD and KAD.
+
+Each take is measured by librosa and by the bundled evaluators (`effects_measures.py`). One record
+per take is appended to `takes.jsonl`; a study that was stopped resumes after the last whole record.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
+from tonearm.model import Model
+from tonearm.steering import Steer, Steering, SteeringVector
+from tonearm.studies.effects_measures import (
+    MeasureRequest,
+    evaluators_fingerprint,
+    load_evaluators,
+    measure_batches,
+)
+
+log = logging.getLogger(__name__)
+
+STRENGTH = 1.25
+GENTLE = (0.3, 0.1)
+ATTRIBUTES = ("tempo", "brightness")
+WORDS = ("fast", "slow", "bright", "dark")
+FIRST_SEED = 2000
+OTHER_SEED = 3000
+REFERENCE_SEEDS = (4000, 5000, 6000)
+RANDOM_SEED = 11
+RESAMPLES = 4000
+
+Record = Mapping[str, Any]  # one take: condition, prompt, seed, protocol, and its measures
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One setting of the study.
+
+    Attributes:
+        name: key in the records.
+        label: in tables and figures.
+        steering: of every take.
+        word: put before the prompt's noun phrase.
+        first_seed: of the first prompt; prompt i has first_seed + i.
+    """
+
+    name: str
+    label: str
+    steering: Steering = field(default_factory=Steering)
+    word: str = ""
+    first_seed: int = FIRST_SEED
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean of a measure under a condition, and its change against no steering.
+
+    All but `n` are NaN under two pairs.
+
+    Attributes:
+        mean: under the condition.
+        deviation: standard deviation over prompts.
+        change: of the mean, relative or as a difference.
+        low: bound of the 95 % interval of `change`, by a bootstrap paired by prompt.
+        high: likewise.
+        n: prompts measured under both.
+    """
+
+    mean: float
+    deviation: float
+    change: float
+    low: float
+    high: float
+    n: int
+
+
+def conditions(strength: float) -> list[Condition]:
+    """List the conditions of the study; the first is no steering."""
+
+    def steering(size: float, *signs: tuple[str, float]) -> Steering:
+        return Steering(
+            steers=tuple(Steer(vector=name, strength=sign * size) for name, sign in signs)
+        )
+
+    def steered(size: float, suffix: str) -> list[Condition]:
+        """Both vectors with both signs, and fast but dark."""
+        found = [
+            Condition(
+                f"{name}{sign}{suffix}",
+                f"{name} {sign}{size:g}",
+                steering(size, (name, float(f"{sign}1"))),
+            )
+            for name in ATTRIBUTES
+            for sign in "+-"
+        ]
+        both = steering(size, ("tempo", 1), ("brightness", -1))
+        label = f"tempo +{size:g} and brightness -{size:g}"
+        return [*found, Condition(f"fast-dark{suffix}", label, both)]
+
+    def random(size: float, suffix: str) -> list[Condition]:
+        return [
+            Condition(
+                f"random-{name}{sign}{suffix}",
+                f"random vector, norm of {name}, {sign}{size:g}",
+                steering(size, (random_name(name), float(f"{sign}1"))),
+            )
+            for name in ATTRIBUTES
+            for sign in "+-"
+        ]
+
+    return [
+        Condition("plain", "no steering"),
+        Condition("other", "no steering, other seeds", first_seed=OTHER_SEED),
+        *steered(strength, ""),
+        *(condition for size in GENTLE for condition in steered(size, f"{size:g}")),
+        *(
+            Condition(f"word-{word}", f'the word "{word}" in the prompt', word=word)
+            for word in WORDS
+        ),
+        *random(strength, ""),
+        *random(GENTLE[-1], f"{GENTLE[-1]:g}"),
+    ]
+
+
+def references() -> list[Condition]:
+    """List the conditions whose unsteered takes are the reference of FAD and KAD."""
+    return [
+        Condition(f"reference-{seed}", f"reference, seeds {seed}", first_seed=seed)
+        for seed in REFERENCE_SEEDS
+    ]
+
+
+def random_name(attribute: str) -> str:
+    """Name of an attribute's random control vector."""
+    return f"random-{attribute}"
+
+
+def random_control(vector: SteeringVector, name: str) -> SteeringVector:
+    """Draw a random direction with the norm of the vector's best layer, equal in every layer."""
+    best = vector.info.best_layer or 0
+    noise = vector.random_like(RANDOM_SEED)
+    return SteeringVector(dict.fromkeys(vector.layers, noise[best]), noise.info).renamed(name)
+
+
+def with_word(prompt: str, word: str) -> str:
+    """Put a word before the noun phrase: "A folk tune" -> "A fast folk tune"."""
+    if not word:
+        return prompt
+    first, _, rest = prompt.partition(" ")
+    if first.lower() in ("a", "an", "the"):
+        return f"{first} {word} {rest}"
+    return f"{word} {prompt[0].lower()}{prompt[1:]}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One take of the study: a condition and the index of a prompt."""
+
+    condition: Condition
+    prompt: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.condition.name, self.prompt
+
+    @property
+    def seed(self) -> int:
+        return self.condition.first_seed + self.prompt
+
+    def text(self, texts: Sequence[str]) -> str:
+        """Prompt with the condition's word."""
+        return with_word(texts[self.prompt], self.condition.word)
+
+    def other_text(self, texts: Sequence[str]) -> str:
+        """Next prompt with the condition's word, the control of the CLAP score."""
+        return with_word(texts[(self.prompt + 1) % len(texts)], self.condition.word)
+
+
+def run(
+    model: Model,
+    texts: Sequence[str],
+    strength: float,
+    seconds: float,
+    out: Path,
+    only: Sequence[str] | None = None,
+    batch_size: int = 25,
+    workers: int = 0,
+    keep: Path | None = None,
+) -> list[Record]:
+    """Generate and measure the takes that `out`/takes.jsonl lacks.
+
+    Args:
+        model: with the vectors "tempo" and "brightness".
+        texts: prompts.
+        strength: of the vectors.
+        seconds: of each take.
+        out: folder of the records.
+        only: names of conditions; by default all.
+        batch_size: takes per batch.
+        workers: processes that measure; 0 for this one.
+        keep: folder of the takes' audio; a take in it is measured again and not generated again.
+
+    Returns:
+        All records, including those that were present.
+
+    Raises:
+        TonearmError: the records present have another protocol.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    store = out / "takes.jsonl"
+    records = list(read_records(store))
+    done = {(record["condition"], record["prompt"]) for record in records}
+    generation = generation_protocol(model, strength, seconds)
+    protocol = f"{generation} {evaluators_fingerprint(load_evaluators())}"
+    for record in records:
+        if record["protocol"] != protocol:
+            raise TonearmError(
+                f"{store} holds takes of another protocol ({record['protocol']}, now {protocol}); "
+                "choose another --out"
+            )
+    wanted = [
+        condition
+        for condition in (*conditions(strength), *references())
+        if not only or condition.name in only
+    ]
+    trials = [Trial(condition, prompt) for condition in wanted for prompt in range(len(texts))]
+    trials = [trial for trial in trials if trial.key not in done]
+    batches = [trials[first : first + batch_size] for first in range(0, len(trials), batch_size)]
+    folder = keep and keep / hashlib.sha256(generation.encode()).hexdigest()[:16]
+    with store.open("a", encoding="utf-8") as file:
+        if records and not store.read_text(encoding="utf-8").endswith("\n"):
+            file.write("\n")  # ends a record that was cut short
+        began, count = time.monotonic(), 0
+        requests = (generate(model, texts, batch, seconds, folder) for batch in batches)
+        for batch, results in zip(batches, measure_batches(requests, workers), strict=True):
+            for trial, measured in zip(batch, results, strict=True):
+                record = {
+                    "condition": trial.condition.name,
+                    "prompt": trial.prompt,
+                    "seed": trial.seed,
+                    "protocol": protocol,
+                    **measured,
+                }
+                file.write(json.dumps(record, allow_nan=False) + "\n")
+                records.append(record)
+            file.flush()
+            count += len(batch)
+            left = (time.monotonic() - began) * (len(trials) - count) / count
+            log.info(
+                "%s: %d of %d takes, %.0f s left",
+                batch[-1].condition.label,
+                count,
+                len(trials),
+                left,
+            )
+    return records
+
+
+def generate(
+    model: Model,
+    texts: Sequence[str],
+    trials: Sequence[Trial],
+    seconds: float,
+    folder: Path | None = None,
+) -> list[MeasureRequest]:
+    """Generate one batch of takes, or read those that are in `folder`.
+
+    Args:
+        model: with the vectors of the study.
+        texts: prompts.
+        trials: of the batch.
+        seconds: of each take.
+        folder: of the takes' audio; new takes are written to it.
+
+    Returns:
+        One request per trial.
+    """
+    files = [folder and folder / trial.condition.name / f"{trial.prompt}.wav" for trial in trials]
+    missing = [i for i, file in enumerate(files) if not (file and file.exists())]
+    clips = {i: Clip.read(file) for i, file in enumerate(files) if file and i not in missing}
+    requests = [
+        TakeRequest(
+            trials[i].text(texts), trials[i].seed, trials[i].condition.steering, seconds=seconds
+        )
+        for i in missing
+    ]
+    if requests:
+        controls = {
+            random_name(name): random_control(model.vectors[name], random_name(name))
+            for name in ATTRIBUTES
+        }
+        takes = model.generate_batch(requests, vectors=controls, batch_size=len(requests))
+        for i, take in zip(missing, takes, strict=True):
+            clips[i] = take.clip
+            if file := files[i]:
+                take.clip.write(file)
+    return [
+        MeasureRequest(clips[i], trial.text(texts), trial.other_text(texts))
+        for i, trial in enumerate(trials)
+    ]
+
+
+def generation_protocol(model: Model, strength: float, seconds: float) -> str:
+    """Identify the weights, sampling, vectors, best layers, strength and length of the takes."""
+    vectors = [model.vectors[name] for name in ATTRIBUTES]
+    hashes = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
+    own = model.sampling()
+    sampling = f"guidance {own.guidance:g} temperature {own.temperature:g} top-k {own.top_k}"
+    return f"{model.shape.fingerprint} {sampling} {hashes} strength {strength:g} {seconds:g} s"
+
+
+def read_records(store: Path) -> Iterator[Record]:
+    """Read whole records; one that was cut short is skipped."""
+    if store.exists():
+        for line in store.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError:
+                continue
+
+
+def of_condition(records: Sequence[Record], condition: str) -> list[Record]:
+    """Select the records of a condition, by prompt."""
+    found = [record for record in records if record["condition"] == condition]
+    return sorted(found, key=lambda record: record["prompt"])
+
+
+def values(records: Sequence[Record], condition: str, measure: str) -> list[float | None]:
+    """Select the values of a measure under a condition, by prompt."""
+    return [record[measure]["value"] for record in of_condition(records, condition)]
+
+
+def effect(
+    plain: Sequence[float | None],
+    steered: Sequence[float | None],
+    relative: bool = True,
+    seed: int = 0,
+) -> Effect:
+    """Estimate the change of a mean over the prompts that were measured under both conditions.
+
+    Args:
+        plain: values without steering, by prompt.
+        steered: values under the condition, by prompt.
+        relative: change as a share of the plain mean; otherwise as a difference.
+        seed: of the bootstrap.
+
+    Returns:
+        The effect.
+    """
+    pairs = np.array(
+        [
+            (before, after)
+            for before, after in zip(plain, steered, strict=True)
+            if before is not None and after is not None
+        ],
+        dtype=float,
+    )
+    if len(pairs) < 2:
+        return Effect(nan, nan, nan, nan, nan, len(pairs))
+    draws = np.random.default_rng(seed).integers(len(pairs), size=(RESAMPLES, len(pairs)))
+
+    def change(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        return after / before - 1 if relative else after - before
+
+    resampled = change(pairs[draws, 0].mean(1), pairs[draws, 1].mean(1))
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    mean, deviation = pairs.mean(0), pairs[:, 1].std(ddof=1)
+    return Effect(mean[1], deviation, float(change(mean[0], mean[1])), low, high, len(pairs))
