@@ -36,7 +36,7 @@ EXTERNAL = re.compile(r"[a-z][a-z0-9+.-]*:|#|/", re.IGNORECASE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages and images that lie outside docs/."""
+    """Add the pages and images from outside docs/."""
     for source, page in OUTSIDE.items():
         text = (REPOSITORY / source).read_text(encoding="utf-8")
         files.append(File.generated(config, page, content=text))

@@ -11,12 +11,16 @@ import pytest
 from tests.docs.pages import ROOT
 
 
-@pytest.fixture(scope="module")
-def hooks():
-    spec = importlib.util.spec_from_file_location("site_hooks", ROOT / "docs" / "hooks.py")
+def module_of(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def hooks():
+    return module_of("hooks")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +57,30 @@ def test_links_lead_to_pages_of_the_site(hooks, page, link, on_site):
         file = File
 
     assert hooks.on_page_markdown(f"See {link}.", Page, None, None) == f"See {on_site}."
+
+
+def test_aligned_definitions_in_docstrings_become_lists():
+    docstring = """Result.
+
+a, b  first
+bcd   second,
+      continued
+Raises:
+    TonearmError: no result"""
+    written = module_of("docstrings").with_lists(docstring).splitlines()
+    assert written[1:5] == ["", "- `a`, `b`: first", "- `bcd`: second, continued", "Raises:"]
+    assert written[-1] == "    TonearmError: no result"
+
+
+def test_prose_and_tables_in_docstrings_are_unchanged():
+    docstring = """Text.
+
+| a | b |
+|---|---|
+
+    x  = 1
+Two words in  a sentence."""
+    assert module_of("docstrings").with_lists(docstring) == docstring
 
 
 def test_the_site_builds_without_warnings_and_loads_nothing_from_other_hosts(tmp_path):
