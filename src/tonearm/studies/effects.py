@@ -23,6 +23,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="pocket")
+    parser.add_argument("--device", help="cpu, cuda ...; default: the best available")
+    parser.add_argument("--dtype", default="float32")
     parser.add_argument("--out", type=Path, default=Path("build/effects"), help="of the records")
     parser.add_argument("--docs", type=Path, help="folder of the page and its figures; else --out")
     parser.add_argument("--readme", type=Path, help="also write the two tables of this README")
@@ -42,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
-    model = load(arguments.model)
+    model = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
     records = run(
         model,
         prompts.held_out()[: arguments.prompts],

@@ -317,12 +317,16 @@ def generate(
 
 
 def generation_protocol(model: Model, strength: float, seconds: float) -> str:
-    """Identify the weights, sampling, vectors, best layers, strength and length of the takes."""
+    """Identify weights, device, precision, sampling, vectors, best layers, strength and length."""
     vectors = [model.vectors[name] for name in ATTRIBUTES]
     hashes = " ".join(f"{v.name}:{v.content_hash()[:8]}@{v.info.best_layer}" for v in vectors)
     own = model.sampling()
     sampling = f"guidance {own.guidance:g} temperature {own.temperature:g} top-k {own.top_k}"
-    return f"{model.shape.fingerprint} {sampling} {hashes} strength {strength:g} {seconds:g} s"
+    hardware = f"{model.checkpoint.device.type} {model.checkpoint.precision}"
+    return (
+        f"{model.shape.fingerprint} {hardware} {sampling} {hashes} "
+        f"strength {strength:g} {seconds:g} s"
+    )
 
 
 def read_records(store: Path) -> Iterator[Record]:
