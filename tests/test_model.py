@@ -1,11 +1,11 @@
-"""generate(): what comes back for what is asked, and what is refused before any work."""
+"""Model: generate and generate_batch, and refusal of mistakes before decoding."""
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from tests.musicgen.decode_requests import reshaped
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -16,7 +16,7 @@ from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering
 
 NAN, INF = float("nan"), float("inf")
-EVEN = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune"]  # of equal length: no padding
+EVEN = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune"]  # not padded
 UNEVEN = ["a fast folk tune", "slow jazz piece with flute and piano", "calm"]
 
 
@@ -44,7 +44,7 @@ def test_generate_returns_one_take_and_a_batch_yields_takes_in_order(small):
         small.generate(["calm", "loud"], seconds=0.2)
 
 
-def test_a_seed_decides_the_take_and_no_seed_is_a_new_one(small):
+def test_a_seed_determines_the_take_and_the_default_is_random(small):
     takes = [small.generate("calm", seconds=0.4, seed=7) for _ in range(2)]
     assert same(*takes) and not same(takes[0], small.generate("calm", seconds=0.4, seed=8))
     first, second = (small.generate("calm", seconds=0.4) for _ in range(2))
@@ -54,7 +54,7 @@ def test_a_seed_decides_the_take_and_no_seed_is_a_new_one(small):
 
 
 @pytest.mark.parametrize(("variant", "prompts"), [("small", UNEVEN), ("melody", EVEN), ("stereo-small", UNEVEN)])
-def test_the_split_into_batches_does_not_matter(model_of, variant, prompts):
+def test_takes_do_not_depend_on_the_division_into_batches(model_of, variant, prompts):
     model = model_of(variant)
     requests = requests_of(prompts)
     together = list(model.generate_batch(requests, batch_size=3))
@@ -77,28 +77,31 @@ def test_all_forms_of_a_steer_give_the_same_take(melody):
         assert same(plain, melody.generate("calm", steer=nothing, seconds=0.4, seed=1))
 
 
-def test_rows_may_differ_in_everything(small):
+def test_requests_of_one_batch_may_differ_in_all_settings(small):
     small.vectors["w"] = vector_of(small, "w")
-    rows = [
-        TakeRequest("calm", 1, Steering(steers=(Steer(vector="w", strength=2),)), Sampling(guidance=1.0)),
-        TakeRequest("loud", 2, sampling=Sampling(temperature=0), negative="calm"), TakeRequest("fast", 3, sampling=Sampling(guidance=5)),
-    ]  # fmt: skip
-    rows = [replace(row, seconds=[0.4, 0.8, 0.52][i]) for i, row in enumerate(rows)]
-    together = list(small.generate_batch(rows))
-    for row, take in zip(rows, together, strict=True):
-        assert same(take, next(small.generate_batch([row])))
-        assert take.provenance.new_seconds == row.seconds
-        assert take.provenance.negative == row.negative and take.provenance.sampling.guidance == row.sampling.guidance
+    steering = Steering(steers=(Steer(vector="w", strength=2),))
+    requests = [
+        TakeRequest("calm", 1, steering, Sampling(guidance=1.0), seconds=0.4),
+        TakeRequest("loud", 2, sampling=Sampling(temperature=0), negative="calm", seconds=0.8),
+        TakeRequest("fast", 3, sampling=Sampling(guidance=5), seconds=0.52),
+    ]
+    together = list(small.generate_batch(requests))
+    for request, take in zip(requests, together, strict=True):
+        assert same(take, next(small.generate_batch([request])))
+        provenance = take.provenance
+        assert provenance.new_seconds == request.seconds
+        assert provenance.negative == request.negative
+        assert provenance.sampling.guidance == request.sampling.guidance
 
 
 def test_temperature_0_does_not_depend_on_the_seed(small):
     assert same(*(small.generate("calm", seconds=0.4, seed=seed, temperature=0) for seed in (1, 2)))
 
 
-def test_progress_goes_to_the_end_over_all_rows(small):
+def test_progress_counts_the_frames_of_all_requests(small):
     reports = []
     requests = requests_of(UNEVEN)
-    list(small.generate_batch(requests, batch_size=2, progress=lambda *at: reports.append(at)))
+    list(small.generate_batch(requests, batch_size=2, progress=lambda *report: reports.append(report)))
     assert reports[-1] == (30, 30) and all(b[0] >= a[0] for a, b in pairwise(reports))
     assert {total for _, total in reports} == {30}
 
@@ -118,7 +121,7 @@ def test_progress_goes_to_the_end_over_all_rows(small):
         (dict(continue_from="/nowhere.wav"), "no audio file"), (dict(melody="/nowhere.wav"), "no audio file"),
     ],
 )  # fmt: skip
-def test_what_is_not_possible_is_refused_in_one_line(small, settings, message):
+def test_impossible_settings_are_refused_in_one_line(small, settings, message):
     with pytest.raises(TonearmError) as error:
         small.generate("calm", **(dict(seconds=0.2) | settings))
     assert message in str(error.value) and "\n" not in str(error.value)
@@ -138,7 +141,7 @@ def test_an_empty_prompt_is_refused(small, prompt):
         (Steer(vector="foreign"), "was made for"),
     ],
 )  # fmt: skip
-def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, steer, message, monkeypatch):
+def test_a_steer_that_does_not_fit_is_refused_before_decoding(small, melody, steer, message, monkeypatch):
     vectors = {
         "x": vector_of(small, "x"),
         "lost": vector_of(small, "lost", best_layer=None),
@@ -149,7 +152,7 @@ def test_a_steer_that_does_not_fit_is_refused_before_any_work(small, melody, ste
         small.generate_batch([TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
 
 
-def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
+def test_a_schedule_that_does_not_act_within_the_clip_is_refused(melody):
     def play(schedule: Schedule, seconds: float):
         steering = Steering(steers=(Steer(vector="x", strength=8, schedule=schedule),))
         return next(
@@ -159,20 +162,20 @@ def test_a_schedule_that_never_acts_within_the_clip_is_refused(melody):
     with pytest.raises(TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"):
         play(Schedule.window(0.4, 0.6), 0.4)
     assert not same(play(Schedule.window(0.2, 0.6), 0.4), melody.generate("calm", seconds=0.4, seed=1))
-    play(Schedule(points=((0.0, 0.0),)), 0.4)  # off on purpose
+    play(Schedule(points=((0.0, 0.0),)), 0.4)  # zero throughout is accepted
 
 
-def test_settings_that_are_not_given_are_the_checkpoints_own(small, monkeypatch):
-    monkeypatch.setattr(small.checkpoint, "shape", replace(small.shape, guidance=2.0))
-    default, given = (small.generate("calm", seconds=0.4, seed=1, guidance=g) for g in (None, 3.0))
-    request = next(small.generate_batch([TakeRequest("calm", 1, seconds=0.4)]))
+def test_default_settings_are_those_of_the_checkpoint(small):
+    model = reshaped(small, guidance=2.0)
+    default, given = (model.generate("calm", seconds=0.4, seed=1, guidance=g) for g in (None, 3.0))
+    request = next(model.generate_batch([TakeRequest("calm", 1, seconds=0.4)]))
     guidance = [take.provenance.sampling.guidance for take in (default, given, request)]
     assert guidance == [2.0, 3.0, 2.0]
     assert same(default, request) and not same(default, given)
-    assert small.stream("calm", seconds=0.4, seed=1).sampling.guidance == 2.0
+    assert model.stream("calm", seconds=0.4, seed=1).sampling.guidance == 2.0
 
 
-def test_provenance_says_what_was_made(small):
+def test_provenance_records_all_settings(small):
     vector = vector_of(small, "x")
     take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")
     p = take.provenance
@@ -191,14 +194,14 @@ def test_a_negative_prompt_and_the_unconditional_branch_need_guidance(melody):
         melody.generate("calm", seconds=0.4, guidance=0.0, steer=steer)
 
 
-def test_on_prefix_checkpoints_a_take_does_not_depend_on_its_neighbours_length(melody):
+def test_a_take_does_not_depend_on_the_text_length_of_other_rows(melody):
     texts = ["calm", "slow jazz piece with flute and piano", "a fast folk tune"]
     together = list(melody.generate_batch(requests_of(texts)))
     for i, text in enumerate(texts):
         assert (together[i].codes == melody.generate(text, seconds=0.4, seed=3 + i).codes).all()
 
 
-def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
+def test_an_unusable_melody_is_refused_before_decoding(small, melody):
     silent = Clip(np.zeros(32_000), 32_000)
     with pytest.raises(TonearmError, match="the melody is silent"):
         melody.generate_batch([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
@@ -206,12 +209,12 @@ def test_a_mistaken_melody_is_told_before_anything_is_made(small, melody):
         small.generate_batch([TakeRequest("calm", 1, seconds=0.4, melody=silent)])
 
 
-def test_an_unknown_engine_is_refused_before_anything_is_loaded():
+def test_an_unknown_engine_is_refused_before_loading():
     with pytest.raises(TonearmError, match="engine 'warp' is not known; use one of decoder, reference"):
         load("nowhere/at-all", engine="warp")
 
 
-def test_an_engine_shares_the_shelf(small):
+def test_another_engine_shares_the_vector_library(small):
     twin = small.with_engine("reference")
     assert twin.vectors is small.vectors and twin.engine.name == "reference"
     assert small.with_engine("decoder") is small

@@ -1,18 +1,20 @@
-"""A take that sounds while it is decoded: the same as generate's, turned live, and made again from its sidecar."""
+"""Streams: equal to generated takes, changed while they play, and replayed from their sidecars."""
 
 import threading
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from tests.musicgen.decode_requests import with_window
 from tests.steering.vectors import vector_of
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.replaying import replay
-from tonearm.steering import Schedule, Steer, Steering
+from tonearm.steering import Control, Schedule, Steer, Steering
 
 PROMPT = "a fast folk tune"
+WINDOW = 20  # frames of the short window
 
 
 @pytest.fixture
@@ -21,152 +23,356 @@ def steered(melody):
     return melody
 
 
-def audio(chunks):
+@pytest.fixture
+def windowed(steered):
+    """The steered model with a window of WINDOW frames."""
+    return with_window(steered, WINDOW)
+
+
+def joined(chunks) -> np.ndarray:
     return np.concatenate([chunk.samples for chunk in chunks], axis=1)
 
 
+def play(stream, changes=None, stop_at=None):
+    """Play a stream; set Controls after given numbers of chunks, and stop after `stop_at` chunks.
+
+    Returns:
+        The chunks, and the frames at which the changes took effect.
+    """
+    chunks, futures = [], []
+    for chunk in stream:
+        chunks.append(chunk)
+        for control in (changes or {}).get(len(chunks), ()):
+            futures.append(stream.set(control))
+        if len(chunks) == stop_at:
+            stream.stop()
+    return chunks, [future.result(timeout=0) for future in futures]
+
+
+def assert_same_audio(samples, clip):
+    np.testing.assert_allclose(samples, clip.samples, atol=1e-5 * abs(clip.samples).max())
+
+
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
-def test_chunks_joined_are_the_generated_take(model_of, variant):
+def test_the_chunks_joined_are_the_generated_take(model_of, variant):
     model = model_of(variant)
     stream = model.stream(PROMPT, seconds=1.2, seed=5, chunk_seconds=0.2)
     chunks = list(stream)
     take = model.generate(PROMPT, seconds=1.2, seed=5)
     assert (stream.take.codes == take.codes).all()
     assert len(chunks) >= 4
-    assert [chunk.start for chunk in chunks] == pytest.approx(
-        np.cumsum([0, *(chunk.samples.shape[1] for chunk in chunks[:-1])]) / take.clip.sample_rate
-    )
-    np.testing.assert_allclose(audio(chunks), take.clip.samples, atol=1e-5 * abs(take.clip.samples).max())
+    lengths = [chunk.samples.shape[1] for chunk in chunks]
+    starts = np.cumsum([0, *lengths[:-1]]) / take.clip.sample_rate
+    assert [chunk.start for chunk in chunks] == pytest.approx(starts)
+    assert_same_audio(joined(chunks), take.clip)
 
 
-def test_turned_while_it_plays_it_changes_from_that_frame_and_replays_from_its_sidecar(steered, tmp_path):
+def test_a_strength_acts_from_its_frame_and_replays(steered, tmp_path):
     plain = steered.generate(PROMPT, seconds=1.2, seed=5)
     stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": 0})
-    frames = []
-    for number, _ in enumerate(stream):
-        if number == 0:
-            turned = stream.set_strength("push", 3.0)
-        elif number == 1:
-            frames.append(turned.result(timeout=0))
-    frame, codes = frames[0], stream.take.codes
+    _, (frame,) = play(stream, {1: [Control.strength("push", 3.0)]})
+    codes = stream.take.codes
     assert 5 < frame < 25
     assert (codes[0, :frame] == plain.codes[0, :frame]).all()
     assert (codes[:, frame:] != plain.codes[:, frame:]).any()
     (steer,) = stream.take.provenance.steering.steers
-    rate = steered.checkpoint.shape.frame_rate
+    rate = steered.shape.frame_rate
     assert steer.schedule.factors([(frame - 1) / rate, frame / rate]).tolist() == [0, 3]
-    again = replay(stream.take.save(tmp_path / "played.wav"), model=steered)
-    assert again.identical
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
 
 
-def test_guidance_turned_while_it_plays_replays_from_its_sidecar(melody, tmp_path):
+@pytest.mark.parametrize(("target", "value"), [("guidance", 9.0), ("temperature", 0.2)])
+def test_a_sampling_setting_acts_from_its_frame_and_replays(melody, tmp_path, target, value):
     plain = melody.generate(PROMPT, seconds=1.2, seed=5)
     stream = melody.stream(PROMPT, seconds=1.2, seed=5)
-    for number, _ in enumerate(stream):
-        if number == 0:
-            turned = stream.set_guidance(9.0)
-    frame, codes = turned.result(timeout=0), stream.take.codes
-    assert (codes[0, :frame] == plain.codes[0, :frame]).all() and (codes[:, frame:] != plain.codes[:, frame:]).any()
-    rate = melody.checkpoint.shape.frame_rate
-    assert stream.take.provenance.sampling.sampling().guidance_at([(frame - 1) / rate, frame / rate]).tolist() == [3, 9]
+    _, (frame,) = play(stream, {1: [Control(target=target, value=value)]})
+    codes = stream.take.codes
+    assert (codes[0, :frame] == plain.codes[0, :frame]).all()
+    assert (codes[:, frame:] != plain.codes[:, frame:]).any()
+    rate, recorded = melody.shape.frame_rate, stream.take.provenance.sampling
+    times = [(frame - 1) / rate, frame / rate]
+    before = {"guidance": 3.0, "temperature": 1.0}[target]
+    values = getattr(recorded.sampling(), f"{target}_at")(times)
+    assert values.tolist() == pytest.approx([before, value])
+    other = {"guidance": "temperature", "temperature": "guidance"}[target]
+    assert getattr(recorded, f"{other}_schedule") is None
     assert replay(stream.take.save(tmp_path / "played.wav"), model=melody).identical
-    reference = melody.with_engine("reference")
-    assert (replay(tmp_path / "played.json", model=reference).take.codes == codes).all()
+    sidecar = tmp_path / "played.json"
+    sidecar.write_text(sidecar.read_text().replace('"engine": "decoder"', '"engine": "reference"'))
+    again = replay(sidecar, model=melody).take
+    assert again.provenance.engine == "reference" and (again.codes == codes).all()
 
 
-def test_guidance_that_cannot_be_is_refused(melody):
+def test_temperature_0_gives_the_most_likely_codes_from_its_frame(melody):
+    streams = [melody.stream(PROMPT, seconds=1.2, seed=seed) for seed in (5, 5)]
+    for stream in streams:
+        play(stream, {1: [Control(target="temperature", value=0)]})
+    first, second = (stream.take.codes for stream in streams)
+    assert (first == second).all()
+    greedy = melody.stream(PROMPT, seconds=1.2, seed=5, temperature=0)
+    play(greedy)
+    assert (greedy.take.codes == melody.generate(PROMPT, seconds=1.2, seed=9, temperature=0).codes).all()
+
+
+def test_several_settings_change_at_one_frame_and_replay(steered, tmp_path):
+    controls = [
+        Control.strength("push", 2.0),
+        Control(target="guidance", value=5.0),
+        Control(target="temperature", value=0.5),
+    ]
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": 0.5}, temperature=0.9)
+    _, frames = play(stream, {2: controls})
+    assert len(set(frames)) == 1
+    take = stream.take
+    assert take.provenance.sampling.temperature == 1.0
+    assert take.provenance.sampling.temperature_schedule.factors([0.0]) == pytest.approx([0.9])
+    assert replay(take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def test_a_control_from_json_is_set(melody):
+    stream = melody.stream(PROMPT, seconds=0.8, seed=5)
+    control = Control.model_validate_json('{"target": "guidance", "value": 1.0}')
+    _, (frame,) = play(stream, {1: [control]})
+    assert isinstance(frame, int)
+
+
+def test_impossible_guidance_is_refused(melody):
     with pytest.raises(TonearmError, match="guidance -1 is not possible"):
         melody.stream(PROMPT, seconds=0.4).set_guidance(-1)
     with pytest.raises(TonearmError, match="started without guidance"):
         melody.stream(PROMPT, seconds=0.4, guidance=1.0).set_guidance(3.0)
 
 
-def test_it_plays_on_beyond_the_window_turned_in_any_of_them(steered, monkeypatch, tmp_path):
-    shape = replace(steered.shape, window_seconds=20 / steered.shape.frame_rate)
-    monkeypatch.setattr(steered.checkpoint, "shape", shape)
-    monkeypatch.setattr(steered, "shape", shape)
-    stream = steered.stream(PROMPT, seconds=2.4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
-    turned, pieces = [], []
+def test_strengths_act_in_every_window_and_replay(windowed, tmp_path):
+    stream = windowed.stream(PROMPT, seconds=2.4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    futures, chunks = [], []
     for chunk in stream:
-        pieces.append(chunk)
-        turned.append(stream.set_strength("push", len(pieces) % 3))
-    frames = [future.result(timeout=0) for future in turned if not future.exception()]
+        chunks.append(chunk)
+        futures.append(stream.set_strength("push", len(chunks) % 3))
+    frames = [future.result(timeout=0) for future in futures if not future.exception()]
     assert len(frames) > 40 and all(0 <= b - a <= 4 for a, b in pairwise(frames))
     assert frames[0] < 20 < 32 < frames[-1]
-    np.testing.assert_allclose(audio(pieces), stream.take.clip.samples, atol=1e-5 * abs(stream.take.clip.samples).max())
-    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+    assert_same_audio(joined(chunks), stream.take.clip)
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=windowed).identical
 
 
-def test_a_schedule_given_at_the_start_stands_until_it_is_turned(steered, tmp_path):
-    ramp = Steering(steers=(Steer(vector="push", strength=1.5, schedule=Schedule.ramp(0, 1.2)),))
-    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer=ramp)
-    for number, _ in enumerate(stream):
-        if number == 1:
-            stream.set_strength("push", -1.0)
+def test_a_schedule_holds_until_the_strength_is_set(steered, tmp_path):
+    ramp = Schedule.ramp(0, 1.2)
+    steering = Steering(steers=(Steer(vector="push", strength=1.5, schedule=ramp),))
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer=steering)
+    _, (frame,) = play(stream, {2: [Control.strength("push", -1.0)]})
     (steer,) = stream.take.provenance.steering.steers
-    values = steer.schedule.factors(np.arange(30) / steered.checkpoint.shape.frame_rate)
-    turned = int(np.argmax(values == -1))
-    assert np.allclose(values[:turned], 1.5 * np.arange(turned) / 30) and (values[turned:] == -1).all()
+    values = steer.schedule.factors(np.arange(30) / steered.shape.frame_rate)
+    assert np.allclose(values[:frame], 1.5 * np.arange(frame) / 30)
+    assert (values[frame:] == -1).all()
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
 
 
-def test_another_thread_may_turn_and_cancel(steered):
+def test_another_thread_may_set_a_strength_and_cancel(steered):
     stream = steered.stream(PROMPT, seconds=4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
-    heard, turned = threading.Event(), []
+    has_begun, frames = threading.Event(), []
 
-    def turn():
-        heard.wait(10)
-        turned.append(stream.set_strength("push", 1.0).result(10))
+    def change():
+        has_begun.wait(10)
+        frames.append(stream.set_strength("push", 1.0).result(10))
         stream.cancel()
 
-    thread = threading.Thread(target=turn)
+    thread = threading.Thread(target=change)
     thread.start()
     chunks = []
     for chunk in stream:
         chunks.append(chunk)
-        heard.set()
+        has_begun.set()
     thread.join()
-    assert turned and len(chunks) < 100
+    assert frames and len(chunks) < 100
     with pytest.raises(TonearmError, match="not played to its end"):
         stream.take  # noqa: B018
 
 
-def test_an_ended_stream_takes_no_turns(steered):
+def test_an_ended_stream_refuses_changes(steered):
     stream = steered.stream(PROMPT, seconds=0.4, seed=5, steer={"push": 0})
     list(stream)
     with pytest.raises(TonearmError, match="has ended"):
         stream.set_strength("push", 1.0)
     with pytest.raises(TonearmError, match="played once"):
         list(stream)
-    left = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0}, chunk_seconds=0.04)
-    playing = iter(left)
+    closed = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    playing = iter(closed)
     next(playing)
-    waiting = left.set_strength("push", 1.0)
+    pending = closed.set_strength("push", 1.0)
     playing.close()
     with pytest.raises(TonearmError, match="ended before the change took effect"):
-        waiting.result(timeout=0)
+        pending.result(timeout=0)
 
 
-def test_mistakes_are_named(steered):
+def test_mistakes_are_refused(steered):
     stream = steered.stream(PROMPT, seconds=0.4, steer={"push": 0})
-    for vector, strength, said in (
+    for vector, strength, message in (
         ("pull", 1.0, "not in this stream"),
         ("push", 1e9, "beyond"),
         ("push", float("nan"), "finite"),
     ):
-        with pytest.raises(TonearmError, match=said):
+        with pytest.raises(TonearmError, match=message):
             stream.set_strength(vector, strength)
-    with pytest.raises(TonearmError, match="chunks of 0 s are not possible"):
-        steered.stream(PROMPT, chunk_seconds=0)
+    for chunk_seconds in (0, 0.01, 11, float("nan")):
+        with pytest.raises(TonearmError, match="chunks of .* s are not possible"):
+            steered.stream(PROMPT, chunk_seconds=chunk_seconds)
     with pytest.raises(TonearmError, match="engine reference cannot stream"):
         steered.with_engine("reference").stream(PROMPT)
     with pytest.raises(TonearmError, match="the prompt is empty"):
         steered.stream(" ")
 
 
-def test_the_lookahead_is_stated(melody):
+def test_a_frame_is_decided_at_most_the_lookahead_before_its_chunk(melody):
     stream = melody.stream(PROMPT, seconds=1.2, seed=5, chunk_seconds=0.2)
-    decided = []
     for chunk in stream:
-        decided.append((stream._decoding.position - 1) / melody.checkpoint.shape.frame_rate)
-        assert decided[-1] - chunk.start <= stream.lookahead + 1e-9
+        decided = (stream._decoding.position - 1) / melody.shape.frame_rate
+        assert decided - chunk.start <= stream.lookahead + 1e-9
+
+
+# Mute
+
+
+def test_mute_silences_exactly_the_samples_between_its_frames(steered, tmp_path):
+    mute, restore = (Control(target="mute", value=value) for value in (1, 0))
+    settings = {"seconds": 1.6, "seed": 5, "chunk_seconds": 0.08}
+    plain = steered.stream(PROMPT, **settings)
+    expected, _ = play(plain)
+    muted = steered.stream(PROMPT, **settings)
+    chunks, (first, last) = play(muted, {3: [mute], 9: [restore]})
+    hop = steered.shape.sample_rate // steered.shape.frame_rate
+    samples, whole = joined(chunks), joined(expected)
+    assert 0 < first < last < 40
+    assert (samples[:, first * hop : last * hop] == 0).all()
+    assert (whole[:, first * hop : last * hop] != 0).all(0).mean() > 0.99
+    assert np.array_equal(samples[:, : first * hop], whole[:, : first * hop])
+    assert np.array_equal(samples[:, last * hop :], whole[:, last * hop :])
+    # The take keeps the music, and its sidecar does not depend on muting.
+    assert np.array_equal(muted.take.clip.samples, plain.take.clip.samples)
+    assert muted.take.provenance == plain.take.provenance
+    assert replay(muted.take.save(tmp_path / "muted.wav"), model=steered).identical
+
+
+def test_mute_until_the_end_silences_the_rest(melody):
+    stream = melody.stream(PROMPT, seconds=1.2, seed=5, chunk_seconds=0.08)
+    chunks, (frame,) = play(stream, {2: [Control(target="mute", value=1)]})
+    hop = melody.shape.sample_rate // melody.shape.frame_rate
+    samples = joined(chunks)
+    assert samples.shape[1] == 30 * hop
+    assert (samples[:, frame * hop :] == 0).all() and samples[:, : frame * hop].any()
+
+
+# Open-ended streams
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
+def test_an_open_ended_stream_equals_one_of_the_length_at_which_it_is_stopped(
+    model_of, tmp_path, variant
+):
+    model = with_window(model_of(variant), WINDOW)
+    stream = model.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.2)
+    chunks, _ = play(stream, stop_at=14)
+    frames = stream.take.codes.shape[1]
+    assert frames > 3 * WINDOW
+    assert_same_audio(joined(chunks), stream.take.clip)
+    seconds = frames / model.shape.frame_rate
+    fixed = model.stream(PROMPT, seconds=seconds, seed=5)
+    play(fixed)
+    generated = model.generate(PROMPT, seconds=seconds, seed=5)
+    assert (stream.take.codes == fixed.take.codes).all()
+    assert (stream.take.codes == generated.codes).all()
+    provenance = stream.take.provenance
+    assert (provenance.frames, provenance.new_seconds) == (frames, pytest.approx(seconds))
+    again = replay(stream.take.save(tmp_path / "open.wav"), model=model)
+    assert again.identical and (again.take.codes == stream.take.codes).all()
+
+
+@pytest.mark.parametrize("stop_at", range(1, 16, 2))
+def test_an_open_ended_stream_may_be_stopped_anywhere_in_a_window(windowed, stop_at):
+    stream = windowed.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.12)
+    chunks, _ = play(stream, stop_at=stop_at)
+    frames = stream.take.codes.shape[1]
+    expected = windowed.generate(PROMPT, seconds=frames / windowed.shape.frame_rate, seed=5)
+    assert (stream.take.codes == expected.codes).all()
+    assert_same_audio(joined(chunks), expected.clip)
+
+
+def test_a_stream_that_is_stopped_before_it_begins_has_the_shortest_length(melody):
+    stream = melody.stream(PROMPT, seconds=None, seed=5)
+    stream.stop()
+    list(stream)
+    assert stream.take.codes.shape[1] == melody.shape.min_frames
+
+
+def test_a_stream_of_given_length_may_be_stopped_early(windowed, tmp_path):
+    stream = windowed.stream(PROMPT, seconds=8, seed=5, chunk_seconds=0.2)
+    play(stream, stop_at=3)
+    frames = stream.take.codes.shape[1]
+    assert frames < 60
+    expected = windowed.generate(PROMPT, seconds=frames / windowed.shape.frame_rate, seed=5)
+    assert (stream.take.codes == expected.codes).all()
+    assert replay(stream.take.save(tmp_path / "early.wav"), model=windowed).identical
+
+
+@pytest.mark.parametrize("numbers", [(1, 2, 3), (5, 11), (4, 9, 17, 18)])
+def test_strengths_set_at_any_frame_of_an_open_ended_stream_act_and_replay(
+    windowed, tmp_path, numbers
+):
+    plain = windowed.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.12)
+    play(plain, stop_at=20)
+    stream = windowed.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.12, steer={"push": 0})
+    changes = {
+        number: [Control.strength("push", 3.0 * (-1) ** i)] for i, number in enumerate(numbers)
+    }
+    _, frames = play(stream, changes, stop_at=20)
+    codes = stream.take.codes
+    first = frames[0]
+    assert (codes[0, :first] == plain.take.codes[0, :first]).all()
+    assert (codes[:, first:] != plain.take.codes[:, first : codes.shape[1]]).any()
+    (steer,) = stream.take.provenance.steering.steers
+    times = np.array(frames) / windowed.shape.frame_rate
+    assert steer.schedule.factors(times).tolist() == [3.0 * (-1) ** i for i in range(len(frames))]
+    assert replay(stream.take.save(tmp_path / "open.wav"), model=windowed).identical
+
+
+def test_an_open_ended_stream_continues_audio_follows_a_melody_and_replays(windowed, tmp_path):
+    rng = np.random.default_rng(0)
+    prompt = Clip(1e4 * rng.standard_normal((1, 640)), 1600)
+    tone = Clip(np.sin(np.arange(12800) / 5) * 0.4, 16000)
+    steering = Steering(steers=(Steer(vector="push", strength=1, schedule=Schedule.ramp(0, 2)),))
+    stream = windowed.stream(
+        PROMPT,
+        seconds=None,
+        seed=5,
+        steer=steering,
+        negative="calm",
+        continue_from=prompt,
+        melody=tone,
+    )
+    chunks, _ = play(
+        stream, {12: [Control(target="temperature", value=0.5)], 20: [Control.strength("push", -1)]}, 24
+    )
+    take = stream.take
+    assert take.codes.shape[1] > 2 * WINDOW
+    assert take.provenance.new_seconds == pytest.approx(take.seconds - 0.4)
+    assert_same_audio(joined(chunks), take.clip)
+    assert replay(take.save(tmp_path / "open.wav"), model=windowed).identical
+
+
+def test_the_memory_of_an_open_ended_stream_does_not_grow_but_for_its_codes(windowed):
+    stream = windowed.stream(PROMPT, seconds=None, seed=5, steer={"push": 0}, chunk_seconds=0.2)
+    sizes = []
+    for number, _ in enumerate(stream):
+        codec, state = stream._codec, stream._decoding.state
+        sizes.append(
+            [
+                codec.latents.kept.shape[-1],
+                codec.outputs.kept.shape[-1],
+                0 if state is None else state.keys.shape[3],
+            ]
+        )
+        if number == 40:
+            stream.stop()
+    early, late = np.array(sizes[5:20]).max(0), np.array(sizes[20:]).max(0)
+    assert (late <= early).all()
+    assert stream.take.codes.shape[1] > 190

@@ -1,4 +1,4 @@
-"""Takes on disk, and made again from their sidecars."""
+"""Takes on disk, and their replay from sidecars."""
 
 import json
 import shutil
@@ -20,8 +20,8 @@ from tonearm.replaying import replay
 from tonearm.steering import Schedule, Steer, Steering, load_vector, save_vector
 
 
-def sound(seconds: float = 0.29, channels: int = 1) -> Clip:
-    """Loud enough for the tiny codec, not a whole number of frames, at another rate than the checkpoint's."""
+def noise(seconds: float = 0.29, channels: int = 1) -> Clip:
+    """Loud enough for the tiny codec; not a whole number of frames, at a rate of its own."""
     return Clip(1e4 * np.random.default_rng(0).standard_normal((channels, round(seconds * 4410))), 4410)
 
 
@@ -42,7 +42,7 @@ def middle_of(model: Model, prompts, vectors=None, **fields) -> Take:
     return list(model.generate_batch(requests, vectors=vectors))[1]
 
 
-def make(model: Model, kind: str, folder: Path) -> Take:
+def take_of(model: Model, kind: str, folder: Path) -> Take:
     settings = dict(seconds=0.4, seed=5)
     three = ["a fast folk tune", "calm", "slow jazz piece with flute and piano"]
     if kind == "steered":
@@ -54,11 +54,11 @@ def make(model: Model, kind: str, folder: Path) -> Take:
         vectors = {"x": vector_of(model, "x")}
         return middle_of(model, three, vectors, steering=steering, negative="loud")
     if kind == "audio prompt as a path":
-        return model.generate("calm", **settings, continue_from=sound().write(folder / "prompt.wav"))
+        return model.generate("calm", **settings, continue_from=noise().write(folder / "prompt.wav"))
     changes = {
         "plain": {}, "negative": dict(negative="loud jazz"), "guidance 1": dict(guidance=1.0), "greedy": dict(temperature=0),
-        "audio prompt": dict(continue_from=sound()), "odd audio prompt": dict(continue_from=sound(0.41)),
-        "melody": dict(melody=tone()), "melody and audio prompt": dict(melody=tone(), continue_from=sound()),
+        "audio prompt": dict(continue_from=noise()), "odd audio prompt": dict(continue_from=noise(0.41)),
+        "melody": dict(melody=tone()), "melody and audio prompt": dict(melody=tone(), continue_from=noise()),
     }  # fmt: skip
     return model.generate("calm", **settings, **changes[kind])
 
@@ -74,30 +74,30 @@ KINDS = (
     [*(("small", kind) for kind in KINDS), *(("melody", kind) for kind in (*KINDS, "melody", "melody and audio prompt")),
      ("stereo-small", "plain"), ("stereo-melody", "melody and audio prompt")],
 )  # fmt: skip
-def test_a_take_is_made_again_bit_for_bit(model_of, folder_of, tmp_path, variant, kind):
+def test_a_take_replays_bit_for_bit(model_of, tmp_path, variant, kind):
     model = model_of(variant)
-    take = make(model, kind, tmp_path)
+    take = take_of(model, kind, tmp_path)
     sidecar = take.save(tmp_path / "saved" / "my take.v1.wav")
     assert sidecar.name == "my take.v1.json"
-    again = replay(sidecar, model=Model(model.checkpoint))  # a shelf without the session's vectors
+    again = replay(sidecar, model=Model(model.checkpoint))  # its library has no added vectors
     assert again.identical and again.differences == ()
     assert np.array_equal(again.take.codes, take.codes) and np.array_equal(again.take.clip.samples, take.clip.samples)
     assert np.array_equal(Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples)
     assert again.take.provenance.new_seconds == take.provenance.new_seconds == 0.4
 
 
-def test_it_loads_the_checkpoint_itself_where_none_is_given(small, folder_of, tmp_path):
+def test_the_checkpoint_is_loaded_if_no_model_is_given(small, folder_of, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     assert replay(sidecar, checkpoint=str(folder_of("small"))).identical
 
 
-def test_the_saved_folder_can_move(small, tmp_path):
-    steered(small, continue_from=sound()).save(tmp_path / "here" / "take.wav")
+def test_a_moved_folder_replays(small, tmp_path):
+    steered(small, continue_from=noise()).save(tmp_path / "here" / "take.wav")
     shutil.move(tmp_path / "here", tmp_path / "there")
     assert replay(tmp_path / "there" / "take.json", model=Model(small.checkpoint)).identical
 
 
-def test_a_sidecar_is_strict_json_and_reads_back_as_it_was(small, tmp_path):
+def test_a_sidecar_is_strict_json_and_reads_back_equal(small, tmp_path):
     take = steered(small)
     sidecar = take.save(tmp_path / "take.wav", measured={"tempo": 120.5})
 
@@ -121,7 +121,7 @@ def edit(sidecar: Path, change) -> Path:
     return sidecar
 
 
-def test_a_stack_that_differs_is_told(small, tmp_path):
+def test_differences_of_the_stack_are_listed(small, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
 
     def other_stack(content):
@@ -130,17 +130,17 @@ def test_a_stack_that_differs_is_told(small, tmp_path):
         content["engine"] = "fast"
 
     again = replay(edit(sidecar, other_stack), model=small)
-    told = "\n".join(again.differences)
+    lines = "\n".join(again.differences)
     assert again.identical and len(again.differences) == 4
-    assert "threads: 99 then" in told and "torch: 1.0 then" in told and "engine: fast then, decoder now" in told
+    assert "threads: 99 then" in lines and "torch: 1.0 then" in lines and "engine: fast then, decoder now" in lines
 
 
-def test_audio_that_comes_out_different_is_told(small, tmp_path):
+def test_different_audio_is_not_identical(small, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     assert not replay(edit(sidecar, lambda content: content.update(seed=2)), model=small).identical
 
 
-def test_it_refuses_other_weights(small, melody, tmp_path):
+def test_other_weights_are_refused(small, melody, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     with pytest.raises(TonearmError, match="made with weights") as error:
         replay(sidecar, model=melody)
@@ -149,7 +149,7 @@ def test_it_refuses_other_weights(small, melody, tmp_path):
         replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
 
 
-def test_it_refuses_a_vector_that_is_gone_or_has_changed(small, tmp_path):
+def test_an_absent_or_changed_vector_is_refused(small, tmp_path):
     sidecar = steered(small).save(tmp_path / "take.wav")
     file = tmp_path / read_sidecar(sidecar).vectors["x"].file
     save_vector(vector_of(small, "x", seed=9), file)
@@ -160,10 +160,10 @@ def test_it_refuses_a_vector_that_is_gone_or_has_changed(small, tmp_path):
         replay(sidecar, model=small)
 
 
-def test_it_refuses_audio_that_is_gone_or_has_changed(small, tmp_path):
-    sidecar = small.generate("calm", seconds=0.4, seed=1, continue_from=sound()).save(tmp_path / "take.wav")
+def test_absent_or_changed_audio_is_refused(small, tmp_path):
+    sidecar = small.generate("calm", seconds=0.4, seed=1, continue_from=noise()).save(tmp_path / "take.wav")
     file = tmp_path / read_sidecar(sidecar).audio_prompt.file
-    sound(0.2).write(file)
+    noise(0.2).write(file)
     with pytest.raises(TonearmError, match="has changed"):
         replay(sidecar, model=small)
     file.unlink()
@@ -180,7 +180,7 @@ def test_it_refuses_audio_that_is_gone_or_has_changed(small, tmp_path):
         (lambda c: c["batch"].update(rows=2), "known are size, row"), (lambda c: c["steering"].update(steer=1), "known are steers"),
     ],
 )  # fmt: skip
-def test_a_sidecar_that_is_wrong_is_refused_in_one_line(small, tmp_path, change, message):
+def test_a_wrong_sidecar_is_refused_in_one_line(small, tmp_path, change, message):
     sidecar = edit(small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav"), change)
     with pytest.raises(TonearmError, match=message) as error:
         replay(sidecar, model=small)
@@ -188,7 +188,7 @@ def test_a_sidecar_that_is_wrong_is_refused_in_one_line(small, tmp_path, change,
 
 
 @pytest.mark.parametrize("content", ["", "[]", "3", "{}", '{"steers": []}', "{", b"\xff\xfe\x81"])
-def test_a_file_that_is_no_sidecar_is_refused(tmp_path, content):
+def test_other_files_are_refused_as_sidecars(tmp_path, content):
     file = tmp_path / "x.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(TonearmError, match=r"sidecar|take's JSON"):
@@ -201,7 +201,7 @@ def test_an_absent_file_and_a_folder_are_refused(tmp_path):
             read_sidecar(path)
 
 
-def test_a_take_is_not_saved_under_an_ending_that_is_no_audio(small, tmp_path):
+def test_a_take_is_not_saved_with_an_unknown_suffix(small, tmp_path):
     with pytest.raises(TonearmError, match=r"use one of \.wav"):
         small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.mp3")
     assert not list(tmp_path.iterdir())
@@ -214,14 +214,14 @@ def test_stack_differences_name_both_sides(small):
     assert then.differences(now) == ["device: NVIDIA H100 then, cpu now"]
 
 
-def test_the_public_replay_stays_a_function(small, tmp_path):
-    """A module of the same name would take its place at the second use."""
+def test_the_public_replay_is_a_function_after_its_first_use(small, tmp_path):
+    """A module of the same name would replace it at its import."""
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     assert tonearm.replay(sidecar, model=small).identical
     assert tonearm.replay(sidecar, model=small).identical
 
 
-def test_a_take_is_made_again_by_the_engine_that_made_it(small, tmp_path):
+def test_a_take_replays_with_the_engine_of_its_sidecar(small, tmp_path):
     take = small.with_engine("reference").generate("a fast tune", seconds=0.5, seed=3)
     assert take.provenance.engine == "reference"
     take.save(tmp_path / "slow.wav")

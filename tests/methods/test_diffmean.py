@@ -1,4 +1,4 @@
-"""DiffMean on activations with a direction planted in them."""
+"""DiffMean on activations with a known direction."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_a_planted_direction_is_found_with_its_length():
     assert torch.allclose(found.norm(dim=-1), planted.norm(dim=-1), rtol=0.05)
     assert torch.allclose(diffmean(moments_of(below), moments_of(above)), -found)
     scores = separation(moments_of(above), moments_of(below))
-    assert scores.argsort().tolist() == [0, 1, 2, 3]  # the longer the direction, the further apart
+    assert scores.argsort().tolist() == [0, 1, 2, 3]
 
 
 def test_separation_is_the_formula():

@@ -23,14 +23,16 @@ def rows_of(model, prompts, spec):
     ("variant", "site", "pooling"),
     [("melody", "residual", None), ("small", "heads", "first"), ("small", "attention", None)],
 )
-def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, variant, site, pooling, tmp_path):
-    model, told = model_of(variant), []
+def test_a_vector_is_the_difference_of_means_with_its_provenance(
+    model_of, variant, site, pooling, tmp_path
+):
+    model, reports = model_of(variant), []
     vector = learn(
         model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_label="fast", negative_label="slow", batch_size=2,
-        seconds=0.3, seed=5, progress=lambda *at: told.append(at),
+        seconds=0.3, seed=5, progress=lambda *report: reports.append(report),
     )  # fmt: skip
-    what = CaptureSpec(site, pooling, 2, 0.3, 5)
-    above, below = (rows_of(model, side, what).double() for side in (FAST, SLOW))
+    spec = CaptureSpec(site, pooling, 2, 0.3, 5)
+    above, below = (rows_of(model, side, spec).double() for side in (FAST, SLOW))
     for layer in range(model.shape.layer_count):
         assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
@@ -48,13 +50,13 @@ def test_it_is_the_difference_of_means_and_says_where_it_came_from(model_of, var
     assert info.data_hash == hash_texts(FAST, SLOW) and info.library_version == __version__
     scores = info.scores["separation"]
     assert info.best_layer == max(scores, key=scores.__getitem__)
-    assert told[-1] == (6, 6) and [done for done, _ in told] == [2, 3, 5, 6]
+    assert reports[-1] == (6, 6) and [done for done, _ in reports] == [2, 3, 5, 6]
     assert "tempo" not in model.vectors
     assert load_vector(save_vector(vector, tmp_path / "tempo")).info == info
 
 
 def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
-    """Strength 1 of the planted sets' own direction closes the gap of their means, by construction of DiffMean."""
+    """Strength 1 moves the mean of the negative set onto that of the positive one."""
     vector = learn(melody, FAST, SLOW, "gap")
     below = rows_of(melody, SLOW, CaptureSpec()).mean(0)
     above = rows_of(melody, FAST, CaptureSpec()).mean(0)
@@ -73,21 +75,21 @@ def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
         (dict(pooling="mean", seconds=float("inf")), "inf s"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_learned_is_refused_and_leaves_the_shelf_alone(melody, change, message):
+def test_impossible_arguments_are_refused_and_leave_the_library_unchanged(melody, change, message):
     arguments = dict(positive=FAST, negative=SLOW, name="never") | change
     with pytest.raises(TonearmError, match=message):
         learn(melody, **arguments)
     assert "never" not in melody.vectors
 
 
-def test_one_prompt_a_side_has_a_direction_but_no_separation(melody):
+def test_sets_of_one_prompt_have_a_direction_and_separation_0(melody):
     vector = learn(melody, ["a fast folk tune"], ["slow jazz piece"], "thin")
     assert set(vector.info.scores["separation"].values()) == {0.0}
     norms = vector.norms()
     assert vector.info.best_layer == max(norms, key=norms.__getitem__)
 
 
-def test_an_empty_prompt_is_refused_on_either_side(melody):
+def test_an_empty_prompt_in_either_set_is_refused(melody):
     for sides in ((["calm", " "], ["loud"]), (["calm"], ["loud", ""])):
         with pytest.raises(TonearmError, match="a prompt is empty"):
             learn(melody, *sides, "x")
