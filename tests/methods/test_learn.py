@@ -1,4 +1,4 @@
-"""learn(): two prompt sets to a vector with provenance; methods by their registry."""
+"""learn: a vector with provenance from two prompt sets."""
 
 import pytest
 import torch
@@ -7,7 +7,6 @@ from tonearm import __version__
 from tonearm.activations import CaptureSpec, capture_rows
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
-from tonearm.methods import Fit, base, method_named, register
 from tonearm.methods.learn import learn
 from tonearm.steering import load_vector, save_vector
 
@@ -99,37 +98,3 @@ def test_learning_does_not_change_the_model(melody):
     before = dict(melody.vectors)
     learn(melody, FAST, SLOW, "tempo")
     assert dict(melody.vectors) == before
-
-
-def test_a_registered_method_that_needs_rows_gets_them_with_labels_and_groups(melody, monkeypatch):
-    seen = {}
-
-    class FirstRows:
-        """Direction between the first row of each set."""
-
-        name = "first-rows"
-        needs = "rows"
-
-        def fit(self, activations):
-            seen["activations"] = activations
-            first = [activations.rows[activations.labels == label][0] for label in (1, 0)]
-            return Fit(first[0] - first[1], best_layer=2, scores={"constant": torch.ones(3)})
-
-    monkeypatch.setattr(base, "_METHODS", dict(base._METHODS))
-    register(FirstRows())
-    vector = learn(melody, FAST, SLOW[:2], "x", method="first-rows", pooling="frames", seconds=3.0)
-    activations = seen["activations"]
-    assert activations.rows.shape == (len(activations.labels), 3, melody.shape.width)
-    # 75 frames and the delay: positions 0, 25, 50 and 75 of each prompt
-    assert activations.groups.bincount().tolist() == [4] * 5
-    assert activations.labels.sum() == 12
-    assert activations.positive.count == 12 and activations.negative.count == 8
-    expected = activations.rows[activations.labels == 1].double().mean(0)
-    torch.testing.assert_close(activations.positive.mean, expected)
-    assert (vector.info.method, vector.info.best_layer) == ("first-rows", 2)
-    assert vector.info.scores["constant"] == {0: 1.0, 1: 1.0, 2: 1.0}
-
-
-def test_two_methods_of_one_name_are_refused():
-    with pytest.raises(ValueError, match="registered already"):
-        register(method_named("diffmean"))

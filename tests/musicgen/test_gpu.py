@@ -1,0 +1,117 @@
+"""Decoding on CUDA: pocket against the reference engine, half precision, captured graphs."""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from tests.musicgen.decode_requests import FRAMES, request_for
+from tonearm import Steer, Steering, TakeRequest, load, replay
+from tonearm.musicgen.cuda_graphs import capture_on_cuda
+from tonearm.musicgen.decode_loop import Decoding
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+PROMPT = "a folk tune with flute"
+STEERS = {
+    "plain": None,
+    "add": Steer(vector="brightness", strength=0.2),
+    "blend": Steer(vector="brightness", strength=0.1, operator="blend", scale="activation"),
+    "rotate": Steer(vector="brightness", strength=0.1, operator="rotate"),
+    "remove": Steer(vector="brightness", operator="remove"),
+    "clamp": Steer(vector="brightness", operator="clamp", low=1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def pocket():
+    return load("pocket", device="cuda", dtype="float32")
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return load("pocket", device="cuda", dtype="float32", engine="reference")
+
+
+@pytest.fixture
+def uncaptured(pocket, monkeypatch):
+    """A function that switches graph capture off for the rest of the test."""
+    return lambda: monkeypatch.setattr(pocket.engine.decoder, "capture", None)
+
+
+@pytest.mark.parametrize("name", STEERS)
+def test_pocket_in_float32_gives_the_codes_of_the_reference(pocket, reference, name, caplog):
+    assert pocket.engine.decoder.capture is capture_on_cuda
+    with caplog.at_level(logging.WARNING, "tonearm"):
+        take = pocket.generate(PROMPT, steer=STEERS[name], seconds=2, seed=7)
+    assert not caplog.records  # graphs were captured
+    expected = reference.generate(PROMPT, steer=STEERS[name], seconds=2, seed=7)
+    assert np.array_equal(take.codes, expected.codes)
+    if name != "plain":
+        plain = pocket.generate(PROMPT, seconds=2, seed=7)
+        assert not np.array_equal(take.codes, plain.codes)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_gives_finite_audio_and_replays(dtype, tmp_path):
+    model = load("pocket", device="cuda", dtype=dtype)
+    steering = Steering(steers=(STEERS["add"],))
+    requests = [TakeRequest(PROMPT, seed, steering, seconds=2) for seed in range(3)]
+    for take in model.generate_batch(requests):
+        assert take.provenance.stack.dtype == dtype
+        assert ((take.codes >= 0) & (take.codes < model.shape.codebook_size)).all()
+        assert np.isfinite(take.clip.samples).all() and take.clip.samples.any()
+        sidecar = take.save(tmp_path / f"{take.provenance.seed}.wav")
+        assert replay(sidecar, model=model).identical
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
+def test_captured_graphs_give_the_codes_of_uncaptured_steps(folder_of, variant):
+    model = load(str(folder_of(variant)), device="cuda", dtype="float32")
+    decoder = model.engine.decoder
+    codes = []
+    for capture in (capture_on_cuda, None):
+        decoder.capture = capture
+        decoding = Decoding(decoder, request_for(model, frames=4 * FRAMES))
+        for _ in decoding:
+            pass
+        codes.append(decoding.codes)
+    assert torch.equal(*codes)
+
+
+def play_with_changes(pocket) -> tuple[np.ndarray, list[int]]:
+    """Codes of a stream whose strength is set after its third, sixth, ... chunk, and the frames."""
+    stream = pocket.stream(PROMPT, seconds=4, seed=3, steer={"brightness": 0})
+    futures = []
+    for number, _ in enumerate(stream):
+        if number % 3 == 2:
+            strength = 0.2 if len(futures) % 2 == 0 else -0.1
+            futures.append(stream.set_strength("brightness", strength))
+    frames = [future.result(timeout=0) for future in futures if not future.exception()]
+    return stream.take.codes, frames
+
+
+def test_a_strength_set_while_graphs_replay_acts_as_without_graphs(pocket, uncaptured):
+    captured, frames = play_with_changes(pocket)
+    uncaptured()
+    expected, expected_frames = play_with_changes(pocket)
+    assert frames == expected_frames and len(frames) > 5
+    assert np.array_equal(captured, expected)
+    plain = pocket.generate(PROMPT, seconds=4, seed=3)
+    assert np.array_equal(captured[0, : frames[0]], plain.codes[0, : frames[0]])
+    assert not np.array_equal(captured, plain.codes)
+
+
+def test_an_open_ended_stream_beyond_the_window_replays(pocket, tmp_path):
+    stream = pocket.stream(PROMPT, seconds=None, seed=3, steer={"brightness": 0}, chunk_seconds=0.5)
+    for number, _ in enumerate(stream):
+        if number == 21:
+            stream.set_strength("brightness", 0.2)
+        if number == 24:
+            stream.stop()
+    assert stream.take.seconds > pocket.shape.window_seconds + 1
+    assert replay(stream.take.save(tmp_path / "open.wav"), model=pocket).identical
