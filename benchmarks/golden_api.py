@@ -1,4 +1,4 @@
-"""The calls that golden.py makes and that differ between releases: generation of many takes, live changes, measures."""
+"""Calls of golden.py that differ between releases: batches, live changes, measures."""
 
 import hashlib
 from collections.abc import Sequence
@@ -31,7 +31,9 @@ from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steering, SteeringVector
 
 AUDIO_POSITIONS = "audio"  # of a steer that edits the audio prompt too
-Case = tuple[str, int, Steering, Sampling | None, float]  # prompt, seed, steering, sampling, seconds
+Case = tuple[
+    str, int, Steering, Sampling | None, float
+]  # prompt, seed, steering, sampling, seconds
 # Names of measures now -> names in golden.json
 RENAMED = {"spectral_rolloff": "rolloff"}
 
@@ -54,7 +56,7 @@ def generate_completed(model: Model, cases: Sequence[Case]) -> list[tuple[int, T
 
 
 def play(stream: Stream, changes: dict[int, tuple[str, float]] | None = None) -> Take:
-    """Play to the end; `changes` are made after that many chunks' worth of frames have been decoded."""
+    """Play to the end; `changes` (target, value) are set after that many frames."""
     waiting = dict(changes or {})
     for chunks, _ in enumerate(stream, start=1):
         for frames in [frames for frames in waiting if chunks * 5 >= frames]:
@@ -76,7 +78,9 @@ def steer_vector(model: Model, name: str, site: str) -> SteeringVector:
 def measure_everything(clip: Clip) -> dict[str, Any]:
     """Every measure of one clip, by name."""
     found = describe(clip)
-    values: dict[str, Any] = {RENAMED.get(one.name, one.name): one.value for one in found.measurements}
+    values: dict[str, Any] = {
+        RENAMED.get(one.name, one.name): one.value for one in found.measurements
+    }
     values["faults"] = list(found.faults)
     values["beats"] = [round(beat, 6) for beat in found.tempo.beats]
     by_bundled = measure_tempo(clip, load_tracker("bundled"))

@@ -193,15 +193,15 @@ def test_a_name_that_cannot_be_downloaded_is_refused(
 def test_a_published_name_is_downloaded_under_its_own_file_name(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    downloads = []
 
     def download(url: str, file_name: str, **_: Any) -> dict[str, Any]:
-        asked.append((url.rsplit("/", 1)[-1], file_name))
+        downloads.append((url.rsplit("/", 1)[-1], file_name))
         return torch.load(checkpoint, weights_only=True)
 
     monkeypatch.setattr(torch.hub, "load_state_dict_from_url", download)
     assert BeatThisTracker("small0").name == "Beat This! small0"
-    assert asked == [("small0.ckpt", "beat_this-small0.ckpt")]
+    assert downloads == [("small0.ckpt", "beat_this-small0.ckpt")]
 
 
 def test_a_checkpoint_of_the_published_shape_loads_in_half_precision(tmp_path: Path) -> None:

@@ -89,16 +89,16 @@ def test_two_kinds_of_sound_are_separated_and_silence_has_no_label() -> None:
     classifier = train_classifier(
         "kind", EMBEDDER.embed(sounds), labels, [str(i) for i in range(20)], EMBEDDER
     )
-    verdicts = measure_classifiers(
+    predictions = measure_classifiers(
         [noise(0.3, seed=99), tone(333, 0.3), silence()], classifier, EMBEDDER
     )
-    assert [verdict.best for verdict in verdicts] == ["noise", "tone", None]
-    assert verdicts[0].to_dict()["probabilities"]["noise"] > 0.5
+    assert [prediction.best for prediction in predictions] == ["noise", "tone", None]
+    assert predictions[0].to_dict()["probabilities"]["noise"] > 0.5
     assert (
-        "held-out accuracy" in verdicts[0].protocol
-        and "statistics, whole clip" in verdicts[0].protocol
+        "held-out accuracy" in predictions[0].protocol
+        and "statistics, whole clip" in predictions[0].protocol
     )
-    assert measure_classifier(tone(333, 0.3), classifier, EMBEDDER) == verdicts[1]
+    assert measure_classifier(tone(333, 0.3), classifier, EMBEDDER) == predictions[1]
 
 
 def test_a_classifier_is_read_as_it_was_written(tmp_path: Path) -> None:

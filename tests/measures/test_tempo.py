@@ -180,7 +180,7 @@ def test_confidence_is_high_for_clicks_low_for_noise_and_lowest_off_the_beat() -
     envelope = np.zeros(1250)
     envelope[::50] = 1.0  # 2.5 frames a second: every 0.4 s
     on_the_beat = np.arange(0, 10, 0.4)
-    # Of 50 frames 11 lie within 40 ms of an onset.
+    # Of 50 frames, 11 are within 40 ms of an onset.
     assert beat_confidence(envelope, on_the_beat) == pytest.approx(1 - 11 / 50, abs=0.01)
     assert beat_confidence(envelope, on_the_beat + 0.2) == 0
     assert beat_confidence(envelope, on_the_beat[:3]) is None

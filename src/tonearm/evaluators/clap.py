@@ -117,8 +117,8 @@ class ClapEvaluator:
         ids = self._tokenizer(text, add_special_tokens=False).input_ids
         if all(token == self._tokenizer.unk_token_id for token in ids):
             raise TonearmError(
-                f"the {self.name} knows no word of {text!r}; use other words, or another evaluator "
-                "(--clap)"
+                f"no word of {text!r} is in the vocabulary of {self.name}; "
+                "use other words, or another evaluator (--clap)"
             )
 
     def _cut(self, clip: Clip) -> list[np.ndarray]:

@@ -250,7 +250,7 @@ def _level(original: Clip, played: Clip) -> str:
     if not math.isfinite(original.loudness):
         return "played as it is, too quiet or too short to match"
     gain = played.loudness - original.loudness
-    return f"turned {'up' if gain > 0 else 'down'} {abs(gain):.1f} dB"
+    return f"gain {_signed(gain)} dB"
 
 
 def _loudness_note(loudness: float | None) -> str:
@@ -259,10 +259,8 @@ def _loudness_note(loudness: float | None) -> str:
     level = _typeset(f"{loudness:.1f}")
     return (
         f"The players play copies matched to {level} LUFS (ITU-R BS.1770), a level that every take "
-        "reaches without "
-        "clipping, so that none wins by being louder. The spectrograms show these copies. The "
-        "originals are linked, "
-        "untouched."
+        "reaches without clipping, so that no take sounds better by being louder. "
+        "The spectrograms show these copies. The originals are linked, unchanged."
     )
 
 

@@ -8,16 +8,16 @@
 
   // Two engines, one interface: play(position), pause(), position(), select(index), loop(on), and the callback onend.
 
-  /* All takes sound from one common start, and only their gains differ: a switch keeps the position to the sample. */
+  /* All takes play from one common start with different gains, so that a switch keeps the position to the sample. */
   function mixerEngine(context, buffers, index) {
     const engine = { name: "webaudio", onend: null };
     let looping = false;
-    let deck = null; // what sounds now: { bus, gains, sources, start }, start being the context's time at position 0
+    let deck = null; // now playing: { bus, gains, sources, start }; start is the time of the context at position 0
 
     const ramp = (param, from, to, at) => {
       param.cancelScheduledValues(at);
       param.setValueAtTime(from, at);
-      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // not equal power: takes of one seed are alike
+      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // linear, since takes of one seed are correlated
     };
     engine.position = () => {
       const elapsed = Math.max(0, context.currentTime - deck.start);
@@ -54,7 +54,7 @@
       index = next;
     };
     engine.loop = (on) => {
-      if (deck) deck.start = context.currentTime - engine.position(); // forget the rounds already played
+      if (deck) deck.start = context.currentTime - engine.position(); // the position without the loops already played
       looping = on;
       deck?.sources.forEach((source) => (source.loop = on));
     };
@@ -77,7 +77,7 @@
     engine.play = (position) => {
       playing = true;
       elements[index].currentTime = position;
-      elements[index].play().catch(() => {}); // rejects when a pause comes before the sound: nothing to mend
+      elements[index].play().catch(() => {}); // rejected where a pause comes before playback, which needs no handling
     };
     engine.select = (next) => {
       const position = engine.position();
@@ -126,7 +126,7 @@
     const [cards, choices, numbers, plots] = [".take", ".choice", ".number", ".plot"].map(findAll);
     let index = 0;
     let playing = false;
-    let position = 0; // where a pause left it; the engine knows while it plays
+    let position = 0; // while paused; the engine has it while playing
 
     const where = () => (playing ? engine.position() : position);
     function draw() {
@@ -154,14 +154,14 @@
     }
     function seekTo(target) {
       position = Math.min(Math.max(target, 0), seconds);
-      if (playing) engine.play(Math.min(position, seconds - 0.001)); // at the very end a source would not start
+      if (playing) engine.play(Math.min(position, seconds - 0.001)); // a source does not start at the very end
       draw();
     }
     function choose(next) {
       if (next === index || next >= cards.length) return;
       index = next;
       engine.select(index);
-      cards.forEach((card, i) => card.classList.toggle("heard", i === index));
+      cards.forEach((card, i) => card.classList.toggle("selected", i === index));
       choices.forEach((choice, i) => choice.setAttribute("aria-pressed", i === index));
       find(".announcement").textContent = `Take ${choices[index].textContent.trim()}`;
     }
@@ -188,11 +188,11 @@
       };
     });
     document.addEventListener("click", (event) => {
-      if (event.detail) document.activeElement?.blur(); // used by pointer: leave the space bar to the player
+      if (event.detail) document.activeElement?.blur(); // after a click, the space bar controls the player again
     });
     document.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const onControl = event.target.closest("button, a"); // there, space belongs to the control
+      const onControl = event.target.closest("button, a"); // space activates a focused control
       if (event.key === " " && !onControl) setPlaying(!playing);
       else if (event.key === "ArrowLeft") seekTo(where() - SKIP_SECONDS);
       else if (event.key === "ArrowRight") seekTo(where() + SKIP_SECONDS);
