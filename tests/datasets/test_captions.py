@@ -1,0 +1,44 @@
+"""Texts of audio files: tables, and the prompts of takes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tonearm.datasets.captions import captions_from_table, prompts_of_takes, read_captions
+from tonearm.errors import TonearmError
+
+
+def test_tables_of_both_formats_give_the_same_texts(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("file_name,text\na.wav,fast\nsub/b.wav,slow\n")
+    rows = [{"file_name": "a.wav", "text": "fast"}, {"file_name": "sub/b.wav", "text": "slow"}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    captions = read_captions(tmp_path / "a.csv")
+    assert captions == read_captions(tmp_path / "a.jsonl")
+    assert captions == {
+        (tmp_path / "a.wav").resolve(): "fast",
+        (tmp_path / "sub" / "b.wav").resolve(): "slow",
+    }
+
+
+def test_texts_are_looked_up_by_the_paths_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("file_name,text\na.wav,fast\nb.wav,slow\n")
+    assert captions_from_table([Path("b.wav")], Path("a.csv")) == {Path("b.wav"): "slow"}
+    with pytest.raises(TonearmError, match=r"no text for c.wav and 1 more"):
+        captions_from_table([Path("c.wav"), Path("d.wav")], Path("a.csv"))
+
+
+def test_a_prompt_is_read_from_the_sidecar_of_its_take(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"prompt": "a folk tune"}')
+    assert prompts_of_takes([tmp_path / "a.wav"]) == {tmp_path / "a.wav": "a folk tune"}
+
+
+@pytest.mark.parametrize("content", [None, "not JSON", "[]", '{"text": "a folk tune"}'])
+def test_a_file_without_a_prompt_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_text(content)
+    with pytest.raises(TonearmError, match="give its text with --texts"):
+        prompts_of_takes([tmp_path / "a.wav"])

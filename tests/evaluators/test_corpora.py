@@ -1,0 +1,61 @@
+"""Embedding of audio files: sets, references and labelled corpora, with unreadable files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluators.embedders import Statistics
+from tests.measures.sounds import noise, silence, tone
+from tonearm.errors import TonearmError
+from tonearm.evaluators.corpora import embed_corpus, embed_files, embed_reference
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Folders noise/ and tone/ with two files each."""
+    for i in range(2):
+        noise(0.5, seed=i).write(tmp_path / "noise" / f"{i}.wav")
+        tone(300 + i, 0.5).write(tmp_path / "tone" / f"{i}.wav")
+    return tmp_path
+
+
+def test_files_become_one_set_in_order_with_progress(corpus: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    found, failures = embed_files(
+        [corpus / "noise"], Statistics(), lambda done, total: progress.append((done, total))
+    )
+    expected = Statistics().embed([noise(0.5, seed=0), noise(0.5, seed=1)])
+    np.testing.assert_allclose(found.rows, expected, atol=1e-6)
+    assert (found.embedder, found.source, failures) == ("statistics, whole clip", "noise", ())
+    assert progress == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_an_unreadable_file_is_a_failure_of_a_set_and_an_error_of_a_reference(corpus: Path) -> None:
+    (corpus / "noise" / "broken.wav").write_text("")
+    found, failures = embed_files([corpus / "noise"], Statistics())
+    assert len(found) == 2 and [failure.path.name for failure in failures] == ["broken.wav"]
+    with pytest.raises(TonearmError, match=r"cannot be used: .*broken.wav"):
+        embed_reference(corpus / "noise", Statistics())
+
+
+def test_a_set_without_a_readable_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TonearmError, match="no file could be embedded"):
+        embed_files([tmp_path / "absent.wav"], Statistics())
+
+
+def test_a_reference_is_a_folder_or_a_file_of_embeddings(corpus: Path) -> None:
+    np.save(corpus / "rows.npy", np.ones((3, 2)))
+    assert len(embed_reference(corpus / "rows.npy", Statistics())) == 3
+    assert embed_reference(corpus / "tone", Statistics()).source == "tone"
+    with pytest.raises(TonearmError, match="no folder at"):
+        embed_reference(corpus / "absent", Statistics())
+
+
+def test_silent_and_unreadable_files_of_a_corpus_are_left_out(corpus: Path) -> None:
+    (corpus / "noise" / "broken.wav").write_text("")
+    silence().write(corpus / "tone" / "silent.wav")
+    found = embed_corpus([corpus], Statistics())
+    assert found.labels == ("noise", "noise", "tone", "tone")
+    assert found.rows.shape == (4, 3) and len(set(found.tracks)) == 4
+    assert {failure.path.name for failure in found.failures} == {"broken.wav", "silent.wav"}

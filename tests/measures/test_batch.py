@@ -1,0 +1,103 @@
+"""Measurement of many files as a library function: results, failures and progress."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.evaluators.embedders import Statistics
+from tests.measures.sounds import clicks, noise, tone
+from tonearm.datasets.labelled_audio import FailedFile
+from tonearm.errors import TonearmError
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures import (
+    FAD,
+    KAD,
+    ClapScoring,
+    MeasuredFile,
+    describe,
+    measure_distances,
+    measure_files,
+    train_from_folders,
+)
+
+
+class TextStatistics(Statistics):
+    """An embedder of clips and texts whose vocabulary is "fast" and "slow"."""
+
+    logit_scale = 1.0
+
+    def embed_texts(self, texts: list[str]) -> np.ndarray:
+        return np.array([[len(text), 1.0, 0.0] for text in texts], dtype=np.float32)
+
+    def check_words(self, text: str) -> None:
+        if not {"fast", "slow"} & set(text.split()):
+            raise TonearmError(f"no word of {text!r} is in the vocabulary")
+
+
+def test_files_are_measured_one_by_one_and_failures_are_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clicks(120).write(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_text("")
+    tone(440).write(tmp_path / "c.wav")
+    progress: list[tuple[int, int]] = []
+    found = measure_files([tmp_path], progress=lambda done, total: progress.append((done, total)))
+    first = next(found)
+    assert isinstance(first, MeasuredFile) and progress == [(0, 3)]
+    assert first.description == describe(clicks(120))
+    second, third = found
+    assert isinstance(second, FailedFile) and second.path == tmp_path / "b.wav"
+    assert isinstance(third, MeasuredFile) and third.path == tmp_path / "c.wav"
+    assert progress[-1] == (3, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_without_audio_is_refused_before_measuring(tmp_path: Path) -> None:
+    with pytest.raises(TonearmError, match="no audio in"):
+        measure_files([tmp_path])
+
+
+def test_scores_are_added_in_the_order_of_their_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    noise().write(path)
+    clap = TextStatistics()
+    scoring = ClapScoring(clap, labels=("fast", "slow"), texts={path: "fast"})
+    (found,) = measure_files([path], scoring=scoring)
+    assert isinstance(found, MeasuredFile)
+    assert [score["name"] for score in found.scores] == ["zero_shot", "clap_score"]
+    assert found.scores[1]["text"] == "fast"
+    assert set(found.to_dict()["scores"]) == {"zero_shot", "clap_score"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ("fast",)}, "two or more"),
+        ({"labels": ("fast", "jazz")}, "no word of 'jazz'"),
+        ({"labels": ("fast", "slow"), "template": "a sound"}, "no place for the label"),
+        ({"texts": {Path("a.wav"): "jazz"}}, "no word of 'jazz'"),
+    ],
+)
+def test_invalid_scores_are_refused_before_measuring(options: dict, message: str) -> None:
+    with pytest.raises(TonearmError, match=message):
+        ClapScoring(TextStatistics(), **options)
+
+
+def test_distances_are_those_requested() -> None:
+    rng = np.random.default_rng(0)
+    sets = [EmbeddingSet(rng.normal(size=(20, 3)), "planted", name) for name in ("a", "b")]
+    both = measure_distances(*sets)
+    assert [type(one) for one in both] == [FAD, KAD]
+    assert measure_distances(*sets, kad=False) == both[:1]
+    assert measure_distances(*sets, fad=False) == both[1:]
+
+
+def test_a_classifier_is_trained_from_folders(tmp_path: Path) -> None:
+    for i in range(6):
+        noise(0.5, seed=i).write(tmp_path / "noise" / f"{i}.wav")
+        tone(330 + 4 * i, 0.5).write(tmp_path / "tone" / f"{i}.wav")
+    (tmp_path / "tone" / "broken.wav").write_text("")
+    classifier, corpus = train_from_folders("kind", [tmp_path], Statistics())
+    assert classifier.labels == ("noise", "tone") and classifier.accuracy.value == 1
+    assert [failure.path.name for failure in corpus.failures] == ["broken.wav"]
