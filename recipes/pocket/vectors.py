@@ -25,7 +25,7 @@ from tonearm.datasets import prompts
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import measure_onset_rate, measure_spectral_centroid
 from tonearm.model import Model
-from tonearm.steering import Steer, Steering, SteeringVector, save_vector
+from tonearm.steering import Steer, Steering, SteeringVector, load_vector, save_vector
 
 PACKAGE = assets.POCKET_VECTORS
 STRENGTH = 0.1  # the effect of the word; at 0.3 less tempo is no longer slower (LOG.md)
@@ -48,6 +48,9 @@ def main() -> None:
         "--only", nargs="+", choices=sorted(prompts.PAIRS), default=sorted(prompts.PAIRS)
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--rescan", action="store_true", help="scan layers even if the directions are unchanged"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     model = tonearm.load(device="cpu")
@@ -69,8 +72,25 @@ def main() -> None:
             flush=True,
         )
         if name in MEASURES:
-            vector = scan(model, vector, prompts.neutral()[: arguments.prompts], arguments.seconds)
+            done = None if arguments.rescan else scanned(vector)
+            neutral = prompts.neutral()[: arguments.prompts]
+            vector = done or scan(model, vector, neutral, arguments.seconds)
         save_vector(vector, PACKAGE / name)
+
+
+def scanned(vector: SteeringVector) -> SteeringVector | None:
+    """The vector with the scan of the bundled file, if that holds the same directions."""
+    file = (PACKAGE / vector.name).with_suffix(".safetensors")
+    if not file.is_file():
+        return None
+    bundled = load_vector(file)
+    names = [score for score in bundled.info.scores if score.endswith(f"_at_{STRENGTH:g}")]
+    if not names or bundled.content_hash() != vector.content_hash():
+        return None
+    print(f"  directions unchanged: layer {bundled.info.best_layer} of the earlier scan", flush=True)
+    scores = vector.info.scores | {name: bundled.info.scores[name] for name in names}
+    update = {"best_layer": bundled.info.best_layer, "scores": scores}
+    return SteeringVector(vector.directions, vector.info.model_copy(update=update))
 
 
 def scan(
