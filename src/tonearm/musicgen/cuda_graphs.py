@@ -8,14 +8,10 @@ bucket of BUCKET positions when it is reached, so that little more than the vali
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 
 from tonearm.backend import Taps
-
-if TYPE_CHECKING:
-    from tonearm.musicgen.decoder import DecoderState
 
 logger = logging.getLogger(__name__)
 
@@ -25,32 +21,48 @@ GraphCapture = Callable[[Step], Step]
 """Wraps a decode step in a graph; calling the result replays it without Python overhead."""
 
 
+FixedStep = Callable[[torch.Tensor, torch.Tensor, int, Taps], torch.Tensor]
+"""(tokens [B, K, 1], position [1], bucket end, taps) -> logits [R, K, V], with constant shapes."""
+
+
 class StepGraphs:
-    """Graphs of the steps of one DecoderState, which belong to its taps: call it with the same
-    ones.
+    """Graphs of the steps of one decoding, which belong to its taps: call it with the same ones.
+
+    Args:
+        step: one decode step.
+        rows: batch rows B.
+        codebooks: K.
+        capacity: positions of the cache.
+        device: of the tensors.
+        capture: wraps a step in a graph.
     """
 
-    def __init__(self, state: "DecoderState", capture: GraphCapture):
-        checkpoint = state.decoder.checkpoint
-        rows, books = state.conditioning.rows, checkpoint.shape.codebooks
-        self.state, self.capture = state, capture
-        self.tokens = torch.zeros(rows, books, 1, dtype=torch.int64, device=checkpoint.device)
-        self.position = torch.zeros(1, dtype=torch.int64, device=checkpoint.device)
+    def __init__(
+        self,
+        step: FixedStep,
+        rows: int,
+        codebooks: int,
+        capacity: int,
+        device: torch.device,
+        capture: GraphCapture,
+    ):
+        self.step, self.capacity, self.capture = step, capacity, capture
+        self.tokens = torch.zeros(rows, codebooks, 1, dtype=torch.int64, device=device)
+        self.position = torch.zeros(1, dtype=torch.int64, device=device)
         self.steps: dict[int, Step] = {}
 
-    def __call__(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
-        """Read tokens [B, K, 1] at the next position.
+    def __call__(self, tokens: torch.Tensor, position: int, taps: Taps) -> torch.Tensor:
+        """Read tokens [B, K, 1] at a position.
 
         Returns:
             Logits [R, K, V], which the next call overwrites.
         """
-        state = self.state
         self.tokens.copy_(tokens)
-        self.position.fill_(state.length)
-        bucket_end = min(state.capacity, (state.length // BUCKET + 1) * BUCKET)
+        self.position.fill_(position)
+        bucket_end = min(self.capacity, (position // BUCKET + 1) * BUCKET)
         if bucket_end not in self.steps:
             self.steps[bucket_end] = self.capture(
-                lambda: state.fixed_step(self.tokens, self.position, bucket_end, taps)
+                lambda: self.step(self.tokens, self.position, bucket_end, taps)
             )
         return self.steps[bucket_end]()
 

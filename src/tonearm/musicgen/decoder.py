@@ -165,7 +165,16 @@ class DecoderState:
         self.values = make(size, device=checkpoint.device, dtype=decoder.dtype)
         self.positions = decoder.position_table(self.capacity).to(self.keys)
         self.text = None if conditioning.prefix else _Text(decoder, conditioning)
-        self.graphs = StepGraphs(self, capture) if capture else None
+        self.graphs: StepGraphs | None = None
+        if capture:
+            self.graphs = StepGraphs(
+                self.fixed_step,
+                conditioning.rows,
+                checkpoint.shape.codebooks,
+                self.capacity,
+                checkpoint.device,
+                capture,
+            )
 
     @property
     def codes_read(self) -> int:
@@ -180,7 +189,7 @@ class DecoderState:
         conditioning = self.conditioning
         if self.graphs and self.length and tokens.shape[-1] == 1:
             self._check_capacity(self.length + 1)
-            logits = self.graphs(tokens, taps)
+            logits = self.graphs(tokens, self.length, taps)
             self.length += 1
             return logits
         h = self._embed(tokens)
