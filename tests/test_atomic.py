@@ -1,4 +1,4 @@
-"""Files that are whole or absent."""
+"""Files that are written whole or not at all."""
 
 import errno
 from pathlib import Path
@@ -13,35 +13,45 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_file_appears_when_the_block_ends_well_and_not_before(tmp_path):
+def test_the_file_appears_when_the_block_ends_without_an_error(tmp_path):
     target = tmp_path / "new" / "x.txt"
-    with atomic_write(target) as aside:
-        aside.write_text("all of it")
-        assert not target.exists() and aside.suffix == ".txt"
+    with atomic_write(target) as temporary:
+        temporary.write_text("all of it")
+        assert not target.exists() and temporary.suffix == ".txt"
     assert target.read_text() == "all of it" and names(target.parent) == ["x.txt"]
 
 
-@pytest.mark.parametrize("failure", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), OSError("x")])
-def test_what_stood_there_is_untouched_on_any_error(tmp_path, failure):
+@pytest.mark.parametrize(
+    "failure", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full"), OSError("x")]
+)
+def test_the_old_file_is_kept_on_any_error(tmp_path, failure):
     target = tmp_path / "x.txt"
     target.write_text("before")
     expected = TonearmError if isinstance(failure, OSError) else type(failure)
-    with pytest.raises(expected), atomic_write(target) as aside:
-        aside.write_text("hal")
+    with pytest.raises(expected), atomic_write(target) as temporary:
+        temporary.write_text("hal")
         raise failure
     assert target.read_text() == "before" and names(tmp_path) == ["x.txt"]
 
 
-def test_a_full_disk_says_so(tmp_path):
+def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(TonearmError, match="the disk is full"), atomic_write(tmp_path / "x"):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_places_that_cannot_be_written_are_told_in_one_line(tmp_path):
+def test_unwritable_paths_are_refused_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
-    for target in (tmp_path / "file" / "x", tmp_path / "folder", tmp_path / ("x" * 300), tmp_path / "file" / "y" / "z"):
-        with pytest.raises(TonearmError, match="cannot write") as error, atomic_write(target) as aside:
-            aside.write_text("content")
+    for target in (
+        tmp_path / "file" / "x",
+        tmp_path / "folder",
+        tmp_path / ("x" * 300),
+        tmp_path / "file" / "y" / "z",
+    ):
+        with (
+            pytest.raises(TonearmError, match="cannot write") as error,
+            atomic_write(target) as temporary,
+        ):
+            temporary.write_text("content")
         assert "\n" not in str(error.value)
     assert names(tmp_path) == ["file", "folder"]

@@ -1,4 +1,4 @@
-"""Clips: exact round trips, loudness, and bad input."""
+"""Clips: reading and writing, loudness, refusal of unusable files."""
 
 import math
 from pathlib import Path
@@ -11,9 +11,15 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 
 
-def sine(seconds: float = 1.0, rate: int = 16_000, size: float = 0.25, channels: int = 1, hertz: float = 997.0) -> Clip:
-    wave = size * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
-    return Clip(np.stack([wave] * channels), rate)
+def sine(
+    seconds: float = 1.0,
+    rate: int = 16_000,
+    size: float = 0.25,
+    channels: int = 1,
+    hertz: float = 997.0,
+) -> Clip:
+    samples = size * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)
+    return Clip(np.stack([samples] * channels), rate)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -25,12 +31,12 @@ def test_wav_reads_back_bit_for_bit(tmp_path, channels):
     assert again.sample_rate == 32_000 and again.samples.tobytes() == clip.samples.tobytes()
 
 
-@pytest.mark.parametrize("ending", [".flac", ".ogg", ".FLAC"])
-def test_the_other_endings_read_back_nearly(tmp_path, ending):
+@pytest.mark.parametrize("suffix", [".flac", ".ogg", ".FLAC"])
+def test_other_formats_read_back_approximately(tmp_path, suffix):
     clip = sine(channels=2)
-    again = Clip.read(clip.write(tmp_path / f"x{ending}"))
+    again = Clip.read(clip.write(tmp_path / f"x{suffix}"))
     assert again.samples.shape == clip.samples.shape and again.sample_rate == clip.sample_rate
-    assert np.abs(again.samples - clip.samples).max() < (1e-4 if ending != ".ogg" else 0.05)
+    assert np.abs(again.samples - clip.samples).max() < (1e-4 if suffix != ".ogg" else 0.05)
 
 
 def test_shapes_and_lengths():
@@ -49,18 +55,18 @@ def test_resampling_keeps_length_pitch_and_identity():
     assert np.abs(np.fft.rfft(lower.samples[0])).argmax() == 1000
 
 
-def test_loudness_is_that_of_the_standards_own_reference():
+def test_loudness_is_that_of_the_reference_of_the_standard():
     """BS.1770: a 997 Hz sine at 0 dBFS in one channel reads -3.01 LUFS."""
     assert sine(2.0, 48_000, size=1.0).loudness == pytest.approx(-3.01, abs=0.05)
     assert sine(2.0, 48_000, size=0.1).loudness == pytest.approx(-23.01, abs=0.05)
 
 
-def test_silence_and_the_very_short_have_no_loudness_and_stay_as_they_are():
+def test_silent_and_very_short_clips_have_no_loudness_and_are_not_changed():
     for clip in (Clip(np.zeros(16_000), 16_000), sine(0.3)):
         assert clip.loudness == -math.inf and clip.loudness_matched() is clip
 
 
-def test_matching_meets_the_target_unless_a_peak_is_in_the_way():
+def test_matched_loudness_is_the_target_unless_a_peak_would_clip():
     assert sine(size=0.01).loudness_matched(-20).loudness == pytest.approx(-20, abs=0.05)
     spiky = sine(size=0.01).samples.copy()
     spiky[0, 100] = 0.9
@@ -68,19 +74,25 @@ def test_matching_meets_the_target_unless_a_peak_is_in_the_way():
     assert np.abs(matched.samples).max() == pytest.approx(0.98) and matched.loudness < -20
 
 
-def test_what_cannot_be_read_is_refused_in_one_line(tmp_path):
+def test_unreadable_files_are_refused_in_one_line(tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     (tmp_path / "empty.wav").write_bytes(b"")
     soundfile.write(tmp_path / "none.wav", np.zeros((0, 1)), 16_000)
     soundfile.write(tmp_path / "nan.wav", np.array([0.0, np.nan]), 16_000, subtype="FLOAT")
-    for name, message in (("absent.wav", "no audio file"), ("text.wav", "as audio"), ("empty.wav", "as audio"),
-                          ("none.wav", "no samples"), ("nan.wav", "NaN"), ("", "no audio file")):  # fmt: skip
+    for name, message in (
+        ("absent.wav", "no audio file"),
+        ("text.wav", "as audio"),
+        ("empty.wav", "as audio"),
+        ("none.wav", "no samples"),
+        ("nan.wav", "NaN"),
+        ("", "no audio file"),
+    ):
         with pytest.raises(TonearmError, match=message) as error:
             Clip.read(tmp_path / name)
         assert "\n" not in str(error.value)
 
 
-def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
+def test_a_file_that_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     for name in ("x.mp3", "x", "file/x.wav"):
         with pytest.raises(TonearmError, match="cannot write"):
@@ -88,14 +100,14 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_rolled_clip_goes_on_from_its_beginning_after_its_end():
+def test_a_rolled_clip_continues_with_its_beginning():
     clip = Clip(np.arange(10, dtype=np.float32)[None], 5)
     assert clip.rolled(0.4).samples[0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     assert clip.rolled(2.4).samples[0].tolist() == clip.rolled(0.4).samples[0].tolist()
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_wav_file_that_is_cut_off_is_refused(tmp_path: Path, share: float) -> None:
+def test_a_truncated_wav_file_is_refused(tmp_path: Path, share: float) -> None:
     path = Clip(np.linspace(-0.5, 0.5, 4001), 8000).write(tmp_path / "whole.wav")
     whole = path.read_bytes()
     (tmp_path / "cut.wav").write_bytes(whole[: round(len(whole) * share)])
@@ -104,7 +116,7 @@ def test_a_wav_file_that_is_cut_off_is_refused(tmp_path: Path, share: float) -> 
 
 
 @pytest.mark.parametrize("size", [0, 2**32 - 1])
-def test_a_wav_file_from_a_pipe_that_does_not_know_its_size_is_read(tmp_path: Path, size: int) -> None:
+def test_a_wav_file_of_unknown_size_from_a_pipe_is_read(tmp_path: Path, size: int) -> None:
     path = Clip(np.linspace(-0.5, 0.5, 4000), 8000).write(tmp_path / "piped.wav")
     whole = bytearray(path.read_bytes())
     whole[4:8] = size.to_bytes(4, "little")

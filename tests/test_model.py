@@ -53,7 +53,9 @@ def test_a_seed_determines_the_take_and_the_default_is_random(small):
     small.generate("calm", seconds=0.2, seed=2**63 - 1)
 
 
-@pytest.mark.parametrize(("variant", "prompts"), [("small", UNEVEN), ("melody", EVEN), ("stereo-small", UNEVEN)])
+@pytest.mark.parametrize(
+    ("variant", "prompts"), [("small", UNEVEN), ("melody", EVEN), ("stereo-small", UNEVEN)]
+)
 def test_takes_do_not_depend_on_the_division_into_batches(model_of, variant, prompts):
     model = model_of(variant)
     requests = requests_of(prompts)
@@ -67,7 +69,15 @@ def test_all_forms_of_a_steer_give_the_same_take(melody):
     vector = vector_of(melody, "bright")
     melody.vectors["bright"] = vector
     steer = Steer(vector="bright", strength=1.5)
-    forms = [{"bright": 1.5}, {vector: 1.5}, "bright=1.5", steer, [steer], ["bright=1.5"], Steering(steers=(steer,))]
+    forms = [
+        {"bright": 1.5},
+        {vector: 1.5},
+        "bright=1.5",
+        steer,
+        [steer],
+        ["bright=1.5"],
+        Steering(steers=(steer,)),
+    ]
     takes = [melody.generate("calm", steer=form, seconds=0.4, seed=1) for form in forms]
     assert all(same(takes[0], take) for take in takes)
     assert len({take.provenance.steering.model_dump_json() for take in takes}) == 1
@@ -101,7 +111,11 @@ def test_temperature_0_does_not_depend_on_the_seed(small):
 def test_progress_counts_the_frames_of_all_requests(small):
     reports = []
     requests = requests_of(UNEVEN)
-    list(small.generate_batch(requests, batch_size=2, progress=lambda *report: reports.append(report)))
+    list(
+        small.generate_batch(
+            requests, batch_size=2, progress=lambda *report: reports.append(report)
+        )
+    )
     assert reports[-1] == (30, 30) and all(b[0] >= a[0] for a, b in pairwise(reports))
     assert {total for _, total in reports} == {30}
 
@@ -109,18 +123,33 @@ def test_progress_counts_the_frames_of_all_requests(small):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (dict(seconds=0), "0 s is not possible"), (dict(seconds=-1), "-1 s"), (dict(seconds=NAN), "nan s"),
-        (dict(seconds=INF), "inf s"), (dict(seconds=3601), "3601 s is not"), (dict(seconds=0.01), "ask for 0.12 to 3600 s"),
-        (dict(guidance=NAN), "guidance nan"), (dict(guidance=-1), "guidance -1"), (dict(guidance=INF), "guidance inf"),
-        (dict(temperature=NAN), "temperature nan"), (dict(temperature=-0.1), "temperature -0.1"),
-        (dict(temperature=INF), "temperature inf"), (dict(top_p=NAN), "top_p nan"), (dict(top_p=0), "top_p 0"),
-        (dict(top_p=1.1), "top_p 1.1"), (dict(top_k=-1), "top_k -1"), (dict(top_k=NAN), "top_k nan"),
-        (dict(seed=-1), "seed -1"), (dict(seed=2**63), "seed 9223372036854775808"),
-        (dict(steer={"nope": 1.0}), "no vector 'nope'"), (dict(steer={"nope": NAN}), "finite"),
-        (dict(steer="nope"), "NAME=STRENGTH"), (dict(steer=3), "give a dict"),
-        (dict(continue_from="/nowhere.wav"), "no audio file"), (dict(melody="/nowhere.wav"), "no audio file"),
+        (dict(seconds=0), "0 s is not possible"),
+        (dict(seconds=-1), "-1 s"),
+        (dict(seconds=NAN), "nan s"),
+        (dict(seconds=INF), "inf s"),
+        (dict(seconds=3601), "3601 s is not"),
+        (dict(seconds=0.01), "ask for 0.12 to 3600 s"),
+        (dict(guidance=NAN), "guidance nan"),
+        (dict(guidance=-1), "guidance -1"),
+        (dict(guidance=INF), "guidance inf"),
+        (dict(temperature=NAN), "temperature nan"),
+        (dict(temperature=-0.1), "temperature -0.1"),
+        (dict(temperature=INF), "temperature inf"),
+        (dict(top_p=NAN), "top_p nan"),
+        (dict(top_p=0), "top_p 0"),
+        (dict(top_p=1.1), "top_p 1.1"),
+        (dict(top_k=-1), "top_k -1"),
+        (dict(top_k=NAN), "top_k nan"),
+        (dict(seed=-1), "seed -1"),
+        (dict(seed=2**63), "seed 9223372036854775808"),
+        (dict(steer={"nope": 1.0}), "no vector 'nope'"),
+        (dict(steer={"nope": NAN}), "finite"),
+        (dict(steer="nope"), "NAME=STRENGTH"),
+        (dict(steer=3), "give a dict"),
+        (dict(continue_from="/nowhere.wav"), "no audio file"),
+        (dict(melody="/nowhere.wav"), "no audio file"),
     ],
-)  # fmt: skip
+)
 def test_impossible_settings_are_refused_in_one_line(small, settings, message):
     with pytest.raises(TonearmError) as error:
         small.generate("calm", **(dict(seconds=0.2) | settings))
@@ -137,31 +166,45 @@ def test_an_empty_prompt_is_refused(small, prompt):
     ("steer", "message"),
     [
         (Steer(vector="x", source_layer=3), r"layer 3 does not exist; .* has layers 0\.\.2"),
-        (Steer(vector="x", layers=(0, 9)), "layer 9"), (Steer(vector="lost"), "no best layer"),
+        (Steer(vector="x", layers=(0, 9)), "layer 9"),
+        (Steer(vector="lost"), "no best layer"),
         (Steer(vector="foreign"), "was made for"),
     ],
-)  # fmt: skip
-def test_a_steer_that_does_not_fit_is_refused_before_decoding(small, melody, steer, message, monkeypatch):
+)
+def test_a_steer_that_does_not_fit_is_refused_before_decoding(
+    small, melody, steer, message, monkeypatch
+):
     vectors = {
         "x": vector_of(small, "x"),
         "lost": vector_of(small, "lost", best_layer=None),
         "foreign": vector_of(melody),
     }
-    monkeypatch.setattr("tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began"))
+    monkeypatch.setattr(
+        "tonearm.musicgen.engine.DecoderEngine.rows", lambda *_: pytest.fail("decoding began")
+    )
     with pytest.raises(TonearmError, match=message):
-        small.generate_batch([TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors)
+        small.generate_batch(
+            [TakeRequest("calm", 1, Steering(steers=(steer,)), seconds=0.2)], vectors=vectors
+        )
 
 
 def test_a_schedule_that_does_not_act_within_the_clip_is_refused(melody):
     def play(schedule: Schedule, seconds: float):
         steering = Steering(steers=(Steer(vector="x", strength=8, schedule=schedule),))
         return next(
-            melody.generate_batch([TakeRequest("calm", 1, steering, seconds=seconds)], vectors={"x": vector_of(melody, "x")})
+            melody.generate_batch(
+                [TakeRequest("calm", 1, steering, seconds=seconds)],
+                vectors={"x": vector_of(melody, "x")},
+            )
         )
 
-    with pytest.raises(TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"):
+    with pytest.raises(
+        TonearmError, match=r"schedule of x is zero until 0\.4 s, when the clip of 0\.4 s is over"
+    ):
         play(Schedule.window(0.4, 0.6), 0.4)
-    assert not same(play(Schedule.window(0.2, 0.6), 0.4), melody.generate("calm", seconds=0.4, seed=1))
+    assert not same(
+        play(Schedule.window(0.2, 0.6), 0.4), melody.generate("calm", seconds=0.4, seed=1)
+    )
     play(Schedule(points=((0.0, 0.0),)), 0.4)  # zero throughout is accepted
 
 
@@ -177,10 +220,19 @@ def test_default_settings_are_those_of_the_checkpoint(small):
 
 def test_provenance_records_all_settings(small):
     vector = vector_of(small, "x")
-    take = small.generate("calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud")
+    take = small.generate(
+        "calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud"
+    )
     p = take.provenance
     assert (p.prompt, p.negative, p.new_seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)
-    assert p.sampling.model_dump() == dict(guidance=2.0, temperature=1.0, top_k=30, top_p=1.0, guidance_schedule=None, temperature_schedule=None)
+    assert p.sampling.model_dump() == dict(
+        guidance=2.0,
+        temperature=1.0,
+        top_k=30,
+        top_p=1.0,
+        guidance_schedule=None,
+        temperature_schedule=None,
+    )
     assert p.steering.steers[0].source_layer == 1  # the vector's best layer, written out
     assert p.vectors["x"].content_hash == vector.content_hash() and not p.vectors["x"].bundled
     assert p.checkpoint.fingerprint == small.shape.fingerprint and "/" not in p.checkpoint.name
@@ -210,7 +262,9 @@ def test_an_unusable_melody_is_refused_before_decoding(small, melody):
 
 
 def test_an_unknown_engine_is_refused_before_loading():
-    with pytest.raises(TonearmError, match="engine 'warp' is not known; use one of decoder, reference"):
+    with pytest.raises(
+        TonearmError, match="engine 'warp' is not known; use one of decoder, reference"
+    ):
         load("nowhere/at-all", engine="warp")
 
 

@@ -62,7 +62,7 @@ def plain_hooks(model: Model, site: str):
 def states_by_hand(
     model: Model, prompt: str, site: str, seconds: float = SECONDS, seed: int = 0
 ) -> tuple[torch.Tensor, int]:
-    """States [L, P + S, D] of one unpadded prompt and a generated take in one forward pass, and P."""
+    """States [L, P + S, D] of one prompt and a generated take in one forward pass, and P."""
     c = model.checkpoint
     take = model.generate(prompt, seconds=seconds, seed=seed)
     # The last position is sampled and never read.

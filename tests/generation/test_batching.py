@@ -55,7 +55,13 @@ def test_order_input_keeps_the_order_of_the_requests():
 
 
 def test_order_completion_sorts_by_key_and_length():
-    rows = [prepared(100), prepared(300, text_tokens=9), prepared(500), prepared(200), prepared(500)]
+    rows = [
+        prepared(100),
+        prepared(300, text_tokens=9),
+        prepared(500),
+        prepared(200),
+        prepared(500),
+    ]
     batches = pack(rows, "completion", None, limits())
     assert batches == [[2, 4], [3, 0], [1]]
 
@@ -90,7 +96,13 @@ def test_the_shape_that_must_fit_is_that_of_the_largest_remaining_rows():
     assert pack(rows, "input", None, limits(fit)) == [[0], [1, 2]]
     first, second = fit.shapes
     assert first == BatchShape(
-        rows=3, guided=True, frames=1000, window=WINDOW, known_frames=OVERLAP, text_tokens=40, vectors=2
+        rows=3,
+        guided=True,
+        frames=1000,
+        window=WINDOW,
+        known_frames=OVERLAP,
+        text_tokens=40,
+        vectors=2,
     )
     assert second == dataclasses.replace(first, rows=2, frames=400, known_frames=0)
 

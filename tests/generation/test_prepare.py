@@ -1,4 +1,4 @@
-"""Preparation of requests: inputs are read once, checks build no tensors, texts are tokenised once."""
+"""Preparation of requests: inputs read once, texts tokenised once, checks without tensors."""
 
 import dataclasses
 
@@ -41,7 +41,9 @@ def test_the_tokenizer_is_called_once_for_any_number_of_requests(model_of, varia
     model = counting(model_of(variant))
     for count in (1, 10, 1000):
         requests = [
-            TakeRequest(f"a fast tune {'with flute ' * (i % 5)}", i, negative="calm" if i % 2 else None)
+            TakeRequest(
+                f"a fast tune {'with flute ' * (i % 5)}", i, negative="calm" if i % 2 else None
+            )
             for i in range(count)
         ]
         model.checkpoint.tokenizer.calls = 0
@@ -119,7 +121,9 @@ def test_settings_are_checked_before_inputs_are_read(small, monkeypatch):
         ({"negative": "loud", "sampling": Sampling(guidance=1)}, "acts through guidance"),
     ):
         with pytest.raises(TonearmError, match=message):
-            check_settings([request, dataclasses.replace(request, **change)], Sampling(), small.shape)
+            check_settings(
+                [request, dataclasses.replace(request, **change)], Sampling(), small.shape
+            )
 
 
 def test_an_open_ended_request_has_no_length(small):

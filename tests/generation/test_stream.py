@@ -111,7 +111,9 @@ def test_temperature_0_gives_the_most_likely_codes_from_its_frame(melody):
     assert (first == second).all()
     greedy = melody.stream(PROMPT, seconds=1.2, seed=5, temperature=0)
     play(greedy)
-    assert (greedy.take.codes == melody.generate(PROMPT, seconds=1.2, seed=9, temperature=0).codes).all()
+    assert (
+        greedy.take.codes == melody.generate(PROMPT, seconds=1.2, seed=9, temperature=0).codes
+    ).all()
 
 
 def test_several_settings_change_at_one_frame_and_replay(steered, tmp_path):
@@ -215,7 +217,7 @@ def test_mistakes_are_refused(steered):
         with pytest.raises(TonearmError, match=message):
             stream.set_strength(vector, strength)
     for chunk_seconds in (0, 0.01, 11, float("nan")):
-        with pytest.raises(TonearmError, match="chunks of .* s are not possible"):
+        with pytest.raises(TonearmError, match=r"chunks of .* s are not possible"):
             steered.stream(PROMPT, chunk_seconds=chunk_seconds)
     with pytest.raises(TonearmError, match="engine reference cannot stream"):
         steered.with_engine("reference").stream(PROMPT)
@@ -350,7 +352,9 @@ def test_an_open_ended_stream_continues_audio_follows_a_melody_and_replays(windo
         melody=tone,
     )
     chunks, _ = play(
-        stream, {12: [Control(target="temperature", value=0.5)], 20: [Control.strength("push", -1)]}, 24
+        stream,
+        {12: [Control(target="temperature", value=0.5)], 20: [Control.strength("push", -1)]},
+        24,
     )
     take = stream.take
     assert take.codes.shape[1] > 2 * WINDOW

@@ -22,7 +22,9 @@ from tonearm.steering import Schedule, Steer, Steering, load_vector, save_vector
 
 def noise(seconds: float = 0.29, channels: int = 1) -> Clip:
     """Loud enough for the tiny codec; not a whole number of frames, at a rate of its own."""
-    return Clip(1e4 * np.random.default_rng(0).standard_normal((channels, round(seconds * 4410))), 4410)
+    return Clip(
+        1e4 * np.random.default_rng(0).standard_normal((channels, round(seconds * 4410))), 4410
+    )
 
 
 def tone(seconds: float = 1.0) -> Clip:
@@ -31,9 +33,13 @@ def tone(seconds: float = 1.0) -> Clip:
 
 def steered(model: Model, **settings) -> Take:
     steers = [
-        Steer(vector="x", strength=1.5, schedule=Schedule.ramp(0, 0.3)), Steer(vector="y/z 1.5", operator="rotate", strategy="all-to-all"),
-    ]  # fmt: skip
-    model.vectors["x"], model.vectors["y/z 1.5"] = vector_of(model, "x"), vector_of(model, "y/z 1.5", seed=1)
+        Steer(vector="x", strength=1.5, schedule=Schedule.ramp(0, 0.3)),
+        Steer(vector="y/z 1.5", operator="rotate", strategy="all-to-all"),
+    ]
+    model.vectors["x"], model.vectors["y/z 1.5"] = (
+        vector_of(model, "x"),
+        vector_of(model, "y/z 1.5", seed=1),
+    )
     return model.generate("a calm tune", steer=steers, seconds=0.4, seed=5, **settings)
 
 
@@ -54,26 +60,45 @@ def take_of(model: Model, kind: str, folder: Path) -> Take:
         vectors = {"x": vector_of(model, "x")}
         return middle_of(model, three, vectors, steering=steering, negative="loud")
     if kind == "audio prompt as a path":
-        return model.generate("calm", **settings, continue_from=noise().write(folder / "prompt.wav"))
+        return model.generate(
+            "calm", **settings, continue_from=noise().write(folder / "prompt.wav")
+        )
     changes = {
-        "plain": {}, "negative": dict(negative="loud jazz"), "guidance 1": dict(guidance=1.0), "greedy": dict(temperature=0),
-        "audio prompt": dict(continue_from=noise()), "odd audio prompt": dict(continue_from=noise(0.41)),
-        "melody": dict(melody=tone()), "melody and audio prompt": dict(melody=tone(), continue_from=noise()),
-    }  # fmt: skip
+        "plain": {},
+        "negative": dict(negative="loud jazz"),
+        "guidance 1": dict(guidance=1.0),
+        "greedy": dict(temperature=0),
+        "audio prompt": dict(continue_from=noise()),
+        "odd audio prompt": dict(continue_from=noise(0.41)),
+        "melody": dict(melody=tone()),
+        "melody and audio prompt": dict(melody=tone(), continue_from=noise()),
+    }
     return model.generate("calm", **settings, **changes[kind])
 
 
 KINDS = (
-    "plain", "steered", "middle row of three", "middle row with negative, steered", "negative", "guidance 1", "greedy",
-    "audio prompt", "odd audio prompt", "audio prompt as a path",
-)  # fmt: skip
+    "plain",
+    "steered",
+    "middle row of three",
+    "middle row with negative, steered",
+    "negative",
+    "guidance 1",
+    "greedy",
+    "audio prompt",
+    "odd audio prompt",
+    "audio prompt as a path",
+)
 
 
 @pytest.mark.parametrize(
     ("variant", "kind"),
-    [*(("small", kind) for kind in KINDS), *(("melody", kind) for kind in (*KINDS, "melody", "melody and audio prompt")),
-     ("stereo-small", "plain"), ("stereo-melody", "melody and audio prompt")],
-)  # fmt: skip
+    [
+        *(("small", kind) for kind in KINDS),
+        *(("melody", kind) for kind in (*KINDS, "melody", "melody and audio prompt")),
+        ("stereo-small", "plain"),
+        ("stereo-melody", "melody and audio prompt"),
+    ],
+)
 def test_a_take_replays_bit_for_bit(model_of, tmp_path, variant, kind):
     model = model_of(variant)
     take = take_of(model, kind, tmp_path)
@@ -81,8 +106,12 @@ def test_a_take_replays_bit_for_bit(model_of, tmp_path, variant, kind):
     assert sidecar.name == "my take.v1.json"
     again = replay(sidecar, model=Model(model.checkpoint))  # its library has no added vectors
     assert again.identical and again.differences == ()
-    assert np.array_equal(again.take.codes, take.codes) and np.array_equal(again.take.clip.samples, take.clip.samples)
-    assert np.array_equal(Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples)
+    assert np.array_equal(again.take.codes, take.codes) and np.array_equal(
+        again.take.clip.samples, take.clip.samples
+    )
+    assert np.array_equal(
+        Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples
+    )
     assert again.take.provenance.new_seconds == take.provenance.new_seconds == 0.4
 
 
@@ -108,7 +137,11 @@ def test_a_sidecar_is_strict_json_and_reads_back_equal(small, tmp_path):
     assert content["measured"] == {"tempo": 120.5} and content["audio_file"] == "take.wav"
     provenance = read_sidecar(sidecar)
     assert provenance.steering == take.provenance.steering
-    assert provenance.audio_sha256 == hash_clip(take.clip) == hash_clip(Clip.read(tmp_path / "take.wav"))
+    assert (
+        provenance.audio_sha256
+        == hash_clip(take.clip)
+        == hash_clip(Clip.read(tmp_path / "take.wav"))
+    )
     for name, record in provenance.vectors.items():
         assert load_vector(tmp_path / record.file).info.name == name
     assert str(tmp_path) not in sidecar.read_text()
@@ -132,7 +165,11 @@ def test_differences_of_the_stack_are_listed(small, tmp_path):
     again = replay(edit(sidecar, other_stack), model=small)
     lines = "\n".join(again.differences)
     assert again.identical and len(again.differences) == 4
-    assert "threads: 99 then" in lines and "torch: 1.0 then" in lines and "engine: fast then, decoder now" in lines
+    assert (
+        "threads: 99 then" in lines
+        and "torch: 1.0 then" in lines
+        and "engine: fast then, decoder now" in lines
+    )
 
 
 def test_different_audio_is_not_identical(small, tmp_path):
@@ -144,7 +181,9 @@ def test_other_weights_are_refused(small, melody, tmp_path):
     sidecar = small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav")
     with pytest.raises(TonearmError, match="made with weights") as error:
         replay(sidecar, model=melody)
-    assert small.checkpoint.shape.fingerprint in str(error.value) and melody.checkpoint.shape.fingerprint in str(error.value)
+    assert small.checkpoint.shape.fingerprint in str(
+        error.value
+    ) and melody.checkpoint.shape.fingerprint in str(error.value)
     with pytest.raises(TonearmError, match="checkpoint folder 'gone'; name its place"):
         replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
 
@@ -161,7 +200,9 @@ def test_an_absent_or_changed_vector_is_refused(small, tmp_path):
 
 
 def test_absent_or_changed_audio_is_refused(small, tmp_path):
-    sidecar = small.generate("calm", seconds=0.4, seed=1, continue_from=noise()).save(tmp_path / "take.wav")
+    sidecar = small.generate("calm", seconds=0.4, seed=1, continue_from=noise()).save(
+        tmp_path / "take.wav"
+    )
     file = tmp_path / read_sidecar(sidecar).audio_prompt.file
     noise(0.2).write(file)
     with pytest.raises(TonearmError, match="has changed"):
@@ -174,12 +215,16 @@ def test_absent_or_changed_audio_is_refused(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=3), "sidecar format 3"), (lambda c: c.update(format="new"), "format"),
-        (lambda c: c.update(kind="song"), "not a take's sidecar"), (lambda c: c.pop("seed"), "seed"),
-        (lambda c: c.update(mood="calm"), "unknown key"), (lambda c: c.update(new_seconds="long"), "new_seconds"),
-        (lambda c: c["batch"].update(rows=2), "known are size, row"), (lambda c: c["steering"].update(steer=1), "known are steers"),
+        (lambda c: c.update(format=3), "sidecar format 3"),
+        (lambda c: c.update(format="new"), "format"),
+        (lambda c: c.update(kind="song"), "not a take's sidecar"),
+        (lambda c: c.pop("seed"), "seed"),
+        (lambda c: c.update(mood="calm"), "unknown key"),
+        (lambda c: c.update(new_seconds="long"), "new_seconds"),
+        (lambda c: c["batch"].update(rows=2), "known are size, row"),
+        (lambda c: c["steering"].update(steer=1), "known are steers"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_sidecar_is_refused_in_one_line(small, tmp_path, change, message):
     sidecar = edit(small.generate("calm", seconds=0.2, seed=1).save(tmp_path / "take.wav"), change)
     with pytest.raises(TonearmError, match=message) as error:
@@ -197,7 +242,7 @@ def test_other_files_are_refused_as_sidecars(tmp_path, content):
 
 def test_an_absent_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path, tmp_path / "absent.json"):
-        with pytest.raises(TonearmError, match="give the .json beside a take's audio"):
+        with pytest.raises(TonearmError, match=r"give the \.json beside a take's audio"):
             read_sidecar(path)
 
 

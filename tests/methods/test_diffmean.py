@@ -19,7 +19,10 @@ def moments_of(rows: torch.Tensor) -> RunningMoments:
 
 def test_a_planted_direction_is_found_with_its_length():
     generator = torch.Generator().manual_seed(0)
-    planted = torch.randn(LAYERS, WIDTH, generator=generator) * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None]
+    planted = (
+        torch.randn(LAYERS, WIDTH, generator=generator)
+        * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None]
+    )
     common = 10 * torch.randn(LAYERS, WIDTH, generator=generator)
     below = common + torch.randn(400, LAYERS, WIDTH, generator=generator)
     above = common + planted + torch.randn(400, LAYERS, WIDTH, generator=generator)
@@ -34,12 +37,17 @@ def test_a_planted_direction_is_found_with_its_length():
 
 def test_separation_is_the_formula():
     generator = torch.Generator().manual_seed(1)
-    above, below = torch.randn(20, 2, 5, generator=generator) * 3 + 1, torch.randn(30, 2, 5, generator=generator)
+    above, below = (
+        torch.randn(20, 2, 5, generator=generator) * 3 + 1,
+        torch.randn(30, 2, 5, generator=generator),
+    )
     for layer in range(2):
         a, b = above[:, layer].double(), below[:, layer].double()
         traces = [torch.cov(x.T, correction=0).trace() for x in (a, b)]
         expected = (a.mean(0) - b.mean(0)).norm() / (sum(traces) / 2).sqrt()
-        assert separation(moments_of(above), moments_of(below))[layer] == pytest.approx(float(expected), rel=1e-9)
+        assert separation(moments_of(above), moments_of(below))[layer] == pytest.approx(
+            float(expected), rel=1e-9
+        )
 
 
 def test_equal_activations_have_no_direction():
@@ -49,4 +57,6 @@ def test_equal_activations_have_no_direction():
 
 
 def test_separation_of_single_rows_is_finite():
-    assert torch.isfinite(separation(moments_of(torch.ones(1, 2, 3)), moments_of(torch.zeros(1, 2, 3)))).all()
+    assert torch.isfinite(
+        separation(moments_of(torch.ones(1, 2, 3)), moments_of(torch.zeros(1, 2, 3)))
+    ).all()

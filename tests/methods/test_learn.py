@@ -27,13 +27,25 @@ def test_a_vector_is_the_difference_of_means_with_its_provenance(
 ):
     model, reports = model_of(variant), []
     vector = learn(
-        model, FAST, SLOW, "tempo", site=site, pooling=pooling, positive_label="fast", negative_label="slow", batch_size=2,
-        seconds=0.3, seed=5, progress=lambda *report: reports.append(report),
-    )  # fmt: skip
+        model,
+        FAST,
+        SLOW,
+        "tempo",
+        site=site,
+        pooling=pooling,
+        positive_label="fast",
+        negative_label="slow",
+        batch_size=2,
+        seconds=0.3,
+        seed=5,
+        progress=lambda *report: reports.append(report),
+    )
     spec = CaptureSpec(site, pooling, 2, 0.3, 5)
     above, below = (rows_of(model, side, spec).double() for side in (FAST, SLOW))
     for layer in range(model.shape.layer_count):
-        assert torch.allclose(vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5)
+        assert torch.allclose(
+            vector[layer], (above.mean(0) - below.mean(0))[layer].float(), atol=1e-5
+        )
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
         assert vector.info.activation_norms[layer] == pytest.approx(norm, abs=1e-5)
     info = vector.info
@@ -66,14 +78,20 @@ def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (dict(positive=FAST, negative=FAST), "same prompts"), (dict(positive=FAST, negative=FAST[::-1]), "same prompts"),
-        (dict(positive="a fast tune"), "positive holds no list"), (dict(negative="a slow tune"), "negative holds no list"),
-        (dict(positive=[]), "positive holds no list"), (dict(negative=[]), "negative holds no list"),
-        (dict(name="  "), "name is empty"), (dict(method="magic"), "use one of diffmean"),
-        (dict(site="cross_attention"), "no site"), (dict(pooling="middle"), "pooling 'middle'"), (dict(batch_size=0), "batch size"),
+        (dict(positive=FAST, negative=FAST), "same prompts"),
+        (dict(positive=FAST, negative=FAST[::-1]), "same prompts"),
+        (dict(positive="a fast tune"), "positive holds no list"),
+        (dict(negative="a slow tune"), "negative holds no list"),
+        (dict(positive=[]), "positive holds no list"),
+        (dict(negative=[]), "negative holds no list"),
+        (dict(name="  "), "name is empty"),
+        (dict(method="magic"), "use one of diffmean"),
+        (dict(site="cross_attention"), "no site"),
+        (dict(pooling="middle"), "pooling 'middle'"),
+        (dict(batch_size=0), "batch size"),
         (dict(pooling="mean", seconds=float("inf")), "inf s"),
     ],
-)  # fmt: skip
+)
 def test_impossible_arguments_are_refused_and_leave_the_library_unchanged(melody, change, message):
     arguments = dict(positive=FAST, negative=SLOW, name="never") | change
     with pytest.raises(TonearmError, match=message):

@@ -54,7 +54,7 @@ def test_diffmean_is_registered():
 
 def test_an_unknown_method_is_refused_with_the_known_ones(registry):
     register(FirstRows())
-    with pytest.raises(TonearmError, match="method 'magic' is not known; use one of .*first-rows"):
+    with pytest.raises(TonearmError, match=r"method 'magic' is not known; use one of .*first-rows"):
         method_named("magic")
 
 

@@ -40,7 +40,12 @@ def request_for(
     sampling = [Sampling(guidance=guidance, top_k=20)] * 2
     conditioning = condition(checkpoint, PROMPTS, guided=guidance > 1)
     plan = resolve(
-        [steering or Steering()] * 2, vectors or {}, model.shape, frames, checkpoint.device, live=live
+        [steering or Steering()] * 2,
+        vectors or {},
+        model.shape,
+        frames,
+        checkpoint.device,
+        live=live,
     )
     return DecodeRequest(conditioning, frames, sampling, [5, 6], plan, shared_noise=shared_noise)
 

@@ -26,15 +26,25 @@ from tonearm.musicgen.sampling import Sampling
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_loads_with_its_shapes(model_of, variant):
     c, shape = model_of(variant).checkpoint, VARIANTS[variant]
-    assert (c.shape.layer_count, c.shape.width, c.shape.channels) == (shape.layers, shape.width, shape.channels)
+    assert (c.shape.layer_count, c.shape.width, c.shape.channels) == (
+        shape.layers,
+        shape.width,
+        shape.channels,
+    )
     assert c.shape.codebooks == 4 * shape.channels and c.shape.delay_frames == 3
     assert c.shape.text_in_prefix == (shape.family == "musicgen_melody") == c.shape.melody_trained
-    assert c.shape.frame_rate == checkpoints.FRAME_RATE and c.shape.sample_rate == 1600 and c.bos == checkpoints.CODEBOOK
+    assert (
+        c.shape.frame_rate == checkpoints.FRAME_RATE
+        and c.shape.sample_rate == 1600
+        and c.bos == checkpoints.CODEBOOK
+    )
     assert c.shape.window_seconds == 30 and c.shape.window_frames == 750
     assert not c.model.training and not any(p.requires_grad for p in c.model.parameters())
 
 
-@pytest.mark.parametrize(("max_length", "seconds"), [(100, 4), (110, 4), (2000, 30), (20, 30), (None, 30)])
+@pytest.mark.parametrize(
+    ("max_length", "seconds"), [(100, 4), (110, 4), (2000, 30), (20, 30), (None, 30)]
+)
 def test_the_window_of_an_unknown_folder_is_its_max_length_in_whole_seconds(
     folder_of, tmp_path, max_length, seconds
 ):
@@ -46,7 +56,8 @@ def test_the_window_of_an_unknown_folder_is_its_max_length_in_whole_seconds(
 
 
 @pytest.mark.parametrize(
-    ("config", "guidance", "temperature"), [({"guidance_scale": 2.0, "temperature": 0.8}, 2.0, 0.8), ({}, 3.0, 1.0)]
+    ("config", "guidance", "temperature"),
+    [({"guidance_scale": 2.0, "temperature": 0.8}, 2.0, 0.8), ({}, 3.0, 1.0)],
 )
 def test_default_sampling_is_that_of_the_generation_config(
     folder_of, tmp_path, config, guidance, temperature
@@ -73,17 +84,33 @@ def test_the_fingerprint_depends_on_the_weights_and_not_on_the_dtype(folder_of, 
     narrow = load_checkpoint(folder, "cpu", "bfloat16")
     assert wide.shape.fingerprint == narrow.shape.fingerprint and len(wide.shape.fingerprint) == 16
     assert (wide.dtype, narrow.dtype) == (torch.float32, torch.bfloat16)
-    others = {load_checkpoint(str(folder_of(variant)), "cpu").shape.fingerprint for variant in ("small", "medium")}
+    others = {
+        load_checkpoint(str(folder_of(variant)), "cpu").shape.fingerprint
+        for variant in ("small", "medium")
+    }
     reseeded = checkpoints.save(VARIANTS["melody"], tmp_path / "reseeded", seed=1)
-    assert len({wide.shape.fingerprint, *others, load_checkpoint(str(reseeded), "cpu").shape.fingerprint}) == 4
+    assert (
+        len(
+            {
+                wide.shape.fingerprint,
+                *others,
+                load_checkpoint(str(reseeded), "cpu").shape.fingerprint,
+            }
+        )
+        == 4
+    )
 
 
 def test_a_checkpoint_stored_in_float16_loads_in_the_given_dtype(folder_of, tmp_path):
     stored = load_checkpoint(str(folder_of("small")), "cpu")
-    half = transformers.MusicgenForConditionalGeneration.from_pretrained(folder_of("small"), dtype=torch.float16)
+    half = transformers.MusicgenForConditionalGeneration.from_pretrained(
+        folder_of("small"), dtype=torch.float16
+    )
     half.save_pretrained(tmp_path / "half")
     stored.tokenizer.save_pretrained(tmp_path / "half")
-    wide, narrow = (load_checkpoint(str(tmp_path / "half"), "cpu", dtype) for dtype in (None, "float16"))
+    wide, narrow = (
+        load_checkpoint(str(tmp_path / "half"), "cpu", dtype) for dtype in (None, "float16")
+    )
     assert (wide.dtype, narrow.dtype) == (torch.float32, torch.float16)
     assert wide.shape.fingerprint == narrow.shape.fingerprint
 
@@ -91,7 +118,9 @@ def test_a_checkpoint_stored_in_float16_loads_in_the_given_dtype(folder_of, tmp_
 def test_the_fingerprint_does_not_depend_on_the_folder(folder_of, tmp_path):
     shutil.copytree(folder_of("small"), tmp_path / "moved")
     moved = load_checkpoint(str(tmp_path / "moved"), "cpu")
-    assert moved.shape.fingerprint == load_checkpoint(str(folder_of("small")), "cpu").shape.fingerprint
+    assert (
+        moved.shape.fingerprint == load_checkpoint(str(folder_of("small")), "cpu").shape.fingerprint
+    )
     assert moved.shape.public_name == "moved"
     released = replace(moved.shape, name="facebook/musicgen-small")
     assert released.public_name == "facebook/musicgen-small"
@@ -104,7 +133,9 @@ def refused(name: str, **settings: str) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", ["musicgen-small", "./nowhere", "/nowhere/at/all", "~/x", "a/b/c", ""])
+@pytest.mark.parametrize(
+    "name", ["musicgen-small", "./nowhere", "/nowhere/at/all", "~/x", "a/b/c", ""]
+)
 def test_an_unknown_name_is_refused(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert repr(name) in refused(name)
@@ -120,7 +151,9 @@ def test_a_folder_that_is_not_musicgen_is_refused(tmp_path):
     assert "cannot load checkpoint" in refused(str(tmp_path))
 
 
-@pytest.mark.parametrize("damage", ["weights absent", "weights truncated", "tokenizer absent", "widths differ"])
+@pytest.mark.parametrize(
+    "damage", ["weights absent", "weights truncated", "tokenizer absent", "widths differ"]
+)
 def test_a_damaged_folder_is_refused(folder_of, tmp_path, damage):
     folder = tmp_path / "damaged"
     shutil.copytree(folder_of("small"), folder)
@@ -136,7 +169,10 @@ def test_a_damaged_folder_is_refused(folder_of, tmp_path, damage):
         config = json.loads((folder / "config.json").read_text())
         config["decoder"]["hidden_size"] = 64
         (folder / "config.json").write_text(json.dumps(config))
-    expected = {"tokenizer absent": "has no tokenizer", "widths differ": "of another shape (decoder.lm_heads.0.weight"}
+    expected = {
+        "tokenizer absent": "has no tokenizer",
+        "widths differ": "of another shape (decoder.lm_heads.0.weight",
+    }
     assert expected.get(damage, "cannot load checkpoint") in refused(str(folder))
 
 
@@ -156,13 +192,30 @@ def with_tensors(folder: Path, target: Path, change: Callable[[Tensors], Tensors
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda t: {k: v for k, v in t.items() if ".layers.1.fc1" not in k}, [f"1 missing ({EXAMPLE})"]),
-        (lambda t: {k: v for k, v in t.items() if not k.startswith("audio_encoder")}, ["missing (audio_encoder."]),
-        (lambda t: {k: v for k, v in t.items() if "shared" not in k}, ["text_encoder.shared.weight"]),
-        (lambda t: {f"module.{k}": v for k, v in t.items()}, ["(module.audio_enc", "remove 'module.'"]),
-        (lambda t: {f"_orig_mod.{k}": v for k, v in t.items()}, ["(_orig_mod.audio_enc", "remove '_orig_mod.'"]),
         (
-            lambda t: {k.replace("decoder.model.", "decoder._orig_mod.model."): v for k, v in t.items()},
+            lambda t: {k: v for k, v in t.items() if ".layers.1.fc1" not in k},
+            [f"1 missing ({EXAMPLE})"],
+        ),
+        (
+            lambda t: {k: v for k, v in t.items() if not k.startswith("audio_encoder")},
+            ["missing (audio_encoder."],
+        ),
+        (
+            lambda t: {k: v for k, v in t.items() if "shared" not in k},
+            ["text_encoder.shared.weight"],
+        ),
+        (
+            lambda t: {f"module.{k}": v for k, v in t.items()},
+            ["(module.audio_enc", "remove 'module.'"],
+        ),
+        (
+            lambda t: {f"_orig_mod.{k}": v for k, v in t.items()},
+            ["(_orig_mod.audio_enc", "remove '_orig_mod.'"],
+        ),
+        (
+            lambda t: {
+                k.replace("decoder.model.", "decoder._orig_mod.model."): v for k, v in t.items()
+            },
             ["(decoder._orig_mod.model.", "remove '_orig_mod.'"],
         ),
         (lambda t: t | {"foreign.weight": torch.zeros(2)}, ["1 unexpected (foreign.weight)"]),
@@ -173,7 +226,9 @@ def with_tensors(folder: Path, target: Path, change: Callable[[Tensors], Tensors
         (lambda t: t | {EXAMPLE: torch.zeros(3, 32)}, [f"1 of another shape ({EXAMPLE})"]),
     ],
 )
-def test_missing_unexpected_and_mismatched_tensors_are_refused(folder_of, tmp_path, variant, change, expected):
+def test_missing_unexpected_and_mismatched_tensors_are_refused(
+    folder_of, tmp_path, variant, change, expected
+):
     message = refused(with_tensors(folder_of(variant), tmp_path / "changed", change))
     assert all(part in message for part in [*expected, "`save_pretrained`"])
 
@@ -188,10 +243,15 @@ def test_a_configuration_with_fewer_layers_than_the_weights_is_refused(folder_of
 
 def released(tensors: Tensors) -> Tensors:
     """Names and additional tensors of the released checkpoints."""
-    old = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    old = {
+        "parametrizations.weight.original0": "weight_g",
+        "parametrizations.weight.original1": "weight_v",
+    }
     for new_name, old_name in old.items():
         tensors = {key.replace(new_name, old_name): value for key, value in tensors.items()}
-    tensors["text_encoder.encoder.embed_tokens.weight"] = tensors["text_encoder.shared.weight"].clone()
+    tensors["text_encoder.encoder.embed_tokens.weight"] = tensors[
+        "text_encoder.shared.weight"
+    ].clone()
     return tensors | {"decoder.model.decoder.embed_positions.weights": torch.zeros(2048, 32)}
 
 
@@ -205,7 +265,9 @@ def test_tensor_names_of_the_released_checkpoints_are_accepted(folder_of, tmp_pa
 @pytest.mark.parametrize("damaged", [False, True])
 def test_sharded_weights_are_checked_too(folder_of, tmp_path, damaged):
     model = load_checkpoint(str(folder_of("small")), "cpu").model
-    shutil.copytree(folder_of("small"), tmp_path / "shards", ignore=shutil.ignore_patterns("*.safetensors"))
+    shutil.copytree(
+        folder_of("small"), tmp_path / "shards", ignore=shutil.ignore_patterns("*.safetensors")
+    )
     model.save_pretrained(tmp_path / "shards", max_shard_size="50KB")
     if not damaged:
         assert load_checkpoint(str(tmp_path / "shards"), "cpu").shape.layer_count == 3
@@ -214,7 +276,11 @@ def test_sharded_weights_are_checked_too(folder_of, tmp_path, damaged):
     content = json.loads(index.read_text())
     shard = tmp_path / "shards" / content["weight_map"].pop(EXAMPLE)
     index.write_text(json.dumps(content))
-    save_file({key: value for key, value in load_file(shard).items() if key != EXAMPLE}, shard, {"format": "pt"})
+    save_file(
+        {key: value for key, value in load_file(shard).items() if key != EXAMPLE},
+        shard,
+        {"format": "pt"},
+    )
     assert f"1 missing ({EXAMPLE})" in refused(str(tmp_path / "shards"))
 
 
@@ -241,12 +307,20 @@ def test_code_is_not_run_after_yes_at_a_terminal(tmp_path):
     folder = tmp_path / "foreign"
     folder.mkdir()
     foreign_code.name_code_in_config(folder, tmp_path / "marker")
-    script = f"from tonearm.musicgen.checkpoint import load_checkpoint; load_checkpoint({str(folder)!r}, 'cpu')"
+    script = (
+        "from tonearm.musicgen.checkpoint import load_checkpoint; "
+        f"load_checkpoint({str(folder)!r}, 'cpu')"
+    )
     ours, theirs = pty.openpty()
     os.write(ours, b"y\n" * 5)
     environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "CI": ""}
     run = subprocess.run(
-        [sys.executable, "-c", script], stdin=theirs, capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-c", script],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
     )
     os.close(ours)
     os.close(theirs)
@@ -260,7 +334,10 @@ def test_code_in_pickled_weights_is_not_run(folder_of, tmp_path):
     (folder / "model.safetensors").unlink()
     torch.save(tensors, folder / "pytorch_model.bin")
     assert load_checkpoint(str(folder), "cpu").shape.layer_count == 3
-    torch.save({**tensors, "payload": foreign_code.Payload(tmp_path / "marker")}, folder / "pytorch_model.bin")
+    torch.save(
+        {**tensors, "payload": foreign_code.Payload(tmp_path / "marker")},
+        folder / "pytorch_model.bin",
+    )
     assert "save them as safetensors" in refused(str(folder))
     assert not (tmp_path / "marker").exists()
 

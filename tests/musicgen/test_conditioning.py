@@ -27,7 +27,9 @@ def tone(hertz: float, seconds: float = 1.0, rate: int = 32_000, channels: int =
 
 def noise_clip(seconds: float, rate: int = 1600, channels: int = 1, seed: int = 0) -> Clip:
     """Noise loud enough for the codes of the tiny random codec to vary from frame to frame."""
-    return Clip(1e4 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate))), rate)
+    return Clip(
+        1e4 * np.random.default_rng(seed).standard_normal((channels, round(seconds * rate))), rate
+    )
 
 
 def prepared_by_transformers(model: Model, guided: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,7 +74,10 @@ def test_negative_prompts_replace_the_null_text_of_their_rows(model_of):
 
 def test_text_is_padded_or_cut_to_a_given_number_of_tokens(small):
     c = small.checkpoint
-    assert tokenise(c, PROMPTS, 12).ids.shape == (2, 12) and tokenise(c, PROMPTS).ids.shape == (2, 8)
+    assert tokenise(c, PROMPTS, 12).ids.shape == (2, 12) and tokenise(c, PROMPTS).ids.shape == (
+        2,
+        8,
+    )
     assert tokenise(c, PROMPTS, 12).mask.sum(1).tolist() == [5, 8]
     cut = tokenise(c, PROMPTS, 4)
     assert (cut.ids[:, -1] == c.tokenizer.eos_token_id).all()  # the EOS is kept
@@ -82,7 +87,10 @@ def test_eos_positions_are_those_of_the_last_unmasked_token(melody):
     c = melody.checkpoint
     right = condition(c, PROMPTS, guided=False, text_tokens=10)
     eos = right.text_ids[torch.arange(2), right.eos_positions - (right.prefix - 10)]
-    assert (eos == c.tokenizer.eos_token_id).all() and right.eos_positions.tolist() == [7 + 4, 7 + 7]
+    assert (eos == c.tokenizer.eos_token_id).all() and right.eos_positions.tolist() == [
+        7 + 4,
+        7 + 7,
+    ]
 
 
 def chromagram_in_numpy(clip: Clip) -> np.ndarray:
@@ -96,14 +104,22 @@ def chromagram_in_numpy(clip: Clip) -> np.ndarray:
         [samples[i : i + size] * window for i in range(0, len(samples) - size + 1, hop)]
     )
     power = np.abs(np.fft.rfft(frames)) ** 2
-    filters = chroma_filter_bank(sampling_rate=32_000, num_frequency_bins=size, tuning=0, num_chroma=12)
+    filters = chroma_filter_bank(
+        sampling_rate=32_000, num_frequency_bins=size, tuning=0, num_chroma=12
+    )
     return (power @ filters.T).argmax(-1)
 
 
-@pytest.mark.parametrize(("hertz", "pitch_class"), [(440.0, 9), (220.0, 9), (261.63, 0), (392.0, 7), (987.77, 11)])
+@pytest.mark.parametrize(
+    ("hertz", "pitch_class"), [(440.0, 9), (220.0, 9), (261.63, 0), (392.0, 7), (987.77, 11)]
+)
 def test_a_tone_has_its_pitch_class(hertz, pitch_class):
     chroma = chromagram(tone(hertz))
-    assert chroma.shape[1] == 12 and (chroma.sum(1) == 1).all() and set(chroma.unique().tolist()) == {0, 1}
+    assert (
+        chroma.shape[1] == 12
+        and (chroma.sum(1) == 1).all()
+        and set(chroma.unique().tolist()) == {0, 1}
+    )
     assert (chroma.argmax(-1) == pitch_class).all()
 
 
@@ -150,7 +166,9 @@ def test_a_melody_changes_the_take_and_is_refused_by_cross_attention_checkpoints
     settings = dict(seconds=0.4, seed=1)
     plain = melody.generate("a calm tune", **settings)
     assert (melody.generate("a calm tune", melody=tone(440), **settings).codes != plain.codes).any()
-    assert (melody.generate("a calm tune", melody=tone(261.63), **settings).codes == plain.codes).all()
+    assert (
+        melody.generate("a calm tune", melody=tone(261.63), **settings).codes == plain.codes
+    ).all()
     with pytest.raises(TonearmError, match="takes no melody; use a melody checkpoint"):
         small.generate("a calm tune", melody=tone(440), **settings)
 
@@ -199,11 +217,13 @@ def test_a_take_begins_with_the_codes_of_its_audio_prompt(model_of, variant):
 @pytest.mark.parametrize(
     ("clip", "message"),
     [
-        (Clip(np.zeros((1, 1600)), 1600), "silent"), (Clip(np.ones((1, 20)), 1600), "long; give at least"),
-        (Clip(np.zeros((1, 0)), 1600), "0.00 s long"), (Clip(np.array([0.5] * 1600 + [np.nan]), 1600), "NaN"),
+        (Clip(np.zeros((1, 1600)), 1600), "silent"),
+        (Clip(np.ones((1, 20)), 1600), "long; give at least"),
+        (Clip(np.zeros((1, 0)), 1600), "0.00 s long"),
+        (Clip(np.array([0.5] * 1600 + [np.nan]), 1600), "NaN"),
         (Clip(np.array([0.5] * 1600 + [np.inf]), 1600), "infinite"),
     ],
-)  # fmt: skip
+)
 def test_unusable_audio_is_refused(melody, clip, message):
     with pytest.raises(TonearmError, match=f"the audio prompt.*{message}"):
         melody.generate("a calm tune", continue_from=clip, seconds=0.4)

@@ -45,7 +45,9 @@ def test_a_consumed_decoder_is_refused(folder):
         lambda: Decoder(checkpoint),
         lambda: ReferenceEngine(checkpoint),
     ):
-        with pytest.raises(TonearmError, match=r"were moved into the packed decoder; load .* again"):
+        with pytest.raises(
+            TonearmError, match=r"were moved into the packed decoder; load .* again"
+        ):
             use()
 
 
@@ -111,6 +113,6 @@ def test_changed_weights_are_not_loaded_again(folder):
 def test_weights_that_are_gone_are_not_loaded_again(folder):
     model = load(str(folder), device="cpu")
     folder.rename(folder.with_name("moved"))
-    with pytest.raises(TonearmError, match="no checkpoint|cannot load checkpoint"):
+    with pytest.raises(TonearmError, match=r"no checkpoint|cannot load checkpoint"):
         model.with_engine("reference")
     assert take_of(model).seconds == 0.4

@@ -1,7 +1,7 @@
 """Captured steps against uncaptured ones.
 
-Without a GPU, steps are captured by tracing: a trace, like a CUDA graph, keeps every Python value of the time of
-capture, and reads only tensors again.
+Without a GPU, steps are captured by tracing: a trace, like a CUDA graph, keeps all Python values of
+the time of capture, and reads only tensors again.
 """
 
 import pytest
@@ -55,7 +55,8 @@ def test_captured_steps_give_the_codes_of_uncaptured_ones(model_of, variant, tra
 
 
 @pytest.mark.parametrize(
-    "name", ["add", "blend, activation", "rotate", "remove", "clamp", "conditional", "ramp", "window"]
+    "name",
+    ["add", "blend, activation", "rotate", "remove", "clamp", "conditional", "ramp", "window"],
 )
 def test_captured_steps_are_steered_by_the_buffers(melody, name, traced):
     request = request_for(melody, Steering(steers=(STEERS[name],)), {"v": vector_of(melody)})
@@ -71,7 +72,9 @@ def test_a_strength_that_is_set_acts_in_captured_steps(melody, traced):
     codes = []
     for capture in (None, traced):
         decoder.capture = capture
-        decoding = Decoding(decoder, request_for(melody, Steering(steers=(steer,)), {"v": vector_of(melody)}))
+        decoding = Decoding(
+            decoder, request_for(melody, Steering(steers=(steer,)), {"v": vector_of(melody)})
+        )
         for frames in decoding:
             if frames == 3:
                 decoding.buffers.set_strength("v", 4.0, decoding.frame)
@@ -82,7 +85,9 @@ def test_a_strength_that_is_set_acts_in_captured_steps(melody, traced):
 def test_readers_are_called_at_every_step_without_capture(melody, traced):
     decoder, calls = Decoder(melody.checkpoint), []
     decoder.capture = traced
-    decoding = Decoding(decoder, request_for(melody), {("residual", 0): [lambda h, span: calls.append(span)]})
+    decoding = Decoding(
+        decoder, request_for(melody), {("residual", 0): [lambda h, span: calls.append(span)]}
+    )
     assert len(list(decoding)) == len(calls) and not traced.steps
 
 

@@ -31,26 +31,38 @@ def checked_codes(model, request):
 @pytest.mark.parametrize("shared", [True, False], ids=["one generator", "noise by row"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_unsteered_codes_equal_those_of_generate(model_of, variant, shared, guidance):
-    checked_codes(model_of(variant), request_for(model_of(variant), guidance=guidance, shared_noise=shared))
+    checked_codes(
+        model_of(variant), request_for(model_of(variant), guidance=guidance, shared_noise=shared)
+    )
 
 
 @pytest.mark.parametrize("name", STEERS)
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small", "stereo-melody"])
 def test_steered_codes_equal_those_of_the_reference(model_of, variant, name):
     model = model_of(variant)
-    steered = checked_codes(model, request_for(model, Steering(steers=(STEERS[name],)), {"v": vector_of(model)}))
+    steered = checked_codes(
+        model, request_for(model, Steering(steers=(STEERS[name],)), {"v": vector_of(model)})
+    )
     assert not torch.equal(steered, DecoderEngine(model.checkpoint).decode(request_for(model)))
 
 
 @pytest.mark.parametrize("operator", ["add", "blend", "rotate", "remove"])
 @pytest.mark.parametrize(
     ("variant", "site"),
-    [(v, s) for v in ("small", "melody") for s in ("residual", "attention", "cross_attention", "heads")
-     if (v, s) != ("melody", "cross_attention")],
-)  # fmt: skip
-def test_codes_equal_the_reference_at_every_site_with_every_operator(model_of, variant, site, operator):
+    [
+        (v, s)
+        for v in ("small", "melody")
+        for s in ("residual", "attention", "cross_attention", "heads")
+        if (v, s) != ("melody", "cross_attention")
+    ],
+)
+def test_codes_equal_the_reference_at_every_site_with_every_operator(
+    model_of, variant, site, operator
+):
     model = model_of(variant)
-    steering = Steering(steers=(Steer(vector="v", strength=0.8, operator=operator, source_layer=1),))
+    steering = Steering(
+        steers=(Steer(vector="v", strength=0.8, operator=operator, source_layer=1),)
+    )
     steered = checked_codes(model, request_for(model, steering, {"v": vector_of(model, site=site)}))
     assert not torch.equal(steered, DecoderEngine(model.checkpoint).decode(request_for(model)))
 
@@ -73,21 +85,36 @@ def test_many_vectors_are_applied_in_order(model_of, variant):
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
 def test_rows_may_differ_in_all_settings(model_of, variant):
     c = model_of(variant).checkpoint
-    vectors = {"v": vector_of(model_of(variant)), "w": vector_of(model_of(variant), name="w", seed=1)}
+    vectors = {
+        "v": vector_of(model_of(variant)),
+        "w": vector_of(model_of(variant), name="w", seed=1),
+    }
     steerings = [
         Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
         Steering(),
-        Steering(steers=(Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),)),
+        Steering(
+            steers=(
+                Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),
+            )
+        ),
     ]
     sampling = [
         Sampling(top_k=20),
         Sampling(guidance=1.0, temperature=0.5, top_p=0.5),
         Sampling(guidance=5.0, temperature=0.0, top_k=0),
     ]
-    conditioning = condition(c, [*PROMPTS, PROMPTS[0]], guided=True, negatives=[None, None, "calm piano"])
+    conditioning = condition(
+        c, [*PROMPTS, PROMPTS[0]], guided=True, negatives=[None, None, "calm piano"]
+    )
     checked_codes(
         model_of(variant),
-        DecodeRequest(conditioning, FRAMES, sampling, [5, 99, 7], resolve(steerings, vectors, c.shape, FRAMES, c.device)),
+        DecodeRequest(
+            conditioning,
+            FRAMES,
+            sampling,
+            [5, 99, 7],
+            resolve(steerings, vectors, c.shape, FRAMES, c.device),
+        ),
     )
 
 
@@ -95,10 +122,16 @@ def test_rows_may_differ_in_all_settings(model_of, variant):
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
 def test_an_audio_prompt_is_continued_as_by_the_reference(model_of, variant, positions):
     model, c = model_of(variant), model_of(variant).checkpoint
-    prompt = torch.randint(0, 64, (2, c.shape.codebooks, 5), generator=torch.Generator().manual_seed(0))
-    steering = Steering(steers=(Steer(vector="v", strength=1.0, source_layer=1, positions=positions),))
+    prompt = torch.randint(
+        0, 64, (2, c.shape.codebooks, 5), generator=torch.Generator().manual_seed(0)
+    )
+    steering = Steering(
+        steers=(Steer(vector="v", strength=1.0, source_layer=1, positions=positions),)
+    )
     plan = resolve([steering] * 2, {"v": vector_of(model)}, c.shape, FRAMES, c.device)
-    request = DecodeRequest(condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt)
+    request = DecodeRequest(
+        condition(c, PROMPTS, guided=True), FRAMES, [Sampling(top_k=20)] * 2, [5, 6], plan, prompt
+    )
     assert torch.equal(checked_codes(model, request)[..., :5], prompt)
 
 
@@ -115,7 +148,10 @@ def test_activations_equal_those_of_hooks(model_of):
         seen = {}
         for engine in (DecoderEngine(model.checkpoint), ReferenceEngine(model.checkpoint)):
             kept = {(site, layer): [] for site in sites for layer in range(model.shape.layer_count)}
-            taps = {place: [lambda h, span, to=to: to.append((span, h.clone()))] for place, to in kept.items()}
+            taps = {
+                place: [lambda h, span, to=to: to.append((span, h.clone()))]
+                for place, to in kept.items()
+            }
             engine.read(condition(model.checkpoint, PROMPTS, guided=True), taps)
             seen[engine.name] = kept
         for place, calls in seen["decoder"].items():
@@ -126,7 +162,13 @@ def test_activations_equal_those_of_hooks(model_of):
 
 def test_rows_of_one_prompt_share_its_text():
     states, mask = torch.randn(3, 4, 8), torch.ones(3, 4, dtype=torch.bool)
-    for order, group in (([0, 0, 1, 1], 2), ([0, 0, 0, 0, 1, 1], 2), ([0, 1, 2], 1), ([0, 0, 1], 1), ([2] * 5, 5)):
+    for order, group in (
+        ([0, 0, 1, 1], 2),
+        ([0, 0, 0, 0, 1, 1], 2),
+        ([0, 1, 2], 1),
+        ([0, 0, 1], 1),
+        ([2] * 5, 5),
+    ):
         kept, kept_mask, found = _shared(states[order], mask[order])
         assert found == group and torch.equal(kept.repeat_interleave(group, 0), states[order])
         assert len(kept_mask) == len(kept)
@@ -135,7 +177,9 @@ def test_rows_of_one_prompt_share_its_text():
 def test_many_rows_of_one_prompt_equal_the_reference(small):
     c = small.checkpoint
     conditioning = condition(c, [PROMPTS[0]] * 4 + [PROMPTS[1]] * 2, guided=True)
-    checked_codes(small, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ()))
+    checked_codes(
+        small, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 6, range(6), ())
+    )
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
@@ -157,7 +201,10 @@ def test_an_interrupted_decoding_does_not_affect_later_ones(melody):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        engine.decode(request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}), interrupt)
+        engine.decode(
+            request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}),
+            interrupt,
+        )
     assert torch.equal(engine.decode(request_for(melody)), before)
 
 

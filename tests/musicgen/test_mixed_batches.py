@@ -22,7 +22,12 @@ STRENGTHS = (0.0, 0.4, 1.5, 3.0)
 def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
     operator = rng.choice(["add", "add", "blend", "rotate", "remove", "clamp"])
     strategy = rng.choice(["one-to-all", "one-to-all", "all-to-all", "one-to-one"])
-    fields = dict(vector=rng.choice(names), strength=rng.choice(STRENGTHS), operator=operator, strategy=strategy)
+    fields = dict(
+        vector=rng.choice(names),
+        strength=rng.choice(STRENGTHS),
+        operator=operator,
+        strategy=strategy,
+    )
     if operator == "clamp":
         fields["low"] = rng.choice([0.5, 2.0])
     if operator == "blend":
@@ -47,7 +52,11 @@ def check_batch(model, seed: int) -> None:
     }
     names = list(vectors)
     steerings = [
-        Steering(steers=tuple(random_steer(rng, names, c.shape.layer_count) for _ in range(rng.randint(1, 3))))
+        Steering(
+            steers=tuple(
+                random_steer(rng, names, c.shape.layer_count) for _ in range(rng.randint(1, 3))
+            )
+        )
         for _ in range(ROWS)
     ]
     engine, seeds = DecoderEngine(c), list(range(ROWS))
@@ -56,11 +65,15 @@ def check_batch(model, seed: int) -> None:
         plan = resolve([steerings[row] for row in rows], vectors, c.shape, FRAMES, c.device)
         conditioning = condition(c, [PROMPTS[0]] * len(rows), guided=True)
         sampling = [Sampling(top_k=20)] * len(rows)
-        return engine.decode(DecodeRequest(conditioning, FRAMES, sampling, [seeds[row] for row in rows], plan))
+        return engine.decode(
+            DecodeRequest(conditioning, FRAMES, sampling, [seeds[row] for row in rows], plan)
+        )
 
     together = decode(list(range(ROWS)))
     for row in range(ROWS):
-        assert torch.equal(together[row], decode([row])[0]), f"seed {seed}, row {row}: {steerings[row]!r}"
+        assert torch.equal(together[row], decode([row])[0]), (
+            f"seed {seed}, row {row}: {steerings[row]!r}"
+        )
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
@@ -85,12 +98,19 @@ def test_each_setting_of_a_shared_vector_acts(model_of):
         Steering(),
         *(
             Steering(steers=(Steer(**base, **change),))
-            for change in ({}, {"branch": "conditional"}, {"layers": (1, 2)}, {"operator": "rotate"})
+            for change in (
+                {},
+                {"branch": "conditional"},
+                {"layers": (1, 2)},
+                {"operator": "rotate"},
+            )
         ),
     ]
     count = len(steerings)
     conditioning = condition(c, [PROMPTS[0]] * count, guided=True)
     plan = resolve(steerings, vectors, c.shape, 8, c.device)
-    codes = DecoderEngine(c).decode(DecodeRequest(conditioning, 8, [Sampling(top_k=20)] * count, [5] * count, plan))
+    codes = DecoderEngine(c).decode(
+        DecodeRequest(conditioning, 8, [Sampling(top_k=20)] * count, [5] * count, plan)
+    )
     different = {tuple(row.flatten().tolist()) for row in codes}
     assert len(different) == count

@@ -19,7 +19,11 @@ def error(weight, x, **options):
     ("dtype", "int8", "bound"),
     [
         (torch.float32, False, 1e-6),
-        (torch.float16, False, 1e-6),  # computed in float32, so exact for the weights as they are stored
+        (
+            torch.float16,
+            False,
+            1e-6,
+        ),  # computed in float32, so exact for the weights as they are stored
         (torch.bfloat16, False, 4e-3),  # 8 bits: 2^-9 for each rounding
         (torch.float32, True, 2e-2),  # half a step of 1/127 of the largest, weights and activations
     ],
@@ -47,7 +51,12 @@ def test_int8_of_zeros_is_zero():
 
 
 @settings(max_examples=25, deadline=None)
-@given(rows=st.integers(1, 40), row=st.integers(0, 39), factor=st.floats(1e-3, 1e3), seed=st.integers(0, 2**31))
+@given(
+    rows=st.integers(1, 40),
+    row=st.integers(0, 39),
+    factor=st.floats(1e-3, 1e3),
+    seed=st.integers(0, 2**31),
+)
 def test_an_int8_row_is_bit_identical_in_every_batch(rows, row, factor, seed):
     generator = torch.Generator().manual_seed(seed)
     product = pack(torch.randn(24, 40, generator=generator), int8=True)

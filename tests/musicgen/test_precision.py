@@ -18,7 +18,9 @@ def test_logits_stay_near_those_of_float32(folder_of, variant, precision):
     tokens = torch.randint(0, 64, (2, 4, FRAMES), generator=torch.Generator().manual_seed(0))
     for name in ("float32", precision):
         model = load(str(folder_of(variant)), device="cpu", dtype=name)
-        logits[name] = model.engine.decoder.begin(request_for(model).conditioning, FRAMES).forward(tokens, {})
+        logits[name] = model.engine.decoder.begin(request_for(model).conditioning, FRAMES).forward(
+            tokens, {}
+        )
     assert logits[precision].dtype == torch.float32
     off = (logits[precision] - logits["float32"]).std() / logits["float32"].std()
     assert 0 < off < BOUND[precision]
@@ -53,5 +55,7 @@ def test_the_reference_engine_refuses_int8(folder_of):
 
 def test_int8_is_refused_without_a_quantised_product(folder_of, monkeypatch):
     monkeypatch.setattr(packed_linear, "_can_quantise", lambda: False)
-    with pytest.raises(TonearmError, match="int8 needs a CPU and a torch with oneDNN's quantised product"):
+    with pytest.raises(
+        TonearmError, match="int8 needs a CPU and a torch with oneDNN's quantised product"
+    ):
         load(str(folder_of("small")), device="cpu", dtype="int8")

@@ -25,13 +25,20 @@ def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
     tokens = c.tokenizer(PROMPTS, padding=True, return_tensors="pt")
     caught = []
     real = c.model.audio_encoder.decode
-    c.model.audio_encoder.decode = lambda codes, **kwargs: (caught.append(codes[0]), real(codes, **kwargs))[1]
+    c.model.audio_encoder.decode = lambda codes, **kwargs: (
+        caught.append(codes[0]),
+        real(codes, **kwargs),
+    )[1]
     try:
         torch.manual_seed(5)
         c.model.generate(
-            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask, do_sample=True, guidance_scale=guidance, top_k=20,
+            input_ids=tokens.input_ids,
+            attention_mask=tokens.attention_mask,
+            do_sample=True,
+            guidance_scale=guidance,
+            top_k=20,
             max_length=1 + FRAMES + c.shape.delay_frames,
-        )  # fmt: skip
+        )
     finally:
         del c.model.audio_encoder.decode
     if c.shape.channels == 1:
@@ -44,22 +51,35 @@ def plain_generate(model: Model, guidance: float = 3.0) -> torch.Tensor:
 def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, guidance):
     model = model_of(variant)
     expected = plain_generate(model, guidance)
-    assert torch.equal(decode(model.checkpoint, request_for(model, guidance=guidance, shared_noise=True)), expected)
-    zero = Steering(
-        steers=tuple(Steer(vector="v", strength=0.0, operator=op) for op in ("add", "blend", "rotate", "remove"))
+    assert torch.equal(
+        decode(model.checkpoint, request_for(model, guidance=guidance, shared_noise=True)), expected
     )
-    steered = request_for(model, zero, {"v": vector_of(model)}, guidance=guidance, shared_noise=True, live=True)
+    zero = Steering(
+        steers=tuple(
+            Steer(vector="v", strength=0.0, operator=op)
+            for op in ("add", "blend", "rotate", "remove")
+        )
+    )
+    steered = request_for(
+        model, zero, {"v": vector_of(model)}, guidance=guidance, shared_noise=True, live=True
+    )
     assert torch.equal(decode(model.checkpoint, steered), expected)
 
 
 def test_frames_at_strength_zero_are_exact_while_the_hook_is_installed(melody):
     late = Steering(steers=(Steer(vector="v", strength=2.0, schedule=Schedule.window(100, 101)),))
     barely = Steering(
-        steers=(Steer(vector="v", strength=2.0, schedule=Schedule(points=((0, 0), (0.44, 0), (0.44, 1)))),)
+        steers=(
+            Steer(
+                vector="v", strength=2.0, schedule=Schedule(points=((0, 0), (0.44, 0), (0.44, 1)))
+            ),
+        )
     )
     plain = decode(melody.checkpoint, request_for(melody, shared_noise=True))
     vectors = {"v": vector_of(melody)}
-    assert torch.equal(decode(melody.checkpoint, request_for(melody, late, vectors, shared_noise=True)), plain)
+    assert torch.equal(
+        decode(melody.checkpoint, request_for(melody, late, vectors, shared_noise=True)), plain
+    )
     # The last frame alone is steered: the hook runs at every step, with strength 0 until then.
     nearly = decode(melody.checkpoint, request_for(melody, barely, vectors, shared_noise=True))
     assert torch.equal(nearly[:, 0, :11], plain[:, 0, :11])
@@ -73,7 +93,9 @@ def hand_written(
     decoder = c.model.decoder
     conditioning = condition(c, PROMPTS, guided=guidance > 1)
     rows, states = 2, conditioning.states
-    sampler = RowSampler([Sampling(guidance=guidance, top_k=20)] * rows, [5, 6], torch.device("cpu"))
+    sampler = RowSampler(
+        [Sampling(guidance=guidance, top_k=20)] * rows, [5, 6], torch.device("cpu")
+    )
     length = 1 + FRAMES + c.shape.delay_frames
     holes = delay(torch.full((rows, c.shape.codebooks, FRAMES), -1), c.bos, c.shape.channels)
     tokens = holes[..., :1]
@@ -84,7 +106,10 @@ def hand_written(
             logits = decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False).logits
         else:
             logits = c.model(
-                encoder_outputs=(states,), attention_mask=conditioning.mask, decoder_input_ids=ids, use_cache=False
+                encoder_outputs=(states,),
+                attention_mask=conditioning.mask,
+                decoder_input_ids=ids,
+                use_cache=False,
             ).logits
         for handle in handles:
             handle.remove()
@@ -104,7 +129,9 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                 continue
             if steer.strategy == "one-to-one" and index != steer.source_layer:
                 continue
-            direction = vector[index] if steer.strategy == "all-to-all" else vector[steer.source_layer]
+            direction = (
+                vector[index] if steer.strategy == "all-to-all" else vector[steer.source_layer]
+            )
 
             def change(h, direction=direction, steer=steer):
                 positions = h.shape[1] - conditioning.prefix
@@ -114,7 +141,9 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                     else [1] * positions
                 )
                 s = torch.zeros(h.shape[0], h.shape[1], 1)
-                s[:, conditioning.prefix :, 0] = steer.strength * torch.tensor(factors, dtype=torch.float32)
+                s[:, conditioning.prefix :, 0] = steer.strength * torch.tensor(
+                    factors, dtype=torch.float32
+                )
                 if steer.positions == "all":
                     s[:, : conditioning.prefix, 0] = steer.strength * float(factors[0])
                 if steer.branch == "conditional":
@@ -135,11 +164,19 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                 handles.append(layer.register_forward_hook(after))
             elif vector.info.site == "heads":
                 handles.append(
-                    layer.self_attn.out_proj.register_forward_pre_hook(lambda _m, a, change=change: (change(a[0]),))
+                    layer.self_attn.out_proj.register_forward_pre_hook(
+                        lambda _m, a, change=change: (change(a[0]),)
+                    )
                 )
             else:
-                owner = layer.encoder_attn if vector.info.site == "cross_attention" else layer.self_attn
-                handles.append(owner.out_proj.register_forward_hook(lambda _m, _a, out, change=change: change(out)))
+                owner = (
+                    layer.encoder_attn if vector.info.site == "cross_attention" else layer.self_attn
+                )
+                handles.append(
+                    owner.out_proj.register_forward_hook(
+                        lambda _m, _a, out, change=change: change(out)
+                    )
+                )
     return handles
 
 
@@ -156,9 +193,16 @@ def test_steering_equals_a_hand_written_loop(model_of, variant, name):
 
 @pytest.mark.parametrize(
     ("variant", "site"),
-    [("small", "attention"), ("small", "cross_attention"), ("small", "heads"), ("melody", "attention"), ("melody", "heads"),
-     ("stereo-small", "residual"), ("stereo-melody", "residual")],
-)  # fmt: skip
+    [
+        ("small", "attention"),
+        ("small", "cross_attention"),
+        ("small", "heads"),
+        ("melody", "attention"),
+        ("melody", "heads"),
+        ("stereo-small", "residual"),
+        ("stereo-melody", "residual"),
+    ],
+)
 def test_every_site_equals_a_hand_written_loop(model_of, variant, site):
     model = model_of(variant)
     vectors = {"v": vector_of(model, site=site)}
@@ -170,11 +214,15 @@ def test_every_site_equals_a_hand_written_loop(model_of, variant, site):
 
 def test_two_vectors_are_applied_in_order(melody):
     vectors = {"v": vector_of(melody), "w": vector_of(melody, name="w", seed=1)}
-    steers = (Steer(vector="v", strength=1.0, source_layer=1), Steer(vector="w", operator="remove", source_layer=1))
+    steers = (
+        Steer(vector="v", strength=1.0, source_layer=1),
+        Steer(vector="w", operator="remove", source_layer=1),
+    )
     forward = decode(melody.checkpoint, request_for(melody, Steering(steers=steers), vectors))
     assert torch.equal(forward, hand_written(melody, Steering(steers=steers), vectors))
     assert not torch.equal(
-        forward, decode(melody.checkpoint, request_for(melody, Steering(steers=steers[::-1]), vectors))
+        forward,
+        decode(melody.checkpoint, request_for(melody, Steering(steers=steers[::-1]), vectors)),
     )
 
 
@@ -183,7 +231,11 @@ def test_each_row_of_a_batch_is_steered_by_its_own_vector_and_strength(melody):
     vectors = {"v": vector_of(melody), "w": vector_of(melody, name="w", seed=1)}
     steerings = [
         Steering(steers=(Steer(vector="v", strength=1.5, source_layer=1),)),
-        Steering(steers=(Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),)),
+        Steering(
+            steers=(
+                Steer(vector="w", strength=-1.0, source_layer=2, schedule=Schedule.ramp(0, 0.4)),
+            )
+        ),
     ]
     mixed = DecodeRequest(
         condition(c, PROMPTS, guided=True),
@@ -223,9 +275,13 @@ def test_hooks_are_removed_after_an_exception(melody):
         decode(c, request_for(melody))
     with pytest.raises(KeyboardInterrupt):
         decode(
-            c, request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}), progress=_interrupt
+            c,
+            request_for(melody, Steering(steers=(STEERS["add"],)), {"v": vector_of(melody)}),
+            progress=_interrupt,
         )
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in c.model.modules())
+    assert not any(
+        module._forward_hooks or module._forward_pre_hooks for module in c.model.modules()
+    )
     assert "decode" not in vars(c.model.audio_encoder)
     assert torch.equal(decode(c, request_for(melody)), before)
 
@@ -248,7 +304,9 @@ def test_undelay_inverts_delay():
 def test_prompts_change_the_codes(model_of, variant):
     """Some releases of transformers ignored the text on the melody model."""
     model = model_of(variant)
-    rows = [TakeRequest(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")]
+    rows = [
+        TakeRequest(text, 1, seconds=0.5) for text in ("a fast folk tune", "slow dark jazz piece")
+    ]
     first, second = model.generate_batch(rows)
     assert (first.codes != second.codes).any()
 
@@ -261,4 +319,6 @@ def test_a_negative_prompt_replaces_the_null_text(model_of):
         assert (plain.codes != negated.codes).any()
         # With the prompt as its own negative, both branches agree and guidance has no effect.
         same = model.generate("a fast tune", seconds=0.5, seed=1, negative="a fast tune")
-        assert (same.codes == model.generate("a fast tune", seconds=0.5, seed=1, guidance=1.0).codes).all()
+        assert (
+            same.codes == model.generate("a fast tune", seconds=0.5, seed=1, guidance=1.0).codes
+        ).all()

@@ -60,7 +60,11 @@ def test_one_pass_gives_the_activations_of_the_decoding(model_of, variant, site,
             found = forced[place][0].states(positions)
             assert len(found) == 2 * (2 if guidance > 1 else 1)
             torch.testing.assert_close(
-                found, expected.states(positions), rtol=1e-4, atol=1e-4, msg=f"{reader.name} {place}"
+                found,
+                expected.states(positions),
+                rtol=1e-4,
+                atol=1e-4,
+                msg=f"{reader.name} {place}",
             )
 
 
@@ -93,8 +97,6 @@ def test_steered_codes_are_read_without_their_steering(small):
     steered, plain = recorders(small, "residual"), recorders(small, "residual")
     codes = small.engine.decode(request, read=steered)
     small.engine.read(request.conditioning, plain, codes=codes)
-    difference = (
-        steered["residual", 0][0].by_position[3] - plain["residual", 0][0].by_position[3]
-    )
+    difference = steered["residual", 0][0].by_position[3] - plain["residual", 0][0].by_position[3]
     expected = 1.5 * vector_of(small)[1]
     torch.testing.assert_close(difference, expected.expand_as(difference), rtol=1e-3, atol=1e-3)

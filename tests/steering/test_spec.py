@@ -14,12 +14,32 @@ from tonearm.steering import Schedule, Steer, Steering, as_steering, parse_short
 
 FULL = Steering(
     steers=(
-        Steer(vector="tempo", strength=1.25, schedule=Schedule.window(2, 6, fade=0.5), layers=(0, 2), source_layer=1),
-        Steer(vector="a/b.safetensors", operator="clamp", low=-1.0, high=2.5, strategy="all-to-all", branch="conditional"),
+        Steer(
+            vector="tempo",
+            strength=1.25,
+            schedule=Schedule.window(2, 6, fade=0.5),
+            layers=(0, 2),
+            source_layer=1,
+        ),
+        Steer(
+            vector="a/b.safetensors",
+            operator="clamp",
+            low=-1.0,
+            high=2.5,
+            strategy="all-to-all",
+            branch="conditional",
+        ),
         Steer(vector="mood", strength=-0.5, operator="blend", scale="activation", positions="all"),
-        Steer(vector="jazz", strength=2, strategy="one-to-one", source_layer=3, operator="rotate", branch="unconditional"),
+        Steer(
+            vector="jazz",
+            strength=2,
+            strategy="one-to-one",
+            source_layer=3,
+            operator="rotate",
+            branch="unconditional",
+        ),
     )
-)  # fmt: skip
+)
 
 
 def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_path):
@@ -35,7 +55,17 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
 
 
 def test_the_schema_has_the_documented_keys():
-    keys = ["vector", "strength", "operator", "scale", "strategy", "source_layer", "layers", "branch", "positions"]
+    keys = [
+        "vector",
+        "strength",
+        "operator",
+        "scale",
+        "strategy",
+        "source_layer",
+        "layers",
+        "branch",
+        "positions",
+    ]
     assert list(Steer.model_json_schema()["properties"]) == [*keys, "schedule", "low", "high"]
     assert list(Steering.model_json_schema()["properties"]) == ["steers"]
 
@@ -44,10 +74,18 @@ def test_the_schema_has_the_documented_keys():
     ("content", "place", "known"),
     [
         ({"steer": []}, "steer", "known are steers"),
-        ({"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]}, "steers.1.power", "known are vector, strength, "),
-        ({"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]}, "schedule.fade", "known are points"),
+        (
+            {"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]},
+            "steers.1.power",
+            "known are vector, strength, ",
+        ),
+        (
+            {"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]},
+            "schedule.fade",
+            "known are points",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path, content, place, known):
     file = tmp_path / "x.json"
     file.write_text(json.dumps(content))
@@ -59,12 +97,24 @@ def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path, content, place,
 
 def test_the_known_keys_are_those_of_the_nested_schema():
     content = dict(
-        prompt="x", new_seconds=1, frames=25, seed=1, steering={}, engine="e", codes_sha256="0", audio_sha256="0",
-        sampling=dict(guidance=3, temperature=1, top_k=250, top_p=1), checkpoint=dict(name="p", fingerprint="f", licence="x"),
+        prompt="x",
+        new_seconds=1,
+        frames=25,
+        seed=1,
+        steering={},
+        engine="e",
+        codes_sha256="0",
+        audio_sha256="0",
+        sampling=dict(guidance=3, temperature=1, top_k=250, top_p=1),
+        checkpoint=dict(name="p", fingerprint="f", licence="x"),
         batch=dict(size=1, row=0, text_tokens=3, guided=True, negatives=False),
-        stack=dict(device="cpu", dtype="float32", threads=1, cpu="x", python="3", packages={}, cores=2),
-    )  # fmt: skip
-    with pytest.raises(TonearmError, match=r"stack\.cores: unknown key; known are device, dtype, threads"):
+        stack=dict(
+            device="cpu", dtype="float32", threads=1, cpu="x", python="3", packages={}, cores=2
+        ),
+    )
+    with pytest.raises(
+        TonearmError, match=r"stack\.cores: unknown key; known are device, dtype, threads"
+    ):
         validated(Provenance, content, where="x.json")
 
 
@@ -72,24 +122,31 @@ def test_the_known_keys_are_those_of_the_nested_schema():
     ("fields", "message"),
     [
         (dict(vector=""), "at least 1 character"),
-        (dict(strength=float("nan")), "finite"), (dict(strength=float("inf")), "finite"),
-        (dict(strength=1001), "beyond ±1000"), (dict(strength="loud"), "number"),
+        (dict(strength=float("nan")), "finite"),
+        (dict(strength=float("inf")), "finite"),
+        (dict(strength=1001), "beyond ±1000"),
+        (dict(strength="loud"), "number"),
         (dict(operator="shift"), "'add', 'blend', 'rotate', 'remove' or 'clamp'"),
         (dict(operator="blend", strength=-1), "above -1"),
         (dict(operator="blend", strength=1, schedule={"points": [[0, 1], [1, -1]]}), "above -1"),
         (dict(operator="clamp"), "needs low, high, or both"),
         (dict(operator="clamp", low=2, high=1), "low 2 above high 1"),
-        (dict(operator="clamp", low=float("nan")), "finite"), (dict(operator="clamp", high=float("inf")), "finite"),
-        (dict(low=1), "belong to operator clamp, not to add"), (dict(operator="rotate", high=1), "not to rotate"),
+        (dict(operator="clamp", low=float("nan")), "finite"),
+        (dict(operator="clamp", high=float("inf")), "finite"),
+        (dict(low=1), "belong to operator clamp, not to add"),
+        (dict(operator="rotate", high=1), "not to rotate"),
         (dict(scale="activation"), "belongs to operator blend"),
         (dict(strategy="one-to-one", layers=[1]), "omit layers"),
         (dict(strategy="all-to-all", source_layer=1), "omit source_layer"),
-        (dict(layers=[]), "omit it"), (dict(layers=[-1]), "greater than or equal to 0"),
-        (dict(source_layer=-1), "greater than or equal to 0"), (dict(strategy="some"), "'one-to-all'"),
-        (dict(branch="left"), "'both'"), (dict(positions="prefix"), "'generated'"),
+        (dict(layers=[]), "omit it"),
+        (dict(layers=[-1]), "greater than or equal to 0"),
+        (dict(source_layer=-1), "greater than or equal to 0"),
+        (dict(strategy="some"), "'one-to-all'"),
+        (dict(branch="left"), "'both'"),
+        (dict(positions="prefix"), "'generated'"),
         (dict(schedule={"points": []}), "at least one"),
     ],
-)  # fmt: skip
+)
 def test_each_broken_rule_gives_one_line(fields, message):
     with pytest.raises(TonearmError) as error:
         validated(Steer, {"vector": "v"} | fields, where="x.json")
@@ -119,15 +176,31 @@ def test_the_short_form_accepts_any_strength(strength):
 
 def test_the_short_form_accepts_spaces_paths_and_windows():
     assert parse_short(" tempo = 1.25 ") == Steer(vector="tempo", strength=1.25)
-    assert parse_short("out/my tempo.safetensors=-1") == Steer(vector="out/my tempo.safetensors", strength=-1)
+    assert parse_short("out/my tempo.safetensors=-1") == Steer(
+        vector="out/my tempo.safetensors", strength=-1
+    )
     windowed = Steer(vector="tempo", strength=1.5, schedule=Schedule.window(2, 6.5))
     assert parse_short("tempo=1.5@2-6.5") == parse_short("tempo=1.5 @ 2 - 6.5") == windowed
 
 
 @pytest.mark.parametrize(
-    "text", ["", "tempo", "=1", "tempo=", "tempo=fast", "tempo=1@", "tempo=1@6-2", "tempo=1@2", "tempo=1@1.2.3-4",
-             "tempo=nan", "tempo=inf", "tempo=1e9", "tempo=1=2"],
-)  # fmt: skip
+    "text",
+    [
+        "",
+        "tempo",
+        "=1",
+        "tempo=",
+        "tempo=fast",
+        "tempo=1@",
+        "tempo=1@6-2",
+        "tempo=1@2",
+        "tempo=1@1.2.3-4",
+        "tempo=nan",
+        "tempo=inf",
+        "tempo=1e9",
+        "tempo=1=2",
+    ],
+)
 def test_a_wrong_short_form_is_refused_in_one_line(text):
     with pytest.raises(TonearmError) as error:
         parse_short(text)
@@ -136,11 +209,19 @@ def test_a_wrong_short_form_is_refused_in_one_line(text):
 
 def test_all_forms_of_a_steering_are_equal():
     vector = random_vector(name="tempo")
-    expected = Steering(steers=(Steer(vector="tempo", strength=1.25), Steer(vector="jazz", strength=-1)))
+    expected = Steering(
+        steers=(Steer(vector="tempo", strength=1.25), Steer(vector="jazz", strength=-1))
+    )
     forms = [
-        expected, "tempo=1.25,jazz=-1", {"tempo": 1.25, "jazz": -1}, {vector: 1.25, "jazz": -1}, ["tempo=1.25", "jazz=-1"],
-        list(expected.steers), (Steer(vector="tempo", strength=1.25), "jazz=-1"), [{vector: 1.25}, {"jazz": -1}],
-    ]  # fmt: skip
+        expected,
+        "tempo=1.25,jazz=-1",
+        {"tempo": 1.25, "jazz": -1},
+        {vector: 1.25, "jazz": -1},
+        ["tempo=1.25", "jazz=-1"],
+        list(expected.steers),
+        (Steer(vector="tempo", strength=1.25), "jazz=-1"),
+        [{vector: 1.25}, {"jazz": -1}],
+    ]
     for form in forms:
         assert as_steering(form)[0] == expected, form
     assert as_steering({vector: 1.25})[1] == {"tempo": vector} == as_steering([{vector: 1.25}])[1]
@@ -151,7 +232,11 @@ def test_all_forms_of_a_steering_are_equal():
 
 def test_two_vectors_of_one_name_are_refused():
     first, second = random_vector(name="tempo"), random_vector(name="tempo", seed=1)
-    for form in ({first: 1.0, second: 2.0}, {"tempo": 1.0, second: 2.0}, [{first: 1.0}, {second: 1.0}]):
+    for form in (
+        {first: 1.0, second: 2.0},
+        {"tempo": 1.0, second: 2.0},
+        [{first: 1.0}, {second: 1.0}],
+    ):
         with pytest.raises(TonearmError, match="two vectors are named 'tempo'"):
             as_steering(form)
 
@@ -171,5 +256,9 @@ def test_an_impossible_strength_is_refused_in_a_mapping(strength):
 def test_the_sidecar_of_a_take_is_a_steering_file(tmp_path):
     steering = Steering(steers=(Steer(vector="tempo", strength=0.5),))
     file = tmp_path / "take.json"
-    file.write_text(json.dumps({"kind": "tonearm take", "prompt": "x", "steering": steering.model_dump(mode="json")}))
+    file.write_text(
+        json.dumps(
+            {"kind": "tonearm take", "prompt": "x", "steering": steering.model_dump(mode="json")}
+        )
+    )
     assert Steering.from_file(file) == steering

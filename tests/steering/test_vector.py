@@ -1,4 +1,4 @@
-"""Vector algebra: identities, hashes, controls."""
+"""Algebra, hashes and random controls of steering vectors."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ def near(a: SteeringVector, b: SteeringVector) -> bool:
     return a.layers == b.layers and all(torch.allclose(a[i], b[i], atol=1e-4) for i in a.layers)
 
 
-def test_identities():
+def test_algebra_of_vectors():
     v, w = random_vector(), random_vector(seed=1, name="w")
     assert not any((v - v)[i].any() or (0 * v)[i].any() for i in v.layers)
     assert same(-(v * -20), 20 * v) and same(v * 1, v)
@@ -29,13 +29,13 @@ def test_identities():
 
 @given(factors, factors)
 @settings(max_examples=50)
-def test_scaling_distributes(a, b):
+def test_scaling_is_distributive(a, b):
     v, w = random_vector(), random_vector(seed=1, name="w")
     assert near(a * (v + w), a * v + a * w)
     assert near((a + b) * v, a * v + b * v)
 
 
-def test_signs_and_names_follow():
+def test_labels_and_names_follow_the_sign():
     v = random_vector(positive_label="fast", negative_label="slow")
     assert ((-v).info.positive_label, (-v).info.negative_label) == ("slow", "fast")
     assert ((v * 2).info.positive_label, (v * 2).info.negative_label) == ("fast", "slow")
@@ -43,18 +43,22 @@ def test_signs_and_names_follow():
     assert v.renamed("w").name == "w" and same(v.renamed("w"), v)
 
 
-def test_the_hash_is_that_of_the_directions_and_what_they_belong_to():
+def test_the_hash_depends_on_directions_checkpoint_site_and_layers():
     v = random_vector()
     assert v.content_hash() == random_vector().content_hash() == v.renamed("other").content_hash()
     changed = dict(v.directions)
     changed[2] = torch.nextafter(changed[2], torch.tensor(torch.inf))
     others = [
-        SteeringVector(changed, v.info), SteeringVector({0: v[0], 1: v[1]}, v.info), random_vector(fingerprint="0" * 16),
-        random_vector(site="heads"), random_vector(seed=1), SteeringVector({0: v[1], 1: v[0], 2: v[2]}, v.info),
+        SteeringVector(changed, v.info),
+        SteeringVector({0: v[0], 1: v[1]}, v.info),
+        random_vector(fingerprint="0" * 16),
+        random_vector(site="heads"),
+        random_vector(seed=1),
+        SteeringVector({0: v[1], 1: v[0], 2: v[2]}, v.info),
         random_vector(layers=3, layer_count=4),
-    ]  # fmt: skip
+    ]
     assert len({v.content_hash(), *(other.content_hash() for other in others)}) == len(others) + 1
-    # Stable over releases, since sidecars hold it.
+    # Sidecars of earlier releases record it.
     ones = SteeringVector({0: torch.ones(8)}, v.info)
     assert ones.content_hash() == GOLDEN_HASH
 
@@ -65,12 +69,16 @@ GOLDEN_HASH = "54cf4d6e2414eb2de039e7f4eead92f81b71f49609ca63a4c9516b1d920afb7a"
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (random_vector(fingerprint="0" * 16, name="w"), "fingerprint"), (random_vector(site="heads", name="w"), "site"),
+        (random_vector(fingerprint="0" * 16, name="w"), "fingerprint"),
+        (random_vector(site="heads", name="w"), "site"),
         (random_vector(width=4, name="w"), "width"),
-        (SteeringVector({0: torch.ones(8), 2: torch.ones(8)}, random_vector(name="w").info), r"layers 0\.\.2 and 0, 2 differ"),
+        (
+            SteeringVector({0: torch.ones(8), 2: torch.ones(8)}, random_vector(name="w").info),
+            r"layers 0\.\.2 and 0, 2 differ",
+        ),
     ],
-)  # fmt: skip
-def test_vectors_that_do_not_belong_together_are_not_joined(other, message):
+)
+def test_incompatible_vectors_are_not_joined(other, message):
     for join in (lambda: random_vector() + other, lambda: random_vector() - other):
         with pytest.raises(TonearmError, match=message) as error:
             join()
@@ -89,7 +97,9 @@ def test_the_random_control_has_the_same_norms_and_one_direction():
 
 def test_directions_are_kept_as_float32_in_layer_order():
     info = random_vector().info
-    vector = SteeringVector({2: torch.ones(8, dtype=torch.float64), 0: torch.ones(8, dtype=torch.bfloat16)}, info)
+    vector = SteeringVector(
+        {2: torch.ones(8, dtype=torch.float64), 0: torch.ones(8, dtype=torch.bfloat16)}, info
+    )
     assert vector.layers == (0, 2) and vector[2].dtype == vector[0].dtype == torch.float32
     with pytest.raises(TonearmError, match="no direction for layer 1; it has layers 0, 2"):
         vector[1]
@@ -98,17 +108,21 @@ def test_directions_are_kept_as_float32_in_layer_order():
 @pytest.mark.parametrize(
     ("directions", "message"),
     [
-        ({}, "no layers"), ({0: torch.ones(7)}, "shape"), ({0: torch.ones(1, 8)}, "shape"),
-        ({0: torch.full((8,), torch.nan)}, "NaN"), ({0: torch.full((8,), torch.inf)}, "NaN or infinite"),
-        ({3: torch.ones(8)}, r"outside 0\.\.2"), ({-1: torch.ones(8)}, "outside"),
+        ({}, "no layers"),
+        ({0: torch.ones(7)}, "shape"),
+        ({0: torch.ones(1, 8)}, "shape"),
+        ({0: torch.full((8,), torch.nan)}, "NaN"),
+        ({0: torch.full((8,), torch.inf)}, "NaN or infinite"),
+        ({3: torch.ones(8)}, r"outside 0\.\.2"),
+        ({-1: torch.ones(8)}, "outside"),
     ],
-)  # fmt: skip
-def test_directions_that_cannot_be_are_refused(directions, message):
+)
+def test_impossible_directions_are_refused(directions, message):
     with pytest.raises(TonearmError, match=message):
         SteeringVector(directions, random_vector().info)
 
 
 @pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e39])
-def test_a_factor_that_breaks_the_directions_is_refused(factor):
+def test_a_factor_that_gives_nan_or_infinity_is_refused(factor):
     with pytest.raises(TonearmError, match="NaN or infinite"):
         random_vector() * factor

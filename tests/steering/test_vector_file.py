@@ -1,4 +1,4 @@
-"""Steering vectors on disk: whole, exact, and refused when anything is off."""
+"""Files of steering vectors: exact, written whole, refused when damaged."""
 
 import errno
 import json
@@ -19,9 +19,13 @@ def metadata_of(path: Path) -> dict[str, str]:
 
 
 def rewrite(path: Path, tensors=None, **changes: str | None) -> None:
-    """The file again with other tensors or metadata; None takes a key out."""
-    metadata = {key: value for key, value in (metadata_of(path) | changes).items() if value is not None}
-    safetensors.torch.save_file(tensors or safetensors.torch.load_file(path), path, metadata=metadata)
+    """Write the file with other tensors or metadata; None removes a key."""
+    metadata = {
+        key: value for key, value in (metadata_of(path) | changes).items() if value is not None
+    }
+    safetensors.torch.save_file(
+        tensors or safetensors.torch.load_file(path), path, metadata=metadata
+    )
 
 
 @pytest.fixture
@@ -31,26 +35,44 @@ def file(tmp_path) -> Path:
 
 def test_a_round_trip_is_exact(tmp_path):
     vector = random_vector(
-        site="heads", method="pca", pooling="mean", positive_label="schnell — “fast”", negative_label="12",
-        positive_count=3, data_hash="007", best_layer=2, activation_norms={0: 1.5, 2: 0.1}, library_version="1e5",
+        site="heads",
+        method="pca",
+        pooling="mean",
+        positive_label="schnell — “fast”",
+        negative_label="12",
+        positive_count=3,
+        data_hash="007",
+        best_layer=2,
+        activation_norms={0: 1.5, 2: 0.1},
+        library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
-    )  # fmt: skip
+    )
     directions = {0: vector[0], 2: torch.tensor([-0.0, 1e-45, 3.4e38, *[0.1] * 5])}
     vector = SteeringVector(directions, vector.info.model_copy(update={"seed": 9}))
     again = load_vector(save_vector(vector, tmp_path / "deep" / "v"))
-    assert again.info == vector.info and again.layers == (0, 2) and again.content_hash() == vector.content_hash()
-    assert all(torch.equal(again[i].view(torch.int32), vector[i].view(torch.int32)) for i in vector.layers)
-    bare = random_vector(best_layer=None)  # seed and best layer: null
+    assert (
+        again.info == vector.info
+        and again.layers == (0, 2)
+        and again.content_hash() == vector.content_hash()
+    )
+    assert all(
+        torch.equal(again[i].view(torch.int32), vector[i].view(torch.int32)) for i in vector.layers
+    )
+    bare = random_vector(best_layer=None)  # seed and best layer are null
     assert load_vector(save_vector(bare, tmp_path / "bare")).info == bare.info
 
 
-def test_the_file_is_plain_safetensors_with_the_tensors_and_metadata_that_are_documented(file):
+def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
-    assert metadata["tonearm_format"] == "1" and metadata["checkpoint"] == "toy" and metadata["site"] == "residual"
+    assert (
+        metadata["tonearm_format"] == "1"
+        and metadata["checkpoint"] == "toy"
+        and metadata["site"] == "residual"
+    )
 
 
-def test_the_suffix_is_added_where_it_is_missing(tmp_path):
+def test_a_missing_suffix_is_added(tmp_path):
     assert save_vector(random_vector(), tmp_path / "v1.5").name == "v1.5.safetensors"
     assert save_vector(random_vector(), tmp_path / "v.safetensors").name == "v.safetensors"
 
@@ -63,7 +85,7 @@ def test_a_truncated_file_is_refused(file):
             load_vector(file)
 
 
-def test_what_is_no_vector_is_refused(tmp_path):
+def test_other_files_are_refused_as_vectors(tmp_path):
     with pytest.raises(TonearmError, match="no steering vector at"):
         load_vector(tmp_path / "absent.safetensors")
     with pytest.raises(TonearmError, match="no steering vector at"):
@@ -81,20 +103,27 @@ def test_what_is_no_vector_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "2"}, "format 2, this Tonearm reads up to 1"), ({"tonearm_format": "new"}, "update Tonearm"),
-        ({"tonearm_format": "²"}, "update Tonearm"), ({"width": "wide"}, "metadata cannot be read"),
-        ({"width": "9"}, "shape"), ({"name": None}, "name"), ({"site": "elsewhere"}, "site"), ({"mood": "1"}, "unknown key"),
-        ({"fingerprint": "0" * 16}, "damaged"), ({"content_hash": None}, "damaged"), ({"scores": "3"}, "scores"),
+        ({"tonearm_format": "2"}, "format 2, this Tonearm reads up to 1"),
+        ({"tonearm_format": "new"}, "update Tonearm"),
+        ({"tonearm_format": "²"}, "update Tonearm"),
+        ({"width": "wide"}, "metadata cannot be read"),
+        ({"width": "9"}, "shape"),
+        ({"name": None}, "name"),
+        ({"site": "elsewhere"}, "site"),
+        ({"mood": "1"}, "unknown key"),
+        ({"fingerprint": "0" * 16}, "damaged"),
+        ({"content_hash": None}, "damaged"),
+        ({"scores": "3"}, "scores"),
     ],
-)  # fmt: skip
-def test_metadata_that_is_wrong_is_refused_in_one_line(file, changes, message):
+)
+def test_wrong_metadata_is_refused_in_one_line(file, changes, message):
     rewrite(file, **changes)
     with pytest.raises(TonearmError, match=message) as error:
         load_vector(file)
     assert "\n" not in str(error.value)
 
 
-def test_directions_that_were_changed_are_refused(file):
+def test_changed_directions_are_refused(file):
     tensors = safetensors.torch.load_file(file)
     rewrite(file, tensors | {"layer.1": torch.nextafter(tensors["layer.1"], torch.tensor(9.0))})
     with pytest.raises(TonearmError, match="damaged"):
@@ -105,7 +134,7 @@ def test_directions_that_were_changed_are_refused(file):
 
 
 def test_a_flipped_bit_anywhere_is_refused_or_harmless(file):
-    """Harmless: a bit in a text that people read, such as what + and - mean."""
+    """Harmless: a bit in a descriptive text, such as a label."""
     content, vector = file.read_bytes(), load_vector(file)
     for place in range(0, len(content), 7):
         damaged = bytearray(content)
@@ -119,9 +148,10 @@ def test_a_flipped_bit_anywhere_is_refused_or_harmless(file):
 
 @pytest.mark.parametrize("step", ["write_bytes", "replace"])
 @pytest.mark.parametrize(
-    "failure", [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "I/O"), KeyboardInterrupt()]
+    "failure",
+    [OSError(errno.ENOSPC, "No space left"), OSError(errno.EIO, "I/O"), KeyboardInterrupt()],
 )
-def test_a_write_that_fails_leaves_the_old_file_whole(file, monkeypatch, step, failure):
+def test_a_failed_write_keeps_the_old_file(file, monkeypatch, step, failure):
     before = file.read_bytes()
     real = Path.write_bytes
 
