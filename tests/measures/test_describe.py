@@ -127,6 +127,22 @@ def test_each_spectrum_envelope_and_resampling_is_computed_once(
     )
 
 
+def test_a_clip_below_8_khz_is_resampled_once_for_each_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rates: list[int] = []
+    original = Clip.resampled
+
+    def recorded(clip: Clip, sample_rate: int) -> Clip:
+        if sample_rate != clip.sample_rate:
+            rates.append(sample_rate)
+        return original(clip, sample_rate)
+
+    monkeypatch.setattr(Clip, "resampled", recorded)
+    assert describe(clicks(120, sample_rate=4_000))["loudness_range"].value is not None
+    assert sorted(rates) == [8_000, 16_000]
+
+
 def test_a_tracker_of_the_envelope_finds_the_same_beats_in_the_clip() -> None:
     clip = clicks(97)
     np.testing.assert_array_equal(LibrosaTracker().track(clip), measure_tempo(clip).beats)

@@ -17,7 +17,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tonearm.audio import Clip
+from tonearm.audio import MIN_LOUDNESS_RATE, Clip
 from tonearm.evaluators.base import BeatTracker, EnvelopeTracker
 from tonearm.evaluators.load import default_tracker
 from tonearm.frame_levels import FrameLevels, frame_levels, is_sounding
@@ -126,6 +126,12 @@ class ClipAnalysis:
             clip = Clip(self.mono, self.clip.sample_rate).resampled(sample_rate)
             self._resampled[sample_rate] = clip.samples[0]
         return self._resampled[sample_rate]
+
+    @cached_property
+    def metered(self) -> Clip:
+        """The clip at 8 kHz or more, the lowest rate for the K-weighting of loudness."""
+        clip = self.clip
+        return clip if clip.sample_rate >= MIN_LOUDNESS_RATE else clip.resampled(MIN_LOUDNESS_RATE)
 
     @cached_property
     def levels(self) -> FrameLevels:

@@ -8,12 +8,14 @@ clips shorter than 0.4 s (one gating block) and for more than five channels.
 Estimator: pyloudnorm, through `Clip.loudness`.
 """
 
-from tonearm.audio import Clip
+from tonearm.audio import MIN_LOUDNESS_SECONDS, Clip
 from tonearm.measures.base import ClipAnalysis, Measure, Measurement
 
 
-def estimate_loudness(analysis: ClipAnalysis) -> float:
-    return analysis.clip.loudness
+def estimate_loudness(analysis: ClipAnalysis) -> float | None:
+    if analysis.clip.seconds < MIN_LOUDNESS_SECONDS:
+        return None
+    return analysis.metered.loudness
 
 
 LOUDNESS = Measure(

@@ -33,7 +33,7 @@ def estimate_loudness_range(analysis: ClipAnalysis) -> float | None:
     unfit = clip.seconds < MIN_SECONDS or len(clip.samples) > MAX_LOUDNESS_CHANNELS
     if unfit or not analysis.is_sounding:
         return None
-    loudness = short_term_loudness(clip)
+    loudness = short_term_loudness(analysis.metered)
     loudness = loudness[loudness >= GATE_LUFS]
     if not loudness.size:
         return None
