@@ -1,17 +1,21 @@
-"""Integrity of loaded weights: comparison of a checkpoint's tensors with those of its model.
+"""Loading of foreign weights: errors of one line, comparison of tensors, fingerprints.
 
 transformers initialises missing tensors at random and ignores tensors that the model does not have.
 The functions here turn both cases into an error.
 """
 
+import hashlib
 import json
+import pickle
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tonearm.errors import TonearmError
 
+SAMPLED_PER_TENSOR = 64  # values of a tensor in a fingerprint
 NAMED = 3  # tensors listed per kind of fault
 WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -155,3 +159,46 @@ def _kernels(config: Any) -> Iterator[str]:
             yield from (one for one in values if isinstance(one, str) and "/" in one)
         else:
             yield from _kernels(value)
+
+
+@contextmanager
+def loading_errors(label: str, remedy: str) -> Iterator[None]:
+    """Turn any error of a loading library within the block into a TonearmError of one line.
+
+    Args:
+        label: the checkpoint, for the message.
+        remedy: end of the message: allowed values and the next step.
+    """
+    import safetensors
+
+    try:
+        yield
+    except pickle.UnpicklingError as error:  # torch's own message recommends running the code
+        raise TonearmError(
+            f"cannot load {label} (its pickled weights hold more than tensors, or are cut off: "
+            f"save them as safetensors with `save_pretrained`); {remedy}"
+        ) from error
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        ImportError,
+        safetensors.SafetensorError,
+    ) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise TonearmError(f"cannot load {label} ({reason}); {remedy}") from error
+
+
+def fingerprint(settings: Any, model: Any) -> str:
+    """Sixteen hexadecimal digits over settings (JSON) and a sample of every tensor, as stored."""
+    import torch
+
+    digest = hashlib.sha256(json.dumps(settings).encode())
+    for key, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().flatten()
+        step = max(1, flat.numel() // SAMPLED_PER_TENSOR)
+        sample = flat[::step][:SAMPLED_PER_TENSOR].to("cpu", torch.float32)
+        content = sample.numpy().astype("<f4").tobytes()
+        digest.update(f"{key}{tuple(tensor.shape)}".encode() + content)
+    return digest.hexdigest()[:16]

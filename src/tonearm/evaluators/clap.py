@@ -23,9 +23,6 @@ A shorter clip is padded by the feature extractor (the released ones repeat it).
 Shapes: embeddings are [n, D] with unit rows.
 """
 
-import hashlib
-import json
-import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,12 +32,18 @@ import numpy as np
 from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
+from tonearm.loading import (
+    NO_CODE,
+    REPORTED,
+    check_code,
+    check_pretrained,
+    fingerprint,
+    loading_errors,
+)
 
 BUNDLED = "bundled"
 PUBLISHED = "laion/clap-htsat-unfused"  # the evaluator of Panda et al. 2025
 WINDOWS_PER_BATCH = 8
-SAMPLED_PER_TENSOR = 64
 WINDOWING = 1  # version of the windowing, part of the fingerprint
 FEATURE_SETTINGS = (
     *(
@@ -193,11 +196,10 @@ def _short_name(checkpoint: str) -> str:
 
 def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
     """Model in float32, feature extractor, tokenizer."""
-    import safetensors
     import torch
     import transformers
 
-    try:
+    with loading_errors(f"{checkpoint!r} as CLAP", REMEDY):
         kind = transformers.AutoConfig.from_pretrained(source, **NO_CODE).model_type
         if kind != "clap":
             raise TonearmError(f"{checkpoint} is a {kind} checkpoint, not CLAP; {REMEDY}")
@@ -209,40 +211,12 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
         features = transformers.ClapFeatureExtractor.from_pretrained(source, **NO_CODE)
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **NO_CODE)
         check_code(checkpoint, tokenizer.init_kwargs, REMEDY)
-    except (
-        pickle.UnpicklingError
-    ) as error:  # torch's own message recommends running the code in the file
-        raise TonearmError(
-            f"cannot load {checkpoint!r} as CLAP (its pickled weights hold more than tensors, or "
-            f"are cut off); {REMEDY}"
-        ) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TonearmError(f"cannot load {checkpoint!r} as CLAP ({reason}); {REMEDY}") from error
     return model.to(device).eval().requires_grad_(False), features, tokenizer
 
 
 def _fingerprint(model: Any, features: Any) -> str:
     """Hash of the settings that affect a row and of a sample of every weight, 16 hex digits."""
-    import torch
-
     # By name: a setting added by a later transformers must not invalidate trained classifiers.
     settings = [getattr(features, name) for name in FEATURE_SETTINGS]
     settings += [getattr(model.config.audio_config, name) for name in TOWER_SETTINGS]
-    digest = hashlib.sha256(json.dumps([WINDOWING, *settings]).encode())
-    for key, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // SAMPLED_PER_TENSOR)][:SAMPLED_PER_TENSOR].to(
-            "cpu", torch.float32
-        )
-        digest.update(
-            f"{key}{tuple(tensor.shape)}".encode() + sample.numpy().astype("<f4").tobytes()
-        )
-    return digest.hexdigest()[:16]
+    return fingerprint([WINDOWING, *settings], model)

@@ -1,22 +1,24 @@
 """Loading of MusicGen checkpoints: pocket, a hub id, or a local folder."""
 
-import hashlib
-import json
-import pickle
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-import safetensors
 import torch
 import transformers
 
 from tonearm import assets
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
-from tonearm.loading import NO_CODE, REPORTED, check_code, check_pretrained
+from tonearm.loading import (
+    NO_CODE,
+    REPORTED,
+    check_code,
+    check_pretrained,
+    fingerprint,
+    loading_errors,
+)
 from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.variants import POCKET, VARIANTS
@@ -24,6 +26,7 @@ from tonearm.steering.library import bundled_vectors
 
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
+LISTED = "`tonearm models` lists what can be loaded"
 CODELESS = "give a checkpoint that transformers loads without trust_remote_code"
 LONGEST_WINDOW_SECONDS = 30.0  # MusicGen was trained on 30-s clips
 
@@ -158,29 +161,8 @@ def load_checkpoint(
             f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as "
             "facebook/musicgen-melody (`tonearm models`)"
         )
-    config = _reading(name, lambda: transformers.AutoConfig.from_pretrained(path, **NO_CODE))
-    family = FAMILIES.get(config.model_type)
-    if family is None:
-        raise TonearmError(
-            f"{name} is a {config.model_type} checkpoint, not MusicGen; "
-            f"Tonearm loads {' and '.join(FAMILIES)}"
-        )
-    if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        # transformers would make an empty tokenizer, for which all prompts are equal
-        raise TonearmError(
-            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); "
-            "save the tokenizer beside the weights"
-        )
-    raw_config, _ = _reading(name, lambda: transformers.PreTrainedConfig.get_config_dict(path))
-    check_code(name, raw_config, CODELESS)
-    # Stored dtype first: the fingerprint must not depend on the dtype of this run.
-    model_class = getattr(transformers, family.model_class)
-    model, info = _reading(
-        name, lambda: model_class.from_pretrained(path, dtype="auto", **REPORTED, **NO_CODE)
-    )
-    _reading(name, lambda: check_pretrained(name, path, model, info, WHOLE))
-    tokenizer = _reading(name, lambda: transformers.AutoTokenizer.from_pretrained(path, **NO_CODE))
-    check_code(name, tokenizer.init_kwargs, CODELESS)
+    with loading_errors(f"checkpoint {name!r}", LISTED):
+        model, tokenizer = _read(name, path)
     shape = shape_of(model, name, fingerprint_of(model))
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     for module in model.audio_encoder.modules():
@@ -190,8 +172,39 @@ def load_checkpoint(
     return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
 
 
-def shape_of(model: Any, name: str, fingerprint: str) -> ModelShape:
-    """Numbers of a transformers MusicGen model, by its configuration and the table of variants."""
+def _read(name: str, path: str) -> tuple[Any, Any]:
+    """Model in the stored dtype, so that the fingerprint does not depend on this run's; tokenizer."""
+    model_type = transformers.AutoConfig.from_pretrained(path, **NO_CODE).model_type
+    family = FAMILIES.get(model_type)
+    if family is None:
+        raise TonearmError(
+            f"{name} is a {model_type} checkpoint, not MusicGen; "
+            f"Tonearm loads {' and '.join(FAMILIES)}"
+        )
+    folder = Path(path)
+    if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        # transformers would make an empty tokenizer, for which all prompts are equal
+        raise TonearmError(
+            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); "
+            "save the tokenizer beside the weights"
+        )
+    check_code(name, transformers.PreTrainedConfig.get_config_dict(path)[0], CODELESS)
+    model_class = getattr(transformers, family.model_class)
+    model, info = model_class.from_pretrained(path, dtype="auto", **REPORTED, **NO_CODE)
+    check_pretrained(name, path, model, info, WHOLE)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path, **NO_CODE)
+    check_code(name, tokenizer.init_kwargs, CODELESS)
+    return model, tokenizer
+
+
+def shape_of(model: Any, name: str, weights: str) -> ModelShape:
+    """Numbers of a transformers MusicGen model.
+
+    Args:
+        model: the model, with its configuration.
+        name: as the user gave it; released names have entries in the table of variants.
+        weights: fingerprint of the weights.
+    """
     family = FAMILIES[model.config.model_type]
     decoder, codec = model.decoder.config, model.audio_encoder.config
     generation, known = model.generation_config, VARIANTS.get(name)
@@ -199,7 +212,7 @@ def shape_of(model: Any, name: str, fingerprint: str) -> ModelShape:
     chroma = model.config.chroma_length if family.text_in_prefix else 0
     return ModelShape(
         name=name,
-        fingerprint=fingerprint,
+        fingerprint=weights,
         licence=known.licence if known else "unknown (see the checkpoint's own card)",
         layer_count=decoder.num_hidden_layers,
         width=decoder.hidden_size,
@@ -236,10 +249,7 @@ def _window_seconds(model: Any) -> float:
 
 
 def fingerprint_of(model: Any) -> str:
-    """Sixteen hexadecimal digits over the decoder's configuration and a sample of every tensor, as
-    stored.
-    """
-    digest = hashlib.sha256()
+    """Fingerprint of a MusicGen model: shape of the decoder and a sample of every tensor."""
     config = model.decoder.config
     shape = (
         config.hidden_size,
@@ -248,38 +258,7 @@ def fingerprint_of(model: Any) -> str:
         config.num_codebooks,
         config.vocab_size,
     )
-    digest.update(json.dumps(shape).encode())
-    for key, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // 64)][:64].to("cpu", torch.float32)
-        digest.update(
-            f"{key}{tuple(tensor.shape)}".encode() + sample.numpy().astype("<f4").tobytes()
-        )
-    return digest.hexdigest()[:16]
-
-
-def _reading(name: str, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except (
-        pickle.UnpicklingError
-    ) as error:  # torch's message explains how to run the code in the file
-        raise TonearmError(
-            f"cannot load checkpoint {name!r} (its pickled weights hold more than tensors, or are cut off); "
-            "save them as safetensors with `save_pretrained`"
-        ) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        safetensors.SafetensorError,
-    ) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise TonearmError(
-            f"cannot load checkpoint {name!r} ({first_line}); `tonearm models` lists what can be loaded"
-        ) from error
+    return fingerprint(shape, model)
 
 
 def _device(device: str | None) -> torch.device:
