@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import tonearm
 from tests.docs.pages import ROOT
 
 
@@ -57,6 +58,11 @@ def test_links_lead_to_pages_of_the_site(hooks, page, link, on_site):
         file = File
 
     assert hooks.on_page_markdown(f"See {link}.", Page, None, None) == f"See {on_site}."
+
+
+def test_the_api_index_lists_every_public_name():
+    table = (ROOT / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\[`(\w+)`\]", table)) == set(tonearm.__all__)
 
 
 def test_aligned_definitions_in_docstrings_become_lists():
