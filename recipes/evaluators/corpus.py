@@ -24,16 +24,13 @@ from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
 from recipes.evaluators.scores import Score
 from recipes.evaluators.settings import Settings
 from recipes.pocket.render import Renderer
+from tonearm import assets
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.evaluators.beat_this import spectrogram
-from tonearm import assets
 
-FIRST_SEED = {
-    "train": 100_000_000,
-    "held-out": 110_000_000,
-    "test": 120_000_000,
-}  # disjoint from pocket's corpus
+# Disjoint from the seeds of pocket's corpus.
+FIRST_SEED = {"train": 100_000_000, "held-out": 110_000_000, "test": 120_000_000}
 KINDS = {"performances": perform, "pieces": play_as_composed, "grooves": groove}  # composers
 CODEC_BATCH = 8
 
@@ -102,9 +99,8 @@ def make_corpus(folder: Path, settings: Settings, processes: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     held_out = [(kind, "held-out", index) for kind in KINDS for index in range(settings.held_out)]
     train = [(kind, "train", index) for kind in KINDS for index in range(getattr(settings, kind))]
-    shards = zip(
-        *held_out, *sorted(train, key=itemgetter(2)), strict=True
-    )  # (kinds, splits, indices)
+    # kinds, splits, indices
+    shards = zip(*held_out, *sorted(train, key=itemgetter(2)), strict=True)
     make = partial(make_shard, folder, settings)
     if processes == 1:
         list(map(make, *shards))

@@ -74,9 +74,8 @@ def groove(seed: int, frames: int, held_out: bool = False) -> Score:
     pattern = (
         PATTERNS[str(rng.choice(names))] if meter == 4 else WALTZES[str(rng.choice(list(WALTZES)))]
     )
-    swing = (
-        float(rng.uniform(0.15, 0.34)) if rng.random() < 0.25 else 0.0
-    )  # delay of the off-beat eighth, in beats
+    # delay of the off-beat eighth, in beats
+    swing = float(rng.uniform(0.15, 0.34)) if rng.random() < 0.25 else 0.0
     at = _clock(bpm, meter, swing, rng, frames / FRAME_RATE)
     bars = int(np.ceil(at.beats / meter))
     parts = {
@@ -156,9 +155,8 @@ def _clock(
     return _Clock(starts - rng.uniform(0, starts[meter]), swing)
 
 
-Part = list[
-    tuple[float, float, int, int, float]
-]  # sixteenth, length in sixteenths, channel, key, velocity
+# sixteenth, length in sixteenths, channel, key, velocity
+Part = list[tuple[float, float, int, int, float]]
 
 
 def _drums(

@@ -55,9 +55,8 @@ def beats(arguments: argparse.Namespace) -> None:
 
 def install(arguments: argparse.Namespace) -> None:
     shutil.rmtree(PACKAGE / "clap", ignore_errors=True)
-    shutil.copytree(
-        arguments.out / "clap", PACKAGE / "clap", copy_function=shutil.copyfile
-    )  # copies content without the private file mode
+    # copies content without the private file mode
+    shutil.copytree(arguments.out / "clap", PACKAGE / "clap", copy_function=shutil.copyfile)
     shutil.copyfile(arguments.out / "beats.ckpt", PACKAGE / "beats.ckpt")
     print(f"installed into {PACKAGE}; next: python -m recipes.evaluators.model_card")
 

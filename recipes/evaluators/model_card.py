@@ -30,11 +30,8 @@ from tonearm.atomic import atomic_write
 from tonearm.evaluators.load import load_clap, load_tracker
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
-SHIPPED_TRACKER = {
-    "performances": 5_500,
-    "pieces": 1_500,
-    "grooves": 3_750,
-}  # of two runs: see LOG.md
+# Training clips of two runs (LOG.md).
+BUNDLED_TRACKER_CLIPS = {"performances": 5_500, "pieces": 1_500, "grooves": 3_750}
 COPIES = {
     "rendered": "rendered",
     "decoded": "decoded by pocket's codec",
@@ -136,7 +133,7 @@ def model_sizes() -> dict:
         },
         "clips": {
             "clap": CPU.performances * CPU.clips_per_shard,
-            "beats": sum(SHIPPED_TRACKER.values()),
+            "beats": sum(BUNDLED_TRACKER_CLIPS.values()),
         },
         "seconds": CPU.frames / FRAME_RATE,
         "steps": {"clap": CPU.clap_steps, "beats": CPU.beat_steps},

@@ -11,15 +11,13 @@ import numpy as np
 from recipes.evaluators.scores import Score
 from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
-SLOW_BELOW, MEDIUM, FAST_FROM = (
-    87.0,
-    (92.0, 127.0),
-    136.0,
-)  # BPM; tempos between these ranges have no word
+# BPM; tempos between these ranges have no word
+SLOW_BELOW, MEDIUM, FAST_FROM = (87.0, (92.0, 127.0), 136.0)
 STRETCH = (0.85, 1.18)
 SIBLINGS = {  # General MIDI programs of one instrument name
-    "piano": (0, 1, 2), "guitar": (24, 25, 26), "flute": (73, 72), "violin": (40, 40, 110), "trumpet": (56, 59),
-    "saxophone": (64, 65, 66), "organ": (16, 17, 19), "synth": (80, 81, 87), "cello": (42,), "marimba": (12, 13),
+    "piano": (0, 1, 2), "guitar": (24, 25, 26), "flute": (73, 72), "violin": (40, 40, 110),
+    "trumpet": (56, 59), "saxophone": (64, 65, 66), "organ": (16, 17, 19),
+    "synth": (80, 81, 87), "cello": (42,), "marimba": (12, 13),
     "harmonica": (22,), "bells": (9, 10, 14),
 }  # fmt: skip
 KITS = (0, 8, 16, 32)

@@ -23,9 +23,8 @@ def render(renderer: Renderer, score: Score, frames: int) -> Clip:
     Returns:
         Mono clip of that length.
     """
-    play = (
-        renderer.mix if "lead" in score.labels else renderer.play
-    )  # a labelled lead must be audible
+    # a labelled lead must be audible
+    play = renderer.mix if "lead" in score.labels else renderer.play
     dry = play(score.notes, score.programs, frames, score.kit)
     audio = dry + score.wet * _reverberation(dry, score.room) if score.room else dry
     return Clip(master(audio, score.brightness, score.dynamics, SAMPLE_RATE), SAMPLE_RATE)

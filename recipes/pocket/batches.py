@@ -37,12 +37,10 @@ class Batch:
     codes: torch.Tensor  # [B, K, T], IGNORED where there is none
     text_ids: torch.Tensor  # [B, S]
     text_mask: torch.Tensor  # [B, S]
-    chroma: (
-        torch.Tensor
-    )  # [B, MELODY_FRAMES, 12], one-hot; the null chroma is pitch class 0 throughout
-    first_frames: (
-        torch.Tensor
-    )  # [B], frame of the captioned piece at frame 0; negative if it begins later
+    # [B, MELODY_FRAMES, 12], one-hot; the null chroma is pitch class 0 throughout
+    chroma: torch.Tensor
+    # [B], frame of the captioned piece at frame 0; negative if it begins later
+    first_frames: torch.Tensor
     beat_frames: torch.Tensor  # [B]
 
     @property

@@ -17,10 +17,8 @@ from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 CHROMA_FRAMES = 3.2  # codec frames per frame of chroma: 4,096 samples at 32 kHz
 COUNTED_BEATS = (1, PROGRESSION_BEATS)
 COUNTING_FREQUENCIES = 32  # whose sines and cosines are reserved for lookback and counters
-COUNTING_GAIN, COUNTING_OUT = (
-    1.0,
-    1.5,
-)  # into and out of the units; small inputs, where a pair of GELUs approximates a square
+# into and out of the units; small inputs, where a pair of GELUs approximates a square
+COUNTING_GAIN, COUNTING_OUT = (1.0, 1.5)
 
 
 @dataclass(frozen=True)
@@ -62,9 +60,8 @@ def coordinates(width: int, heads: int) -> Coordinates:
     melody_lookup = lookback + round(math.log(CHROMA_FRAMES) / (math.log(10_000) / (half - 1)))
     slow = int(melody_lookup.max()) + 1
     kept = set(lookback.tolist()) | set(melody_lookup.tolist())
-    while (
-        len(kept) < COUNTING_FREQUENCIES
-    ):  # add the frequency that reduces the error of the counted ones most
+    # add the frequency that reduces the error of the counted ones most
+    while len(kept) < COUNTING_FREQUENCIES:
         kept.add(
             min(
                 (i for i in range(slow) if i not in kept),

@@ -32,13 +32,8 @@ def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedToke
     Returns:
         The tokenizer.
     """
-    entries = [
-        PAD,
-        EOS,
-        UNKNOWN,
-        *vocabulary.vocabulary(),
-        *map(str, BPM_NUMBERS),
-    ]  # "120" is one token, never "1" "2" "0"
+    # "120" is one token, never "1" "2" "0"
+    entries = [PAD, EOS, UNKNOWN, *vocabulary.vocabulary(), *map(str, BPM_NUMBERS)]
     tokenizer = Tokenizer(
         WordLevel({word: i for i, word in enumerate(dict.fromkeys(entries))}, unk_token=UNKNOWN)
     )

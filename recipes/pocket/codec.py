@@ -34,9 +34,8 @@ WARM_UP_STEPS = 100
 
 def build_codec(settings: Settings) -> EncodecModel:
     config = EncodecConfig(
-        target_bandwidths=[
-            settings.codebooks * FRAME_RATE * 10 / 1000
-        ],  # EncodecConfig assumes 10 bits per codebook
+        # EncodecConfig assumes 10 bits per codebook
+        target_bandwidths=[settings.codebooks * FRAME_RATE * 10 / 1000],
         sampling_rate=SAMPLE_RATE,
         audio_channels=1,
         normalize=False,

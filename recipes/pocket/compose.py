@@ -176,7 +176,7 @@ class _Arranger:
         play, style, density = partial(self._play, frame), self.style, self.density
         root = self.progression[((8 * bar + slot) // (2 * BEATS_PER_CHORD)) % len(self.progression)]
         on_beat = slot % 2 == 0
-        # For a clear beat, slow pieces play off-beats softly and fast ones have a kick on every beat.
+        # For a clear beat, slow pieces have soft off-beats and fast ones a kick on every beat.
         accent = 18 if slot == 0 else 8 if slot == 4 else -35 if self.slow and not on_beat else 0
         filling = self.fills and bar % 2 == 1 and slot >= 4
         for sound, slots in self.drums.items():

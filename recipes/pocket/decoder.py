@@ -50,10 +50,8 @@ from recipes.training import (
 SPLICED_SHARE = 0.05  # share of the rows that begin with another piece
 MELODY_SHARE = 0.4  # share of the others with a melody
 CORRUPTED_ROWS = 0.2  # share of the rows with wrong codes in their history
-GUIDANCE, TEMPERATURE = (
-    2.0,
-    0.9,
-)  # a more regular beat than MusicGen's 3 and 1, at some cost to prompt adherence (LOG.md)
+# a more regular beat than MusicGen's 3 and 1, at some cost to prompt adherence (LOG.md)
+GUIDANCE, TEMPERATURE = (2.0, 0.9)
 NULL_CHROMA = torch.eye(12)[0]  # as generate() gives the unconditional rows
 START_FRAMES, START_WEIGHT = 40, 3.0  # the caption has most influence on the first frames
 
@@ -263,10 +261,8 @@ def train_decoder(
     book_weights = torch.tensor([1 / (1 + k) for k in range(settings.codebooks)], device=device)
     book_weights = book_weights / book_weights.sum()
     batches_per_epoch = len(pieces.labels) // settings.decoder_batch
-    progress, first_step = (
-        TrainingProgress(),
-        settings.decoder_growth_step if has_grown else 0,
-    )  # `first_step` of the optimiser
+    # `first_step` of the optimiser
+    progress, first_step = (TrainingProgress(), settings.decoder_growth_step if has_grown else 0)
     for step in range(first, settings.decoder_steps):
         if step == settings.decoder_growth_step:
             model = grow(model, settings)

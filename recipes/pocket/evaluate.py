@@ -169,9 +169,8 @@ def melody_share(melody: np.ndarray, clip: Clip) -> float:
     Returns:
         Share, 0 to 1.
     """
-    hop = (
-        round(MELODY_SECONDS * clip.sample_rate / 64) * 64
-    )  # the constant-Q transform halves its hop per octave
+    # the constant-Q transform halves its hop per octave
+    hop = round(MELODY_SECONDS * clip.sample_rate / 64) * 64
     chroma = librosa.feature.chroma_cqt(y=clip.mono, sr=clip.sample_rate, hop_length=hop)
     frames = min(len(melody), chroma.shape[1])
     strongest = np.argsort(chroma[:, :frames], axis=0)[-3:]

@@ -31,9 +31,8 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
             nn.init.normal_(module.weight, std=quiet * module.in_features**-0.5)
     # Text at the scale of the positions; at 0.02 training ignores it.
     nn.init.normal_(model.enc_to_dec_proj.weight, std=model.enc_to_dec_proj.in_features**-0.5)
-    nn.init.normal_(
-        model.audio_enc_to_dec_proj.weight, std=CODE_EMBEDDING_STD
-    )  # chroma is one-hot, so its rows are embeddings
+    # chroma is one-hot, so its rows are embeddings
+    nn.init.normal_(model.audio_enc_to_dec_proj.weight, std=CODE_EMBEDDING_STD)
     nn.init.zeros_(model.audio_enc_to_dec_proj.bias)
     for embedding in decoder.embed_tokens:
         nn.init.normal_(embedding.weight, std=CODE_EMBEDDING_STD)
@@ -49,9 +48,8 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
     for embedding in decoder.embed_tokens:
         embedding.weight[:, at.reserved] = 0
     for head, embedding in zip(model.decoder.lm_heads, decoder.embed_tokens, strict=True):
-        head.weight.copy_(
-            HEAD_SCALE * embedding.weight[: len(head.weight)]
-        )  # a copied code is the predicted code
+        # a copied code is the predicted code
+        head.weight.copy_(HEAD_SCALE * embedding.weight[: len(head.weight)])
     _init_attention(model, settings, at)
     init_beat_counters(first, at)
 

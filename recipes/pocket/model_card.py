@@ -62,11 +62,7 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=60, help="takes per word")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=PARTS,
-        default=PARTS,
-        help="parts to measure; others are kept",
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure; others are kept"
     )
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.processes)
@@ -287,7 +283,8 @@ def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
     rows.append(
         (
             f"median share of onset strength periodic with the prompted beat, "
-            f"takes (n = {len(prompted_shares)}) / with the piece's beat, decoded corpus ({len(corpus_shares)})",
+            f"takes (n = {len(prompted_shares)}) / "
+            f"with the piece's beat, decoded corpus ({len(corpus_shares)})",
             comparison(statistics.median(prompted_shares), statistics.median(corpus_shares)),
             ">= 80 %",
         )

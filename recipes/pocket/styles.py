@@ -25,12 +25,8 @@ class Style:
     chord_slots: tuple[tuple[int, ...], ...]
     chord_length: float  # beats
     swing: bool = False
-    fill: tuple[int, ...] = (
-        SNARE,
-        SNARE,
-        HIGH_TOM,
-        LOW_TOM,
-    )  # sounds of the last two beats of a phrase
+    # sounds of the last two beats of a phrase
+    fill: tuple[int, ...] = (SNARE, SNARE, HIGH_TOM, LOW_TOM)
 
 
 STYLES = {
@@ -40,19 +36,22 @@ STYLES = {
             {KICK: (0, 3, 4), SNARE: (2, 6), HAT: BEATS},
             {KICK: (0, 4), SNARE: (2, 6), OPEN_HAT: BEATS},
         ),
-        bass=(33, 34), bass_slots=(ALL, (0, 1, 4, 5)), chords=(29, 30), chord_slots=((0, 4), (0, 3, 4), BEATS), chord_length=1.8,
+        bass=(33, 34), bass_slots=(ALL, (0, 1, 4, 5)), chords=(29, 30),
+        chord_slots=((0, 4), (0, 3, 4), BEATS), chord_length=1.8,
     ),
     "jazz": Style(
         drums=(
             {RIDE: (0, 2, 3, 4, 6, 7), PEDAL_HAT: (2, 6), KICK: (0,)},
             {RIDE: (0, 2, 3, 4, 6, 7), PEDAL_HAT: (2, 6), RIM: (6,)},
         ),
-        bass=(32,), bass_slots=(BEATS,), chords=(26,), chord_slots=((1, 4), (0, 3), (3, 7)), chord_length=0.5, swing=True,
+        bass=(32,), bass_slots=(BEATS,), chords=(26,), chord_slots=((1, 4), (0, 3), (3, 7)),
+        chord_length=0.5, swing=True,
         fill=(SNARE, RIM, SNARE, KICK),
     ),
     "folk": Style(
         drums=({TAMBOURINE: (2, 6)}, {SHAKER: ALL, KICK: (0, 4)}, {}),
-        bass=(32,), bass_slots=((0, 4), BEATS), chords=(24,), chord_slots=((0, 2, 3, 4, 6, 7), (0, 2, 3, 5, 6, 7), ALL), chord_length=0.9,
+        bass=(32,), bass_slots=((0, 4), BEATS), chords=(24,),
+        chord_slots=((0, 2, 3, 4, 6, 7), (0, 2, 3, 5, 6, 7), ALL), chord_length=0.9,
         fill=(TAMBOURINE,) * 4,
     ),
     "electronic": Style(
@@ -61,11 +60,13 @@ STYLES = {
             {KICK: BEATS, HAT: ALL, CLAP: (2, 6)},
             {KICK: BEATS, OPEN_HAT: OFF_BEATS, SHAKER: ALL},
         ),
-        bass=(38,), bass_slots=(OFF_BEATS, ALL), chords=(81, 90), chord_slots=((0, 3, 6), (0,), OFF_BEATS), chord_length=0.7,
+        bass=(38,), bass_slots=(OFF_BEATS, ALL), chords=(81, 90),
+        chord_slots=((0, 3, 6), (0,), OFF_BEATS), chord_length=0.7,
         fill=(CLAP, CLAP, CLAP, CLAP),
     ),
     "classical": Style(
-        drums=({},), bass=(43,), bass_slots=((0, 4), BEATS), chords=(48,), chord_slots=(BEATS, (0, 4), ALL), chord_length=0.8, fill=(),
+        drums=({},), bass=(43,), bass_slots=((0, 4), BEATS), chords=(48,),
+        chord_slots=(BEATS, (0, 4), ALL), chord_length=0.8, fill=(),
     ),
     "hip hop": Style(
         drums=(
@@ -73,19 +74,22 @@ STYLES = {
             {KICK: (0, 5), CLAP: (2, 6), HAT: ALL},
             {KICK: (0, 1, 5), SNARE: (2, 6), HAT: BEATS},
         ),
-        bass=(39,), bass_slots=((0, 3, 5), (0, 5)), chords=(4,), chord_slots=((0,), (0, 5)), chord_length=3.5, fill=(SNARE, HAT, SNARE, HAT),
+        bass=(39,), bass_slots=((0, 3, 5), (0, 5)), chords=(4,), chord_slots=((0,), (0, 5)),
+        chord_length=3.5, fill=(SNARE, HAT, SNARE, HAT),
     ),
     "latin": Style(
         drums=(
             {CLAVE: (0, 3, 6), CONGA_HIGH: (2, 5), CONGA_LOW: (6, 7), SHAKER: ALL},
             {CLAVE: (0, 3, 6), COWBELL: BEATS, CONGA_LOW: (6, 7)},
         ),
-        bass=(32,), bass_slots=((0, 3, 6), (0, 3, 4, 7)), chords=(24,), chord_slots=((0, 1, 3, 4, 6), (1, 3, 4, 6)), chord_length=0.45,
+        bass=(32,), bass_slots=((0, 3, 6), (0, 3, 4, 7)), chords=(24,),
+        chord_slots=((0, 1, 3, 4, 6), (1, 3, 4, 6)), chord_length=0.45,
         fill=(CONGA_HIGH, CONGA_HIGH, CONGA_LOW, CONGA_LOW),
     ),
     "reggae": Style(
         drums=({KICK: (4,), RIM: (4,), HAT: ALL}, {KICK: BEATS, RIM: (4,), HAT: BEATS}),
-        bass=(33,), bass_slots=((0, 3, 4), (0, 2, 3, 6)), chords=(27,), chord_slots=((2, 6), (1, 3, 5, 7)), chord_length=0.25,
+        bass=(33,), bass_slots=((0, 3, 4), (0, 2, 3, 6)), chords=(27,),
+        chord_slots=((2, 6), (1, 3, 5, 7)), chord_length=0.25,
         fill=(RIM, RIM, HIGH_TOM, LOW_TOM),
     ),
     "funk": Style(
@@ -93,7 +97,8 @@ STYLES = {
             {KICK: (0, 3, 7), SNARE: (2, 6), HAT: ALL, TAMBOURINE: OFF_BEATS},
             {KICK: (0, 1, 5), SNARE: (2, 6), HAT: ALL, COWBELL: (0, 4)},
         ),
-        bass=(36, 37), bass_slots=((0, 1, 3, 6, 7), (0, 3, 5, 6)), chords=(61,), chord_slots=((3, 7), (1, 6), (3, 4, 7)), chord_length=0.3,
+        bass=(36, 37), bass_slots=((0, 1, 3, 6, 7), (0, 3, 5, 6)), chords=(61,),
+        chord_slots=((3, 7), (1, 6), (3, 4, 7)), chord_length=0.3,
     ),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ direction is selected. Other attributes keep the layer of largest separation.
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def scanned(vector: SteeringVector) -> SteeringVector | None:
-    """The vector with the scan of the bundled file, if that holds the same directions."""
+    """Return the vector with the scan of the bundled file, if that has the same directions."""
     file = (PACKAGE / vector.name).with_suffix(".safetensors")
     if not file.is_file():
         return None
@@ -87,7 +87,9 @@ def scanned(vector: SteeringVector) -> SteeringVector | None:
     names = [score for score in bundled.info.scores if score.endswith(f"_at_{STRENGTH:g}")]
     if not names or bundled.content_hash() != vector.content_hash():
         return None
-    print(f"  directions unchanged: layer {bundled.info.best_layer} of the earlier scan", flush=True)
+    print(
+        f"  directions unchanged: layer {bundled.info.best_layer} of the earlier scan", flush=True
+    )
     scores = vector.info.scores | {name: bundled.info.scores[name] for name in names}
     update = {"best_layer": bundled.info.best_layer, "scores": scores}
     return SteeringVector(vector.directions, vector.info.model_copy(update=update))
@@ -109,15 +111,15 @@ def scan(
         scores.
     """
     measure = MEASURES[vector.name]
-    model.vectors[vector.name] = vector
-    plain = mean_of(model, neutral, Steering(), seconds, measure)
+    vectors = {vector.name: vector}
+    plain = mean_of(model, neutral, Steering(), seconds, measure, vectors)
     ups, downs = {}, {}
     for layer in vector.layers:
         for sign, effects in ((1, ups), (-1, downs)):
             steer = Steer(vector=vector.name, strength=sign * STRENGTH, source_layer=layer)
-            effects[layer] = (
-                mean_of(model, neutral, Steering(steers=(steer,)), seconds, measure) / plain - 1
-            )
+            steering = Steering(steers=(steer,))
+            steered = mean_of(model, neutral, steering, seconds, measure, vectors)
+            effects[layer] = steered / plain - 1
         print(
             f"  layer {layer}: up {ups[layer]:+.1%}, down {downs[layer]:+.1%} (plain {plain:.1f})",
             flush=True,
@@ -156,6 +158,7 @@ def mean_of(
     steering: Steering,
     seconds: float,
     measure: Callable[[Clip], float | None],
+    vectors: Mapping[str, SteeringVector],
 ) -> float:
     """Return the mean of a measure over one take per prompt, with seeds 1000, 1001, ... in every
     call.
@@ -166,12 +169,16 @@ def mean_of(
         steering: applied to every take.
         seconds: length of a take.
         measure: returns None for takes that cannot be measured; these are left out.
+        vectors: by the names in `steering`.
 
     Returns:
         The mean.
     """
-    rows = [TakeRequest(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)]
-    values = [measure(take.clip) for take in model.generate_batch(rows, batch_size=25)]
+    requests = [
+        TakeRequest(text, 1000 + i, steering, seconds=seconds) for i, text in enumerate(texts)
+    ]
+    takes = model.generate_batch(requests, vectors=vectors, batch_size=25)
+    values = [measure(take.clip) for take in takes]
     return float(np.mean([value for value in values if value is not None]))
 
 

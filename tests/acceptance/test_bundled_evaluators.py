@@ -75,8 +75,8 @@ def test_the_model_card_agrees_with_its_measurements() -> None:
     )
     genre = numbers["clap"]["rendered"]["genre"]
     assert (
-        f"{genre['value']:.0%} [{100 * genre['low']:.0f}, {100 * genre['high']:.0f}], n = {genre['n']}"
-        in card
+        f"{genre['value']:.0%} [{100 * genre['low']:.0f}, {100 * genre['high']:.0f}], "
+        f"n = {genre['n']}" in card
     )
     for name, recording in numbers["recordings"].items():
         assert name in card and f"{recording['bundled Beat This!']['bpm']:.1f}" in card

@@ -263,9 +263,8 @@ def test_the_first_layer_initially_counts_every_beat_and_progression(pieces, mod
     handle.remove()
     stream = captured["stream"].float().view(4, -1, SETTINGS.width).numpy()
     positions = np.arange(stream.shape[1])
-    slow = np.stack(
-        [positions**power / len(positions) ** power for power in range(4)], 1
-    )  # the slow cosines of positions
+    # the slow cosines of positions
+    slow = np.stack([positions**power / len(positions) ** power for power in range(4)], 1)
     counters = coordinates(SETTINGS.width, SETTINGS.heads).counters.tolist()
     for counter, frequency in zip(counters, counted_frequencies(), strict=True):
         for number, turned in (
@@ -325,9 +324,8 @@ def test_blockwise_attention_preserves_the_losses(pieces):
         before, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
         use_causal_blocks(model.decoder)
         after, *_ = code_losses(model, batch, 0.0, np.random.default_rng(0))
-    assert not torch.equal(before, after) and torch.allclose(
-        before, after, atol=0.05
-    )  # both in bfloat16
+    # both in bfloat16
+    assert not torch.equal(before, after) and torch.allclose(before, after, atol=0.05)
 
 
 def test_a_grown_decoder_has_equal_losses_and_trainable_new_layers(pieces, model):
