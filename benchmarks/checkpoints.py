@@ -81,7 +81,7 @@ def checkpoint(name: str, dtype: str = "float32") -> Checkpoint:
     model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     shape = dataclasses.replace(
-        shape_of(model, f"random {name}", fingerprint=name),
+        shape_of(model, f"random {name}", name),
         licence="none",
         window_seconds=30.0,
         melody_trained=False,

@@ -145,9 +145,8 @@ def measure(c: Checkpoint, decoder: Decoder, case: Case) -> dict:
             codes[name] = engine(
                 request, lambda *_, stamps=stamps: stamps.append(time.perf_counter())
             )
-            steps[name].append(
-                1000 * (stamps[-1] - stamps[1]) / (len(stamps) - 2)
-            )  # the first one reads the prompt too
+            # the first one reads the prompt too
+            steps[name].append(1000 * (stamps[-1] - stamps[1]) / (len(stamps) - 2))
     step = {name: statistics.median(taken) for name, taken in steps.items()}
     bandwidth = statistics.median(bandwidths)
     floor = 1000 * bytes_per_step(c, decoder, request) / bandwidth
@@ -175,11 +174,8 @@ def measured_on() -> dict:
 
 def bytes_per_step(c: Checkpoint, decoder: Decoder, request: DecodeRequest) -> int:
     """Return the bytes of weights, and of the cache at the middle of the timed section."""
-    unread = (
-        "embed_tokens",
-        "encoder_attn.k_proj",
-        "encoder_attn.v_proj",
-    )  # not read in every step
+    # not read in every step
+    unread = ("embed_tokens", "encoder_attn.k_proj", "encoder_attn.v_proj")
     width = {"float32": 4, "bfloat16": 2, "int8": 1}[decoder.checkpoint.precision]
     weights = sum(
         p.numel()

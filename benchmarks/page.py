@@ -53,10 +53,7 @@ def write_page(folder: Path) -> None:
     ):
         if section in known:
             lines += write(known[section], origin[section])
-    lines += [
-        "",
-        "[Notes](performance-notes.md) have the targets, profiles and experiments.",
-    ]
+    lines += ["", "[Notes](performance-notes.md) have the targets, profiles and experiments."]
     (folder / "performance.md").write_text("\n".join(lines) + "\n")
 
 

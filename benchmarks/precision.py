@@ -87,9 +87,10 @@ def next_code(c: Checkpoint, codes: torch.Tensor, texts: list[str]) -> torch.Ten
     """Return log-probabilities [B, K, T, V] of each code given the earlier ones."""
     tokens = delay(codes, c.bos)
     state = Decoder(c).begin(condition(c, texts, guided=False), tokens.shape[-1])
+    # [B, K, P - 1, V]
     logits = torch.stack(
         [state.forward(tokens[..., at : at + 1], {}) for at in range(tokens.shape[-1] - 1)], dim=2
-    )  # [B, K, P - 1, V]
+    )
     frames = codes.shape[-1]
     return torch.stack(
         [logits[:, k, k : k + frames] for k in range(c.shape.codebooks)], dim=1
