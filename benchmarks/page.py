@@ -36,8 +36,8 @@ def write_page(folder: Path) -> None:
     lines = [
         "# Performance",
         "",
-        "`benchmarks.decode`, `.steering`, `.streaming` and `.precision` write this page; "
-        "run them with `python -m`.",
+        "`benchmarks.decode`, `.steering`, `.streaming`, `.precision` and `.prepare` write this "
+        "page; run them with `python -m`.",
         "Each section names the machine and the shapes of its figures.",
         "musicgen shapes have random weights; the released weights were never measured.",
     ]
@@ -49,6 +49,7 @@ def write_page(folder: Path) -> None:
         ("steering", steering),
         ("streaming", streaming),
         ("precision", precision),
+        ("preparation", preparation),
         ("cuda", cuda),
     ):
         if section in known:
@@ -210,6 +211,24 @@ def precision(results: dict, origin: dict) -> list[str]:
         "codebooks.",
         "- *Ratios*: geometric means over takes of equal seeds. Such takes diverge at the first "
         "code that differs, and takes of other seeds differ as much.",
+        *table(columns, rows),
+    ]
+
+
+def preparation(results: list[dict], origin: dict) -> list[str]:
+    columns = ("requests", "seconds", "memory, MiB", "tokenizer calls")
+    rows = [
+        [f"{one['requests']:,}", one["seconds"], one["memory_mib"], one["tokenizer_calls"]]
+        for one in results
+    ]
+    return [
+        "",
+        "## Preparation",
+        "",
+        f"Machine: {origin['machine']}. Random weights of musicgen-small's shape.",
+        "Time and memory to check, tokenise and pack requests before decoding starts: every "
+        "request has a prompt of its own, half of them are steered all-to-all.",
+        "Memory is the largest growth of the resident set.",
         *table(columns, rows),
     ]
 
