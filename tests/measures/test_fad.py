@@ -71,6 +71,7 @@ def test_rotation_and_shift_change_nothing_and_scaling_squares() -> None:
     )
 
 
+@pytest.mark.slow
 def test_small_sets_are_biased_and_extrapolation_removes_most_of_it() -> None:
     # Bias in 128 dimensions where the true distance is 0: 24 for 200 clips, 2.3 for 2,000.
     reference = rows(20_000, 128, seed=9)

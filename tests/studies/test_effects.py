@@ -215,6 +215,7 @@ def test_kept_takes_are_measured_again_and_not_generated_again(model, tmp_path, 
     assert study("second") == first
 
 
+@pytest.mark.slow
 def test_other_processes_measure_as_this_one_does(model, tmp_path):
     def study(workers: int) -> list[dict]:
         only, out = ["plain", "word-fast"], tmp_path / str(workers)
