@@ -1,5 +1,6 @@
-"""Checkpoints to measure: pocket, and random weights of the released shapes with a small text
-encoder, which runs once per prompt.
+"""Checkpoints to measure: pocket, and random weights of the released shapes.
+
+The random ones have a small text encoder, which runs once per prompt.
 """
 
 import dataclasses

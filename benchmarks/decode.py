@@ -1,5 +1,4 @@
-"""Step time of Tonearm's decoder and of transformers' generate(), measured alternately in one
-process, and its ratio to the physical floor.
+"""Step time of Tonearm's decoder and of transformers' generate(), measured alternately.
 
     python -m benchmarks.decode --out docs            # performance.json, .md and .png
     python -m benchmarks.decode --only pocket         # cases of other checkpoints are kept
@@ -101,8 +100,9 @@ def main() -> None:
 
 
 def measure_all(name: str, cases: list[Case]) -> Iterator[dict]:
-    """Yield the results of each case; one decoder is in memory at a time, beside the weights of
-    generate().
+    """Yield the results of each case.
+
+    One decoder is in memory at a time, beside the weights of generate().
     """
     loaded, decoder, precision = checkpoint(name), None, ""
     for case in sorted(cases, key=lambda case: case.precision != "float32"):
@@ -250,8 +250,9 @@ def request_for(
 
 
 def read_bandwidth(gib: float = 0.5) -> float:
-    """Return the bytes per second that all threads together read: best of three sums over a large
-    buffer.
+    """Return the bytes per second that all threads together read.
+
+    Best of three sums over a buffer larger than the caches.
     """
     buffer = torch.ones(int(gib * 2**28))
     taken = []

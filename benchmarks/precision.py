@@ -1,5 +1,4 @@
-"""Quality cost of lower precision: teacher-forced predictions of pocket and of a random
-musicgen-small, and takes of pocket.
+"""Quality cost of lower precision, for predictions and for takes.
 
     python -m benchmarks.precision --out docs         # updates performance.json and .md
 

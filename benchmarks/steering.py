@@ -1,7 +1,6 @@
-"""Cost of steering: step time without vectors, with one and with eight in every layer, measured
-alternately.
+"""Step time without vectors, with one and with eight in every layer, measured alternately.
 
-    python -m benchmarks.steering --out docs          # updates performance.json and .md
+python -m benchmarks.steering --out docs          # updates performance.json and .md
 """
 
 import argparse

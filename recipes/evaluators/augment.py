@@ -74,8 +74,9 @@ def augment_beats(piece: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def curve(bands: int, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """Return a smooth random equaliser curve: gain per band in dB, [bands], with the given standard
-    deviation.
+    """Return a smooth random equaliser curve: gain per band in dB, [bands].
+
+    `decibels` is its standard deviation.
     """
     knots = rng.normal(0, decibels, 6)
     return np.interp(np.linspace(0, 5, bands), np.arange(6), knots)

@@ -1,5 +1,6 @@
-"""Stage 3: train a small Beat This! model in that project's own classes, loss and checkpoint
-format.
+"""Stage 3: train a small Beat This! model.
+
+Classes, loss and checkpoint format are those of that project.
 
 Beats and downbeats are spectrogram frames of 20 ms. The loss tolerates a shift of up to three
 frames (Foscarin et al. 2024, section 3.3). A batch row is one piece of ten seconds, or two or four
@@ -37,8 +38,9 @@ PIECES_PER_ROW = ((1, 2, 4), (0.6, 0.2, 0.2))  # counts and their probabilities
 
 
 def hyper_parameters(settings: Settings) -> dict:
-    """Return BeatThis arguments, without partial transformers and dropout: at this size on a CPU
-    both cost more than they gain.
+    """Return the arguments of BeatThis.
+
+    Partial transformers and dropout are off: at this size on a CPU both cost more than they gain.
     """
     return dict(
         transformer_dim=settings.beat_width,

@@ -1,5 +1,6 @@
-"""Captions from labels, with the labels each caption names, and the word tokenizer of the CLAP
-model.
+"""Captions from labels, and the word tokenizer of the CLAP model.
+
+A caption carries the labels it names.
 
 The vocabulary is pocket's, restricted to labels that do not depend on the level. A caption names
 one to five labels.
@@ -102,8 +103,9 @@ def draw_phrase(attribute: str, value: str, rng: np.random.Generator) -> str:
 
 
 def value_captions(attribute: str, rng: np.random.Generator) -> dict[str, str]:
-    """Return one short caption per value of an attribute, all from one template: a zero-shot
-    question.
+    """Return one short caption per value of an attribute: a zero-shot question.
+
+    All captions have one template.
     """
     phrases = {value: draw_phrase(attribute, value, rng) for value in ATTRIBUTES[attribute]}
     kind = (
@@ -123,8 +125,9 @@ def value_captions(attribute: str, rng: np.random.Generator) -> dict[str, str]:
 
 
 def caption(labels: dict, rng: np.random.Generator) -> Caption:
-    """Write one caption of a clip; labels are left out at random, so that shorter captions occur in
-    training.
+    """Write one caption of a clip.
+
+    Labels are left out at random, so that shorter captions occur in training.
     """
     present = [attribute for attribute in ATTRIBUTES if attribute in labels]
     shares = {"genre": 0.75, "lead": 0.7}
@@ -162,8 +165,9 @@ def _with_unknown_words(text: str, rng: np.random.Generator) -> str:
 
 
 def build_tokenizer(out: Path | None = None) -> PreTrainedTokenizerFast:
-    """Build the word tokenizer: lower-case words between BOS and EOS, right padding, `<unk>` for
-    unknown words.
+    """Build the word tokenizer.
+
+    Lower-case words between BOS and EOS, right padding, `<unk>` for unknown words.
 
     Args:
         out: folder to save it in, if given.

@@ -4,12 +4,12 @@ The training is contrastive, as in Elizalde et al. 2023 and Wu et al. 2023, with
 small corpus of few labels:
 
 - Captions of other clips are often true of a clip as well. A row of the similarity matrix therefore
-targets all true captions equally (and a column all matching clips).
+  targets all true captions equally (and a column all matching clips).
 - Each batch contains every zero-shot question once: a softmax over one short caption per value of
-an attribute, which is how the model is used.
+  an attribute, which is how the model is used.
 - Neither tower is pretrained. Linear heads on each tower predict the labels and are dropped at the
-end. Until half-way the audio tower is trained by its heads alone, since untrained text embeddings
-carry no information.
+  end. Until half-way the audio tower is trained by its heads alone, since untrained text
+  embeddings carry no information.
 
     loss = cross-entropy over captions, both ways  +  sum over attributes of
            (cross-entropy over the values' captions + over the audio heads + over the text heads)
@@ -155,8 +155,9 @@ class LabelHeads(nn.ModuleDict):
         )
 
     def loss(self, states: torch.Tensor, truths: Sequence[dict]) -> torch.Tensor:
-        """Return the sum over attributes of the cross-entropy over values; rows without a label do
-        not count.
+        """Return the sum over attributes of the cross-entropy over values.
+
+        Rows without a label do not count.
         """
         targets = {attribute: values_of(attribute, truths) for attribute in self}
         return sum(

@@ -1,5 +1,6 @@
-"""Click tracks: isolated clicks, which a tracker trained on full arrangements does not mark as
-beats.
+"""Click tracks.
+
+A tracker trained on full arrangements does not mark isolated clicks as beats.
 """
 
 import numpy as np

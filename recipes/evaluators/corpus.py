@@ -118,8 +118,9 @@ def _limit_to_one_core() -> None:
 def load(
     folder: Path, kind: str, split: str, evaluator: str
 ) -> tuple[list[np.ndarray], list[dict]]:
-    """Return memory-mapped features, one array per shard, and the labels of every clip in the same
-    order.
+    """Return memory-mapped features, one array per shard, and the labels of every clip.
+
+    Both have the same order.
     """
     stems = sorted(path.with_suffix("") for path in folder.glob(f"{kind}-{split}-*.jsonl"))
     arrays = [np.load(stem.with_suffix(f".{evaluator}.npy"), mmap_mode="r") for stem in stems]

@@ -1,5 +1,6 @@
-"""Input of the CLAP model: log-mel spectrogram by transformers' ClapFeatureExtractor, set for
-16-kHz clips of ten seconds.
+"""Input of the CLAP model.
+
+Log-mel spectrogram by transformers' ClapFeatureExtractor, set for 16-kHz clips of ten seconds.
 """
 
 import numpy as np

@@ -19,8 +19,9 @@ TITLES = {
 
 
 def draw_confusions(confusions: dict, path: Path) -> None:
-    """Draw per cent of a row: genre above, lead instrument below; rows are the truth, columns the
-    predictions.
+    """Draw the confusions of genre (above) and lead instrument (below) in per cent of a row.
+
+    Rows are the truth, columns the predictions.
     """
     figure, axes = plt.subplots(2, len(TITLES), figsize=(14, 9.5), layout="constrained")
     for row, attribute in enumerate(("genre", "lead")):

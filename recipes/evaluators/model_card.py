@@ -1,5 +1,4 @@
-"""Measure the bundled evaluators and write their model card: README.md, card.json and
-confusion.png.
+"""Model card of the bundled evaluators: README.md, card.json and confusion.png.
 
     python -m recipes.evaluators.model_card --recordings FOLDER
 

@@ -65,8 +65,9 @@ def perform(seed: int, frames: int, held_out: bool = False) -> Score:
 
 
 def play_as_composed(seed: int, frames: int, held_out: bool = False) -> Score:
-    """Return the piece of a seed as in pocket's corpus: all beats start on frames of the codec, as
-    in pocket's takes.
+    """Return the piece of a seed as in pocket's corpus.
+
+    All beats start on frames of the codec, as in pocket's takes.
 
     Args:
         seed: seed of the piece.
@@ -82,8 +83,9 @@ def play_as_composed(seed: int, frames: int, held_out: bool = False) -> Score:
 
 
 def _as_composed(piece: Piece, frames: int, stretch: float = 1.0) -> Score:
-    """Return the unmodified notes and programs, with the ground truth for playback `stretch` times
-    as slow, `frames` long.
+    """Return the unmodified notes and programs.
+
+    The ground truth is that of playback `stretch` times as slow, `frames` long.
     """
     beats = np.arange(0, frames, piece.beat_frames * stretch) / FRAME_RATE
     return Score(

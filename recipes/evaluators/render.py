@@ -31,8 +31,9 @@ def render(renderer: Renderer, score: Score, frames: int) -> Clip:
 
 
 def _reverberation(dry: np.ndarray, seconds: float) -> np.ndarray:
-    """Return reverberation as loud as `dry`: noise that decays by 60 dB in `seconds` (Moorer 1979),
-    after 15 ms.
+    """Return reverberation as loud as `dry`.
+
+    Noise that decays by 60 dB in `seconds` (Moorer 1979), after 15 ms.
     """
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     response = np.random.default_rng(0).standard_normal(len(time)) * 10 ** (-3 * time / seconds)

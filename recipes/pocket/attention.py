@@ -1,5 +1,6 @@
-"""Causal attention for training on a CPU, in blocks of queries, so that masked products are not
-computed.
+"""Causal attention for training on a CPU, in blocks of queries.
+
+Blocks avoid most of the masked products.
 
 With many short heads, two plain matrix products in bfloat16 are 2.5 times as fast, forward and
 backward, as torch's fused kernel (LOG.md).
@@ -55,8 +56,9 @@ def attend(
     scaling: float | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """Attention function in transformers' signature. Padding is not masked: pocket attends to
-    padded text positions.
+    """Attention function in transformers' signature.
+
+    Padding is not masked: pocket attends to padded text positions.
     """
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     return causal_attention(query, key, value, scale).transpose(1, 2).contiguous(), None

@@ -1,5 +1,6 @@
-"""Training batches from codes and labels: new captions in each epoch, and histories that make the
-decoder use them.
+"""Training batches from codes and labels.
+
+Every batch has new captions, and histories that make the decoder use them.
 
 The first frames of a piece reveal its labels, so a decoder that always has the complete history can
 ignore the text. Two augmentations remove the history: `drop_history` blanks it, and spliced rows
@@ -49,8 +50,9 @@ class Batch:
         return (-self.first_frames).clamp(min=0)
 
     def frames(self, positions: int) -> torch.Tensor:
-        """Return [B, positions]: the frame of the captioned piece that each position predicts;
-        negative where none.
+        """Return the frame of the captioned piece that each position predicts, [B, positions].
+
+        It is negative where there is none.
         """
         place = torch.arange(positions)
         return (self.first_frames[:, None] + place).masked_fill(place >= self.codes.shape[-1], -1)
@@ -128,8 +130,9 @@ class Pieces:
         return torch.tensor([self.labels[row]["beat_frames"] for row in rows])
 
     def _melody(self, row: int, start: int, rng: np.random.Generator) -> np.ndarray:
-        """Return the melody from frame `start` on, [MELODY_FRAMES], repeated where the piece ends,
-        as a short melody input is.
+        """Return the melody from frame `start` on, [MELODY_FRAMES].
+
+        It repeats where the piece ends, as a short melody input does.
         """
         melody = self.melodies[row][round(start / CHROMA_FRAMES) :]
         melody = np.resize(melody, MELODY_FRAMES)

@@ -15,8 +15,9 @@ from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 
 class BeatHead(nn.Module):
-    """Predict beat length, frames since the beat, and beat of the progression from the states after
-    `layer` layers.
+    """Predict beat length, frames since the beat, and beat of the progression.
+
+    The input are the states after `layer` layers.
     """
 
     def __init__(self, width: int, layer: int):

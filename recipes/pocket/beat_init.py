@@ -1,5 +1,4 @@
-"""Layout of the residual stream at the start of training, and a first layer that computes the phase
-of every tempo's beat.
+"""Layout of the residual stream at the start of training, and beat counters in the first layer.
 
 MusicGen adds sinusoids of fixed frequencies to its stream. No beat has one of these frequencies,
 but products of two sinusoids contain their sum and difference.
@@ -23,8 +22,9 @@ COUNTING_GAIN, COUNTING_OUT = (1.0, 1.5)
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Initial use of the stream's coordinates (width 2 * `half`). The first half has cosines of
-    positions, the second half sines.
+    """Initial use of the stream's coordinates (width 2 * `half`).
+
+    The first half has cosines of positions, the second half sines.
     """
 
     half: int
@@ -80,8 +80,9 @@ def frequency(coordinate, half: int):
 
 
 def _sums(kept: set[int], half: int) -> list[tuple[int, int, int, float]]:
-    """Return, per counted frequency, the two protected sinusoids whose sum (1) or difference (-1)
-    is nearest, and the error.
+    """Return the sum or difference of two protected sinusoids nearest to each counted frequency.
+
+    Each entry has both coordinates, 1 for a sum or -1 for a difference, and the error.
     """
     places = np.array(sorted(kept))
     frequencies = frequency(places, half)
@@ -95,8 +96,9 @@ def _sums(kept: set[int], half: int) -> list[tuple[int, int, int, float]]:
 
 
 def init_beat_counters(layer: nn.Module, at: Coordinates) -> None:
-    """Let the first feed-forward network compute cosine and sine of every tempo's beat and
-    progression, from position 0.
+    """Let the first feed-forward network compute the phase of every tempo's beat and progression.
+
+    Each is a cosine and a sine, from position 0.
 
     The product of two sinusoids contains their sum and difference frequency. A product is a
     difference of squares, ab = ((a + b)^2 - (a - b)^2) / 4, and a pair of GELUs approximates a

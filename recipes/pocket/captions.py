@@ -22,8 +22,9 @@ UNKNOWN_SHARE = 0.03  # of the words, so that unknown words change little
 
 
 def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedTokenizerFast:
-    """Build the word tokenizer: lower-case words, whole numbers as tokens, EOS at the end, left
-    padding.
+    """Build the word tokenizer.
+
+    Lower-case words, whole numbers as tokens, EOS at the end, left padding.
 
     Args:
         text_tokens: length to pad to.
@@ -59,8 +60,9 @@ def build_tokenizer(text_tokens: int, out: Path | None = None) -> PreTrainedToke
 
 
 def caption(labels: dict, rng: np.random.Generator) -> str:
-    """Write one caption of a piece. Labels are left out at random, so that shorter prompts occur in
-    training.
+    """Write one caption of a piece.
+
+    Labels are left out at random, so that shorter prompts occur in training.
     """
 
     def pick(table: dict[str, list[str]], key: str) -> str:

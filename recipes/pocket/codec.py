@@ -1,5 +1,6 @@
-"""Stage 2: train EnCodec, grown from the outside in, as a plain autoencoder and then with its
-quantiser.
+"""Stage 2: train EnCodec, grown from the outside in.
+
+It is a plain autoencoder at first; the quantiser follows.
 
 A complete network from random weights does not find the phase of a waveform through a stride of
 640; it converges to smeared magnitudes. A network of one stride finds the phase at once. Strides
@@ -67,8 +68,9 @@ def build_codec(settings: Settings) -> EncodecModel:
 
 
 def outer_strides(codec: EncodecModel, strides: int) -> nn.Sequential:
-    """Return the outermost `strides` strides of encoder and decoder, joined directly: [B, 1, T] ->
-    [B, 1, T].
+    """Return the outermost `strides` strides of encoder and decoder, joined directly.
+
+    It maps [B, 1, T] to [B, 1, T].
     """
     return nn.Sequential(
         *codec.encoder.layers[: 1 + 2 * strides], *codec.decoder.layers[-(2 + 2 * strides) :]
@@ -117,8 +119,9 @@ def held_out_loss(codec: EncodecModel, corpus: Path, quantised: bool) -> float:
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Return the learning rate of a step: linear decay per growth stage, then warm-up and a cosine
-    to 2 %.
+    """Return the learning rate of a step.
+
+    Linear decay per growth stage, then warm-up and a cosine to 2 %.
     """
     growth = settings.codec_growth * len(RATIOS)
     if step < growth:

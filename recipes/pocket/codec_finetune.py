@@ -1,5 +1,6 @@
-"""Stage 3b: train the codec's decoder further, with one residual block per stride, while encoder
-and codes are fixed.
+"""Stage 3b: train the codec's decoder further, while encoder and codes are fixed.
+
+It gets one residual block per stride.
 
 The language model learns codes, so their decoder can be improved at any time. EncodecModel has as
 many residual blocks in its encoder; those are zero and stay zero.
@@ -29,8 +30,9 @@ FIRST_GAIN = 1e-3  # of the decoder's new blocks
 
 
 def deepen(codec: EncodecModel) -> EncodecModel:
-    """Return the codec with a residual block per stride: zero in the encoder, nearly zero in the
-    decoder.
+    """Return the codec with one residual block per stride.
+
+    The blocks are zero in the encoder, nearly zero in the decoder.
     """
     # A wider kernel adds 40 ms of lookahead in streaming.
     changes = {"num_residual_layers": 1, "residual_kernel_size": 1}
@@ -80,8 +82,7 @@ def learning_rate(settings: Settings, step: int) -> float:
 def finetune_codec(
     corpus: Path, out: Path, settings: Settings, device: str = "cpu"
 ) -> EncodecModel:
-    """Train, or resume from `out/codec_finetune.pt`; write the finished codec to
-    `out/codec_finetuned/`.
+    """Train, or resume from `out/codec_finetune.pt`; write to `out/codec_finetuned/`.
 
     Args:
         corpus: folder of the rendered shards.

@@ -1,5 +1,6 @@
-"""Losses of decoded audio against its original: complex spectra for pitch and phase, and log
-magnitudes.
+"""Losses of decoded audio against its original.
+
+Complex spectra for pitch and phase, and log magnitudes.
 
 FluidSynth is deterministic and every note starts on a frame, so a note has one waveform on the
 frame grid. A loss that sees the phase can therefore reach zero, and its gradient is far better than
@@ -91,8 +92,9 @@ def magnitude_loss(
 
 
 def bands(decoded: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mel band energies of both [B, 1, T] at the level of the original: [B, BANDS, frames]
-    each.
+    """Return mel band energies of both at the level of the original: [B, BANDS, frames] each.
+
+    Both inputs are [B, 1, T].
     """
     decoded, original = _normalise_level(decoded, original)
     mel = _mel().to(decoded.device)
@@ -101,8 +103,9 @@ def bands(decoded: torch.Tensor, original: torch.Tensor) -> tuple[torch.Tensor, 
 
 
 def band_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """Distance of mel band energies, [B, 1, T]: it fixes spectrum and level of noise, whose bins
-    are unpredictable.
+    """Distance of mel band energies, [B, 1, T].
+
+    It fixes spectrum and level of noise, whose bins are unpredictable.
     """
     return _log_and_compressed_l1(*bands(decoded, original))
 
@@ -120,8 +123,9 @@ def spectral_balance_loss(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Ten
 def texture_loss(
     decoded: torch.Tensor, original: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Distance of magnitudes beyond PHASE_BELOW, sorted within small patches of time and frequency;
-    mean of three resolutions.
+    """Distance of sorted magnitudes beyond PHASE_BELOW; mean of three resolutions.
+
+    Magnitudes are sorted within small patches of time and frequency.
 
     The distance of two sorted sets is the Wasserstein distance: each patch must contain as many
     loud and soft bins as that of the original, in any order. Per bin, the best prediction of noise
@@ -148,8 +152,10 @@ def texture_loss(
 
 
 def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """Loss of the complete codec. Its complex part ends at PHASE_BELOW: where the codes do not
-    determine the phase, its minimum is silence.
+    """Loss of the complete codec.
+
+    Its complex part ends at PHASE_BELOW: where the codes do not determine the phase, its minimum is
+    silence.
     """
     return (
         coherent_loss(decoded, original, PHASE_BELOW)
@@ -159,8 +165,9 @@ def reconstruction_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.
 
 
 def modulation_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tensor:
-    """L1 of the log power of envelope spectra, 6 to 800 Hz in bands of MODULATION_BAND, per carrier
-    band, [B, 1, T].
+    """L1 of the log power of envelope spectra, [B, 1, T].
+
+    The range is 6 to 800 Hz in bands of MODULATION_BAND, per carrier band.
 
     A network at 100 Hz without a source of noise fills the upper bands with a pattern of period 10
     ms: a buzz whose magnitudes are right in every frame, and whose envelope has lines that no music
@@ -173,8 +180,9 @@ def modulation_loss(decoded: torch.Tensor, original: torch.Tensor) -> torch.Tens
 def finetune_loss(
     decoded: torch.Tensor, original: torch.Tensor, rng: np.random.Generator
 ) -> torch.Tensor:
-    """Loss of the decoder with fixed codes: mainly levels; the phase only where it is right
-    already.
+    """Loss of the decoder with fixed codes.
+
+    Mainly levels; the phase only where it is right already.
     """
     energies = bands(decoded, original)
     return (
@@ -189,16 +197,18 @@ def finetune_loss(
 
 
 def _log_and_compressed_l1(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-    """L1 of log magnitudes and, since these are insensitive to rare peaks, of compressed ones; both
-    from power.
+    """L1 of log magnitudes and of compressed ones, both from power.
+
+    Log magnitudes are insensitive to rare peaks.
     """
     peaks = 2 * (ours.pow(COMPRESSION / 2) - theirs.pow(COMPRESSION / 2)).abs().mean()
     return peaks + (ours.log() - theirs.log()).abs().mean() / 2
 
 
 def _sorted_patches(power: torch.Tensor, patch: tuple[int, int], begin: np.ndarray) -> torch.Tensor:
-    """Return [B, patches, bins * frames of a patch], sorted, from [B, bins, frames]; incomplete
-    patches are dropped.
+    """Return [B, patches, bins * frames of a patch], sorted, from [B, bins, frames].
+
+    Incomplete patches are dropped.
     """
     height, width = patch
     power = power[:, begin[0] :, begin[1] :]

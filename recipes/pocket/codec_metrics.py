@@ -26,8 +26,9 @@ ONSET_HOP = 256  # samples
 
 
 def log_spectral_distance(original: Clip, decoded: Clip) -> float:
-    """Log spectral distance in dB (Gray and Markel 1976): RMS over frequency, mean over frames of
-    2048 samples.
+    """Log spectral distance in dB (Gray and Markel 1976).
+
+    RMS over frequency, mean over frames of 2048 samples.
     """
     ours, theirs = (
         10 * np.log10(_spectrum(clip) ** 2 + POWER_FLOOR) for clip in (decoded, original)
@@ -36,8 +37,9 @@ def log_spectral_distance(original: Clip, decoded: Clip) -> float:
 
 
 def harmonic_share(clip: Clip) -> float:
-    """Energy of the harmonic part over that of both parts, after median-filter separation
-    (Fitzgerald 2010); 0 to 1.
+    """Energy of the harmonic part over that of both parts, 0 to 1.
+
+    The parts are separated by median filters (Fitzgerald 2010).
 
     Tones are harmonic, noise and drums are not. The share falls where decoding turns tones into
     noise.
@@ -49,8 +51,9 @@ def harmonic_share(clip: Clip) -> float:
 
 
 def attack_correlation(original: Clip, decoded: Clip) -> float:
-    """Pearson correlation of the onset-strength envelopes (spectral flux, 16-ms steps); 1 if all
-    attacks are preserved.
+    """Pearson correlation of the onset-strength envelopes; 1 if all attacks are preserved.
+
+    The envelopes are spectral flux in 16-ms steps.
     """
     pair = [
         librosa.onset.onset_strength(y=c.mono, sr=c.sample_rate, hop_length=ONSET_HOP)

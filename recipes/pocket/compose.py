@@ -223,8 +223,9 @@ class _Arranger:
         self.notes.append(Note(frame, max(1, round(beats * self.beat)), channel, key, velocity))
 
     def _humanise(self) -> None:
-        """Shift chords and lead off the grid, and vary all velocities; drums and bass stay on the
-        grid.
+        """Shift chords and lead off the grid, and vary all velocities.
+
+        Drums and bass stay on the grid.
         """
 
         def humanised(note: Note, shift: float) -> Note:

@@ -1,5 +1,6 @@
-"""Data-parallel training in CPU processes of one thread each: every process has its share of a
-batch, gradients are averaged.
+"""Data-parallel training in CPU processes of one thread each.
+
+Every process has its share of a batch, gradients are averaged.
 
 Two processes on two cores are faster than two threads in one process, whose barriers spin when
 other work runs.
@@ -71,8 +72,9 @@ def _run_replica(
 
 
 def _exit_with_parent(parent: int) -> None:
-    """Exit when the parent process has ended for any reason, since orphaned replicas would continue
-    training.
+    """Exit when the parent process has ended for any reason.
+
+    Orphaned replicas would continue training.
     """
     while os.getppid() == parent:
         time.sleep(1)

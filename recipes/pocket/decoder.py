@@ -115,15 +115,17 @@ def _without_path(config: PretrainedConfig) -> dict:
 
 
 def history_dropout(progress: float) -> float:
-    """Return the share of rows with dropped history: larger in the first part of training, when the
-    text is learned.
+    """Return the share of rows with dropped history.
+
+    It is larger in the first part of training, when the text is learned.
     """
     return 0.4 if progress <= 0.15 else 0.15
 
 
 def beat_loss_weight(progress: float) -> float:
-    """Return the weight of the beat losses; below 0.5 they start to fall only after thousands of
-    steps.
+    """Return the weight of the beat losses.
+
+    Below 0.5 they start to fall only after thousands of steps.
     """
     return 0.5 if progress <= 0.3 else 0.2
 
@@ -195,8 +197,9 @@ def per_codebook(losses: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
 def grow(
     model: MusicgenMelodyForConditionalGeneration, settings: Settings
 ) -> MusicgenMelodyForConditionalGeneration:
-    """Return the model with `settings.layers` layers and the same output; its BeatHead stays
-    half-way up.
+    """Return the model with `settings.layers` layers and the same output.
+
+    Its BeatHead stays half-way up.
     """
     torch.manual_seed(settings.seed)  # equal new layers in every replica, resumed or not
     deeper = build_model(settings, model.text_encoder, model.audio_encoder).to(model.device)

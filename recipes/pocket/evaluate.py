@@ -1,5 +1,6 @@
-"""Evaluation of pocket on held-out pieces, seeds and captions; numbers only, model_card.py formats
-them.
+"""Evaluation of pocket on held-out pieces, seeds and captions.
+
+It returns numbers only; model_card.py formats them.
 """
 
 import statistics
@@ -93,8 +94,9 @@ def measure_clips(clips: Sequence[Clip], processes: int) -> list[ClipMeasures]:
 
 
 def beat_share(clip: Clip, beat_frames: int) -> float:
-    """Share of the variance of onset strength that is periodic with a beat of `beat_frames` codec
-    frames.
+    """Share of the variance of onset strength that is periodic with a given beat.
+
+    `beat_frames` is the length of the beat in codec frames.
 
     It is 1 if all beats are alike and about 0 if there is no such beat. It tests one beat length
     and needs no tracker. Mean over windows of BEAT_WINDOW, corrected for chance; 0 for a silent
@@ -145,8 +147,9 @@ def is_same_tempo(before: float | None, after: float | None, any_octave: bool = 
 
 
 def with_noise(clip: Clip, decibels: float, seed: int) -> Clip:
-    """Add white noise at `decibels` relative to the clip's level: the change of a measure under it
-    is its own instability.
+    """Add white noise at `decibels` relative to the clip's level.
+
+    The change of a measure under it is its own instability.
     """
     noise = np.random.default_rng(seed).standard_normal(len(clip.mono)).astype(np.float32)
     return Clip(clip.mono + noise * clip.mono.std() * 10 ** (decibels / 20), clip.sample_rate)
@@ -159,8 +162,9 @@ def chroma_similarity(one: Clip, other: Clip) -> float:
 
 
 def melody_share(melody: np.ndarray, clip: Clip) -> float:
-    """Share of melody frames whose pitch class is among the three strongest of the clip; chance is
-    a quarter.
+    """Share of melody frames whose pitch class is among the clip's three strongest.
+
+    Chance is a quarter.
 
     Args:
         melody: pitch class per frame of MELODY_SECONDS, [T].
@@ -191,8 +195,9 @@ def level_db(clip: Clip) -> float:
 
 
 def scene(index: int, word: str = "", tail: str = "") -> str:
-    """Return a caption with genre, form and lead drawn by index. Its seeds are held out, its words
-    are not.
+    """Return a caption with genre, form and lead drawn by index.
+
+    Its seeds are held out, its words are not.
     """
     rng = np.random.default_rng((7, index))
     genre, lead = (

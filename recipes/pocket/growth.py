@@ -13,8 +13,9 @@ LAYERS = "decoder.model.decoder.layers."
 
 
 def kept_layers(first_layers: int, layers: int) -> list[int]:
-    """Return the index of each of `first_layers` layers among `layers`: evenly spread, the first
-    one first.
+    """Return the index of each of `first_layers` layers among `layers`.
+
+    They are evenly spread, the first one first.
     """
     return [i * layers // first_layers for i in range(first_layers)]
 
@@ -23,8 +24,9 @@ def kept_layers(first_layers: int, layers: int) -> list[int]:
 def copy_into_deeper(
     model: MusicgenMelodyForConditionalGeneration, deeper: MusicgenMelodyForConditionalGeneration
 ) -> None:
-    """Copy the weights of `model` into the freshly built `deeper`, whose new layers then add
-    nothing.
+    """Copy the weights of `model` into the freshly built `deeper`.
+
+    Its new layers then add nothing.
 
     Args:
         model: trained decoder.

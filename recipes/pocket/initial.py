@@ -1,5 +1,7 @@
-"""Initial weights of the decoder: larger than the library's, with heads that look back in time, at
-the text and at the melody, and with beat counters.
+"""Initial weights of the decoder.
+
+They are larger than the library's, with heads that look back in time, at the text and at the
+melody, and with beat counters.
 """
 
 import math
@@ -55,8 +57,9 @@ def initialise(model: MusicgenMelodyForConditionalGeneration, settings: Settings
 
 
 def lookback_distances() -> list[int]:
-    """Return distances in positions: the last two frames, and the frames one beat, bar and
-    progression before the predicted one.
+    """Return distances in positions.
+
+    The last two frames, and the frames one beat, bar and progression before the predicted one.
     """
     return [0, 1, *(span * n - 1 for span in (1, PROGRESSION_BEATS, 4) for n in BEAT_LENGTHS)]
 
@@ -64,8 +67,9 @@ def lookback_distances() -> list[int]:
 def _init_attention(
     model: MusicgenMelodyForConditionalGeneration, settings: Settings, at: Coordinates
 ) -> None:
-    """Let the first heads of each layer attend to one fixed distance each, the last two to the
-    melody and to the text's EOS.
+    """Let the first heads of each layer attend to one fixed distance each.
+
+    The last two attend to the melody and to the text's EOS.
 
     The rotation of a sine-cosine pair by a distance is linear, so a query matrix can match the key
     of a fixed distance. A query of slower sinusoids matches keys on a coarser grid: chroma frames

@@ -59,8 +59,9 @@ class InstrumentClassifier(nn.Module):
 
 
 def mel_power(samples: torch.Tensor) -> torch.Tensor:
-    """Return mel power [B, 2, BANDS, frames] of samples [B, T], normalised to the level of each
-    row.
+    """Return mel power [B, 2, BANDS, frames] of samples [B, T].
+
+    Rows are normalised to their level.
     """
     samples = samples / (samples.pow(2).mean(-1, keepdim=True).sqrt() + 1e-3)
     both = []
@@ -79,8 +80,9 @@ def energies(power: torch.Tensor) -> torch.Tensor:
 
 
 def augment(power: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Vary spectrum by up to some 6 dB, add noise 30 to 70 dB below the maximum, and vary each bin
-    by up to 3 dB.
+    """Vary the power randomly.
+
+    The spectrum by up to some 6 dB, noise 30 to 70 dB below the maximum, each bin by up to 3 dB.
     """
     rows = len(power)
 

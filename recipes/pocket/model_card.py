@@ -169,8 +169,9 @@ def codec_rows(model: Model, out: Path) -> Rows:
 
 
 def take_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
-    """Measure the effect of words and BPM numbers on the same scenes and seeds, and the beat in
-    comparison with the corpus.
+    """Measure the effect of words and BPM numbers, and the beat of takes.
+
+    Scenes and seeds are the same for all words; the beat is compared with that of the corpus.
 
     Args:
         model: pocket.
@@ -372,8 +373,7 @@ def label_rows(model: Model, out: Path, takes: int, processes: int) -> Rows:
 
 
 def continuation_rows(model: Model, out: Path, takes: int) -> Rows:
-    """Continue the first seconds of held-out pieces, without tempo and key in the prompt, and
-    measure both in the rest.
+    """Continue held-out pieces without tempo and key in the prompt, and measure both.
 
     Args:
         model: pocket.
@@ -482,8 +482,9 @@ def melody_rows(model: Model, out: Path, takes: int) -> Rows:
 
 
 def extension_rows(model: Model) -> Rows:
-    """Compare the last ten seconds of 30-s takes with the first ten, with and without BPM in the
-    prompt.
+    """Compare the last ten seconds of 30-s takes with the first ten.
+
+    Half of the prompts have BPM.
     """
     numbers = evaluate.prompted_bpms(LONG_TAKES)
     changes, faulty = [], 0

@@ -1,5 +1,6 @@
-"""Training of EnCodec's residual quantiser: k-means initialisation, exponential moving averages,
-straight-through gradients.
+"""Training of EnCodec's residual quantiser.
+
+k-means initialisation, exponential moving averages, straight-through gradients.
 """
 
 import torch

@@ -1,5 +1,6 @@
-"""Rendering: FluidSynth with the FluidR3 sound font, the lead balanced against the band, then
-brightness filter and level.
+"""Rendering of pieces: FluidSynth with the FluidR3 sound font.
+
+The lead is balanced against the band; brightness filter and level follow.
 
 Reverb and chorus are off, so that a repeated bar has the same samples and codes.
 """
@@ -56,8 +57,9 @@ class Renderer:
     def mix(
         self, notes: Sequence[Note], programs: dict[int, int], frames: int, kit: int = 0
     ) -> np.ndarray:
-        """Render lead and band at a fixed ratio of levels, so that leads of any loudness are
-        equally prominent.
+        """Render lead and band at a fixed ratio of levels.
+
+        Leads of any loudness are then equally prominent.
 
         Args:
             notes: notes of all channels.

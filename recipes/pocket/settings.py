@@ -1,5 +1,6 @@
-"""Settings of a run: `CPU` for two cores, `GPU` for one large GPU. LOG.md describes how the bundled
-weights were trained.
+"""Settings of a run: `CPU` for two cores, `GPU` for one large GPU.
+
+LOG.md describes how the bundled weights were trained.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
-"""Stage 3c: train a text encoder to predict the labels of a piece from the EOS state of its
-caption, then freeze it.
+"""Stage 3c: train a text encoder to predict labels from captions, then freeze it.
+
+The labels are predicted from the EOS state.
 
 MusicGen's own T5 is pretrained and frozen. A text encoder trained jointly with the decoder from
 random weights gets only the decoder's weak gradient. A separate stage gives it a direct one, after
@@ -48,8 +49,9 @@ def text_config(settings: Settings, tokenizer: PreTrainedTokenizerFast) -> T5Con
 
 @torch.no_grad()
 def init_number_embeddings(encoder: T5EncoderModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Initialise the embeddings of BPM_NUMBERS along the logarithm of the number, each coordinate a
-    Gaussian process of variance 1.
+    """Initialise the embeddings of BPM_NUMBERS along the logarithm of the number.
+
+    Each coordinate is a Gaussian process of variance 1.
     """
     positions = torch.tensor([*BPM_NUMBERS], dtype=torch.float64).log()
     covariance = torch.exp(

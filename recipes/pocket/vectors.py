@@ -1,5 +1,4 @@
-"""Learn pocket's bundled vectors, scan their layers on the neutral prompts, and save them into the
-package.
+"""Learn pocket's bundled vectors, scan their layers, and save them into the package.
 
     python -m recipes.pocket.vectors
 
@@ -138,8 +137,9 @@ def scan(
 
 
 def best_layer(vector: SteeringVector, ups: dict[int, float], downs: dict[int, float]) -> int:
-    """Return the layer of the shortest direction among those of nearly the largest effect, for the
-    fewest side effects.
+    """Return the layer of the shortest direction among those of nearly the largest effect.
+
+    A short direction has fewer side effects.
     """
     scores = {
         layer: min(ups[layer], -downs[layer]) + (ups[layer] - downs[layer]) / 4
@@ -160,8 +160,9 @@ def mean_of(
     measure: Callable[[Clip], float | None],
     vectors: Mapping[str, SteeringVector],
 ) -> float:
-    """Return the mean of a measure over one take per prompt, with seeds 1000, 1001, ... in every
-    call.
+    """Return the mean of a measure over one take per prompt.
+
+    Seeds are 1000, 1001, ... in every call.
 
     Args:
         model: pocket.

@@ -1,5 +1,6 @@
-"""Acceptance of the bundled evaluators: they load as ordinary checkpoints and solve simple cases.
-FluidSynth is not needed.
+"""Acceptance of the bundled evaluators.
+
+They load as ordinary checkpoints and solve simple cases. FluidSynth is not needed.
 """
 
 import json

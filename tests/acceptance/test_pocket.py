@@ -1,5 +1,6 @@
-"""Acceptance of the bundled checkpoint: it loads as any MusicGen-Melody, and prompts, vectors and
-inputs take effect.
+"""Acceptance of the bundled checkpoint.
+
+It loads as any MusicGen-Melody, and prompts, vectors and inputs take effect.
 """
 
 import numpy as np
@@ -129,8 +130,9 @@ def test_a_take_is_reproduced_bit_for_bit(pocket, tmp_path):
 
 
 def test_the_decoder_generates_the_codes_of_the_reference_engine(pocket):
-    """Ten seconds with the bundled weights: any deviation in the last bit would separate the two
-    within a few seconds.
+    """Ten seconds with the bundled weights.
+
+    Any deviation in the last bit would separate the two within a few seconds.
     """
     ours = pocket.generate("a folk tune with flute", seconds=10, seed=0)
     theirs = pocket.with_engine("reference").generate("a folk tune with flute", seconds=10, seed=0)
@@ -174,8 +176,9 @@ def test_takes_have_the_tempo_in_their_prompt(pocket):
 
 
 def test_an_audio_prompt_is_continued_in_its_tempo(pocket):
-    """The prompt is five seconds of a take, and the text contains no tempo. Half and double tempo
-    count as wrong.
+    """The prompt is five seconds of a take, and the text contains no tempo.
+
+    Half and double tempo count as wrong.
     """
     prompted = [(scene, bpm) for scene in 2 * SCENES for bpm in (75, 94, 125)]
     first = pocket.generate_batch(
@@ -202,9 +205,7 @@ def test_an_audio_prompt_is_continued_in_its_tempo(pocket):
 
 @torch.inference_mode()
 def test_numbers_of_different_tempos_have_distinct_text_states(pocket):
-    """For any sentence, the EOS state is nearest to that of its own tempo's numbers in another
-    sentence.
-    """
+    """The EOS state is nearest to that of its own tempo's numbers in another sentence."""
     numbers = range(60, 181)
     tempo = np.array([nearest_beat_frames(number) for number in numbers])
 
@@ -223,9 +224,7 @@ def test_numbers_of_different_tempos_have_distinct_text_states(pocket):
 
 
 def test_a_melody_shapes_the_chroma_of_takes(pocket):
-    """Of two melodies of three notes without a common one, each is nearer to the takes that have
-    it.
-    """
+    """Each of two melodies without a common note is nearer to the takes that have it."""
     seconds = np.arange(16_000) / 16_000
     melodies = {
         name: tonearm.Clip(

@@ -1,5 +1,6 @@
-"""Recipe of the evaluators: ground truth, captions, and a miniature run of all stages. FluidSynth
-is not needed.
+"""Recipe of the evaluators: ground truth, captions, and a miniature run of all stages.
+
+FluidSynth is not needed.
 """
 
 from dataclasses import replace

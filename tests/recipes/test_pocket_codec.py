@@ -165,8 +165,9 @@ def test_magnitudes_detect_a_quarter_tone_and_bands_detect_a_filter():
 
 
 def test_texture_loss_ignores_order_but_not_smoothness():
-    """Two noises are close, noise and a buzz of the same spectrum are not; per bin it is the
-    reverse.
+    """Two noises are close, noise and a buzz of the same spectrum are not.
+
+    Per bin it is the reverse.
     """
     torch.manual_seed(0)
     noise, other = 0.1 * torch.randn(2, 1, 1, 20480)

@@ -10,8 +10,9 @@ TEXT = f"# pocket\n{model_card.BEGIN}\nold\n{model_card.END}\nthe rest\n"
 
 @pytest.fixture
 def measure(tmp_path, monkeypatch):
-    """Run the command on weights of a fingerprint; every part has one row with the number of parts
-    measured so far.
+    """Run the command on weights of a fingerprint.
+
+    Every part has one row with the number of parts measured so far.
     """
     monkeypatch.setattr(model_card, "CARD", tmp_path / "README.md")
     (tmp_path / "README.md").write_text(TEXT)

@@ -192,8 +192,9 @@ def test_rows_without_text_have_no_melody(pieces, model, given):
 
 
 def test_unconditional_rows_are_spliced_too(pieces, model, given):
-    """Otherwise guidance, which amplifies the effect of the caption, would start a new piece at
-    every frame.
+    """Otherwise guidance would start a new piece at every frame.
+
+    It amplifies the effect of the caption.
     """
     batch = pieces.draw(np.arange(8), np.random.default_rng(0), spliced_share=1.0)
     code_losses(model, batch, 0.5, np.random.default_rng(0))
@@ -212,9 +213,7 @@ def test_the_first_frames_after_a_splice_have_the_largest_weight(pieces, model):
 
 
 def test_heads_initially_attend_to_one_distance_the_melody_or_the_eos(pieces, model):
-    """For any codes and position, most attention is on the frames around the distance, or on the
-    end of the text.
-    """
+    """For any codes and position, most attention is near the distance, or the end of the text."""
     batch = pieces.draw(np.arange(2), np.random.default_rng(0))
     decoder, heads = model.decoder.model.decoder, SETTINGS.heads
     inputs, _ = teacher_forced(batch.codes, model.config.decoder.pad_token_id)
