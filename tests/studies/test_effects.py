@@ -12,12 +12,14 @@ from tonearm.model import Model
 from tonearm.studies import effects_measures, effects_trials
 from tonearm.studies.effects_report import analyse, write_readme, write_report
 from tonearm.studies.effects_trials import (
+    RECORDS,
     conditions,
     effect,
     random_control,
     read_records,
     references,
     run,
+    save_records,
     with_word,
 )
 
@@ -222,3 +224,12 @@ def test_other_processes_measure_as_this_one_does(model, tmp_path):
         return run(model, PROMPTS, 1.25, 1.0, out, only, batch_size=1, workers=workers)
 
     assert study(1) == study(0)
+
+
+def test_saved_records_are_read_back_equal(tmp_path):
+    records = [
+        {"condition": "plain", "prompt": 0, "text": "a\u2028b"},
+        {"condition": "x", "prompt": 1},
+    ]
+    save_records(records, tmp_path / RECORDS)
+    assert list(read_records(tmp_path / RECORDS)) == records

@@ -15,7 +15,15 @@ import torch
 from tonearm.datasets import prompts
 from tonearm.model import load
 from tonearm.studies.effects_report import write_report
-from tonearm.studies.effects_trials import STRENGTH, conditions, references, run
+from tonearm.studies.effects_trials import (
+    RECORDS,
+    STRENGTH,
+    conditions,
+    read_records,
+    references,
+    run,
+    save_records,
+)
 
 
 def main() -> None:
@@ -39,27 +47,36 @@ def main() -> None:
         help="generate and measure these, without a report",
     )
     parser.add_argument("--keep", type=Path, help="folder of the takes' audio, for later runs")
+    parser.add_argument(
+        "--records",
+        type=Path,
+        help="draw the report of these records (.jsonl.xz); generate nothing",
+    )
     parser.add_argument("--threads", type=int, default=2, help="of generation")
     parser.add_argument("--workers", type=int, default=1, help="processes that measure, or 0")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
     model = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
-    records = run(
-        model,
-        prompts.held_out()[: arguments.prompts],
-        arguments.strength,
-        arguments.seconds,
-        arguments.out,
-        arguments.only,
-        workers=arguments.workers,
-        keep=arguments.keep,
-    )
-    if not arguments.only:
-        folder = arguments.docs or arguments.out
-        write_report(
-            records, model, arguments.strength, arguments.seconds, folder, arguments.readme
+    if arguments.records:
+        records = list(read_records(arguments.records))
+    else:
+        records = run(
+            model,
+            prompts.held_out()[: arguments.prompts],
+            arguments.strength,
+            arguments.seconds,
+            arguments.out,
+            arguments.only,
+            workers=arguments.workers,
+            keep=arguments.keep,
         )
+    if arguments.only:
+        return
+    folder = arguments.docs or arguments.out
+    write_report(records, model, arguments.strength, arguments.seconds, folder, arguments.readme)
+    if not arguments.records:
+        save_records(records, folder / RECORDS)
 
 
 if __name__ == "__main__":

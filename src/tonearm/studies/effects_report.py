@@ -23,6 +23,7 @@ from tonearm.studies.effects_trials import (
     GENTLE,
     OTHER_SEED,
     RANDOM_SEED,
+    RECORDS,
     RESAMPLES,
     Condition,
     Effect,
@@ -183,6 +184,8 @@ def _page(records: Sequence[Record], results: Results, protocol: str) -> str:
         "# Effect of steering, beside its controls",
         "",
         "This page is written by `python -m tonearm.studies.effects --docs docs/studies`.",
+        f"The records of all takes are in [{RECORDS}]({RECORDS}); with `--records` and that file, "
+        "the command draws the page again without generating.",
         "",
         protocol,
         "",

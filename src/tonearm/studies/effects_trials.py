@@ -12,6 +12,7 @@ per take is appended to `takes.jsonl`; a study that was stopped resumes after th
 import hashlib
 import json
 import logging
+import lzma
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
@@ -45,6 +47,7 @@ REFERENCE_SEEDS = (4000, 5000, 6000)
 RANDOM_SEED = 11
 RESAMPLES = 4000
 
+RECORDS = "effects-takes.jsonl.xz"  # one record per take, beside the page
 Record = Mapping[str, Any]  # one take: condition, prompt, seed, protocol, and its measures
 
 
@@ -329,10 +332,19 @@ def generation_protocol(model: Model, strength: float, seconds: float) -> str:
     )
 
 
+def save_records(records: Sequence[Record], path: Path) -> None:
+    """Write records as JSON Lines, compressed by xz."""
+    lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(lzma.compress(lines.encode("utf-8"), preset=9))
+
+
 def read_records(store: Path) -> Iterator[Record]:
-    """Read whole records; one that was cut short is skipped."""
+    """Read whole records of a .jsonl or .jsonl.xz file; one that was cut short is skipped."""
     if store.exists():
-        for line in store.read_text(encoding="utf-8").splitlines():
+        content = store.read_bytes()
+        content = lzma.decompress(content) if store.suffix == ".xz" else content
+        for line in content.decode("utf-8").split("\n"):
             try:
                 yield json.loads(line)
             except json.JSONDecodeError:
