@@ -52,7 +52,9 @@ def tone(seconds: float, hertz: float = 440.0, sample_rate: int = 32_000) -> Cli
 def scale(seconds: float = 4.0) -> Clip:
     """A melody: eight tones, one after the other."""
     steps = (0, 2, 4, 5, 7, 9, 11, 12)
-    samples = np.concatenate([tone(seconds / 8, 262 * 2 ** (step / 12)).samples for step in steps], axis=1)
+    samples = np.concatenate(
+        [tone(seconds / 8, 262 * 2 ** (step / 12)).samples for step in steps], axis=1
+    )
     return Clip(samples, 32_000)
 
 
@@ -78,7 +80,9 @@ STEERINGS = {
     "add up": one(vector="tempo", strength=0.1),
     "add down": one(vector="tempo", strength=-0.1),
     "blend": one(vector="brightness", strength=0.3, operator="blend"),
-    "blend, activation": one(vector="brightness", strength=0.2, operator="blend", scale="activation"),
+    "blend, activation": one(
+        vector="brightness", strength=0.2, operator="blend", scale="activation"
+    ),
     "rotate": one(vector="brightness", strength=0.2, operator="rotate"),
     "remove": one(vector="energy", operator="remove"),
     "clamp": one(vector="energy", operator="clamp", low=-0.5, high=0.5),
@@ -89,7 +93,9 @@ STEERINGS = {
     "unconditional": one(vector="tempo", strength=0.1, branch="unconditional"),
     "window": one(vector="tempo", strength=0.2, schedule=Schedule.window(0.5, 1.5, 0.2)),
     "ramp": one(vector="brightness", strength=-0.1, schedule=Schedule.ramp(0, 2)),
-    "two vectors": Steering(steers=(Steer(vector="tempo", strength=0.1), Steer(vector="brightness", strength=-0.05))),
+    "two vectors": Steering(
+        steers=(Steer(vector="tempo", strength=0.1), Steer(vector="brightness", strength=-0.05))
+    ),
     "three vectors, three operators": Steering(
         steers=(
             Steer(vector="tempo", strength=0.1),
@@ -124,12 +130,20 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
         steering = one(vector="tempo", strength=0.1, positions=positions)
         yield (
             f"audio prompt, positions {name}",
-            model.generate(PROMPTS[1], steer=steering, seconds=2, seed=9, continue_from=prompt.clip),
+            model.generate(
+                PROMPTS[1], steer=steering, seconds=2, seed=9, continue_from=prompt.clip
+            ),
         )
     yield "audio prompt", model.generate(PROMPTS[0], seconds=2, seed=9, continue_from=prompt.clip)
     yield "melody", model.generate(PROMPTS[0], seconds=3, seed=9, melody=scale())
-    yield "melody, steered", model.generate(PROMPTS[0], steer=STEERINGS["add up"], seconds=3, seed=9, melody=scale())
-    yield "negative prompt", model.generate(PROMPTS[0], seconds=2, seed=2, negative="slow dark jazz")
+    yield (
+        "melody, steered",
+        model.generate(PROMPTS[0], steer=STEERINGS["add up"], seconds=3, seed=9, melody=scale()),
+    )
+    yield (
+        "negative prompt",
+        model.generate(PROMPTS[0], seconds=2, seed=2, negative="slow dark jazz"),
+    )
     for (name, mixed), prompt_text in zip(SAMPLINGS.items(), PROMPTS * 2, strict=False):
         (take,) = generate_mixed(model, [(prompt_text, 4, Steering(), mixed, 2.0)])
         yield name, take
@@ -141,7 +155,11 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
     cases = [
         (text, seed, steering, None, 2.0)
         for seed, (text, steering) in enumerate(
-            zip(PROMPTS, (STEERINGS[name] for name in ("add up", "conditional", "some layers", "blend")), strict=True)
+            zip(
+                PROMPTS,
+                (STEERINGS[name] for name in ("add up", "conditional", "some layers", "blend")),
+                strict=True,
+            )
         )
     ]
     for index, take in enumerate(generate_mixed(model, cases)):
@@ -161,32 +179,54 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
             {20: ("brightness", 0.1), 60: ("brightness", -0.1)},
         ),
     )
-    yield "streamed, guidance set", play(model.stream(PROMPTS[1], seconds=2, seed=6), {30: ("guidance", 4.0)})
+    yield (
+        "streamed, guidance set",
+        play(model.stream(PROMPTS[1], seconds=2, seed=6), {30: ("guidance", 4.0)}),
+    )
     reference = model.with_engine("reference")
     yield "reference", reference.generate(PROMPTS[0], seconds=1, seed=7)
-    yield "reference, steered", reference.generate(PROMPTS[0], steer=STEERINGS["rotate"], seconds=1, seed=7)
+    yield (
+        "reference, steered",
+        reference.generate(PROMPTS[0], steer=STEERINGS["rotate"], seconds=1, seed=7),
+    )
     for dtype in ("int8", "bfloat16"):
         other = tonearm.load(device="cpu", dtype=dtype)
         yield dtype, other.generate(PROMPTS[0], seconds=2, seed=7)
-        yield f"{dtype}, steered", other.generate(PROMPTS[0], steer=STEERINGS["two vectors"], seconds=2, seed=7)
+        yield (
+            f"{dtype}, steered",
+            other.generate(PROMPTS[0], steer=STEERINGS["two vectors"], seconds=2, seed=7),
+        )
     for variant in ("small", "stereo-melody"):
-        tiny = tonearm.load(str(checkpoints.save(checkpoints.VARIANTS[variant], folder / variant)), device="cpu")
+        tiny = tonearm.load(
+            str(checkpoints.save(checkpoints.VARIANTS[variant], folder / variant)), device="cpu"
+        )
         tiny_vector = tonearm.learn(
             tiny, ["a fast tune", "quick jazz"], ["a slow tune", "calm jazz"], "speed", seconds=0.4
         )
-        yield f"{variant}, learned vector", tiny.generate("a folk piece", steer={tiny_vector: 1.0}, seconds=2, seed=1)
-        site = tiny.checkpoint.family.sites[-2]
+        yield (
+            f"{variant}, learned vector",
+            tiny.generate("a folk piece", steer={tiny_vector: 1.0}, seconds=2, seed=1),
+        )
+        site = tiny.checkpoint.shape.sites[-2]
         other_site = tonearm.learn(
             tiny, ["a fast tune"], ["a slow tune"], "site", site=site, pooling="last", seconds=0.4
         )
-        yield f"{variant}, site {site}", tiny.generate("a folk piece", steer={other_site: 2.0}, seconds=2, seed=1)
+        yield (
+            f"{variant}, site {site}",
+            tiny.generate("a folk piece", steer={other_site: 2.0}, seconds=2, seed=1),
+        )
 
 
 def clips_of(made: dict[str, Any]) -> dict[str, Clip]:
     """The ten clips to measure."""
     chosen = ("plain", "add up", "melody", "longer than the window", "streamed", "to be continued")
     silence = Clip(np.zeros(32_000 * 3, np.float32), 32_000)
-    others = {"silence": silence, "tone": tone(3, sample_rate=44_100), "clicks": clicks(), "noise": noise()}
+    others = {
+        "silence": silence,
+        "tone": tone(3, sample_rate=44_100),
+        "clicks": clicks(),
+        "noise": noise(),
+    }
     return {name: made[name].clip for name in chosen} | others
 
 
@@ -195,7 +235,10 @@ def record(folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
     for name, take in takes(folder):
         made[name] = take
         provenance = take.provenance
-        hashes[name] = {"codes": provenance.codes_sha256[:16], "audio": provenance.audio_sha256[:16]}
+        hashes[name] = {
+            "codes": provenance.codes_sha256[:16],
+            "audio": provenance.audio_sha256[:16],
+        }
         report(name)
     clips = clips_of(made)
     values = {name: measure_everything(clip) for name, clip in clips.items()}
@@ -207,7 +250,9 @@ def record(folder: Path, report: Callable[[str], None]) -> dict[str, Any]:
 def differences(expected: Any, found: Any, place: str = "") -> Iterator[str]:
     if isinstance(expected, dict) and isinstance(found, dict):
         for key in sorted(expected.keys() | found.keys()):
-            yield from differences(expected.get(key, "absent"), found.get(key, "absent"), f"{place}/{key}")
+            yield from differences(
+                expected.get(key, "absent"), found.get(key, "absent"), f"{place}/{key}"
+            )
     elif expected != found:
         yield f"{place}: {expected} recorded, {found} now"
 
@@ -219,22 +264,32 @@ def stack() -> dict[str, str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help="record what is generated and measured now")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="record what is generated and measured now"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
     with tempfile.TemporaryDirectory() as folder:
         found = record(Path(folder), lambda name: print(name, file=sys.stderr))
     found = json.loads(json.dumps(found))
     if arguments.write:
-        FILE.write_text(json.dumps({"stack": stack(), **found}, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        FILE.write_text(
+            json.dumps({"stack": stack(), **found}, indent=1, sort_keys=True) + "\n",
+            encoding="utf-8",
+        )
         print(f"recorded {len(found['takes'])} takes and {len(found['clips'])} clips")
         return 0
     expected = json.loads(FILE.read_text(encoding="utf-8"))
     for line in differences(expected.pop("stack"), stack(), "stack"):
         print(line)
     changed = list(differences(expected, found))
-    print("\n".join(changed) or f"{len(found['takes'])} takes and {len(found['clips'])} clips as recorded")
+    print(
+        "\n".join(changed)
+        or f"{len(found['takes'])} takes and {len(found['clips'])} clips as recorded"
+    )
     return int(bool(changed))
 
 

@@ -61,5 +61,7 @@ def name_code_in_tokenizer(folder: Path, marker: Path) -> None:
     """Add `auto_map` to tokenizer_config.json, with an unknown class."""
     add_code(folder, marker)
     file = folder / "tokenizer_config.json"
-    config = json.loads(file.read_text()) | {"auto_map": {"AutoTokenizer": ["foreign.Tokenizer", "foreign.Tokenizer"]}}
+    config = json.loads(file.read_text()) | {
+        "auto_map": {"AutoTokenizer": ["foreign.Tokenizer", "foreign.Tokenizer"]}
+    }
     file.write_text(json.dumps(config | {"tokenizer_class": "Tokenizer"}))

@@ -28,7 +28,17 @@ FURTHER_WORDS = {
     "acoustic": ["unplugged", "unamplified", "digital", "synthesized"],
 }
 OTHER_GENRES = ["r&b", "reggae", "blues", "funk", "gospel", "soul"]
-OTHER_LEADS = ["harp", "cello", "clarinet", "accordion", "mandolin", "oboe", "banjo", "choir", "marimba"]
+OTHER_LEADS = [
+    "harp",
+    "cello",
+    "clarinet",
+    "accordion",
+    "mandolin",
+    "oboe",
+    "banjo",
+    "choir",
+    "marimba",
+]
 # pocket knows these, and the prompt sets hardly name them.
 SELDOM = ("reggae", "funk", "cello", "marimba", "harmonica", "bells")
 PAIRED = sorted(POLES)
@@ -46,7 +56,9 @@ def found(prompt: str, phrases: list[str]) -> list[str]:
 
 def residue(prompt: str, phrases: list[str]) -> list[str]:
     """The words of `prompt` without articles, and with * for each of `phrases`."""
-    return [word for word in one_of(phrases).sub("*", prompt.lower()).split() if word not in ("a", "an")]
+    return [
+        word for word in one_of(phrases).sub("*", prompt.lower()).split() if word not in ("a", "an")
+    ]
 
 
 def flat(table: dict[str, list[str]]) -> list[str]:
@@ -61,7 +73,9 @@ def pair_words(name: str) -> list[str]:
 def other_attribute_words(name: str | None = None) -> list[str]:
     """The words of every attribute but `name`, less those of genres and instruments ("electronic", "synth")."""
     phrases = [phrase for other in POLES if other != name for phrase in pair_words(other)]
-    return [phrase for phrase in phrases if phrase not in flat(vocabulary.GENRE) + flat(vocabulary.LEAD)]
+    return [
+        phrase for phrase in phrases if phrase not in flat(vocabulary.GENRE) + flat(vocabulary.LEAD)
+    ]
 
 
 def sides(pair: PromptPair) -> list[tuple[str, ...]]:
@@ -131,7 +145,10 @@ def test_a_line_of_both_sides_differs_in_attribute_words_alone(name):
 
 @pytest.mark.parametrize(
     ("name", "swapped"),
-    [("jazz", [*flat(vocabulary.GENRE), *OTHER_GENRES]), ("flute", [*flat(vocabulary.LEAD), *OTHER_LEADS])],
+    [
+        ("jazz", [*flat(vocabulary.GENRE), *OTHER_GENRES]),
+        ("flute", [*flat(vocabulary.LEAD), *OTHER_LEADS]),
+    ],
 )
 def test_jazz_and_flute_change_the_genre_or_the_instrument_alone(name, swapped):
     own = vocabulary.GENRE["jazz"] if name == "jazz" else vocabulary.LEAD["flute"]

@@ -95,7 +95,7 @@ def compare(
             details = {
                 "model": model_text(loaded),
                 **steered,
-                "makes": f"{count} takes of {seconds:g} s, seed {shared_seed} for all, "
+                "takes": f"{count} takes of {seconds:g} s, seed {shared_seed} for all, "
                 f"{sampling_text(sampling)}",
                 "licence": licence_note(loaded),
             }

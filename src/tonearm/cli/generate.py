@@ -163,7 +163,7 @@ def _print_plan(
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),
             "steering": steering_text(model, first.steering),
-            "makes": f"{takes}{seconds:g} s, {seeds}, {sampling_text(sampling)}",
+            "takes": f"{takes}{seconds:g} s, {seeds}, {sampling_text(sampling)}",
             "licence": licence_note(model),
         }
     )
