@@ -30,7 +30,12 @@ Run = Callable[..., Outcome]
 
 @pytest.fixture(scope="session")
 def energy(loaded_model: Callable[[str], Model]) -> SteeringVector:
-    return learn(loaded_model("melody"), ["a fast tune", "a quick piece"], ["a slow tune", "a calm piece"], "energy")
+    return learn(
+        loaded_model("melody"),
+        ["a fast tune", "a quick piece"],
+        ["a slow tune", "a calm piece"],
+        "energy",
+    )
 
 
 @pytest.fixture
@@ -65,7 +70,9 @@ def tiny(folder_of: Callable[[str], Path]) -> Callable[[str], list[str]]:
 @pytest.fixture
 def play(run: Run, tiny: Callable[..., list[str]]) -> Run:
     """`tonearm generate "a folk tune"` of half a second with seed 7, and what is given."""
-    return lambda *more: run("generate", "a folk tune", "--seconds", 0.5, "--seed", 7, *tiny(), *more)
+    return lambda *more: run(
+        "generate", "a folk tune", "--seconds", 0.5, "--seed", 7, *tiny(), *more
+    )
 
 
 @pytest.fixture(scope="session")

@@ -29,13 +29,39 @@ def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
 def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
     own = shutil.copytree(folder_of("melody"), folder / "own")
     config = json.loads((own / "generation_config.json").read_text())
-    (own / "generation_config.json").write_text(json.dumps(config | {"guidance_scale": 2.0, "temperature": 0.8}))
-    outcome = run("generate", "a folk tune", "--model", "own", "--seconds", 0.5, "--guidance", 4, "-o", "own.wav")
+    (own / "generation_config.json").write_text(
+        json.dumps(config | {"guidance_scale": 2.0, "temperature": 0.8})
+    )
+    outcome = run(
+        "generate",
+        "a folk tune",
+        "--model",
+        "own",
+        "--seconds",
+        0.5,
+        "--guidance",
+        4,
+        "-o",
+        "own.wav",
+    )
     assert "guidance 4, temperature 0.8" in outcome.out
     sampling = read_sidecar(folder / "own.json").sampling
     assert (sampling.guidance, sampling.temperature) == (4, 0.8)
-    outcome = run("compare", "a folk tune", "--model", "own", "--seconds", 0.5, "--steer", "energy=1", "--out", "page")
-    assert "guidance 2, temperature 0.8" in " ".join(outcome.out.split())  # however the line is broken
+    outcome = run(
+        "compare",
+        "a folk tune",
+        "--model",
+        "own",
+        "--seconds",
+        0.5,
+        "--steer",
+        "energy=1",
+        "--out",
+        "page",
+    )
+    assert "guidance 2, temperature 0.8" in " ".join(
+        outcome.out.split()
+    )  # however the line is broken
 
 
 def test_strength_0_is_said_to_change_nothing(play):
@@ -63,18 +89,35 @@ def test_short_and_long_form_of_steering_make_the_same_take(play, folder):
     assert play("--steer", "energy=8@0.1-0.4", "-o", "short.wav").code == 0
     assert play("--steering", "long.json", "-o", "long.wav", "--force").code == 0
     assert play("-o", "plain.wav").code == 0
-    assert codes(folder / "short.json") == codes(folder / "long.json") != codes(folder / "plain.json")
+    assert (
+        codes(folder / "short.json") == codes(folder / "long.json") != codes(folder / "plain.json")
+    )
 
 
 def test_steer_is_appended_to_a_steering_file(play, folder):
     (folder / "two.json").write_text('[{"vector": "energy", "strength": 2}]')
     play("--steering", "two.json", "--steer", "energy=3,energy.safetensors=-1", "-o", "a.wav")
-    assert [steer.strength for steer in read_sidecar(folder / "a.json").steering.steers] == [2, 3, -1]
+    assert [steer.strength for steer in read_sidecar(folder / "a.json").steering.steers] == [
+        2,
+        3,
+        -1,
+    ]
 
 
 def test_several_takes_of_several_prompts_are_numbered_and_seeded_in_order(run, tiny, folder):
     outcome = run(
-        "generate", "--prompts", "fast.txt", "-n", 2, "--seconds", 0.5, "--seed", 5, "-o", "new/a.wav", *tiny()
+        "generate",
+        "--prompts",
+        "fast.txt",
+        "-n",
+        2,
+        "--seconds",
+        0.5,
+        "--seed",
+        5,
+        "-o",
+        "new/a.wav",
+        *tiny(),
     )
     assert outcome.code == 0
     takes = [read_sidecar(folder / f"new/a-{number}.json") for number in (1, 2, 3, 4)]
@@ -124,7 +167,12 @@ def test_ctrl_c_keeps_what_is_done(play, folder, monkeypatch):
     outcome = play("-n", 4, "--batch-size", 1, "-o", "a.wav")
     assert outcome.code == 130
     assert outcome.err == "tonearm: stopped; kept 2 of 4 takes: a-1.wav, a-2.wav\n"
-    assert sorted(path.name for path in folder.glob("a*")) == ["a-1.json", "a-1.wav", "a-2.json", "a-2.wav"]
+    assert sorted(path.name for path in folder.glob("a*")) == [
+        "a-1.json",
+        "a-1.wav",
+        "a-2.json",
+        "a-2.wav",
+    ]
 
 
 def test_ctrl_c_before_the_first_take(play, folder, monkeypatch):
@@ -152,7 +200,9 @@ def test_ctrl_c_while_writing_leaves_no_half_file(play, folder, monkeypatch):
 
 
 def test_the_defaults_are_those_of_model_generate():
-    ours, theirs = (inspect.signature(function).parameters for function in (generate, Model.generate))
+    ours, theirs = (
+        inspect.signature(function).parameters for function in (generate, Model.generate)
+    )
     shared = (set(ours) & set(theirs)) - {"prompt"}
     assert {"seconds", "seed", "guidance", "temperature", "top_k", "top_p", "negative"} <= shared
     for name in shared:

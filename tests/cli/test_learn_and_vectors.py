@@ -20,10 +20,25 @@ def test_learn_saves_a_vector_that_generate_takes(run, tiny, play, folder):
 
 
 def test_learn_into_another_file_with_json(run, tiny, folder):
-    outcome = learn(run, tiny, "-o", "new/drive", "--json", "--site", "heads", "--pooling", "mean", "--seconds", 0.4)
+    outcome = learn(
+        run,
+        tiny,
+        "-o",
+        "new/drive",
+        "--json",
+        "--site",
+        "heads",
+        "--pooling",
+        "mean",
+        "--seconds",
+        0.4,
+    )
     content = json.loads(outcome.out)
     vector = load_vector(folder / "new/drive.safetensors")
-    assert content["file"] == "new/drive.safetensors" and content["content_hash"] == vector.content_hash()
+    assert (
+        content["file"] == "new/drive.safetensors"
+        and content["content_hash"] == vector.content_hash()
+    )
     assert (vector.info.site, vector.info.pooling) == ("heads", "mean")
 
 
@@ -46,8 +61,15 @@ def test_inspect_a_vector(run, energy, folder):
 def test_inspect_a_take_and_its_audio(run, play, folder):
     play("--steer", "energy=+1.25", "-o", "a.wav")
     shown = run("inspect", "a.json").out
-    assert "a folk tune" in shown and "energy +1.25" in shown and "transformers" in shown and "spectral_centroid" in shown
-    assert json.loads(run("inspect", "a.json", "--json").out) == json.loads((folder / "a.json").read_text())
+    assert (
+        "a folk tune" in shown
+        and "energy +1.25" in shown
+        and "transformers" in shown
+        and "spectral_centroid" in shown
+    )
+    assert json.loads(run("inspect", "a.json", "--json").out) == json.loads(
+        (folder / "a.json").read_text()
+    )
     audio = json.loads(run("inspect", "a.wav", "--json").out)
     assert audio["sample_rate"] == 1600 and audio["spectral_centroid"]["value"] > 0
     assert "mono" in run("inspect", "a.wav").out

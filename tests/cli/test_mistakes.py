@@ -116,7 +116,9 @@ def test_other_commands(run, tiny, traps, arguments, said):
 
 
 def test_a_vector_from_another_checkpoint(run, tiny, folder):
-    outcome = run("generate", "a folk tune", "--steer", "energy=1", "--seconds", 0.5, *tiny("small"))
+    outcome = run(
+        "generate", "a folk tune", "--steer", "energy=1", "--seconds", 0.5, *tiny("small")
+    )
     assert outcome.code == 2 and "energy was made for" in outcome.err
 
 
@@ -126,5 +128,7 @@ def test_a_melody_that_is_too_short(play, traps):
 
 
 def test_a_melody_for_a_checkpoint_that_takes_none(run, tiny, folder):
-    outcome = run("generate", "a folk tune", "--melody", "tone.wav", "--seconds", 0.5, *tiny("small"))
+    outcome = run(
+        "generate", "a folk tune", "--melody", "tone.wav", "--seconds", 0.5, *tiny("small")
+    )
     assert outcome.code == 2 and "takes no melody" in outcome.err

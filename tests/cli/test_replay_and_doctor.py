@@ -30,7 +30,10 @@ def test_replay_of_an_altered_sidecar_says_so(run, tiny, sidecar):
     assert outcome.out.startswith("not identical\n") and "torch: 0.1 then" in outcome.out
     told = run("replay", sidecar, "--json", *tiny())
     assert told.code == 1
-    assert json.loads(told.out) == {"identical": False, "differences": [outcome.out.splitlines()[1].strip()]}
+    assert json.loads(told.out) == {
+        "identical": False,
+        "differences": [outcome.out.splitlines()[1].strip()],
+    }
 
 
 def test_replay_with_other_weights_or_a_changed_input_is_refused(run, tiny, sidecar, folder):
@@ -47,23 +50,32 @@ def test_models_lists_every_variant_whole_with_its_licence(run):
         assert variant.name in shown and variant.licence in shown
     assert "not for commercial use" in shown
     assert max(map(len, shown.splitlines())) <= 80
-    assert [model["name"] for model in json.loads(run("models", "--json").out)["models"]] == list(VARIANTS)
+    assert [model["name"] for model in json.loads(run("models", "--json").out)["models"]] == list(
+        VARIANTS
+    )
 
 
 def test_doctor_finds_all_well(run, tiny):
     outcome = run("doctor", *tiny())
     assert outcome.code == 0, outcome.out
-    assert outcome.out.endswith("all is well\n") and "follows the prompt" in " ".join(outcome.out.split())
+    assert outcome.out.endswith("all is well\n") and "follows the prompt" in " ".join(
+        outcome.out.split()
+    )
     assert max(map(len, outcome.out.splitlines())) <= 80
 
 
 def test_doctor_says_what_to_do_about_a_problem(run, monkeypatch):
     monkeypatch.setattr(
-        importlib.metadata, "requires", lambda _: ["torch>=999", "nosuchpackage>=1", "pytest; extra == 'dev'"]
+        importlib.metadata,
+        "requires",
+        lambda _: ["torch>=999", "nosuchpackage>=1", "pytest; extra == 'dev'"],
     )
     outcome = run("doctor", "--model", "nowhere", "--json")
     content = json.loads(outcome.out)
     assert outcome.code == 1 and content["ok"] is False
     advice = {check["name"]: check["advice"] for check in content["checks"] if check["advice"]}
-    assert advice["torch"] == 'pip install "torch>=999"' and advice["nosuchpackage"] == 'pip install "nosuchpackage>=1"'
+    assert (
+        advice["torch"] == 'pip install "torch>=999"'
+        and advice["nosuchpackage"] == 'pip install "nosuchpackage>=1"'
+    )
     assert set(advice) == {"torch", "nosuchpackage", "nowhere"}
