@@ -1,5 +1,6 @@
 """Model: a loaded checkpoint with its library of vectors; the facade of generation."""
 
+import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ import torch
 
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, pack
-from tonearm.generation.check import check_settings
+from tonearm.generation.check import MAX_SECONDS, check_settings
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
 from tonearm.generation.prepare import PreparedRequest, prepare
 from tonearm.generation.provenance import (
@@ -20,6 +21,7 @@ from tonearm.generation.provenance import (
     StackRecord,
     VectorRecord,
 )
+from tonearm.generation.reproduction import batch_of
 from tonearm.generation.request import AudioLike, TakeRequest
 from tonearm.generation.stream import Played, Stream
 from tonearm.generation.take import Take
@@ -211,29 +213,21 @@ class Model:
     ) -> Take:
         """Generate a take at its recorded place in a batch of the recorded shape.
 
-        The last bits of matrix products can depend on the batch's shape, so the other rows are
-        filled.
-
         Args:
             request: the take.
             place: recorded with it.
             vectors: the vectors that it names.
             progress: called with frames done and frames in all.
         """
-        filler = TakeRequest(
-            prompt="-",
-            seed=0,
-            sampling=Sampling(guidance=3.0 if place.guided else 1.0),
-            negative="-" if place.negatives else None,
-            seconds=request.seconds,
-            continue_from=request.continue_from,
-            melody=request.melody,
+        requests = batch_of(request, place)
+        prepared, found = self._prepare(requests, vectors, max_seconds=math.inf)
+        rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
+        report = BatchProgress([[one.frames or 0 for one in rows]], progress)
+        decode_request = encode_batch(self.checkpoint, rows, found, text_group=place.text_group)
+        codes = dict(self.engine.rows(decode_request, report.next_batch()))[place.row]
+        return self._take(
+            rows[place.row], found, place_in_batch(decode_request, rows, place.row), codes
         )
-        requests = [request if row == place.row else filler for row in range(place.size)]
-        prepared, found = self._prepare(requests, vectors)
-        prepared = [replace(one, text_tokens=place.text_tokens) for one in prepared]
-        batches = [list(range(place.size))]
-        return list(self._by_input(batches, prepared, found, progress))[place.row]
 
     def stream(
         self,
@@ -308,9 +302,10 @@ class Model:
         requests: Sequence[TakeRequest],
         given: Mapping[str, SteeringVector],
         open_ended: bool = False,
+        max_seconds: float = MAX_SECONDS,
     ) -> tuple[list[PreparedRequest], dict[str, SteeringVector]]:
         """The requests, prepared, and the vectors that they name."""
-        check_settings(requests, self.checkpoint.sampling, self.shape)
+        check_settings(requests, self.checkpoint.sampling, self.shape, max_seconds)
         names = {
             steer.vector
             for steering in dict.fromkeys(one.steering for one in requests)

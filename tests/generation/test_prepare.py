@@ -9,6 +9,7 @@ import torch
 from tests.steering.vectors import vector_of
 from tonearm import Clip, Schedule, Steer, Steering, TakeRequest, TonearmError
 from tonearm.generation import inputs, prepare
+from tonearm.generation.batching import Limits, pack
 from tonearm.generation.check import check_settings, check_steerings
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
@@ -134,3 +135,14 @@ def test_an_open_ended_request_has_no_length(small):
     small._prepare([TakeRequest("calm", 1, late)], vectors, open_ended=True)
     with pytest.raises(TonearmError, match="schedule of push is zero until 60 s"):
         small._prepare([TakeRequest("calm", 1, late)], vectors)
+
+
+def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small):
+    requests = [TakeRequest("calm", seed, seconds=0.4) for seed in range(130)]
+    requests.append(TakeRequest("calm", 130, seconds=20))
+    prepared, _ = small._prepare(requests, {})
+    limits = Limits(
+        window=750, overlap=300, uniform=False, fit=lambda one: 1 if one.frames > 100 else one.rows
+    )
+    sizes = [len(batch) for batch in pack(prepared, "input", None, limits)]
+    assert sizes[0] == 64 and sum(sizes) == 131 and sizes[-1] == 1

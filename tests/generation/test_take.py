@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.provenance import StackRecord, read_sidecar
+from tonearm.generation.reproduction import batch_of
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
 from tonearm.hashing import hash_clip
@@ -55,6 +57,12 @@ def take_of(model: Model, kind: str, folder: Path) -> Take:
         return steered(model)
     if kind == "middle row of three":
         return middle_of(model, three)
+    if kind == "middle row of four of one prompt":
+        return middle_of(model, [three[0]] * 4)
+    if kind == "middle row of two pairs, one negative":
+        requests = [TakeRequest(three[i // 2], 5 + i, seconds=0.4) for i in range(4)]
+        requests[1] = replace(requests[1], negative="loud")
+        return list(model.generate_batch(requests))[1]
     if kind == "middle row with negative, steered":
         steering = Steering(steers=(Steer(vector="x"),))
         vectors = {"x": vector_of(model, "x")}
@@ -80,6 +88,8 @@ KINDS = (
     "plain",
     "steered",
     "middle row of three",
+    "middle row of four of one prompt",
+    "middle row of two pairs, one negative",
     "middle row with negative, steered",
     "negative",
     "guidance 1",
@@ -113,6 +123,7 @@ def test_a_take_replays_bit_for_bit(model_of, tmp_path, variant, kind):
         Clip.read(tmp_path / "saved" / "my take.v1.wav").samples, take.clip.samples
     )
     assert again.take.provenance.new_seconds == take.provenance.new_seconds == 0.4
+    assert again.take.provenance.batch == take.provenance.batch  # rows, padding, shared texts
 
 
 def test_the_checkpoint_is_loaded_if_no_model_is_given(small, folder_of, tmp_path):
@@ -273,3 +284,21 @@ def test_a_take_replays_with_the_engine_of_its_sidecar(small, tmp_path):
     again = replay(tmp_path / "slow.json", model=small)
     assert again.identical and again.take.provenance.engine == "reference"
     assert not any("engine" in line for line in again.differences)
+
+
+def test_rows_of_one_prompt_share_its_text_and_replay_does_too(small):
+    requests = [TakeRequest("a fast folk tune", seed, seconds=0.4) for seed in range(4)]
+    takes = list(small.generate_batch(requests))
+    assert [take.provenance.batch.text_group for take in takes] == [4] * 4
+    mixed = [*requests[:2], *(replace(one, prompt="calm", negative="loud") for one in requests[2:])]
+    batches = [take.provenance.batch for take in small.generate_batch(mixed)]
+    assert {(batch.text_group, batch.negative_rows) for batch in batches} == {(2, (2, 3))}
+
+
+def test_a_take_of_an_open_ended_stream_longer_than_an_hour_is_not_refused(small):
+    place = small.generate("calm", seconds=0.2, seed=1).provenance.batch
+    request = TakeRequest("calm", 1, seconds=3601)
+    with pytest.raises(TonearmError, match="3601 s is not possible"):
+        small.generate_batch([request])
+    prepared, _ = small._prepare(batch_of(request, place), {}, max_seconds=float("inf"))
+    assert prepared[0].frames == 3601 * small.shape.frame_rate

@@ -10,10 +10,10 @@ from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen import packed_linear
-from tonearm.musicgen.conditioning import condition
+from tonearm.musicgen.conditioning import condition, largest_text_group
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import DecodeRequest
-from tonearm.musicgen.decoder import Decoder, _shared
+from tonearm.musicgen.decoder import Decoder
 from tonearm.musicgen.engine import DecoderEngine, ReferenceEngine
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Schedule, Steer, Steering
@@ -169,9 +169,9 @@ def test_rows_of_one_prompt_share_its_text():
         ([0, 0, 1], 1),
         ([2] * 5, 5),
     ):
-        kept, kept_mask, found = _shared(states[order], mask[order])
+        found = largest_text_group(states[order], mask[order])
+        kept = states[order][::found]
         assert found == group and torch.equal(kept.repeat_interleave(group, 0), states[order])
-        assert len(kept_mask) == len(kept)
 
 
 def test_many_rows_of_one_prompt_equal_the_reference(small):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, groupby
+from itertools import groupby
 from typing import Literal
 
 from tonearm.errors import TonearmError
 from tonearm.generation.prepare import PreparedRequest
-from tonearm.musicgen.memory_estimate import BatchShape
+from tonearm.musicgen.memory_estimate import MAX_BATCH_ROWS, BatchShape
 from tonearm.progress import Progress
 
 Order = Literal["input", "completion"]
@@ -75,30 +75,20 @@ def pack(
 def _fitting(
     members: Sequence[int], prepared: Sequence[PreparedRequest], limits: Limits
 ) -> list[list[int]]:
-    """Batches of neighbours that fit the memory, estimated from the largest of the rows that
-    remain.
-    """
-    rows = [prepared[index] for index in members]
-
-    def largest_from(values: Sequence[int]) -> list[int]:
-        return list(accumulate(reversed(values), max))[::-1]
-
-    frames = largest_from([row.frames or 0 for row in rows])
-    tokens = largest_from([row.text_tokens or row.token_count for row in rows])
-    vectors = largest_from([len(row.steering.steers) for row in rows])
-    guided = largest_from([int(row.sampling.strongest_guidance > 1) for row in rows])
+    """Batches of neighbours that fit the memory, estimated from the largest of the next rows."""
     batches, first = [], 0
-    while first < len(rows):
-        is_long = frames[first] > limits.window
-        known = max(rows[first].prompt_frames, limits.overlap if is_long else 0)
+    while first < len(members):
+        rows = [prepared[index] for index in members[first : first + MAX_BATCH_ROWS]]
+        frames = max(row.frames or 0 for row in rows)
+        is_long = frames > limits.window
         shape = BatchShape(
-            rows=len(rows) - first,
-            guided=bool(guided[first]),
-            frames=frames[first],
+            rows=len(rows),
+            guided=any(row.sampling.strongest_guidance > 1 for row in rows),
+            frames=frames,
             window=limits.window,
-            known_frames=known,
-            text_tokens=tokens[first],
-            vectors=vectors[first],
+            known_frames=max(rows[0].prompt_frames, limits.overlap if is_long else 0),
+            text_tokens=max(row.text_tokens or row.token_count for row in rows),
+            vectors=max(len(row.steering.steers) for row in rows),
         )
         count = limits.fit(shape)
         batches.append(list(members[first : first + count]))

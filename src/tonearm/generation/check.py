@@ -20,13 +20,19 @@ MAX_SEED = 2**63 - 1
 MAX_SECONDS = 3600
 
 
-def check_settings(requests: Sequence[TakeRequest], default: Sampling, shape: ModelShape) -> None:
+def check_settings(
+    requests: Sequence[TakeRequest],
+    default: Sampling,
+    shape: ModelShape,
+    max_seconds: float = MAX_SECONDS,
+) -> None:
     """Check everything that is known before inputs are read.
 
     Args:
         requests: to be generated.
         default: sampling of requests that give none.
         shape: of the checkpoint.
+        max_seconds: longest take; an open-ended stream can be longer.
 
     Raises:
         TonearmError: the first fault.
@@ -35,6 +41,8 @@ def check_settings(requests: Sequence[TakeRequest], default: Sampling, shape: Mo
         raise TonearmError("no prompt was given; give at least one")
     for request in requests:
         _check_settings(request, request.sampling or default)
+        if request.seconds > max_seconds:
+            raise TonearmError(_length_message(shape, request.seconds))
         new_frames(shape, request.seconds)
 
 
@@ -86,11 +94,14 @@ def new_frames(shape: ModelShape, seconds: float) -> int:
     """Frames of `seconds` of new music. Raises TonearmError for a length that is not possible."""
     rate = shape.frame_rate
     frames = round(seconds * rate) if seconds == seconds and abs(seconds) < 1e6 else 0
-    if frames < shape.min_frames or seconds > MAX_SECONDS:
-        raise TonearmError(
-            f"{seconds:g} s is not possible; ask for {shape.min_frames / rate:g} to {MAX_SECONDS} s"
-        )
+    if frames < shape.min_frames:
+        raise TonearmError(_length_message(shape, seconds))
     return frames
+
+
+def _length_message(shape: ModelShape, seconds: float) -> str:
+    shortest = shape.min_frames / shape.frame_rate
+    return f"{seconds:g} s is not possible; ask for {shortest:g} to {MAX_SECONDS} s"
 
 
 def check_prompt_frames(shape: ModelShape, frames: int) -> None:

@@ -28,6 +28,7 @@ def encode_batch(
     vectors: Mapping[str, SteeringVector],
     *,
     live: bool = False,
+    text_group: int | None = None,
 ) -> DecodeRequest:
     """Encode texts and melody, and tabulate strengths, guidance and temperature over frames.
 
@@ -36,6 +37,7 @@ def encode_batch(
         batch: rows with one batch key.
         vectors: the vectors that they name.
         live: settings will be changed while decoding.
+        text_group: recorded group of rows that share text; default: the largest possible.
     """
     shape, first = checkpoint.shape, batch[0]
     requests = [one.request for one in batch]
@@ -50,6 +52,7 @@ def encode_batch(
             negatives=[one.negative for one in requests] if has_negatives else None,
             melody=melody,
             text_tokens=first.text_tokens or None,
+            text_group=text_group,
         )
 
     lengths = [one.frames for one in batch if one.frames is not None]
@@ -91,7 +94,8 @@ def place_in_batch(
         row=row,
         text_tokens=conditioning.text_ids.shape[1],
         guided=conditioning.guided,
-        negatives=any(one.request.negative for one in batch),
+        negative_rows=tuple(i for i, one in enumerate(batch) if one.request.negative),
+        text_group=conditioning.text_group,
     )
 
 

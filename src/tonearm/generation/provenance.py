@@ -65,18 +65,29 @@ class CheckpointRecord(_Record):
 class BatchRecord(_Record):
     """Place of the take in its batch: the last bits of matrix products can depend on the batch's
     shape.
+
+    size, row      rows of the batch, and the take's own
+    text_tokens    length to which texts were padded
+    guided         the batch had unconditional rows
+    negative_rows  rows with a negative prompt
+    text_group     rows that shared text keys and values (cross-attention checkpoints)
     """
 
     size: PositiveInt
     row: NonNegativeInt
     text_tokens: int
     guided: bool
-    negatives: bool
+    negative_rows: tuple[NonNegativeInt, ...] = ()
+    text_group: PositiveInt = 1
 
     @model_validator(mode="after")
     def _within(self) -> "BatchRecord":
         if self.row >= self.size:
             raise ValueError(f"row {self.row} is outside a batch of {self.size}")
+        if any(row >= self.size for row in self.negative_rows):
+            raise ValueError(f"negative_rows are outside a batch of {self.size}")
+        if (self.size + len(self.negative_rows)) % self.text_group:
+            raise ValueError(f"rows with text do not divide into groups of {self.text_group}")
         return self
 
 

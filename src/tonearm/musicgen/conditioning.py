@@ -8,8 +8,10 @@ the tensors that `generate()` builds.
 Shapes: B batch rows; R forward rows (B, or 2 B with guidance); P positions; N tokens; D width.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -28,6 +30,8 @@ class Conditioning:
     rows                B
     guided              R = 2 B
     prefix              positions before the codes; 0 for cross-attention checkpoints
+    text_group          neighbouring rows with text that share one row of text keys and values
+                        (cross-attention checkpoints)
     """
 
     states: torch.Tensor
@@ -37,6 +41,12 @@ class Conditioning:
     rows: int
     guided: bool
     prefix: int
+    text_group: int = 1
+
+    @property
+    def has_text(self) -> torch.Tensor:
+        """Whether a forward row has text, bool [R]; the null rows of guidance have none."""
+        return self.mask.bool().any(1)
 
     @property
     def eos_positions(self) -> torch.Tensor:
@@ -63,6 +73,7 @@ def condition(
     negatives: Sequence[str | None] | None = None,
     melody: Clip | None = None,
     text_tokens: int | None = None,
+    text_group: int | None = None,
 ) -> Conditioning:
     """Encode prompts, negative prompts and a melody.
 
@@ -73,6 +84,7 @@ def condition(
         negatives: texts for the unconditional rows; None or "" for the null text.
         melody: shared by all rows.
         text_tokens: pad the texts to this many tokens.
+        text_group: see `Conditioning`; default: the largest that the texts allow.
 
     Raises:
         TonearmError: a melody that the checkpoint cannot follow.
@@ -97,7 +109,32 @@ def condition(
         chroma = _chroma_states(checkpoint, rows, guided, melody)
         states = torch.cat([chroma, states], dim=1)
         prefix = states.shape[1]
-    return Conditioning(states, mask, tokens.ids[:rows], tokens.mask[:rows], rows, guided, prefix)
+    elif text_group is None:
+        has_text = mask.bool().any(1)
+        text_group = largest_text_group(states[has_text], mask[has_text])
+    return Conditioning(
+        states,
+        mask,
+        tokens.ids[:rows],
+        tokens.mask[:rows],
+        rows,
+        guided,
+        prefix,
+        text_group or 1,
+    )
+
+
+def largest_text_group(states: torch.Tensor, mask: torch.Tensor) -> int:
+    """Largest g such that every g neighbouring rows have one text.
+
+    Args:
+        states: text states [R, P, D] of the rows with text.
+        mask: their mask [R, P].
+    """
+    rows = len(states)
+    same = (states[1:] == states[:-1]).flatten(1).all(1) & (mask[1:] == mask[:-1]).all(1)
+    starts = [0, *(int(i) + 1 for i in (~same).nonzero()), rows]
+    return math.gcd(*(end - start for start, end in pairwise(starts)))
 
 
 @torch.no_grad()

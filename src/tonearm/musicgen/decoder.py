@@ -8,9 +8,7 @@ place; text keys and values computed once per prompt, shared by its rows; no cro
 rows without text, where it is exactly 0.
 """
 
-import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -301,7 +299,7 @@ class _Text:
     """
 
     def __init__(self, decoder: Decoder, conditioning: Conditioning):
-        has_text = conditioning.mask.bool().any(1)
+        has_text = conditioning.has_text
         rows = has_text.nonzero()[:, 0]
         # With guidance and no negative prompts the rows with text come first: a slice needs no
         # copy.
@@ -309,9 +307,9 @@ class _Text:
             slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
         )
         self.heads = decoder.heads
-        states, mask, self.group = _shared(
-            conditioning.states[rows], conditioning.mask[rows].bool()
-        )
+        self.group = conditioning.text_group
+        states = conditioning.states[rows][:: self.group]
+        mask = conditioning.mask[rows][:: self.group].bool()
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
         states = _projected(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
         self.keys, self.values = [], []
@@ -342,17 +340,6 @@ class _Text:
         spread = torch.zeros_like(h)
         spread[self.rows] = attended
         return h + run_taps(here, spread, span)
-
-
-def _shared(states: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, int]:
-    """One row for each `group` neighbours that read the same text: states [R / group, P, D], mask
-    [R / group, P], group.
-    """
-    rows = len(states)
-    same = (states[1:] == states[:-1]).flatten(1).all(1) & (mask[1:] == mask[:-1]).all(1)
-    starts = [0, *(int(i) + 1 for i in (~same).nonzero()), rows]
-    group = math.gcd(*(end - start for start, end in pairwise(starts)))
-    return states[::group], mask[::group], group
 
 
 def _projected(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:

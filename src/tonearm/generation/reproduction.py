@@ -1,0 +1,43 @@
+"""Requests that fill the batch of a recorded take, so that the take is decoded as it was.
+
+The last bits of matrix products can depend on the number of rows, on their padding, and on the rows that
+share text keys and values. The other rows of the batch are filled accordingly.
+"""
+
+from tonearm.generation.provenance import BatchRecord
+from tonearm.generation.request import TakeRequest
+from tonearm.musicgen.sampling import Sampling
+
+FILLER = "-"
+
+
+def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
+    """Requests of a batch of the recorded shape, with `request` at its recorded row.
+
+    Args:
+        request: the take.
+        place: recorded with it.
+    """
+    # Rows with text: all prompts, then the negative prompts.
+    texts = [FILLER] * (place.size + len(place.negative_rows))
+    own = {place.row: request.prompt}
+    if request.negative and place.row in place.negative_rows:
+        own[place.size + place.negative_rows.index(place.row)] = request.negative
+    for position, text in own.items():
+        first = position - position % place.text_group
+        texts[first : first + place.text_group] = [text] * place.text_group
+    negatives = dict(zip(place.negative_rows, texts[place.size :], strict=True))
+    filled = [
+        TakeRequest(
+            prompt=texts[row],
+            seed=0,
+            sampling=Sampling(guidance=3.0 if place.guided else 1.0),
+            negative=negatives.get(row),
+            seconds=request.seconds,
+            continue_from=request.continue_from,
+            melody=request.melody,
+        )
+        for row in range(place.size)
+    ]
+    filled[place.row] = request
+    return filled
