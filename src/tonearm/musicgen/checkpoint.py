@@ -165,9 +165,6 @@ def load_checkpoint(
         model, tokenizer = _read(name, path)
     shape = shape_of(model, name, fingerprint_of(model))
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
-    for module in model.audio_encoder.modules():
-        if isinstance(module, torch.nn.LSTM):  # a cast leaves its weights in separate blocks
-            module.flatten_parameters()
     model.decoder.set_attn_implementation("sdpa")
     return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
 
