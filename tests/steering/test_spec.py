@@ -107,7 +107,7 @@ def test_the_known_keys_are_those_of_the_nested_schema():
         audio_sha256="0",
         sampling=dict(guidance=3, temperature=1, top_k=250, top_p=1),
         checkpoint=dict(name="p", fingerprint="f", licence="x"),
-        batch=dict(size=1, row=0, text_tokens=3, guided=True, negatives=False),
+        batch=dict(size=1, row=0, text_tokens=3, guided=True),
         stack=dict(
             device="cpu", dtype="float32", threads=1, cpu="x", python="3", packages={}, cores=2
         ),
