@@ -5,6 +5,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from tonearm.errors import TonearmError
+from tonearm.text import quoted, shortened
 
 
 def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
@@ -22,10 +23,10 @@ def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
         return schema.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(shortened(str(part)) for part in first["loc"])
         reason = first["msg"].removeprefix("Value error, ")
         compound = isinstance(first.get("input"), dict | list | BaseModel)
-        given = "" if compound else f" (given: {first.get('input')!r})"
+        given = "" if compound else f" (given: {quoted(first.get('input'))})"
         if first["type"] == "extra_forbidden":
             reason = f"unknown key; known are {', '.join(_keys(schema, first['loc']))}"
             given = ""

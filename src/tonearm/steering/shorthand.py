@@ -1,6 +1,5 @@
 """Short forms of a steering specification: `tempo=1.25`, dictionaries, lists."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +8,11 @@ from tonearm.schema import reason_of, validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
+from tonearm.steering.vector_file import SUFFIX
+from tonearm.text import quoted, shortened
 
-SHORT = re.compile(
-    r"^\s*(?P<vector>[^=]+?)\s*=\s*(?P<strength>[^@\s]+)\s*(?:@\s*(?P<start>[\d.]+)\s*-\s*(?P<end>[\d.]+)\s*)?$"
-)
+MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
+TIME_CHARACTERS = frozenset("0123456789.")
 
 SteeringLike = (
     Steering | Steer | str | Mapping[str | SteeringVector, float] | Sequence[Steer | str] | None
@@ -22,29 +22,68 @@ SteeringLike = (
 def parse_short(text: str) -> Steer:
     """Parse `tempo=1.25`, `path/to/file.safetensors=-1`, or `tempo=1.25@2-6` (seconds 2 to 6).
 
+    The last equals sign separates the name from the strength; a path may contain others.
+    The time is linear in the length of the text.
+
     Raises:
-        TonearmError: the text has another form, or the strength is not a number.
+        TonearmError: the text has another form or is too long, or the strength is not a number.
     """
-    found = SHORT.match(text)
-    if not found:
+    _check_length(text)
+    name, equals, setting = text.rpartition("=")
+    number, at, window = setting.partition("@")
+    name, number = name.strip(), number.strip()
+    start, dash, end = (part.strip() for part in window.partition("-"))
+    is_named = bool(equals and name) and (name.endswith(SUFFIX) or "=" not in name)
+    is_timed = not at or (dash and _is_time(start) and _is_time(end))
+    if not (is_named and number and is_timed):
         raise TonearmError(
-            f"steer {text!r} is not understood; write NAME=STRENGTH, such as tempo=1.25, "
+            f"steer {quoted(text)} is not understood; write NAME=STRENGTH, such as tempo=1.25, "
             "or tempo=1.25@2-6 for seconds 2 to 6"
         )
     try:
-        strength = float(found["strength"])
+        strength = float(number)
     except ValueError:
         raise TonearmError(
-            f"steer {text!r}: strength {found['strength']!r} is not a number; "
-            f"write for example {found['vector']}=1.25"
+            f"steer {quoted(text)}: strength {quoted(number)} is not a number; "
+            f"write for example {shortened(name)}=1.25"
         ) from None
-    fields: dict[str, Any] = {"vector": found["vector"], "strength": strength}
-    if found["start"] is not None:
+    fields: dict[str, Any] = {"vector": name, "strength": strength}
+    if at:
         try:
-            fields["schedule"] = Schedule.window(float(found["start"]), float(found["end"]))
+            fields["schedule"] = Schedule.window(float(start), float(end))
         except ValueError as error:
-            raise TonearmError(f"steer {text!r}: {reason_of(error)}") from None
-    return validated(Steer, fields, where=f"steer {text!r}")
+            raise TonearmError(f"steer {quoted(text)}: {reason_of(error)}") from None
+    return validated(Steer, fields, where=f"steer {quoted(text)}")
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_CHARACTERS:
+        raise TonearmError(
+            f"steer {quoted(text)} has {len(text)} characters; write at most {MAX_CHARACTERS}"
+        )
+
+
+def _is_time(text: str) -> bool:
+    return bool(text) and set(text) <= TIME_CHARACTERS
+
+
+def split_short(text: str) -> list[str]:
+    """Split short forms at commas, except at those inside the path of a .safetensors file.
+
+    Raises:
+        TonearmError: the text is too long.
+    """
+    _check_length(text)
+    parts: list[str] = []
+    pending: list[str] = []
+    for part in text.split(","):
+        pending.append(part)
+        name, equals, _ = part.rpartition("=")
+        if not equals:
+            continue
+        parts += [",".join(pending)] if name.rstrip().endswith(SUFFIX) else pending
+        pending = []
+    return parts + pending
 
 
 def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector]]:
@@ -69,7 +108,7 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
     if isinstance(steer, Steer):
         return Steering(steers=(steer,)), given
     if isinstance(steer, str):
-        return Steering(steers=tuple(parse_short(part) for part in steer.split(","))), given
+        return Steering(steers=tuple(parse_short(part) for part in split_short(steer))), given
     steers: list[Steer] = []
     if isinstance(steer, Mapping):
         for key, strength in steer.items():
@@ -79,7 +118,7 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
                 given[key.name] = key
                 key = key.name
             fields = {"vector": key, "strength": strength}
-            steers.append(validated(Steer, fields, where=f"steer {key!r}"))
+            steers.append(validated(Steer, fields, where=f"steer {quoted(key)}"))
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
         for item in steer:
@@ -96,4 +135,4 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
 
 
 def _clash(name: str) -> str:
-    return f"two vectors are named {name!r}; rename one of them with renamed()"
+    return f"two vectors are named {quoted(name)}; rename one of them with renamed()"

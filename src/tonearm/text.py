@@ -1,0 +1,122 @@
+"""Text of users: checks at the boundary, quoting in messages, escapes for terminals."""
+
+import logging
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from tonearm.errors import TonearmError
+
+MAX_QUOTED = 80  # characters of a value in a message
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255  # limits of Linux and macOS file systems
+
+# Control characters, surrogates, line and paragraph separators; formatting characters such as the
+# joiners of emoji are kept, except those that reverse the direction of the text after them.
+_ESCAPED_CATEGORIES = ("Cc", "Cs", "Zl", "Zp")
+_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_log = logging.getLogger(__name__)
+
+
+def escaped(text: str, keep: str = "\n") -> str:
+    """Write control characters as escapes, such as `\\x1b`, so that a terminal shows them.
+
+    Args:
+        text: any text.
+        keep: control characters that remain as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character in keep or not _is_control(character) else _escape(character)
+        for character in text
+    )
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) in _ESCAPED_CATEGORIES or character in _DIRECTIONS
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def shortened(text: str, longest: int = MAX_QUOTED) -> str:
+    """Replace the middle of a text that is longer than `longest` characters by dots."""
+    if len(text) <= longest:
+        return text
+    kept = longest - len(" ... ")
+    return f"{text[: kept - kept // 3]} ... {text[len(text) - kept // 3 :]}"
+
+
+def quoted(value: Any) -> str:
+    """Quote a value for a message: its `repr`, shortened."""
+    if isinstance(value, str):
+        value = shortened(value)
+    elif isinstance(value, bytes | bytearray):
+        value = value[: 2 * MAX_QUOTED]
+    return shortened(repr(value), 2 * MAX_QUOTED)
+
+
+def first_line(error: BaseException) -> str:
+    """First line of an error's message, or the name of its class where it has none."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text has no visible character: spaces, control and formatting characters only."""
+    return all(
+        character.isspace() or unicodedata.category(character).startswith("C") for character in text
+    )
+
+
+def check_text(text: str, what: str) -> None:
+    """Raise TonearmError for null characters and for bytes that are not UTF-8 (surrogates).
+
+    Args:
+        text: a prompt or a name.
+        what: its role, for the message.
+    """
+    if "\0" in text:
+        raise TonearmError(f"{what} {quoted(text)} holds a null character; leave it out")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise TonearmError(
+            f"{what} {quoted(text)} holds bytes that are not UTF-8 text; write it in UTF-8"
+        ) from None
+
+
+def check_path(path: str | Path, what: str) -> None:
+    """Raise TonearmError for a path that no file system can hold.
+
+    Args:
+        path: of a file or folder.
+        what: its role, for the message.
+    """
+    check_text(str(path), what)
+    longest = max((len(part.encode()) for part in Path(path).parts), default=0)
+    if longest > MAX_NAME_BYTES or len(str(path).encode()) > MAX_PATH_BYTES:
+        raise TonearmError(
+            f"{what} {quoted(str(path))} is too long; use at most {MAX_NAME_BYTES} bytes for a "
+            f"name and {MAX_PATH_BYTES} for a path"
+        )
+
+
+def warn_of_namesake(name: str, kind: str, path: Path) -> None:
+    """Warn that a bundled item is used and that `path`, which has the same name, is not.
+
+    Args:
+        name: as the user gave it.
+        kind: of the item: "vector", "checkpoint".
+        path: file or folder that the name could mean, too.
+    """
+    explicit = path if len(path.parts) > 1 or path.suffix else f"./{path}"
+    _log.warning(
+        "%s is the bundled %s; for %s, which has the same name, write %s",
+        quoted(name),
+        kind,
+        quoted(str(path)),
+        explicit,
+    )

@@ -1,0 +1,43 @@
+"""Short form of steers: paths, limits, time."""
+
+import time
+
+import pytest
+
+from tonearm.errors import TonearmError
+from tonearm.steering import as_steering, parse_short
+
+
+@pytest.mark.parametrize(
+    "path", ["d=d/a b@1-2.safetensors", "a,b.safetensors", "x,y=z.safetensors"]
+)
+def test_a_path_may_contain_equals_at_and_commas(path):
+    assert parse_short(f"{path}=-1@2-6").vector == path
+    if "=" not in path.split(",")[0] or "," not in path:
+        (steer,) = as_steering(f"{path}=-1")[0].steers
+        assert (steer.vector, steer.strength) == (path, -1)
+
+
+def test_several_steers_are_separated_by_commas():
+    steers = as_steering("tempo=1, mode=-1@2-3,a,b.safetensors=2")[0].steers
+    assert [steer.vector for steer in steers] == ["tempo", "mode", "a,b.safetensors"]
+    with pytest.raises(TonearmError, match="steer 'tempo' is not understood"):
+        as_steering("tempo,mode=1")
+
+
+@pytest.mark.parametrize("unit", [" ", "=", "a ", "1@", "@1-", ",", "a=1,", "\t=", "9" * 50])
+@pytest.mark.parametrize("count", [300, 100_000])
+def test_parsing_takes_linear_time_and_refuses_long_texts_in_one_short_line(unit, count):
+    text = "tempo" + unit * count
+    before = time.perf_counter()
+    for parse in (parse_short, as_steering):
+        try:
+            parse(text)
+        except TonearmError as error:
+            assert len(str(error)) < 400 and "\n" not in str(error)
+    assert time.perf_counter() - before < 1
+
+
+def test_the_longest_steer_is_stated():
+    with pytest.raises(TonearmError, match="has 100006 characters; write at most 5000"):
+        parse_short("a" * 100_000 + "=" + "1" * 5)
