@@ -1,11 +1,12 @@
 """Files that are written whole or not at all."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
-from tonearm.atomic import atomic_write
+from tonearm.atomic import atomic_write, atomic_write_all
 from tonearm.errors import TonearmError
 
 
@@ -55,3 +56,35 @@ def test_unwritable_paths_are_refused_in_one_line(tmp_path):
             temporary.write_text("content")
         assert "\n" not in str(error.value)
     assert names(tmp_path) == ["file", "folder"]
+
+
+def test_several_files_appear_together(tmp_path):
+    targets = [tmp_path / "a.wav", tmp_path / "new" / "a.json"]
+    targets[0].write_text("before")
+    with atomic_write_all(targets) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("all of it")
+        assert targets[0].read_text() == "before" and not targets[1].exists()
+    assert [target.read_text() for target in targets] == ["all of it"] * 2
+    assert names(tmp_path) == ["a.wav", "new"] and names(tmp_path / "new") == ["a.json"]
+
+
+def test_of_several_files_none_changes_if_one_cannot_reach_the_disk(tmp_path, monkeypatch):
+    targets = [tmp_path / "a.wav", tmp_path / "a.json"]
+    for target in targets:
+        target.write_text("before")
+    real, calls = os.fsync, []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(TonearmError, match=r"a\.wav: the disk is full"):  # noqa: SIM117
+        with atomic_write_all(targets) as temporaries:
+            for temporary in temporaries:
+                temporary.write_text("after")
+    assert [target.read_text() for target in targets] == ["before"] * 2
+    assert names(tmp_path) == ["a.json", "a.wav"]

@@ -1,5 +1,6 @@
 """Clips: reading and writing, loudness, refusal of unusable files."""
 
+import errno
 import math
 from pathlib import Path
 
@@ -122,3 +123,22 @@ def test_a_wav_file_of_unknown_size_from_a_pipe_is_read(tmp_path: Path, size: in
     whole[4:8] = size.to_bytes(4, "little")
     path.write_bytes(whole)
     assert Clip.read(path).samples.shape == (1, 4000)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_a_full_disk_leaves_no_audio_file_of_any_format(tmp_path, monkeypatch, suffix):
+    def write_half(path: Path, content: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(TonearmError, match="the disk is full"):
+        sine().write(tmp_path / f"x{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_format_that_cannot_have_the_channels_is_refused_by_its_reason(tmp_path):
+    with pytest.raises(TonearmError, match=r"9 channels at 16000 Hz as \.flac"):
+        sine(channels=9).write(tmp_path / "x.flac")
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Audio clips: reading, writing, resampling, loudness."""
 
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
 
 WRITABLE = (".wav", ".flac", ".ogg")
+ENCODED_BLOCK = 2**16  # samples per call; the Vorbis encoder overflows its stack on long ones
 SILENCE = 1e-5  # full scale = 1
 MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
@@ -86,13 +88,47 @@ class Clip:
             raise TonearmError(
                 f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}"
             )
-        subtype = "FLOAT" if path.suffix.lower() == ".wav" else None
-        with atomic_write(path) as aside:
-            try:
-                soundfile.write(aside, self.samples.T, self.sample_rate, subtype=subtype)
-            except soundfile.LibsndfileError as error:
-                raise OSError(str(error)) from error
+        content = self.encoded(path.suffix)
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(content)
         return path
+
+    def encoded(self, suffix: str) -> bytes:
+        """Return the bytes of an audio file.
+
+        The file is made in memory, since the audio library reports no full disk when it closes one.
+
+        Args:
+            suffix: ".wav" (32-bit float), ".flac" or ".ogg", in any case.
+
+        Raises:
+            TonearmError: another suffix, or the format cannot have these channels and sample rate.
+        """
+        kind = suffix.lower()
+        if kind not in WRITABLE:
+            raise TonearmError(
+                f"cannot write audio with the ending {suffix or '(none)'}; "
+                f"use one of {', '.join(WRITABLE)}"
+            )
+        channels, count = self.samples.shape
+        buffer = io.BytesIO()
+        try:
+            with soundfile.SoundFile(
+                buffer,
+                "w",
+                samplerate=self.sample_rate,
+                channels=channels,
+                format=kind[1:].upper(),
+                subtype="FLOAT" if kind == ".wav" else None,
+            ) as file:
+                for start in range(0, count, ENCODED_BLOCK):
+                    file.write(self.samples[:, start : start + ENCODED_BLOCK].T)
+        except soundfile.LibsndfileError as error:
+            raise TonearmError(
+                f"cannot write {channels} channels at {self.sample_rate} Hz as {kind} "
+                f"({error.error_string.strip()}); use .wav"
+            ) from error
+        return buffer.getvalue()
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Clip":

@@ -1,5 +1,6 @@
 """Takes on disk, and their replay from sidecars."""
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -302,3 +303,25 @@ def test_a_take_of_an_open_ended_stream_longer_than_an_hour_is_not_refused(small
         small.generate_batch([request])
     prepared, _ = small._prepare(batch_of(request, place), {}, max_seconds=float("inf"))
     assert prepared[0].frames == 3601 * small.shape.frame_rate
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+@pytest.mark.parametrize("written", range(5))
+def test_a_disk_that_fills_up_leaves_no_part_of_a_take(
+    small, tmp_path, monkeypatch, suffix, written
+):
+    """The five files: audio, two vectors, audio prompt and sidecar."""
+    take = steered(small, continue_from=noise())
+    real, calls = Path.write_bytes, []
+
+    def write_bytes(path: Path, content: bytes) -> int:
+        calls.append(path)
+        if len(calls) > written:
+            real(path, content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    with pytest.raises(TonearmError, match="the disk is full"):
+        take.save(tmp_path / f"take{suffix}")
+    assert not list(tmp_path.iterdir())

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.atomic import atomic_write
+from tonearm.atomic import atomic_write_all
 from tonearm.audio import Clip
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.steering.vector import SteeringVector
-from tonearm.steering.vector_file import SUFFIX, save_vector
+from tonearm.steering.vector_file import SUFFIX, vector_bytes
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Take:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.
 
         Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written
-        too.
+        too. All of these files appear together; if one cannot be written, none does.
 
         Args:
             path: of the audio, ending in .wav, .flac or .ogg.
@@ -55,34 +55,47 @@ class Take:
             TonearmError: the files cannot be written.
         """
         path = Path(path)
-        vectors, inputs = self._save_inputs(path)
+        audio = self.clip.encoded(path.suffix)
+        vectors, vector_files = self._side_vectors(path)
+        inputs, input_files = self._side_inputs(path)
         update = {"vectors": vectors, "audio_file": path.name, **inputs}
         content = self.provenance.model_copy(update=update).model_dump(mode="json")
         if measured is not None:
             content["measured"] = dict(measured)
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         sidecar = path.with_suffix(".json")
-        sidecar.unlink(missing_ok=True)  # an old sidecar must never be beside new audio
-        self.clip.write(path)
-        with atomic_write(sidecar) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+        files = {
+            path: audio,
+            **{file: vector_bytes(vector) for file, vector in vector_files.items()},
+            **{file: clip.encoded(file.suffix) for file, clip in input_files.items()},
+            sidecar: text.encode(),
+        }
+        with atomic_write_all(list(files)) as temporaries:
+            for temporary, data in zip(temporaries, files.values(), strict=True):
+                temporary.write_bytes(data)
         return sidecar
 
-    def _save_inputs(self, path: Path) -> tuple[dict[str, VectorRecord], dict[str, AudioRecord]]:
-        """Write the vectors and audio inputs that exist in no other file; returns their records."""
-        vectors = {}
+    def _side_vectors(
+        self, path: Path
+    ) -> tuple[dict[str, VectorRecord], dict[Path, SteeringVector]]:
+        """Records of all vectors, and the files of those that do not ship with Tonearm."""
+        records, files = {}, {}
         for name, record in self.provenance.vectors.items():
             if not record.bundled:
                 stem = f"{path.stem}.{Path(name).stem}-{record.content_hash[:8]}"
                 file = path.with_name(f"{stem}{SUFFIX}")
-                save_vector(self.vectors[name], file)
+                files[file] = self.vectors[name]
                 record = record.model_copy(update={"file": file.name})
-            vectors[name] = record
-        inputs = {}
+            records[name] = record
+        return records, files
+
+    def _side_inputs(self, path: Path) -> tuple[dict[str, AudioRecord], dict[Path, Clip]]:
+        """Records and files of the audio inputs that came from no file."""
+        records, files = {}, {}
         for key, clip in self.inputs.items():
             audio: AudioRecord | None = getattr(self.provenance, key)
             if audio is not None and audio.file is None:
                 file = path.with_name(f"{path.stem}.{key}.wav")
-                clip.write(file)
-                inputs[key] = audio.model_copy(update={"file": file.name})
-        return vectors, inputs
+                files[file] = clip
+                records[key] = audio.model_copy(update={"file": file.name})
+        return records, files

@@ -22,14 +22,19 @@ def save_vector(vector: SteeringVector, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if path.suffix != SUFFIX:
         path = path.with_name(path.name + SUFFIX)
+    content = vector_bytes(vector)
+    with atomic_write(path) as aside:
+        aside.write_bytes(content)
+    return path
+
+
+def vector_bytes(vector: SteeringVector) -> bytes:
+    """Return the content of a vector's file."""
     metadata = {"tonearm_format": str(FORMAT_VERSION), "content_hash": vector.content_hash()}
     for key, value in vector.info.model_dump(mode="json").items():
         metadata[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     tensors = {f"layer.{layer}": direction for layer, direction in vector.directions.items()}
-    content = safetensors.torch.save(tensors, metadata=metadata)
-    with atomic_write(path) as aside:
-        aside.write_bytes(content)
-    return path
+    return safetensors.torch.save(tensors, metadata=metadata)
 
 
 def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
