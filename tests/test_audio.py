@@ -2,6 +2,7 @@
 
 import errno
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,31 @@ def test_a_format_that_cannot_have_the_channels_is_refused_by_its_reason(tmp_pat
     with pytest.raises(TonearmError, match=r"9 channels at 16000 Hz as \.flac"):
         sine(channels=9).write(tmp_path / "x.flac")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+@pytest.mark.parametrize("channels", [1, 2, 3])
+def test_files_of_equal_clips_are_equal_in_bytes_at_other_times(tmp_path, suffix, channels):
+    clip = sine(5.0, channels=channels)
+    first = clip.write(tmp_path / f"a{suffix}").read_bytes()
+    time.sleep(1.1)  # the time stamps have whole seconds
+    second = clip.write(tmp_path / f"b{suffix}").read_bytes()
+    assert first == second
+    again, _ = soundfile.read(tmp_path / f"a{suffix}", dtype="float32", always_2d=True)
+    assert again.T.shape == clip.samples.shape and np.abs(again.T - clip.samples).max() < 0.05
+
+
+def test_every_page_of_an_ogg_file_keeps_a_valid_checksum():
+    content = sine(20.0).encoded(".ogg")
+    assert content.count(b"OggS") > 4
+    table = [0] * 256
+    for value in range(256):
+        remainder = value << 24
+        for _ in range(8):
+            remainder = (remainder << 1) ^ (0x04C11DB7 if remainder & 2**31 else 0)
+        table[value] = remainder & 0xFFFFFFFF
+    for page in (b"OggS" + part for part in content.split(b"OggS")[1:]):
+        checksum = 0
+        for byte in page[:22] + bytes(4) + page[26:]:
+            checksum = (checksum << 8) & 0xFFFFFFFF ^ table[checksum >> 24 ^ byte]
+        assert checksum == int.from_bytes(page[22:26], "little")

@@ -11,6 +11,7 @@ import soundfile
 import soxr
 
 from tonearm.atomic import atomic_write
+from tonearm.audio_container import without_clock
 from tonearm.errors import TonearmError
 
 WRITABLE = (".wav", ".flac", ".ogg")
@@ -96,7 +97,8 @@ class Clip:
     def encoded(self, suffix: str) -> bytes:
         """Return the bytes of an audio file.
 
-        The file is made in memory, since the audio library reports no full disk when it closes one.
+        Equal clips give equal bytes. The file is made in memory, since the audio library reports no
+        full disk when it closes one.
 
         Args:
             suffix: ".wav" (32-bit float), ".flac" or ".ogg", in any case.
@@ -128,7 +130,7 @@ class Clip:
                 f"cannot write {channels} channels at {self.sample_rate} Hz as {kind} "
                 f"({error.error_string.strip()}); use .wav"
             ) from error
-        return buffer.getvalue()
+        return without_clock(buffer.getvalue())
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "Clip":
