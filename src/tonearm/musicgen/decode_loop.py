@@ -10,7 +10,7 @@ from tonearm.backend import Site, Tap, Taps
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
-from tonearm.musicgen.sampling import RowSampler, SharedSampler
+from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, SharedSampler
 from tonearm.musicgen.steering_buffers import SteeringBuffers
 from tonearm.progress import Progress
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
@@ -126,13 +126,23 @@ class Decoding:
 
     @property
     def codes(self) -> torch.Tensor:
-        """Codes [B, K, T] to the end of this window; UNKNOWN where not decided yet."""
+        """Codes [B, K, T] to the end of this window; UNKNOWN where not decided yet.
+
+        Raises:
+            TonearmError: logits were not finite.
+        """
+        self.sampler.check_finite()
         codes = self._codes.clone()
         codes[..., self.frames.start : self.frames.stop] = self._window_codes()
         return codes
 
     def codes_between(self, row: int, first: int, last: int) -> torch.Tensor:
-        """A row's codes of frames first .. last - 1, [K, last - first]."""
+        """A row's codes of frames first .. last - 1, [K, last - first].
+
+        Raises:
+            TonearmError: logits were not finite.
+        """
+        self.sampler.check_finite()
         start = self.frames.start
         before = self._codes[row, :, first : min(last, start)]
         if last <= start:
@@ -159,6 +169,8 @@ class Decoding:
         known = self.tokens[..., self.position]
         self.tokens[..., self.position] = torch.where(known == UNKNOWN, drawn, known)
         self.position += 1
+        if self.position % FINITE_CHECK_STEPS == 0:
+            self.sampler.check_finite()
 
     def apply(self, control: Control, frame: int) -> None:
         """Apply a control from `frame` on to all rows: a strength, guidance or temperature.

@@ -21,7 +21,7 @@ from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.hooks import tapped
-from tonearm.musicgen.sampling import RowSampler
+from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, check_finite
 from tonearm.progress import Progress
 from tonearm.steering.resolve import Intervention
 
@@ -56,7 +56,7 @@ def decode(
         arguments |= dict(attention_mask=conditioning.mask, encoder_outputs=outputs)
     if request.prompt_codes is not None:
         arguments["decoder_input_ids"] = request.prompt_codes.to(checkpoint.device).flatten(0, 1)
-    first = request.sampling[0]
+    first, drawer = request.sampling[0], None
     if request.shared_noise:
         torch.manual_seed(request.seeds[0])
         arguments |= dict(
@@ -65,6 +65,7 @@ def decode(
             top_k=first.top_k,
             top_p=first.top_p,
             guidance_scale=first.guidance if conditioning.guided else 1.0,
+            logits_processor=LogitsProcessorList([_FiniteLogits()]),
         )
     else:
         drawer = _RowDrawer(request, shape.codebooks, checkpoint.device)
@@ -75,6 +76,8 @@ def decode(
         _catching_codes(checkpoint.model) as channels,
     ):
         checkpoint.model.generate(**arguments)
+    if drawer:
+        drawer.sampler.check_finite()
     return torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
 
 
@@ -164,9 +167,20 @@ class _RowDrawer(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         logits = scores.view(-1, self.codebooks, scores.shape[-1])
-        codes = self.sampler(logits, int(input_ids.shape[-1]))
+        step = int(input_ids.shape[-1])
+        codes = self.sampler(logits, step)
+        if step % FINITE_CHECK_STEPS == 0:
+            self.sampler.check_finite()
         chosen = torch.nn.functional.one_hot(codes, scores.shape[-1]).to(scores.dtype).flatten(0, 1)
         return torch.cat([chosen, chosen]) if self.guided else chosen
+
+
+class _FiniteLogits(LogitsProcessor):
+    """Checks the logits of every step, since torch.multinomial fails on those that are not finite."""
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        check_finite(scores.sum())
+        return scores
 
 
 class _ProgressReport(StoppingCriteria):

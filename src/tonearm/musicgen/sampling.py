@@ -15,6 +15,11 @@ from tonearm.musicgen.noise import ExponentialNoise
 from tonearm.steering.controls import MAX_GUIDANCE, MAX_TEMPERATURE
 from tonearm.steering.schedule import Schedule
 
+NOT_FINITE = (
+    "the model's logits are not finite, so there is no music to draw; lower the strengths of the "
+    "steering, or use dtype float32 if this happens without steering"
+)
+FINITE_CHECK_STEPS = 64  # between two checks of the logits
 DEFAULT_TOP_K = 250  # audiocraft's, as in the papers; transformers' own default is 50
 
 
@@ -110,6 +115,12 @@ def guided(
     return torch.where(g > 1, unconditional + (conditional - unconditional) * g, conditional)
 
 
+def check_finite(logit_sum: torch.Tensor) -> None:
+    """Raise TonearmError if a sum of logits, [], is not finite; waits for the device."""
+    if not logit_sum.isfinite():
+        raise TonearmError(NOT_FINITE)
+
+
 class Filter:
     """Temperature, then top-k, then top-p, in transformers' order."""
 
@@ -168,6 +179,9 @@ class RowSampler:
         self.temperature = FrameTable(temperature.to(device))
         self.seeds = torch.tensor(list(seeds), dtype=torch.int64, device=device)
         self.filter = Filter(sampling, device)
+        # Sum of all logits so far: one NaN or infinity stays in it, and reading it is a device
+        # synchronisation that is needed once in many steps.
+        self.logit_sum = torch.zeros((), device=device)
         self.noise: ExponentialNoise | None = None
 
     def set_guidance(self, value: float, frame: int) -> None:
@@ -197,7 +211,12 @@ class RowSampler:
         if len(logits) == 2 * len(self.seeds):
             conditional, unconditional = logits.chunk(2)
             logits = guided(conditional, unconditional, self.guidance.at(frame))
+        self.logit_sum = self.logit_sum + logits.sum()
         return self.draw(logits, step, self.temperature.at(frame))
+
+    def check_finite(self) -> None:
+        """Raise TonearmError if any logits so far were not finite; waits for the device."""
+        check_finite(self.logit_sum)
 
     def draw(self, logits: torch.Tensor, step: int, temperature: torch.Tensor) -> torch.Tensor:
         """Draw from guided logits [B, K, V] at temperature [B].

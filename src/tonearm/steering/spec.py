@@ -17,6 +17,7 @@ Branch = Literal["both", "conditional", "unconditional"]
 Positions = Literal["generated", "audio", "all"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_STRENGTH = 1000.0
+MIN_BLEND_STRENGTH = -0.9  # exclusive: blend divides by 1 + strength at every layer
 
 
 class Steer(BaseModel):
@@ -50,14 +51,17 @@ class Steer(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
-        if max(abs(strength) for strength in self._strengths()) > MAX_STRENGTH:
+        strongest = max(self._strengths(), key=abs)
+        if abs(strongest) > MAX_STRENGTH:
             raise ValueError(
-                f"strength {self.strength:g} is beyond ±{MAX_STRENGTH:g}; useful values are within about ±3"
+                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
+                "useful values are within about ±3"
             )
-        if self.operator == "blend" and min(self._strengths()) <= -1:
+        lowest = min(self._strengths())
+        if self.operator == "blend" and lowest <= MIN_BLEND_STRENGTH:
             raise ValueError(
-                f"blend divides by 1 + strength, so strength {self.strength:g} must be above -1; "
-                "negate the vector instead"
+                f"blend divides by 1 + strength, so strength {lowest:g} must be above "
+                f"{MIN_BLEND_STRENGTH:g}; negate the vector instead"
             )
         if self.operator == "clamp":
             if self.low is None and self.high is None:
