@@ -45,7 +45,7 @@ def test_shapes_and_lengths():
     assert Clip(np.zeros(8), 4).samples.shape == (1, 8) and Clip(np.zeros((2, 8)), 4).seconds == 2.0
     assert Clip(np.array([[1.0, 0.0], [0.0, 0.5]]), 4).mono.tolist() == [0.5, 0.25]
     for shape in ((0, 8), (1, 2, 3), ()):
-        with pytest.raises(ValueError, match="channels, samples"):
+        with pytest.raises(TonearmError, match="channels, samples"):
             Clip(np.zeros(shape), 4)
 
 
@@ -171,3 +171,61 @@ def test_every_page_of_an_ogg_file_keeps_a_valid_checksum():
         for byte in page[:22] + bytes(4) + page[26:]:
             checksum = (checksum << 8) & 0xFFFFFFFF ^ table[checksum >> 24 ^ byte]
         assert checksum == int.from_bytes(page[22:26], "little")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "lowest", "middle", "half"),
+    [
+        ("uint8", 0, 128, 192),
+        ("int8", -128, 0, 64),
+        ("int16", -(2**15), 0, 2**14),
+        (">i2", -(2**15), 0, 2**14),
+        ("int32", -(2**31), 0, 2**30),
+    ],
+)
+def test_pcm_samples_are_scaled_by_their_type(dtype, lowest, middle, half):
+    clip = Clip(np.array([lowest, middle, half], dtype=dtype), 8000)
+    assert clip.samples.dtype == np.float32 and clip.samples.tolist() == [[-1.0, 0.0, 0.5]]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "longdouble"])
+def test_float_samples_are_kept(dtype):
+    clip = Clip(np.array([-1.0, 0.5, 1.5], dtype=dtype), 8000)
+    assert clip.samples.dtype == np.float32 and clip.samples.tolist() == [[-1.0, 0.5, 1.5]]
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.ones(8, dtype=np.int64),
+        np.ones(8, dtype=np.uint16),
+        np.ones(8, dtype=np.uint32),
+        np.ones(8, dtype=np.uint64),
+        np.ones(8, dtype=bool),
+        np.ones(8, dtype=complex),
+        np.ones(8, dtype=object),
+        np.zeros(8, dtype="datetime64[s]"),
+        np.array(["0.5"] * 8),
+        [0, 1, 0],
+        [[0.5], [0.5, 0.5]],
+        None,
+        "x.wav",
+    ],
+)
+def test_samples_without_a_full_scale_are_refused(samples):
+    with pytest.raises(TonearmError, match="samples") as error:
+        Clip(samples, 8000)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "rate", [0, -1, 0.5, 2**31, math.nan, math.inf, "8000", None, True, 1j, b"8", [8000]]
+)
+def test_sample_rates_that_are_no_whole_number_of_hertz_are_refused(rate):
+    with pytest.raises(TonearmError, match="sample rate of"):
+        Clip(np.zeros(8), rate)
+
+
+def test_a_sample_rate_of_another_number_type_becomes_an_integer():
+    for rate in (np.int64(8000), 8000.0, np.float32(8000)):
+        assert type(Clip(np.zeros(8), rate).sample_rate) is int

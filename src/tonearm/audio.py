@@ -13,10 +13,13 @@ import soxr
 from tonearm.atomic import atomic_write
 from tonearm.audio_container import without_clock
 from tonearm.errors import TonearmError
+from tonearm.text import quoted
 
 WRITABLE = (".wav", ".flac", ".ogg")
 ENCODED_BLOCK = 2**16  # samples per call; the Vorbis encoder overflows its stack on long ones
 SILENCE = 1e-5  # full scale = 1
+MAX_RATE = 2**31 - 1  # of libsndfile
+PCM_SCALES = {"uint8": (128, 128), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
 MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
 MAX_LOUDNESS_CHANNELS = 5  # with more, the subwoofer that BS.1770 excludes is unknown
@@ -24,18 +27,29 @@ MAX_LOUDNESS_CHANNELS = 5  # with more, the subwoofer that BS.1770 excludes is u
 
 @dataclass(frozen=True)
 class Clip:
-    """Audio of C channels and N samples: `samples` float32 [C, N] in [-1, 1], `sample_rate` in Hz."""
+    """Audio of C channels and N samples: `samples` float32 [C, N] in [-1, 1], `sample_rate` in Hz.
+
+    Samples of the types of PCM files (uint8, int8, int16, int32) are divided by their full scale.
+
+    Raises:
+        TonearmError: samples of another type or shape, or a sample rate that is no whole number of
+            Hz.
+    """
 
     samples: np.ndarray
     sample_rate: int
 
     def __post_init__(self) -> None:
-        samples = np.asarray(self.samples, dtype=np.float32)
+        samples = _as_float(self.samples)
         if samples.ndim == 1:
             samples = samples[None]
         if samples.ndim != 2 or not samples.shape[0]:
-            raise ValueError(f"samples have shape {samples.shape}; a clip is [channels, samples]")
+            raise TonearmError(
+                f"samples have shape {samples.shape}; a clip is [channels, samples]; "
+                "give an array of that shape"
+            )
         object.__setattr__(self, "samples", samples)
+        object.__setattr__(self, "sample_rate", _as_rate(self.sample_rate))
 
     @property
     def seconds(self) -> float:
@@ -160,6 +174,39 @@ class Clip:
         if not np.isfinite(samples).all():
             raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
         return cls(samples.T, int(sample_rate))
+
+
+def _as_float(given: object) -> np.ndarray:
+    """Samples as float32, of which 1 is full scale."""
+    try:
+        samples = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # tensors on CUDA or with a gradient
+        raise TonearmError(
+            f"samples are no array ({error}); give an array [channels, samples]"
+        ) from error
+    if samples.dtype.kind == "f":
+        return samples.astype(np.float32, copy=False)
+    midpoint, full_scale = PCM_SCALES.get(samples.dtype.name, (0, 0))
+    if not full_scale:
+        raise TonearmError(
+            f"samples are of type {samples.dtype}, which has no full scale; "
+            f"give floats in [-1, 1], or {', '.join(PCM_SCALES)}"
+        )
+    return ((samples.astype(np.float64) - midpoint) / full_scale).astype(np.float32)
+
+
+def _as_rate(given: object) -> int:
+    try:
+        rate = int(given)  # type: ignore[call-overload]
+        is_rate = rate == given and 1 <= rate <= MAX_RATE
+    except (TypeError, ValueError, OverflowError):
+        is_rate = False
+    if not is_rate or isinstance(given, bool):
+        raise TonearmError(
+            f"a sample rate of {quoted(given)} is not possible; "
+            f"give a whole number of Hz from 1 to {MAX_RATE}"
+        )
+    return rate
 
 
 def check_audible(clip: Clip, label: str, min_seconds: float) -> None:
