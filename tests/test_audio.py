@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tonearm.audio import Clip
+from tonearm.audio import Clip, check_audible
 from tonearm.errors import TonearmError
 
 
@@ -229,3 +229,37 @@ def test_sample_rates_that_are_no_whole_number_of_hertz_are_refused(rate):
 def test_a_sample_rate_of_another_number_type_becomes_an_integer():
     for rate in (np.int64(8000), 8000.0, np.float32(8000)):
         assert type(Clip(np.zeros(8), rate).sample_rate) is int
+
+
+def antiphase() -> Clip:
+    left = sine().samples
+    return Clip(np.concatenate([left, -left]), 16_000)
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        antiphase(),
+        Clip(np.full(16_000, 0.5), 16_000),
+        Clip(np.full((2, 16_000), [[0.5], [-0.25]]), 16_000),
+        sine(size=1e-3),
+        Clip(sine(size=1e-3).samples + 0.5, 16_000),
+        Clip(np.zeros(16_000), 16_000),
+    ],
+    ids=["anti-phase", "offset", "two offsets", "-60 dB", "-60 dB and offset", "zeros"],
+)
+def test_an_input_that_is_silent_to_a_mono_model_is_refused(clip):
+    with pytest.raises(TonearmError, match="the melody is silent to the model: mixed to mono"):
+        check_audible(clip, "the melody", 0.1, channels=1)
+
+
+def test_an_input_is_checked_by_the_channels_that_the_model_receives():
+    check_audible(antiphase(), "the audio prompt", 0.1, channels=2)
+    left = Clip(np.concatenate([sine().samples, np.zeros((1, 16_000))]), 16_000)
+    for channels in (1, 2):
+        check_audible(left, "the audio prompt", 0.1, channels)
+        check_audible(sine(size=0.003), "the audio prompt", 0.1, channels)
+    four = Clip(np.concatenate([antiphase().samples] * 2), 16_000)
+    for channels in (1, 2):
+        with pytest.raises(TonearmError, match="silent"):
+            check_audible(four, "the audio prompt", 0.1, channels)

@@ -18,6 +18,7 @@ from tonearm.text import quoted
 WRITABLE = (".wav", ".flac", ".ogg")
 ENCODED_BLOCK = 2**16  # samples per call; the Vorbis encoder overflows its stack on long ones
 SILENCE = 1e-5  # full scale = 1
+MIN_INPUT_PEAK = 0.002  # -54 dBFS; a take is some 40 dB louder
 MAX_RATE = 2**31 - 1  # of libsndfile
 PCM_SCALES = {"uint8": (128, 128), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
 MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
@@ -59,6 +60,17 @@ class Clip:
     def mono(self) -> np.ndarray:
         """float32 [N], the mean of the channels."""
         return self.samples.mean(0)
+
+    def with_channels(self, channels: int) -> "Clip":
+        """The clip as a model of 1 or 2 channels receives it.
+
+        For one channel, and where the number differs, the channels are averaged.
+        """
+        if channels == 1:
+            return Clip(self.mono, self.sample_rate)
+        if len(self.samples) == channels:
+            return self
+        return Clip(self.mono[None].repeat(channels, axis=0), self.sample_rate)
 
     @property
     def loudness(self) -> float:
@@ -209,23 +221,32 @@ def _as_rate(given: object) -> int:
     return rate
 
 
-def check_audible(clip: Clip, label: str, min_seconds: float) -> None:
-    """Check an audio input before it conditions a model.
+def check_audible(clip: Clip, label: str, min_seconds: float, channels: int) -> None:
+    """Check an audio input before it conditions a model, by the channels that the model receives.
 
     Args:
         clip: the input.
         label: its name in the message, such as "the melody".
         min_seconds: shortest length allowed.
+        channels: of the model's input, 1 or 2.
 
     Raises:
-        TonearmError: the clip is too short, not finite or silent.
+        TonearmError: the clip is too short, not finite, or silent once its channels are mixed and
+            a constant offset is removed.
     """
     if clip.seconds < min_seconds:
         raise TonearmError(f"{label} is {clip.seconds:.2f} s long; give at least {min_seconds:g} s")
     if not np.isfinite(clip.samples).all():
         raise TonearmError(f"{label} holds NaN or infinite samples; give audio without them")
-    if abs(clip.samples).max() < SILENCE:
-        raise TonearmError(f"{label} is silent; give audio with sound in it")
+    received = clip.with_channels(channels).samples.astype(np.float64)
+    peak = np.abs(received - received.mean(axis=1, keepdims=True)).max()
+    if peak < MIN_INPUT_PEAK:
+        level = f"{20 * np.log10(peak):.0f}" if peak > SILENCE else "under -100"
+        raise TonearmError(
+            f"{label} is silent to the model: mixed to {'mono' if channels == 1 else 'stereo'} and "
+            f"without a constant offset its peak is {level} dBFS; give audio with a peak of at "
+            f"least {20 * np.log10(MIN_INPUT_PEAK):.0f} dBFS"
+        )
 
 
 def _missing_bytes(path: Path) -> int:

@@ -218,6 +218,9 @@ def test_a_take_begins_with_the_codes_of_its_audio_prompt(model_of, variant):
     ("clip", "message"),
     [
         (Clip(np.zeros((1, 1600)), 1600), "silent"),
+        (Clip(np.sin(np.arange(1600)) * [[1], [-1]], 1600), "silent to the model"),
+        (Clip(np.full(1600, 0.5), 1600), "silent to the model"),
+        (Clip(np.sin(np.arange(1600)) * 1e-3, 1600), "silent to the model"),
         (Clip(np.ones((1, 20)), 1600), "long; give at least"),
         (Clip(np.zeros((1, 0)), 1600), "0.00 s long"),
         (Clip(np.array([0.5] * 1600 + [np.nan]), 1600), "NaN"),

@@ -82,7 +82,8 @@ def check_steerings(
 def check_inputs(inputs: RequestInputs, shape: ModelShape) -> None:
     """Check a request's audio inputs; raises TonearmError if the checkpoint cannot use one."""
     if inputs.audio_prompt:
-        check_audible(inputs.audio_prompt.clip, "the audio prompt", 1 / shape.frame_rate)
+        prompt = inputs.audio_prompt.clip
+        check_audible(prompt, "the audio prompt", 1 / shape.frame_rate, shape.channels)
         # The exact number is known after resampling; a prompt that is far too long is refused
         # before.
         check_prompt_frames(shape, int(inputs.audio_prompt.clip.seconds * shape.frame_rate))

@@ -21,14 +21,9 @@ def encode_audio(checkpoint: Checkpoint, clip: Clip) -> torch.Tensor:
         TonearmError: the clip is shorter than a frame, silent or not finite.
     """
     shape, codec = checkpoint.shape, checkpoint.model.audio_encoder
-    check_audible(clip, "the audio prompt", 1 / shape.frame_rate)
-    clip = clip.resampled(shape.sample_rate)
-    if shape.channels == 1:
-        samples = torch.from_numpy(clip.mono)[None, None]
-    else:
-        is_stereo = clip.samples.shape[0] == 2
-        left_right = clip.samples if is_stereo else clip.mono[None].repeat(2, axis=0)
-        samples = torch.from_numpy(left_right)[:, None]
+    check_audible(clip, "the audio prompt", 1 / shape.frame_rate, shape.channels)
+    received = clip.resampled(shape.sample_rate).with_channels(shape.channels)
+    samples = torch.from_numpy(received.samples)[:, None]  # [C, 1, N]
     samples = samples.to(checkpoint.device, codec.dtype)
     books = shape.codebooks // shape.channels
     bandwidths = sorted(codec.config.target_bandwidths)

@@ -21,7 +21,7 @@ def check_melody(shape: ModelShape, melody: Clip) -> None:
             f"{shape.name} was not trained to follow a melody; use facebook/musicgen-melody "
             "or omit the melody"
         )
-    check_audible(melody, "the melody", MIN_MELODY_SECONDS)
+    check_audible(melody, "the melody", MIN_MELODY_SECONDS, channels=1)
 
 
 def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
@@ -32,7 +32,7 @@ def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
     """
     from transformers.audio_utils import chroma_filter_bank
 
-    samples = torch.from_numpy(melody.resampled(CHROMA_RATE).mono)
+    samples = torch.from_numpy(melody.resampled(CHROMA_RATE).with_channels(1).samples[0])
     if len(samples) < CHROMA_FFT:
         missing = CHROMA_FFT - len(samples)
         samples = torch.nn.functional.pad(samples, (missing // 2, missing - missing // 2))
