@@ -1,4 +1,7 @@
 import json
+import shlex
+
+import pytest
 
 from tonearm.steering import load_vector
 
@@ -14,9 +17,58 @@ def test_learn_saves_a_vector_that_generate_takes(run, tiny, play, folder):
     assert (vector.info.positive_label, vector.info.negative_label) == ("driving", "idle")
     (best,) = [line for line in outcome.out.splitlines() if line.endswith("best")]
     assert best.split()[0] == str(vector.info.best_layer)
-    assert "--steer drive=+1" in outcome.out
     steered = play("--steer", "drive=-1")
     assert steered.code == 0 and "drive -1 (idle)" in steered.out
+
+
+@pytest.mark.parametrize(
+    "output", [None, "my 'own' $(x), a=b@2.safetensors", "-n.safetensors", "new/d"]
+)
+def test_the_printed_command_works_in_a_shell_and_takes_the_learned_vector(
+    run, folder, folder_of, output
+):
+    (folder / "check points").symlink_to(folder_of("melody"))
+    arguments = ["--model", "check points", *(["-o", f"./{output}"] if output else [])]
+    outcome = run(
+        "learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt", "--force", *arguments
+    )
+    assert outcome.code == 0, outcome.err
+    command = shlex.split(outcome.out.splitlines()[-1])
+    assert command[:2] == ["tonearm", "generate"]
+    played = run(*command[1:], "--seconds", 0.2, "-o", "shown.wav")
+    assert played.code == 0, played.err
+    record = next(iter(json.loads((folder / "shown.json").read_text())["vectors"].values()))
+    written = outcome.out.split("wrote ")[1].split("; use it")[0]
+    assert record["content_hash"] == load_vector(folder / written).content_hash()
+
+
+def test_the_printed_strength_on_pocket_is_small(run):
+    outcome = run("learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt", "--force")
+    assert outcome.out.endswith("--steer energy.safetensors=+0.1\n")
+
+
+def test_a_name_of_a_bundled_vector_and_of_a_file_is_a_printed_choice(run):
+    outcome = run("learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt", "--force")
+    assert outcome.code == 0
+    by_name = run("generate", "a folk tune", "--seconds", 0.4, "--steer", "energy=0.1", "--force")
+    assert by_name.code == 0 and by_name.err == (
+        "tonearm: warning: 'energy' is the bundled vector; for 'energy.safetensors', "
+        "which has the same name, write energy.safetensors\n"
+    )
+
+
+def test_a_folder_called_pocket_is_a_printed_choice(run, folder, folder_of):
+    (folder / "pocket").symlink_to(folder_of("melody"))
+    bundled = run("generate", "a folk tune", "--seconds", 0.4)
+    assert bundled.code == 0 and "'pocket' is the bundled checkpoint" in bundled.err
+    own = run("generate", "a folk tune", "--seconds", 0.4, "--model", "./pocket", "-o", "own.wav")
+    assert own.code == 0 and own.err == ""
+
+
+@pytest.mark.parametrize("name", ["a=b", "a/b", "a@b", "a,b", " ", "\u200b", "a\x1b[2J", "x" * 300])
+def test_a_name_that_steer_cannot_take_is_refused(run, name):
+    outcome = run("learn", name, "--positive", "fast.txt", "--negative", "slow.txt")
+    assert outcome.code == 2 and outcome.err.count("\n") == 1 and len(outcome.err) < 400
 
 
 def test_learn_into_another_file_with_json(run, tiny, folder):

@@ -21,7 +21,7 @@ def bundled(melody, tmp_path, monkeypatch) -> Model:
     return reshaped(melody, name=POCKET, vectors={"tempo": file})
 
 
-def test_added_vectors_precede_bundled_ones_which_precede_files(bundled):
+def test_added_vectors_precede_bundled_ones_which_precede_files(bundled, caplog):
     library = bundled.vectors
     shipped = library["tempo"]
     assert shipped.content_hash() == vector_of(bundled, "tempo").content_hash()
@@ -30,6 +30,8 @@ def test_added_vectors_precede_bundled_ones_which_precede_files(bundled):
     save_vector(in_folder, "tempo")
     fresh = VectorLibrary(bundled.shape)
     assert fresh["tempo"].content_hash() == shipped.content_hash() and fresh.is_bundled("tempo")
+    (warning,) = caplog.messages
+    assert "'tempo' is the bundled vector; for 'tempo.safetensors'" in warning
     by_path = fresh["tempo.safetensors"]
     assert by_path.content_hash() == in_folder.content_hash()
     assert not fresh.is_bundled("tempo.safetensors")

@@ -1,5 +1,6 @@
 """tonearm learn: two prompt files -> a steering vector."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,12 +10,16 @@ from tonearm.cli import _options
 from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
+from tonearm.text import check_path, is_blank, quoted
 
 if TYPE_CHECKING:
     from tonearm.steering import SteeringVector
 
 RESERVED_IN_NAMES = "=,@/\\"  # they have a meaning in --steer and in paths
 BAR_CELLS = 40
+EXAMPLE_PROMPT = "a folk tune with flute"
+POCKET = "pocket"
+POCKET_STRENGTH, STRENGTH = 0.1, 1.0  # about as strong as the word in the prompt (docs/steering.md)
 
 
 def learn(
@@ -68,12 +73,7 @@ def learn(
     as_json: _options.Json = False,
 ) -> None:
     """Learn a vector from two text files, one prompt per line, that differ in one attribute."""
-    reserved = [symbol for symbol in RESERVED_IN_NAMES if symbol in name]
-    if reserved:
-        raise TonearmError(
-            f"the name {name!r} holds {reserved[0]!r}; use letters, digits, - and _ "
-            "(-o names the file)"
-        )
+    check_name(name)
     path = _path(output or Path(name))
     check_outputs([path], force)
     from tonearm.datasets.prompts import read_prompts
@@ -113,12 +113,35 @@ def learn(
         }
     )
     _print_scores(vector)
-    given = name if path == Path(f"{name}.safetensors") else path
-    chosen = "" if model == "pocket" else f" --model {model}"
-    out.print(
-        f'wrote {path}; use it:\n  tonearm generate "a folk tune with flute" --steer {given}=+1{chosen}',
-        soft_wrap=True,
-    )
+    strength = POCKET_STRENGTH if loaded.shape.name == POCKET else STRENGTH
+    out.print(f"wrote {path}; {_use(path, strength, model)}", soft_wrap=True)
+
+
+def check_name(name: str) -> None:
+    """Refuse names that have another meaning in --steer, in paths or on a terminal."""
+    reserved = [symbol for symbol in RESERVED_IN_NAMES if symbol in name]
+    if reserved or is_blank(name) or not name.isprintable():
+        fault = f"holds {reserved[0]!r}" if reserved else "is blank or holds control characters"
+        raise TonearmError(
+            f"the name {quoted(name)} {fault}; use letters, digits, - and _ (-o names the file)"
+        )
+    check_path(f"{name}.safetensors", "the name")
+
+
+def _use(path: Path, strength: float, model: str) -> str:
+    """A command for the shell that generates with the new vector, by its file."""
+    from tonearm.steering import as_steering
+
+    steer = f"{path}={strength:+g}"
+    try:
+        steers = as_steering(steer)[0].steers
+    except TonearmError:
+        steers = ()
+    if [one.vector for one in steers] != [str(path)]:
+        return "rename the file without spaces at its ends, = or , to use it with --steer"
+    chosen = [] if model == POCKET else ["--model", model]
+    command = shlex.join(["tonearm", "generate", EXAMPLE_PROMPT, "--steer", steer, *chosen])
+    return f"use it:\n  {command}"
 
 
 def _path(given: Path) -> Path:

@@ -23,6 +23,7 @@ from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.variants import POCKET, VARIANTS
 from tonearm.steering.library import bundled_vectors
+from tonearm.text import check_path, warn_of_namesake
 
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
@@ -154,6 +155,9 @@ def load_checkpoint(
     """
     chosen_device = _device(device)
     chosen_dtype = _dtype(dtype, chosen_device)
+    check_path(name, "checkpoint")
+    if not source and name == POCKET and (Path(POCKET) / "config.json").is_file():
+        warn_of_namesake(POCKET, "checkpoint", Path(POCKET))
     folder = Path(source) if source else assets.POCKET if name == POCKET else Path(name)
     path = str(folder.absolute()) if folder.is_dir() else name
     if not folder.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):

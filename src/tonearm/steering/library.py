@@ -9,6 +9,7 @@ from tonearm.errors import TonearmError
 from tonearm.steering.resolve import check_vector
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX, load_vector
+from tonearm.text import MAX_NAME_BYTES, check_path, quoted, warn_of_namesake
 
 
 def bundled_vectors() -> dict[str, Path]:
@@ -20,7 +21,9 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
     """Vectors by name.
 
     A name is first looked up among the vectors that were added, then among those bundled with the
-    checkpoint, then as a path to a .safetensors file. Anything else raises TonearmError.
+    checkpoint, then as a path to a .safetensors file. Anything else raises TonearmError. Where a
+    bundled vector and a file in the current folder have one name, the bundled one is used and a
+    warning names both; a path such as `energy.safetensors` always means the file.
     """
 
     def __init__(self, shape: ModelShape):
@@ -44,21 +47,28 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
             return False
 
     def _file(self, name: str) -> Path:
+        if not name.strip():
+            raise TonearmError(f"no vector {quoted(name)}; give a name or a {SUFFIX} file")
+        check_path(name, "vector")
         path = Path(name)
         if path.suffix == SUFFIX:
             return path
+        beside = Path(f"{name}{SUFFIX}")
+        is_file = len(beside.name.encode()) <= MAX_NAME_BYTES and beside.is_file()
         if name in self.shape.vectors:
+            if is_file:
+                warn_of_namesake(name, "vector", beside)
             return self.shape.vectors[name]
-        if path.with_name(path.name + SUFFIX).is_file():
-            return path.with_name(path.name + SUFFIX)
+        if is_file:
+            return beside
         known = sorted({*self._added, *self.shape.vectors})
         if not known:
             raise TonearmError(
-                f"no vector {name!r}; none ship for {self.shape.name}: make one with `tonearm learn`, "
+                f"no vector {quoted(name)}; none ship for {self.shape.name}: make one with `tonearm learn`, "
                 f"or give a {SUFFIX} file"
             )
         raise TonearmError(
-            f"no vector {name!r}; there are {', '.join(known)}, or give a {SUFFIX} file"
+            f"no vector {quoted(name)}; there are {', '.join(known)}, or give a {SUFFIX} file"
         )
 
     def __setitem__(self, name: str, vector: SteeringVector) -> None:
