@@ -1,13 +1,14 @@
 """Output of the commands that measure audio: tables, rows of CSV, or JSON with protocols."""
 
 import csv
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tonearm.cli._screen import new_table, out, print_facts, print_json
+from tonearm.cli._screen import csv_row, new_table, out, print_facts, print_json
 from tonearm.cli._takes import ABSENT, number
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Output:
             return
         self.files.append(found)
         if self.form == "csv":
-            self._csv.writerows(_rows(found))
+            self._csv.writerows(map(csv_row, _rows(found)))
             sys.stdout.flush()
 
     def finish(self) -> None:
@@ -104,7 +105,7 @@ def print_distances(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(CSV_HEADINGS)
         for distance in distances:
-            writer.writerows(_distance_rows(distance))
+            writer.writerows(map(csv_row, _distance_rows(distance)))
     else:
         for distance in distances:
             _print_distance(distance)
@@ -280,7 +281,8 @@ def print_trained(
         print_json({"file": str(path), **classifier.to_dict(), "failed": failed})
         return
     print_classifier(classifier)
-    out.print(f"wrote {path}; use it:\n  tonearm measure FILES --classifier {path}", soft_wrap=True)
+    use = f"tonearm measure FILES --classifier {shlex.quote(str(path))}"
+    out.print(f"wrote {path}; use it:\n  {use}", soft_wrap=True)
 
 
 def print_classifier(classifier: "Classifier") -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from tonearm.text import escaped, shortened
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -21,9 +23,36 @@ if TYPE_CHECKING:
 
 DEBUG = "TONEARM_DEBUG"
 
-# Output contains users' own words: "[bold]" and ":smile:" in a prompt are plain text.
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(highlight=False, markup=False, emoji=False, stderr=True)
+MAX_MESSAGE = 1200  # characters of an error or warning
+
+
+class _EscapedConsole(Console):
+    """Console that prints control characters of users' own words as escapes."""
+
+    def print(self, *objects: Any, **settings: Any) -> None:
+        super().print(*map(_escaped, objects), **settings)
+
+    def status(self, status: Any, **settings: Any) -> Any:
+        return super().status(_escaped(status), **settings)
+
+
+class _EscapedTable(Table):
+    """Table that shows control characters in its headings and cells as escapes."""
+
+    def add_column(self, header: Any = "", *cells: Any, **settings: Any) -> None:
+        super().add_column(_escaped(header), *cells, **settings)
+
+    def add_row(self, *cells: Any, **settings: Any) -> None:
+        super().add_row(*map(_escaped, cells), **settings)
+
+
+def _escaped(content: Any) -> Any:
+    return escaped(content) if isinstance(content, str) else content
+
+
+# "[bold]" and ":smile:" in a prompt are plain text.
+out = _EscapedConsole(highlight=False, markup=False, emoji=False)
+err = _EscapedConsole(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 class Stopped(Exception):
@@ -34,9 +63,13 @@ class _OneLine(logging.Handler):
     """Prints Tonearm's own log records as one line on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = record.levelname.lower()
-        text = " ".join(record.getMessage().split())
-        print(f"tonearm: {level}: {text}", file=sys.stderr)
+        _print_line(f"{record.levelname.lower()}: {record.getMessage()}")
+
+
+def _print_line(message: str) -> None:
+    """Print a message as one line of limited length, without control characters, on stderr."""
+    line = escaped(" ".join(message.split()), keep="")
+    print(f"tonearm: {shortened(line, MAX_MESSAGE)}", file=sys.stderr)
 
 
 def configure_messages() -> None:
@@ -56,17 +89,23 @@ def configure_messages() -> None:
 
 def say_error(message: str) -> None:
     """Print an error as one line on stderr."""
-    print("tonearm: " + " ".join(message.split()), file=sys.stderr)
+    _print_line(message)
 
 
 def print_json(content: Mapping[str, Any]) -> None:
     """Print strict JSON on stdout."""
-    print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    print(escaped(text, json=True))  # json itself leaves DEL, C1 controls and surrogates
+
+
+def csv_row(cells: Iterable[object]) -> list[object]:
+    """Cells of a row of CSV, control characters as escapes."""
+    return [_escaped(cell) for cell in cells]
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print one line per fact that is not empty, its name in the first column."""
-    grid = Table.grid(padding=(0, 2))
+    grid = _EscapedTable.grid(padding=(0, 2))
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, fact in facts.items():
@@ -79,7 +118,7 @@ def new_table(*headings: str, numbers: Sequence[str] = ()) -> Table:
     """Make an empty table; the columns in `numbers` are right-aligned."""
     from rich import box
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    table = _EscapedTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for heading in headings:
         justify = "right" if heading in numbers else "left"
         table.add_column(heading, overflow="fold", justify=justify)  # type: ignore[arg-type]
@@ -118,7 +157,7 @@ def progress_bar(label: str) -> Iterator[Bar]:
     )
 
     progress = Progress(
-        TextColumn(label),
+        TextColumn(escaped(label)),
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),
