@@ -1,16 +1,23 @@
 """Reference engine against plain generate(), and steering against a loop written out by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+import transformers
 
 from tests.checkpoints import VARIANTS
 from tests.musicgen.decode_requests import FRAMES, PROMPTS, STEERS, request_for
 from tests.steering.vectors import vector_of
+from tonearm.backend import Span
+from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
+from tonearm.musicgen import hooks, reference, self_check
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import delay, undelay
+from tonearm.musicgen.engine import ReferenceEngine
 from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.reference import decode
 from tonearm.musicgen.sampling import RowSampler, Sampling
@@ -271,8 +278,13 @@ def test_hooks_are_removed_after_an_exception(melody):
     def broken(_h, _span):
         raise RuntimeError("broken tap")
 
-    with pytest.raises(RuntimeError, match="broken tap"), tapped(c, {("residual", 0): [broken]}, 0):
-        decode(c, request_for(melody))
+    request = request_for(melody)
+    taps = {("residual", 0): [broken]}
+    with (
+        pytest.raises(RuntimeError, match="broken tap"),
+        tapped(c, taps, request.conditioning.prefix),
+    ):
+        decode(c, request)
     with pytest.raises(KeyboardInterrupt):
         decode(
             c,
@@ -284,6 +296,103 @@ def test_hooks_are_removed_after_an_exception(melody):
     )
     assert "decode" not in vars(c.model.audio_encoder)
     assert torch.equal(decode(c, request_for(melody)), before)
+
+
+BOS, PREFIX = 64, 5
+
+
+def span_of(tokens: list[int], past: int | None = None, keyword: str = "cache"):
+    """Span of a call with tokens of two codebooks, and a cache of `past` positions."""
+    kwargs = {"input_ids": torch.tensor([tokens, tokens]), "attention_mask": None}
+    if past is not None:
+        kwargs[keyword] = transformers.DynamicCache()
+        if past:
+            kwargs[keyword].update(torch.zeros(1, 1, past, 1), torch.zeros(1, 1, past, 1), 0)
+    clock = hooks._Clock(PREFIX, BOS)
+    clock.before_forward(None, (), kwargs)
+    return clock.running
+
+
+@pytest.mark.parametrize("keyword", ["past_key_values", "cache", "any_other_name"])
+def test_positions_do_not_depend_on_the_name_of_the_cache(keyword):
+    assert span_of([BOS, 1, 2], 0, keyword) == span_of([BOS, 1, 2]) == Span(PREFIX, 0, PREFIX + 3)
+    assert span_of([7], PREFIX + 3, keyword) == Span(0, 3, 1)
+
+
+@pytest.mark.parametrize(("tokens", "past"), [([7], None), ([7], 0), ([7], PREFIX), ([BOS], 9)])
+def test_a_call_whose_cache_and_tokens_disagree_is_refused(tokens, past):
+    with pytest.raises(TonearmError, match=f"transformers {transformers.__version__} calls") as e:
+        span_of(tokens, past)
+    assert "\n" not in str(e.value)
+
+
+def test_calls_without_tokens_or_with_two_caches_are_refused():
+    clock = hooks._Clock(PREFIX, BOS)
+    with pytest.raises(TonearmError, match="no tensor of tokens"):
+        clock.before_forward(None, (), {"codes": torch.tensor([[BOS]])})
+    caches = {name: transformers.DynamicCache() for name in ("own", "text")}
+    with pytest.raises(TonearmError, match="2 caches"):
+        clock.before_forward(None, (torch.tensor([[BOS]]),), caches)
+    with pytest.raises(TonearmError, match="outside the decoder's own call"):
+        clock.span(1)
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_steering_is_never_dropped_silently(model_of, variant, monkeypatch):
+    """A cache that is not recognised stops the take at its second step."""
+    model = model_of(variant)
+    request = request_for(model, Steering(steers=(STEERS["add"],)), {"v": vector_of(model)})
+    monkeypatch.setattr(hooks.transformers, "Cache", type("Other", (), {}))
+    with pytest.raises(TonearmError, match="continues earlier codes"):
+        decode(model.checkpoint, request)
+
+
+def fresh(model: Model) -> Model:
+    """The model with engine reference, as if it had not been used."""
+    self_check._checked.discard(model.checkpoint.model)
+    return model.with_engine("reference")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_self_check_passes_once_and_changes_nothing(model_of, variant, monkeypatch):
+    model = fresh(model_of(variant))
+    weights = {name: one.clone() for name, one in model.checkpoint.model.state_dict().items()}
+    state = torch.get_rng_state()
+    calls = []
+    real = reference.decode
+    monkeypatch.setattr(reference, "decode", lambda c, *more: calls.append(c) or real(c, *more))
+    for _ in range(2):
+        model.engine.decode(request_for(model))
+    assert [c is model.checkpoint for c in calls] == [False, False, True, True]
+    assert torch.equal(torch.get_rng_state(), state)
+    after = model.checkpoint.model.state_dict()
+    assert weights.keys() == after.keys() and not model.checkpoint.consumed
+    assert all(torch.equal(one, after[name]) for name, one in weights.items())
+
+
+def test_the_self_check_finds_steering_that_does_not_act(melody, monkeypatch):
+    real = reference.decode
+    monkeypatch.setattr(
+        reference, "decode", lambda c, r, *more: real(c, replace(r, plan=()), *more)
+    )
+    with pytest.raises(
+        TonearmError, match=f"{transformers.__version__} .*decoder with steering"
+    ) as error:
+        fresh(melody).generate("a fast tune", seconds=0.5, seed=1)
+    assert "\n" not in str(error.value)
+
+
+def test_the_self_check_finds_other_codes(small, monkeypatch):
+    real = reference.decode
+    monkeypatch.setattr(reference, "decode", lambda *all_: (real(*all_) + 1) % 64)
+    with pytest.raises(TonearmError, match="decoder without steering"):
+        fresh(small).generate("a fast tune", seconds=0.5, seed=1)
+
+
+def test_an_engine_made_to_test_the_decoder_does_not_check_itself(small, monkeypatch):
+    self_check._checked.discard(small.checkpoint.model)
+    monkeypatch.setattr(self_check, "_requests", None)
+    ReferenceEngine(small.checkpoint).decode(request_for(small))
 
 
 def _interrupt(done: int, _all: int) -> None:

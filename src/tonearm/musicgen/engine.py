@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 
 import torch
 
+from tonearm import boundary
 from tonearm.backend import Taps
 from tonearm.errors import TonearmError
 from tonearm.musicgen import reference
@@ -18,6 +19,7 @@ from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder
 from tonearm.musicgen.delay import delay
+from tonearm.musicgen.self_check import check_reference
 from tonearm.progress import Progress
 
 
@@ -73,24 +75,30 @@ def forced_tokens(
 
 
 class ReferenceEngine:
-    """transformers' generate() with hooks, one call at a time per checkpoint."""
+    """transformers' generate() with hooks, one call at a time per checkpoint.
+
+    Args:
+        checkpoint: to decode.
+        self_check: compare this engine with the decoder at the checkpoint's first use.
+    """
 
     name: ClassVar[str] = "reference"
     uniform_batches: ClassVar[bool] = True
 
-    def __init__(self, checkpoint: Checkpoint):
+    def __init__(self, checkpoint: Checkpoint, self_check: bool = False):
         if checkpoint.int8:
             raise TonearmError(
                 "engine reference has no int8; use engine decoder, or dtype float32 or bfloat16"
             )
         checkpoint.check_whole()
-        self.checkpoint = checkpoint
+        self.checkpoint, self.self_check = checkpoint, self_check
 
     def decode(
         self, request: DecodeRequest, progress: Progress | None = None, read: Taps | None = None
     ) -> torch.Tensor:
         # hooks on the shared modules would act on the takes of other threads
         with self.checkpoint.lock:
+            self._check()
             return reference.decode(self.checkpoint, request, progress, read)
 
     def rows(
@@ -103,7 +111,12 @@ class ReferenceEngine:
     ) -> None:
         tokens = forced_tokens(self.checkpoint, conditioning, codes)
         with self.checkpoint.lock:
+            self._check()
             reference.read(self.checkpoint, conditioning, tokens, taps)
+
+    def _check(self) -> None:
+        if self.self_check:
+            check_reference(self.checkpoint)
 
 
 class DecoderEngine:
@@ -152,10 +165,10 @@ def engine_for(checkpoint: Checkpoint, name: str = DEFAULT_ENGINE, consume: bool
     check_engine(name)
     if name == DecoderEngine.name:
         return DecoderEngine(checkpoint, consume)
-    return ReferenceEngine(checkpoint)
+    return ReferenceEngine(checkpoint, self_check=True)
 
 
 def check_engine(name: str) -> str:
-    if name not in ENGINES:
+    if boundary.text(name, "engine") not in ENGINES:
         raise TonearmError(f"engine {name!r} is not known; use one of {', '.join(ENGINES)}")
     return name

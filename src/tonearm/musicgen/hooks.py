@@ -12,8 +12,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+import transformers
 
 from tonearm.backend import Site, Span, Tap, Taps, run_taps
+from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 
 
@@ -25,8 +27,11 @@ def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
         checkpoint: whose decoder is hooked.
         taps: by site and layer.
         prefix: prefix length of the conditioning in use.
+
+    Raises:
+        TonearmError: a forward call whose positions cannot be derived.
     """
-    clock = _Clock(prefix)
+    clock = _Clock(prefix, checkpoint.bos)
     with ExitStack() as stack:
 
         def install(handle: Any) -> None:
@@ -35,6 +40,7 @@ def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
         if taps:
             decoder = checkpoint.decoder.model.decoder
             install(decoder.register_forward_pre_hook(clock.before_forward, with_kwargs=True))
+            install(decoder.register_forward_hook(clock.after_forward))
         for (site, layer), here in taps.items():
             module = _module(checkpoint.layers[layer], site)
             if site == "heads":
@@ -45,19 +51,60 @@ def tapped(checkpoint: Checkpoint, taps: Taps, prefix: int) -> Iterator[None]:
 
 
 class _Clock:
-    """Positions of the running forward call, from the length of its cache; calls are never counted."""
+    """Positions of the running forward call, from its tokens and its cache; calls are never counted.
 
-    def __init__(self, prefix: int):
-        self.prefix, self.past = prefix, 0
+    The names of a call's arguments change between releases of transformers, so that the cache is
+    found by its type. A missed cache would make every call look like the first one; the tokens
+    decide independently of it: position 0, and no other, holds BOS in all codebooks.
+    """
 
-    def before_forward(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        cache = kwargs.get("past_key_values")
-        self.past = int(cache.get_seq_length()) if cache is not None else 0
+    def __init__(self, prefix: int, bos: int):
+        self.prefix, self.bos = prefix, bos
+        self.running: Span | None = None
+
+    def before_forward(self, _module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.running = self._span(kwargs.get("input_ids", args[0] if args else None), args, kwargs)
+
+    def after_forward(self, *_: Any) -> None:
+        self.running = None
+
+    def _span(self, tokens: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+        if not isinstance(tokens, torch.Tensor) or tokens.is_floating_point():
+            raise _unknown_call("it has no tensor of tokens")
+        found = [x for x in (*args, *kwargs.values()) if isinstance(x, transformers.Cache)]
+        caches = {id(cache): cache for cache in found}
+        if len(caches) > 1:
+            raise _unknown_call(f"it has {len(caches)} caches")
+        past = sum(int(cache.get_seq_length()) for cache in caches.values())
+        starts = bool((tokens[..., 0] == self.bos).all())
+        if starts and past == 0:
+            return Span(self.prefix, 0, self.prefix + tokens.shape[-1])
+        if starts:
+            raise _unknown_call(f"it starts with BOS after {past} cached positions")
+        if past <= self.prefix:
+            raise _unknown_call(
+                f"it continues earlier codes with {past} cached positions, {self.prefix} of them "
+                "prefix"
+            )
+        return Span(0, past - self.prefix, tokens.shape[-1])
 
     def span(self, length: int) -> Span:
-        if self.past == 0:
-            return Span(self.prefix, 0, length)
-        return Span(0, self.past - self.prefix, length)
+        """Span of the running call, whose activations have `length` positions."""
+        if self.running is None:
+            raise _unknown_call("a block runs outside the decoder's own call")
+        if self.running.length != length:
+            raise _unknown_call(
+                f"a block has {length} positions, and the call has {self.running.length}"
+            )
+        return self.running
+
+
+def _unknown_call(reason: str) -> TonearmError:
+    return TonearmError(
+        f"transformers {transformers.__version__} calls its decoder in a form unknown to engine "
+        f"reference ({reason}); use engine decoder, or a version of transformers that "
+        "docs/verified.md lists"
+    )
 
 
 def _module(layer: Any, site: Site) -> Any:
