@@ -7,7 +7,6 @@ take.save("flute.wav")
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
         save_vector,
     )
 
-__version__ = version("tonearm")
+    __version__: str
 
 _HOME = {
     "Clip": "audio",
@@ -63,6 +62,10 @@ __all__ = sorted(_HOME)
 
 def __getattr__(name: str) -> Any:
     """Import a public name at its first use; importing tonearm alone stays fast."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tonearm")
     if name not in _HOME:
         raise AttributeError(f"module 'tonearm' has no attribute {name!r}")
     return getattr(import_module(f"tonearm.{_HOME[name]}"), name)

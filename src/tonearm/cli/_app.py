@@ -1,0 +1,137 @@
+"""Application of all commands: checks of arguments, exit codes, errors of one line."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tonearm import __version__
+from tonearm.cli import INTERRUPTED
+from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
+from tonearm.cli.classifier import classifier
+from tonearm.cli.cluster import cluster
+from tonearm.cli.compare import compare
+from tonearm.cli.distance import distance
+from tonearm.cli.doctor import doctor
+from tonearm.cli.generate import generate
+from tonearm.cli.inspect import inspect
+from tonearm.cli.learn import learn
+from tonearm.cli.measure import measure
+from tonearm.cli.models import models
+from tonearm.cli.replay import replay
+from tonearm.cli.vectors import vectors
+from tonearm.errors import TonearmError
+from tonearm.text import check_path, check_text, quoted
+
+BAD_INPUT = 2
+UsageError: Any = typer.BadParameter.__base__  # click's, or typer's copy of it, by release
+
+# Options that name a file, a folder or something bundled.
+PATH_LIKE = ("model", "beats", "clap", "device", "dtype")
+
+
+def _checked(command: Callable[..., None]) -> Callable[..., None]:
+    """Check texts and paths for length and encoding before the command does any work."""
+
+    @functools.wraps(command)
+    def run_checked(*positional: Any, **options: Any) -> None:
+        for name, given in options.items():
+            for value in given if isinstance(given, list) else [given]:
+                what = name.replace("_", " ")
+                if isinstance(value, Path) or (isinstance(value, str) and name in PATH_LIKE):
+                    check_path(value, what)
+                elif isinstance(value, str):
+                    check_text(value, what)
+        command(*positional, **options)
+
+    return run_checked
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
+for command in (
+    generate,
+    compare,
+    learn,
+    vectors,
+    measure,
+    distance,
+    classifier,
+    cluster,
+    inspect,
+    models,
+    doctor,
+    replay,
+):
+    app.command()(_checked(command))
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tonearm {__version__}")
+        raise typer.Exit
+
+
+@app.callback(epilog="Every command takes --help. TONEARM_DEBUG=1 shows where an error comes from.")
+def tonearm(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Steer music generation by a model's activations: tempo, brightness, genre ..."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: default: those of the process.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a bar must not fail in an ASCII terminal
+    configure_messages()
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
+
+
+def _usage_text(error: Any) -> str:
+    message: str = error.format_message()
+    unquoted = message.startswith("Got unexpected extra argument")
+    return f"{message}; put a prompt of several words in quotes" if unquoted else message
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code = app(arguments, prog_name="tonearm", standalone_mode=False) or 0
+    except Stopped as stopped:
+        say_error(str(stopped))
+        return INTERRUPTED
+    except (TonearmError, UsageError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        say_error(_usage_text(error) if isinstance(error, UsageError) else str(error))
+        return BAD_INPUT
+    except OSError as error:  # a path that cannot be used, found by no check
+        if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError) or error.filename is None:
+            raise
+        say_error(
+            f"cannot use {quoted(str(error.filename))}: {error.strerror}; choose another path"
+        )
+        return BAD_INPUT
+    except SystemExit as exit_request:  # by typer or rich, for a closed pipe
+        return exit_request.code if isinstance(exit_request.code, int) else 1
+    if code == INTERRUPTED:  # typer's code for Ctrl-C
+        say_error("stopped")
+    return code
