@@ -108,21 +108,81 @@ def test_a_rolled_clip_continues_with_its_beginning():
     assert clip.rolled(2.4).samples[0].tolist() == clip.rolled(0.4).samples[0].tolist()
 
 
-@pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_truncated_wav_file_is_refused(tmp_path: Path, share: float) -> None:
-    path = Clip(np.linspace(-0.5, 0.5, 4001), 8000).write(tmp_path / "whole.wav")
-    whole = path.read_bytes()
-    (tmp_path / "cut.wav").write_bytes(whole[: round(len(whole) * share)])
-    with pytest.raises(TonearmError, match="cut off"):
-        Clip.read(tmp_path / "cut.wav")
+FORMATS = [
+    ("WAV", "PCM_16"),
+    ("WAV", "FLOAT"),
+    ("WAVEX", "PCM_24"),
+    ("RF64", "PCM_16"),
+    ("W64", "PCM_16"),
+    ("AIFF", "PCM_16"),
+    ("AU", "PCM_16"),
+    ("CAF", "PCM_16"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
 
 
-@pytest.mark.parametrize("size", [0, 2**32 - 1])
-def test_a_wav_file_of_unknown_size_from_a_pipe_is_read(tmp_path: Path, size: int) -> None:
-    path = Clip(np.linspace(-0.5, 0.5, 4000), 8000).write(tmp_path / "piped.wav")
+def noise_file(path: Path, form: str, subtype: str, count: int = 480_001) -> Path:
+    samples = 0.1 * np.random.default_rng(0).standard_normal(count)
+    soundfile.write(path, samples, 48_000, format=form, subtype=subtype)
+    return path
+
+
+@pytest.mark.parametrize(("form", "subtype"), FORMATS)
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.97])
+def test_a_truncated_file_of_any_format_is_refused(tmp_path, form, subtype, share):
+    whole = noise_file(tmp_path / "whole", form, subtype)
+    assert Clip.read(whole).samples.shape[1] >= 480_000
+    content = whole.read_bytes()
+    (tmp_path / "cut").write_bytes(content[: round(len(content) * share)])
+    with pytest.raises(TonearmError, match=r"is cut off|cannot read") as error:
+        Clip.read(tmp_path / "cut")
+    assert form == "FLAC" or "is cut off" in str(error.value)
+
+
+@pytest.mark.parametrize("tag", [b"ID3\x04\0\0\0\0\x02\x01" + bytes(257), b""])
+def test_a_truncated_mp3_file_with_a_tag_is_refused(tmp_path, tag):
+    content = noise_file(tmp_path / "x.mp3", "MP3", "MPEG_LAYER_III").read_bytes()
+    (tmp_path / "whole.mp3").write_bytes(tag + content)
+    assert Clip.read(tmp_path / "whole.mp3").seconds > 9.9
+    (tmp_path / "cut.mp3").write_bytes(tag + content[: len(content) // 2])
+    with pytest.raises(TonearmError, match="is cut off"):
+        Clip.read(tmp_path / "cut.mp3")
+
+
+@pytest.mark.parametrize(
+    ("riff", "data"),
+    [
+        (0, None),
+        (2**32 - 1, None),
+        (0, 0),
+        (2**32 - 1, 2**32 - 1),
+        (2**32 - 1, 2**32 - 1 - 36),
+        (2**31 - 1, 2**31 - 1 - 36),
+        (2**31 + 36, 2**31),
+        (0x7FFFF024, 0x7FFFF000),
+        (0x7FFF0024, 0x7FFF0000),
+        (36, 0),
+    ],
+)
+def test_a_wav_file_with_dummy_sizes_from_a_pipe_is_read(tmp_path, riff, data):
+    path = noise_file(tmp_path / "piped.wav", "WAV", "PCM_16", 4000)
     whole = bytearray(path.read_bytes())
-    whole[4:8] = size.to_bytes(4, "little")
+    assert whole[36:40] == b"data"
+    whole[4:8] = riff.to_bytes(4, "little")
+    if data is not None:
+        whole[40:44] = data.to_bytes(4, "little")
     path.write_bytes(whole)
+    assert Clip.read(path).samples.shape == (1, 4000)
+
+
+def test_files_of_other_formats_with_dummy_sizes_are_read(tmp_path):
+    path = noise_file(tmp_path / "piped.au", "AU", "PCM_16", 4000)
+    content = bytearray(path.read_bytes())
+    content[8:12] = b"\xff" * 4
+    path.write_bytes(content)
     assert Clip.read(path).samples.shape == (1, 4000)
 
 

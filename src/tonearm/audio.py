@@ -11,7 +11,7 @@ import soundfile
 import soxr
 
 from tonearm.atomic import atomic_write
-from tonearm.audio_container import without_clock
+from tonearm.audio_container import missing_bytes, with_open_end, without_clock
 from tonearm.errors import TonearmError
 from tonearm.text import quoted
 
@@ -170,17 +170,19 @@ class Clip:
             raise TonearmError(
                 f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file"
             )
+        missing = missing_bytes(path)
+        if missing != 0:
+            part = "last page is" if missing is None else f"last {missing} bytes are"
+            raise TonearmError(f"{path} is cut off: its {part} missing; copy or export it again")
         try:
-            samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
+            samples, sample_rate = soundfile.read(
+                with_open_end(path), dtype="float32", always_2d=True
+            )
         except soundfile.LibsndfileError as error:
             raise TonearmError(
-                f"cannot read {path} as audio ({error.error_string.strip()}); use WAV, FLAC, OGG, MP3 or Opus"
+                f"cannot read {path} as audio ({error.error_string.strip()}); "
+                "use WAV, FLAC, OGG, MP3 or Opus"
             ) from error
-        missing = _missing_bytes(path)
-        if missing:
-            raise TonearmError(
-                f"{path} is cut off: its last {missing} bytes are missing; copy or export it again"
-            )
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
@@ -247,20 +249,3 @@ def check_audible(clip: Clip, label: str, min_seconds: float, channels: int) -> 
             f"without a constant offset its peak is {level} dBFS; give audio with a peak of at "
             f"least {20 * np.log10(MIN_INPUT_PEAK):.0f} dBFS"
         )
-
-
-def _missing_bytes(path: Path) -> int:
-    """How much shorter a WAV file is than its header says, which libsndfile passes over; 0 for
-    other files.
-    """
-    with path.open("rb") as file:
-        header = file.read(8)
-    size = int.from_bytes(header[4:8], "little")
-    if not header.startswith(b"RIFF") or size in (
-        0,
-        2**32 - 1,
-    ):  # sizes written into a pipe are dummies
-        return 0
-    return max(
-        0, size + 8 - path.stat().st_size - 1
-    )  # some leave out the byte that fills up an odd size
