@@ -1,5 +1,6 @@
 """Texts of audio files: tables, and the prompts of takes."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -19,6 +20,26 @@ def test_tables_of_both_formats_give_the_same_texts(tmp_path: Path) -> None:
         (tmp_path / "a.wav").resolve(): "fast",
         (tmp_path / "sub" / "b.wav").resolve(): "slow",
     }
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\u2028", "\x0b", "\x85"])
+def test_a_text_may_contain_line_breaks(tmp_path: Path, separator: str) -> None:
+    text = f"fast{separator}and loud"
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("file_name", "text"), ("a.wav", text), ("b.wav", "slow")])
+    rows = [{"file_name": "a.wav", "text": text}, {"file_name": "b.wav", "text": "slow"}]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    for table in ("a.csv", "a.jsonl"):
+        captions = read_captions(tmp_path / table)
+        assert captions[(tmp_path / "a.wav").resolve()] == text and len(captions) == 2
+
+
+@pytest.mark.parametrize("text", ["a\\ud800b", "a\\u0000b"])
+def test_a_text_that_is_not_utf8_is_refused_with_its_row(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(f'{{"file_name": "a.wav", "text": "{text}"}}')
+    with pytest.raises(TonearmError, match="text in row 1"):
+        read_captions(tmp_path / "a.jsonl")
 
 
 def test_texts_are_looked_up_by_the_paths_given(

@@ -200,6 +200,26 @@ def test_reading_skips_comments_blank_lines_a_byte_order_mark_and_windows_line_e
     assert read_prompts(path) == ["A fast tune", "Un morceau très rapide"]
 
 
+def test_only_a_line_feed_ends_a_prompt(tmp_path):
+    path = tmp_path / "fast.txt"
+    prompts = [f"a fast{separator}tune" for separator in "\u2028\u2029\x0b\x0c\x1c\x85"]
+    path.write_text("\n".join(prompts), encoding="utf-8")
+    assert read_prompts(path) == prompts
+
+
+def test_a_line_of_formatting_characters_is_blank(tmp_path):
+    path = tmp_path / "fast.txt"
+    path.write_text("\u200b\n\u2060 \na fast tune\n", encoding="utf-8")
+    assert read_prompts(path) == ["a fast tune"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "a\udcffb"])
+def test_a_path_that_no_file_can_have_is_refused_in_one_line(name):
+    with pytest.raises(TonearmError) as error:
+        read_prompts(name)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [

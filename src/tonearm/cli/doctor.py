@@ -10,6 +10,7 @@ import typer
 from tonearm.cli import _options
 from tonearm.cli._screen import load_model, out, print_facts, print_json, quieten
 from tonearm.errors import TonearmError
+from tonearm.text import first_line
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _guarded(name: str, advice: str, look: Callable[[], str]) -> Check:
     except TonearmError as error:
         return Check(name, str(error), advice)
     except Exception as error:
-        return Check(name, f"{type(error).__name__}: {error}".splitlines()[0], advice)
+        return Check(name, f"{type(error).__name__}: {first_line(error)}", advice)
 
 
 def _devices() -> str:

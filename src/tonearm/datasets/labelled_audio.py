@@ -18,6 +18,7 @@ from pathlib import Path
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.progress import Progress
+from tonearm.text import check_text
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 METADATA = ("metadata.csv", "metadata.jsonl")
@@ -140,11 +141,15 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
         TonearmError: the file cannot be read, or a row lacks one of `columns`.
     """
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        if file.suffix == ".csv":
-            rows = list(csv.DictReader(text.splitlines()))
-        else:
-            rows = [dict(json.loads(line)) for line in text.splitlines() if line.strip()]
+        # Each format has its own rule for lines: a quoted field of CSV may contain line breaks, and a
+        # string of JSON Lines may contain U+2028, at which `str.splitlines` would cut.
+        with file.open(
+            encoding="utf-8-sig", newline="" if file.suffix == ".csv" else None
+        ) as lines:
+            if file.suffix == ".csv":
+                rows = list(csv.DictReader(lines))
+            else:
+                rows = [dict(json.loads(line)) for line in lines if line.strip()]
     except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
         raise TonearmError(
             f"cannot read {file} ({error}); give UTF-8 with {' and '.join(columns)} in every row"
@@ -154,7 +159,10 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
             raise TonearmError(
                 f"row {number} of {file} lacks {' or '.join(columns)}; give both in every row"
             )
-        yield number, {key: str(value) for key, value in row.items() if value}
+        values = {key: str(value) for key, value in row.items() if value}
+        for column in columns:
+            check_text(values[column], f"{column} in row {number} of {file}")
+        yield number, values
 
 
 def _corpus(folder: Path) -> Iterator[LabelledFile]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tonearm import assets
 from tonearm.errors import TonearmError
+from tonearm.text import check_path, is_blank, quoted
 
 HINT = "give a text file with one prompt a line"
 
@@ -56,7 +57,7 @@ def load_pair(name: str) -> PromptPair:
     """
     if name not in PAIRS:
         raise TonearmError(
-            f"no prompt pair called {name!r}; use one of {', '.join(PAIRS)}, or files of your own"
+            f"no prompt pair called {quoted(name)}; use one of {', '.join(PAIRS)}, or files of your own"
         )
     poles = PAIRS[name]
     return PromptPair(
@@ -87,6 +88,7 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     Raises TonearmError for a path that is absent, a folder or unreadable, and for a file without
     text or prompts.
     """
+    check_path(os.fsdecode(path), "prompt file")
     path = Path(path)
     if path.is_dir():
         raise TonearmError(f"{path} is a folder; {HINT}")
@@ -111,8 +113,9 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _prompts_in(text: str) -> list[str]:
-    lines = (line.strip() for line in text.splitlines())
-    return [line for line in lines if line and not line.startswith("#")]
+    """One prompt per line; only a line feed ends a line, as in other programs, not U+2028."""
+    lines = (line.strip() for line in text.split("\n"))
+    return [line for line in lines if not is_blank(line) and not line.startswith("#")]
 
 
 def _bundled(stem: str) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ import numpy as np
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder, describe_embedder
+from tonearm.text import first_line
 
 GIVEN = "given embeddings"
 EMBEDDING_FILES = (".npy", ".npz")
@@ -97,7 +98,7 @@ class EmbeddingSet:
             rows = content.astype(np.float64)
         except (ValueError, OSError, EOFError, BadZipFile) as error:
             raise TonearmError(
-                f"cannot read {path} as embeddings ({str(error).splitlines()[0]}); "
+                f"cannot read {path} as embeddings ({first_line(error)}); "
                 "give a .npy or .npz file of numbers"
             ) from error
         return cls(rows, GIVEN, path.name)
