@@ -93,9 +93,3 @@ def test_the_folder_is_the_platforms_by_default(
     assert list((tmp_path / "mine").rglob("*.npz"))
     monkeypatch.delenv(CACHE_VARIABLE)
     assert cache_folder().name.lower().startswith(("tonearm", "cache"))
-
-
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TonearmError, match=CACHE_VARIABLE):
-        CachedEmbedder(Statistics(), tmp_path / "file").embed([noise()])

@@ -2,10 +2,12 @@
 
 The key is the content: the samples, the sample rate and the embedder's fingerprint. A file's name
 and date do not matter, and a retrained evaluator never reads another's rows. Entries are .npz
-files, whose checksum reveals damage: a damaged entry is computed again.
+files, whose checksum reveals damage: a damaged entry is computed again. A folder that cannot be
+written costs time and nothing else: the rows are computed, and one warning says so.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,8 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.base import AudioTextEmbedder, Embedder
 
 CACHE_VARIABLE = "TONEARM_CACHE"
+
+_log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -41,6 +45,7 @@ class CachedEmbedder:
     def __init__(self, embedder: Embedder, folder: Path | None = None) -> None:
         self.embedder = embedder
         self.folder = (cache_folder() if folder is None else Path(folder)) / "embeddings"
+        self._is_writable = True
 
     @property
     def name(self) -> str:
@@ -62,9 +67,24 @@ class CachedEmbedder:
         if missing:
             computed = self.embedder.embed([clips[index] for index in missing])
             for index, row in zip(missing, computed, strict=True):
-                _write(paths[index], row)
+                self._store(paths[index], row)
                 rows[index] = row
         return np.stack([row for row in rows if row is not None]).astype(np.float32)
+
+    def _store(self, path: Path, row: np.ndarray) -> None:
+        """Write a row; after the first failure, warn and write none."""
+        if not self._is_writable:
+            return
+        try:
+            with atomic_write(path) as partial:
+                np.savez(partial, row=row)
+        except TonearmError as error:
+            self._is_writable = False
+            _log.warning(
+                "embeddings are not cached (%s); set %s to a folder that can be written",
+                error,
+                CACHE_VARIABLE,
+            )
 
     def _path(self, clip: Clip) -> Path:
         content = f"{self.fingerprint} {clip.sample_rate} {clip.samples.shape}"
@@ -105,13 +125,3 @@ def _read(path: Path) -> np.ndarray | None:
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
     return row if row.ndim == 1 and np.isfinite(row).all() else None
-
-
-def _write(path: Path, row: np.ndarray) -> None:
-    try:
-        with atomic_write(path) as partial:
-            np.savez(partial, row=row)
-    except TonearmError as error:
-        raise TonearmError(
-            f"{error}; set {CACHE_VARIABLE} to a folder that can be written"
-        ) from error
