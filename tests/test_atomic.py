@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tonearm.atomic import atomic_write, atomic_write_all
+from tonearm.atomic import atomic_folder, atomic_write, atomic_write_all
 from tonearm.errors import TonearmError
 
 
@@ -88,3 +88,43 @@ def test_of_several_files_none_changes_if_one_cannot_reach_the_disk(tmp_path, mo
                 temporary.write_text("after")
     assert [target.read_text() for target in targets] == ["before"] * 2
     assert names(tmp_path) == ["a.json", "a.wav"]
+
+
+def is_result(name: str) -> bool:
+    return name.endswith(".wav")
+
+
+def test_a_new_folder_appears_whole(tmp_path):
+    target = tmp_path / "deep" / "result"
+    with atomic_folder(target, "index.html", is_result) as temporary:
+        (temporary / "sub").mkdir()
+        (temporary / "sub" / "a.wav").write_text("a")
+        assert not target.exists()
+    assert names(target.parent) == ["result"] and names(target / "sub") == ["a.wav"]
+
+
+def test_an_old_result_is_replaced_and_other_files_are_kept(tmp_path):
+    for name in ("index.html", "old.wav", "a.wav", "notes.txt"):
+        (tmp_path / name).write_text("before")
+    with atomic_folder(tmp_path, "index.html", is_result) as temporary:
+        for name in ("index.html", "a.wav"):
+            (temporary / name).write_text("after")
+    assert names(tmp_path) == ["a.wav", "index.html", "notes.txt"]
+    assert (tmp_path / "a.wav").read_text() == "after"
+
+
+@pytest.mark.parametrize(
+    "failure", [ValueError("x"), KeyboardInterrupt(), OSError(errno.ENOSPC, "full")]
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_failed_result_leaves_the_folder_as_it_was(tmp_path, failure, exists):
+    target = tmp_path / "result"
+    if exists:
+        target.mkdir()
+        (target / "old.wav").write_text("before")
+    expected = TonearmError if isinstance(failure, OSError) else type(failure)
+    with pytest.raises(expected), atomic_folder(target, "x", is_result) as temporary:
+        (temporary / "new.wav").write_text("hal")
+        raise failure
+    assert names(tmp_path) == (["result"] if exists else [])
+    assert not exists or names(target) == ["old.wav"]

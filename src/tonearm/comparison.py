@@ -3,12 +3,15 @@ listen to.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tonearm.atomic import atomic_folder
 from tonearm.audio import Clip
+from tonearm.datasets.labelled_audio import LISTEN
 from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
@@ -17,6 +20,7 @@ from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
 from tonearm.report.comparison_page import (
+    PAGE,
     PEAK,
     USUAL_LUFS,
     Exhibit,
@@ -27,7 +31,7 @@ from tonearm.steering.shorthand import SteeringLike, as_steering
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
 
-LISTEN = "listen"  # folder of the copies at one loudness
+_OF_COMPARISON = re.compile(rf"({LISTEN}/)?(plain|steered-\d+)\.[^/]+")
 
 
 @dataclass(frozen=True)
@@ -53,20 +57,23 @@ class Comparison:
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the takes with their sidecars, copies at one loudness, and the page.
 
+        The folder is whole or not there; files of an earlier comparison in it are replaced, and
+        other files are kept.
+
         Returns:
             The path of the page.
 
         Raises:
             TonearmError: the folder cannot be written.
         """
-        folder = Path(folder)
-        for one in self.takes:
-            one.take.save(folder / f"{one.name}.wav", measured=one.description.to_dict())
-        return self.save_page(folder)
+        with atomic_folder(folder, PAGE, _is_of_comparison) as temporary:
+            for one in self.takes:
+                one.take.save(temporary / f"{one.name}.wav", measured=one.description.to_dict())
+            self._save_page(temporary)
+        return Path(folder) / PAGE
 
-    def save_page(self, folder: str | os.PathLike[str]) -> Path:
+    def _save_page(self, folder: Path) -> None:
         """Write the copies at one loudness and the page, beside takes that are saved already."""
-        folder = Path(folder)
         clips = [one.take.clip for one in self.takes]
         for one, clip in zip(self.takes, _level_matched(clips), strict=True):
             clip.write(folder / LISTEN / f"{one.name}.wav")
@@ -81,7 +88,7 @@ class Comparison:
             for one in self.takes
         ]
         details = {name: text for name, text in self.details.items() if text}
-        return write_compare_page(folder, self.prompt, exhibits, details)
+        write_compare_page(folder, self.prompt, exhibits, details)
 
 
 def compare(
@@ -162,6 +169,10 @@ def compare_takes(
         ComparedTake(name, take, describe(take.clip))
         for name, take in zip(names, takes, strict=True)
     )
+
+
+def _is_of_comparison(name: str) -> bool:
+    return _OF_COMPARISON.fullmatch(name) is not None
 
 
 def _level_matched(clips: Sequence[Clip]) -> list[Clip]:

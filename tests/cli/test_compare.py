@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from tonearm import comparison
 from tonearm.generation.provenance import read_sidecar
 from tonearm.generation.take import Take
 
@@ -50,7 +53,14 @@ def test_the_plain_take_is_the_one_generate_makes(run, tiny, play, folder):
     )
 
 
-def test_ctrl_c_keeps_what_is_done_and_writes_no_page(run, tiny, folder, monkeypatch):
+@pytest.mark.parametrize("moment", ["second take", "page"])
+@pytest.mark.parametrize("existing", [False, True])
+def test_ctrl_c_writes_nothing_and_keeps_an_earlier_comparison(
+    run, tiny, folder, monkeypatch, moment, existing
+):
+    if existing:
+        run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    before = contents(folder)
     real = Take.save
 
     def save(take, path, measured=None):
@@ -58,10 +68,45 @@ def test_ctrl_c_keeps_what_is_done_and_writes_no_page(run, tiny, folder, monkeyp
             raise KeyboardInterrupt
         return real(take, path, measured=measured)
 
-    monkeypatch.setattr(Take, "save", save)
-    outcome = run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
-    assert (outcome.code, outcome.err) == (
-        130,
-        "tonearm: stopped; kept 1 of 3 takes: cmp/plain.wav\n",
-    )
-    assert sorted(path.name for path in (folder / "cmp").iterdir()) == ["plain.json", "plain.wav"]
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    if moment == "page":
+        monkeypatch.setattr(comparison, "write_compare_page", interrupt)
+    else:
+        monkeypatch.setattr(Take, "save", save)
+    outcome = run("compare", "a fast tune", *FORMS, "--out", "cmp", "--force", *tiny())
+    assert outcome.code == 130 and outcome.err.count("\n") == 1
+    assert outcome.err.startswith("tonearm: stopped with 3 of 3 takes done")
+    assert contents(folder) == before
+
+
+def test_a_comparison_with_fewer_takes_leaves_no_old_ones(run, tiny, folder):
+    run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    (folder / "cmp/listen/notes.txt").write_text("mine")
+    (folder / "cmp/steered-mix.wav").write_text("mine")
+    outcome = run("compare", "a folk tune", *FORMS[:2], "--seconds", 0.5, "--out", "cmp",
+                  "--force", *tiny())  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    names = {name for name in contents(folder / "cmp") if "safetensors" not in name}
+    assert names == {
+        *("index.html", "plain.wav", "plain.json", "steered-1.wav", "steered-1.json"),
+        *("listen/plain.wav", "listen/steered-1.wav", "listen/notes.txt", "steered-mix.wav"),
+    }
+
+
+def test_measuring_a_comparison_counts_each_take_once(run, tiny, folder):
+    run("compare", "a folk tune", *FORMS, "--out", "cmp", *tiny())
+    found = json.loads(run("measure", "cmp", "--json").out)
+    assert [file["file"] for file in found["files"]] == [
+        f"cmp/{name}.wav" for name in ("plain", "steered-1", "steered-2")
+    ]
+    assert len(json.loads(run("measure", "cmp/listen", "--json").out)["files"]) == 3
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }

@@ -27,6 +27,23 @@ def test_folders_are_searched_and_files_kept_in_order(tmp_path: Path) -> None:
     ]
 
 
+def test_files_derived_from_takes_are_left_out_of_folders(tmp_path: Path) -> None:
+    takes = [tmp_path / "cmp" / "plain.wav", tmp_path / "take.v1.flac"]
+    derived = [
+        tmp_path / "cmp" / "listen" / "plain.wav",
+        tmp_path / "take.v1.melody.wav",
+        tmp_path / "take.v1.audio_prompt.wav",
+        tmp_path / ".1234.part" / "plain.wav",
+    ]
+    others = [tmp_path / "listen" / "song.wav", tmp_path / "song.melody.wav"]
+    write(*takes, *derived, *others)
+    for take in takes:
+        take.with_suffix(".json").write_text("{}")
+    assert set(audio_files([tmp_path])) == {*takes, *others}
+    assert audio_files([tmp_path / "cmp" / "listen"]) == derived[:1]
+    assert audio_files(derived) == derived
+
+
 def test_a_label_is_the_folder_of_a_file_also_below_a_split(tmp_path: Path) -> None:
     write(
         tmp_path / "train" / "jazz" / "a.wav",

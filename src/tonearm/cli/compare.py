@@ -9,6 +9,7 @@ import typer
 
 from tonearm.cli import _options
 from tonearm.cli._screen import (
+    Stopped,
     load_model,
     new_table,
     out,
@@ -23,9 +24,7 @@ from tonearm.cli._takes import (
     model_text,
     read_steering,
     sampling_text,
-    save_take,
     steering_text,
-    stopped,
 )
 from tonearm.errors import TonearmError
 
@@ -74,7 +73,6 @@ def compare(
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
-    saved: list[SavedTake] = []
     takes: list[ComparedTake] = []
     count = 1 + len(steerings)
     try:
@@ -102,12 +100,19 @@ def compare(
             if not as_json:
                 with bar.hidden():
                     print_facts({"prompt": prompt, **details})
-            for one in made:
-                takes.append(one)
-                saved.append(save_take(one.take, folder / f"{one.name}.wav", one.description))
+            takes += made
+        page = Comparison(prompt, tuple(takes), details).save(folder)
     except KeyboardInterrupt:
-        raise stopped(saved, count) from None
-    page = Comparison(prompt, tuple(takes), details).save_page(folder)
+        raise Stopped(
+            f"stopped with {len(takes)} of {count} takes done; a comparison is written whole, "
+            "and nothing was written"
+        ) from None
+    saved = [
+        SavedTake(
+            one.take, one.description, folder / f"{one.name}.wav", folder / f"{one.name}.json"
+        )
+        for one in takes
+    ]
     if as_json:
         print_json({"page": str(page), "takes": [one.to_dict() for one in saved]})
     else:

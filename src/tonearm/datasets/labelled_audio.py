@@ -21,6 +21,8 @@ from tonearm.progress import Progress
 from tonearm.text import check_text
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
+LISTEN = "listen"  # folder of a comparison's copies at one loudness
+INPUTS = ("audio_prompt", "melody")  # a take's own inputs are <stem>.<input>.wav beside it
 METADATA = ("metadata.csv", "metadata.jsonl")
 
 
@@ -47,6 +49,9 @@ class FailedFile:
 def audio_files(paths: Sequence[Path]) -> list[Path]:
     """List the files given, and those within the folders given, in order.
 
+    In folders, files that Tonearm derived from takes are left out: copies of a comparison at one
+    loudness, and audio prompts and melodies beside their takes. So are hidden files and folders.
+
     Raises:
         TonearmError: a folder has no audio.
     """
@@ -55,7 +60,7 @@ def audio_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        within = sorted(file for file in path.rglob("*") if _is_audio(file))
+        within = sorted(file for file in path.rglob("*") if _is_source(file, path))
         if not within:
             endings = ", ".join(AUDIO_ENDINGS)
             raise TonearmError(f"no audio in {path}; give a folder with {endings} files")
@@ -177,6 +182,16 @@ def _corpus(folder: Path) -> Iterator[LabelledFile]:
             yield LabelledFile(path, path.parent.name, str(path))
 
 
-def _is_audio(file: Path) -> bool:
-    named = file.suffix.lower() in AUDIO_ENDINGS and not file.name.startswith(".")
-    return file.is_file() and named
+def _is_source(file: Path, folder: Path) -> bool:
+    """Whether a path within `folder` is audio that is neither hidden nor derived from a take."""
+    names = file.relative_to(folder).parts
+    if file.suffix.lower() not in AUDIO_ENDINGS or any(name.startswith(".") for name in names):
+        return False
+    if names[:-1] and file.parent.name == LISTEN:
+        take = file.parent.with_name(file.name)
+        if take.is_file() and take.with_suffix(".json").is_file():
+            return False
+    stem, _, role = file.stem.rpartition(".")
+    if role in INPUTS and file.with_name(f"{stem}.json").is_file():
+        return False
+    return file.is_file()
