@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tonearm import boundary
 from tonearm.atomic import atomic_folder
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LISTEN
@@ -147,6 +148,10 @@ def compare_takes(
     progress: Progress | None = None,
 ) -> Iterator[ComparedTake]:
     """Like `compare`, but yield the takes one by one; arguments are checked at the call."""
+    boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
+    steerings = boundary.sequence(
+        steerings, "steerings", lambda steering, _: steering, "a list of steerings"
+    )
     resolved = [as_steering(steering) for steering in steerings]
     steered = [(steering, vectors) for steering, vectors in resolved if steering]
     if not steered:

@@ -1,6 +1,7 @@
 """Model: a loaded checkpoint with its library of vectors; the facade of generation."""
 
 import math
+import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Literal, overload
 
 import torch
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, pack
 from tonearm.generation.check import MAX_SECONDS, check_settings
@@ -76,9 +78,8 @@ class Model:
         Raises:
             TonearmError: an unknown engine, or weights that are gone or have changed.
         """
-        if name == self.engine.name:
+        if check_engine(name) == self.engine.name:
             return self
-        check_engine(name)
         consumed = self.checkpoint.consumed
         checkpoint = self.checkpoint.reload() if consumed else self.checkpoint
         other = Model(checkpoint, name, consume=consumed and name == DecoderEngine.name)
@@ -198,7 +199,13 @@ class Model:
             TonearmError: any mistake in the arguments, or a take that does not fit the memory;
                 before decoding starts.
         """
-        prepared, found = self._prepare(requests, vectors or {})
+        requests = boundary.sequence(requests, "requests", _request, "a list of TakeRequests")
+        given = {} if vectors is None else _vectors(vectors)
+        batch_size = boundary.optional(boundary.integer, batch_size, "batch_size")
+        memory_gib = boundary.optional(boundary.number, memory_gib, "memory_gib")
+        progress = boundary.optional(boundary.function, progress, "progress")
+        boundary.text(order, "order")
+        prepared, found = self._prepare(requests, given)
         batches = self._pack(prepared, order, batch_size, memory_gib)
         if order == "completion":
             return self._by_completion(batches, prepared, found, progress)
@@ -262,7 +269,7 @@ class Model:
             raise TonearmError(
                 f"engine {self.engine.name} cannot stream; use engine {DecoderEngine.name}"
             )
-        shape = self.shape
+        shape, chunk_seconds = self.shape, boundary.number(chunk_seconds, "chunk_seconds")
         is_possible = 0 < chunk_seconds <= MAX_CHUNK_SECONDS
         chunk_frames = round(chunk_seconds * shape.frame_rate) if is_possible else 0
         if chunk_frames < 1:
@@ -422,17 +429,25 @@ class Model:
         return VectorRecord(content_hash=vector.content_hash(), bundled=is_bundled)
 
 
-def _checked_prompt(prompt: str) -> str:
-    if not isinstance(prompt, str):
-        raise TonearmError(
-            f"the prompt is a {type(prompt).__name__}; give one text here, "
-            "and several as TakeRequests to generate_batch"
-        )
-    return prompt
+def _checked_prompt(prompt: object) -> str:
+    allowed = "one text here, and several as TakeRequests to generate_batch"
+    return boundary.instance(prompt, "prompt", str, allowed)
+
+
+def _request(value: object, name: str) -> TakeRequest:
+    return boundary.instance(value, name, TakeRequest, "a TakeRequest")
+
+
+def _vectors(value: object) -> Mapping[str, SteeringVector]:
+    if not isinstance(value, Mapping):
+        raise boundary.refusal(value, "vectors", "a mapping of names to SteeringVectors")
+    for name, vector in value.items():
+        boundary.instance(vector, f"vector {name}", SteeringVector, "a SteeringVector")
+    return value
 
 
 def load(
-    name: str = POCKET,
+    name: str | os.PathLike[str] = POCKET,
     *,
     device: str | None = None,
     dtype: str | None = None,
@@ -450,4 +465,9 @@ def load(
         TonearmError: no such checkpoint, or an engine, device or dtype that is not available.
     """
     check_engine(engine)  # before gigabytes are read
-    return Model(load_checkpoint(name, device, dtype), engine, consume=engine == DecoderEngine.name)
+    checkpoint = load_checkpoint(
+        boundary.path(name, "checkpoint"),
+        boundary.optional(boundary.text, device, "device"),
+        boundary.optional(boundary.text, dtype, "dtype"),
+    )
+    return Model(checkpoint, engine, consume=engine == DecoderEngine.name)

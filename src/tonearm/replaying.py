@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.provenance import AudioRecord, Provenance, StackRecord, read_sidecar
@@ -49,7 +50,10 @@ def replay(
     Raises:
         TonearmError: other weights, or a vector or audio input that is gone or has changed.
     """
-    sidecar = Path(sidecar)
+    sidecar = Path(boundary.path(sidecar, "sidecar"))
+    boundary.optional(_model, model, "model")
+    checkpoint = boundary.optional(boundary.path, checkpoint, "checkpoint")
+    progress = boundary.optional(boundary.function, progress, "progress")
     recorded = read_sidecar(sidecar)
     model = model or _load(recorded, checkpoint, sidecar)
     if recorded.engine in ENGINES:
@@ -79,6 +83,10 @@ def replay(
         differences.append(f"engine: {recorded.engine} then, {model.engine.name} now")
     identical = take.provenance.audio_sha256 == recorded.audio_sha256
     return Replay(take, identical, tuple(differences))
+
+
+def _model(value: object, name: str) -> Model:
+    return boundary.instance(value, name, Model, "a Model, as tonearm.load returns it")
 
 
 def _load(recorded: Provenance, checkpoint: str | None, sidecar: Path) -> Model:

@@ -1,11 +1,16 @@
 """Validation of declarative input with errors of one line."""
 
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from tonearm.errors import TonearmError
 from tonearm.text import quoted, shortened
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass as _Metaclass
+else:
+    _Metaclass = type(BaseModel)
 
 
 def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
@@ -22,22 +27,34 @@ def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(shortened(str(part)) for part in first["loc"])
-        reason = first["msg"].removeprefix("Value error, ")
-        compound = isinstance(first.get("input"), dict | list | BaseModel)
-        given = "" if compound else f" (given: {quoted(first.get('input'))})"
-        if first["type"] == "extra_forbidden":
-            reason = f"unknown key; known are {', '.join(_keys(schema, first['loc']))}"
-            given = ""
-        raise TonearmError(f"{where}: {place + ': ' if place else ''}{reason}{given}") from None
+        raise _one_line(error, schema, where) from None
 
 
-def reason_of(error: ValueError) -> str:
-    """First message of a validation error, or the text of any other ValueError."""
-    if isinstance(error, ValidationError):
-        return error.errors()[0]["msg"].removeprefix("Value error, ")
-    return str(error)
+def _one_line(error: ValidationError, schema: type[BaseModel], where: str) -> TonearmError:
+    first = error.errors()[0]
+    place = ".".join(shortened(str(part)) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ")
+    compound = isinstance(first.get("input"), dict | list | BaseModel)
+    given = "" if compound else f" (given: {quoted(first.get('input'))})"
+    if first["type"] == "extra_forbidden":
+        reason = f"unknown key; known are {', '.join(_keys(schema, first['loc']))}"
+        given = ""
+    return TonearmError(f"{where}: {place + ': ' if place else ''}{reason}{given}")
+
+
+class _OneLineErrors(_Metaclass):
+    def __call__(cls, *args: Any, **fields: Any) -> Any:
+        """Construct from Python. Validation of nested data does not come through here."""
+        try:
+            return super().__call__(*args, **fields)
+        except ValidationError as error:
+            raise _one_line(error, cls, cls.__name__) from None  # type: ignore[arg-type]
+
+
+class Declared(BaseModel, metaclass=_OneLineErrors):
+    """A schema that users construct; its constructor raises TonearmError instead of pydantic's
+    error.
+    """
 
 
 def _keys(schema: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:

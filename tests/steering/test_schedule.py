@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tonearm.errors import TonearmError
 from tonearm.steering import Schedule
 
 finite = st.floats(-5, 5)
@@ -66,7 +67,7 @@ def test_no_times_give_no_factors():
     ],
 )
 def test_impossible_points_are_refused(points, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(TonearmError, match=message):
         Schedule(points=points)
 
 
@@ -75,5 +76,5 @@ def test_impossible_points_are_refused(points, message):
     [(2, 2), (3, 1), (-1, 2), (0, 1, 0.6), (0, 1, -0.1), (float("nan"), 1), (0, float("inf"))],
 )
 def test_impossible_windows_are_refused(window):
-    with pytest.raises(ValueError, match=r"window|finite"):
+    with pytest.raises(TonearmError, match=r"window|finite"):
         Schedule.window(*window)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import check_audible
 from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
@@ -15,6 +16,7 @@ from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.steering.resolve import check_steering
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
+from tonearm.text import quoted
 
 MAX_SEED = 2**63 - 1
 MAX_SECONDS = 3600
@@ -49,10 +51,7 @@ def check_settings(
 def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
     if not request.prompt.strip():
         raise TonearmError("the prompt is empty; describe the music in a few words")
-    if not isinstance(request.seed, int) or not 0 <= request.seed <= MAX_SEED:
-        raise TonearmError(
-            f"seed {request.seed!r} is not possible; use a whole number from 0 to {MAX_SEED}"
-        )
+    check_seed(request.seed)
     check_sampling(sampling)
     strongest = sampling.strongest_guidance
     if strongest > 1:
@@ -67,6 +66,16 @@ def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
             f"branch unconditional needs guidance, which is off at {strongest:g}; "
             "use guidance above 1"
         )
+
+
+def check_seed(seed: object) -> int:
+    """Return a seed as a Python integer; raises TonearmError for one that is not possible."""
+    number = boundary.integer(seed, "seed")
+    if not 0 <= number <= MAX_SEED:
+        raise TonearmError(
+            f"seed {quoted(number)} is not possible; use a whole number from 0 to {MAX_SEED}"
+        )
+    return number
 
 
 def check_steerings(

@@ -1,6 +1,5 @@
 """Stage 1 of preparation: reading of audio inputs."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.generation.provenance import AudioRecord
-from tonearm.generation.request import AudioLike, TakeRequest
+from tonearm.generation.request import AudioLike, TakeRequest, audio_source
 from tonearm.hashing import hash_clip
 
 
@@ -47,15 +46,16 @@ def read_inputs(requests: Sequence[TakeRequest]) -> list[RequestInputs]:
     def read(audio: AudioLike | None) -> AudioInput | None:
         if audio is None:
             return None
-        key = id(audio) if isinstance(audio, Clip) else os.fspath(audio)
+        source = audio_source(audio, "audio")
+        key = id(source) if isinstance(source, Clip) else source
         if key not in known:
-            known[key] = _read(audio)
+            known[key] = _read(source)
         return known[key]
 
     return [RequestInputs(one, read(one.continue_from), read(one.melody)) for one in requests]
 
 
-def _read(audio: AudioLike) -> AudioInput:
+def _read(audio: Clip | str) -> AudioInput:
     if isinstance(audio, Clip):
         return AudioInput(audio, None)
     return AudioInput(Clip.read(audio), str(Path(audio).absolute()))

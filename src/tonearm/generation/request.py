@@ -2,12 +2,16 @@
 
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
+from tonearm import boundary
 from tonearm.audio import Clip
+from tonearm.generation.take import Take
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.spec import Steering
 
-AudioLike = Clip | str | os.PathLike[str]
+AudioLike = Clip | Take | str | os.PathLike[str] | tuple[Any, int]
+"""A clip, a take, a file, or (samples [C, N] or [N], sample rate)."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,11 @@ class TakeRequest:
     sampling       default: the checkpoint's own
     negative       words to steer away from, in place of guidance's empty prompt
     seconds        of new music
-    continue_from  audio prompt: a clip or a file
-    melody         a clip or a file to follow (melody checkpoints)
+    continue_from  audio prompt: a clip, a take, a file, or (samples, sample rate)
+    melody         likewise, to follow (melody checkpoints)
+
+    Raises:
+        TonearmError: an argument of a wrong type.
     """
 
     prompt: str
@@ -32,3 +39,49 @@ class TakeRequest:
     seconds: float = 10.0
     continue_from: AudioLike | None = None
     melody: AudioLike | None = None
+
+    def __post_init__(self) -> None:
+        checked = dict(
+            prompt=boundary.text(self.prompt, "prompt"),
+            seed=boundary.integer(self.seed, "seed"),
+            steering=boundary.instance(self.steering, "steering", Steering, "a Steering"),
+            sampling=boundary.optional(_sampling, self.sampling, "sampling"),
+            negative=boundary.optional(boundary.text, self.negative, "negative"),
+            seconds=boundary.number(self.seconds, "seconds"),
+            continue_from=boundary.optional(audio_source, self.continue_from, "continue_from"),
+            melody=boundary.optional(audio_source, self.melody, "melody"),
+        )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+def audio_source(value: object, name: str) -> Clip | str:
+    """Return a clip or the path of a file for any form of audio.
+
+    Args:
+        value: see `AudioLike`.
+        name: of the argument.
+
+    Raises:
+        TonearmError: another type.
+    """
+    if isinstance(value, Clip):
+        return value
+    if isinstance(value, Take):
+        return value.clip
+    if isinstance(value, tuple) and len(value) == 2:
+        return _clip(*value)
+    if isinstance(value, str | os.PathLike):
+        return boundary.path(value, name)
+    allowed = "a path, a Clip, a Take, or (samples, sample rate)"
+    raise boundary.refusal(value, name, allowed)
+
+
+def _clip(samples: Any, sample_rate: Any) -> Clip:
+    if hasattr(samples, "detach"):  # a tensor, perhaps of another device
+        samples = samples.detach().cpu().numpy()
+    return Clip(samples, sample_rate)
+
+
+def _sampling(value: object, name: str) -> Sampling:
+    return boundary.instance(value, name, Sampling, "a Sampling, as Model.sampling makes it")

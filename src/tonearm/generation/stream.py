@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.sampling import Sampling
@@ -104,7 +105,7 @@ class Stream:
             TonearmError: a vector that the stream does not have, a strength that its operator does
                 not allow, guidance for a stream without it, or the stream has ended.
         """
-        self._check(control)
+        self._check(boundary.instance(control, "control", Control, "a Control"))
         change = _Change(control, Future())
         with self._lock:
             if self._ended:
@@ -114,11 +115,11 @@ class Stream:
 
     def set_strength(self, vector: str, strength: float) -> "Future[int]":
         """Set the strength of a vector; see `set`."""
-        return self.set(_control(Control.strength, vector, strength))
+        return self.set(Control.strength(vector, strength))
 
     def set_guidance(self, guidance: float) -> "Future[int]":
         """Set the guidance; see `set`."""
-        return self.set(_control(_named, GUIDANCE, guidance))
+        return self.set(Control(target=GUIDANCE, value=guidance))
 
     def _check(self, control: Control) -> None:
         if control.target == GUIDANCE and not self._decoding.request.conditioning.guided:
@@ -251,19 +252,3 @@ class Stream:
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
         return Played(Steering(steers=tuple(steers)), sampling, decoding.end)
-
-
-def _named(target: str, value: float) -> Control:
-    return Control(target=target, value=value)
-
-
-def _control(make: Callable[[str, float], Control], target: str, value: float) -> Control:
-    """Make a control; a value that is not possible becomes a TonearmError."""
-    from pydantic import ValidationError
-
-    from tonearm.schema import reason_of
-
-    try:
-        return make(target, value)
-    except ValidationError as error:
-        raise TonearmError(reason_of(error)) from None

@@ -3,11 +3,13 @@
 Nothing is printed. A file that cannot be read becomes a `FailedFile` among the results.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips
 from tonearm.errors import TonearmError
@@ -21,7 +23,7 @@ from tonearm.measures.classifier import (
     measure_classifier,
     train_classifier,
 )
-from tonearm.measures.describe import Description, describe
+from tonearm.measures.describe import Description, check_tracker, describe
 from tonearm.measures.fad import FAD, measure_fad
 from tonearm.measures.kad import KAD, measure_kad
 from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
@@ -116,7 +118,7 @@ class ClapScoring:
 
 
 def measure_files(
-    paths: Sequence[Path],
+    paths: Sequence[str | os.PathLike[str]],
     *,
     tracker: BeatTracker | None = None,
     scoring: ClapScoring | None = None,
@@ -136,7 +138,15 @@ def measure_files(
     Raises:
         TonearmError: a folder has no audio.
     """
-    return _measured(audio_files(paths), tracker, scoring, progress)
+    files = boundary.sequence(paths, "paths", boundary.path, "a list of paths")
+    boundary.optional(check_tracker, tracker, "tracker")
+    boundary.optional(_scoring, scoring, "scoring")
+    progress = boundary.optional(boundary.function, progress, "progress")
+    return _measured(audio_files([Path(file) for file in files]), tracker, scoring, progress)
+
+
+def _scoring(value: object, name: str) -> ClapScoring:
+    return boundary.instance(value, name, ClapScoring, "a ClapScoring")
 
 
 def _measured(

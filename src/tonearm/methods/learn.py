@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import torch
 
-from tonearm import __version__
+from tonearm import __version__, boundary
 from tonearm.activations import CaptureSpec, RunningMoments, capture_rows
 from tonearm.activations.capture import padded_lengths
 from tonearm.errors import TonearmError
+from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
 from tonearm.methods.base import Activations, Method
@@ -56,7 +57,21 @@ def learn(
         TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a
             prompt that is too long; before any capture.
     """
+    boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
+    for argument, value in dict(
+        name=name,
+        method=method,
+        site=site,
+        positive_label=positive_label,
+        negative_label=negative_label,
+    ).items():
+        boundary.text(value, argument)
+    boundary.optional(boundary.text, pooling, "pooling")
+    batch_size = boundary.integer(batch_size, "batch_size")
+    seconds, seed = boundary.number(seconds, "seconds"), check_seed(seed)
+    progress = boundary.optional(boundary.function, progress, "progress")
     chosen = method_named(method)
+    positive, negative = _prompts(positive, "positive"), _prompts(negative, "negative")
     _check_prompts(positive, negative, name)
     padded_lengths(model.checkpoint, [*positive, *negative])
     shape = model.shape
@@ -86,14 +101,17 @@ def learn(
     return SteeringVector(dict(enumerate(fit.directions)), info)
 
 
+def _prompts(prompts: object, side: str) -> list[str]:
+    allowed = "a list of prompts, at least one on each side"
+    return boundary.sequence(prompts, side, boundary.text, allowed)
+
+
 def _check_prompts(positive: Sequence[str], negative: Sequence[str], name: str) -> None:
     if not name.strip():
         raise TonearmError("the vector's name is empty; give one, such as tempo")
     for side, prompts in (("positive", positive), ("negative", negative)):
-        if isinstance(prompts, str) or not prompts:
-            raise TonearmError(
-                f"{side} holds no list of prompts; give at least one prompt on each side"
-            )
+        if not prompts:
+            raise TonearmError(f"{side} is empty; give at least one prompt on each side")
     if not all(prompt.strip() for prompt in (*positive, *negative)):
         raise TonearmError("a prompt is empty; describe music in each")
     if set(positive) == set(negative):

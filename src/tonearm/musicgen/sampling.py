@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.musicgen.frame_table import FrameTable
 from tonearm.musicgen.noise import ExponentialNoise
@@ -42,6 +43,22 @@ class Sampling:
     guidance_schedule: Schedule | None = None
     temperature_schedule: Schedule | None = None
 
+    def __post_init__(self) -> None:
+        checked = dict(
+            guidance=boundary.number(self.guidance, "guidance"),
+            temperature=boundary.number(self.temperature, "temperature"),
+            top_k=boundary.integer(self.top_k, "top_k"),
+            top_p=boundary.number(self.top_p, "top_p"),
+            guidance_schedule=boundary.optional(
+                _schedule, self.guidance_schedule, "guidance_schedule"
+            ),
+            temperature_schedule=boundary.optional(
+                _schedule, self.temperature_schedule, "temperature_schedule"
+            ),
+        )
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
     def overridden(
         self,
         guidance: float | None = None,
@@ -72,6 +89,10 @@ class Sampling:
         schedule = self.guidance_schedule
         factors = [factor for _, factor in schedule.points] if schedule else [1.0]
         return max(self.guidance * factor for factor in factors)
+
+
+def _schedule(value: object, name: str) -> Schedule:
+    return boundary.instance(value, name, Schedule, "a Schedule")
 
 
 def _factors(schedule: Schedule | None, seconds: Sequence[float]) -> torch.Tensor:

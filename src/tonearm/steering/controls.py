@@ -12,7 +12,10 @@ The same message serves Python, OSC, MIDI and WebSocket.
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
+
+from tonearm import boundary
+from tonearm.schema import Declared
 
 STRENGTH = "strength/"
 GUIDANCE, TEMPERATURE, MUTE = "guidance", "temperature", "mute"
@@ -20,7 +23,7 @@ MAX_GUIDANCE, MAX_TEMPERATURE = 100.0, 10.0
 TARGETS = (f"{STRENGTH}<vector>", GUIDANCE, TEMPERATURE, MUTE)
 
 
-class Control(BaseModel):
+class Control(Declared):
     """A setting and its new value; see the module's table."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,7 +44,9 @@ class Control(BaseModel):
     @classmethod
     def strength(cls, vector: str, value: float) -> "Control":
         """The control that sets a vector's strength."""
-        return cls(target=STRENGTH + vector, value=value)
+        return cls(
+            target=STRENGTH + boundary.instance(vector, "vector", str, "its name"), value=value
+        )
 
     @property
     def vector(self) -> str | None:

@@ -14,10 +14,14 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import ConfigDict, field_validator
+
+from tonearm import boundary
+from tonearm.errors import TonearmError
+from tonearm.schema import Declared
 
 
-class Schedule(BaseModel):
+class Schedule(Declared):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     points: tuple[tuple[float, float], ...]
@@ -39,9 +43,12 @@ class Schedule(BaseModel):
         """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade`
         seconds inside the window.
         """
+        start, end = boundary.number(start, "start"), boundary.number(end, "end")
+        fade = boundary.number(fade, "fade")
         if not (0 <= start < end and 0 <= 2 * fade <= end - start + 1e-9):
-            raise ValueError(
-                f"window {start} to {end} s with fades of {fade} s: start must come before end, and the fades must fit"
+            raise TonearmError(
+                f"window {start} to {end} s with fades of {fade} s: "
+                "start must come before end, and the fades must fit"
             )
         return cls(
             points=(

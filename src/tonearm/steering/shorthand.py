@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tonearm.errors import TonearmError
-from tonearm.schema import reason_of, validated
+from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
@@ -51,8 +51,8 @@ def parse_short(text: str) -> Steer:
     if at:
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))
-        except ValueError as error:
-            raise TonearmError(f"steer {quoted(text)}: {reason_of(error)}") from None
+        except (ValueError, TonearmError) as error:
+            raise TonearmError(f"steer {quoted(text)}: {error}") from None
     return validated(Steer, fields, where=f"steer {quoted(text)}")
 
 

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tonearm.errors import TonearmError
-from tonearm.schema import validated
+from tonearm.schema import Declared, validated
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 
@@ -20,7 +20,7 @@ MAX_STRENGTH = 1000.0
 MIN_BLEND_STRENGTH = -0.9  # exclusive: blend divides by 1 + strength at every layer
 
 
-class Steer(BaseModel):
+class Steer(Declared):
     """One vector with one strength.
 
     strategy      one-to-all: the direction of `source_layer` at every target layer (default,
@@ -86,7 +86,7 @@ class Steer(BaseModel):
         return [self.strength * factor for factor in factors]
 
 
-class Steering(BaseModel):
+class Steering(Declared):
     """Steers in the order in which they are applied."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,138 @@
+"""Types of arguments at the public entries: conversion, or one line that names the argument.
+
+Every function takes a value and the argument's name, and returns the value in the type that the
+package computes with. Integers go through `operator.index`, so that NumPy's are accepted and floats
+are not.
+"""
+
+import operator
+import os
+from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
+from typing import Any, TypeVar
+
+from tonearm.errors import TonearmError
+from tonearm.text import check_path, check_text, quoted
+
+LARGEST = 2**64  # Python does not print integers of thousands of digits
+T = TypeVar("T")
+
+
+def refusal(value: object, name: str, allowed: str) -> TonearmError:
+    """Make the error for a value of a wrong type.
+
+    Args:
+        value: as given.
+        name: of the argument.
+        allowed: what to give instead.
+    """
+    shown = " ".join(quoted(value).split())  # arrays are shown in several lines
+    return TonearmError(f"{name} {shown} is of type {type(value).__name__}; give {allowed}")
+
+
+def optional(check: Callable[[Any, str], T], value: object, name: str) -> T | None:
+    """Apply a check unless the value is None."""
+    return None if value is None else check(value, name)
+
+
+def text(value: object, name: str) -> str:
+    """Return a text without null characters and surrogates."""
+    if not isinstance(value, str):
+        raise refusal(value, name, "a text")
+    check_text(value, name)
+    return str(value)
+
+
+def integer(value: object, name: str) -> int:
+    """Return a whole number of 64 bits, also of NumPy; not a float, not a bool."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        found = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise refusal(value, name, "a whole number") from None
+    if abs(found) > LARGEST:
+        raise TonearmError(
+            f"{name} is a number of {found.bit_length()} bits, which is not possible; "
+            "give a smaller one"
+        )
+    return found
+
+
+def number(value: object, name: str) -> float:
+    """Return a real number, also of NumPy; NaN and infinities pass, a bool does not."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise refusal(value, name, "a number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise refusal(value, name, "a smaller number") from None
+
+
+def path(value: object, name: str) -> str:
+    """Return a path as text."""
+    try:
+        found = os.fspath(value)  # type: ignore[call-overload]
+    except TypeError:
+        found = None
+    if not isinstance(found, str):
+        raise refusal(value, name, "a path, as text or pathlib.Path")
+    if not found:
+        raise TonearmError(f"{name} is an empty path; give the path of a file or folder")
+    check_path(found, name)
+    return found
+
+
+def instance(value: object, name: str, kind: type[T], allowed: str) -> T:
+    """Return a value of a class.
+
+    Args:
+        value: as given.
+        name: of the argument.
+        kind: the class.
+        allowed: what to give instead, for the message.
+    """
+    if not isinstance(value, kind):
+        raise refusal(value, name, allowed)
+    return value
+
+
+def sequence(value: object, name: str, check: Callable[[Any, str], T], allowed: str) -> list[T]:
+    """Return a list of checked items; a single text or a mapping is not one.
+
+    Args:
+        value: any finite iterable.
+        name: of the argument.
+        check: of each item.
+        allowed: what to give instead, for the message.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise refusal(value, name, allowed)
+    try:
+        items = list(value)
+    except TypeError:  # an array of no dimensions has __iter__
+        raise refusal(value, name, allowed) from None
+    return [check(item, f"{name}[{index}]") for index, item in enumerate(items)]
+
+
+def function(value: object, name: str) -> Any:
+    """Return a value that can be called."""
+    if not callable(value):
+        raise refusal(value, name, "a function")
+    return value
+
+
+def having(value: T, name: str, methods: tuple[str, ...], allowed: str) -> T:
+    """Return an object with methods.
+
+    Args:
+        value: as given.
+        name: of the argument.
+        methods: that it must have.
+        allowed: what to give instead, for the message.
+    """
+    if isinstance(value, type) or not all(
+        callable(getattr(value, method, None)) for method in methods
+    ):
+        raise refusal(value, name, allowed)
+    return value
