@@ -16,6 +16,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.provenance import StackRecord, read_sidecar
 from tonearm.generation.reproduction import batch_of
 from tonearm.generation.request import TakeRequest
+from tonearm.generation.side_files import MAX_STEM_BYTES, check_take_path
 from tonearm.generation.take import Take
 from tonearm.hashing import hash_clip
 from tonearm.model import Model
@@ -325,3 +326,18 @@ def test_a_disk_that_fills_up_leaves_no_part_of_a_take(
     with pytest.raises(TonearmError, match="the disk is full"):
         take.save(tmp_path / f"take{suffix}")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_longest_name_of_a_take_can_be_saved_with_all_files(small, tmp_path):
+    name = "é" * 60 + "n" * 60
+    model = Model(small.checkpoint)
+    model.vectors[name] = vector_of(small, name)
+    steer = [Steer(vector=name, strength=1.5)]
+    take = model.generate("calm", steer=steer, seconds=0.4, seed=5, continue_from=noise())
+    path = tmp_path / ("x" * MAX_STEM_BYTES + ".flac")
+    check_take_path(path)
+    sidecar = take.save(path)
+    assert len(list(tmp_path.iterdir())) == 4
+    assert replay(sidecar, model=Model(small.checkpoint)).identical
+    with pytest.raises(TonearmError, match="files beside it have longer names"):
+        check_take_path(path.with_name(f"x{path.name}"))

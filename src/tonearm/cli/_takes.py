@@ -1,6 +1,6 @@
 """Helpers of the commands that generate takes: descriptions of the plan, saving, checks of outputs."""
 
-import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tonearm.cli._screen import Stopped
 from tonearm.errors import TonearmError
+from tonearm.text import check_path
 
 if TYPE_CHECKING:
     from tonearm.generation.take import Take
@@ -139,6 +140,7 @@ def model_text(model: "Model") -> str:
 def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:
     """Refuse, before any work, audio files that cannot be written with sidecars, or that exist."""
     from tonearm.audio import WRITABLE
+    from tonearm.generation.side_files import check_take_path, sidecar_path
 
     for path in paths:
         if path.suffix.lower() not in WRITABLE:
@@ -146,13 +148,18 @@ def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:
                 f"cannot write {path}: the ending is {path.suffix or 'missing'}; "
                 f"use one of {', '.join(WRITABLE)}"
             )
-    check_outputs([*paths, *(path.with_suffix(".json") for path in paths)], force)
+        check_take_path(path)
+    check_outputs([*paths, *map(sidecar_path, paths)], force)
 
 
 def check_outputs(paths: Sequence[Path], force: bool) -> None:
     """Refuse files that cannot be written, and existing ones unless `force`."""
+    checked = set()
     for path in paths:
-        check_folder(path.parent)
+        check_path(path, "the output")
+        if path.parent not in checked:
+            check_folder(path.parent)
+            checked.add(path.parent)
         if path.is_dir():
             raise TonearmError(f"cannot write {path}: it is a folder; choose another name")
         if path.exists() and not force:
@@ -162,10 +169,16 @@ def check_outputs(paths: Sequence[Path], force: bool) -> None:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made or written to."""
+    """Refuse a folder that cannot be made or written to; a file without a name is written."""
+    check_path(folder, "the output folder")
     absolute = folder.absolute()
-    existing = next(place for place in (absolute, *absolute.parents) if place.exists())
-    if not existing.is_dir():
-        raise TonearmError(f"cannot write to {folder}: {existing} is a file; choose another folder")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise TonearmError(f"cannot write to {folder}: no permission; choose another folder")
+    try:
+        existing = next(place for place in (absolute, *absolute.parents) if place.exists())
+        if existing.is_dir():
+            with tempfile.TemporaryFile(dir=existing):
+                return
+    except OSError as error:  # permissions do not show that /proc holds no files
+        raise TonearmError(
+            f"cannot write to {folder}: {error.strerror or error}; choose another folder"
+        ) from error
+    raise TonearmError(f"cannot write to {folder}: {existing} is a file; choose another folder")

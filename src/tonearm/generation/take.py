@@ -12,8 +12,9 @@ import numpy as np
 from tonearm.atomic import atomic_write_all
 from tonearm.audio import Clip
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
+from tonearm.generation.side_files import input_path, sidecar_path, vector_path
 from tonearm.steering.vector import SteeringVector
-from tonearm.steering.vector_file import SUFFIX, vector_bytes
+from tonearm.steering.vector_file import vector_bytes
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Take:
         if measured is not None:
             content["measured"] = dict(measured)
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        sidecar = path.with_suffix(".json")
+        sidecar = sidecar_path(path)
         files = {
             path: audio,
             **{file: vector_bytes(vector) for file, vector in vector_files.items()},
@@ -82,8 +83,7 @@ class Take:
         records, files = {}, {}
         for name, record in self.provenance.vectors.items():
             if not record.bundled:
-                stem = f"{path.stem}.{Path(name).stem}-{record.content_hash[:8]}"
-                file = path.with_name(f"{stem}{SUFFIX}")
+                file = vector_path(path, name, record.content_hash)
                 files[file] = self.vectors[name]
                 record = record.model_copy(update={"file": file.name})
             records[name] = record
@@ -95,7 +95,7 @@ class Take:
         for key, clip in self.inputs.items():
             audio: AudioRecord | None = getattr(self.provenance, key)
             if audio is not None and audio.file is None:
-                file = path.with_name(f"{path.stem}.{key}.wav")
+                file = input_path(path, key)
                 files[file] = clip
                 records[key] = audio.model_copy(update={"file": file.name})
         return records, files
