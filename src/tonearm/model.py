@@ -1,6 +1,5 @@
 """Model: a loaded checkpoint with its library of vectors; the facade of generation."""
 
-import math
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ import torch
 from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, pack
-from tonearm.generation.check import MAX_SECONDS, check_settings
+from tonearm.generation.check import check_settings
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
 from tonearm.generation.prepare import PreparedRequest, prepare
 from tonearm.generation.provenance import (
@@ -191,13 +190,14 @@ class Model:
             order: "input" yields takes in the order of the requests, neighbours sharing a batch;
                 "completion" yields (index of the request, take) as takes complete, after sorting
                 requests by length so that batches are full.
-            batch_size: rows per batch; default: as many as fit the memory.
-            memory_gib: memory that decoding may take; default: half of the free memory.
+            batch_size: rows per batch, whatever the memory; default: as many as fit.
+            memory_gib: memory that a batch of the default size may take; default: half of the free
+                memory.
             progress: called with frames done and frames in all, over all requests.
 
         Raises:
-            TonearmError: any mistake in the arguments, or a take that does not fit the memory;
-                before decoding starts.
+            TonearmError: any mistake in the arguments, or, without a batch size, a take that
+                does not fit the memory; before decoding starts.
         """
         requests = boundary.sequence(requests, "requests", _request, "a list of TakeRequests")
         given = {} if vectors is None else _vectors(vectors)
@@ -227,10 +227,12 @@ class Model:
             progress: called with frames done and frames in all.
         """
         requests = batch_of(request, place)
-        prepared, found = self._prepare(requests, vectors, max_seconds=math.inf)
+        prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
-        decode_request = encode_batch(self.checkpoint, rows, found, text_group=place.text_group)
+        decode_request = encode_batch(
+            self.checkpoint, rows, found, guided=place.guided, text_group=place.text_group
+        )
         codes = dict(self.engine.rows(decode_request, report.next_batch()))[place.row]
         return self._take(
             rows[place.row], found, place_in_batch(decode_request, rows, place.row), codes
@@ -309,10 +311,10 @@ class Model:
         requests: Sequence[TakeRequest],
         given: Mapping[str, SteeringVector],
         open_ended: bool = False,
-        max_seconds: float = MAX_SECONDS,
+        recorded: bool = False,
     ) -> tuple[list[PreparedRequest], dict[str, SteeringVector]]:
         """The requests, prepared, and the vectors that they name."""
-        check_settings(requests, self.checkpoint.sampling, self.shape, max_seconds)
+        check_settings(requests, self.checkpoint.sampling, self.shape, recorded=recorded)
         names = {
             steer.vector
             for steering in dict.fromkeys(one.steering for one in requests)
@@ -321,7 +323,9 @@ class Model:
         vectors = {
             name: given[name] if name in given else self.vectors[name] for name in sorted(names)
         }
-        prepared = prepare(self.checkpoint, requests, vectors, open_ended=open_ended)
+        prepared = prepare(
+            self.checkpoint, requests, vectors, open_ended=open_ended, recorded=recorded
+        )
         longest = max(one.frames or 0 for one in prepared)
         if self.engine.uniform_batches and longest > self.shape.window_frames:
             raise TonearmError(

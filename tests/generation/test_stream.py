@@ -103,17 +103,16 @@ def test_a_sampling_setting_acts_from_its_frame_and_replays(melody, tmp_path, ta
     assert again.provenance.engine == "reference" and (again.codes == codes).all()
 
 
-def test_temperature_0_gives_the_most_likely_codes_from_its_frame(melody):
-    streams = [melody.stream(PROMPT, seconds=1.2, seed=seed) for seed in (5, 5)]
-    for stream in streams:
-        play(stream, {1: [Control(target="temperature", value=0)]})
-    first, second = (stream.take.codes for stream in streams)
-    assert (first == second).all()
+def test_temperature_0_takes_the_most_likely_codes(melody):
+    most_likely = melody.generate(PROMPT, seconds=1.2, seed=9, temperature=0)
     greedy = melody.stream(PROMPT, seconds=1.2, seed=5, temperature=0)
     play(greedy)
-    assert (
-        greedy.take.codes == melody.generate(PROMPT, seconds=1.2, seed=9, temperature=0).codes
-    ).all()
+    changed = melody.stream(PROMPT, seconds=1.2, seed=5)
+    change = changed.set(Control(target="temperature", value=0))
+    play(changed)
+    assert change.result(timeout=0) == 0
+    for stream in (greedy, changed):
+        assert (stream.take.codes == most_likely.codes).all()
 
 
 def test_several_settings_change_at_one_frame_and_replay(steered, tmp_path):
@@ -380,3 +379,73 @@ def test_the_memory_of_an_open_ended_stream_does_not_grow_but_for_its_codes(wind
     early, late = np.array(sizes[5:20]).max(0), np.array(sizes[20:]).max(0)
     assert (late <= early).all()
     assert stream.take.codes.shape[1] > 190
+
+
+def test_a_stream_with_guidance_off_from_the_start_replays(steered, tmp_path):
+    steering = Steering(steers=(Steer(vector="push", strength=1.0, branch="unconditional"),))
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer=steering, negative="a slow tune")
+    change = stream.set_guidance(1.0)
+    list(stream)
+    assert change.result(timeout=0) == 0
+    assert stream.take.provenance.batch.guided
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def test_a_stream_stopped_before_a_schedule_replays(steered, tmp_path):
+    late = Steer(vector="push", strength=1.0, schedule=Schedule.window(2.0, 3.0))
+    stream = steered.stream(PROMPT, seconds=4, seed=5, steer=late)
+    play(stream, stop_at=1)
+    assert stream.take.clip.seconds < 2
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def test_a_cancelled_change_is_left_out(steered):
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    dropped, kept = stream.set_strength("push", 3.0), stream.set_guidance(2.0)
+    assert dropped.cancel()
+    list(stream)
+    assert kept.result(timeout=0) == 0
+    assert stream.take.provenance.steering.steers[0].schedule is None
+
+
+def test_a_change_may_be_cancelled_when_the_stream_ends(steered):
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    chunks = iter(stream)
+    next(chunks)
+    dropped, late = stream.set_strength("push", 3.0), stream.set_guidance(2.0)
+    assert dropped.cancel()
+    chunks.close()
+    with pytest.raises(TonearmError, match="ended before the change"):
+        late.result(timeout=0)
+
+
+def test_a_callback_may_set_the_next_value(steered):
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    frames, refused = [], []
+
+    def again(done):
+        if not done.exception():
+            frames.append(done.result())
+        try:
+            stream.set_strength("push", len(frames)).add_done_callback(again)
+        except TonearmError as error:
+            refused.append(str(error))
+
+    stream.set_strength("push", 0).add_done_callback(again)
+    player = threading.Thread(target=lambda: list(stream), daemon=True)
+    player.start()
+    player.join(60)
+    assert not player.is_alive()
+    assert frames == list(range(len(frames))) and len(frames) > 10
+    assert refused and "has ended" in refused[-1]
+
+
+def test_changes_of_a_stream_that_is_never_played_are_refused(steered):
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    change = stream.set_strength("push", 1.0)
+    stream.cancel()
+    with pytest.raises(TonearmError, match="ended before the change"):
+        change.result(timeout=0)
+    with pytest.raises(TonearmError, match="has ended"):
+        stream.set_strength("push", 1.0)
+    assert list(stream) == []

@@ -302,7 +302,7 @@ def test_a_take_of_an_open_ended_stream_longer_than_an_hour_is_not_refused(small
     request = TakeRequest("calm", 1, seconds=3601)
     with pytest.raises(TonearmError, match="3601 s is not possible"):
         small.generate_batch([request])
-    prepared, _ = small._prepare(batch_of(request, place), {}, max_seconds=float("inf"))
+    prepared, _ = small._prepare(batch_of(request, place), {}, recorded=True)
     assert prepared[0].frames == 3601 * small.shape.frame_rate
 
 

@@ -26,7 +26,8 @@ def check_settings(
     requests: Sequence[TakeRequest],
     default: Sampling,
     shape: ModelShape,
-    max_seconds: float = MAX_SECONDS,
+    *,
+    recorded: bool = False,
 ) -> None:
     """Check everything that is known before inputs are read.
 
@@ -34,7 +35,8 @@ def check_settings(
         requests: to be generated.
         default: sampling of requests that give none.
         shape: of the checkpoint.
-        max_seconds: longest take; an open-ended stream can be longer.
+        recorded: they were streams. A stream can be longer than other takes, and guidance can have
+            been switched off while it played.
 
     Raises:
         TonearmError: the first fault.
@@ -42,9 +44,12 @@ def check_settings(
     if not requests:
         raise TonearmError("no prompt was given; give at least one")
     for request in requests:
-        _check_settings(request, request.sampling or default)
-        if request.seconds > max_seconds:
-            raise TonearmError(_length_message(shape, request.seconds))
+        sampling = request.sampling or default
+        _check_settings(request, sampling)
+        if not recorded:
+            _check_use_of_guidance(request, sampling.strongest_guidance)
+            if request.seconds > MAX_SECONDS:
+                raise TonearmError(_length_message(shape, request.seconds))
         new_frames(shape, request.seconds)
 
 
@@ -53,7 +58,9 @@ def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
         raise TonearmError("the prompt is empty; describe the music in a few words")
     check_seed(request.seed)
     check_sampling(sampling)
-    strongest = sampling.strongest_guidance
+
+
+def _check_use_of_guidance(request: TakeRequest, strongest: float) -> None:
     if strongest > 1:
         return
     if request.negative:

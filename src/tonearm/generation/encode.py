@@ -28,6 +28,7 @@ def encode_batch(
     vectors: Mapping[str, SteeringVector],
     *,
     live: bool = False,
+    guided: bool | None = None,
     text_group: int | None = None,
 ) -> DecodeRequest:
     """Encode texts and melody, and tabulate strengths, guidance and temperature over frames.
@@ -37,12 +38,14 @@ def encode_batch(
         batch: rows with one batch key.
         vectors: the vectors that they name.
         live: settings will be changed while decoding.
+        guided: recorded presence of a guidance branch; default: if any guidance is above 1.
         text_group: recorded group of rows that share text; default: the largest possible.
     """
     shape, first = checkpoint.shape, batch[0]
     requests = [one.request for one in batch]
     has_negatives = any(one.negative for one in requests)
-    guided = any(one.sampling.strongest_guidance > 1 for one in batch)
+    if guided is None:
+        guided = any(one.sampling.strongest_guidance > 1 for one in batch)
 
     def conditioning(melody: Clip | None) -> Conditioning:
         return condition(

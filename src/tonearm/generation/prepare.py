@@ -71,6 +71,7 @@ def prepare(
     vectors: Mapping[str, SteeringVector],
     *,
     open_ended: bool = False,
+    recorded: bool = False,
 ) -> list[PreparedRequest]:
     """Read inputs, check and encode requests whose settings were checked (`check_settings`).
 
@@ -81,6 +82,7 @@ def prepare(
         requests: to be generated.
         vectors: the vectors that they name.
         open_ended: ignore `seconds`: the takes end when they are stopped.
+        recorded: they were streams, which can have been stopped before a schedule began.
 
     Raises:
         TonearmError: the first fault, before anything is decoded.
@@ -111,7 +113,7 @@ def prepare(
             check_prompt_frames(shape, prompt_codes.shape[1])
         known = 0 if prompt_codes is None else prompt_codes.shape[1]
         frames = None if open_ended else known + new_frames(shape, request.seconds)
-        if frames is not None:
+        if frames is not None and not recorded:
             check_schedules(request.steering, frames / shape.frame_rate, shape.frame_rate)
         longest = max(counts[request.prompt], counts[request.negative or ""])
         prepared.append(

@@ -8,8 +8,6 @@ from tonearm.generation.provenance import BatchRecord
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen.sampling import Sampling
 
-FILLER = "-"
-
 
 def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
     """Requests of a batch of the recorded shape, with `request` at its recorded row.
@@ -19,13 +17,11 @@ def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
         place: recorded with it.
     """
     # Rows with text: all prompts, then the negative prompts.
-    texts = [FILLER] * (place.size + len(place.negative_rows))
-    own = {place.row: request.prompt}
+    texts = [request.prompt] * (place.size + len(place.negative_rows))
     if request.negative and place.row in place.negative_rows:
-        own[place.size + place.negative_rows.index(place.row)] = request.negative
-    for position, text in own.items():
+        position = place.size + place.negative_rows.index(place.row)
         first = position - position % place.text_group
-        texts[first : first + place.text_group] = [text] * place.text_group
+        texts[first : first + place.text_group] = [request.negative] * place.text_group
     negatives = dict(zip(place.negative_rows, texts[place.size :], strict=True))
     filled = [
         TakeRequest(

@@ -80,7 +80,7 @@ class Stream:
         self._changed: set[str] = set()  # targets
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._lock = Lock()
-        self._cancelled = self._stopping = self._ended = False
+        self._begun = self._cancelled = self._stopping = self._ended = False
         self._take: Take | None = None
 
     @property
@@ -99,7 +99,8 @@ class Stream:
 
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
-            frame * sample_rate / frame_rate.
+            frame * sample_rate / frame_rate. A change whose future was cancelled before it took
+            effect is left out.
 
         Raises:
             TonearmError: a vector that the stream does not have, a strength that its operator does
@@ -145,8 +146,13 @@ class Stream:
         self._stopping = True
 
     def cancel(self) -> None:
-        """Stop within one step, without a take."""
-        self._cancelled = True
+        """Stop within one step, without a take. Changes that wait are refused."""
+        with self._lock:
+            self._cancelled = True
+            if self._begun:
+                return
+            self._ended = True
+        self._refuse_changes()
 
     @property
     def take(self) -> "Take":
@@ -156,8 +162,10 @@ class Stream:
         return self._take
 
     def __iter__(self) -> Iterator[Chunk]:
-        if self._ended or self._decoding.begun:
-            raise TonearmError("a stream can be played once; start another one")
+        with self._lock:
+            if self._begun:
+                raise TonearmError("a stream can be played once; start another one")
+            self._begun = True
         decoding, pushed, played = self._decoding, 0, 0
         rate = decoding.decoder.checkpoint.shape.sample_rate
         try:
@@ -181,7 +189,7 @@ class Stream:
         finally:
             with self._lock:
                 self._ended = True
-                self._refuse_changes()
+            self._refuse_changes()
 
     def _stop_if_asked(self) -> None:
         decoding = self._decoding
@@ -195,11 +203,10 @@ class Stream:
         if decoding.between_windows:
             return
         frame = decoding.frame
-        while True:
-            try:
-                change = self._changes.get_nowait()
-            except Empty:
-                return
+        for _ in range(self._changes.qsize()):  # not those that a callback of one adds
+            change = self._changes.get_nowait()
+            if not change.took_effect.set_running_or_notify_cancel():
+                continue
             if decoding.end is not None and frame >= decoding.end:
                 # only the delayed codebooks of the last frames are undecided
                 change.took_effect.set_exception(TonearmError(TOO_LATE))
@@ -217,8 +224,16 @@ class Stream:
         self._changed.add(control.target)
 
     def _refuse_changes(self) -> None:
-        while not self._changes.empty():
-            self._changes.get_nowait().took_effect.set_exception(TonearmError(TOO_LATE))
+        """Refuse those that wait. Futures call back, and a callback may call any method: the lock is
+        free.
+        """
+        while True:
+            try:
+                change = self._changes.get_nowait()
+            except Empty:
+                return
+            if change.took_effect.set_running_or_notify_cancel():
+                change.took_effect.set_exception(TonearmError(TOO_LATE))
 
     def _silence_muted(self, samples: np.ndarray, first: int) -> None:
         """Zero the muted part of samples [C, m] that begin at sample `first`; changes them in

@@ -67,7 +67,9 @@ class Decoding:
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
-        self.state = None  # frees this window's cache before the next is allocated
+        if self.state is not None:  # its cache is freed before the next one is allocated
+            self.state.drop_graphs()
+            self.state = None
         conditioning = self.request.conditioning_from(start)
         self.state = self.decoder.begin(
             conditioning, self.tokens.shape[-1], start, self.may_capture
@@ -88,10 +90,6 @@ class Decoding:
         for row, length in enumerate(self.lengths or ()):  # as after the end of any clip
             new[row, :, max(0, length - have) :] = self.decoder.checkpoint.bos
         self._codes = torch.cat([self._codes, new], dim=-1)
-
-    @property
-    def begun(self) -> bool:
-        return self.frames.start > 0 or self.position > 1 + self.request.prompt_frames
 
     @property
     def is_last(self) -> bool:

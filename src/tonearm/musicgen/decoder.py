@@ -202,6 +202,14 @@ class DecoderState:
         self.length = end
         return logits
 
+    def drop_graphs(self) -> None:
+        """Drop the graphs, which refer to this state: without them it is freed with its last
+        reference.
+        """
+        if self.graphs:
+            self.graphs.steps.clear()
+            self.graphs = None
+
     def fixed_step(
         self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps
     ) -> torch.Tensor:
