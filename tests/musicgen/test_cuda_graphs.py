@@ -4,6 +4,10 @@ Without a GPU, steps are captured by tracing: a trace, like a CUDA graph, keeps 
 the time of capture, and reads only tensors again.
 """
 
+import gc
+import weakref
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -27,7 +31,7 @@ def traced():
     """A capture that keeps its graphs."""
     steps = []
 
-    def capture(step):
+    def capture(step, device):
         graph = make_fx(step)()
         steps.append(graph)
         return graph
@@ -91,12 +95,28 @@ def test_readers_are_called_at_every_step_without_capture(melody, traced):
     assert len(list(decoding)) == len(calls) and not traced.steps
 
 
+def test_the_cache_of_a_window_is_freed_when_the_next_begins(melody):
+    decoder = Decoder(melody.checkpoint)
+    decoder.capture = lambda step, device: step
+    request = replace(request_for(melody, frames=40), window=20, overlap=8)
+    gc.disable()
+    try:
+        decoding, caches = Decoding(decoder, request), []
+        for _ in decoding:
+            if not caches or caches[-1]() is not decoding.state.keys:
+                caches.append(weakref.ref(decoding.state.keys))
+            assert [cache() is not None for cache in caches[:-1]] == [False] * (len(caches) - 1)
+    finally:
+        gc.enable()
+    assert len(caches) > 1
+
+
 def test_a_capture_that_fails_is_logged_and_the_step_runs_uncaptured(monkeypatch, caplog):
-    def fail(_):
+    def fail(step, device):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(cuda_graphs, "_graph_of", fail)
-    step = cuda_graphs.capture_on_cuda(lambda: torch.ones(1))
+    step = cuda_graphs.capture_on_cuda(lambda: torch.ones(1), torch.device("cpu"))
     assert step() == 1
     (record,) = caplog.records
     assert (record.name, record.levelname) == ("tonearm.musicgen.cuda_graphs", "WARNING")

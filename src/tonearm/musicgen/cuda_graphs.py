@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 BUCKET = 256  # positions
 Step = Callable[[], torch.Tensor]
-GraphCapture = Callable[[Step], Step]
+GraphCapture = Callable[[Step, torch.device], Step]
 """Wraps a decode step in a graph; calling the result replays it without Python overhead."""
 
 
@@ -62,22 +62,30 @@ class StepGraphs:
         bucket_end = min(self.capacity, (position // BUCKET + 1) * BUCKET)
         if bucket_end not in self.steps:
             self.steps[bucket_end] = self.capture(
-                lambda: self.step(self.tokens, self.position, bucket_end, taps)
+                lambda: self.step(self.tokens, self.position, bucket_end, taps), self.tokens.device
             )
         return self.steps[bucket_end]()
 
 
-def capture_on_cuda(step: Step) -> Step:
-    """Capture a CUDA graph of a step; if that is not possible, log a warning and return the step."""
+def capture_on_cuda(step: Step, device: torch.device) -> Step:
+    """Capture a CUDA graph of a step on a device, which need not be the current one.
+
+    If that is not possible, log a warning and return the step.
+    """
     try:
-        return _graph_of(step)
+        return _graph_of(step, device)
     except RuntimeError as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         logger.warning("CUDA graphs are not possible here (%s); decoding without them", reason)
         return step
 
 
-def _graph_of(step: Step) -> Step:
+def _graph_of(step: Step, device: torch.device) -> Step:
+    with torch.cuda.device(device):
+        return _captured(step)
+
+
+def _captured(step: Step) -> Step:
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):  # libraries initialise at first use, which must not be captured
@@ -85,7 +93,8 @@ def _graph_of(step: Step) -> Step:
             step()  # writes the same cell of the cache each time
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # Other threads may allocate memory meanwhile.
+    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         logits = step()
 
     def replay() -> torch.Tensor:
