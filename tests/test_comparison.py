@@ -51,3 +51,10 @@ def test_a_saved_comparison_holds_takes_sidecars_page_and_copies_at_one_loudness
 def test_a_comparison_without_steering_is_refused(melody):
     with pytest.raises(TonearmError, match="nothing to compare"):
         tonearm.compare(melody, "a folk tune", [], seconds=0.5)
+
+
+def test_a_name_means_one_vector_in_all_steerings(melody):
+    push, other = vector_of(melody, "push"), vector_of(melody, "push", size=9.0)
+    for steerings in ([{push: 1.0}, {other: 1.0}], [{push: 1.0}, "push=0.5"]):
+        with pytest.raises(TonearmError, match="two vectors are named 'push'"):
+            tonearm.compare(melody, "a folk tune", steerings, seconds=0.5)

@@ -28,9 +28,8 @@ from tonearm.report.comparison_page import (
     common_loudness,
     write_compare_page,
 )
-from tonearm.steering.shorthand import SteeringLike, as_steering
+from tonearm.steering.shorthand import SteeringLike, as_steering, vectors_of
 from tonearm.steering.spec import Steering
-from tonearm.steering.vector import SteeringVector
 
 _OF_COMPARISON = re.compile(rf"({LISTEN}/)?(plain|steered-\d+)\.[^/]+")
 
@@ -158,9 +157,7 @@ def compare_takes(
         raise TonearmError(
             "there is nothing to compare; give at least one steering, such as tempo=+0.1"
         )
-    vectors: dict[str, SteeringVector] = {}
-    for _, given in steered:
-        vectors |= given
+    vectors = vectors_of(steered)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed
     requests = [
         TakeRequest(prompt, shared_seed, steering, sampling, seconds=seconds)

@@ -242,6 +242,8 @@ def test_two_vectors_of_one_name_are_refused():
         {first: 1.0, second: 2.0},
         {"tempo": 1.0, second: 2.0},
         [{first: 1.0}, {second: 1.0}],
+        [{first: 1.0}, "tempo=2"],
+        ["tempo=2", {first: 1.0}],
     ):
         with pytest.raises(TonearmError, match="two vectors are named 'tempo'"):
             as_steering(form)

@@ -121,17 +121,35 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
             steers.append(validated(Steer, fields, where=f"steer {quoted(key)}"))
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
-        for item in steer:
-            inner, more = as_steering(item)
-            if clash := sorted(given.keys() & more.keys()):
-                raise TonearmError(_clash(clash[0]))
-            steers += inner.steers
-            given |= more
-        return Steering(steers=tuple(steers)), given
+        parts = [as_steering(item) for item in steer]
+        steers = [one for inner, _ in parts for one in inner.steers]
+        return Steering(steers=tuple(steers)), vectors_of(parts)
     raise TonearmError(
         f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1.25}}, a list of Steer, "
         "or a Steering"
     )
+
+
+def vectors_of(
+    steerings: Sequence[tuple[Steering, Mapping[str, SteeringVector]]],
+) -> dict[str, SteeringVector]:
+    """The vectors given with several steerings, as `as_steering` returns them, in one dictionary.
+
+    Raises:
+        TonearmError: one name means two vectors: two objects that differ, or an object and an entry
+            of the library.
+    """
+    objects: dict[str, SteeringVector] = {}
+    for _, given in steerings:
+        for name, vector in given.items():
+            known = objects.setdefault(name, vector)
+            if known is not vector and known.content_hash() != vector.content_hash():
+                raise TonearmError(_clash(name))
+    for steering, given in steerings:
+        for steer in steering.steers:
+            if steer.vector in objects and steer.vector not in given:
+                raise TonearmError(_clash(steer.vector))
+    return objects
 
 
 def _clash(name: str) -> str:
