@@ -1,14 +1,20 @@
-"""Tokens of prompts: their number, the limits of a checkpoint, and padding."""
+"""Tokens of prompts: their number, the limits and vocabulary of a checkpoint, and padding."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.text import check_text, is_blank, quoted, shortened
 
 MAX_FIXED_TOKENS = 64  # above it, a tokenizer's model_max_length is a limit and not a fixed length
+NAMED_WORDS = 8  # unknown words in a warning
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,67 @@ def fixed_tokens(checkpoint: Checkpoint) -> int | None:
 
 
 def count_tokens(checkpoint: Checkpoint, texts: Sequence[str]) -> list[int]:
-    """Number of tokens of each text, EOS included, in one call of the tokenizer."""
+    """Number of tokens of each text, EOS included, in one call of the tokenizer.
+
+    Args:
+        checkpoint: of the tokenizer.
+        texts: prompts and negative prompts.
+
+    Raises:
+        TonearmError: a text is not text, or has no word in the vocabulary. Some unknown words are
+            a warning.
+    """
     if not texts:
         return []
+    for text in texts:
+        check_text(text, "the text")
+        if text.strip() and is_blank(text):
+            raise TonearmError(
+                f"the text {shortened(text)!a} has no visible character; "
+                "describe the music in a few words"
+            )
     with checkpoint.lock:
-        return [len(ids) for ids in checkpoint.tokenizer(list(texts)).input_ids]
+        encoded = checkpoint.tokenizer(list(texts))
+    _check_words(checkpoint, texts, encoded)
+    return [len(ids) for ids in encoded.input_ids]
+
+
+def _check_words(checkpoint: Checkpoint, texts: Sequence[str], encoded: Any) -> None:
+    """Warn of words outside the vocabulary; raises TonearmError for a text of such words alone."""
+    unknown = checkpoint.tokenizer.unk_token_id
+    if unknown is None or not encoded.encodings:  # a tokenizer without offsets
+        return
+    words: dict[str, None] = {}
+    for text, encoding in zip(texts, encoded.encodings, strict=True):
+        if unknown not in encoding.ids:
+            continue
+        tokens = [
+            (text[start:end].strip(), identifier == unknown)
+            for (start, end), identifier, special in zip(
+                encoding.offsets, encoding.ids, encoding.special_tokens_mask, strict=True
+            )
+            if not special
+        ]
+        spelled = [(word, missing) for word, missing in tokens if _is_word(word)]
+        if all(missing for _, missing in spelled or tokens):
+            raise TonearmError(
+                f"no word of {quoted(text)} is in the vocabulary of {checkpoint.shape.name}; "
+                "use other words"
+            )
+        words |= dict.fromkeys(word for word, missing in spelled if missing)
+    if words:
+        named = ", ".join(quoted(word) for word in list(words)[:NAMED_WORDS])
+        more = f" and {len(words) - NAMED_WORDS} more" if len(words) > NAMED_WORDS else ""
+        _log.warning(
+            "%s reads words that it does not know as one and the same: %s%s; use other words",
+            checkpoint.shape.name,
+            named,
+            more,
+        )
+
+
+def _is_word(token: str) -> bool:
+    return any(character.isalnum() for character in token)
 
 
 def padded_tokens(checkpoint: Checkpoint, prompt: str, longest: int) -> int:

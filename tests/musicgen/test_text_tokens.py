@@ -1,0 +1,42 @@
+"""Words that a checkpoint does not know."""
+
+import logging
+
+import pytest
+
+from tonearm.errors import TonearmError
+from tonearm.musicgen.text_tokens import count_tokens
+
+
+def test_unknown_words_are_one_warning(melody, caplog):
+    with caplog.at_level(logging.WARNING):
+        counts = count_tokens(
+            melody.checkpoint, ["a fast zither tune, zither", "a slow tune", "a dulcimer tune"]
+        )
+    assert counts[1] == 4
+    (warning,) = caplog.messages
+    assert "does not know as one and the same: 'zither', 'dulcimer'; use" in warning
+
+
+def test_known_words_and_the_empty_negative_prompt_give_no_warning(melody, caplog):
+    count_tokens(melody.checkpoint, ["a fast folk tune", ""])
+    assert not caplog.messages
+
+
+def test_many_unknown_words_are_counted(melody, caplog):
+    count_tokens(melody.checkpoint, ["a tune " + " ".join(f"word{n}" for n in range(20))])
+    (warning,) = caplog.messages
+    assert "'word7' and 12 more" in warning
+
+
+@pytest.mark.parametrize("text", ["zither dulcimer", "zither, !", "\u5f26\u697d"])
+def test_a_text_of_unknown_words_alone_is_refused(melody, text):
+    with pytest.raises(TonearmError, match=r"no word of .* is in the vocabulary"):
+        count_tokens(melody.checkpoint, ["a folk tune", text])
+
+
+@pytest.mark.parametrize("text", ["\u200b", " \u2060\ufeff", "a\0b", "a\udcff"])
+def test_a_text_without_visible_characters_or_not_utf8_is_refused_in_one_line(melody, text):
+    with pytest.raises(TonearmError) as error:
+        melody.generate(text, seconds=0.2, seed=1)
+    assert str(error.value).isprintable()
