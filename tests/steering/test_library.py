@@ -44,6 +44,18 @@ def test_added_vectors_precede_bundled_ones_which_precede_files(bundled, caplog)
     assert fresh["tempo"].content_hash() == shipped.content_hash()
 
 
+def test_a_file_that_has_changed_is_read_again(melody, tmp_path):
+    library = VectorLibrary(melody.shape)
+    first, second = (vector_of(melody, "mood", seed=seed) for seed in (0, 1))
+    name = str(save_vector(first, tmp_path / "mood"))
+    assert library[name] is library[name]
+    save_vector(second, tmp_path / "mood")
+    assert library[name].content_hash() == second.content_hash()
+    (tmp_path / "mood.safetensors").unlink()
+    with pytest.raises(TonearmError, match="mood"):
+        library[name]
+
+
 def test_a_path_names_a_file_with_or_without_its_suffix(melody, tmp_path):
     file = save_vector(vector_of(melody, "mood"), tmp_path / "mood")
     for name in (str(file), str(file.with_suffix(""))):

@@ -1,6 +1,7 @@
 """Library of steering vectors, looked up by name, file or bundled asset."""
 
 from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tonearm import assets
@@ -17,6 +18,23 @@ def bundled_vectors() -> dict[str, Path]:
     return {path.stem: path for path in sorted(assets.POCKET_VECTORS.glob(f"*{SUFFIX}"))}
 
 
+@dataclass(frozen=True)
+class _File:
+    """A file that was read; it is read again when its version has changed."""
+
+    path: Path
+    version: tuple[int, ...]
+    vector: SteeringVector
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return ()  # reading it reports the error
+    return (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
 class VectorLibrary(MutableMapping[str, SteeringVector]):
     """Vectors by name.
 
@@ -29,16 +47,18 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
     def __init__(self, shape: ModelShape):
         self.shape = shape
         self._added: dict[str, SteeringVector] = {}
-        self._read: dict[str, SteeringVector] = {}
+        self._read: dict[str, _File] = {}
 
     def __getitem__(self, name: str) -> SteeringVector:
         if name in self._added:
             return self._added[name]
-        if name not in self._read:
-            vector = load_vector(self._file(name))
+        read = self._read.get(name)
+        if read is None or read.version != _version(read.path):
+            path = self._file(name)
+            version, vector = _version(path), load_vector(path)
             check_vector(self.shape, vector)
-            self._read[name] = vector
-        return self._read[name]
+            self._read[name] = read = _File(path, version, vector)
+        return read.vector
 
     def __contains__(self, name: object) -> bool:
         try:
