@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tonearm.errors import TonearmError
+from tonearm.text import shortened
 
 SAMPLED_PER_TENSOR = 64  # values of a tensor in a fingerprint
+MAX_REASON = 300  # characters of a library's error in a message
 NAMED = 3  # tensors listed per kind of fault
 WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -161,6 +163,32 @@ def _kernels(config: Any) -> Iterator[str]:
             yield from _kernels(value)
 
 
+def check_json(name: str, source: str, files: Collection[str], remedy: str) -> None:
+    """Check that the JSON files of a folder or a cached hub id are objects; absent ones pass.
+
+    Args:
+        name: checkpoint as the user gave it, for the message.
+        source: folder or hub id.
+        files: names of the files.
+        remedy: end of the message: allowed values and the next step.
+
+    Raises:
+        TonearmError: a file is not JSON, or not an object.
+    """
+    for file in files:
+        path = _file(source, file)
+        if path is None:
+            continue
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise TonearmError(f"{file} of {name} is not JSON ({error}); {remedy}") from None
+        if not isinstance(content, dict):
+            raise TonearmError(
+                f"{file} of {name} holds a {type(content).__name__}, not a JSON object; {remedy}"
+            )
+
+
 @contextmanager
 def loading_errors(label: str, remedy: str) -> Iterator[None]:
     """Turn any error of a loading library within the block into a TonearmError of one line.
@@ -169,24 +197,20 @@ def loading_errors(label: str, remedy: str) -> Iterator[None]:
         label: the checkpoint, for the message.
         remedy: end of the message: allowed values and the next step.
     """
-    import safetensors
-
     try:
         yield
+    except TonearmError:
+        raise
     except pickle.UnpicklingError as error:  # torch's own message recommends running the code
         raise TonearmError(
             f"cannot load {label} (its pickled weights hold more than tensors, or are cut off: "
             f"save them as safetensors with `save_pretrained`); {remedy}"
         ) from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        ImportError,
-        safetensors.SafetensorError,
-    ) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    except BaseException as error:
+        # A panic of the tokenizer library, which is written in Rust, is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = shortened(" ".join(str(error).split()) or type(error).__name__, MAX_REASON)
         raise TonearmError(f"cannot load {label} ({reason}); {remedy}") from error
 
 

@@ -8,24 +8,30 @@ from typing import Any
 import torch
 import transformers
 
-from tonearm import assets
+from tonearm import assets, boundary
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.loading import (
     NO_CODE,
     REPORTED,
     check_code,
+    check_json,
     check_pretrained,
     fingerprint,
     loading_errors,
 )
 from tonearm.musicgen.delay import lags
-from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.musicgen.variants import POCKET, VARIANTS
 from tonearm.steering.library import bundled_vectors
-from tonearm.text import check_path, warn_of_namesake
+from tonearm.text import check_path, quoted, warn_of_namesake
 
 TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
+TOKENIZER_JSON = ("tokenizer.json", "tokenizer_config.json")
+GENERATION_CONFIG = "generation_config.json"
+JSON_FILES = ("config.json", GENERATION_CONFIG, *TOKENIZER_JSON, "model.safetensors.index.json")
+MODEL_FILES = "config.json or weights"
+AGAIN = "copy or save the checkpoint again"
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
 LISTED = "`tonearm models` lists what can be loaded"
 CODELESS = "give a checkpoint that transformers loads without trust_remote_code"
@@ -165,16 +171,21 @@ def load_checkpoint(
             f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as "
             "facebook/musicgen-melody (`tonearm models`)"
         )
-    with loading_errors(f"checkpoint {name!r}", LISTED):
-        model, tokenizer = _read(name, path)
-    shape = shape_of(model, name, fingerprint_of(model))
+    check_json(name, path, JSON_FILES, AGAIN)
+    with loading_errors(f"checkpoint {name!r}: {MODEL_FILES}", LISTED):
+        model = _read_model(name, path)
+    with loading_errors(f"checkpoint {name!r}: {' or '.join(TOKENIZER_JSON)}", LISTED):
+        tokenizer = _read_tokenizer(name, path, model)
+    _complete_generation_config(name, model)
+    with loading_errors(f"checkpoint {name!r}: {MODEL_FILES}", LISTED):
+        shape = shape_of(model, name, fingerprint_of(model))
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
 
 
-def _read(name: str, path: str) -> tuple[Any, Any]:
-    """Model in the stored dtype, so that the fingerprint does not depend on this run's; tokenizer."""
+def _read_model(name: str, path: str) -> Any:
+    """Read the model in the stored dtype, so that the fingerprint does not depend on this run's."""
     model_type = transformers.AutoConfig.from_pretrained(path, **NO_CODE).model_type
     family = FAMILIES.get(model_type)
     if family is None:
@@ -192,10 +203,50 @@ def _read(name: str, path: str) -> tuple[Any, Any]:
     check_code(name, transformers.PreTrainedConfig.get_config_dict(path)[0], CODELESS)
     model_class = getattr(transformers, family.model_class)
     model, info = model_class.from_pretrained(path, dtype="auto", **REPORTED, **NO_CODE)
-    check_pretrained(name, path, model, info, WHOLE)
+    check_pretrained(name, path, model, info, f"check config.json, and {WHOLE}")
+    return model
+
+
+def _read_tokenizer(name: str, path: str, model: Any) -> Any:
     tokenizer = transformers.AutoTokenizer.from_pretrained(path, **NO_CODE)
     check_code(name, tokenizer.init_kwargs, CODELESS)
-    return model, tokenizer
+    if tokenizer.model_max_length < 1:
+        raise ValueError(f"model_max_length {tokenizer.model_max_length} leaves no room for text")
+    highest, size = max(tokenizer.get_vocab().values()), model.config.text_encoder.vocab_size
+    if highest >= size:
+        raise ValueError(f"token {highest} is beyond the text encoder's {size} tokens")
+    tokenizer(["a", "a b"], padding=True, return_tensors="pt")  # raises if it cannot pad
+    return tokenizer
+
+
+def _complete_generation_config(name: str, model: Any) -> None:
+    """Check the fields of a generation config and fill in the token that begins every codebook.
+
+    `generate()` takes `bos_token_id` where there is no `decoder_start_token_id`; without a
+    generation_config.json the decoder's own configuration has it.
+
+    Raises:
+        TonearmError: a field of a wrong type or value.
+    """
+    config, decoder = model.generation_config, model.config.decoder
+    where = f"in {GENERATION_CONFIG} of {name}"
+    tokens = (config.decoder_start_token_id, config.bos_token_id, decoder.bos_token_id)
+    start = next((token for token in tokens if token is not None), None)
+    if not isinstance(start, int) or not 0 <= start <= decoder.vocab_size:
+        raise TonearmError(
+            f"decoder_start_token_id {quoted(start)} {where} is not possible; "
+            f"use {decoder.vocab_size}, or another token from 0 to {decoder.vocab_size}"
+        )
+    config.decoder_start_token_id = start
+    if config.pad_token_id is None:
+        config.pad_token_id = start
+    for key in ("guidance_scale", "temperature"):
+        boundary.optional(boundary.number, getattr(config, key), f"{key} {where}")
+    boundary.optional(boundary.integer, config.max_length, f"max_length {where}")
+    try:
+        check_sampling(Sampling().overridden(config.guidance_scale, config.temperature))
+    except TonearmError as error:
+        raise TonearmError(f"{GENERATION_CONFIG} of {name}: {error}") from None
 
 
 def shape_of(model: Any, name: str, weights: str) -> ModelShape:
