@@ -59,7 +59,6 @@ def test_hooks_of_the_reference_engine_do_not_reach_takes_of_other_threads(folde
 def test_the_weights_are_packed_when_the_model_is_loaded(folder_of):
     """Packing at the first use would be a race between threads."""
     model = load(str(folder_of("small")), device="cpu")
-    assert model.engine.decoder is model.engine.decoder
     assert all(
         parameter.is_meta for parameter in model.checkpoint.model.decoder.lm_heads.parameters()
     )
