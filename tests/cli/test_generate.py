@@ -20,6 +20,8 @@ def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
     assert outcome.code == 0
     assert "energy +1.25 (more): add, layer" in outcome.out and "into layers 0..2" in outcome.out
     assert "0.5 s, seed 7, guidance 3, temperature 1" in outcome.out
+    unguided = play("--guidance", 0.7, "--force")
+    assert "0.5 s, seed 7, no guidance, temperature 1" in unguided.out
     assert "BPM" in outcome.out and "flute.wav" in outcome.out
     assert max(map(len, outcome.out.splitlines()[:6])) <= 80
     assert soundfile.info(folder / "flute.wav").duration == pytest.approx(0.5, abs=0.05)

@@ -79,7 +79,9 @@ def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering"
 
 
 def sampling_text(sampling: "Sampling") -> str:
-    return f"guidance {sampling.guidance:g}, temperature {sampling.temperature:g}"
+    strongest = sampling.strongest_guidance
+    guidance = f"guidance {sampling.guidance:g}" if strongest > 1 else "no guidance"
+    return f"{guidance}, temperature {sampling.temperature:g}"
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
