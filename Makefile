@@ -2,6 +2,8 @@
 # make test   sets up, then runs all fast tests
 # make acceptance   runs the quality bars on the bundled weights
 # make test-all     runs every test
+# make test-lowest, make test-newest   run the fast tests (without tests/docs) with the lowest declared versions, and with
+#                                      the newest ones, in build/venv-*; TESTS=tests/musicgen selects some
 # make lint   checks format, style and the import contracts (.importlinter)
 # make examples   runs the notebook, the example scripts and the commands of the docs
 # make docs   builds the documentation site in build/site; warnings are errors
@@ -9,8 +11,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TESTS ?= tests --ignore=tests/docs
 
-.PHONY: demo test acceptance test-all lint types examples docs clean
+.PHONY: demo test acceptance test-all test-lowest test-newest lint types examples docs clean
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
@@ -25,6 +28,21 @@ acceptance: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m ""
+
+# The dependencies of pyproject.toml, one a line, at the lower end of their ranges.
+build/lowest.txt: pyproject.toml
+	mkdir -p build
+	sed -n '/^dependencies/,/^]/s/^    "\([A-Za-z0-9_-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > $@
+
+build/newest.txt: pyproject.toml
+	mkdir -p build
+	: > $@
+
+test-lowest test-newest: test-%: build/%.txt
+	$(PYTHON) -m venv --clear build/venv-$*
+	build/venv-$*/bin/pip install --quiet --upgrade --constraint build/$*.txt --editable ".[test]"
+	build/venv-$*/bin/pip install --quiet --no-deps beat-this
+	build/venv-$*/bin/python -m pytest $(TESTS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
