@@ -1,6 +1,7 @@
 import inspect
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -192,11 +193,11 @@ def test_ctrl_c_with_json_tells_what_was_kept(play, monkeypatch):
 
 
 def test_ctrl_c_while_writing_leaves_no_half_file(play, folder, monkeypatch):
-    def write(path, *_, **__):
-        path.write_bytes(b"RIFF")
+    def write_bytes(path, content):
+        path.write_text("RIFF")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(soundfile, "write", write)
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
     assert play("-o", "a.wav").code == 130
     assert not list(folder.glob("*a.wav*"))
 
