@@ -87,7 +87,9 @@ def test_a_vector_of_a_long_name_is_refused_in_one_line(play, long):
 
 @pytest.mark.parametrize("milliseconds", [0, 60, 120, 200, 300])
 def test_an_interrupt_at_the_start_ends_without_traceback(folder, milliseconds):
+    # A test run in the background ignores SIGINT, and so would its children.
     program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import sys; from tonearm.cli import main; print('started', flush=True); "
         "sys.exit(main(['generate', 'a folk tune', '--seconds', '30']))"
     )
