@@ -11,6 +11,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 OGG_SERIAL = 1  # any constant; a file of one stream needs no unique number
 OGG_HEADER = 27  # bytes before the segment table
@@ -47,12 +48,31 @@ def _without_peak_time(content: bytearray) -> bytes:
 
 
 def riff_chunks(content: bytes | bytearray) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start of the content and stated size of each chunk of a RIFF file."""
-    place = 12
-    while place + 8 <= len(content):
-        size = int.from_bytes(content[place + 4 : place + 8], "little")
-        yield bytes(content[place : place + 4]), place + 8, size
-        place += 8 + size + size % 2
+    """Chunks of a RIFF file, as `_chunks` yields them."""
+    return _chunks(content, 12, "little")
+
+
+def _chunks(
+    content: bytes | bytearray,
+    place: int,
+    order: Literal["little", "big"],
+    size_bytes: int = 4,
+    align: int = 2,
+) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start of the content and stated size of each chunk.
+
+    Args:
+        content: of the file.
+        place: of the first chunk.
+        order: of the bytes of a size.
+        size_bytes: of a size.
+        align: chunks are filled up to multiples of this number of bytes.
+    """
+    header = 4 + size_bytes
+    while place + header <= len(content):
+        size = int.from_bytes(content[place + 4 : place + header], order)
+        yield bytes(content[place : place + 4]), place + header, size
+        place += header + size + -size % align
 
 
 def _with_serial(content: bytearray) -> bytes:
@@ -135,12 +155,12 @@ def _stated_size(head: bytes) -> int | None:
                 return _plausible(int.from_bytes(head[start : start + 8], "little"), 8, wide=True)
         return None
     if head.startswith(b"FORM"):
-        return _end_of_chunk(_aiff_chunks(head), b"SSND")
+        return _end_of_chunk(_chunks(head, 12, "big"), b"SSND")
     if head.startswith(b".snd"):
         start = int.from_bytes(head[4:8], "big")
         return _plausible(int.from_bytes(head[8:12], "big"), start)
     if head.startswith(b"caff"):
-        return _end_of_chunk(_caf_chunks(head), b"data", wide=True)
+        return _end_of_chunk(_chunks(head, 8, "big", size_bytes=8, align=1), b"data", wide=True)
     if head.startswith(b"riff\x2e\x91\xcf\x11"):
         size = int.from_bytes(head[16:24], "little")
         return _plausible(max(0, size - W64_PADDING), 0, wide=True)
@@ -165,22 +185,6 @@ def _end_of_chunk(
         if name == wanted:
             return _plausible(size, start, wide)
     return None
-
-
-def _aiff_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    place = 12
-    while place + 8 <= len(content):
-        size = int.from_bytes(content[place + 4 : place + 8], "big")
-        yield content[place : place + 4], place + 8, size
-        place += 8 + size + size % 2
-
-
-def _caf_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
-    place = 8
-    while place + 12 <= len(content):
-        size = int.from_bytes(content[place + 4 : place + 12], "big")
-        yield content[place : place + 4], place + 12, size
-        place += 12 + size
 
 
 def _end_of_mp3(head: bytes) -> int | None:
