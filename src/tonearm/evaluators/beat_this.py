@@ -29,6 +29,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.frame_levels import is_sounding
 from tonearm.loading import check_tensors
+from tonearm.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -159,9 +160,8 @@ def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
         )
         model.load_state_dict(stored)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise TonearmError(
-            f"{checkpoint} is not a Beat This! checkpoint ({reason}); {REMEDY}"
+            f"{checkpoint} is not a Beat This! checkpoint ({first_line(error)}); {REMEDY}"
         ) from error
     return model.to(device).eval()
 

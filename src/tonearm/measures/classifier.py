@@ -35,6 +35,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder, describe_embedder, embed_sounding
 from tonearm.stats import Share
+from tonearm.text import first_line
 
 FORMAT = 1
 METADATA_KEY = "tonearm_classifier"
@@ -295,9 +296,8 @@ def load_classifier(path: Path) -> Classifier:
         if classifier.offsets.shape != (count,) or len(classifier.weights) != count:
             raise ValueError("weights and labels do not match")
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise TonearmError(
-            f"{path} is not a classifier ({reason}); give a file made by `tonearm classifier`"
+            f"{path} is not a classifier ({first_line(error)}); give a file made by `tonearm classifier`"
         ) from error
     return classifier
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 
 from tonearm.backend import Taps
+from tonearm.text import first_line
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +76,9 @@ def capture_on_cuda(step: Step, device: torch.device) -> Step:
     try:
         return _graph_of(step, device)
     except RuntimeError as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        logger.warning("CUDA graphs are not possible here (%s); decoding without them", reason)
+        logger.warning(
+            "CUDA graphs are not possible here (%s); decoding without them", first_line(error)
+        )
         return step
 
 
