@@ -69,7 +69,7 @@ def test_a_prompt_without_quotes_gets_a_hint(run):
 
 def test_debug_shows_the_traceback(folder, monkeypatch):
     monkeypatch.setenv("TONEARM_DEBUG", "1")
-    with pytest.raises(Exception, match="no file at nowhere"):
+    with pytest.raises(Exception, match="no sidecar at nowhere"):
         main(["replay", "nowhere.json"])
 
 

@@ -249,7 +249,7 @@ def test_a_wrong_sidecar_is_refused_in_one_line(small, tmp_path, change, message
 def test_other_files_are_refused_as_sidecars(tmp_path, content):
     file = tmp_path / "x.json"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(TonearmError, match=r"sidecar|take's JSON"):
+    with pytest.raises(TonearmError, match=r"sidecar|take's audio"):
         read_sidecar(file)
 
 

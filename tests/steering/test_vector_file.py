@@ -106,7 +106,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
         ({"tonearm_format": "2"}, "format 2, this Tonearm reads up to 1"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
-        ({"width": "wide"}, "metadata cannot be read"),
+        ({"width": "wide"}, "cannot read width of .* as JSON"),
         ({"width": "9"}, "shape"),
         ({"name": None}, "name"),
         ({"site": "elsewhere"}, "site"),
@@ -129,7 +129,7 @@ def test_changed_directions_are_refused(file):
     with pytest.raises(TonearmError, match="damaged"):
         load_vector(file)
     rewrite(file, {"weight": torch.ones(8)})
-    with pytest.raises(TonearmError, match="cannot be read"):
+    with pytest.raises(TonearmError, match="the tensor 'weight', which is no layer"):
         load_vector(file)
 
 
@@ -174,3 +174,50 @@ def test_metadata_is_strings_of_strict_json(file):
 
     for key in ("width", "scores", "activation_norms", "seed"):
         json.loads(metadata_of(file)[key], parse_constant=refuse)
+
+
+def test_a_file_larger_than_any_vector_is_refused_before_its_tensors_are_read(tmp_path):
+    """A header for 8 GiB of zeros, in a sparse file."""
+    path, size = tmp_path / "huge.safetensors", 2**33
+    header = {
+        "__metadata__": {"tonearm_format": "1"},
+        "layer.0": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]},
+    }
+    content = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(content).to_bytes(8, "little") + content)
+        file.truncate(8 + len(content) + size)
+    with pytest.raises(TonearmError, match="is larger than 256 MiB, the limit of a vector"):
+        load_vector(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"best_layer": "3"}, "best_layer names layer 3, which is outside 0..2"),
+        ({"best_layer": "-1"}, "best_layer"),
+        ({"scores": '{"separation": {"7": 1.0}}'}, "scores.separation names layer 7"),
+        ({"activation_norms": '{"0": NaN}'}, "finite"),
+        ({"positive_count": "-1"}, "positive_count"),
+        ({"negative_count": "1e300"}, "negative_count"),
+        ({"width": "1000000000"}, "width"),
+        ({"layer_count": "1000000000"}, "layer_count"),
+        ({"layer_count": "9" * 5000}, "cannot read layer_count of .* as JSON"),
+        ({"tonearm_format": "9" * 5000}, "update Tonearm"),
+        ({"scores": "[" * 100_000}, "nested too deeply"),
+    ],
+)
+def test_numbers_outside_their_ranges_are_refused_by_field(file, changes, message):
+    rewrite(file, **changes)
+    with pytest.raises(TonearmError, match=message) as error:
+        load_vector(file)
+    said = str(error.value)
+    assert "\n" not in said and str(file) in said and len(said) < 500
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32, torch.bool])
+def test_directions_of_another_type_are_refused(file, dtype):
+    tensors = safetensors.torch.load_file(file)
+    rewrite(file, tensors | {"layer.1": tensors["layer.1"].to(dtype)})
+    with pytest.raises(TonearmError, match=r"layer\.1 is of type .*, not float32"):
+        load_vector(file)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tonearm.musicgen.sampling import Sampling
 
 MAX_SHOWN_PROMPTS = 3
+MAX_TAKES = 100_000
 
 
 def generate(
@@ -77,7 +78,9 @@ def generate(
     as_json: _options.Json = False,
 ) -> None:
     """Generate music, steered or plain, with a JSON beside each take that reproduces it."""
-    texts = [text for text in _prompts(prompt, prompts) for _ in range(_at_least_one(takes))]
+    given = _prompts(prompt, prompts)
+    _check_count(takes, len(given))
+    texts = [text for text in given for _ in range(takes)]
     paths = _paths(output, len(texts))
     check_audio_outputs(paths, force)
     for source in (continue_from, melody):
@@ -117,10 +120,14 @@ def generate(
         out.print(f"wrote {len(kept)} take{plural}, each with its .json beside it")
 
 
-def _at_least_one(takes: int) -> int:
+def _check_count(takes: int, prompts: int) -> None:
     if takes < 1:
         raise TonearmError(f"{takes} takes are not possible; ask for 1 or more")
-    return takes
+    if takes * prompts > MAX_TAKES:
+        of_each = f" of each of {prompts} prompts" if prompts > 1 else ""
+        raise TonearmError(
+            f"{takes} takes{of_each} are too many for one command; make at most {MAX_TAKES}"
+        )
 
 
 def _prompts(prompt: str | None, file: Path | None) -> list[str]:

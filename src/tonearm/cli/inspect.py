@@ -1,6 +1,7 @@
 """tonearm inspect: content of a vector, a classifier, a take's JSON or an audio file."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,10 +80,9 @@ def _inspect_classifier(file: Path, as_json: bool) -> None:
 
 
 def _inspect_take(file: Path, as_json: bool) -> None:
-    from tonearm.generation.provenance import read_sidecar
+    from tonearm.generation.provenance import read_take
 
-    take = read_sidecar(file)
-    content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    take, content = read_take(file)
     if as_json:
         print_json(content)
         return
@@ -110,26 +110,27 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "engine": f"{take.engine}, row {batch.row} of a batch of {batch.size}",
             "stack": f"{stack.device} {stack.dtype}, {stack.threads} threads, {stack.cpu}, Python {stack.python}",
             "packages": ", ".join(f"{name} {version}" for name, version in stack.packages.items()),
-            "measured": _measured(content.get("measured") or {}),
+            "measured": _measured(content.get("measured")),
             "audio": take.audio_file or "",
         }
     )
 
 
-def _measured(measured: dict[str, Any]) -> str:
-    """Measurements in a take's JSON, as text."""
-    found = [
-        entry
-        for entry in measured.values()
-        if isinstance(entry, dict) and entry.get("value") is not None
-    ]
-    return ", ".join(
-        f"{entry['name']} {_value(entry['value'])} {entry['unit']}".strip() for entry in found
-    )
-
-
-def _value(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+def _measured(measured: Any) -> str:
+    """Measurements in a take's JSON, as text. They are no part of a sidecar's schema: a measure may
+    write any.
+    """
+    entries = measured.values() if isinstance(measured, dict) else ()
+    found = []
+    for entry in entries:
+        match entry:
+            case {"name": str(name), "value": str(value), "unit": str(unit)}:
+                found.append(f"{name} {value} {unit}".strip())
+            case {"name": str(name), "value": float() | int() as value, "unit": str(unit)} if (
+                abs(value) <= sys.float_info.max
+            ):
+                found.append(f"{name} {value:.4g} {unit}".strip())
+    return ", ".join(found)
 
 
 def _inspect_audio(file: Path, as_json: bool) -> None:

@@ -4,12 +4,12 @@ any .csv or .jsonl    columns file_name (relative to the table's folder) and tex
 a take                `prompt` in the JSON sidecar of its audio
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from tonearm.datasets.labelled_audio import read_table
 from tonearm.errors import TonearmError
+from tonearm.text_file import read_json
 
 
 def read_captions(table: Path) -> dict[Path, str]:
@@ -63,9 +63,8 @@ def _prompt(path: Path) -> str:
         raise TonearmError(
             f"{path} is no take: it has no sidecar {sidecar.name}; give its text with --texts"
         )
-    try:
-        return str(json.loads(sidecar.read_text(encoding="utf-8"))["prompt"])
-    except (OSError, ValueError, KeyError, TypeError) as error:  # not JSON, or no prompt in it
-        raise TonearmError(
-            f"cannot read the prompt of {path} from {sidecar.name}; give its text with --texts"
-        ) from error
+    content = read_json(sidecar, "sidecar", "give its text with --texts")
+    prompt = content.get("prompt") if isinstance(content, dict) else None
+    if not isinstance(prompt, str):
+        raise TonearmError(f"{sidecar} holds no prompt; give its text with --texts")
+    return prompt

@@ -10,7 +10,7 @@ halves of a split leak.
 """
 
 import csv
-import json
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,8 @@ from pathlib import Path
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.progress import Progress
-from tonearm.text import check_text
+from tonearm.text import check_text, first_line
+from tonearm.text_file import parse_json, read_text
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 LISTEN = "listen"  # folder of a comparison's copies at one loudness
@@ -143,22 +144,20 @@ def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
         Number of the row, from 1, and its values by column.
 
     Raises:
-        TonearmError: the file cannot be read, or a row lacks one of `columns`.
+        TonearmError: the file cannot be read or is too large, or a row lacks one of `columns`.
     """
+    remedy = f"give UTF-8 with {' and '.join(columns)} in every row"
+    text = read_text(file, "table", remedy)
+    # Each format has its own rule for lines: a quoted field of CSV may contain line breaks, and a
+    # string of JSON Lines may contain U+2028, at which `str.splitlines` would cut.
+    lines = io.StringIO(text, newline="" if file.suffix == ".csv" else None)
     try:
-        # Each format has its own rule for lines: a quoted field of CSV may contain line breaks, and a
-        # string of JSON Lines may contain U+2028, at which `str.splitlines` would cut.
-        with file.open(
-            encoding="utf-8-sig", newline="" if file.suffix == ".csv" else None
-        ) as lines:
-            if file.suffix == ".csv":
-                rows = list(csv.DictReader(lines))
-            else:
-                rows = [dict(json.loads(line)) for line in lines if line.strip()]
-    except (ValueError, TypeError, csv.Error) as error:  # not UTF-8, not JSON, not an object
-        raise TonearmError(
-            f"cannot read {file} ({error}); give UTF-8 with {' and '.join(columns)} in every row"
-        ) from error
+        if file.suffix == ".csv":
+            rows = list(csv.DictReader(lines))
+        else:
+            rows = [dict(parse_json(line, str(file), remedy)) for line in lines if line.strip()]
+    except (ValueError, TypeError, csv.Error) as error:  # a row that is no object, a long field
+        raise TonearmError(f"cannot read {file} ({first_line(error)}); {remedy}") from error
     for number, row in enumerate(rows, 1):
         if not all(row.get(column) for column in columns):
             raise TonearmError(

@@ -9,14 +9,15 @@ are Tonearm's own; the files beside this one hold one prompt a line.
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from tonearm import assets
 from tonearm.errors import TonearmError
-from tonearm.text import check_path, is_blank, quoted
+from tonearm.text import is_blank, quoted
+from tonearm.text_file import read_text
 
 HINT = "give a text file with one prompt a line"
+MAX_LINES = 200_000  # of a prompt file; MusicCaps has 5,521 captions
 
 
 class Poles(NamedTuple):
@@ -85,25 +86,15 @@ def read_prompts(path: str | os.PathLike[str]) -> list[str]:
     """A user's prompts: UTF-8 text, one a line; blank lines and lines that start with # are
     skipped.
 
-    Raises TonearmError for a path that is absent, a folder or unreadable, and for a file without
-    text or prompts.
+    Raises TonearmError for a path that is absent, a folder or unreadable, for a file that is too
+    large, and for one without text or prompts.
     """
-    check_path(os.fsdecode(path), "prompt file")
-    path = Path(path)
-    if path.is_dir():
-        raise TonearmError(f"{path} is a folder; {HINT}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise TonearmError(f"no prompt file at {path}; {HINT}") from error
-    except UnicodeDecodeError as error:
-        raise TonearmError(
-            f"{path} is not UTF-8 text; save it as plain text in UTF-8, one prompt a line"
-        ) from error
-    except OSError as error:
-        raise TonearmError(f"cannot read {path}: {error.strerror or error}; {HINT}") from error
+    text = read_text(path, "prompt file", HINT)
     if "\0" in text:
         raise TonearmError(f"{path} is not text, it holds null bytes; {HINT}")
+    lines = text.count("\n") + 1
+    if lines > MAX_LINES:
+        raise TonearmError(f"{path} has {lines} lines; give at most {MAX_LINES} prompts in a file")
     prompts = _prompts_in(text)
     if not prompts:
         raise TonearmError(

@@ -1,36 +1,75 @@
 """Provenance of a take: everything needed to reproduce it, as the JSON beside its audio."""
 
-import json
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.sampling import Sampling
 from tonearm.schema import validated
+from tonearm.steering.controls import MAX_GUIDANCE, MAX_TEMPERATURE
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
+from tonearm.text import check_path, quoted
+from tonearm.text_file import read_json
 
 SIDECAR_FORMAT = 2
+KIND: Literal["tonearm take"] = "tonearm take"
+REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
+
+# Largest values in a sidecar, whose numbers become sizes of tensors on replay.
+MAX_SECONDS = 86_400.0  # of a stream
+MAX_FRAMES = 20_000_000
+MAX_ROWS = 65_536
+MAX_TEXT_TOKENS = 8192
+MAX_COUNT = 2**31 - 1
+
+
+def _possible_path(path: str) -> str:
+    try:
+        check_path(path, "the path")
+    except TonearmError as error:
+        raise ValueError(str(error)) from None
+    return path
+
+
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Frames = Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+Row = Annotated[int, Field(ge=0, lt=MAX_ROWS)]
+Rows = Annotated[int, Field(ge=1, le=MAX_ROWS)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_possible_path)]
 
 
 class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SamplingRecord(_Record):
-    guidance: float
-    temperature: float
-    top_k: int
-    top_p: float
+    guidance: float = Field(ge=0, le=MAX_GUIDANCE)
+    temperature: float = Field(ge=0, le=MAX_TEMPERATURE)
+    top_k: Count
+    top_p: float = Field(gt=0, le=1)
     guidance_schedule: Schedule | None = None
     temperature_schedule: Schedule | None = None
+
+    @model_validator(mode="after")
+    def _within(self) -> "SamplingRecord":
+        for name, limit in (("guidance", MAX_GUIDANCE), ("temperature", MAX_TEMPERATURE)):
+            schedule: Schedule | None = getattr(self, f"{name}_schedule")
+            for _, factor in schedule.points if schedule else ():
+                if not 0 <= getattr(self, name) * factor <= limit:
+                    raise ValueError(
+                        f"{name}_schedule has factor {factor:g}; {name} must stay within "
+                        f"0 to {limit:g}"
+                    )
+        return self
 
     @classmethod
     def of(cls, sampling: Sampling) -> "SamplingRecord":
@@ -45,19 +84,19 @@ class VectorRecord(_Record):
 
     content_hash: str
     bundled: bool
-    file: str | None = None
+    file: FilePath | None = None
 
 
 class AudioRecord(_Record):
     """An audio prompt or melody. `file` is absolute, or relative to the sidecar."""
 
     sha256: str
-    seconds: float
-    file: str | None = None
+    seconds: Seconds
+    file: FilePath | None = None
 
 
 class CheckpointRecord(_Record):
-    name: str
+    name: FilePath
     fingerprint: str
     licence: str
 
@@ -73,12 +112,12 @@ class BatchRecord(_Record):
     text_group     rows that shared text keys and values (cross-attention checkpoints)
     """
 
-    size: PositiveInt
-    row: NonNegativeInt
-    text_tokens: int
+    size: Rows
+    row: Row
+    text_tokens: int = Field(ge=0, le=MAX_TEXT_TOKENS)
     guided: bool
-    negative_rows: tuple[NonNegativeInt, ...] = ()
-    text_group: PositiveInt = 1
+    negative_rows: tuple[Row, ...] = ()
+    text_group: Rows = 1
 
     @model_validator(mode="after")
     def _within(self) -> "BatchRecord":
@@ -86,6 +125,8 @@ class BatchRecord(_Record):
             raise ValueError(f"row {self.row} is outside a batch of {self.size}")
         if any(row >= self.size for row in self.negative_rows):
             raise ValueError(f"negative_rows are outside a batch of {self.size}")
+        if list(self.negative_rows) != sorted(set(self.negative_rows)):
+            raise ValueError("negative_rows are not in order, or one is there twice")
         if (self.size + len(self.negative_rows)) % self.text_group:
             raise ValueError(f"rows with text do not divide into groups of {self.text_group}")
         return self
@@ -96,7 +137,7 @@ class StackRecord(_Record):
 
     device: str
     dtype: str
-    threads: int
+    threads: Count
     cpu: str
     python: str
     packages: dict[str, str]
@@ -127,13 +168,13 @@ class StackRecord(_Record):
 class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too."""
 
-    format: int = SIDECAR_FORMAT
-    kind: Literal["tonearm take"] = "tonearm take"
+    format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
+    kind: Literal["tonearm take"] = KIND
     prompt: str
     negative: str | None = None
-    new_seconds: float
-    frames: int
-    seed: int
+    new_seconds: Annotated[Seconds, Field(gt=0)]
+    frames: Frames
+    seed: Seed
     sampling: SamplingRecord
     steering: Steering
     vectors: dict[str, VectorRecord] = {}
@@ -150,20 +191,26 @@ class Provenance(_Record):
 
 def read_sidecar(path: str | os.PathLike[str]) -> Provenance:
     """Read a take's sidecar. Raises TonearmError for a file that is absent or not a sidecar."""
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise TonearmError(f"no file at {path}; give the .json beside a take's audio") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    return read_take(path)[0]
+
+
+def read_take(path: str | os.PathLike[str]) -> tuple[Provenance, dict[str, Any]]:
+    """Read a take's sidecar, as its provenance and as plain JSON, with the take's measurements.
+
+    Args:
+        path: of the sidecar.
+
+    Raises:
+        TonearmError: the file is absent, too large, or not a sidecar.
+    """
+    content = read_json(path, "sidecar", REMEDY)
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise TonearmError(f"{path} is not a take's sidecar; {REMEDY}")
+    number = content.get("format")
+    if isinstance(number, int) and number > SIDECAR_FORMAT:
         raise TonearmError(
-            f"cannot read {path} as a take's JSON ({error}); give the .json beside a take's audio"
-        ) from None
-    if not isinstance(content, dict) or content.get("kind") != "tonearm take":
-        raise TonearmError(f"{path} is not a take's sidecar; give the .json beside a take's audio")
-    if isinstance(content.get("format"), int) and content["format"] > SIDECAR_FORMAT:
-        raise TonearmError(
-            f"{path} has sidecar format {content['format']}, this Tonearm reads up to {SIDECAR_FORMAT}; update Tonearm"
+            f"{path} has sidecar format {quoted(number)}, this Tonearm reads up to "
+            f"{SIDECAR_FORMAT}; update Tonearm"
         )
-    content.pop("measured", None)
-    return validated(Provenance, content, where=str(path))
+    stated = {key: value for key, value in content.items() if key != "measured"}
+    return validated(Provenance, stated, where=str(path)), content

@@ -12,6 +12,7 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.text import check_text, is_blank, quoted, shortened
 
 MAX_FIXED_TOKENS = 64  # above it, a tokenizer's model_max_length is a limit and not a fixed length
+MAX_TEXT_CHARACTERS = 10_000  # the text encoder needs memory by the square of the tokens
 NAMED_WORDS = 8  # unknown words in a warning
 
 _log = logging.getLogger(__name__)
@@ -39,13 +40,18 @@ def count_tokens(checkpoint: Checkpoint, texts: Sequence[str]) -> list[int]:
         texts: prompts and negative prompts.
 
     Raises:
-        TonearmError: a text is not text, or has no word in the vocabulary. Some unknown words are
-            a warning.
+        TonearmError: a text is not text, is too long, or has no word in the vocabulary. Some
+            unknown words are a warning.
     """
     if not texts:
         return []
     for text in texts:
         check_text(text, "the text")
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise TonearmError(
+                f"the text {quoted(text)} has {len(text)} characters; write at most "
+                f"{MAX_TEXT_CHARACTERS}"
+            )
         if text.strip() and is_blank(text):
             raise TonearmError(
                 f"the text {shortened(text)!a} has no visible character; "

@@ -1,22 +1,21 @@
 """Steering specification: one declarative schema for Python, JSON files, sidecars and HTTP."""
 
-import json
 import os
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from tonearm.errors import TonearmError
 from tonearm.schema import Declared, validated
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
+from tonearm.text_file import read_json
 
 Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
 Branch = Literal["both", "conditional", "unconditional"]
 Positions = Literal["generated", "audio", "all"]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_STRENGTH = 1000.0
+MAX_STEERS = 256  # of one take; each is a tensor per layer
 MIN_BLEND_STRENGTH = -0.9  # exclusive: blend divides by 1 + strength at every layer
 
 
@@ -91,7 +90,7 @@ class Steering(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    steers: tuple[Steer, ...] = ()
+    steers: tuple[Steer, ...] = Field(default=(), max_length=MAX_STEERS)
 
     def __bool__(self) -> bool:
         return bool(self.steers)
@@ -104,19 +103,9 @@ class Steering(Declared):
         """Read `{"steers": [...]}`, a bare list of steers, or the sidecar of a take.
 
         Raises:
-            TonearmError: the file is absent, not JSON, or not a steering specification.
+            TonearmError: the file is absent, too large, not JSON, or not a steering specification.
         """
-        path = Path(path)
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise TonearmError(
-                f"no steering file at {path}; give the path of a JSON file"
-            ) from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise TonearmError(
-                f"cannot read {path} as JSON ({error}); see docs/steering.md for its form"
-            ) from None
+        content = read_json(path, "steering file", "give JSON as in docs/steering.md")
         if isinstance(content, list):
             content = {"steers": content}
         elif isinstance(content, dict) and content.get("kind") == "tonearm take":

@@ -4,43 +4,62 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field, model_validator
 
 from tonearm.backend import Site
 from tonearm.errors import TonearmError
+from tonearm.schema import Declared
 
 FORMAT_VERSION = 1
+MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 
 
-class VectorInfo(BaseModel):
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
+
+
+class VectorInfo(Declared):
     """Provenance of a vector.
 
     `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str
     checkpoint: str
     fingerprint: str
-    width: int
-    layer_count: int
+    width: int = Field(ge=1, le=MAX_WIDTH)
+    layer_count: int = Field(ge=1, le=MAX_LAYERS)
     site: Site = "residual"
     method: str = "diffmean"
     pooling: str = "eos"
     positive_label: str = "more"
     negative_label: str = "less"
-    positive_count: int = 0
-    negative_count: int = 0
+    positive_count: Count = 0
+    negative_count: Count = 0
     data_hash: str = ""
-    seed: int | None = None
-    best_layer: int | None = None
-    activation_norms: dict[int, float] = {}
-    scores: dict[str, dict[int, float]] = {}
+    seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    best_layer: Layer | None = None
+    activation_norms: dict[Layer, float] = Field(default={})
+    scores: dict[str, dict[Layer, float]] = Field(default={})
     library_version: str = ""
+
+    @model_validator(mode="after")
+    def _within(self) -> "VectorInfo":
+        by_layer = {"activation_norms": self.activation_norms}
+        by_layer |= {f"scores.{name}": values for name, values in self.scores.items()}
+        layers = {"best_layer": [] if self.best_layer is None else [self.best_layer], **by_layer}
+        for name, named in layers.items():
+            for layer in named:
+                if layer >= self.layer_count:
+                    raise ValueError(
+                        f"{name} names layer {layer}, which is outside 0..{self.layer_count - 1}"
+                    )
+        return self
 
 
 @dataclass(frozen=True, eq=False)
