@@ -2,7 +2,9 @@
 
 import errno
 import math
+import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +152,148 @@ def test_a_truncated_mp3_file_with_a_tag_is_refused(tmp_path, tag):
     (tmp_path / "cut.mp3").write_bytes(tag + content[: len(content) // 2])
     with pytest.raises(TonearmError, match="is cut off"):
         Clip.read(tmp_path / "cut.mp3")
+
+
+def without_first_frame(mp3: bytes) -> bytes:
+    """The file without the frame that states its length."""
+    start = mp3.index(mp3[:2], 100)
+    assert b"Info" in mp3[:start] or b"Xing" in mp3[:start]
+    return mp3[start:]
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 24_000, 8000])
+def test_a_truncated_mp3_file_that_states_no_length_is_refused(tmp_path, rate):
+    samples = 0.1 * np.random.default_rng(0).standard_normal(5 * rate)
+    soundfile.write(tmp_path / "x.mp3", samples, rate)
+    content = without_first_frame((tmp_path / "x.mp3").read_bytes())
+    whole = tmp_path / "whole.mp3"
+    for tag in (b"", b"TAG" + bytes(125), b"\0\0\0"):
+        whole.write_bytes(content + tag)
+        assert Clip.read(whole).seconds == pytest.approx(5, abs=0.15)  # of varying bit rate
+    for tag in (b"", b"ID3\x04\0\0\0\0\x02\x01" + bytes(257)):
+        (tmp_path / "cut.mp3").write_bytes(tag + content[: len(content) * 3 // 5 + 5])
+        with pytest.raises(TonearmError, match="is cut off"):
+            Clip.read(tmp_path / "cut.mp3")
+
+
+def test_a_truncated_wav_file_with_long_chunks_before_its_samples_is_refused(tmp_path):
+    content = noise_file(tmp_path / "x.wav", "WAV", "PCM_16", 4000).read_bytes()
+    notes = b"LIST" + (200_000).to_bytes(4, "little") + bytes(200_000)
+    (tmp_path / "whole.wav").write_bytes(content[:12] + notes + content[12:])
+    assert Clip.read(tmp_path / "whole.wav").samples.shape == (1, 4000)
+    (tmp_path / "cut.wav").write_bytes(content[:12] + notes + content[12:-1000])
+    with pytest.raises(TonearmError, match="last 999 bytes"):
+        Clip.read(tmp_path / "cut.wav")
+
+
+def with_bytes(path: Path, place: int, content: bytes) -> Path:
+    whole = bytearray(path.read_bytes())
+    whole[place : place + len(content)] = content
+    path.write_bytes(whole)
+    return path
+
+
+@pytest.mark.parametrize("rate", [1, 999, 1_000_001, 2**31 - 1])
+def test_a_file_with_a_sample_rate_of_no_music_is_refused(tmp_path, rate):
+    path = noise_file(tmp_path / "x.wav", "WAV", "PCM_16", 4000)
+    with pytest.raises(TonearmError, match=f"{rate} Hz; give a file of 1000 to 1000000 Hz"):
+        Clip.read(with_bytes(path, 24, rate.to_bytes(4, "little")))
+
+
+def test_a_clip_too_long_for_another_sample_rate_is_refused():
+    clip = Clip(np.zeros((2, 1_000_000)), 1)
+    with pytest.raises(TonearmError, match="too long for 32000 Hz"):
+        clip.resampled(32_000)
+
+
+def refused_without_memory(path: Path, message: str) -> None:
+    tracemalloc.start()
+    begin = time.monotonic()
+    with pytest.raises(TonearmError, match=message) as error:
+        Clip.read(path)
+    assert "\n" not in str(error.value)
+    assert time.monotonic() - begin < 5 and tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+
+
+STREAM_INFO_LENGTH = 21  # place of the last four bytes, of 36 bits, in a FLAC file
+
+
+@pytest.mark.parametrize(
+    ("length", "message"),
+    [(2**32 - 1, r"24.9 hours.*parts of 3.11 hours \(2 GiB\)"), (0, "no length")],
+)
+def test_a_small_file_that_states_hours_is_refused_before_memory_is_reserved(
+    tmp_path, length, message
+):
+    path = noise_file(tmp_path / "x.flac", "FLAC", "PCM_16", 4000)
+    with_bytes(path, STREAM_INFO_LENGTH + 1, length.to_bytes(4, "big"))
+    refused_without_memory(path, message)
+
+
+@pytest.mark.parametrize("stated", [0, 2**32 - 1], ids=["0", "to the end"])
+def test_a_sparse_file_of_gigabytes_is_refused_before_memory_is_reserved(tmp_path, stated):
+    path = noise_file(tmp_path / "x.wav", "WAV", "PCM_16", 4000)
+    with_bytes(path, 40, stated.to_bytes(4, "little"))
+    os.truncate(path, 2**33)
+    refused_without_memory(path, "GiB in memory; cut it into parts")
+
+
+def test_a_file_of_empty_chunks_is_refused_in_time(tmp_path):
+    (tmp_path / "x.wav").write_bytes(b"RIFF\0\0\0\0WAVE")
+    os.truncate(tmp_path / "x.wav", 2**33)
+    refused_without_memory(tmp_path / "x.wav", "as audio")
+
+
+def test_a_device_is_no_audio_file():
+    refused_without_memory(Path("/dev/zero"), "no audio file")
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x.wav", "a\0b", ""])
+def test_a_path_of_another_type_is_refused(path):
+    with pytest.raises(TonearmError, match="path"):
+        Clip.read(path)
+
+
+def damaged_mp3(path: Path) -> Path:
+    content = bytearray(noise_file(path, "MP3", "MPEG_LAYER_III").read_bytes())
+    for place in range(3000, len(content) - 3000, 97):
+        content[place] ^= 0xFF
+    path.write_bytes(content)
+    return path
+
+
+def test_the_decoder_prints_nothing_about_a_damaged_mp3_file(tmp_path, capfd):
+    path = damaged_mp3(tmp_path / "x.mp3")
+    soundfile.read(path)
+    assert "libmpg123" in capfd.readouterr().err
+    with pytest.raises(TonearmError, match=r"is damaged: .* s of 10 s can be decoded"):
+        Clip.read(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_text_that_others_print_while_an_mp3_file_is_decoded_is_kept(tmp_path, capfd, monkeypatch):
+    path = damaged_mp3(tmp_path / "x.mp3")
+    read = soundfile.SoundFile.read
+
+    def read_and_print(*args, **options):
+        os.write(2, b"Note: from a thread\n")
+        samples = read(*args, **options)
+        os.write(2, b"Warning: half a line")
+        return samples
+
+    monkeypatch.setattr(soundfile.SoundFile, "read", read_and_print)
+    with pytest.raises(TonearmError, match="is damaged"):
+        Clip.read(path)
+    assert capfd.readouterr().err == "Note: from a thread\nWarning: half a line"
+
+
+def test_an_error_of_the_decoder_restores_stderr(tmp_path, capfd):
+    (tmp_path / "x.mp3").write_bytes(b"ID3\x04" + bytes(100))
+    with pytest.raises(TonearmError, match="as audio"):
+        Clip.read(tmp_path / "x.mp3")
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
 
 
 @pytest.mark.parametrize(

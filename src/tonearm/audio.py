@@ -2,6 +2,7 @@
 
 import io
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pyloudnorm
 import soundfile
 import soxr
 
+from tonearm import boundary
 from tonearm.atomic import atomic_write
-from tonearm.audio_container import missing_bytes, with_open_end, without_clock
+from tonearm.audio_container import is_mpeg, missing_bytes, with_stated_length, without_clock
+from tonearm.decoder_messages import without_decoder_messages
 from tonearm.errors import TonearmError
 from tonearm.text import quoted
 
@@ -20,6 +23,11 @@ ENCODED_BLOCK = 2**16  # samples per call; the Vorbis encoder overflows its stac
 SILENCE = 1e-5  # full scale = 1
 MIN_INPUT_PEAK = 0.002  # -54 dBFS; a take is some 40 dB louder
 MAX_RATE = 2**31 - 1  # of libsndfile
+MIN_FILE_RATE, MAX_FILE_RATE = 1000, 1_000_000  # Hz; others are a fault of the file's header
+MAX_SAMPLES = 2**29  # in all channels of a clip: 2 GiB, three hours of mono at 48 kHz
+UNDECODED = 0.1  # seconds by which an audio file may be shorter than it states
+UNKNOWN_LENGTH = 2**63 - 1  # of libsndfile, for a file that was written into a pipe
+READABLE = "WAV, FLAC, OGG, MP3 or Opus"
 PCM_SCALES = {"uint8": (128, 128), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
 MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
@@ -88,8 +96,19 @@ class Clip:
         )
 
     def resampled(self, sample_rate: int) -> "Clip":
+        """The clip at another sample rate.
+
+        Raises:
+            TonearmError: the result would have more than MAX_SAMPLES samples.
+        """
         if sample_rate == self.sample_rate:
             return self
+        if self.samples.size * sample_rate > MAX_SAMPLES * self.sample_rate:
+            raise TonearmError(
+                f"a clip of {_duration(self.seconds)} at {self.sample_rate} Hz is too long for "
+                f"{sample_rate} Hz; check its sample rate, or cut it to "
+                f"{_duration(MAX_SAMPLES / sample_rate / len(self.samples))} at most"
+            )
         return Clip(soxr.resample(self.samples.T, self.sample_rate, sample_rate).T, sample_rate)
 
     def rolled(self, seconds: float) -> "Clip":
@@ -162,32 +181,76 @@ class Clip:
     def read(cls, path: str | os.PathLike[str]) -> "Clip":
         """Read WAV, FLAC, OGG, MP3 or Opus.
 
+        The length that a file states is checked before memory is reserved for it.
+
         Raises:
-            TonearmError: the file is absent, not audio, empty, truncated, or holds NaN.
+            TonearmError: the file is absent, not audio, empty, truncated, too long, or holds NaN.
         """
-        path = Path(path)
+        path = Path(boundary.path(path, "path"))
         if not path.is_file():
-            raise TonearmError(
-                f"no audio file at {path}; give the path of a WAV, FLAC, OGG, MP3 or Opus file"
-            )
-        missing = missing_bytes(path)
-        if missing != 0:
-            part = "last page is" if missing is None else f"last {missing} bytes are"
-            raise TonearmError(f"{path} is cut off: its {part} missing; copy or export it again")
+            raise TonearmError(f"no audio file at {path}; give the path of a {READABLE} file")
         try:
-            samples, sample_rate = soundfile.read(
-                with_open_end(path), dtype="float32", always_2d=True
-            )
-        except soundfile.LibsndfileError as error:
+            samples, sample_rate = _decoded(path)
+        except soundfile.SoundFileError as error:
+            reason = getattr(error, "error_string", str(error)).strip()
             raise TonearmError(
-                f"cannot read {path} as audio ({error.error_string.strip()}); "
-                "use WAV, FLAC, OGG, MP3 or Opus"
+                f"cannot read {path} as audio ({reason or 'damaged'}); use {READABLE}"
+            ) from error
+        except OSError as error:
+            raise TonearmError(
+                f"cannot read {path} ({error.strerror}); check its permissions, or copy it"
             ) from error
         if not len(samples):
             raise TonearmError(f"{path} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
             raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
-        return cls(samples.T, int(sample_rate))
+        return cls(samples.T, sample_rate)
+
+
+def _decoded(path: Path) -> tuple[np.ndarray, int]:
+    """Samples float32 [N, C] and the sample rate of a file."""
+    missing = missing_bytes(path)
+    if missing != 0:
+        part = "last page is" if missing is None else f"last {missing} bytes are"
+        raise TonearmError(f"{path} is cut off: its {part} missing; copy or export it again")
+    quiet = without_decoder_messages() if is_mpeg(path) else nullcontext()
+    with quiet, soundfile.SoundFile(with_stated_length(path)) as file:
+        _check_extent(path, file.frames, file.channels, file.samplerate)
+        try:
+            samples = file.read(dtype="float32", always_2d=True)
+        except MemoryError:
+            size = file.frames * file.channels * 4 / 2**30
+            raise TonearmError(
+                f"{path} needs {size:.2g} GiB of memory, more than is free; cut it into parts"
+            ) from None
+        if file.frames - len(samples) > UNDECODED * file.samplerate:
+            raise TonearmError(
+                f"{path} is damaged: {_duration(len(samples) / file.samplerate)} of "
+                f"{_duration(file.frames / file.samplerate)} can be decoded; copy or export it again"
+            )
+        return samples, file.samplerate
+
+
+def _check_extent(path: Path, count: int, channels: int, sample_rate: int) -> None:
+    """Raise TonearmError for a sample rate or a length that no music has."""
+    if not MIN_FILE_RATE <= sample_rate <= MAX_FILE_RATE:
+        raise TonearmError(
+            f"{path} states a sample rate of {sample_rate} Hz; "
+            f"give a file of {MIN_FILE_RATE} to {MAX_FILE_RATE} Hz"
+        )
+    if count == UNKNOWN_LENGTH:
+        raise TonearmError(f"{path} states no length; write it to a file instead of a pipe")
+    if count * channels > MAX_SAMPLES:
+        raise TonearmError(
+            f"{path} states {_duration(count / sample_rate)} in {channels} channels at "
+            f"{sample_rate} Hz, {count * channels * 4 / 2**30:.2g} GiB in memory; "
+            f"cut it into parts of {_duration(MAX_SAMPLES / channels / sample_rate)} "
+            f"({MAX_SAMPLES * 4 / 2**30:g} GiB) at most"
+        )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.4g} s" if seconds < 600 else f"{seconds / 3600:.3g} hours"
 
 
 def _as_float(given: object) -> np.ndarray:

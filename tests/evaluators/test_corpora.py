@@ -1,5 +1,6 @@
 """Embedding of audio files: sets, references and labelled corpora, with unreadable files."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import noise, silence, tone
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.corpora import embed_corpus, embed_files, embed_reference
 
@@ -50,6 +52,23 @@ def test_a_reference_is_a_folder_or_a_file_of_embeddings(corpus: Path) -> None:
     assert embed_reference(corpus / "tone", Statistics()).source == "tone"
     with pytest.raises(TonearmError, match="no folder at"):
         embed_reference(corpus / "absent", Statistics())
+
+
+class Refusing(Statistics):
+    """An embedder that refuses clips of more than half a second."""
+
+    def embed(self, clips: Sequence[Clip]) -> np.ndarray:
+        if any(clip.seconds > 0.5 for clip in clips):
+            raise TonearmError("too long")
+        return super().embed(clips)
+
+
+def test_a_clip_that_the_embedder_refuses_is_left_out(corpus: Path) -> None:
+    noise(1.0).write(corpus / "noise" / "long.wav")
+    found = embed_corpus([corpus], Refusing())
+    assert len(found.rows) == 4 and "long.wav: too long" in found.failures[0].reason
+    rows, failures = embed_files([corpus / "noise"], Refusing())
+    assert len(rows) == 2 and failures == found.failures
 
 
 def test_silent_and_unreadable_files_of_a_corpus_are_left_out(corpus: Path) -> None:

@@ -53,6 +53,17 @@ def test_files_are_measured_one_by_one_and_failures_are_results(
     assert capsys.readouterr() == ("", "")
 
 
+def test_a_clip_that_cannot_be_resampled_is_a_failure_and_the_next_file_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clicks(120, 6).resampled(8000).write(tmp_path / "long.wav")
+    clicks(120, 2).write(tmp_path / "short.wav")
+    monkeypatch.setattr("tonearm.audio.MAX_SAMPLES", 60_000)
+    failed, measured = measure_files([tmp_path / "long.wav", tmp_path / "short.wav"])
+    assert isinstance(failed, FailedFile) and "too long for" in failed.reason
+    assert isinstance(measured, MeasuredFile)
+
+
 def test_a_folder_without_audio_is_refused_before_measuring(tmp_path: Path) -> None:
     with pytest.raises(TonearmError, match="no audio in"):
         measure_files([tmp_path])

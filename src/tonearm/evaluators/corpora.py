@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips, read_corpus
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder, describe_embedder
@@ -65,19 +66,27 @@ def embed_files(
     """
     rows, failures = [], []
     for path, clip in read_clips(audio_files(paths), progress):
-        if isinstance(clip, FailedFile):
-            failures.append(clip)
-            continue
-        try:
-            rows.append(embedder.embed([clip])[0])
-        except TonearmError as error:
-            failures.append(FailedFile(path, f"{path}: {error}"))
+        row = _row(path, clip, embedder)
+        if isinstance(row, FailedFile):
+            failures.append(row)
+        else:
+            rows.append(row)
     if not rows:
         reasons = "; ".join(failure.reason for failure in failures[:1])
         raise TonearmError(f"no file could be embedded ({reasons}); give audio files or folders")
     return EmbeddingSet(np.stack(rows), describe_embedder(embedder), set_name(paths)), tuple(
         failures
     )
+
+
+def _row(path: Path, clip: Clip | FailedFile, embedder: Embedder) -> np.ndarray | FailedFile:
+    """Embedding of a clip, or the reason why there is none."""
+    if isinstance(clip, FailedFile):
+        return clip
+    try:
+        return embedder.embed([clip])[0]
+    except TonearmError as error:
+        return FailedFile(path, f"{path}: {error}")
 
 
 def embed_reference(
@@ -127,12 +136,13 @@ def embed_corpus(
     by_path = {file.path: file for file in read_corpus(folders)}
     rows, kept, failures = [], [], []
     for path, clip in read_clips(list(by_path), progress):
-        if isinstance(clip, FailedFile):
-            failures.append(clip)
-        elif not is_sounding(clip):
-            failures.append(FailedFile(path, f"{path} is silent; it is left out"))
+        if isinstance(clip, Clip) and not is_sounding(clip):
+            clip = FailedFile(path, f"{path} is silent; it is left out")
+        row = _row(path, clip, embedder)
+        if isinstance(row, FailedFile):
+            failures.append(row)
         else:
-            rows.append(embedder.embed([clip])[0])
+            rows.append(row)
             kept.append(by_path[path])
     if not rows:
         raise TonearmError(

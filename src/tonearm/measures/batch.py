@@ -159,8 +159,12 @@ def _measured(
         if isinstance(clip, FailedFile):
             yield clip
             continue
-        description = describe(clip, tracker)
-        scores = () if scoring is None else scoring.scores(path, clip)
+        try:
+            description = describe(clip, tracker)
+            scores = () if scoring is None else scoring.scores(path, clip)
+        except TonearmError as error:
+            yield FailedFile(path, f"{path}: {error}")
+            continue
         yield MeasuredFile(path, clip.sample_rate, len(clip.samples), description, scores)
 
 
