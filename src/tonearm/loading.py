@@ -22,6 +22,8 @@ NAMED = 3  # tensors listed per kind of fault
 WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
 WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
 
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+
 # Tensors of older releases that the model computes from its configuration, and the T5 decoder,
 # which MusicGen does not use.
 REDUNDANT = re.compile(
@@ -38,6 +40,14 @@ RENAMED = {
 NO_CODE: dict[str, Any] = {"trust_remote_code": False}
 # Mismatched tensors are then listed in the loading info instead of in a table of the log.
 REPORTED: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+
+
+def may_be_hub_id(name: str) -> bool:
+    """Whether a name that is no local folder may be that of a hub repository, and not a mistyped
+    path: `owner/repository` without a local file or folder called `owner`.
+    """
+    owner = name.split("/")[0]
+    return bool(HUB_ID.fullmatch(name)) and not Path(owner).exists()
 
 
 def check_pretrained(

@@ -106,16 +106,16 @@ def check_path(path: str | Path, what: str) -> None:
 
 
 def warn_of_namesake(name: str, kind: str, path: Path) -> None:
-    """Warn that a bundled item is used and that `path`, which has the same name, is not.
+    """Warn that an item of a known name is used and that `path`, which has the same name, is not.
 
     Args:
         name: as the user gave it.
-        kind: of the item: "vector", "checkpoint".
+        kind: of the item: "bundled vector", "bundled checkpoint".
         path: file or folder that the name could mean, too.
     """
     explicit = path if len(path.parts) > 1 or path.suffix else f"./{path}"
     _log.warning(
-        "%s is the bundled %s; for %s, which has the same name, write %s",
+        "%s is the %s; for %s, which has the same name, write %s",
         quoted(name),
         kind,
         quoted(str(path)),

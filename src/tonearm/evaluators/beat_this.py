@@ -29,11 +29,30 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.frame_levels import is_sounding
 from tonearm.loading import check_tensors
-from tonearm.text import first_line
+from tonearm.text import first_line, quoted
 
 if TYPE_CHECKING:
     import torch
 
+# Names of the checkpoints that the authors publish, each trained with several seeds or folds.
+PUBLISHED = tuple(
+    f"{family}{index}"
+    for family, count in {
+        "final": 3,
+        "small": 3,
+        "single_final": 3,
+        "fold": 8,
+        "hung": 3,
+        "single_notempoaug": 3,
+        "single_nosumhead": 3,
+        "single_nomaskaug": 3,
+        "single_nopartialt": 3,
+        "single_noshifttol": 3,
+        "single_nopitchaug": 3,
+        "single_noshifttolnoweights": 3,
+    }.items()
+    for index in range(count)
+)
 CHECKPOINT_URL = "https://cloud.cp.jku.at/public.php/dav/files/7ik4RrBKTS273gp"
 INSTALL = 'pip install "tonearm[beats]" and pip install --no-deps beat-this'
 REMEDY = "give one such as final0.ckpt"
@@ -170,26 +189,25 @@ def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
     """Read `state_dict` and `hyper_parameters` from a file or by a published name."""
     import torch
 
-    path = Path(checkpoint)
-    if path.is_file():
+    path, name = Path(checkpoint), str(checkpoint)
+    if isinstance(checkpoint, Path) or name not in PUBLISHED:
+        if not path.is_file():
+            raise TonearmError(
+                f"no Beat This! checkpoint at {quoted(name)}; give a local file, or a published "
+                "name: final0 to final2, small0 to small2, fold0 to fold7, single_final0, ..."
+            )
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise TonearmError(
                 f"cannot read {path} as a Beat This! checkpoint; {REMEDY}"
             ) from error
-    if path.name != str(checkpoint) or path.suffix:
-        raise TonearmError(
-            f"no Beat This! checkpoint at {path}; give a local file, or a published name such as "
-            "final0"
-        )
-    url, file_name = f"{CHECKPOINT_URL}/{path}.ckpt", f"beat_this-{path}.ckpt"
+    url, file_name = f"{CHECKPOINT_URL}/{name}.ckpt", f"beat_this-{name}.ckpt"
     try:
         return torch.hub.load_state_dict_from_url(
             url, file_name=file_name, map_location="cpu", weights_only=True
         )
     except OSError as error:  # urllib's errors are OSErrors
         raise TonearmError(
-            f"cannot download Beat This! {path} ({error}); check the name (such as final0), or "
-            "give a local file"
+            f"cannot download Beat This! {name} ({first_line(error)}); give a local file"
         ) from error

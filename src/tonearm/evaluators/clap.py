@@ -39,7 +39,9 @@ from tonearm.loading import (
     check_pretrained,
     fingerprint,
     loading_errors,
+    may_be_hub_id,
 )
+from tonearm.text import quoted
 
 BUNDLED = "bundled"
 PUBLISHED = "laion/clap-htsat-unfused"  # the evaluator of Panda et al. 2025
@@ -182,10 +184,8 @@ def _source(checkpoint: str) -> str:
                 "a CLAP checkpoint"
             )
         return str(folder)
-    if not Path(checkpoint).is_dir() and (
-        checkpoint.count("/") != 1 or checkpoint.startswith((".", "/", "~"))
-    ):
-        raise TonearmError(f"no CLAP checkpoint {checkpoint!r}; {REMEDY}")
+    if not Path(checkpoint).is_dir() and not may_be_hub_id(checkpoint):
+        raise TonearmError(f"no CLAP checkpoint at {quoted(checkpoint)}; {REMEDY}")
     return checkpoint
 
 

@@ -7,12 +7,13 @@ The bundled ones ship with Tonearm and were trained on pocket's corpus; their nu
 from functools import cache
 from pathlib import Path
 
-from tonearm import assets, defaults
+from tonearm import assets, boundary, defaults
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
-from tonearm.evaluators.beat_this import BeatThisTracker
+from tonearm.evaluators.beat_this import PUBLISHED, BeatThisTracker
 from tonearm.evaluators.clap import BUNDLED, ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.text import quoted, warn_of_namesake
 
 LIBROSA = "librosa"
 
@@ -26,7 +27,8 @@ def load_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTrack
 
     Args:
         name: `librosa`, `bundled`, or a Beat This! checkpoint: a published name such as `final0`,
-            or a local file.
+            or a local file. A file in the working directory that has one of these names is used
+            by its path, such as `./final0`.
         device: torch device of a Beat This! model.
 
     Returns:
@@ -35,6 +37,10 @@ def load_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTrack
     Raises:
         TonearmError: no such tracker or device, or the package `beat_this` is not installed.
     """
+    name = boundary.path(name, "beat tracker")
+    if name in (LIBROSA, BUNDLED, *PUBLISHED) and Path(name).exists():
+        origin = "published" if name in PUBLISHED else "bundled" if name == BUNDLED else "built-in"
+        warn_of_namesake(name, f"{origin} beat tracker", Path(name))
     if name == LIBROSA:
         return LibrosaTracker()
     _check_device(device)
@@ -67,6 +73,9 @@ def load_clap(name: str = defaults.CLAP, device: str = "cpu") -> ClapEvaluator:
     Raises:
         TonearmError: no such checkpoint or device.
     """
+    name = boundary.path(name, "CLAP")
+    if name == BUNDLED and Path(BUNDLED).exists():
+        warn_of_namesake(BUNDLED, "bundled CLAP", Path(BUNDLED))
     _check_device(device)
     return ClapEvaluator(name, device)
 
@@ -74,11 +83,12 @@ def load_clap(name: str = defaults.CLAP, device: str = "cpu") -> ClapEvaluator:
 def _check_device(device: str) -> None:
     import torch
 
+    boundary.text(device, "device")
     try:
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).cpu()  # the device "meta" has no values
     # An unknown name, an absent device, a torch that was built without it.
     except (RuntimeError, AssertionError) as error:
         raise TonearmError(
-            f"device {device!r} is not available; give cpu, or cuda or mps where the machine has "
+            f"device {quoted(device)} is not available; give cpu, or cuda or mps where the machine has "
             "one"
         ) from error

@@ -163,7 +163,7 @@ def load_checkpoint(
     chosen_dtype = _dtype(dtype, chosen_device)
     check_path(name, "checkpoint")
     if not source and name == POCKET and (Path(POCKET) / "config.json").is_file():
-        warn_of_namesake(POCKET, "checkpoint", Path(POCKET))
+        warn_of_namesake(POCKET, "bundled checkpoint", Path(POCKET))
     folder = Path(source) if source else assets.POCKET if name == POCKET else Path(name)
     path = str(folder.absolute()) if folder.is_dir() else name
     if not folder.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):

@@ -77,7 +77,7 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
         is_file = len(beside.name.encode()) <= MAX_NAME_BYTES and beside.is_file()
         if name in self.shape.vectors:
             if is_file:
-                warn_of_namesake(name, "vector", beside)
+                warn_of_namesake(name, "bundled vector", beside)
             return self.shape.vectors[name]
         if is_file:
             return beside
