@@ -1,10 +1,9 @@
-"""Loading of foreign weights: errors of one line, comparison of tensors, fingerprints.
+"""Loading of foreign weights: errors of one line, comparison of tensors.
 
 transformers initialises missing tensors at random and ignores tensors that the model does not have.
 The functions here turn both cases into an error.
 """
 
-import hashlib
 import json
 import pickle
 import re
@@ -16,11 +15,12 @@ from typing import Any
 from tonearm.errors import TonearmError
 from tonearm.text import shortened
 
-SAMPLED_PER_TENSOR = 64  # values of a tensor in a fingerprint
 MAX_REASON = 300  # characters of a library's error in a message
 NAMED = 3  # tensors listed per kind of fault
 WRAPPERS = ("module", "_orig_mod")  # added by DataParallel and torch.compile
-WEIGHTS, WEIGHTS_INDEX = "model.safetensors", "model.safetensors.index.json"
+# In transformers' order of preference.
+WEIGHTS, PICKLED_WEIGHTS = "model.safetensors", "pytorch_model.bin"
+WEIGHTS_INDEX, PICKLED_INDEX = f"{WEIGHTS}.index.json", f"{PICKLED_WEIGHTS}.index.json"
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 
@@ -68,7 +68,7 @@ def check_pretrained(
     # transformers drops every name with "decoder" from `unexpected_keys`, since T5's encoder
     # ignores T5's decoder. The names in the file show, for example, layers beyond those of the
     # configuration.
-    stored = {_renamed(key) for key in stored_names(source)}
+    stored = {original_name(key) for key in stored_names(source)}
     mismatched = [entry[0] for entry in info["mismatched_keys"]]
     extra = (stored | set(info["unexpected_keys"])) - set(model.state_dict())
     check_tensors(name, info["missing_keys"], extra, mismatched, remedy)
@@ -131,15 +131,28 @@ def stored_names(source: str) -> set[str]:
     """
     import safetensors
 
-    if (single := _file(source, WEIGHTS)) is not None:
+    if (single := find_file(source, WEIGHTS)) is not None:
         with safetensors.safe_open(single, framework="pt") as file:
             return set(file.keys())
-    if (index := _file(source, WEIGHTS_INDEX)) is not None:
+    if (index := find_file(source, WEIGHTS_INDEX)) is not None:
         return set(json.loads(index.read_text(encoding="utf-8"))["weight_map"])
     return set()
 
 
-def _file(source: str, file: str) -> Path | None:
+def weight_files(source: str) -> list[Path]:
+    """Files that transformers reads the weights of a folder or a cached hub id from."""
+    for single, index in ((WEIGHTS, WEIGHTS_INDEX), (PICKLED_WEIGHTS, PICKLED_INDEX)):
+        if (path := find_file(source, single)) is not None:
+            return [path]
+        if (path := find_file(source, index)) is not None:
+            parts = set(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+            found = [find_file(source, part) for part in sorted(parts)]
+            return [part for part in found if part is not None]
+    return []
+
+
+def find_file(source: str, file: str) -> Path | None:
+    """Locate a file of a folder or a cached hub id; None where there is none."""
     from huggingface_hub import try_to_load_from_cache
 
     if Path(source).is_dir():
@@ -149,7 +162,8 @@ def _file(source: str, file: str) -> Path | None:
     return Path(cached) if isinstance(cached, str) else None
 
 
-def _renamed(key: str) -> str:
+def original_name(key: str) -> str:
+    """Name of a stored tensor in the loaded model."""
     for old, new in RENAMED.items():
         if key.endswith(old):
             return key.removesuffix(old) + new
@@ -186,7 +200,7 @@ def check_json(name: str, source: str, files: Collection[str], remedy: str) -> N
         TonearmError: a file is not JSON, or not an object.
     """
     for file in files:
-        path = _file(source, file)
+        path = find_file(source, file)
         if path is None:
             continue
         try:
@@ -222,17 +236,3 @@ def loading_errors(label: str, remedy: str) -> Iterator[None]:
             raise
         reason = shortened(" ".join(str(error).split()) or type(error).__name__, MAX_REASON)
         raise TonearmError(f"cannot load {label} ({reason}); {remedy}") from error
-
-
-def fingerprint(settings: Any, model: Any) -> str:
-    """Sixteen hexadecimal digits over settings (JSON) and a sample of every tensor, as stored."""
-    import torch
-
-    digest = hashlib.sha256(json.dumps(settings).encode())
-    for key, tensor in sorted(model.state_dict().items()):
-        flat = tensor.detach().flatten()
-        step = max(1, flat.numel() // SAMPLED_PER_TENSOR)
-        sample = flat[::step][:SAMPLED_PER_TENSOR].to("cpu", torch.float32)
-        content = sample.numpy().astype("<f4").tobytes()
-        digest.update(f"{key}{tuple(tensor.shape)}".encode() + content)
-    return digest.hexdigest()[:16]

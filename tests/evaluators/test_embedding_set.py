@@ -5,8 +5,9 @@ import pytest
 
 from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import noise, tone
+from tonearm.cache_folder import CACHE_VARIABLE, cache_folder
 from tonearm.errors import TonearmError
-from tonearm.evaluators.cache import CACHE_VARIABLE, CachedEmbedder, cache_folder
+from tonearm.evaluators.cache import CachedEmbedder
 from tonearm.evaluators.embedding_set import GIVEN, EmbeddingSet
 
 

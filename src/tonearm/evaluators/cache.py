@@ -8,7 +8,6 @@ written costs time and nothing else: the rows are computed, and one warning says
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import BadZipFile
@@ -17,21 +16,11 @@ import numpy as np
 
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
+from tonearm.cache_folder import CACHE_VARIABLE, cache_folder
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import AudioTextEmbedder, Embedder
 
-CACHE_VARIABLE = "TONEARM_CACHE"
-
 _log = logging.getLogger(__name__)
-
-
-def cache_folder() -> Path:
-    """Locate the cache: $TONEARM_CACHE, or the platform's cache folder."""
-    if os.environ.get(CACHE_VARIABLE):
-        return Path(os.environ[CACHE_VARIABLE])
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("tonearm", appauthor=False))
 
 
 class CachedEmbedder:

@@ -32,12 +32,12 @@ import numpy as np
 from tonearm import assets
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.fingerprint import TOKENIZER_FILES, fingerprint
 from tonearm.loading import (
     NO_CODE,
     REPORTED,
     check_code,
     check_pretrained,
-    fingerprint,
     loading_errors,
     may_be_hub_id,
 )
@@ -90,7 +90,7 @@ class ClapEvaluator:
         self.sample_rate: int = self._features.sampling_rate
         self.window_samples: int = self._features.nb_max_samples
         self.windows = f"{self.window_samples / self.sample_rate:g}-s windows averaged"
-        self.fingerprint = _fingerprint(self._model, self._features)
+        self.fingerprint = _fingerprint(source, self._model, self._features)
         self.logit_scale = float(self._model.logit_scale_a.exp())
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
@@ -214,9 +214,9 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
     return model.to(device).eval().requires_grad_(False), features, tokenizer
 
 
-def _fingerprint(model: Any, features: Any) -> str:
-    """Hash of the settings that affect a row and of a sample of every weight, 16 hex digits."""
+def _fingerprint(source: str, model: Any, features: Any) -> str:
+    """Hash of the weights, the tokenizer, and the settings that affect a row, 16 hex digits."""
     # By name: a setting added by a later transformers must not invalidate trained classifiers.
     settings = [getattr(features, name) for name in FEATURE_SETTINGS]
     settings += [getattr(model.config.audio_config, name) for name in TOWER_SETTINGS]
-    return fingerprint([WINDOWING, *settings], model)
+    return fingerprint(source, TOKENIZER_FILES, [WINDOWING, *settings])

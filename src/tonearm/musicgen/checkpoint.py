@@ -11,13 +11,13 @@ import transformers
 from tonearm import assets, boundary
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
+from tonearm.fingerprint import TOKENIZER_FILES, fingerprint
 from tonearm.loading import (
     NO_CODE,
     REPORTED,
     check_code,
     check_json,
     check_pretrained,
-    fingerprint,
     loading_errors,
 )
 from tonearm.musicgen.delay import lags
@@ -26,11 +26,13 @@ from tonearm.musicgen.variants import POCKET, VARIANTS
 from tonearm.steering.library import bundled_vectors
 from tonearm.text import check_path, quoted, warn_of_namesake
 
-TOKENIZER_FILES = ("tokenizer.json", "spiece.model")
-TOKENIZER_JSON = ("tokenizer.json", "tokenizer_config.json")
+VOCABULARY_FILES = ("tokenizer.json", "spiece.model")
+TOKENIZER_JSON = tuple(name for name in TOKENIZER_FILES if name.endswith(".json"))
 GENERATION_CONFIG = "generation_config.json"
 JSON_FILES = ("config.json", GENERATION_CONFIG, *TOKENIZER_JSON, "model.safetensors.index.json")
 MODEL_FILES = "config.json or weights"
+# Beside the weights, they decide a take.
+DECIDING_FILES = ("config.json", GENERATION_CONFIG, *TOKENIZER_FILES)
 AGAIN = "copy or save the checkpoint again"
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
 LISTED = "`tonearm models` lists what can be loaded"
@@ -174,18 +176,18 @@ def load_checkpoint(
     check_json(name, path, JSON_FILES, AGAIN)
     with loading_errors(f"checkpoint {name!r}: {MODEL_FILES}", LISTED):
         model = _read_model(name, path)
-    with loading_errors(f"checkpoint {name!r}: {' or '.join(TOKENIZER_JSON)}", LISTED):
+    with loading_errors(f"checkpoint {name!r}: {' or '.join(TOKENIZER_JSON[:2])}", LISTED):
         tokenizer = _read_tokenizer(name, path, model)
     _complete_generation_config(name, model)
     with loading_errors(f"checkpoint {name!r}: {MODEL_FILES}", LISTED):
-        shape = shape_of(model, name, fingerprint_of(model))
+        shape = shape_of(model, name, fingerprint(path, DECIDING_FILES))
     model = model.to(chosen_device, chosen_dtype).eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
 
 
 def _read_model(name: str, path: str) -> Any:
-    """Read the model in the stored dtype, so that the fingerprint does not depend on this run's."""
+    """Read the model in the stored dtype and compare its tensors with the files."""
     model_type = transformers.AutoConfig.from_pretrained(path, **NO_CODE).model_type
     family = FAMILIES.get(model_type)
     if family is None:
@@ -194,10 +196,10 @@ def _read_model(name: str, path: str) -> Any:
             f"Tonearm loads {' and '.join(FAMILIES)}"
         )
     folder = Path(path)
-    if folder.is_dir() and not any((folder / file).is_file() for file in TOKENIZER_FILES):
+    if folder.is_dir() and not any((folder / file).is_file() for file in VOCABULARY_FILES):
         # transformers would make an empty tokenizer, for which all prompts are equal
         raise TonearmError(
-            f"{name} has no tokenizer ({' or '.join(TOKENIZER_FILES)}); "
+            f"{name} has no tokenizer ({' or '.join(VOCABULARY_FILES)}); "
             "save the tokenizer beside the weights"
         )
     check_code(name, transformers.PreTrainedConfig.get_config_dict(path)[0], CODELESS)
@@ -255,7 +257,7 @@ def shape_of(model: Any, name: str, weights: str) -> ModelShape:
     Args:
         model: the model, with its configuration.
         name: as the user gave it; released names have entries in the table of variants.
-        weights: fingerprint of the weights.
+        weights: fingerprint of the weights and settings.
     """
     family = FAMILIES[model.config.model_type]
     decoder, codec = model.decoder.config, model.audio_encoder.config
@@ -298,19 +300,6 @@ def _window_seconds(model: Any) -> float:
     if configured is None or configured < rate:
         return longest
     return min(longest, float(configured // rate))
-
-
-def fingerprint_of(model: Any) -> str:
-    """Fingerprint of a MusicGen model: shape of the decoder and a sample of every tensor."""
-    config = model.decoder.config
-    shape = (
-        config.hidden_size,
-        config.num_hidden_layers,
-        config.num_attention_heads,
-        config.num_codebooks,
-        config.vocab_size,
-    )
-    return fingerprint(shape, model)
 
 
 def _device(device: str | None) -> torch.device:
