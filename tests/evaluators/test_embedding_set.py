@@ -46,6 +46,26 @@ def test_files_without_rows_are_refused_in_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        "rows",
+        [["a", "b"]],
+        np.ones((2, 2), complex),
+        [[1.0], [1.0, 2.0]],
+        [[None, 1.0]],
+        np.full((2, 2), 1e31),
+        np.ones((2, 2, 2)),
+        np.empty((0, 2)),
+    ],
+)
+def test_rows_that_are_no_embeddings_are_refused(rows: object) -> None:
+    with pytest.raises(TonearmError, match="embeddings of mine") as caught:
+        EmbeddingSet(rows, "an embedder", "mine")
+    assert "\n" not in str(caught.value)
+
+
 def test_each_clip_is_embedded_once(tmp_path: Path) -> None:
     embedder = Statistics()
     cached = CachedEmbedder(embedder, tmp_path)

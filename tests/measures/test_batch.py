@@ -112,3 +112,36 @@ def test_a_classifier_is_trained_from_folders(tmp_path: Path) -> None:
     classifier, corpus = train_from_folders("kind", [tmp_path], Statistics())
     assert classifier.labels == ("noise", "tone") and classifier.accuracy.value == 1
     assert [failure.path.name for failure in corpus.failures] == ["broken.wav"]
+
+
+def a_set(count: int, width: int, size: float = 1.0) -> EmbeddingSet:
+    rows = size * np.random.default_rng(count).normal(size=(count, width))
+    return EmbeddingSet(rows, "statistics", f"{count} rows")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((None, a_set(3, 2)), {}, "clips None is of type NoneType; give an EmbeddingSet"),
+        ((a_set(3, 2), a_set(3, 2).rows), {}, "reference .* give an EmbeddingSet"),
+        ((a_set(3, 2), a_set(4, 2)), {"seed": "a"}, "seed 'a'"),
+        ((a_set(3, 2), a_set(4, 2)), {"seed": -1}, "seed of -1"),
+        ((a_set(3, 2), a_set(4, 2)), {"fad": "yes"}, "fad 'yes' .* give True or False"),
+        ((a_set(3, 2), a_set(16_385, 1)), {"fad": False}, "most 16384|embed both alike"),
+        ((a_set(3, 1), a_set(16_385, 1)), {"fad": False}, "has 16385; give at most 16384"),
+        ((a_set(2, 8193), a_set(3, 8193)), {"kad": False}, "have 8193; give at most 8192"),
+        ((a_set(3, 2), a_set(4, 2, 1e-200)), {"fad": False}, "most clips of the reference"),
+    ],
+)
+def test_distances_that_cannot_be_measured_are_refused_in_one_line(
+    arguments: tuple[EmbeddingSet, EmbeddingSet], options: dict[str, bool], message: str
+) -> None:
+    with pytest.raises(TonearmError, match=message) as error:
+        measure_distances(*arguments, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("size", [1e-29, 1e29])
+def test_distances_of_very_small_and_very_large_embeddings_are_finite(size: float) -> None:
+    found = measure_distances(a_set(5, 2, size), a_set(6, 2, size))
+    assert all(np.isfinite(distance.value) for distance in found)

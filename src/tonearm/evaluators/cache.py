@@ -10,7 +10,6 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.cache_folder import CACHE_VARIABLE, cache_folder
 from tonearm.errors import TonearmError
+from tonearm.evaluators.array_file import read_array
 from tonearm.evaluators.base import AudioTextEmbedder, Embedder
 
 _log = logging.getLogger(__name__)
@@ -109,8 +109,7 @@ class CachedClap(CachedEmbedder):
 def _read(path: Path) -> np.ndarray | None:
     """The row at `path`; None where it is absent or damaged."""
     try:
-        with np.load(path, allow_pickle=False) as content:
-            row = content["row"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        row = read_array(path)
+    except (TonearmError, OSError):
         return None
     return row if row.ndim == 1 and np.isfinite(row).all() else None

@@ -14,8 +14,9 @@ import numpy as np
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips, read_corpus
 from tonearm.errors import TonearmError
+from tonearm.evaluators.array_file import ARRAY_FILES
 from tonearm.evaluators.base import Embedder, describe_embedder
-from tonearm.evaluators.embedding_set import EMBEDDING_FILES, EmbeddingSet
+from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.frame_levels import is_sounding
 from tonearm.progress import Progress
 
@@ -45,7 +46,7 @@ def set_name(paths: Sequence[Path]) -> str:
 
 
 def is_embedding_file(path: Path) -> bool:
-    return path.suffix in EMBEDDING_FILES
+    return path.suffix in ARRAY_FILES
 
 
 def embed_files(

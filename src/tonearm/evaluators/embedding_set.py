@@ -7,20 +7,21 @@ that sets of different embedding spaces are never compared and every number has 
 Shapes: rows are [n clips, D dimensions].
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.evaluators.array_file import read_array
 from tonearm.evaluators.base import Embedder, describe_embedder
-from tonearm.text import first_line
 
 GIVEN = "given embeddings"
-EMBEDDING_FILES = (".npy", ".npz")
+MAX_MAGNITUDE = 1e30  # of a value; a Fréchet distance has its fourth power
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,9 @@ class EmbeddingSet:
     source: str
 
     def __post_init__(self) -> None:
-        rows = np.asarray(self.rows, dtype=np.float64)
+        boundary.text(self.embedder, "embedder")
+        boundary.text(self.source, "source")
+        rows = _as_rows(self.rows, self.source)
         if rows.ndim != 2 or not rows.size:
             raise TonearmError(
                 f"embeddings of {self.source} have the shape {list(rows.shape)}; "
@@ -41,6 +44,11 @@ class EmbeddingSet:
         if not np.isfinite(rows).all():
             raise TonearmError(
                 f"embeddings of {self.source} hold NaN or infinite numbers; compute them again"
+            )
+        if np.abs(rows).max() > MAX_MAGNITUDE:
+            raise TonearmError(
+                f"embeddings of {self.source} hold numbers beyond {MAX_MAGNITUDE:g}; scale them, "
+                "or compute them again"
             )
         object.__setattr__(self, "rows", rows)
 
@@ -79,26 +87,26 @@ class EmbeddingSet:
         return cls(embedder.embed(clips), describe_embedder(embedder), source)
 
     @classmethod
-    def read(cls, path: Path) -> "EmbeddingSet":
+    def read(cls, path: str | os.PathLike[str]) -> "EmbeddingSet":
         """Read [n, D] from .npy, or from .npz with one array. Raises TonearmError otherwise."""
-        path = Path(path)
-        if not path.is_file():
-            raise TonearmError(
-                f"no embeddings at {path}; give a .npy or .npz file with one row for each clip"
-            )
-        try:
-            content = np.load(path, allow_pickle=False)
-            if not isinstance(content, np.ndarray):
-                with content:
-                    if len(content.files) != 1:
-                        raise TonearmError(
-                            f"{path} holds {len(content.files)} arrays; give a file with one"
-                        )
-                    content = content[content.files[0]]
-            rows = content.astype(np.float64)
-        except (ValueError, OSError, EOFError, BadZipFile) as error:
-            raise TonearmError(
-                f"cannot read {path} as embeddings ({first_line(error)}); "
-                "give a .npy or .npz file of numbers"
-            ) from error
-        return cls(rows, GIVEN, path.name)
+        return cls(read_array(path), GIVEN, Path(path).name)
+
+
+def check_sets(clips: object, reference: object) -> None:
+    """Raise TonearmError where one of the arguments of a distance is no EmbeddingSet."""
+    for value, name in ((clips, "clips"), (reference, "reference")):
+        boundary.instance(value, name, EmbeddingSet, "an EmbeddingSet")
+
+
+def _as_rows(given: object, source: str) -> np.ndarray:
+    try:
+        rows = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError):  # rows of several lengths, tensors on CUDA
+        rows = np.empty(0, dtype=object)
+    if rows.dtype.kind not in "fiub":
+        raise TonearmError(
+            f"embeddings of {source} are no numbers but of type {rows.dtype}; "
+            "give an array of floats, [n, width]"
+        )
+    with np.errstate(over="ignore"):  # of longer floats; infinities are refused
+        return rows.astype(np.float64, copy=False)

@@ -193,6 +193,8 @@ def measure_distances(
     Raises:
         TonearmError: as `measure_fad` and `measure_kad`.
     """
+    for flag, name in ((fad, "fad"), (kad, "kad"), (extrapolate, "extrapolate")):
+        boundary.instance(flag, name, bool, "True or False")
     found: list[FAD | KAD] = []
     if fad:
         found.append(measure_fad(clips, reference, extrapolate, seed))

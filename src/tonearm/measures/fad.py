@@ -23,12 +23,14 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
-from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.evaluators.embedding_set import EmbeddingSet, check_sets
 
 SUBSETS = 20
 SMALLEST_SUBSET = 1 / 2  # of n
 CLIPS_PER_DIMENSION = 3
+MAX_WIDTH = 8192  # of the embeddings; a covariance matrix then takes 0.5 GiB
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,19 @@ def measure_fad(
         The distance.
 
     Raises:
-        TonearmError: a set of one clip, sets of different embedders, or too few clips to
-            extrapolate.
+        TonearmError: a set of one clip, sets of different embedders, more than MAX_WIDTH
+            dimensions, or too few clips to extrapolate.
     """
+    check_sets(clips, reference)
+    seed = boundary.integer(seed, "seed")
+    if seed < 0:
+        raise TonearmError(f"a seed of {seed} is not possible; give 0 or more")
     clips.check_comparable(reference, "a Fréchet distance")
+    if clips.width > MAX_WIDTH:
+        raise TonearmError(
+            f"a Fréchet distance needs a covariance of all dimensions, and the embeddings have "
+            f"{clips.width}; give at most {MAX_WIDTH}, or measure the kernel distance alone"
+        )
     mean, covariance = moments(reference.rows)
     return FAD(
         value=frechet_distance(*moments(clips.rows), mean, covariance),

@@ -19,9 +19,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.evaluators.embedding_set import EmbeddingSet, check_sets
 
 SCALE = 100.0
+MAX_CLIPS = 16_384  # of a set; all pairs of two such sets take 2 GiB
+MIN_BANDWIDTH = 1e-30
 
 
 @dataclass(frozen=True)
@@ -72,14 +74,21 @@ def measure_kad(clips: EmbeddingSet, reference: EmbeddingSet) -> KAD:
         The distance.
 
     Raises:
-        TonearmError: a set of one clip, sets of different embedders, or a reference of which most
-            clips are equal.
+        TonearmError: a set of one clip or more than MAX_CLIPS, sets of different embedders, or a
+            reference of which most clips are equal.
     """
+    check_sets(clips, reference)
     clips.check_comparable(reference, "a kernel distance")
+    for one in (clips, reference):
+        if len(one) > MAX_CLIPS:
+            raise TonearmError(
+                f"a kernel distance compares all pairs of clips, and {one.source} has {len(one)}; "
+                f"give at most {MAX_CLIPS}, or measure the Fréchet distance alone"
+            )
     from scipy.spatial.distance import pdist
 
     bandwidth = float(np.median(pdist(reference.rows)))
-    if not bandwidth:
+    if bandwidth < MIN_BANDWIDTH:
         raise TonearmError(
             f"most clips of the reference {reference.source} are the same; give different ones"
         )
