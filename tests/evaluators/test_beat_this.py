@@ -1,5 +1,7 @@
 import builtins
+import random
 import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -216,3 +218,81 @@ def test_a_checkpoint_of_the_published_shape_loads_in_half_precision(tmp_path: P
     tracker = BeatThisTracker(tmp_path / "final0.ckpt")
     assert next(tracker._model.parameters()).dtype == torch.float32
     assert (np.diff(tracker.track(clicks(120, 2))) > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n_layers", 10**9),
+        ("n_layers", -1),
+        ("transformer_dim", 10**6),
+        ("transformer_dim", 0),
+        ("head_dim", 7),
+        ("head_dim", 0),
+        ("ff_mult", float("nan")),
+        ("stem_dim", 2**14),
+        ("spect_dim", 64),
+        ("dropout", "x"),
+        ("dropout", {}),
+    ],
+)
+def test_edited_hyper_parameters_are_refused_in_one_line(
+    checkpoint: Path, tmp_path: Path, name: str, value: object
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    edited = {**content, "hyper_parameters": {**content["hyper_parameters"], name: value}}
+    torch.save(edited, tmp_path / "edited.ckpt")
+    with pytest.raises(TonearmError) as caught:
+        BeatThisTracker(tmp_path / "edited.ckpt")
+    assert "edited.ckpt" in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x",
+        None,
+        torch.full((2, 16), torch.nan),
+        torch.zeros(2, 16, dtype=torch.complex64),
+        torch.zeros(1).expand(10**9, 10**9),
+    ],
+    ids=["text", "none", "nan", "complex", "huge"],
+)
+def test_edited_weights_are_refused_in_one_line(
+    checkpoint: Path, tmp_path: Path, value: object
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    content["state_dict"]["model.task_heads.beat_downbeat_lin.weight"] = value
+    torch.save(content, tmp_path / "edited.ckpt")
+    with pytest.raises(TonearmError, match="edited") as caught:
+        BeatThisTracker(tmp_path / "edited.ckpt")
+    assert "\n" not in str(caught.value)
+
+
+def test_mutated_checkpoints_load_or_are_refused_in_one_line(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    whole, rng, refused = checkpoint.read_bytes(), random.Random(0), 0
+    for _ in range(60):
+        content = bytearray(whole)
+        for _ in range(rng.choice([1, 3, 30])):
+            content[rng.randrange(len(content))] = rng.randrange(256)
+        (tmp_path / "x.ckpt").write_bytes(content[: rng.choice([len(whole), len(whole), 3000])])
+        try:
+            BeatThisTracker(tmp_path / "x.ckpt")
+        except TonearmError as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 700
+    assert refused > 20
+
+
+def test_a_checkpoint_that_unpacks_to_gigabytes_is_refused_before_it_is_read(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(beat_this, "MAX_BYTES", 2**20)
+    with zipfile.ZipFile(tmp_path / "x.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data/0", bytes(2**20 + 1))
+    assert (tmp_path / "x.ckpt").stat().st_size < 2**13
+    with pytest.raises(TonearmError, match="holds 1048577 bytes, of which 1048576 are possible"):
+        BeatThisTracker(tmp_path / "x.ckpt")

@@ -339,3 +339,50 @@ def test_a_checkpoint_of_the_published_shape_loads_and_embeds_48_khz(tmp_path: P
         assert evaluator.embed_texts(["jazz"]).shape == (1, 512)
     finally:
         (tmp_path / "real" / "model.safetensors").unlink()  # 300 MB
+
+
+@pytest.mark.parametrize(
+    ("file", "keys", "value"),
+    [
+        ("config.json", ("audio_config", "depths"), [10**9, 1]),
+        ("config.json", ("audio_config", "depths"), "x"),
+        ("config.json", ("audio_config", "patch_embeds_hidden_size"), 10**7),
+        ("config.json", ("audio_config", "window_size"), 0),
+        ("config.json", ("audio_config", "spec_size"), -1),
+        ("config.json", ("text_config", "num_hidden_layers"), 10**9),
+        ("config.json", ("text_config", "vocab_size"), 5),
+        ("config.json", ("text_config", "hidden_act"), "x"),
+        ("config.json", ("projection_dim",), None),
+        ("processor_config.json", ("feature_extractor", "sampling_rate"), 0),
+        ("processor_config.json", ("feature_extractor", "sampling_rate"), "x"),
+        ("processor_config.json", ("feature_extractor", "hop_length"), 0),
+        ("processor_config.json", ("feature_extractor", "fft_window_size"), 10**9),
+        ("processor_config.json", ("feature_extractor", "max_length_s"), 10**9),
+        ("processor_config.json", ("feature_extractor", "feature_size"), 10**6),
+        ("tokenizer.json", ("model",), {}),
+        ("tokenizer.json", ("model", "vocab", "jazz"), 10**6),
+    ],
+)
+def test_edited_configurations_are_refused_in_one_line(
+    folder: Path, tmp_path: Path, file: str, keys: tuple[str, ...], value: object
+) -> None:
+    edited = Path(shutil.copytree(folder, tmp_path / "edited"))
+    content = json.loads((edited / file).read_text())
+    owner = content
+    for key in keys[:-1]:
+        owner = owner[key]
+    assert keys[-1] in owner
+    owner[keys[-1]] = value
+    (edited / file).write_text(json.dumps(content))
+    with pytest.raises(TonearmError, match="edited") as caught:
+        ClapEvaluator(edited)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 900
+
+
+def test_weights_that_are_not_finite_are_refused(folder: Path, tmp_path: Path) -> None:
+    edited = Path(shutil.copytree(folder, tmp_path / "edited"))
+    tensors = load_file(edited / "model.safetensors")
+    tensors["audio_projection.linear1.weight"][0] = torch.nan
+    save_file(tensors, edited / "model.safetensors", {"format": "pt"})
+    with pytest.raises(TonearmError, match="its embeddings are not finite"):
+        ClapEvaluator(edited)

@@ -1,7 +1,11 @@
+import json
+import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from tests.evaluators.embedders import Statistics
@@ -126,6 +130,100 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(TonearmError, match="tonearm classifier") as caught:
             load_classifier(path)
         assert "\n" not in str(caught.value)
+
+
+def saved(folder: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Tensors and metadata of the file of a classifier."""
+    with safe_open(
+        save_classifier(trained(labels=("calm", "fast")), folder / "c.safetensors"), "numpy"
+    ) as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no dict
+        return tensors, json.loads(file.metadata()[METADATA_KEY])
+
+
+VALUES = (None, True, -1, 0.5, 1e308, 10**30, float("nan"), "", "a", "\ud800", [], [[1]], ["a"], {})
+
+
+def test_edited_metadata_are_used_or_refused_in_one_line(tmp_path: Path) -> None:
+    tensors, content = saved(tmp_path)
+    path, refused = tmp_path / "edited.safetensors", 0
+    edits = [{**content, key: value} for key in content for value in VALUES]
+    edits += [{key: value for key, value in content.items() if key != one} for one in content]
+    edits += [
+        {**content, "accuracy": {**content["accuracy"], key: value}}
+        for key in ("value", "n", "other")
+        for value in VALUES
+    ]
+    for edited in [*edits, {**content, "labels": ["calm", "calm"]}, [content], "x", None]:
+        save_file(tensors, path, {METADATA_KEY: json.dumps(edited)})
+        try:
+            classifier = load_classifier(path)
+        except TonearmError as error:
+            refused += 1
+            assert "\n" not in str(error) and str(path) in str(error) and len(str(error)) < 500
+        else:
+            assert np.isfinite(classifier.probabilities(np.ones((1, 8)))).all()
+            json.dumps(classifier.to_dict(), allow_nan=False, ensure_ascii=False).encode()
+    assert refused > len(edits) * 0.8
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        ({"weights": np.full((2, 3), np.nan)}, "not finite"),
+        ({"offsets": np.array([0.0, np.inf])}, "not finite"),
+        ({"weights": np.full((2, 3), 1e31)}, "beyond 1e"),
+        ({"weights": np.zeros((3, 3))}, "do not match"),
+        ({"weights": np.zeros(2)}, "do not match"),
+        ({"offsets": np.zeros((2, 1))}, "do not match"),
+        ({"weights": None}, "cannot load"),
+    ],
+)
+def test_edited_tensors_are_refused(
+    tmp_path: Path, edit: dict[str, np.ndarray | None], message: str
+) -> None:
+    tensors, content = saved(tmp_path)
+    kept = {key: value for key, value in {**tensors, **edit}.items() if value is not None}
+    save_file(kept, tmp_path / "x.safetensors", {METADATA_KEY: json.dumps(content)})
+    with pytest.raises(TonearmError, match=message):
+        load_classifier(tmp_path / "x.safetensors")
+
+
+def test_mutated_files_are_used_or_refused_in_one_line(tmp_path: Path) -> None:
+    saved(tmp_path)
+    whole, rng, refused = (tmp_path / "c.safetensors").read_bytes(), random.Random(0), 0
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(rng.choice([1, 3])):
+            content[rng.randrange(min(len(content), 900))] = rng.randrange(256)
+        (tmp_path / "x.safetensors").write_bytes(content[: rng.choice([len(whole), 2000, 700, 9])])
+        try:
+            load_classifier(tmp_path / "x.safetensors")
+        except TonearmError as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 600
+    assert refused > 100
+
+
+def test_weights_of_gigabytes_are_refused_before_memory_is_reserved(tmp_path: Path) -> None:
+    _, content = saved(tmp_path)
+    size = 2 * 2**29 * 8
+    header = {
+        "weights": {"dtype": "F64", "shape": [2, 2**29], "data_offsets": [0, size]},
+        "offsets": {"dtype": "F64", "shape": [2], "data_offsets": [size, size + 16]},
+        "__metadata__": {METADATA_KEY: json.dumps(content)},
+    }
+    text = json.dumps(header).encode()
+    with (tmp_path / "x.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + size + 16)
+    with pytest.raises(TonearmError, match="has 1073741824 weights, of which"):
+        load_classifier(tmp_path / "x.safetensors")
+
+
+def test_embeddings_of_another_width_are_refused() -> None:
+    with pytest.raises(TonearmError, match=r"takes embeddings \[n, 8\], and these are \[3, 5\]"):
+        trained().probabilities(np.zeros((3, 5)))
 
 
 def test_too_few_labels_or_tracks_are_refused() -> None:

@@ -20,6 +20,8 @@ Shapes: T frames; spectrogram [T, 128], logits [2, T].
 
 import inspect
 import pickle
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +30,7 @@ import numpy as np
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.frame_levels import is_sounding
-from tonearm.loading import check_tensors
+from tonearm.loading import check_tensors, loading_errors
 from tonearm.text import first_line, quoted
 
 if TYPE_CHECKING:
@@ -61,6 +63,10 @@ SAMPLE_RATE = 22_050
 N_FFT = 1024
 HOP = 441  # 50 frames per second
 N_MELS = 128
+TRIAL_FRAMES = 64
+MAX_SIZE = 2**14  # of a hyper-parameter
+MAX_VALUES = 2**28  # weights; the published checkpoints have up to 20 million
+MAX_BYTES = 2**31  # of a checkpoint, unpacked
 CHUNK_FRAMES = 1500
 BORDER_FRAMES = 6
 BODY_FRAMES = CHUNK_FRAMES - 2 * BORDER_FRAMES
@@ -149,6 +155,8 @@ def frame_logits(model: "torch.nn.Module", spectrogram: "torch.Tensor") -> "torc
 
 
 def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
+    import torch
+
     try:
         from beat_this.model.beat_tracker import BeatThis
     except ImportError as error:
@@ -156,17 +164,20 @@ def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
             f"Beat This! is not installed ({error.name} is missing): {INSTALL}"
         ) from error
 
-    content = _read_checkpoint(checkpoint)
-    try:
-        # A checkpoint also lists the hyper-parameters of its training.
-        known = inspect.signature(BeatThis).parameters
-        model = BeatThis(
-            **{name: value for name, value in content["hyper_parameters"].items() if name in known}
-        )
+    label = f"{quoted(str(checkpoint))} as a Beat This! checkpoint"
+    with loading_errors(label, REMEDY):
+        content = _read_checkpoint(checkpoint)
         stored = {
             name.removeprefix("model."): value for name, value in content["state_dict"].items()
         }
-        own = model.state_dict()
+        # A checkpoint also lists the hyper-parameters of its training.
+        known = inspect.signature(BeatThis).parameters
+        settings = {
+            name: value for name, value in content["hyper_parameters"].items() if name in known
+        }
+        _check_sizes(settings, len(stored))
+        with torch.device("meta"):  # shapes, without memory for weights
+            own = BeatThis(**settings).state_dict()
         mismatched = [
             name for name, value in stored.items() if name in own and value.shape != own[name].shape
         ]
@@ -177,12 +188,24 @@ def _load_model(checkpoint: str | Path, device: str) -> "torch.nn.Module":
             mismatched,
             REMEDY,
         )
+        if sum(tensor.numel() for tensor in own.values()) > MAX_VALUES:
+            raise ValueError(f"it has more than {MAX_VALUES} weights")
+        if any(value.is_complex() or not value.isfinite().all() for value in stored.values()):
+            raise ValueError("it has weights that are complex, NaN or infinite")
+        model = BeatThis(**settings)
         model.load_state_dict(stored)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise TonearmError(
-            f"{checkpoint} is not a Beat This! checkpoint ({first_line(error)}); {REMEDY}"
-        ) from error
-    return model.to(device).eval()
+        model = model.to(device).eval()
+        with torch.inference_mode():  # some hyper-parameters fail only here
+            frame_logits(model, torch.zeros(TRIAL_FRAMES, N_MELS, device=device))
+    return model
+
+
+def _check_sizes(settings: Mapping[str, Any], tensors: int) -> None:
+    """Raise ValueError for hyper-parameters of a model larger than any checkpoint's."""
+    limits = {"n_layers": tensors}  # each layer has several tensors
+    for name, value in settings.items():
+        if isinstance(value, int | float) and not abs(value) <= limits.get(name, MAX_SIZE):
+            raise ValueError(f"{name} of {value} is not possible")
 
 
 def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
@@ -196,11 +219,18 @@ def _read_checkpoint(checkpoint: str | Path) -> dict[str, Any]:
                 f"no Beat This! checkpoint at {quoted(name)}; give a local file, or a published "
                 "name: final0 to final2, small0 to small2, fold0 to fold7, single_final0, ..."
             )
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = sum(entry.file_size for entry in archive.infolist())
+        if size > MAX_BYTES:
+            raise ValueError(f"it holds {size} bytes, of which {MAX_BYTES} are possible")
         try:
             return torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        except pickle.UnpicklingError as error:  # torch's message recommends running the code
             raise TonearmError(
-                f"cannot read {path} as a Beat This! checkpoint; {REMEDY}"
+                f"cannot read {path} as a Beat This! checkpoint (it is damaged, or holds more than "
+                f"tensors); {REMEDY}"
             ) from error
     url, file_name = f"{CHECKPOINT_URL}/{name}.ckpt", f"beat_this-{name}.ckpt"
     try:

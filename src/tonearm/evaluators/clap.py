@@ -23,7 +23,7 @@ A shorter clip is padded by the feature extractor (the released ones repeat it).
 Shapes: embeddings are [n, D] with unit rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,15 @@ FEATURE_SETTINGS = (
     ),
     *("top_db", "truncation", "padding"),
 )
+FEATURE_LIMITS = {
+    "sampling_rate": (1000, 1_000_000),
+    "max_length_s": (0.1, 600),
+    "fft_window_size": (16, 2**16),
+    "hop_length": (1, 2**16),
+    "feature_size": (1, 1024),
+}
+MAX_LAYERS = 1000
+MAX_VALUES = 2**30  # weights; the published checkpoints have up to 200 million
 TOWER_SETTINGS = (
     "spec_size",
     "patch_size",
@@ -86,12 +95,14 @@ class ClapEvaluator:
         source = _source(str(checkpoint))
         is_bundled = str(checkpoint) == BUNDLED
         self.name = "bundled CLAP" if is_bundled else f"CLAP {_short_name(str(checkpoint))}"
-        self._model, self._features, self._tokenizer = _load(str(checkpoint), source, device)
-        self.sample_rate: int = self._features.sampling_rate
-        self.window_samples: int = self._features.nb_max_samples
-        self.windows = f"{self.window_samples / self.sample_rate:g}-s windows averaged"
-        self.fingerprint = _fingerprint(source, self._model, self._features)
-        self.logit_scale = float(self._model.logit_scale_a.exp())
+        with loading_errors(f"{quoted(str(checkpoint))} as CLAP", REMEDY):
+            self._model, self._features, self._tokenizer = _load(str(checkpoint), source, device)
+            self.sample_rate: int = self._features.sampling_rate
+            self.window_samples: int = self._features.nb_max_samples
+            self.windows = f"{self.window_samples / self.sample_rate:g}-s windows averaged"
+            self.fingerprint = _fingerprint(source, self._model, self._features)
+            self.logit_scale = float(self._model.logit_scale_a.exp())
+            self._check_rows()
 
     def embed(self, clips: Sequence[Clip]) -> np.ndarray:
         """Embed each clip: unit rows, float32 [n, D].
@@ -125,6 +136,24 @@ class ClapEvaluator:
                 f"no word of {text!r} is in the vocabulary of {self.name}; "
                 "use other words, or another evaluator (--clap)"
             )
+
+    def _check_rows(self) -> None:
+        """Embed noise and a word; some values of a configuration fail only here.
+
+        Raises:
+            ValueError: rows that are not finite, or of different widths, or a vocabulary larger
+                than the text encoder's.
+        """
+        size = self._model.config.text_config.vocab_size
+        highest = max(self._tokenizer.get_vocab().values())
+        if highest >= size:
+            raise ValueError(f"token {highest} is beyond the text encoder's {size} tokens")
+        noise = np.random.default_rng(0).normal(0, 0.1, self.sample_rate // 2)
+        rows = self.embed([Clip(noise, self.sample_rate)]), self.embed_texts(["music"])
+        if not all(np.isfinite(row).all() for row in (*rows, self.logit_scale)):
+            raise ValueError("its embeddings are not finite")
+        if rows[0].shape != rows[1].shape:
+            raise ValueError(f"rows of audio are {rows[0].shape}, of text {rows[1].shape}")
 
     def _cut(self, clip: Clip) -> list[np.ndarray]:
         """Windows float32 [window_samples], or one shorter one."""
@@ -199,19 +228,46 @@ def _load(checkpoint: str, source: str, device: str) -> tuple[Any, Any, Any]:
     import torch
     import transformers
 
-    with loading_errors(f"{checkpoint!r} as CLAP", REMEDY):
-        kind = transformers.AutoConfig.from_pretrained(source, **NO_CODE).model_type
-        if kind != "clap":
-            raise TonearmError(f"{checkpoint} is a {kind} checkpoint, not CLAP; {REMEDY}")
-        check_code(checkpoint, transformers.PreTrainedConfig.get_config_dict(source)[0], REMEDY)
-        model, info = transformers.ClapModel.from_pretrained(
-            source, dtype=torch.float32, **REPORTED, **NO_CODE
-        )
-        check_pretrained(checkpoint, source, model, info, REMEDY)
-        features = transformers.ClapFeatureExtractor.from_pretrained(source, **NO_CODE)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, **NO_CODE)
-        check_code(checkpoint, tokenizer.init_kwargs, REMEDY)
+    config = transformers.AutoConfig.from_pretrained(source, **NO_CODE)
+    if config.model_type != "clap":
+        raise TonearmError(f"{checkpoint} is a {config.model_type} checkpoint, not CLAP; {REMEDY}")
+    check_code(checkpoint, transformers.PreTrainedConfig.get_config_dict(source)[0], REMEDY)
+    _check_sizes(config)
+    settings, _ = transformers.ClapFeatureExtractor.get_feature_extractor_dict(source)
+    _check_features(settings)
+    model, info = transformers.ClapModel.from_pretrained(
+        source, dtype=torch.float32, **REPORTED, **NO_CODE
+    )
+    check_pretrained(checkpoint, source, model, info, REMEDY)
+    features = transformers.ClapFeatureExtractor.from_pretrained(source, **NO_CODE)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(source, **NO_CODE)
+    check_code(checkpoint, tokenizer.init_kwargs, REMEDY)
     return model.to(device).eval().requires_grad_(False), features, tokenizer
+
+
+def _check_sizes(config: Any) -> None:
+    """Raise ValueError for a configuration of a model larger than any CLAP."""
+    import torch
+    import transformers
+
+    layers = sum(config.audio_config.depths) + config.text_config.num_hidden_layers
+    if not 0 < layers <= MAX_LAYERS:
+        raise ValueError(f"config.json states {layers} layers")
+    with torch.device("meta"):  # shapes, without memory for weights
+        model = transformers.ClapModel(config)
+    values = sum(parameter.numel() for parameter in model.parameters())
+    if values > MAX_VALUES:
+        raise ValueError(f"config.json states {values} weights, of which {MAX_VALUES} are possible")
+
+
+def _check_features(settings: Mapping[str, Any]) -> None:
+    """Raise ValueError for settings of the feature extractor that no music needs."""
+    for name, (low, high) in FEATURE_LIMITS.items():
+        value = settings.get(name, low)
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise ValueError(
+                f"{name} of the feature extractor is {quoted(value)}, not {low} to {high}"
+            )
 
 
 def _fingerprint(source: str, model: Any, features: Any) -> str:

@@ -22,26 +22,37 @@ Estimator: `sklearn.linear_model.LogisticRegression`, `StratifiedGroupKFold`.
 """
 
 import json
+import math
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tonearm import boundary
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder, describe_embedder, embed_sounding
+from tonearm.evaluators.embedding_set import MAX_MAGNITUDE
+from tonearm.loading import loading_errors
+from tonearm.schema import validated
 from tonearm.stats import Share
-from tonearm.text import first_line
+from tonearm.text import check_text
+from tonearm.text_file import parse_json
 
 FORMAT = 1
 METADATA_KEY = "tonearm_classifier"
 SUFFIX = ".safetensors"
 FOLDS = 5
 MAX_ITERATIONS = 2000
+MAX_WEIGHTS = 2**26  # in a file; 0.5 GiB as 64-bit floats
+REMEDY = "give a file made by `tonearm classifier`"
+STORED = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,16 @@ class Classifier:
 
         Returns:
             float64 [n, L], each row with the sum 1.
+
+        Raises:
+            TonearmError: the embeddings have another width than the weights.
         """
+        width = self.weights.shape[1]
+        if np.ndim(rows) != 2 or np.shape(rows)[1] != width:
+            raise TonearmError(
+                f"the classifier {self.name} takes embeddings [n, {width}], and these are "
+                f"{list(np.shape(rows))}; give the embedder that it was trained on"
+            )
         logits = np.asarray(rows, dtype=np.float64) @ self.weights.T + self.offsets
         weights = np.exp(logits - logits.max(1, keepdims=True))
         return weights / weights.sum(1, keepdims=True)
@@ -271,35 +291,89 @@ def is_classifier(path: Path) -> bool:
         return False
 
 
-def load_classifier(path: Path) -> Classifier:
+def load_classifier(path: str | os.PathLike[str]) -> Classifier:
     """Read a classifier. Raises TonearmError for an absent or invalid file."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    if not Path(path).is_file():
+    path = Path(boundary.path(path, "classifier"))
+    if not path.is_file():
         raise TonearmError(f"no classifier at {path}; train one with `tonearm classifier`")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            content: dict[str, Any] = json.loads((file.metadata() or {})[METADATA_KEY])
-            tensors: dict[str, Any] = {
-                key: np.asarray(file.get_tensor(key), dtype=np.float64)
-                for key in ("weights", "offsets")
-            }
-        if content.pop("format") != FORMAT:
-            raise TonearmError(
-                f"{path} is a classifier of another format; train it again with this Tonearm"
-            )
-        content["labels"] = tuple(content["labels"])
-        content["accuracy"] = Share(**content["accuracy"])
-        content["confusion"] = tuple(map(tuple, content["confusion"]))
-        classifier = Classifier(**content, **tensors)
-        count = len(classifier.labels)
-        if classifier.offsets.shape != (count,) or len(classifier.weights) != count:
-            raise ValueError("weights and labels do not match")
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    with (
+        loading_errors(f"{path} as a classifier", REMEDY),
+        safe_open(path, framework="numpy") as file,
+    ):
+        metadata = file.metadata() or {}
+        if METADATA_KEY not in metadata:
+            raise TonearmError(f"{path} is not a classifier; {REMEDY}")
+        stored = _stored(parse_json(metadata[METADATA_KEY], str(path), REMEDY), path)
+        weights, offsets = (_tensor(file, key, path) for key in ("weights", "offsets"))
+    count = len(stored.labels)
+    if weights.shape[:1] != (count,) or weights.ndim != 2 or offsets.shape != (count,):
         raise TonearmError(
-            f"{path} is not a classifier ({first_line(error)}); give a file made by `tonearm classifier`"
-        ) from error
-    return classifier
+            f"{path} has {count} labels, weights {list(weights.shape)} and offsets "
+            f"{list(offsets.shape)}, which do not match; {REMEDY}"
+        )
+    if not all(np.abs(values).max(initial=0) <= MAX_MAGNITUDE for values in (weights, offsets)):
+        raise TonearmError(
+            f"{path} has weights that are not finite or beyond {MAX_MAGNITUDE:g}; {REMEDY}"
+        )
+    fields = stored.model_dump(exclude={"format", "accuracy"})
+    accuracy = Share(**stored.accuracy.model_dump())
+    return Classifier(**fields, accuracy=accuracy, weights=weights, offsets=offsets)
+
+
+def _tensor(file: Any, key: str, path: Path) -> np.ndarray:
+    """Read a tensor, float64, if it is not larger than any classifier's."""
+    values = math.prod(file.get_slice(key).get_shape())
+    if values > MAX_WEIGHTS:
+        raise TonearmError(
+            f"{path} has {values} {key}, of which {MAX_WEIGHTS} are possible; {REMEDY}"
+        )
+    return np.asarray(file.get_tensor(key), dtype=np.float64)
+
+
+class _StoredShare(BaseModel):
+    model_config = STORED
+    value: Annotated[float, Field(ge=0, le=1)]
+    low: Annotated[float, Field(ge=0, le=1)]
+    high: Annotated[float, Field(ge=0, le=1)]
+    n: Annotated[int, Field(ge=1)]
+
+
+class _Stored(BaseModel):
+    """Metadata of a file."""
+
+    model_config = STORED
+    format: int
+    name: str
+    labels: Annotated[tuple[str, ...], Field(min_length=2)]
+    embedder: str
+    fingerprint: str
+    accuracy: _StoredShare
+    chance: Annotated[float, Field(ge=0, le=1)]
+    confusion: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...]
+    counts: dict[str, Annotated[int, Field(ge=0)]]
+    seed: int
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        count = len(self.labels)
+        if len(set(self.labels)) < count or set(self.counts) != set(self.labels):
+            raise ValueError("labels are repeated, or are not those of the counts")
+        if [len(row) for row in self.confusion] != [count] * count:
+            raise ValueError("the confusion matrix does not have a row and a column for each label")
+        return self
+
+
+def _stored(content: Any, path: Path) -> _Stored:
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+        raise TonearmError(
+            f"{path} is a classifier of another format; train it again with this Tonearm"
+        )
+    stored: _Stored = validated(_Stored, content, f"{path} is not a file of `tonearm classifier`")
+    for text in (stored.name, stored.embedder, stored.fingerprint, *stored.labels):
+        check_text(text, f"a text in {path}")
+    return stored
 
 
 def _fit(rows: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
