@@ -6,10 +6,11 @@ take = model.generate("a folk tune with flute", steer={"brightness": -0.1}, seco
 take.save("flute.wav")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+# As little as possible is imported here: Ctrl-C is handled from `tonearm.cli.main` on.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tonearm.audio import Clip
     from tonearm.comparison import Comparison, compare
     from tonearm.errors import TonearmError
@@ -60,7 +61,7 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Import a public name at its first use; importing tonearm alone stays fast."""
     if name == "__version__":
         from importlib.metadata import version
@@ -68,6 +69,8 @@ def __getattr__(name: str) -> Any:
         return version("tonearm")
     if name not in _HOME:
         raise AttributeError(f"module 'tonearm' has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(f"tonearm.{_HOME[name]}"), name)
 
 

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
 
+import tonearm
 from tonearm import __version__
 from tonearm.cli import main
 from tonearm.musicgen.engine import DecoderEngine
@@ -45,6 +47,21 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_imported_before_main_handles_an_interrupt():
+    program = (
+        "import sys; before = set(sys.modules); import tonearm.cli; "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    source = str(Path(tonearm.__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program],  # without site, which imports modules of its own
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": source},
+    )
+    assert done.stdout == "['tonearm', 'tonearm.cli']\n", done.stderr
 
 
 @pytest.mark.parametrize(

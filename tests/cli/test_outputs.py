@@ -2,6 +2,9 @@
 
 import importlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +15,8 @@ FORMS = {
     "learn": ["learn", "x", "--positive", "fast.txt", "--negative", "slow.txt", "-o", "{}.safetensors"],
     "classifier": ["classifier", "{}", "one", "two"],
 }  # fmt: skip
+
+MAIN = "import sys; from tonearm.cli import main; sys.exit(main({}))"
 
 
 @pytest.fixture
@@ -59,3 +64,34 @@ def test_several_takes_are_checked_by_their_own_names(run, no_work):
 def test_a_folder_without_permission_is_refused(run, folder, no_work):
     (folder / "locked").mkdir(mode=0o500)
     assert run("generate", "a folk tune", "-o", "locked/x.wav").code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models"],
+        ["models", "--json"],
+        ["vectors"],
+        ["vectors", "--json"],
+        ["--help"],
+        ["inspect", "tone.wav"],
+        ["measure", "tone.wav", "--csv"],
+    ],
+)
+def test_printed_text_on_a_full_disk_is_one_line(folder, arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", MAIN.format(arguments)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1 and "cannot write: No space left" in done.stderr
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_learn_into_a_folder_is_refused(run, name):
+    prompts = ("--positive", "fast.txt", "--negative", "slow.txt")
+    outcome = run("learn", "mood", "-o", name, *prompts)
+    assert outcome.code == 2 and "name a file in it" in outcome.err and outcome.err.count("\n") == 1

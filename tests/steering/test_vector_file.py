@@ -221,3 +221,9 @@ def test_directions_of_another_type_are_refused(file, dtype):
     rewrite(file, tensors | {"layer.1": tensors["layer.1"].to(dtype)})
     with pytest.raises(TonearmError, match=r"layer\.1 is of type .*, not float32"):
         load_vector(file)
+
+
+@pytest.mark.parametrize("path", [".", "..", "/"])
+def test_a_path_without_a_file_name_is_refused(path):
+    with pytest.raises(TonearmError, match="name a file in it"):
+        save_vector(random_vector(), path)

@@ -1,5 +1,6 @@
 """Application of all commands: checks of arguments, exit codes, errors of one line."""
 
+import errno
 import functools
 import os
 import sys
@@ -28,6 +29,8 @@ from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
 
 BAD_INPUT = 2
+CLOSED_PIPE = 1
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 UsageError: Any = typer.BadParameter.__base__  # click's, or typer's copy of it, by release
 
 # Options that name a file, a folder or something bundled.
@@ -100,10 +103,32 @@ def run(arguments: Sequence[str] | None = None) -> int:
     code = _run(arguments)
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader has closed the pipe
+    except OSError as fault:
+        # Python flushes once more at its end, and would report the fault in lines of its own.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+        return code if code == BAD_INPUT else _code_of(fault)
     return code
+
+
+def _code_of(fault: OSError) -> int:
+    """Print one line for a fault that no check has found, and return the exit code.
+
+    Raises:
+        OSError: the fault, if it names neither a path nor a full disk.
+    """
+    if isinstance(fault, BrokenPipeError):  # the reader has closed the pipe
+        return CLOSED_PIPE
+    if os.environ.get(DEBUG):
+        raise fault
+    if fault.filename is not None:
+        say_error(
+            f"cannot use {quoted(str(fault.filename))}: {fault.strerror}; choose another path"
+        )
+    elif fault.errno in FULL:  # of the output, or of a download
+        say_error(f"cannot write: {fault.strerror}; free some space, or write to another place")
+    else:
+        raise fault
+    return BAD_INPUT
 
 
 def _usage_text(error: Any) -> str:
@@ -123,13 +148,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             raise
         say_error(_usage_text(error) if isinstance(error, UsageError) else str(error))
         return BAD_INPUT
-    except OSError as error:  # a path that cannot be used, found by no check
-        if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError) or error.filename is None:
-            raise
-        say_error(
-            f"cannot use {quoted(str(error.filename))}: {error.strerror}; choose another path"
-        )
-        return BAD_INPUT
+    except OSError as error:
+        return _code_of(error)
     except SystemExit as exit_request:  # by typer or rich, for a closed pipe
         return exit_request.code if isinstance(exit_request.code, int) else 1
     if code == INTERRUPTED:  # typer's code for Ctrl-C

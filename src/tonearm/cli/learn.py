@@ -74,7 +74,9 @@ def learn(
 ) -> None:
     """Learn a vector from two text files, one prompt per line, that differ in one attribute."""
     check_name(name)
-    path = _path(output or Path(name))
+    from tonearm.steering.vector_file import vector_file
+
+    path = vector_file(output or name)
     check_outputs([path], force)
     from tonearm.datasets.prompts import read_prompts
 
@@ -142,12 +144,6 @@ def _use(path: Path, strength: float, model: str) -> str:
     chosen = [] if model == POCKET else ["--model", model]
     command = shlex.join(["tonearm", "generate", EXAMPLE_PROMPT, "--steer", steer, *chosen])
     return f"use it:\n  {command}"
-
-
-def _path(given: Path) -> Path:
-    if given.suffix == ".safetensors":
-        return given
-    return given.with_name(f"{given.name}.safetensors")
 
 
 def _print_scores(vector: "SteeringVector") -> None:

@@ -33,13 +33,24 @@ _TEXTS = {
 def save_vector(vector: SteeringVector, path: str | os.PathLike[str]) -> Path:
     """Write the vector whole or not at all; the suffix .safetensors is added where it is missing."""
     boundary.instance(vector, "vector", SteeringVector, "a SteeringVector")
-    path = Path(boundary.path(path, "path"))
-    if path.suffix != SUFFIX:
-        path = path.with_name(path.name + SUFFIX)
+    path = vector_file(path)
     content = vector_bytes(vector)
     with atomic_write(path) as aside:
         aside.write_bytes(content)
     return path
+
+
+def vector_file(path: str | os.PathLike[str]) -> Path:
+    """Path of a vector's file: the suffix .safetensors is added where it is missing.
+
+    Raises TonearmError for a path without a file name.
+    """
+    found = Path(boundary.path(path, "path"))
+    if found.suffix == SUFFIX:
+        return found
+    if found.name in ("", ".."):
+        raise TonearmError(f"cannot write {found}: it is a folder; name a file in it")
+    return found.with_name(found.name + SUFFIX)
 
 
 def vector_bytes(vector: SteeringVector) -> bytes:
