@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
 
+MAX_SEED = 2**63 - 1  # of torch
+MAX_SKLEARN_SEED = 2**32 - 1
 LARGEST = 2**64  # Python does not print integers of thousands of digits
 T = TypeVar("T")
 
@@ -56,6 +58,14 @@ def integer(value: object, name: str) -> int:
             f"{name} is a number of {found.bit_length()} bits, which is not possible; "
             "give a smaller one"
         )
+    return found
+
+
+def seed(value: object, highest: int = MAX_SEED) -> int:
+    """Return a seed from 0 to `highest`."""
+    found = integer(value, "seed")
+    if not 0 <= found <= highest:
+        raise TonearmError(f"seed {found} is not possible; use a whole number from 0 to {highest}")
     return found
 
 

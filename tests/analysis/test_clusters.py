@@ -51,3 +51,9 @@ def test_one_label_and_unequal_lists_are_refused() -> None:
         measure_clusters(planted(1), ["rock"] * 60, "one")
     with pytest.raises(ValueError, match="one label for each row"):
         measure_clusters(planted(1), ["rock"], "few")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 10**30, 1.0, None])
+def test_a_seed_that_k_means_does_not_take_is_refused(seed) -> None:
+    with pytest.raises(TonearmError, match="seed"):
+        measure_clusters(planted(20), LABELS, "points", seed)

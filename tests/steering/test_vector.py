@@ -126,3 +126,27 @@ def test_impossible_directions_are_refused(directions, message):
 def test_a_factor_that_gives_nan_or_infinity_is_refused(factor):
     with pytest.raises(TonearmError, match="NaN or infinite"):
         random_vector() * factor
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda v: v.random_like(-1),
+        lambda v: v.random_like(2**64),
+        lambda v: v.random_like("3"),
+        lambda v: v.cosine(3, 0),
+        lambda v: v.cosine(v, "0"),
+        lambda v: v.renamed(3),
+        lambda v: v.renamed("a\0b"),
+        lambda v: SteeringVector(3, v.info),
+        lambda v: SteeringVector(v.directions, {"name": "v"}),
+        lambda v: SteeringVector({"0": v[0]}, v.info),
+        lambda v: SteeringVector({0: None}, v.info),
+        lambda v: SteeringVector({0: object()}, v.info),
+        lambda v: SteeringVector({0: ["a"]}, v.info),
+    ],
+)
+def test_arguments_of_wrong_types_are_one_line(call):
+    with pytest.raises(TonearmError) as error:
+        call(random_vector())
+    assert "\n" not in str(error.value)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder
 from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
@@ -91,9 +92,10 @@ def measure_clusters(
         The clusters with their indices.
 
     Raises:
-        TonearmError: fewer than two labels.
+        TonearmError: fewer than two labels, or a seed that is not possible.
         ValueError: the numbers of rows and labels differ.
     """
+    seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)
     if len(rows) != len(labels):
         raise ValueError(f"{len(rows)} rows and {len(labels)} labels; give one label for each row")
     names = tuple(dict.fromkeys(sorted(labels)))
@@ -142,6 +144,7 @@ def cluster_folders(
     Raises:
         TonearmError: no labelled corpus.
     """
+    seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)  # before hours of embedding
     corpus = embed_corpus(folders, embedder, progress)
     return measure_clusters(corpus.rows, corpus.labels, corpus.embedder, seed), corpus
 

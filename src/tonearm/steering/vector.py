@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import ConfigDict, Field, model_validator
 
+from tonearm import boundary
 from tonearm.backend import Site
 from tonearm.errors import TonearmError
 from tonearm.schema import Declared
@@ -73,9 +74,13 @@ class SteeringVector:
     info: VectorInfo
 
     def __post_init__(self) -> None:
+        boundary.instance(self.info, "info", VectorInfo, "a VectorInfo")
+        if not isinstance(self.directions, Mapping):
+            raise boundary.refusal(self.directions, "directions", "a mapping of layers to tensors")
+        given = {boundary.integer(layer, "layer"): one for layer, one in self.directions.items()}
         checked = {}
-        for layer, direction in sorted(self.directions.items()):
-            direction = torch.as_tensor(direction).detach().to("cpu", torch.float32).contiguous()
+        for layer, direction in sorted(given.items()):
+            direction = _as_direction(direction, layer)
             if direction.shape != (self.info.width,):
                 raise TonearmError(
                     f"vector {self.name}: layer {layer} has shape {tuple(direction.shape)}, not ({self.info.width},); make it again"
@@ -88,7 +93,7 @@ class SteeringVector:
                 raise TonearmError(
                     f"vector {self.name}: layer {layer} is outside 0..{self.info.layer_count - 1}; make it again"
                 )
-            checked[int(layer)] = direction
+            checked[layer] = direction
         if not checked:
             raise TonearmError(f"vector {self.name} has no layers; make it again")
         object.__setattr__(self, "directions", checked)
@@ -113,6 +118,8 @@ class SteeringVector:
         return {layer: float(direction.norm()) for layer, direction in self.directions.items()}
 
     def cosine(self, other: "SteeringVector", layer: int) -> float:
+        boundary.instance(other, "other", SteeringVector, "a SteeringVector")
+        layer = boundary.integer(layer, "layer")
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
@@ -127,10 +134,12 @@ class SteeringVector:
         return digest.hexdigest()
 
     def renamed(self, name: str) -> "SteeringVector":
-        return SteeringVector(self.directions, self.info.model_copy(update={"name": name}))
+        update = {"name": boundary.text(name, "name")}
+        return SteeringVector(self.directions, self.info.model_copy(update=update))
 
     def random_like(self, seed: int) -> "SteeringVector":
         """Random control: one random direction in every layer, with this vector's norm there."""
+        seed = boundary.seed(seed)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.info.width, generator=generator)
         noise /= noise.norm()
@@ -195,6 +204,14 @@ class SteeringVector:
             {i: d + sign * other[i] for i, d in self.directions.items()},
             self.info.model_copy(update=update),
         )
+
+
+def _as_direction(given: object, layer: int) -> torch.Tensor:
+    """A direction as float32 on the CPU."""
+    try:
+        return torch.as_tensor(given).detach().to("cpu", torch.float32).contiguous()
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise boundary.refusal(given, f"direction of layer {layer}", "a tensor [D]") from None
 
 
 def _span(layers: tuple[int, ...]) -> str:
