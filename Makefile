@@ -2,6 +2,7 @@
 # make test   sets up, then runs all fast tests
 # make acceptance   runs the quality bars on the bundled weights
 # make test-all     runs every test
+# make campaign     runs the campaign of bad inputs, kills, full disks and resources (about 15 minutes on 2 cores)
 # make test-lowest, make test-newest   run the fast tests (without tests/docs) with the lowest declared versions, and with
 #                                      the newest ones, in build/venv-*; TESTS=tests/musicgen selects some
 # make lint   checks format, style and the import contracts (.importlinter)
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests --ignore=tests/docs
 
-.PHONY: demo test acceptance test-all test-lowest test-newest lint types examples docs clean
+.PHONY: demo test acceptance campaign test-all test-lowest test-newest lint types examples docs clean
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
@@ -25,6 +26,9 @@ test: $(STAMP)
 
 acceptance: $(STAMP)
 	$(BIN)/python -m pytest -m acceptance
+
+campaign: $(STAMP)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m campaign -n 2 tests/campaign
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m ""

@@ -1,0 +1,1 @@
+"""Campaign of bad inputs, kills, full disks, concurrent processes and resources (make campaign)."""

@@ -1,0 +1,734 @@
+"""Every command and every public function, with the kinds of bad input that each argument takes.
+
+A test asserts that no command, option, public function or parameter is missing.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import torch
+
+import tonearm
+from tests.campaign import bad_files, bad_values
+from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tonearm import measures, steering
+from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.evaluators.load import load_clap
+from tonearm.musicgen.checkpoint import load_checkpoint
+
+Make = Callable[[Random, Path, Path], Any]
+
+
+def _value(make: Callable[[Random], Any]) -> Make:
+    return lambda rng, materials, folder: make(rng)
+
+
+# kind of input -> (generator, cases per argument that takes it)
+KINDS: dict[str, tuple[Make, int]] = {
+    "text": (_value(bad_values.bad_text), 8),
+    "steer": (_value(bad_values.bad_steer), 16),
+    "number": (_value(bad_values.bad_number), 6),
+    "integer": (_value(bad_values.bad_integer), 6),
+    "flag": (_value(lambda rng: True), 1),
+    "special": (bad_files.special_path, 16),
+    "audio": (bad_files.audio, 30),
+    "odd_audio": (bad_files.odd_audio, 16),
+    "embeddings": (bad_files.embeddings, 40),
+    "vector": (bad_files.vector, 40),
+    "classifier": (bad_files.classifier, 24),
+    "sidecar": (bad_files.sidecar, 40),
+    "steering": (bad_files.steering, 30),
+    "prompts": (bad_files.prompts, 12),
+    "texts": (bad_files.texts, 20),
+    "checkpoint": (bad_files.checkpoint, 40),
+    "clap": (bad_files.clap, 30),
+    "corpus": (bad_files.corpus, 14),
+    "output": (bad_files.output, 14),
+}
+
+
+def _vector_steer(rng: Random, materials: Path, folder: Path) -> str:
+    path = rng.choice((bad_files.vector, bad_files.special_path))(rng, materials, folder)
+    return f"{path}={rng.choice(('0.5', '-1', '1@0-0.2'))}"
+
+
+KINDS["vector_steer"] = (_vector_steer, 24)
+
+LOADED = {"model": ("text", "special", "checkpoint"), "device": ("text",), "dtype": ("text",)}
+SAMPLED = {
+    "guidance": ("number",),
+    "temperature": ("number",),
+    "top_k": ("integer",),
+    "top_p": ("number",),
+    "engine": ("text",),
+    "seconds": ("number",),
+    "seed": ("integer",),
+}
+SHOWN = {"as_json": ("flag",)}
+STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+EMBEDDED = {
+    "clap": ("text", "special", "clap"),
+    "device": ("text",),
+    "seed": ("integer",),
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command.
+
+    base    valid arguments by the names of the parameters; a list is given value by value
+    kinds   of bad input, by parameter
+    beside  valid arguments that a parameter needs beside it
+    """
+
+    base: Callable[[Materials], dict[str, Any]]
+    kinds: Mapping[str, tuple[str, ...]]
+    beside: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+COMMANDS = {
+    "generate": Command(
+        lambda m: {"prompt": PROMPT, "model": m.checkpoint, "seconds": SECONDS, "seed": 1},
+        {
+            **LOADED,
+            **SAMPLED,
+            **STEERED,
+            **SHOWN,
+            "prompt": ("text", "text"),
+            "output": ("output",),
+            "takes": ("integer",),
+            "prompts": ("prompts", "special"),
+            "continue_from": ("audio", "odd_audio", "special"),
+            "melody": ("audio", "odd_audio", "special"),
+            "negative": ("text",),
+            "batch_size": ("integer",),
+            "force": ("flag",),
+        },
+        {"prompts": {"prompt": None}},
+    ),
+    "compare": Command(
+        lambda m: {
+            "prompt": PROMPT,
+            "folder": "compared",
+            "steer": [f"{m.file('energy.safetensors')}=0.5"],
+            "model": m.checkpoint,
+            "seconds": SECONDS,
+        },
+        {
+            **LOADED,
+            **SAMPLED,
+            **STEERED,
+            **SHOWN,
+            "prompt": ("text",),
+            "folder": ("output", "special"),
+            "also": ("text", "steer", "vector_steer"),
+            "show": ("flag",),
+            "force": ("flag",),
+        },
+    ),
+    "learn": Command(
+        lambda m: {
+            "name": "mood",
+            "positive": m.file("positive.txt"),
+            "negative": m.file("negative.txt"),
+            "model": m.checkpoint,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            "name": ("text",),
+            "positive": ("prompts", "special"),
+            "negative": ("prompts", "special"),
+            "output": ("output",),
+            "method": ("text",),
+            "site": ("text",),
+            "pooling": ("text",),
+            "positive_label": ("text",),
+            "negative_label": ("text",),
+            "seconds": ("number",),
+            "seed": ("integer",),
+            "engine": ("text",),
+            "batch_size": ("integer",),
+            "force": ("flag",),
+        },
+        {"seconds": {"pooling": "mean"}},
+    ),
+    "vectors": Command(
+        lambda m: {"files": [m.file("energy.safetensors")]},
+        {"files": ("vector", "classifier", "special", "text"), **SHOWN},
+    ),
+    "measure": Command(
+        lambda m: {"files": [m.file("clicks.wav")], "clap": m.clap},
+        {
+            "files": ("audio", "audio", "odd_audio", "special", "text", "corpus"),
+            "beats": ("text", "special", "clap"),
+            "as_json": ("flag",),
+            "as_csv": ("flag",),
+            "clap": ("text", "special", "clap"),
+            "device": ("text",),
+            "labels": ("text",),
+            "template": ("text",),
+            "text": ("text",),
+            "texts": ("texts", "special"),
+            "prompts": ("flag",),
+            "classifier": ("classifier", "vector", "special"),
+        },
+        {"template": {"labels": "jazz,rock"}, "clap": {"text": "jazz"}, "device": {"text": "jazz"}},
+    ),
+    "distance": Command(
+        lambda m: {"files": [m.file("rows.npy")], "reference": m.file("rows.npz"), "clap": m.clap},
+        {
+            **EMBEDDED,
+            **SHOWN,
+            "files": ("embeddings", "special", "text"),
+            "reference": ("embeddings", "special", "text"),
+            "fad": ("flag",),
+            "kad": ("flag",),
+            "extrapolate": ("flag",),
+            "embedding": ("text",),
+            "model": ("text", "checkpoint"),
+            "as_csv": ("flag",),
+        },
+        {
+            "clap": {"files": ["corpus/tone"], "reference": "corpus"},
+            "device": {"files": ["corpus/tone"], "reference": "corpus"},
+            "model": {"files": ["corpus/tone"], "reference": "corpus", "embedding": "encodec"},
+            "seed": {"extrapolate": True},
+        },
+    ),
+    "classifier": Command(
+        lambda m: {"name": "kind", "folders": [m.corpus], "clap": m.clap},
+        {
+            **EMBEDDED,
+            **SHOWN,
+            "name": ("text", "output"),
+            "folders": ("corpus", "special", "text"),
+            "force": ("flag",),
+        },
+    ),
+    "cluster": Command(
+        lambda m: {"folders": [m.corpus], "clap": m.clap},
+        {
+            **EMBEDDED,
+            **SHOWN,
+            "folders": ("corpus", "special", "text"),
+            "embedding": ("text",),
+            "model": ("text", "checkpoint"),
+        },
+        {"model": {"embedding": "encodec"}},
+    ),
+    "inspect": Command(
+        lambda m: {"file": m.file("energy.safetensors")},
+        {
+            "file": ("vector", "classifier", "sidecar", "audio", "odd_audio", "special", "text"),
+            **SHOWN,
+        },
+    ),
+    "models": Command(lambda m: {}, SHOWN),
+    "doctor": Command(
+        lambda m: {"model": m.checkpoint}, {"model": ("text", "special", "checkpoint"), **SHOWN}
+    ),
+    "replay": Command(
+        lambda m: {"file": m.file("take.json"), "output": "again.wav", "model": m.checkpoint},
+        {
+            "file": ("sidecar", "sidecar", "special"),
+            "output": ("output",),
+            "model": ("text", "special", "checkpoint"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+}
+
+
+def _bad_clip(rng: Random, materials: Path, folder: Path) -> Any:
+    """A clip of odd samples or an odd rate, or something else."""
+    if rng.random() < 0.3:
+        return bad_values.wrong_object(rng)
+    kind = rng.randrange(5)
+    samples = np.zeros((rng.choice((1, 1, 2, 7)), rng.choice((0, 1, 30, 900, 9_000))), np.float32)
+    if kind < 2 and samples.size:
+        samples.flat[rng.randrange(samples.size)] = rng.choice((np.nan, np.inf, 1e30))
+    elif kind == 2:
+        samples[:] = rng.choice((1e30, 1e-30, -1.0, 3e38))
+    elif kind == 3:
+        samples[:] = np.random.default_rng(rng.randrange(99)).normal(size=samples.shape)
+    return tonearm.Clip(samples, rng.choice((1, 8, 100, 1_600, 8_000, 44_100, 2**31 - 1)))
+
+
+def _bad_audio(rng: Random, materials: Path, folder: Path) -> Any:
+    """An audio input: a file, a clip, an array with a rate, or something else."""
+    kind = rng.randrange(5)
+    if kind == 0:
+        return bad_files.audio(rng, materials, folder)
+    if kind == 1:
+        return bad_files.special_path(rng, materials, folder)
+    if kind == 2:
+        return _bad_clip(rng, materials, folder)
+    if kind == 3:
+        return (bad_values.bad_array(rng), rng.choice((1_600, 8_000, bad_values.bad_count(rng))))
+    return bad_values.wrong_object(rng)
+
+
+def _listed(make: Make) -> Make:
+    """A list of bad inputs, some of them twice."""
+    return lambda rng, materials, folder: [make(rng, materials, folder)] * rng.randrange(1, 3)
+
+
+OBJECT = _value(bad_values.wrong_object)
+KINDS |= {
+    "object": (OBJECT, 6),
+    "count": (_value(bad_values.bad_count), 5),
+    "real": (_value(bad_values.bad_real), 5),
+    "array": (_value(bad_values.bad_array), 10),
+    "clip": (_bad_clip, 12),
+    "any_audio": (_bad_audio, 24),
+    "name": (_value(bad_values.bad_text), 5),
+    "objects": (_listed(OBJECT), 5),
+    "names": (_listed(_value(bad_values.bad_text)), 5),
+    "reals": (_listed(_value(bad_values.bad_real)), 5),
+    "paths": (_listed(bad_files.special_path), 8),
+    "clips": (_listed(_bad_clip), 5),
+}
+
+TEXT, REAL, COUNT, ANY = ("object", "name"), ("object", "real"), ("object", "count"), ("object",)
+CLIP, PATH = ("clip",), ("object", "special")
+REQUEST_KINDS = {
+    "prompt": TEXT,
+    "seed": COUNT,
+    "negative": TEXT,
+    "seconds": REAL,
+    "continue_from": ("any_audio",),
+    "melody": ("any_audio",),
+}
+SAMPLING_KINDS = {"guidance": REAL, "temperature": REAL, "top_k": COUNT, "top_p": REAL}
+SCHEDULES = {"guidance_schedule": ANY, "temperature_schedule": ANY}
+STEER_KINDS = ("object", "name", "steer", "objects")
+PROGRESS = {"progress": ANY}
+
+
+@dataclass(frozen=True)
+class Function:
+    """A public function or method.
+
+    call   the function
+    valid  valid arguments; a case replaces one
+    kinds  of bad input, by parameter
+    """
+
+    call: Callable[[Materials], Callable[..., Any]]
+    valid: Callable[[Materials], dict[str, Any]] = lambda m: {}
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _fixed(call: Callable[..., Any], **kinds: tuple[str, ...]) -> Function:
+    """A function of one argument, or whose other arguments have defaults."""
+    return Function(lambda m: call, kinds=kinds)
+
+
+def _of_clip(call: Callable[..., Any]) -> Function:
+    return Function(lambda m: call, lambda m: {"clip": m.clip}, {"clip": CLIP})
+
+
+def _stream(m: Materials) -> tonearm.Stream:
+    return m.model.stream(PROMPT, steer={m.vector: 0.0}, seconds=SECONDS, seed=1)
+
+
+def _rows(m: Materials) -> EmbeddingSet:
+    return EmbeddingSet.read(m.file("rows.npy"))
+
+
+def _clap(m: Materials) -> Any:
+    return load_clap(str(m.clap), "cpu")
+
+
+def _request(m: Materials) -> tonearm.TakeRequest:
+    return tonearm.TakeRequest(PROMPT, 1, seconds=SECONDS)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "Clip": Function(
+        lambda m: tonearm.Clip,
+        lambda m: {"samples": m.clip.samples, "sample_rate": 8_000},
+        {"samples": ("object", "array"), "sample_rate": ("object", "count", "real")},
+    ),
+    "Clip.with_channels": Function(lambda m: m.clip.with_channels, kinds={"channels": COUNT}),
+    "Clip.resampled": Function(lambda m: m.clip.resampled, kinds={"sample_rate": COUNT}),
+    "Clip.rolled": Function(lambda m: m.clip.rolled, kinds={"seconds": REAL}),
+    "Clip.loudness_matched": Function(
+        lambda m: m.clip.loudness_matched, kinds={"target": REAL, "peak": REAL}
+    ),
+    "Clip.write": Function(lambda m: m.clip.write, kinds={"path": ("object", "special", "output")}),
+    "Clip.encoded": Function(lambda m: m.clip.encoded, kinds={"suffix": TEXT}),
+    "Clip.read": _fixed(tonearm.Clip.read, path=("object", "special", "audio", "odd_audio")),
+    "Comparison.save": Function(
+        lambda m: tonearm.compare(m.model, PROMPT, [{m.vector: 0.5}], seconds=SECONDS).save,
+        kinds={"folder": ("object", "special", "output")},
+    ),
+    "Control": Function(
+        lambda m: tonearm.Control,
+        lambda m: {"target": "guidance", "value": 2.0},
+        {"target": TEXT, "value": REAL},
+    ),
+    "Control.strength": Function(
+        lambda m: tonearm.Control.strength,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "Model": Function(
+        lambda m: tonearm.Model,
+        lambda m: {"checkpoint": load_checkpoint(str(m.checkpoint), "cpu")},
+        {"checkpoint": ANY, "engine": TEXT, "consume": ANY},
+    ),
+    "Model.with_engine": Function(lambda m: m.model.with_engine, kinds={"name": TEXT}),
+    "Model.sampling": Function(lambda m: m.model.sampling, kinds=SAMPLING_KINDS),
+    "Model.generate": Function(
+        lambda m: m.model.generate,
+        lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
+        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS},
+    ),
+    "Model.generate_batch": Function(
+        lambda m: m.model.generate_batch,
+        lambda m: {"requests": [_request(m)]},
+        {
+            **PROGRESS,
+            "requests": ("object", "objects"),
+            "vectors": ANY,
+            "order": TEXT,
+            "batch_size": COUNT,
+            "memory_gib": REAL,
+        },
+    ),
+    "Model.reproduce": Function(
+        lambda m: m.model.reproduce,
+        lambda m: {
+            "request": _request(m),
+            "place": m.take.provenance.batch,
+            "vectors": {m.vector.name: m.vector},
+        },
+        {**PROGRESS, "request": ANY, "place": ANY, "vectors": ANY},
+    ),
+    "Model.stream": Function(
+        lambda m: m.model.stream,
+        lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
+        # None as a length is an endless stream
+        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "chunk_seconds": REAL,
+         "seconds": ("negative_length",)},
+    ),
+    "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
+    "Sampling.overridden": _fixed(tonearm.Sampling().overridden, **SAMPLING_KINDS),
+    "Sampling.guidance_at": _fixed(
+        tonearm.Sampling().guidance_at, seconds=("object", "array", "reals")
+    ),
+    "Sampling.temperature_at": _fixed(
+        tonearm.Sampling().temperature_at, seconds=("object", "array", "reals")
+    ),
+    "Schedule": _fixed(tonearm.Schedule, points=("object", "array", "objects", "reals")),
+    "Schedule.window": Function(
+        lambda m: tonearm.Schedule.window,
+        lambda m: {"start": 0, "end": 1},
+        {"start": REAL, "end": REAL, "fade": REAL},
+    ),
+    "Schedule.ramp": Function(
+        lambda m: tonearm.Schedule.ramp,
+        lambda m: {"start": 0, "end": 1},
+        {"start": REAL, "end": REAL, "first": REAL, "last": REAL},
+    ),
+    "Schedule.steps": Function(
+        lambda m: tonearm.Schedule.steps,
+        lambda m: {"values": [1.0, 2.0], "rate": 50},
+        {"values": ("object", "array", "reals"), "rate": REAL},
+    ),
+    "Schedule.factors": _fixed(
+        tonearm.Schedule.window(0, 1).factors, seconds=("object", "array", "reals")
+    ),
+    "Steer": Function(
+        lambda m: tonearm.Steer,
+        lambda m: {"vector": "energy"},
+        {
+            **dict.fromkeys(("strength", "low", "high"), REAL),
+            **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
+            "positions": TEXT,
+            "schedule": ANY,
+            "source_layer": COUNT,
+            "layers": ("object", "array", "objects"),
+        },
+    ),
+    "Steering": _fixed(tonearm.Steering, steers=("object", "objects", "names")),
+    "Steering.from_file": _fixed(
+        tonearm.Steering.from_file, path=("object", "special", "steering", "sidecar")
+    ),
+    "SteeringVector": Function(
+        lambda m: tonearm.SteeringVector,
+        lambda m: {"directions": m.vector.directions, "info": m.vector.info},
+        {"directions": ("object", "directions"), "info": ANY},
+    ),
+    "SteeringVector.norms": Function(lambda m: m.vector.norms),
+    "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),
+    "SteeringVector.cosine": Function(
+        lambda m: m.vector.cosine,
+        lambda m: {"other": m.vector, "layer": 0},
+        {"other": ANY, "layer": COUNT},
+    ),
+    "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
+    "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
+    "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
+    "Stream.set_strength": Function(
+        lambda m: _stream(m).set_strength,
+        lambda m: {"vector": m.vector.name, "strength": 1.0},
+        {"vector": TEXT, "strength": REAL},
+    ),
+    "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
+    "Stream.stop": Function(lambda m: _stream(m).stop),
+    "Stream.cancel": Function(lambda m: _stream(m).cancel),
+    "Take.save": Function(
+        lambda m: m.take.save,
+        lambda m: {"path": "a.wav"},
+        {"path": ("object", "special", "output"), "measured": ANY},
+    ),
+    "TakeRequest": Function(
+        lambda m: tonearm.TakeRequest,
+        lambda m: {"prompt": PROMPT, "seed": 1},
+        {**REQUEST_KINDS, "steering": ANY, "sampling": ANY},
+    ),
+    "compare": Function(
+        lambda m: tonearm.compare,
+        lambda m: {
+            "model": m.model, "prompt": PROMPT, "steerings": [{m.vector: 0.5}], "seconds": SECONDS,
+        },
+        {
+            **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
+            "seed": COUNT, "sampling": ANY,
+        },
+    ),
+    "describe": Function(
+        lambda m: tonearm.describe, lambda m: {"clip": m.clip}, {"clip": CLIP * 2, "tracker": ANY}
+    ),
+    "learn": Function(
+        lambda m: tonearm.learn,
+        lambda m: {
+            "model": m.model, "positive": ["fast"], "negative": ["slow"], "name": "tempo",
+        },
+        {
+            **PROGRESS,
+            **dict.fromkeys(("name", "method", "site", "pooling"), TEXT),
+            **dict.fromkeys(("positive_label", "negative_label"), TEXT),
+            **dict.fromkeys(("positive", "negative"), ("object", "names", "objects")),
+            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
+        },
+    ),
+    "load": _fixed(
+        tonearm.load, name=("object", "special", "checkpoint"), device=TEXT, dtype=TEXT, engine=TEXT
+    ),
+    "load_vector": _fixed(tonearm.load_vector, path=("object", "special", "vector")),
+    "save_vector": Function(
+        lambda m: tonearm.save_vector,
+        lambda m: {"vector": m.vector, "path": "v"},
+        {"vector": ANY, "path": ("object", "special", "output")},
+    ),
+    "replay": Function(
+        lambda m: tonearm.replay,
+        lambda m: {"sidecar": m.file("take.json"), "model": m.model},
+        {
+            **PROGRESS, "sidecar": ("object", "special", "sidecar"), "model": ANY,
+            "checkpoint": ("object", "special"),
+        },
+    ),
+    "VectorInfo": Function(
+        lambda m: steering.VectorInfo,
+        lambda m: m.vector.info.model_dump(),
+        dict.fromkeys(steering.VectorInfo.model_fields, ("object",)),
+    ),
+    "as_steering": _fixed(steering.as_steering, steer=STEER_KINDS),
+    "parse_short": _fixed(steering.parse_short, text=("object", "steer", "name")),
+    "ClapScoring": Function(
+        lambda m: measures.ClapScoring,
+        lambda m: {"clap": _clap(m), "labels": ("jazz", "rock")},
+        {
+            "clap": ANY, "labels": ("object", "names", "objects"), "template": TEXT, "texts": ANY,
+            "classifiers": ("object", "objects"),
+        },
+    ),
+    "ClapScoring.scores": Function(
+        lambda m: measures.ClapScoring(_clap(m), labels=("jazz", "rock")).scores,
+        lambda m: {"path": Path("a.wav"), "clip": m.clip},
+        {"path": ANY, "clip": CLIP},
+    ),
+    "Classifier.probabilities": Function(
+        lambda m: m.classifier.probabilities, kinds={"rows": ("object", "array")}
+    ),
+    "ClipAnalysis": Function(
+        lambda m: measures.ClipAnalysis, lambda m: {"clip": m.clip}, {"clip": CLIP, "tracker": ANY}
+    ),
+    "ClipAnalysis.estimate": Function(
+        lambda m: measures.ClipAnalysis(m.clip).estimate, kinds={"measure": ANY}
+    ),
+    "ClipAnalysis.resampled_mono": Function(
+        lambda m: measures.ClipAnalysis(m.clip).resampled_mono, kinds={"sample_rate": COUNT}
+    ),
+    "Measure": Function(
+        lambda m: measures.Measure,
+        lambda m: {"name": "x", "unit": "s", "protocol": "p", "estimate": lambda clip: 1.0},
+        {"name": TEXT, "unit": TEXT, "protocol": TEXT, "estimate": ANY},
+    ),
+    "Measure.measurements": Function(
+        lambda m: measures.measures()[0].measurements, kinds={"analysis": ANY}
+    ),
+    "Measure.of": Function(lambda m: measures.measures()[0].of, kinds={"clip": CLIP}),
+    "TempoEstimate.of_beats": Function(
+        lambda m: measures.TempoEstimate.of_beats,
+        lambda m: {"beats": np.arange(8.0), "tracker": "x"},
+        {"beats": ("object", "array"), "tracker": TEXT, "confidence": REAL},
+    ),
+    **{
+        name: _of_clip(getattr(measures, name))
+        for name in measures.__all__
+        if name == "faults"
+        or list(inspect.signature(getattr(measures, name)).parameters) == ["clip"]
+    },
+    "measure_tempo": Function(
+        lambda m: measures.measure_tempo,
+        lambda m: {"clip": m.clip},
+        {"clip": CLIP, "tracker": ANY},
+    ),
+    "fitted_bpm": _fixed(measures.fitted_bpm, beats=("object", "array")),
+    "median_bpm": _fixed(measures.median_bpm, beats=("object", "array")),
+    "is_right_tempo": Function(
+        lambda m: measures.is_right_tempo,
+        lambda m: {"estimated": 120.0, "true": 120.0},
+        {"estimated": REAL, "true": REAL, "any_octave": ANY},
+    ),
+    "tempo_accuracy": Function(
+        lambda m: measures.tempo_accuracy,
+        lambda m: {"estimated": [120.0], "true": [120.0]},
+        {"estimated": ("object", "array", "reals"), "true": ("object", "array", "reals")},
+    ),
+    "load_classifier": _fixed(measures.load_classifier, path=("object", "special", "classifier")),
+    "save_classifier": Function(
+        lambda m: measures.save_classifier,
+        lambda m: {"classifier": m.classifier, "path": Path("k.safetensors")},
+        {"classifier": ANY, "path": ("object", "special", "output")},
+    ),
+    "measure_clap_score": Function(
+        lambda m: measures.measure_clap_score,
+        lambda m: {"clip": m.clip, "clap": _clap(m), "text": "jazz"},
+        {"clip": CLIP, "clap": ANY, "text": TEXT},
+    ),
+    "measure_clap_scores": Function(
+        lambda m: measures.measure_clap_scores,
+        lambda m: {"clips": [m.clip], "clap": _clap(m), "texts": ["jazz"]},
+        {"clips": ("object", "clips"), "clap": ANY, "texts": ("object", "names")},
+    ),
+    "measure_classifier": Function(
+        lambda m: measures.measure_classifier,
+        lambda m: {"clip": m.clip, "classifier": m.classifier, "embedder": _clap(m)},
+        {"clip": CLIP, "classifier": ANY, "embedder": ANY},
+    ),
+    "measure_classifiers": Function(
+        lambda m: measures.measure_classifiers,
+        lambda m: {"clips": [m.clip], "classifier": m.classifier, "embedder": _clap(m)},
+        {"clips": ("object", "clips"), "classifier": ANY, "embedder": ANY},
+    ),
+    "measure_zero_shot": Function(
+        lambda m: measures.measure_zero_shot,
+        lambda m: {"clip": m.clip, "clap": _clap(m), "labels": ["jazz", "rock"]},
+        {"clip": CLIP, "clap": ANY, "labels": ("object", "names"), "template": TEXT},
+    ),
+    "measure_zero_shots": Function(
+        lambda m: measures.measure_zero_shots,
+        lambda m: {"clips": [m.clip], "clap": _clap(m), "labels": ["jazz", "rock"]},
+        {"clips": ("object", "clips"), "clap": ANY, "labels": ("object", "names"), "template": TEXT},
+    ),
+    "measure_distances": Function(
+        lambda m: measures.measure_distances,
+        lambda m: {"clips": _rows(m), "reference": _rows(m)},
+        {"clips": ANY, "reference": ANY, "fad": ANY, "kad": ANY, "extrapolate": ANY, "seed": COUNT},
+    ),
+    "measure_fad": Function(
+        lambda m: measures.measure_fad,
+        lambda m: {"clips": _rows(m), "reference": _rows(m)},
+        {"clips": ANY, "reference": ANY, "extrapolate": ANY, "seed": COUNT},
+    ),
+    "measure_kad": Function(
+        lambda m: measures.measure_kad,
+        lambda m: {"clips": _rows(m), "reference": _rows(m)},
+        {"clips": ANY, "reference": ANY},
+    ),
+    "measure_files": Function(
+        lambda m: tonearm.measure_files,
+        lambda m: {"paths": [m.file("clicks.wav")]},
+        {**PROGRESS, "paths": ("object", "objects", "paths"), "tracker": ANY, "scoring": ANY},
+    ),
+    "measures": Function(lambda m: measures.measures),
+    "register": _fixed(measures.register, measure=ANY),
+    "train_classifier": Function(
+        lambda m: measures.train_classifier,
+        lambda m: {
+            "name": "x", "rows": np.random.default_rng(0).normal(size=(20, 4)),
+            "labels": ["a", "b"] * 10, "tracks": [str(i) for i in range(20)], "embedder": _clap(m),
+        },
+        {
+            "name": TEXT, "rows": ("object", "array"), "labels": ("object", "names"),
+            "tracks": ("object", "names"), "embedder": ANY, "seed": COUNT,
+        },
+    ),
+    "train_from_folders": Function(
+        lambda m: measures.train_from_folders,
+        lambda m: {"name": "x", "folders": [m.corpus], "embedder": _clap(m)},
+        {
+            **PROGRESS, "name": TEXT, "folders": ("object", "objects", "paths"), "embedder": ANY,
+            "seed": COUNT,
+        },
+    ),
+}  # fmt: skip
+
+# Results and errors, which the library makes and users read.
+MADE_BY_TONEARM = {
+    "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
+    "KeyEstimate", "MeasuredFile", "Measurement", "Prediction", "TempoAccuracy", "TempoEstimate",
+    "ZeroShot", "Site", "SteeringLike",
+}  # fmt: skip
+
+
+def public_functions() -> set[str]:
+    """Names of all public functions, classes and methods."""
+    names = set()
+    for module in (tonearm, steering, measures):
+        for name in module.__all__:
+            found = getattr(module, name)
+            if isinstance(found, type):
+                names |= {f"{name}.{method}" for method in _methods(found)}
+            if callable(found):
+                names.add(name)
+    return names
+
+
+def _methods(owner: type) -> list[str]:
+    return [
+        name
+        for name, found in vars(owner).items()
+        if not name.startswith("_")
+        and callable(getattr(owner, name))
+        and not isinstance(found, type)
+        and name != "to_dict"
+    ]
+
+
+def _directions(rng: Random, materials: Path, folder: Path) -> Any:
+    """Directions of a vector with odd layers, types or shapes."""
+    layer = rng.choice((0, 0, 1, -1, 10**6, "0", 0.5, None))
+    return {layer: rng.choice((bad_values.bad_array(rng), torch.zeros(32), torch.ones(32) / 0, 3))}
+
+
+def _negative_length(rng: Random, materials: Path, folder: Path) -> Any:
+    value = bad_values.bad_real(rng)
+    return -1.0 if value is None else value
+
+
+KINDS |= {"directions": (_directions, 10), "negative_length": (_negative_length, 10)}

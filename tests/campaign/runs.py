@@ -1,0 +1,129 @@
+"""A whole run of every command in a folder of its own, and checks of the files that it leaves."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tonearm.audio import WRITABLE, Clip
+from tonearm.generation.provenance import read_sidecar
+from tonearm.hashing import hash_clip
+from tonearm.measures import load_classifier
+from tonearm.measures.classifier import is_classifier
+from tonearm.report.comparison_page import PAGE
+from tonearm.steering import load_vector
+
+OUT = "out"  # folder of the files that a command writes, in its working directory
+CACHE = "cache"
+LINK = re.compile(r'(?:src|href)="([^"#:]+)"')
+
+Line = Callable[[Materials, int], list[Any]]
+
+
+def _short(m: Materials, seed: int) -> list[Any]:
+    return ["--seconds", SECONDS, "--seed", seed, "--model", m.checkpoint]
+
+
+def _steer(m: Materials) -> list[Any]:
+    return ["--steer", f"{m.file('energy.safetensors')}=0.5"]
+
+
+def _clap(m: Materials) -> list[Any]:
+    return ["--clap", m.clap]
+
+
+# Commands that write files into OUT.
+WRITING: dict[str, Line] = {
+    "generate": lambda m, seed: [
+        "generate", PROMPT, "-n", 2, "-o", f"{OUT}/take.wav", *_steer(m), *_short(m, seed),
+    ],
+    "generate-flac": lambda m, seed: [
+        "generate", PROMPT, "-o", f"{OUT}/take.flac", *_short(m, seed),
+    ],
+    "generate-ogg": lambda m, seed: ["generate", PROMPT, "-o", f"{OUT}/take.ogg", *_short(m, seed)],
+    "compare": lambda m, seed: ["compare", PROMPT, "--out", OUT, *_steer(m), *_short(m, seed)],
+    "learn": lambda m, seed: [
+        "learn", "mood", "-o", f"{OUT}/mood", "--positive", m.file("positive.txt"), "--negative",
+        m.file("negative.txt"), "--model", m.checkpoint, "--pooling", "mean", "--seed", seed,
+    ],
+    "classifier": lambda m, seed: [
+        "classifier", f"{OUT}/kind", m.corpus, "--seed", seed, *_clap(m),
+    ],
+    "replay": lambda m, seed: [
+        "replay", m.file("take.json"), "-o", f"{OUT}/again.wav", "--model", m.checkpoint,
+    ],
+}  # fmt: skip
+# Commands that write into the cache or nowhere.
+READING: dict[str, Line] = {
+    "measure": lambda m, seed: ["measure", m.corpus, "--text", "jazz", *_clap(m)],
+    "distance": lambda m, seed: ["distance", m.corpus, "--reference", m.corpus, *_clap(m)],
+    "cluster": lambda m, seed: ["cluster", m.corpus, *_clap(m)],
+    "vectors": lambda m, seed: ["vectors", m.folder],
+    "inspect": lambda m, seed: ["inspect", m.file("take.json")],
+    "models": lambda m, seed: ["models"],
+    "doctor": lambda m, seed: ["doctor", "--model", m.checkpoint],
+}
+EVERY = {**WRITING, **READING}
+
+
+def command_line(name: str, materials: Materials, seed: int = 1, force: bool = True) -> list[str]:
+    """Arguments of a whole run of a command."""
+    line = [str(one) for one in EVERY[name](materials, seed)]
+    return [*line, "--force"] if force and name in WRITING else line
+
+
+def check_files(folder: Path) -> None:
+    """Assert that every file with a final name is whole, and that files fit to one another."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and ".part" not in path.name:
+            _check_file(path)
+    for page in folder.rglob(PAGE):
+        _check_page(page)
+
+
+def _check_file(path: Path) -> None:
+    if path.suffix in WRITABLE:
+        assert Clip.read(path).samples.size
+    elif path.suffix == ".json":
+        _check_take(path)
+    elif path.suffix == ".safetensors":
+        (load_classifier if is_classifier(path) else load_vector)(path)
+    elif path.suffix == ".npz":
+        with np.load(path) as content:
+            assert np.isfinite(content["row"]).all()
+    else:
+        assert path.name == PAGE or path.stat().st_size == 0, path
+
+
+def _check_take(sidecar: Path) -> None:
+    """Assert that a sidecar belongs to the audio beside it."""
+    record = read_sidecar(sidecar)
+    assert record.audio_file is not None
+    audio = sidecar.parent / record.audio_file
+    if audio.suffix == ".wav":  # other formats are not exact
+        assert hash_clip(Clip.read(audio)) == record.audio_sha256, f"{audio} of another run"
+    for vector in record.vectors.values():
+        if vector.file:
+            loaded = load_vector(sidecar.parent / vector.file)
+            assert loaded.content_hash() == vector.content_hash
+
+
+def _check_page(page: Path) -> None:
+    """Assert that a page's files exist, and that its takes are of one run."""
+    for link in LINK.findall(page.read_text()):
+        assert (page.parent / link).is_file(), link
+    seeds = {json.loads(path.read_text())["seed"] for path in page.parent.glob("*.json")}
+    assert len(seeds) == 1
+
+
+def final_files(folder: Path) -> list[str]:
+    """Names of all files that are not temporary."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and ".part" not in path.as_posix()
+    )
