@@ -67,7 +67,8 @@ class ModelShape:
     @property
     def public_name(self) -> str:
         """Name to write in files: of a local folder, its last part only."""
-        return Path(self.name).resolve().name if Path(self.name).is_dir() else self.name
+        path = Path(self.name)
+        return path.resolve().name if path.is_dir() or path.is_absolute() else self.name
 
     def check_site(self, site: str) -> None:
         """Raise TonearmError unless the checkpoint has this site."""

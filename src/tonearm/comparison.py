@@ -66,6 +66,7 @@ class Comparison:
         Raises:
             TonearmError: the folder cannot be written.
         """
+        folder = boundary.path(folder, "folder")
         with atomic_folder(folder, PAGE, _is_of_comparison) as temporary:
             for one in self.takes:
                 one.take.save(temporary / f"{one.name}.wav", measured=one.description.to_dict())
@@ -128,7 +129,7 @@ def compare(
     )
     shape, first = model.shape, takes[0].take.provenance
     details = {
-        "model": f"{shape.name}, {model.checkpoint.device}, {model.checkpoint.precision}",
+        "model": f"{shape.public_name}, {model.checkpoint.device}, {model.checkpoint.precision}",
         "seed": str(first.seed),
         "sampling": f"guidance {first.sampling.guidance:g}, temperature {first.sampling.temperature:g}",
         "licence": shape.licence,

@@ -22,7 +22,7 @@ from tonearm.generation.provenance import (
     StackRecord,
     VectorRecord,
 )
-from tonearm.generation.reproduction import batch_of
+from tonearm.generation.reproduction import batch_of, check_batch_memory
 from tonearm.generation.request import AudioLike, TakeRequest
 from tonearm.generation.stream import Played, Stream
 from tonearm.generation.take import Take
@@ -37,6 +37,7 @@ from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
 from tonearm.steering.library import VectorLibrary
+from tonearm.steering.resolve import with_public_names
 from tonearm.steering.shorthand import SteeringLike, as_steering
 from tonearm.steering.vector import SteeringVector
 
@@ -225,15 +226,25 @@ class Model:
             place: recorded with it.
             vectors: the vectors that it names.
             progress: called with frames done and frames in all.
+
+        Raises:
+            TonearmError: a batch that does not fit the memory, or any mistake in the request.
         """
+        check_batch_memory(self.checkpoint, place, request.seconds)
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
-            self.checkpoint, rows, found, guided=place.guided, text_group=place.text_group
+            self.checkpoint,
+            rows,
+            found,
+            guided=place.guided,
+            text_group=place.text_group,
+            frames=None if self.engine.uniform_batches else place.frames,
         )
-        codes = dict(self.engine.rows(decode_request, report.next_batch()))[place.row]
+        complete = self.engine.rows(decode_request, report.next_batch())
+        codes = next(codes for row, codes in complete if row == place.row)
         return self._take(
             rows[place.row], found, place_in_batch(decode_request, rows, place.row), codes
         )
@@ -300,7 +311,7 @@ class Model:
                 sampling=played.sampling,
                 frames=played.frames,
             )
-            return self._take(one, vectors, place_in_batch(decode_request, [prepared], 0), codes)
+            return self._take(one, vectors, place_in_batch(decode_request, [one], 0), codes)
 
         decoding = Decoding(self.engine.decoder, decode_request)
         codec = StreamingCodec(self.checkpoint)
@@ -402,9 +413,9 @@ class Model:
         place: BatchRecord,
         codes: torch.Tensor,
     ) -> Take:
-        shape, request, steering = self.shape, prepared.request, prepared.steering
+        shape, request = self.shape, prepared.request
         clip = decode_codes(self.checkpoint, codes)
-        used = {steer.vector: vectors[steer.vector] for steer in steering.steers}
+        steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
         frames = codes.shape[1]
         provenance = Provenance(
             prompt=request.prompt,
@@ -426,7 +437,7 @@ class Model:
             codes_sha256=hash_codes(codes.numpy()),
             audio_sha256=hash_clip(clip),
         )
-        return Take(clip, codes.numpy(), provenance, used, prepared.inputs)
+        return Take(clip, codes.numpy(), provenance, used, prepared.inputs, prepared.input_files)
 
     def _vector_record(self, name: str, vector: SteeringVector) -> VectorRecord:
         is_bundled = self.vectors.is_bundled(name) and vector is self.vectors[name]

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
+from tonearm.errors import TonearmError
 from tonearm.musicgen import noise
-from tonearm.musicgen.sampling import Filter, RowSampler, Sampling, guided
+from tonearm.musicgen.sampling import Filter, RowSampler, Sampling, check_sampling, guided
+from tonearm.steering import Schedule
 
 SEEDS = torch.arange(4)
 CPU = torch.device("cpu")
@@ -186,3 +188,11 @@ def test_guidance_is_the_formula_row_by_row_and_off_at_1():
         mixed[3], u[3] + 7.5 * (c[3] - u[3])
     )
     assert torch.equal(mixed[1], c[1]) and torch.equal(mixed[2], c[2])
+
+
+@pytest.mark.parametrize("factor", [-0.1, 40.0])
+@pytest.mark.parametrize("name", ["guidance", "temperature"])
+def test_a_schedule_stays_within_the_range_of_its_setting(name, factor):
+    schedule = Schedule.ramp(0, 1, 1.0, factor)
+    with pytest.raises(TonearmError, match=f"the schedule of {name} has factor"):
+        check_sampling(Sampling(**{f"{name}_schedule": schedule}))

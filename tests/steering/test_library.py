@@ -81,7 +81,7 @@ def test_a_vector_of_another_checkpoint_is_refused_with_both_names(melody, small
     for add in (lambda: library.__setitem__("tempo", foreign), lambda: library[str(file)]):
         with pytest.raises(TonearmError) as error:
             add()
-        assert small.shape.name in str(error.value) and melody.shape.name in str(error.value)
+        assert small.shape.public_name in str(error.value) and melody.shape.name in str(error.value)
     with pytest.raises(TonearmError, match="cross_attention"):
         library["tempo"] = vector_of(melody, site="cross_attention")
     assert "tempo" not in library

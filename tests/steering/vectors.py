@@ -38,5 +38,5 @@ def vector_of(
 ) -> SteeringVector:
     """Random vector that fits the model; arguments as for `random_vector`."""
     shape = model.shape
-    identity = {"name": name, "checkpoint": shape.name, "fingerprint": shape.fingerprint}
+    identity = {"name": name, "checkpoint": shape.public_name, "fingerprint": shape.fingerprint}
     return random_vector(shape.layer_count, shape.width, seed, size, **identity, **info)

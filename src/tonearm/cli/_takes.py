@@ -107,7 +107,8 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     if steer.schedule:
         points = steer.schedule.points
         extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
-    steered = f"{steer.vector} {steer.strength:+g} ({label}): {steer.operator}"
+    name = model.vectors.public_name(steer.vector)
+    steered = f"{name} {steer.strength:+g} ({label}): {steer.operator}"
     return ", ".join([steered, strategy, *extras])
 
 
@@ -136,7 +137,7 @@ def licence_note(model: "Model") -> str:
 def model_text(model: "Model") -> str:
     """`pocket, cpu, float32`"""
     checkpoint = model.checkpoint
-    return f"{model.shape.name}, {checkpoint.device}, {checkpoint.precision}"
+    return f"{model.shape.public_name}, {checkpoint.device}, {checkpoint.precision}"
 
 
 def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:

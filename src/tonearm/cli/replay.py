@@ -19,6 +19,16 @@ def replay(
         str | None,
         typer.Option("--model", metavar="NAME", help="Its checkpoint, if it is not where it was."),
     ] = None,
+    continue_from: Annotated[
+        Path | None,
+        typer.Option(
+            "--continue-from", metavar="AUDIO", help="Its audio prompt, if it is not where it was."
+        ),
+    ] = None,
+    melody: Annotated[
+        Path | None,
+        typer.Option("--melody", metavar="AUDIO", help="Its melody, if it is not where it was."),
+    ] = None,
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
@@ -32,7 +42,13 @@ def replay(
     from tonearm.replaying import replay as replay_take
 
     with progress_bar("generating") as bar:
-        replayed = replay_take(file, checkpoint=model, progress=bar.update)
+        replayed = replay_take(
+            file,
+            checkpoint=model,
+            continue_from=continue_from,
+            melody=melody,
+            progress=bar.update,
+        )
     saved = save_take(replayed.take, output) if output is not None else None
     if as_json:
         written = saved.to_dict() if saved else {}

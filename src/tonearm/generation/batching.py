@@ -7,6 +7,7 @@ from typing import Literal
 
 from tonearm.errors import TonearmError
 from tonearm.generation.prepare import PreparedRequest
+from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.memory_estimate import MAX_BATCH_ROWS, BatchShape
 from tonearm.progress import Progress
 
@@ -49,8 +50,8 @@ def pack(
     """
     if order not in ORDERS:
         raise TonearmError(f"order {order!r} is not known; use one of {', '.join(ORDERS)}")
-    if batch_size is not None and batch_size < 1:
-        raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
+    if batch_size is not None and not 1 <= batch_size <= MAX_ROWS:
+        raise TonearmError(f"batch size {batch_size} is not possible; use 1 to {MAX_ROWS}")
 
     def key(index: int) -> tuple[Hashable, ...]:
         one = prepared[index]

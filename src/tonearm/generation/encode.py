@@ -30,6 +30,7 @@ def encode_batch(
     live: bool = False,
     guided: bool | None = None,
     text_group: int | None = None,
+    frames: int | None = None,
 ) -> DecodeRequest:
     """Encode texts and melody, and tabulate strengths, guidance and temperature over frames.
 
@@ -40,6 +41,7 @@ def encode_batch(
         live: settings will be changed while decoding.
         guided: recorded presence of a guidance branch; default: if any guidance is above 1.
         text_group: recorded group of rows that share text; default: the largest possible.
+        frames: recorded length for which caches are allocated; default: that of the longest row.
     """
     shape, first = checkpoint.shape, batch[0]
     requests = [one.request for one in batch]
@@ -59,8 +61,7 @@ def encode_batch(
         )
 
     lengths = [one.frames for one in batch if one.frames is not None]
-    frames = max(lengths) if lengths else None
-    table_frames = _scheduled_frames(batch, shape.frame_rate) if frames is None else frames
+    table_frames = max(lengths) if lengths else _scheduled_frames(batch, shape.frame_rate)
     plan = resolve(
         [one.steering for one in batch], vectors, shape, table_frames, checkpoint.device, live=live
     )
@@ -73,7 +74,7 @@ def encode_batch(
     melody = first.melody.clip if first.melody else None
     return DecodeRequest(
         conditioning(melody),
-        frames,
+        frames or max(lengths, default=None),
         [one.sampling for one in batch],
         [one.seed for one in requests],
         plan,
@@ -91,11 +92,14 @@ def place_in_batch(
     request: DecodeRequest, batch: Sequence[PreparedRequest], row: int
 ) -> BatchRecord:
     """Record of a row's place in its batch."""
-    conditioning = request.conditioning
+    conditioning, frames = request.conditioning, request.frames
+    if frames is None:  # a stream without a given length, which has ended
+        frames = request.window_end(batch[row].frames or 0)
     return BatchRecord(
         size=conditioning.rows,
         row=row,
         text_tokens=conditioning.text_ids.shape[1],
+        frames=frames,
         guided=conditioning.guided,
         negative_rows=tuple(i for i, one in enumerate(batch) if one.request.negative),
         text_group=conditioning.text_group,

@@ -13,17 +13,17 @@ from tonearm.hashing import hash_clip
 
 @dataclass(frozen=True)
 class AudioInput:
-    """An audio prompt or melody, with its file if it came from one."""
+    """An audio prompt or melody, with its absolute path if it came from a file."""
 
     clip: Clip
-    file: str | None
+    file: Path | None
 
     @cached_property
     def sha256(self) -> str:
         return hash_clip(self.clip)
 
     def record(self) -> AudioRecord:
-        return AudioRecord(sha256=self.sha256, seconds=self.clip.seconds, file=self.file)
+        return AudioRecord(sha256=self.sha256, seconds=self.clip.seconds)
 
 
 @dataclass(frozen=True)
@@ -58,4 +58,4 @@ def read_inputs(requests: Sequence[TakeRequest]) -> list[RequestInputs]:
 def _read(audio: Clip | str) -> AudioInput:
     if isinstance(audio, Clip):
         return AudioInput(audio, None)
-    return AudioInput(Clip.read(audio), str(Path(audio).absolute()))
+    return AudioInput(Clip.read(audio), Path(audio).absolute())

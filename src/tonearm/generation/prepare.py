@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -61,8 +62,17 @@ class PreparedRequest:
 
     @property
     def inputs(self) -> dict[str, Clip]:
-        given = {"audio_prompt": self.audio_prompt, "melody": self.melody}
-        return {key: value.clip for key, value in given.items() if value}
+        return {key: value.clip for key, value in self._given.items()}
+
+    @property
+    def input_files(self) -> dict[str, Path]:
+        """Absolute paths of the inputs that came from files."""
+        return {key: value.file for key, value in self._given.items() if value.file}
+
+    @property
+    def _given(self) -> dict[str, AudioInput]:
+        inputs = {"audio_prompt": self.audio_prompt, "melody": self.melody}
+        return {key: value for key, value in inputs.items() if value}
 
 
 def prepare(

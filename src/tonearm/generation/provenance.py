@@ -1,5 +1,6 @@
 """Provenance of a take: everything needed to reproduce it, as the JSON beside its audio."""
 
+import json
 import os
 import platform
 from importlib.metadata import version
@@ -9,9 +10,8 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tonearm.errors import TonearmError
-from tonearm.musicgen.sampling import Sampling
+from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.schema import validated
-from tonearm.steering.controls import MAX_GUIDANCE, MAX_TEMPERATURE
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
@@ -23,10 +23,10 @@ REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
 
 # Largest values in a sidecar, whose numbers become sizes of tensors on replay.
-MAX_SECONDS = 86_400.0  # of a stream
-MAX_FRAMES = 20_000_000
-MAX_ROWS = 65_536
-MAX_TEXT_TOKENS = 8192
+MAX_SECONDS = 1e6  # of a stream
+MAX_FRAMES = 10**8
+MAX_ROWS = 4096
+MAX_TEXT_TOKENS = 16_384
 MAX_COUNT = 2**31 - 1
 
 
@@ -52,23 +52,19 @@ class _Record(BaseModel):
 
 
 class SamplingRecord(_Record):
-    guidance: float = Field(ge=0, le=MAX_GUIDANCE)
-    temperature: float = Field(ge=0, le=MAX_TEMPERATURE)
+    guidance: float
+    temperature: float
     top_k: Count
-    top_p: float = Field(gt=0, le=1)
+    top_p: float
     guidance_schedule: Schedule | None = None
     temperature_schedule: Schedule | None = None
 
     @model_validator(mode="after")
     def _within(self) -> "SamplingRecord":
-        for name, limit in (("guidance", MAX_GUIDANCE), ("temperature", MAX_TEMPERATURE)):
-            schedule: Schedule | None = getattr(self, f"{name}_schedule")
-            for _, factor in schedule.points if schedule else ():
-                if not 0 <= getattr(self, name) * factor <= limit:
-                    raise ValueError(
-                        f"{name}_schedule has factor {factor:g}; {name} must stay within "
-                        f"0 to {limit:g}"
-                    )
+        try:
+            check_sampling(self.sampling())
+        except TonearmError as error:
+            raise ValueError(str(error)) from None
         return self
 
     @classmethod
@@ -88,7 +84,9 @@ class VectorRecord(_Record):
 
 
 class AudioRecord(_Record):
-    """An audio prompt or melody. `file` is absolute, or relative to the sidecar."""
+    """An audio prompt or melody. `file`, set when the take is saved, is relative to the sidecar, or
+    a name alone; older sidecars hold absolute paths.
+    """
 
     sha256: str
     seconds: Seconds
@@ -107,6 +105,9 @@ class BatchRecord(_Record):
 
     size, row      rows of the batch, and the take's own
     text_tokens    length to which texts were padded
+    frames         length for which caches were allocated: of the longest row, or, of a stream
+                   without a given length, to the end of the window in which it was stopped;
+                   sidecars of older versions have none
     guided         the batch had unconditional rows
     negative_rows  rows with a negative prompt
     text_group     rows that shared text keys and values (cross-attention checkpoints)
@@ -116,6 +117,7 @@ class BatchRecord(_Record):
     row: Row
     text_tokens: int = Field(ge=0, le=MAX_TEXT_TOKENS)
     guided: bool
+    frames: Frames | None = None
     negative_rows: tuple[Row, ...] = ()
     text_group: Rows = 1
 
@@ -188,6 +190,14 @@ class Provenance(_Record):
     audio_sha256: str
     audio_file: str | None = None
 
+    @model_validator(mode="after")
+    def _within(self) -> "Provenance":
+        if self.batch.frames is not None and self.batch.frames < self.frames:
+            raise ValueError(
+                f"batch.frames {self.batch.frames} is less than the take's {self.frames} frames"
+            )
+        return self
+
 
 def read_sidecar(path: str | os.PathLike[str]) -> Provenance:
     """Read a take's sidecar. Raises TonearmError for a file that is absent or not a sidecar."""
@@ -213,4 +223,10 @@ def read_take(path: str | os.PathLike[str]) -> tuple[Provenance, dict[str, Any]]
             f"{SIDECAR_FORMAT}; update Tonearm"
         )
     stated = {key: value for key, value in content.items() if key != "measured"}
+    try:
+        json.dumps(content.get("measured"), allow_nan=False)
+    except ValueError:
+        raise TonearmError(
+            f"{path}: measured holds a number that is not finite; {REMEDY}"
+        ) from None
     return validated(Provenance, stated, where=str(path)), content

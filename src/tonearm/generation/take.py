@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.atomic import atomic_write_all
 from tonearm.audio import Clip
+from tonearm.errors import TonearmError
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
-from tonearm.generation.side_files import input_path, sidecar_path, vector_path
+from tonearm.generation.side_files import input_path, sidecar_path, stored_path, vector_path
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import vector_bytes
+from tonearm.text import first_line
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Take:
     provenance  everything needed to reproduce it
     vectors     the vectors that steered it, by name
     inputs      audio prompt and melody, where given
+    files       absolute paths of the inputs that came from files
     """
 
     clip: Clip
@@ -33,6 +37,7 @@ class Take:
     provenance: Provenance
     vectors: Mapping[str, SteeringVector] = field(default_factory=dict)
     inputs: Mapping[str, Clip] = field(default_factory=dict)
+    files: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -43,19 +48,22 @@ class Take:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.
 
         Vectors that do not ship with Tonearm, and audio inputs that came from no file, are written
-        too. All of these files appear together; if one cannot be written, none does.
+        too. All of these files appear together; if one cannot be written, none does. The JSON holds
+        no absolute path.
 
         Args:
             path: of the audio, ending in .wav, .flac or .ogg.
-            measured: measurements to add to the JSON.
+            measured: measurements to add to the JSON, as plain data.
 
         Returns:
             The sidecar's path.
 
         Raises:
-            TonearmError: the files cannot be written.
+            TonearmError: the files cannot be written, or an argument is of a wrong type.
         """
-        path = Path(path)
+        if measured is not None and not isinstance(measured, Mapping):
+            raise boundary.refusal(measured, "measured", "a dictionary of measurements")
+        path = Path(boundary.path(path, "path"))
         audio = self.clip.encoded(path.suffix)
         vectors, vector_files = self._side_vectors(path)
         inputs, input_files = self._side_inputs(path)
@@ -63,7 +71,7 @@ class Take:
         content = self.provenance.model_copy(update=update).model_dump(mode="json")
         if measured is not None:
             content["measured"] = dict(measured)
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        text = _json(content)
         sidecar = sidecar_path(path)
         files = {
             path: audio,
@@ -90,12 +98,25 @@ class Take:
         return records, files
 
     def _side_inputs(self, path: Path) -> tuple[dict[str, AudioRecord], dict[Path, Clip]]:
-        """Records and files of the audio inputs that came from no file."""
+        """Records of the audio inputs, and the files of those that came from no file."""
         records, files = {}, {}
         for key, clip in self.inputs.items():
-            audio: AudioRecord | None = getattr(self.provenance, key)
-            if audio is not None and audio.file is None:
+            audio: AudioRecord = getattr(self.provenance, key)
+            if key in self.files:
+                name = stored_path(self.files[key], path.parent)
+            else:
                 file = input_path(path, key)
-                files[file] = clip
-                records[key] = audio.model_copy(update={"file": file.name})
+                files[file], name = clip, file.name
+            records[key] = audio.model_copy(update={"file": name})
         return records, files
+
+
+def _json(content: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:  # of `measured` alone
+        raise TonearmError(
+            f"measured cannot be written as JSON ({first_line(error)}); give texts and finite numbers"
+        ) from None
+    return text + "\n"

@@ -54,6 +54,14 @@ class DecodeRequest:
         stops += [] if end is None else [end]
         return range(start, min(stops))
 
+    def window_end(self, frame: int) -> int:
+        """End of the window that decides the last of `frame` frames, in a clip without an end."""
+        if not self.window:
+            return frame
+        later = max(0, frame - self.window)
+        stride = self.window - self.overlap
+        return self.window + -(-later // stride) * stride
+
     def conditioning_from(self, start: int) -> Conditioning:
         """Conditioning of the window at `start`."""
         return self.later(start) if start and self.later else self.conditioning

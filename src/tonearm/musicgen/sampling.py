@@ -120,6 +120,19 @@ def check_sampling(sampling: Sampling) -> None:
         raise TonearmError(
             f"top_p {sampling.top_p:g} is not possible; use above 0 up to 1 (1 for no limit)"
         )
+    _check_schedule("guidance", sampling.guidance, sampling.guidance_schedule, MAX_GUIDANCE)
+    _check_schedule(
+        "temperature", sampling.temperature, sampling.temperature_schedule, MAX_TEMPERATURE
+    )
+
+
+def _check_schedule(name: str, value: float, schedule: Schedule | None, largest: float) -> None:
+    for _, factor in schedule.points if schedule else ():
+        if not 0 <= value * factor <= largest:
+            raise TonearmError(
+                f"the schedule of {name} has factor {factor:g}, which makes {value * factor:g} of "
+                f"{value:g}; stay within 0 to {largest:g}"
+            )
 
 
 def guided(

@@ -4,7 +4,7 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tonearm import assets
+from tonearm import assets, boundary
 from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
 from tonearm.steering.resolve import check_vector
@@ -50,6 +50,7 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
         self._read: dict[str, _File] = {}
 
     def __getitem__(self, name: str) -> SteeringVector:
+        boundary.text(name, "the vector's name")
         if name in self._added:
             return self._added[name]
         read = self._read.get(name)
@@ -92,10 +93,14 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
         )
 
     def __setitem__(self, name: str, vector: SteeringVector) -> None:
+        boundary.text(name, "the vector's name")
+        boundary.instance(vector, f"vector {quoted(name)}", SteeringVector, "a SteeringVector")
         check_vector(self.shape, vector)
         self._added[name] = vector
 
     def __delitem__(self, name: str) -> None:
+        if name not in self._added:
+            raise TonearmError(f"no vector {quoted(name)} was added, so that it cannot be removed")
         del self._added[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -103,6 +108,11 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    def public_name(self, name: str) -> str:
+        """Name to write in files: of a vector that was read from a path, its last part only."""
+        is_path = name in self._read and name not in self._added and name not in self.shape.vectors
+        return Path(name).name if is_path else name
 
     def is_bundled(self, name: str) -> bool:
         return name not in self._added and name in self.shape.vectors

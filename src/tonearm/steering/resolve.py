@@ -5,7 +5,7 @@ Shapes: n batch rows with equal settings, G distinct directions per row, D width
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from tonearm.errors import TonearmError
 from tonearm.steering.operators import apply
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
+from tonearm.steering.vector_file import SUFFIX
 
 
 @dataclass(frozen=True)
@@ -178,3 +179,30 @@ def with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]
             steer = steer.model_copy(update={"source_layer": best})
         steers.append(steer)
     return Steering(steers=tuple(steers))
+
+
+def with_public_names(
+    steering: Steering,
+    vectors: Mapping[str, SteeringVector],
+    public_name: Callable[[str], str],
+) -> tuple[Steering, dict[str, SteeringVector]]:
+    """Rename vectors that are named by a path, which may contain a user's name.
+
+    Args:
+        steering: as it was used.
+        vectors: by the names that it uses.
+        public_name: of a name; two vectors of one public name get the start of their content hash.
+
+    Returns:
+        The steering and its vectors, by their public names.
+    """
+    named: dict[str, SteeringVector] = {}
+    steers = []
+    for steer in steering.steers:
+        vector = vectors[steer.vector]
+        name = public_name(steer.vector)
+        if named.setdefault(name, vector).content_hash() != vector.content_hash():
+            name = f"{name.removesuffix(SUFFIX)}-{vector.content_hash()[:8]}{SUFFIX}"
+            named[name] = vector
+        steers.append(steer.model_copy(update={"vector": name}))
+    return Steering(steers=tuple(steers)), named

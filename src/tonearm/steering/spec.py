@@ -1,13 +1,15 @@
 """Steering specification: one declarative schema for Python, JSON files, sidecars and HTTP."""
 
 import os
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from tonearm.schema import Declared, validated
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
+from tonearm.steering.vector_file import SUFFIX
 from tonearm.text_file import read_json
 
 Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
@@ -102,6 +104,8 @@ class Steering(Declared):
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":
         """Read `{"steers": [...]}`, a bare list of steers, or the sidecar of a take.
 
+        Vectors that a sidecar names by a file are those beside it.
+
         Raises:
             TonearmError: the file is absent, too large, not JSON, or not a steering specification.
         """
@@ -109,5 +113,16 @@ class Steering(Declared):
         if isinstance(content, list):
             content = {"steers": content}
         elif isinstance(content, dict) and content.get("kind") == "tonearm take":
-            content = content.get("steering")
-        return validated(cls, content, where=str(path))
+            steering: Steering = validated(cls, content.get("steering"), where=str(path))
+            return steering._with_files_beside(Path(path), content.get("vectors"))
+        return validated(cls, content, where=str(path))  # type: ignore[no-any-return]
+
+    def _with_files_beside(self, sidecar: Path, records: Any) -> "Steering":
+        """Name the files beside a sidecar for vectors that it names by a file."""
+        steers = []
+        for steer in self.steers:
+            match records:
+                case {steer.vector: {"file": str(file)}} if steer.vector.endswith(SUFFIX):
+                    steer = steer.model_copy(update={"vector": str(sidecar.parent / file)})
+            steers.append(steer)
+        return Steering(steers=tuple(steers))

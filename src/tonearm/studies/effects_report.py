@@ -164,7 +164,7 @@ def _protocol(records: Sequence[Record], model: Model, strength: float, seconds:
     layers = ", ".join(f"{name} {model.vectors[name].info.best_layer}" for name in ATTRIBUTES)
     counts = model.vectors[ATTRIBUTES[0]].info
     return (
-        f"Protocol: checkpoint {shape.name} ({shape.fingerprint}), {takes} held-out prompts, "
+        f"Protocol: checkpoint {shape.public_name} ({shape.fingerprint}), {takes} held-out prompts, "
         f"one take of {seconds:g} s each, seeds {FIRST_SEED} to {FIRST_SEED + takes - 1}, "
         f'equal in every condition but "other seeds" (from {OTHER_SEED}); '
         f"guidance {own.guidance:g}, temperature {own.temperature:g}, top-k {own.top_k}.\n"

@@ -1,0 +1,104 @@
+"""Record of a batch: replay allocates the caches that the batch had, whose length decides shapes."""
+
+import json
+
+import pytest
+
+from tests.musicgen.decode_requests import with_window
+from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
+from tonearm.musicgen.decoder import Decoder
+from tonearm.replaying import replay
+
+PROMPT = "a fast folk tune"
+
+
+@pytest.fixture
+def allocated(monkeypatch) -> list[int]:
+    """Positions for which caches are allocated, one entry per window."""
+    positions: list[int] = []
+    real = Decoder.begin
+
+    def begin(decoder, conditioning, count, *others):
+        positions.append(count)
+        return real(decoder, conditioning, count, *others)
+
+    monkeypatch.setattr(Decoder, "begin", begin)
+    return positions
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+@pytest.mark.parametrize("seconds", [(0.2, 1.2), (1.2, 0.2), (0.2, 4.0, 0.6)])
+def test_a_row_of_a_batch_of_mixed_lengths(model_of, tmp_path, allocated, variant, seconds):
+    model = model_of(variant)
+    requests = [TakeRequest(PROMPT, i, seconds=length) for i, length in enumerate(seconds)]
+    takes = list(model.generate_batch(requests, batch_size=len(requests)))
+    rate = model.shape.frame_rate
+    assert {take.provenance.batch.frames for take in takes} == {round(max(seconds) * rate)}
+    before = list(allocated)
+    for row, take in enumerate(takes):
+        sidecar = take.save(tmp_path / f"{row}.wav")
+        del allocated[:]
+        again = replay(sidecar, model=model)
+        assert again.identical and again.take.provenance.batch == take.provenance.batch
+        assert allocated == before[: len(allocated)] and allocated
+
+
+@pytest.mark.parametrize("seconds", [None, 2.0, 5.0])
+@pytest.mark.parametrize("chunks", [1, 5, 12, 30])
+def test_a_stream_that_was_stopped(melody, tmp_path, allocated, seconds, chunks):
+    melody = with_window(melody, 20)  # frames, 0.8 s
+    stream = melody.stream(PROMPT, seconds=seconds, seed=5, chunk_seconds=0.1)
+    for count, _ in enumerate(stream, start=1):
+        if count == chunks:
+            stream.stop()
+    before = list(allocated)
+    sidecar = stream.take.save(tmp_path / "take.wav")
+    del allocated[:]
+    again = replay(sidecar, model=melody)
+    assert again.identical and allocated == before
+    assert again.take.provenance.batch == stream.take.provenance.batch
+
+
+def test_a_sidecar_without_the_length_of_the_batch_replays(small, tmp_path):
+    sidecar = small.generate(PROMPT, seconds=0.4, seed=1).save(tmp_path / "take.wav")
+    content = json.loads(sidecar.read_text())
+    assert content["batch"].pop("frames") == content["frames"]
+    sidecar.write_text(json.dumps(content))
+    assert replay(sidecar, model=small).identical
+
+
+def change(sidecar, **batch) -> None:
+    content = json.loads(sidecar.read_text())
+    content["batch"] |= batch
+    sidecar.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    ("batch", "said"),
+    [
+        ({"frames": 1}, r"batch\.frames 1 is less than the take's"),
+        ({"frames": 10**9}, r"batch\.frames: .* less than or equal to 100000000"),
+        ({"size": 10**9}, r"batch\.size: .* less than or equal to 4096"),
+        ({"text_tokens": 10**9}, r"batch\.text_tokens: .* less than or equal to 16384"),
+        ({"size": 4096, "text_tokens": 16_384}, "a batch of 4096 rows .* needs .* GiB .* are free"),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused_before_anything_is_allocated(
+    small, tmp_path, allocated, batch, said
+):
+    sidecar = small.generate(PROMPT, seconds=0.4, seed=1).save(tmp_path / "take.wav")
+    change(sidecar, **batch)
+    del allocated[:]
+    with pytest.raises(TonearmError, match=said) as error:
+        replay(sidecar, model=small)
+    assert "\n" not in str(error.value) and str(sidecar) in str(error.value)
+    assert not allocated
+
+
+def test_lengths_that_do_not_belong_together_are_refused(small, tmp_path):
+    sidecar = small.generate(PROMPT, seconds=0.4, seed=1).save(tmp_path / "take.wav")
+    content = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps(content | {"new_seconds": 400.0}))
+    with pytest.raises(TonearmError, match="new_seconds 400 do not belong together"):
+        replay(sidecar, model=small)
