@@ -117,6 +117,20 @@ class Clip:
             np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate
         )
 
+    def last(self, seconds: float) -> "Clip":
+        """The end of the clip; all of it where it is not longer than `seconds`."""
+        count = int(seconds * self.sample_rate)
+        if self.samples.shape[1] <= count:
+            return self
+        return Clip(self.samples[:, -count:], self.sample_rate)
+
+    def first(self, seconds: float) -> "Clip":
+        """The start of the clip; all of it where it is not longer than `seconds`."""
+        count = int(seconds * self.sample_rate)
+        if self.samples.shape[1] <= count:
+            return self
+        return Clip(self.samples[:, :count], self.sample_rate)
+
     def loudness_matched(self, target: float = -20.0, peak: float = 0.98) -> "Clip":
         """A copy at `target` LUFS, or lower if a sample would exceed `peak`; silence is unchanged."""
         if not np.isfinite(self.loudness):

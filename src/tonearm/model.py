@@ -10,7 +10,7 @@ import torch
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
-from tonearm.generation.batching import BatchProgress, Limits, Order, pack
+from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
 from tonearm.generation.check import check_settings
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
 from tonearm.generation.prepare import PreparedRequest, prepare
@@ -31,7 +31,7 @@ from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
 from tonearm.musicgen.codec import decode_codes
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
-from tonearm.musicgen.memory_estimate import memory_budget, rows_that_fit
+from tonearm.musicgen.memory_estimate import check_memory, memory_budget, rows_that_fit
 from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.musicgen.variants import POCKET
@@ -127,7 +127,8 @@ class Model:
             top_k: 0 for no limit.
             top_p: 1 for no limit.
             negative: words to steer away from, in place of guidance's empty prompt.
-            continue_from: audio prompt; it is part of the take.
+            continue_from: audio prompt; it is part of the take. Of a prompt that is longer than
+                the window leaves room for, the end is used.
             melody: to follow (melody checkpoints).
             progress: called with frames done and frames in all.
 
@@ -191,14 +192,14 @@ class Model:
             order: "input" yields takes in the order of the requests, neighbours sharing a batch;
                 "completion" yields (index of the request, take) as takes complete, after sorting
                 requests by length so that batches are full.
-            batch_size: rows per batch, whatever the memory; default: as many as fit.
-            memory_gib: memory that a batch of the default size may take; default: half of the free
-                memory.
+            batch_size: rows per batch; default: as many as fit.
+            memory_gib: memory that a batch may take; default: the free memory for a given batch
+                size, half of it otherwise.
             progress: called with frames done and frames in all, over all requests.
 
         Raises:
-            TonearmError: any mistake in the arguments, or, without a batch size, a take that
-                does not fit the memory; before decoding starts.
+            TonearmError: any mistake in the arguments, or a take or given batch that does not
+                fit the memory; before decoding starts.
         """
         requests = boundary.sequence(requests, "requests", _request, "a list of TakeRequests")
         given = {} if vectors is None else _vectors(vectors)
@@ -234,6 +235,8 @@ class Model:
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
+        limits = self._limits()
+        limits.check(batch_shape(rows, limits))
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,
@@ -302,6 +305,8 @@ class Model:
             melody=melody,
         )
         (prepared,), vectors = self._prepare([request], given, open_ended=seconds is None)
+        limits = self._limits()
+        limits.check(batch_shape([prepared], limits))
         decode_request = encode_batch(self.checkpoint, [prepared], vectors, live=True)
 
         def finish(played: Played, codes: torch.Tensor) -> Take:
@@ -353,14 +358,19 @@ class Model:
         batch_size: int | None,
         memory_gib: float | None,
     ) -> list[list[int]]:
-        window, budget = self.shape.window_frames, memory_budget(self.checkpoint, memory_gib)
-        limits = Limits(
+        return pack(prepared, order, batch_size, self._limits(memory_gib))
+
+    def _limits(self, memory_gib: float | None = None) -> Limits:
+        window, checkpoint = self.shape.window_frames, self.checkpoint
+        chosen = memory_budget(checkpoint, memory_gib)
+        given = memory_budget(checkpoint, memory_gib, share=1)
+        return Limits(
             window=window,
             overlap=overlap_frames(window),
             uniform=self.engine.uniform_batches,
-            fit=lambda shape: rows_that_fit(self.checkpoint, shape, budget),
+            fit=lambda shape: rows_that_fit(checkpoint, shape, chosen),
+            check=lambda shape: check_memory(checkpoint, shape, given),
         )
-        return pack(prepared, order, batch_size, limits)
 
     def _by_input(
         self,

@@ -42,8 +42,8 @@ class Fit:
         return max(1, min(shape.rows, 1000 // shape.frames))
 
 
-def limits(fit=None, uniform: bool = False) -> Limits:
-    return Limits(WINDOW, OVERLAP, uniform, fit or Fit())
+def limits(fit=None, uniform: bool = False, check=None) -> Limits:
+    return Limits(WINDOW, OVERLAP, uniform, fit or Fit(), check or (lambda _: None))
 
 
 def test_order_input_keeps_the_order_of_the_requests():

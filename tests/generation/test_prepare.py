@@ -142,7 +142,11 @@ def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small):
     requests.append(TakeRequest("calm", 130, seconds=20))
     prepared, _ = small._prepare(requests, {})
     limits = Limits(
-        window=750, overlap=300, uniform=False, fit=lambda one: 1 if one.frames > 100 else one.rows
+        window=750,
+        overlap=300,
+        uniform=False,
+        fit=lambda one: 1 if one.frames > 100 else one.rows,
+        check=lambda one: None,
     )
     sizes = [len(batch) for batch in pack(prepared, "input", None, limits)]
     assert sizes[0] == 64 and sum(sizes) == 131 and sizes[-1] == 1

@@ -1,11 +1,13 @@
 """Decoding with weights in fewer bits: its error, and its record in provenance."""
 
+import numpy as np
 import pytest
 import torch
 
 from tests.musicgen.decode_requests import FRAMES, request_for
-from tonearm import TakeRequest, TonearmError, load, replay
+from tonearm import Clip, TakeRequest, TonearmError, load, replay
 from tonearm.musicgen import packed_linear
+from tonearm.musicgen.codec import decode_codes, encode_audio
 
 # Error of the logits relative to their spread, for random weights
 BOUND = {"bfloat16": 0.02, "float16": 0.005, "int8": 0.08}
@@ -59,3 +61,31 @@ def test_int8_is_refused_without_a_quantised_product(folder_of, monkeypatch):
         TonearmError, match="int8 needs a CPU and a torch with oneDNN's quantised product"
     ):
         load(str(folder_of("small")), device="cpu", dtype="int8")
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8"])
+def test_text_encoder_and_codec_stay_in_float32(folder_of, variant, dtype):
+    exact = load(str(folder_of(variant)), device="cpu", dtype="float32").checkpoint
+    other = load(str(folder_of(variant)), device="cpu", dtype=dtype).checkpoint
+    for part in ("text_encoder", "audio_encoder"):
+        expected = getattr(exact.model, part).state_dict()
+        for name, tensor in getattr(other.model, part).state_dict().items():
+            assert torch.equal(tensor, expected[name]) and tensor.dtype == expected[name].dtype
+    noise = Clip(np.random.default_rng(0).uniform(-0.5, 0.5, 1600).astype(np.float32), 1600)
+    codes = encode_audio(exact, noise)
+    assert torch.equal(encode_audio(other, noise), codes)
+    assert np.array_equal(decode_codes(other, codes).samples, decode_codes(exact, codes).samples)
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small", "stereo-melody"])
+@pytest.mark.parametrize("engine", ["decoder", "reference"])
+def test_both_engines_decode_in_bfloat16(folder_of, variant, engine):
+    model = load(str(folder_of(variant)), device="cpu", dtype="bfloat16", engine=engine)
+    assert model.checkpoint.model.decoder.dtype == torch.bfloat16
+    request = TakeRequest("a folk tune", 1, seconds=0.4, negative="a calm tune")
+    (take,) = model.generate_batch([request])
+    assert take.codes.shape[1] == 10 and take.clip.samples.any()
+    tone = Clip(np.sin(np.arange(1600)).astype(np.float32), 1600)
+    if model.shape.melody_trained:
+        model.generate("a folk tune", melody=tone, seconds=0.4, seed=1)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tonearm.musicgen import codec
 from tonearm.musicgen.codec import decode_codes
 from tonearm.musicgen.streaming_codec import StreamingCodec
 
@@ -60,3 +61,30 @@ def test_the_frames_that_are_kept_do_not_grow_with_the_clip(model_of, variant):
     whole = torch.from_numpy(decode_codes(checkpoint, codes).samples)
     joined = torch.cat(parts, dim=1)
     torch.testing.assert_close(joined, whole, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+@pytest.mark.parametrize("variant", ["melody", "stereo-small"])
+def test_a_long_clip_is_decoded_in_pieces(model_of, variant, monkeypatch):
+    checkpoint = model_of(variant).checkpoint
+    codes = random_codes(checkpoint, frames=260)
+    whole = torch.from_numpy(decode_codes(checkpoint, codes).samples)
+    sizes = []
+    push = StreamingCodec.push
+
+    def counting(self, codes, last=False):
+        sizes.append(codes.shape[1])
+        return push(self, codes, last)
+
+    monkeypatch.setattr(StreamingCodec, "push", counting)
+    monkeypatch.setattr(codec, "PIECE_SECONDS", 4)
+    pieces = torch.from_numpy(decode_codes(checkpoint, codes).samples)
+    assert sizes == [100, 100, 60]
+    torch.testing.assert_close(pieces, whole, rtol=0, atol=1e-5 * float(whole.abs().max()))
+
+
+def test_a_codec_that_normalises_over_the_clip_is_decoded_whole(melody, monkeypatch):
+    config = melody.checkpoint.model.audio_encoder.config
+    monkeypatch.setattr(config, "norm_type", "time_group_norm")
+    assert codec.frames_at_once(melody.checkpoint, 10**6) == 10**6
+    monkeypatch.setattr(config, "norm_type", "weight_norm")
+    assert codec.frames_at_once(melody.checkpoint, 10**6) == 750

@@ -22,12 +22,14 @@ class Limits:
     window, overlap  of decoding, in frames
     uniform          rows of a batch must have one length
     fit              number of a BatchShape's rows that fit the memory; raises if not one does
+    check            raises if a batch of a given size does not fit the memory
     """
 
     window: int
     overlap: int
     uniform: bool
     fit: Callable[[BatchShape], int]
+    check: Callable[[BatchShape], None]
 
 
 def pack(
@@ -65,9 +67,12 @@ def pack(
     for _, group in groupby(indices, key=key):
         members = list(group)
         if batch_size is not None:
-            batches += [
+            given = [
                 members[first : first + batch_size] for first in range(0, len(members), batch_size)
             ]
+            for batch in given:
+                limits.check(batch_shape([prepared[index] for index in batch], limits))
+            batches += given
         else:
             batches += _fitting(members, prepared, limits)
     return batches
@@ -80,21 +85,28 @@ def _fitting(
     batches, first = [], 0
     while first < len(members):
         rows = [prepared[index] for index in members[first : first + MAX_BATCH_ROWS]]
-        frames = max(row.frames or 0 for row in rows)
-        is_long = frames > limits.window
-        shape = BatchShape(
-            rows=len(rows),
-            guided=any(row.sampling.strongest_guidance > 1 for row in rows),
-            frames=frames,
-            window=limits.window,
-            known_frames=max(rows[0].prompt_frames, limits.overlap if is_long else 0),
-            text_tokens=max(row.text_tokens or row.token_count for row in rows),
-            vectors=max(len(row.steering.steers) for row in rows),
-        )
-        count = limits.fit(shape)
+        count = limits.fit(batch_shape(rows, limits))
         batches.append(list(members[first : first + count]))
         first += count
     return batches
+
+
+def batch_shape(rows: Sequence[PreparedRequest], limits: Limits) -> BatchShape:
+    """Quantities that the memory of decoding some rows together depends on.
+
+    A row that plays until it is stopped counts as one window.
+    """
+    frames = max(row.frames or limits.window for row in rows)
+    is_long = frames > limits.window
+    return BatchShape(
+        rows=len(rows),
+        guided=any(row.sampling.strongest_guidance > 1 for row in rows),
+        frames=frames,
+        window=limits.window,
+        known_frames=max(rows[0].prompt_frames, limits.overlap if is_long else 0),
+        text_tokens=max(row.text_tokens or row.token_count for row in rows),
+        vectors=max(len(row.steering.steers) for row in rows),
+    )
 
 
 class BatchProgress:

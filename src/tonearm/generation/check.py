@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from tonearm import boundary
-from tonearm.audio import check_audible
+from tonearm.audio import Clip, check_audible
 from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
 from tonearm.generation.inputs import RequestInputs
@@ -98,11 +98,11 @@ def check_steerings(
 def check_inputs(inputs: RequestInputs, shape: ModelShape) -> None:
     """Check a request's audio inputs; raises TonearmError if the checkpoint cannot use one."""
     if inputs.audio_prompt:
-        prompt = inputs.audio_prompt.clip
-        check_audible(prompt, "the audio prompt", 1 / shape.frame_rate, shape.channels)
-        # The exact number is known after resampling; a prompt that is far too long is refused
-        # before.
-        check_prompt_frames(shape, int(inputs.audio_prompt.clip.seconds * shape.frame_rate))
+        prompt = usable_prompt(shape, inputs.audio_prompt.clip)
+        label = "the audio prompt"
+        if prompt is not inputs.audio_prompt.clip:
+            label = f"the end of {label}"
+        check_audible(prompt, label, 1 / shape.frame_rate, shape.channels)
     if inputs.melody:
         check_melody(shape, inputs.melody.clip)
 
@@ -121,14 +121,14 @@ def _length_message(shape: ModelShape, seconds: float) -> str:
     return f"{seconds:g} s is not possible; ask for {shortest:g} to {MAX_SECONDS} s"
 
 
-def check_prompt_frames(shape: ModelShape, frames: int) -> None:
-    """Raise TonearmError for an audio prompt that leaves no room in the window."""
-    if frames + shape.min_frames > shape.window_frames:
-        longest = shape.window_seconds - shape.min_frames / shape.frame_rate
-        raise TonearmError(
-            f"an audio prompt of {frames / shape.frame_rate:.2f} s fills {shape.name}'s window of "
-            f"{shape.window_seconds:g} s; crop it to less than {longest:g} s"
-        )
+def max_prompt_frames(shape: ModelShape) -> int:
+    """Frames of an audio prompt that leave room for the shortest new music in the first window."""
+    return shape.window_frames - shape.min_frames
+
+
+def usable_prompt(shape: ModelShape, prompt: Clip) -> Clip:
+    """The end of an audio prompt that fits the first window; the same clip if all of it does."""
+    return prompt.last(max_prompt_frames(shape) / shape.frame_rate)
 
 
 def check_schedules(steering: Steering, seconds: float, rate: float) -> None:

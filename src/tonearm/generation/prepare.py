@@ -1,5 +1,6 @@
 """Preparation of requests: read inputs, check, encode on the device."""
 
+import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,11 @@ import torch
 from tonearm.audio import Clip
 from tonearm.generation.check import (
     check_inputs,
-    check_prompt_frames,
     check_schedules,
     check_steerings,
+    max_prompt_frames,
     new_frames,
+    usable_prompt,
 )
 from tonearm.generation.inputs import AudioInput, read_inputs
 from tonearm.generation.request import TakeRequest
@@ -24,6 +26,8 @@ from tonearm.steering.resolve import with_source_layers
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class PreparedRequest:
@@ -34,7 +38,7 @@ class PreparedRequest:
     frames        length in frames, audio prompt included; None plays until it is stopped
     token_count   tokens of the longest text
     text_tokens   length to which texts are padded; 0 where padding is masked
-    prompt_codes  audio prompt, int64 [K, T0]
+    prompt_codes  audio prompt, or its end, int64 [K, T0]
     """
 
     request: TakeRequest
@@ -118,9 +122,8 @@ def prepare(
         prompt_codes = None
         if audio_prompt:
             if id(audio_prompt) not in codes:
-                codes[id(audio_prompt)] = encode_audio(checkpoint, audio_prompt.clip)
+                codes[id(audio_prompt)] = _encode_prompt(checkpoint, audio_prompt.clip)
             prompt_codes = codes[id(audio_prompt)]
-            check_prompt_frames(shape, prompt_codes.shape[1])
         known = 0 if prompt_codes is None else prompt_codes.shape[1]
         frames = None if open_ended else known + new_frames(shape, request.seconds)
         if frames is not None and not recorded:
@@ -140,6 +143,21 @@ def prepare(
             )
         )
     return prepared
+
+
+def _encode_prompt(checkpoint: Checkpoint, prompt: Clip) -> torch.Tensor:
+    """Codes of an audio prompt, or of its end where it is longer than the window leaves room for."""
+    shape, usable = checkpoint.shape, usable_prompt(checkpoint.shape, prompt)
+    if usable is not prompt:
+        _log.warning(
+            "the audio prompt of %.1f s is longer than the window of %s leaves room for; the take "
+            "begins with its last %.2f s",
+            prompt.seconds,
+            shape.name,
+            usable.seconds,
+        )
+    # Resampling can round up to one more frame.
+    return encode_audio(checkpoint, usable)[:, -max_prompt_frames(shape) :]
 
 
 def _token_counts(checkpoint: Checkpoint, requests: Sequence[TakeRequest]) -> dict[str, int]:

@@ -142,10 +142,15 @@ def _encode_text(checkpoint: Checkpoint, ids: torch.Tensor, mask: torch.Tensor) 
     model = checkpoint.model
     states = model.text_encoder(input_ids=ids, attention_mask=mask).last_hidden_state
     if checkpoint.shape.text_in_prefix:
-        if model.text_encoder.config.hidden_size != checkpoint.shape.width:
-            states = model.enc_to_dec_proj(states)
-        states = states * mask[..., None]
+        states = project_text(checkpoint, states) * mask[..., None]
     return states
+
+
+def project_text(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:
+    """Text states [R, N, D], as wide as the decoder."""
+    if states.shape[-1] == checkpoint.shape.width:
+        return states
+    return checkpoint.model.enc_to_dec_proj(states.to(checkpoint.dtype))
 
 
 @torch.no_grad()
@@ -159,7 +164,7 @@ def _chroma_states(
     null[:, :, 0] = 1
     chroma = null
     if melody is not None:
-        chroma = chromagram(melody, classes).to(null)[None].expand(rows, -1, -1)
+        chroma = chromagram(melody, classes, length).to(null)[None].expand(rows, -1, -1)
         null = null.expand(-1, chroma.shape[1], -1)
     if guided:
         chroma = torch.cat([chroma, null])

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from tonearm.backend import Span, Taps, run_taps
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.conditioning import Conditioning, project_text
 from tonearm.musicgen.cuda_graphs import GraphCapture, StepGraphs, capture_on_cuda
 from tonearm.musicgen.packed_linear import Linear, pack, stream_dtype
 
@@ -319,7 +319,7 @@ class _Text:
         states = conditioning.states[rows][:: self.group]
         mask = conditioning.mask[rows][:: self.group].bool()
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
-        states = _projected(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
+        states = project_text(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
         self.keys, self.values = [], []
         for block in decoder.blocks:
             assert block.text_key_value is not None
@@ -348,11 +348,3 @@ class _Text:
         spread = torch.zeros_like(h)
         spread[self.rows] = attended
         return h + run_taps(here, spread, span)
-
-
-def _projected(checkpoint: Checkpoint, states: torch.Tensor) -> torch.Tensor:
-    """Text states as wide as the decoder."""
-    if states.shape[-1] == checkpoint.shape.width:
-        return states
-    projection = checkpoint.model.enc_to_dec_proj
-    return projection(states.to(projection.weight.dtype))

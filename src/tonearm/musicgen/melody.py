@@ -24,14 +24,21 @@ def check_melody(shape: ModelShape, melody: Clip) -> None:
     check_audible(melody, "the melody", MIN_MELODY_SECONDS, channels=1)
 
 
-def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
+def chromagram(melody: Clip, num_chroma: int = 12, frames: int | None = None) -> torch.Tensor:
     """One-hot strongest pitch class per window, float32 [frames, 12].
 
     Equal to transformers' MusicgenMelodyFeatureExtractor, which needs torchaudio (Copet et al.
     2023, 3.2).
+
+    Args:
+        melody: audio.
+        num_chroma: pitch classes.
+        frames: windows that are needed; no more of the melody is transformed than they cover.
     """
     from transformers.audio_utils import chroma_filter_bank
 
+    if frames is not None:
+        melody = melody.first((frames * CHROMA_HOP + CHROMA_FFT) / CHROMA_RATE)
     samples = torch.from_numpy(melody.resampled(CHROMA_RATE).with_channels(1).samples[0])
     if len(samples) < CHROMA_FFT:
         missing = CHROMA_FFT - len(samples)
@@ -43,4 +50,4 @@ def chromagram(melody: Clip, num_chroma: int = 12) -> torch.Tensor:
         sampling_rate=CHROMA_RATE, num_frequency_bins=CHROMA_FFT, tuning=0, num_chroma=num_chroma
     )
     strongest = (torch.from_numpy(filters).float() @ power).T.argmax(-1)
-    return torch.nn.functional.one_hot(strongest, num_chroma).float()
+    return torch.nn.functional.one_hot(strongest[:frames], num_chroma).float()

@@ -6,7 +6,8 @@ For R forward rows (guidance doubles the batch rows) of P positions:
     text       keys and values of the text, once per prompt          2 L B N D     (cross-attention checkpoints)
     prefill    intermediate values of one block over the known positions
     sampling   logits, their filtered copies, and the noise of a run of steps
-    audio      intermediate values of the codec's last stage for one row
+    audio      intermediate values of the codec's last stage for the frames of one row that are
+               decoded at once, and the row's samples, twice
 
 The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured
 peak.
@@ -21,6 +22,7 @@ import torch
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.codec import frames_at_once
 from tonearm.musicgen.noise import MAX_RUN_CELLS, MAX_RUN_STEPS
 from tonearm.musicgen.packed_linear import stream_dtype
 
@@ -66,22 +68,40 @@ def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
     sampling = 4 * LOGITS_COPIES * cells * (2 if batch.guided else 1) + NOISE_BYTES * run
     steering = 4 * batch.vectors * layers * rows * width
     filters = checkpoint.model.audio_encoder.config.num_filters
-    samples = batch.frames * shape.sample_rate // shape.frame_rate
-    audio = 4 * CODEC_COPIES * filters * samples
+    hop, pieces = shape.sample_rate // shape.frame_rate, frames_at_once(checkpoint, batch.frames)
+    audio = 4 * hop * (CODEC_COPIES * filters * pieces + 2 * shape.channels * batch.frames)
     return size * (cache + text) + max(size * prefill, sampling, audio) + steering
 
 
-def memory_budget(checkpoint: Checkpoint, memory_gib: float | None = None) -> float:
-    """Bytes that decoding may take: `memory_gib`, or FREE_SHARE of the free memory.
+def memory_budget(
+    checkpoint: Checkpoint, memory_gib: float | None = None, share: float = FREE_SHARE
+) -> float:
+    """Bytes that decoding may take: `memory_gib`, or a share of the free memory.
 
     Raises:
         TonearmError: a limit that is not positive.
     """
     if memory_gib is None:
-        return FREE_SHARE * free_bytes(checkpoint.device)
+        return share * free_bytes(checkpoint.device)
     if not memory_gib > 0:
         raise TonearmError(f"{memory_gib:g} GiB of memory is not possible; give more than 0")
     return memory_gib * GIB
+
+
+def check_memory(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> None:
+    """Raise TonearmError if a batch does not fit `budget` bytes."""
+    needed = decoding_bytes(checkpoint, batch)
+    if needed <= budget:
+        return
+    seconds = batch.frames / checkpoint.shape.frame_rate
+    one_take = f"a take of {seconds:g} s"
+    several = f"a batch of {batch.rows} takes of up to {seconds:g} s"
+    remedy = "" if batch.rows == 1 else "a smaller batch, "
+    raise TonearmError(
+        f"{one_take if batch.rows == 1 else several} needs {needed / GIB:.2f} GiB beside the "
+        f"weights, the limit is {budget / GIB:.2f}; ask for {remedy}fewer seconds, or give more "
+        "memory"
+    )
 
 
 def rows_that_fit(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> int:
@@ -90,13 +110,7 @@ def rows_that_fit(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> i
     Raises:
         TonearmError: not even one row fits.
     """
-    one_row = decoding_bytes(checkpoint, replace(batch, rows=1))
-    if one_row > budget:
-        seconds = batch.frames / checkpoint.shape.frame_rate
-        raise TonearmError(
-            f"a take of {seconds:g} s needs {one_row / GIB:.2f} GiB beside the weights, the limit is "
-            f"{budget / GIB:.2f}; ask for fewer seconds, or give more memory"
-        )
+    check_memory(checkpoint, replace(batch, rows=1), budget)
     return last_true(
         lambda rows: decoding_bytes(checkpoint, replace(batch, rows=rows)) <= budget,
         1,

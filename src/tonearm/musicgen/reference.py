@@ -47,12 +47,11 @@ def decode(
         arguments["stopping_criteria"] = StoppingCriteriaList(
             [_ProgressReport(frames, length, progress)]
         )
+    states = conditioning.states.to(checkpoint.dtype)
     if conditioning.prefix:
-        arguments |= dict(
-            attention_mask=conditioning.text_mask, encoder_hidden_states=conditioning.states
-        )
+        arguments |= dict(attention_mask=conditioning.text_mask, encoder_hidden_states=states)
     else:
-        outputs = BaseModelOutput(last_hidden_state=conditioning.states)
+        outputs = BaseModelOutput(last_hidden_state=states)
         arguments |= dict(attention_mask=conditioning.mask, encoder_outputs=outputs)
     if request.prompt_codes is not None:
         arguments["decoder_input_ids"] = request.prompt_codes.to(checkpoint.device).flatten(0, 1)
@@ -89,14 +88,13 @@ def read(
     model = checkpoint.model
     ids = torch.cat([tokens, tokens]) if conditioning.guided else tokens
     ids = ids.flatten(0, 1)  # [R * K, P]
+    states = conditioning.states.to(checkpoint.dtype)
     with tapped(checkpoint, taps, conditioning.prefix):
         if conditioning.prefix:
-            checkpoint.decoder(
-                input_ids=ids, encoder_hidden_states=conditioning.states, use_cache=False
-            )
+            checkpoint.decoder(input_ids=ids, encoder_hidden_states=states, use_cache=False)
         else:
             model(
-                encoder_outputs=(conditioning.states,),
+                encoder_outputs=(states,),
                 attention_mask=conditioning.mask,
                 decoder_input_ids=ids,
                 use_cache=False,

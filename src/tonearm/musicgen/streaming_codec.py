@@ -13,8 +13,10 @@ Shapes: C channels; D latent width; T frames.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import RLock
 
 import torch
 
@@ -22,6 +24,33 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 
 LONGEST_REACH = 32  # frames; beyond those of any EnCodec
+
+_cudnn_flags = RLock()  # the flags of cuDNN are those of the process
+
+
+def can_stream(checkpoint: Checkpoint) -> bool:
+    """Whether the codec's samples depend on nearby frames and on those before, and on no others."""
+    return checkpoint.model.audio_encoder.config.norm_type == "weight_norm"
+
+
+@contextmanager
+def exact_convolutions(device: torch.device) -> Iterator[None]:
+    """Use the deterministic algorithms of cuDNN, and float32 as it is.
+
+    Its default algorithms can differ in the last bit from call to call, so that a take would not
+    replay, and round float32 to the 10 bits of TF32.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    with _cudnn_flags:
+        before = cudnn.deterministic, cudnn.allow_tf32
+        cudnn.deterministic, cudnn.allow_tf32 = True, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.allow_tf32 = before
 
 
 class StreamingCodec:
@@ -34,7 +63,7 @@ class StreamingCodec:
     def __init__(self, checkpoint: Checkpoint):
         codec = checkpoint.model.audio_encoder
         config = codec.config
-        if config.norm_type != "weight_norm":
+        if not can_stream(checkpoint):
             raise TonearmError(
                 f"{checkpoint.shape.name}'s codec normalises over the whole clip, "
                 "so it cannot be streamed; use generate"
@@ -43,7 +72,7 @@ class StreamingCodec:
         layers = codec.decoder.layers
         self.first, self.lstm, self.tail = layers[0], layers[1].lstm, layers[2:]
         self.hop = math.prod(config.upsampling_ratios)
-        with torch.inference_mode():
+        with torch.inference_mode(), exact_convolutions(checkpoint.device):
             frame = torch.full(
                 (1, config.hidden_size, 1), math.nan, device=checkpoint.device, dtype=codec.dtype
             )
@@ -75,8 +104,9 @@ class StreamingCodec:
                 -1, self.channels, codes.shape[-1]
             )  # left and right books alternate
             self.latents.append(self.codec.quantizer.decode(books.to(self.latents.device)))
-        self._convolve(last)
-        return self._decode(last)
+        with exact_convolutions(self.latents.device):
+            self._convolve(last)
+            return self._decode(last)
 
     def _convolve(self, last: bool) -> None:
         total = self.latents.stop
