@@ -2,11 +2,21 @@
 
 import errno
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tonearm.atomic import atomic_folder, atomic_write, atomic_write_all
+from tonearm.atomic import (
+    _owner,
+    _remove_abandoned,
+    atomic_folder,
+    atomic_write,
+    atomic_write_all,
+    repair_folder,
+)
 from tonearm.errors import TonearmError
 
 
@@ -128,3 +138,173 @@ def test_a_failed_result_leaves_the_folder_as_it_was(tmp_path, failure, exists):
         raise failure
     assert names(tmp_path) == (["result"] if exists else [])
     assert not exists or names(target) == ["old.wav"]
+
+
+WRITER = """
+import os, signal, sys
+from pathlib import Path
+from tonearm.atomic import atomic_folder, atomic_write
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+target, moment = Path(sys.argv[1]), sys.argv[2]
+if moment == "file":
+    with atomic_write(target / "x.txt") as temporary:
+        temporary.write_text("half")
+        kill()
+real = Path.rename
+
+def rename(path, other):
+    if moment == "first rename" or (moment == "second rename" and Path(other) == target.resolve()):
+        kill()
+    result = real(path, other)
+    if moment == "after the renames" and Path(other) == target.resolve():
+        kill()
+    return result
+
+Path.rename = rename
+with atomic_folder(target, "index.html", lambda name: name.endswith(".wav")) as temporary:
+    for name in ("index.html", "a.wav"):
+        (temporary / name).write_text("new")
+    if moment == "block":
+        kill()
+"""
+
+
+def killed(target: Path, moment: str) -> None:
+    done = subprocess.run([sys.executable, "-c", WRITER, str(target), moment], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+def write_result(target: Path) -> None:
+    _remove_abandoned.cache_clear()  # as in another run
+    with atomic_folder(target, "index.html", is_result) as temporary:
+        for name in ("index.html", "a.wav"):
+            (temporary / name).write_text("newest")
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+OLD = {"index.html": "old", "a.wav": "old", "b.wav": "old", "notes.txt": "mine"}
+
+
+@pytest.mark.parametrize("moment", ["block", "first rename", "second rename", "after the renames"])
+def test_a_killed_replacement_leaves_one_whole_result_which_the_next_run_replaces(tmp_path, moment):
+    target = tmp_path / "result"
+    target.mkdir()
+    for name, text in OLD.items():
+        (target / name).write_text(text)
+    killed(target, moment)
+    assert len(names(tmp_path)) == 2  # one is hidden, and left by the process
+    if target.exists():
+        new = {"index.html": "new", "a.wav": "new", "notes.txt": "mine"}
+        assert texts(target) == (new if moment == "after the renames" else OLD)
+    else:
+        assert moment == "second rename"
+        repair_folder(target)
+        assert texts(target) == OLD
+    write_result(target)
+    assert names(tmp_path) == ["result"]
+    assert texts(target) == {"index.html": "newest", "a.wav": "newest", "notes.txt": "mine"}
+
+
+def test_the_next_run_removes_a_killed_ones_files_and_no_others(tmp_path):
+    """Others: those of a process that runs, of another machine, and of users."""
+    killed(tmp_path, "file")
+    assert len(names(tmp_path)) == 1 and names(tmp_path)[0].endswith(".part.txt")
+    machine, number, started = _owner().split("-")
+    kept = [
+        f".00000000.{_owner()}.part.wav",
+        f".00000000.{machine}-{number}-{int(started) + 1}.part",  # the clock was set
+        f".00000000.{'f' * 8}-999999999-1.part",
+        ".notes.part",
+        ".0000.part.wav",
+    ]
+    for name in kept:
+        (tmp_path / name).write_text("")
+    gone = [
+        f".00000000.{machine}-{number}-{int(started) - 3600}.part"
+    ]  # its number was given again
+    gone += [f".11111111.{machine}-999999999-1.part.wav", f".11111111.{machine}-{'9' * 30}-1.part"]
+    for name in gone:
+        (tmp_path / name).write_text("")
+    _remove_abandoned.cache_clear()
+    with atomic_write(tmp_path / "y.txt") as temporary:
+        temporary.write_text("whole")
+    assert names(tmp_path) == sorted([*kept, "y.txt"])
+
+
+def test_a_process_that_replaces_a_folder_now_is_left_alone(tmp_path):
+    aside = tmp_path / f".result.{_owner()}.old"
+    aside.mkdir()
+    repair_folder(tmp_path / "result")
+    assert names(tmp_path) == [aside.name]
+
+
+def old_result(folder: Path) -> Path:
+    (folder / "sub" / "deep").mkdir(parents=True)
+    for name, text in OLD.items():
+        (folder / name).write_text(text)
+    (folder / "sub" / "deep" / "c.txt").write_text("mine")
+    (folder / "link").symlink_to("notes.txt")
+    return folder
+
+
+def test_other_files_folders_and_links_are_kept(tmp_path):
+    target = old_result(tmp_path / "result")
+    inode = (target / "notes.txt").stat().st_ino
+    target.chmod(0o750)
+    write_result(target)
+    assert names(target) == ["a.wav", "index.html", "link", "notes.txt", "sub"]
+    assert (target / "link").readlink() == Path("notes.txt")
+    assert (target / "sub" / "deep" / "c.txt").read_text() == "mine"
+    assert (target / "notes.txt").stat().st_ino == inode and target.stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("obstacle", ["working directory", "no hard links", "no rename"])
+def test_a_folder_that_cannot_be_renamed_is_changed_in_place(tmp_path, monkeypatch, obstacle):
+    target = old_result(tmp_path / "result")
+    inode = target.stat().st_ino
+
+    def refuse(*_):
+        raise OSError(errno.EPERM, "not permitted")
+
+    if obstacle == "working directory":
+        monkeypatch.chdir(target / "sub")
+        target = Path("..")
+    else:
+        monkeypatch.setattr(Path, "hardlink_to" if "links" in obstacle else "rename", refuse)
+    write_result(target)
+    assert target.stat().st_ino == inode
+    assert names(tmp_path) == ["result"]
+    assert names(target) == ["a.wav", "index.html", "link", "notes.txt", "sub"]
+    assert (target / "a.wav").read_text() == "newest"
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    target = old_result(tmp_path / "disk" / "result")
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    write_result(link)
+    assert link.is_symlink() and texts(target.parent / "result" / "sub" / "deep") == {
+        "c.txt": "mine"
+    }
+    assert (link / "a.wav").read_text() == "newest" and not (target / "b.wav").exists()
+
+
+def test_ctrl_c_between_the_renames_puts_the_old_folder_back(tmp_path, monkeypatch):
+    target = old_result(tmp_path / "result")
+    real = Path.rename
+
+    def rename(path, other):
+        if path.name.endswith(".part"):
+            raise KeyboardInterrupt
+        return real(path, other)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    with pytest.raises(KeyboardInterrupt):
+        write_result(target)
+    assert names(tmp_path) == ["result"] and (target / "a.wav").read_text() == "old"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tonearm.atomic import repair_folder
 from tonearm.cli import _options
 from tonearm.cli._screen import (
     Stopped,
@@ -126,6 +127,7 @@ def compare(
 
 def _check_empty(folder: Path, force: bool) -> None:
     check_folder(folder)
+    repair_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise TonearmError(
             f"{folder} is not empty; choose another --out, or write into it with --force"
