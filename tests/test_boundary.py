@@ -11,10 +11,11 @@ import tonearm
 from tests.steering.vectors import vector_of
 from tonearm import boundary
 from tonearm.audio import Clip
+from tonearm.comparison import Comparison
 from tonearm.errors import TonearmError
-from tonearm.measures.batch import ClapScoring
+from tonearm.measures.batch import ClapScoring, train_from_folders
 from tonearm.musicgen.sampling import Sampling
-from tonearm.steering import Control, Schedule, Steer, Steering
+from tonearm.steering import Control, Schedule, Steer, Steering, load_vector, save_vector
 
 PROMPT = "a fast folk tune"
 NO_TEXT = [3, 1.5, b"calm", ["calm", "loud"], {"a": 1}, np.array([1]), object(), "a\0b", "\ud800"]
@@ -88,6 +89,19 @@ LOAD = dict(
     engine=[None, *NO_TEXT],
 )
 REPLAY = dict(sidecar=[None, *NO_PATH], model=NO_OBJECT, checkpoint=NO_PATH, progress=NO_FUNCTION)
+INPUTS = dict(continue_from=NO_AUDIO, melody=NO_AUDIO)
+SAVE_TAKE = dict(
+    path=[None, *NO_PATH, "take", "take.mp3"],
+    measured=[3, [3], "tempo", {"a": object()}, {"a": float("nan")}, {"a": "\ud800"}, {(1, 2): 3}],
+)
+SAVE_VECTOR = dict(vector=[None, *NO_OBJECT], path=[None, *NO_PATH])
+TRAIN = dict(
+    name=[None, *NO_TEXT],
+    folders=[None, 3, "corpus", [3], [None], {"a": 1}],
+    embedder=[None, 3, "clap", object()],
+    seed=[None, -1, *NO_INTEGER],
+    progress=NO_FUNCTION,
+)
 DESCRIBE = dict(clip=[None, *NO_OBJECT, np.zeros(8)], tracker=[3, "librosa", object])
 FILES = dict(
     paths=[None, 3, "a.wav", [3], [None], {"a": 1}],
@@ -185,6 +199,59 @@ def test_load_refuses_wrong_types(idle, wrong):
 @pytest.mark.parametrize("wrong", cases(**REPLAY))
 def test_replay_refuses_wrong_types(idle, wrong, tmp_path):
     assert_refused(tonearm.replay, **dict(sidecar=tmp_path / "take.json") | wrong)
+
+
+@pytest.mark.parametrize("wrong", cases(**INPUTS))
+def test_replay_refuses_inputs_of_wrong_types(melody, wrong, tmp_path):
+    audio = Clip(np.sin(np.arange(8000)), 8000)
+    take = melody.generate(PROMPT, seconds=0.4, seed=1, continue_from=audio, melody=audio)
+    sidecar = take.save(tmp_path / "take.wav")
+    assert_refused(tonearm.replay, **dict(sidecar=sidecar, model=melody) | wrong)
+
+
+@pytest.mark.parametrize("wrong", cases(**SAVE_TAKE))
+def test_saving_a_take_refuses_wrong_types(small, wrong, tmp_path):
+    take = small.generate(PROMPT, seconds=0.4, seed=1)
+    assert_refused(take.save, **dict(path=tmp_path / "take.wav") | wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("folder", [None, *NO_PATH])
+def test_saving_a_comparison_refuses_wrong_types(folder):
+    assert_refused(Comparison("calm", ()).save, folder=folder)
+
+
+@pytest.mark.parametrize("wrong", cases(**SAVE_VECTOR))
+def test_saving_a_vector_refuses_wrong_types(small, wrong, tmp_path):
+    arguments = dict(vector=vector_of(small, "push"), path=tmp_path / "push")
+    assert_refused(save_vector, **arguments | wrong)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", [None, *NO_PATH])
+def test_loading_a_vector_refuses_wrong_types(path):
+    assert_refused(load_vector, path=path)
+
+
+@pytest.mark.parametrize("name", [None, *NO_TEXT])
+def test_a_library_refuses_names_and_vectors_of_wrong_types(small, name):
+    vector = vector_of(small, "push")
+    assert_refused(small.vectors.__getitem__, name=name)
+    assert_refused(lambda: small.vectors.__setitem__(name, vector))
+    for wrong in (None, *NO_OBJECT):
+        assert_refused(lambda wrong=wrong: small.vectors.__setitem__("push", wrong))
+    assert_refused(lambda: small.vectors.__delitem__("absent"))
+    assert name.__hash__ is None or name not in small.vectors
+
+
+@pytest.mark.parametrize("wrong", cases(**TRAIN))
+def test_training_a_classifier_refuses_wrong_types(wrong, tmp_path):
+    class Embedder:
+        def embed(self, clips):
+            raise AssertionError("work was begun")
+
+    arguments = dict(name="genre", folders=[tmp_path], embedder=Embedder())
+    assert_refused(train_from_folders, **arguments | wrong)
 
 
 @pytest.mark.parametrize("wrong", cases(**DESCRIBE))

@@ -133,3 +133,18 @@ def test_an_open_ended_stream_beyond_the_window_replays(pocket, tmp_path):
             stream.stop()
     assert stream.take.seconds > pocket.shape.window_seconds + 1
     assert replay(stream.take.save(tmp_path / "open.wav"), model=pocket).identical
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_of_mixed_lengths_and_stopped_streams_replay_bit_for_bit(tmp_path, dtype):
+    """Their caches are longer than their own music needs, and products round by shape."""
+    model = load("pocket", device="cuda", dtype=dtype)
+    lengths = (0.6, 7.0, 2.0)
+    requests = [TakeRequest(PROMPT, seed, seconds=length) for seed, length in enumerate(lengths)]
+    takes = list(model.generate_batch(requests, batch_size=len(requests)))
+    stream = model.stream(PROMPT, seconds=None, seed=4)
+    for chunk in stream:
+        if chunk.start > 1:
+            stream.stop()
+    for index, take in enumerate([*takes, stream.take]):
+        assert replay(take.save(tmp_path / f"{index}.wav"), model=model).identical, index

@@ -224,8 +224,14 @@ def train_from_folders(
         The classifier, and the corpus with the files that were left out.
 
     Raises:
-        TonearmError: no labelled corpus, or too few tracks of a label.
+        TonearmError: no labelled corpus, too few tracks of a label, or an argument of a wrong type.
     """
+    name, seed = boundary.text(name, "name"), boundary.seed(seed)
+    paths = boundary.sequence(folders, "folders", boundary.path, "a list of folders")
+    allowed = "an embedder, such as load_clap returns it"
+    boundary.having(embedder, "embedder", ("embed",), allowed)
+    progress = boundary.optional(boundary.function, progress, "progress")
+    folders = [Path(path) for path in paths]
     corpus = embed_corpus(folders, embedder, progress)
     classifier = train_classifier(name, corpus.rows, corpus.labels, corpus.tracks, embedder, seed)
     return classifier, corpus
