@@ -22,7 +22,7 @@ from tonearm.generation.provenance import (
     StackRecord,
     VectorRecord,
 )
-from tonearm.generation.reproduction import batch_of, check_batch_memory
+from tonearm.generation.reproduction import batch_of, recorded_shape
 from tonearm.generation.request import AudioLike, TakeRequest
 from tonearm.generation.stream import Played, Stream
 from tonearm.generation.take import Take
@@ -231,12 +231,11 @@ class Model:
         Raises:
             TonearmError: a batch that does not fit the memory, or any mistake in the request.
         """
-        check_batch_memory(self.checkpoint, place, request.seconds)
+        recorded = recorded_shape(request, place, self.shape)
+        check_memory(self.checkpoint, recorded, memory_budget(self.checkpoint, share=1))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
-        limits = self._limits()
-        limits.check(batch_shape(rows, limits))
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,

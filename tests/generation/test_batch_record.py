@@ -81,7 +81,7 @@ def change(sidecar, **batch) -> None:
         ({"frames": 10**9}, r"batch\.frames: .* less than or equal to 100000000"),
         ({"size": 10**9}, r"batch\.size: .* less than or equal to 4096"),
         ({"text_tokens": 10**9}, r"batch\.text_tokens: .* less than or equal to 16384"),
-        ({"size": 4096, "text_tokens": 16_384}, "a batch of 4096 rows .* needs .* GiB .* are free"),
+        ({"size": 4096, "text_tokens": 16_384}, "a batch of 4096 takes .* needs .* GiB"),
     ],
 )
 def test_a_batch_that_cannot_be_is_refused_before_anything_is_allocated(

@@ -106,6 +106,7 @@ def batch_shape(rows: Sequence[PreparedRequest], limits: Limits) -> BatchShape:
         known_frames=max(rows[0].prompt_frames, limits.overlap if is_long else 0),
         text_tokens=max(row.text_tokens or row.token_count for row in rows),
         vectors=max(len(row.steering.steers) for row in rows),
+        negatives=sum(1 for row in rows if row.request.negative),
     )
 
 

@@ -4,15 +4,11 @@ The last bits of matrix products can depend on the number of rows, on their padd
 share text keys and values. The other rows of the batch are filled accordingly.
 """
 
-from tonearm.errors import TonearmError
+from tonearm.backend import ModelShape
 from tonearm.generation.provenance import BatchRecord
 from tonearm.generation.request import TakeRequest
-from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.memory_estimate import GIB, BatchShape, decoding_bytes, free_bytes
+from tonearm.musicgen.memory_estimate import BatchShape
 from tonearm.musicgen.sampling import Sampling
-
-TABLE_BYTES = 256  # per frame, while strengths are tabulated
-SCORE_BYTES = 12  # of an attention score of the text encoder, in float32: itself and its softmax
 
 
 def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
@@ -45,33 +41,19 @@ def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
     return filled
 
 
-def check_batch_memory(checkpoint: Checkpoint, place: BatchRecord, seconds: float) -> None:
-    """Check that a recorded batch fits the free memory, before anything is allocated.
+def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) -> BatchShape:
+    """Quantities that the memory of reproducing a take depends on.
 
     Args:
-        checkpoint: to generate with.
-        place: record of the batch.
-        seconds: of new music in the take.
-
-    Raises:
-        TonearmError: it does not fit.
+        request: the take.
+        place: recorded with it.
+        shape: of the checkpoint.
     """
-    shape = checkpoint.shape
-    batch = BatchShape(
+    return BatchShape(
         rows=place.size,
         guided=place.guided,
-        frames=round(seconds * shape.frame_rate),
+        frames=round(request.seconds * shape.frame_rate),
         window=shape.window_frames,
         text_tokens=place.text_tokens,
+        negatives=len(place.negative_rows),
     )
-    heads = checkpoint.model.text_encoder.config.num_attention_heads
-    texts = place.size + len(place.negative_rows)
-    needed = decoding_bytes(checkpoint, batch)
-    needed += SCORE_BYTES * heads * texts * place.text_tokens**2 + TABLE_BYTES * batch.frames
-    free = free_bytes(checkpoint.device)
-    if needed > free:
-        raise TonearmError(
-            f"a batch of {place.size} rows with texts of {place.text_tokens} tokens and {seconds:g} "
-            f"s needs {needed / GIB:.1f} GiB beside the weights, {free / GIB:.1f} are free; replay "
-            "it where there is more memory"
-        )

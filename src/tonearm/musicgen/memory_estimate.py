@@ -1,9 +1,12 @@
 """Memory of a decoding, estimated from shapes, and the number of rows that fit.
 
-For R forward rows (guidance doubles the batch rows) of P positions:
+For R forward rows (guidance doubles the batch rows) of P positions, and T texts of N tokens (prompts
+and negative prompts):
 
     cache      keys and values of every layer and position           2 L R P D
-    text       keys and values of the text, once per prompt          2 L B N D     (cross-attention checkpoints)
+    text       keys and values of the texts, once per prompt         2 L T N D     (cross-attention checkpoints)
+    encoder    attention scores of the text encoder                  H T N N
+    tables     strengths, guidance and temperature of every frame
     prefill    intermediate values of one block over the known positions
     sampling   logits, their filtered copies, and the noise of a run of steps
     audio      intermediate values of the codec's last stage for the frames of one row that are
@@ -32,6 +35,8 @@ MAX_BATCH_ROWS = 64  # more rows are hardly faster, and delay the first takes
 BLOCK_COPIES = 11  # of the stream, beside the two inside the feed-forward network
 LOGITS_COPIES = 8
 NOISE_BYTES = 40  # per cell, while a run of steps is made
+TABLE_BYTES = 256  # per frame, while strengths are tabulated
+SCORE_BYTES = 12  # of an attention score of the text encoder: itself and its softmax
 CODEC_COPIES = 5  # of the last stage's widest signal
 
 
@@ -50,6 +55,7 @@ class BatchShape:
     known_frames: int = 0
     text_tokens: int = 16
     vectors: int = 0
+    negatives: int = 0
 
 
 def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
@@ -60,7 +66,10 @@ def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
     prefix = shape.prefix_positions + batch.text_tokens if shape.text_in_prefix else 0
     positions = prefix + min(batch.frames, batch.window) + 1 + shape.delay_frames
     cache = 2 * layers * rows * positions * width
-    text = 0 if shape.text_in_prefix else 2 * layers * batch.rows * batch.text_tokens * width
+    texts, tokens = batch.rows + batch.negatives, batch.text_tokens
+    text = 0 if shape.text_in_prefix else 2 * layers * texts * tokens * width
+    heads = checkpoint.model.text_encoder.config.num_attention_heads
+    encoder, tables = SCORE_BYTES * heads * texts * tokens**2, TABLE_BYTES * batch.frames
     read = prefix + batch.known_frames + 1
     prefill = rows * read * (BLOCK_COPIES * width + 2 * shape.ffn_width)
     cells = batch.rows * shape.codebooks * shape.codebook_size
@@ -70,7 +79,7 @@ def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
     filters = checkpoint.model.audio_encoder.config.num_filters
     hop, pieces = shape.sample_rate // shape.frame_rate, frames_at_once(checkpoint, batch.frames)
     audio = 4 * hop * (CODEC_COPIES * filters * pieces + 2 * shape.channels * batch.frames)
-    return size * (cache + text) + max(size * prefill, sampling, audio) + steering
+    return size * (cache + text) + max(size * prefill, sampling, audio, encoder) + steering + tables
 
 
 def memory_budget(
