@@ -1,6 +1,7 @@
 """Audio clips: reading, writing, resampling, loudness."""
 
 import io
+import math
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ UNDECODED = 0.1  # seconds by which an audio file may be shorter than it states
 UNKNOWN_LENGTH = 2**63 - 1  # of libsndfile, for a file that was written into a pipe
 READABLE = "WAV, FLAC, OGG, MP3 or Opus"
 PCM_SCALES = {"uint8": (128, 128), "int8": (0, 2**7), "int16": (0, 2**15), "int32": (0, 2**31)}
+MAX_LUFS = 200  # beyond the range of 32-bit floats
 MIN_LOUDNESS_RATE = 8000  # the weighting filter needs a corner well below half the sample rate
 MIN_LOUDNESS_SECONDS = 0.4  # one gating block of ITU-R BS.1770
 MAX_LOUDNESS_CHANNELS = 5  # with more, the subwoofer that BS.1770 excludes is unknown
@@ -74,6 +76,8 @@ class Clip:
 
         For one channel, and where the number differs, the channels are averaged.
         """
+        if boundary.integer(channels, "channels") not in (1, 2):
+            raise TonearmError(f"{channels} channels are not possible; give 1 or 2")
         if channels == 1:
             return Clip(self.mono, self.sample_rate)
         if len(self.samples) == channels:
@@ -101,6 +105,7 @@ class Clip:
         Raises:
             TonearmError: the result would have more than MAX_SAMPLES samples.
         """
+        sample_rate = _as_rate(sample_rate)
         if sample_rate == self.sample_rate:
             return self
         if self.samples.size * sample_rate > MAX_SAMPLES * self.sample_rate:
@@ -113,6 +118,8 @@ class Clip:
 
     def rolled(self, seconds: float) -> "Clip":
         """The clip from `seconds` on, followed by its beginning."""
+        if not math.isfinite(boundary.number(seconds, "seconds")):
+            raise TonearmError(f"a clip cannot be rolled by {seconds} s; give a finite number")
         return Clip(
             np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate
         )
@@ -133,6 +140,14 @@ class Clip:
 
     def loudness_matched(self, target: float = -20.0, peak: float = 0.98) -> "Clip":
         """A copy at `target` LUFS, or lower if a sample would exceed `peak`; silence is unchanged."""
+        if not -MAX_LUFS <= boundary.number(target, "target") <= MAX_LUFS:
+            raise TonearmError(
+                f"a loudness of {target} LUFS is not possible; give {-MAX_LUFS} to {MAX_LUFS}"
+            )
+        if not 0 < boundary.number(peak, "peak") < math.inf:
+            raise TonearmError(
+                f"a peak of {peak} is not possible; give a number above 0, such as 1"
+            )
         if not np.isfinite(self.loudness):
             return self
         gain = 10 ** ((target - self.loudness) / 20)
@@ -143,7 +158,7 @@ class Clip:
         """Write WAV (32-bit float, so that it reads back bit for bit), FLAC or OGG, by the path's
         ending; never half a file.
         """
-        path = Path(path)
+        path = Path(boundary.path(path, "path"))
         if path.suffix.lower() not in WRITABLE:
             raise TonearmError(
                 f"cannot write {path}: the ending is {path.suffix or 'missing'}; use one of {', '.join(WRITABLE)}"
@@ -165,7 +180,7 @@ class Clip:
         Raises:
             TonearmError: another suffix, or the format cannot have these channels and sample rate.
         """
-        kind = suffix.lower()
+        kind = boundary.text(suffix, "suffix").lower()
         if kind not in WRITABLE:
             raise TonearmError(
                 f"cannot write audio with the ending {suffix or '(none)'}; "

@@ -28,8 +28,7 @@ def refusal(value: object, name: str, allowed: str) -> TonearmError:
         name: of the argument.
         allowed: what to give instead.
     """
-    shown = " ".join(quoted(value).split())  # arrays are shown in several lines
-    return TonearmError(f"{name} {shown} is of type {type(value).__name__}; give {allowed}")
+    return TonearmError(f"{name} {quoted(value)} is of type {type(value).__name__}; give {allowed}")
 
 
 def optional(check: Callable[[Any, str], T], value: object, name: str) -> T | None:
@@ -67,6 +66,11 @@ def seed(value: object, highest: int = MAX_SEED) -> int:
     if not 0 <= found <= highest:
         raise TonearmError(f"seed {found} is not possible; use a whole number from 0 to {highest}")
     return found
+
+
+def flag(value: object, name: str) -> bool:
+    """Return True or False."""
+    return instance(value, name, bool, "True or False")
 
 
 def number(value: object, name: str) -> float:

@@ -52,12 +52,15 @@ def shortened(text: str, longest: int = MAX_QUOTED) -> str:
 
 
 def quoted(value: Any) -> str:
-    """Quote a value for a message: its `repr`, shortened."""
+    """Quote a value for a message: its `repr` in one line, shortened."""
     if isinstance(value, str):
         value = shortened(value)
     elif isinstance(value, bytes | bytearray):
         value = value[: 2 * MAX_QUOTED]
-    return shortened(repr(value), 2 * MAX_QUOTED)
+    shown = repr(value)
+    if not isinstance(value, str | bytes | bytearray):
+        shown = " ".join(shown.split())  # arrays are shown in several lines
+    return shortened(shown, 2 * MAX_QUOTED)
 
 
 def first_line(error: BaseException) -> str:

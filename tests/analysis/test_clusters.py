@@ -49,7 +49,7 @@ def test_the_trace_is_the_largest_and_each_cluster_keeps_its_members() -> None:
 def test_one_label_and_unequal_lists_are_refused() -> None:
     with pytest.raises(TonearmError, match="two labels"):
         measure_clusters(planted(1), ["rock"] * 60, "one")
-    with pytest.raises(ValueError, match="one label for each row"):
+    with pytest.raises(TonearmError, match="one label for each row"):
         measure_clusters(planted(1), ["rock"], "few")
 
 

@@ -125,7 +125,7 @@ def a_set(count: int, width: int, size: float = 1.0) -> EmbeddingSet:
         ((None, a_set(3, 2)), {}, "clips None is of type NoneType; give an EmbeddingSet"),
         ((a_set(3, 2), a_set(3, 2).rows), {}, "reference .* give an EmbeddingSet"),
         ((a_set(3, 2), a_set(4, 2)), {"seed": "a"}, "seed 'a'"),
-        ((a_set(3, 2), a_set(4, 2)), {"seed": -1}, "seed of -1"),
+        ((a_set(3, 2), a_set(4, 2)), {"seed": -1}, "seed -1 is not possible"),
         ((a_set(3, 2), a_set(4, 2)), {"fad": "yes"}, "fad 'yes' .* give True or False"),
         ((a_set(3, 2), a_set(16_385, 1)), {"fad": False}, "most 16384|embed both alike"),
         ((a_set(3, 1), a_set(16_385, 1)), {"fad": False}, "has 16385; give at most 16384"),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.measures.sounds import tone
+from tonearm.errors import TonearmError
 from tonearm.measures import ClipAnalysis, Measure, base, describe, measures, register
 
 
@@ -53,7 +54,7 @@ def test_a_registered_measure_is_part_of_every_output_of_the_command(
 
 
 def test_a_name_is_registered_once(registered: Measure) -> None:
-    with pytest.raises(ValueError, match="zero_crossings is registered already"):
+    with pytest.raises(TonearmError, match="zero_crossings is registered already"):
         register(ZERO_CROSSINGS)
     assert [one.name for one in measures()].count("zero_crossings") == 1
 

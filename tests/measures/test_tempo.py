@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
+from tonearm.errors import TonearmError
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.measures.tempo import (
     TempoEstimate,
@@ -88,7 +89,7 @@ def test_fewer_than_four_beats_have_no_tempo(count: int) -> None:
     "beats", [[0.0, 1.0, 1.0, 2.0], [0.0, 2.0, 1.0, 3.0], [0.0, 1.0, float("nan"), 3.0]]
 )
 def test_beats_out_of_order_are_refused(beats: list[float]) -> None:
-    with pytest.raises(ValueError, match="increase"):
+    with pytest.raises(TonearmError, match="increase"):
         fitted_bpm(np.array(beats))
 
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score
 
+from tonearm.errors import TonearmError
 from tonearm.measures import is_right_tempo, tempo_accuracy
 from tonearm.measures.tempo_accuracy import TOLERANCE
 from tonearm.stats import Share
@@ -50,9 +51,9 @@ def test_accuracies_are_shares_of_the_clips_and_the_second_is_never_lower(
 
 
 def test_no_clips_and_unequal_lists_are_refused() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(TonearmError):
         tempo_accuracy([], [])
-    with pytest.raises(ValueError):
+    with pytest.raises(TonearmError):
         tempo_accuracy([100.0], [])
 
 

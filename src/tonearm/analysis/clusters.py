@@ -27,6 +27,7 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import Embedder
 from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
+from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.progress import Progress
 
 STARTS = 10
@@ -92,12 +93,16 @@ def measure_clusters(
         The clusters with their indices.
 
     Raises:
-        TonearmError: fewer than two labels, or a seed that is not possible.
-        ValueError: the numbers of rows and labels differ.
+        TonearmError: fewer than two labels, a seed that is not possible, or the numbers of rows and
+            labels differ.
     """
     seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)
+    labels = boundary.sequence(labels, "labels", boundary.text, "a list of labels")
+    rows = EmbeddingSet(rows, "the given rows", boundary.text(source, "source")).rows
     if len(rows) != len(labels):
-        raise ValueError(f"{len(rows)} rows and {len(labels)} labels; give one label for each row")
+        raise TonearmError(
+            f"{len(rows)} rows and {len(labels)} labels; give one label for each row"
+        )
     names = tuple(dict.fromkeys(sorted(labels)))
     if len(names) < 2:
         raise TonearmError(
@@ -108,7 +113,7 @@ def measure_clusters(
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
     kmeans = KMeans(len(names), n_init=STARTS, random_state=seed)
-    found = kmeans.fit_predict(np.asarray(rows, dtype=np.float64))
+    found = kmeans.fit_predict(rows)
     truth = np.array([names.index(label) for label in labels])
     jaccard, order = _matched(jaccard_matrix(truth, found, len(names)))
     return Clusters(

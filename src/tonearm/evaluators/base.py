@@ -1,10 +1,11 @@
 """Protocols of evaluators: embedders of audio, embedders of audio and text, beat trackers."""
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.frame_levels import is_sounding
 
@@ -77,6 +78,33 @@ class EnvelopeTracker(Protocol):
             seconds: length of the clip.
         """
         ...
+
+
+def as_clip(value: object, name: str) -> Clip:
+    """Return a clip. Raises TonearmError for another type."""
+    return boundary.instance(value, name, Clip, "a Clip")
+
+
+def as_clips(value: object, name: str) -> list[Clip]:
+    """Return a list of clips. Raises TonearmError for another type."""
+    return boundary.sequence(value, name, as_clip, "a list of clips")
+
+
+def as_embedder(value: Any, name: str) -> Embedder:
+    """Return an embedder. Raises TonearmError for an object without `embed`."""
+    allowed = "an embedder, with a method embed(clips)"
+    return boundary.having(value, name, ("embed",), allowed)
+
+
+def as_text_embedder(value: Any, name: str) -> AudioTextEmbedder:
+    """Return an embedder of clips and texts. Raises TonearmError for another object."""
+    allowed = "a CLAP evaluator, such as that of `load_clap()`"
+    return boundary.having(value, name, ("embed", "embed_texts", "check_words"), allowed)
+
+
+def as_tracker(value: Any, name: str) -> BeatTracker:
+    """Return a beat tracker. Raises TonearmError for an object without `track`."""
+    return boundary.having(value, name, ("track",), "a beat tracker, with a method track(clip)")
 
 
 def describe_embedder(embedder: Embedder) -> str:

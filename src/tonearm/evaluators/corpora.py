@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips, read_corpus
 from tonearm.errors import TonearmError
 from tonearm.evaluators.array_file import ARRAY_FILES
-from tonearm.evaluators.base import Embedder, describe_embedder
+from tonearm.evaluators.base import Embedder, as_embedder, describe_embedder
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.frame_levels import is_sounding
 from tonearm.progress import Progress
@@ -38,6 +39,14 @@ class EmbeddedCorpus:
     tracks: tuple[str, ...]
     embedder: str
     failures: tuple[FailedFile, ...]
+
+
+def as_paths(value: object, name: str) -> list[Path]:
+    """Return a list of paths, one or more. Raises TonearmError for another type."""
+    paths = boundary.sequence(value, name, boundary.path, "a list of paths")
+    if not paths:
+        raise TonearmError(f"{name} is empty; give one path or more")
+    return [Path(path) for path in paths]
 
 
 def set_name(paths: Sequence[Path]) -> str:
@@ -65,6 +74,8 @@ def embed_files(
     Raises:
         TonearmError: a folder has no audio, or no file could be read.
     """
+    paths, embedder = as_paths(paths, "paths"), as_embedder(embedder, "embedder")
+    progress = boundary.optional(boundary.function, progress, "progress")
     rows, failures = [], []
     for path, clip in read_clips(audio_files(paths), progress):
         row = _row(path, clip, embedder)
@@ -106,6 +117,7 @@ def embed_reference(
     Raises:
         TonearmError: no such folder or file, or a file that cannot be read.
     """
+    path = Path(boundary.path(path, "reference"))
     if is_embedding_file(path):
         return EmbeddingSet.read(path)
     if not path.is_dir():
@@ -134,6 +146,8 @@ def embed_corpus(
     Raises:
         TonearmError: no labelled corpus, or no file with sound.
     """
+    folders, embedder = as_paths(folders, "folders"), as_embedder(embedder, "embedder")
+    progress = boundary.optional(boundary.function, progress, "progress")
     by_path = {file.path: file for file in read_corpus(folders)}
     rows, kept, failures = [], [], []
     for path, clip in read_clips(list(by_path), progress):

@@ -18,7 +18,7 @@ from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.array_file import read_array
-from tonearm.evaluators.base import Embedder, describe_embedder
+from tonearm.evaluators.base import Embedder, as_clips, as_embedder, describe_embedder
 
 GIVEN = "given embeddings"
 MAX_MAGNITUDE = 1e30  # of a value; a Fréchet distance has its fourth power
@@ -84,6 +84,9 @@ class EmbeddingSet:
     @classmethod
     def of_clips(cls, clips: Sequence[Clip], embedder: Embedder, source: str) -> "EmbeddingSet":
         """Embed clips; `source` names them in protocols."""
+        clips, embedder = as_clips(clips, "clips"), as_embedder(embedder, "embedder")
+        if not clips:
+            raise TonearmError(f"{source} has no clips; give one or more")
         return cls(embedder.embed(clips), describe_embedder(embedder), source)
 
     @classmethod

@@ -17,8 +17,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import MIN_LOUDNESS_RATE, Clip
-from tonearm.evaluators.base import BeatTracker, EnvelopeTracker
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import BeatTracker, EnvelopeTracker, as_clip, as_tracker
 from tonearm.evaluators.load import default_tracker
 from tonearm.frame_levels import FrameLevels, frame_levels, is_sounding
 from tonearm.measures.chroma import CHROMA_SAMPLE_RATE, MIN_CHROMA_SECONDS, chroma_of_samples
@@ -100,8 +102,8 @@ class ClipAnalysis:
     """
 
     def __init__(self, clip: Clip, tracker: BeatTracker | None = None) -> None:
-        self.clip = clip
-        self._tracker = tracker
+        self.clip = as_clip(clip, "clip")
+        self._tracker = boundary.optional(as_tracker, tracker, "tracker")
         self._resampled: dict[int, np.ndarray] = {}
         self._estimates: dict[Measure, float | Estimate | None] = {}
 
@@ -176,10 +178,11 @@ def register(measure: Measure) -> Measure:
     """Add a measure to those of `describe`, in the order of registration.
 
     Raises:
-        ValueError: a measure of this name is registered already.
+        TonearmError: a measure of this name is registered already.
     """
+    boundary.instance(measure, "measure", Measure, "a Measure")
     if measure.name in _registry:
-        raise ValueError(f"a measure named {measure.name} is registered already; rename one")
+        raise TonearmError(f"a measure named {measure.name} is registered already; rename one")
     _registry[measure.name] = measure
     return measure
 

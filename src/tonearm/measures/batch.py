@@ -13,17 +13,24 @@ from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import AudioTextEmbedder, BeatTracker, Embedder
+from tonearm.evaluators.base import (
+    AudioTextEmbedder,
+    BeatTracker,
+    Embedder,
+    as_text_embedder,
+    as_tracker,
+)
 from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.measures.clap_score import measure_clap_score
 from tonearm.measures.classifier import (
     Classifier,
+    as_classifier,
     check_embedder,
     measure_classifier,
     train_classifier,
 )
-from tonearm.measures.describe import Description, check_tracker, describe
+from tonearm.measures.describe import Description, describe
 from tonearm.measures.fad import FAD, measure_fad
 from tonearm.measures.kad import KAD, measure_kad
 from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
@@ -82,6 +89,12 @@ class ClapScoring:
     classifiers: tuple[Classifier, ...] = ()
 
     def __post_init__(self) -> None:
+        as_text_embedder(self.clap, "clap")
+        boundary.sequence(self.classifiers, "classifiers", as_classifier, "a tuple of classifiers")
+        if not isinstance(self.texts, Mapping):
+            raise boundary.refusal(self.texts, "texts", "a mapping of paths to texts")
+        for text in self.texts.values():
+            boundary.text(text, "a text")
         names = [classifier.name for classifier in self.classifiers]
         if len(set(names)) < len(names):
             raise TonearmError(
@@ -89,6 +102,7 @@ class ClapScoring:
                 "give each once, or train one by another name"
             )
         if self.labels is not None:
+            boundary.sequence(self.labels, "labels", boundary.text, "a tuple of labels")
             check_labels(self.labels, self.template, self.clap)
         for text in dict.fromkeys(self.texts.values()):
             self.clap.check_words(text)
@@ -139,7 +153,7 @@ def measure_files(
         TonearmError: a folder has no audio.
     """
     files = boundary.sequence(paths, "paths", boundary.path, "a list of paths")
-    boundary.optional(check_tracker, tracker, "tracker")
+    boundary.optional(as_tracker, tracker, "tracker")
     boundary.optional(_scoring, scoring, "scoring")
     progress = boundary.optional(boundary.function, progress, "progress")
     return _measured(audio_files([Path(file) for file in files]), tracker, scoring, progress)
@@ -193,12 +207,10 @@ def measure_distances(
     Raises:
         TonearmError: as `measure_fad` and `measure_kad`.
     """
-    for flag, name in ((fad, "fad"), (kad, "kad"), (extrapolate, "extrapolate")):
-        boundary.instance(flag, name, bool, "True or False")
     found: list[FAD | KAD] = []
-    if fad:
+    if boundary.flag(fad, "fad"):
         found.append(measure_fad(clips, reference, extrapolate, seed))
-    if kad:
+    if boundary.flag(kad, "kad"):
         found.append(measure_kad(clips, reference))
     return found
 
@@ -226,12 +238,8 @@ def train_from_folders(
     Raises:
         TonearmError: no labelled corpus, too few tracks of a label, or an argument of a wrong type.
     """
-    name, seed = boundary.text(name, "name"), boundary.seed(seed)
-    paths = boundary.sequence(folders, "folders", boundary.path, "a list of folders")
-    allowed = "an embedder, such as load_clap returns it"
-    boundary.having(embedder, "embedder", ("embed",), allowed)
-    progress = boundary.optional(boundary.function, progress, "progress")
-    folders = [Path(path) for path in paths]
+    name = boundary.text(name, "name")
+    seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)  # before hours of embedding
     corpus = embed_corpus(folders, embedder, progress)
     classifier = train_classifier(name, corpus.rows, corpus.labels, corpus.tracks, embedder, seed)
     return classifier, corpus

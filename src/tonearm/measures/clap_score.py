@@ -7,8 +7,16 @@ silence.
 
 from collections.abc import Sequence
 
+from tonearm import boundary
 from tonearm.audio import Clip
-from tonearm.evaluators.base import AudioTextEmbedder, describe_embedder, embed_sounding
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import (
+    AudioTextEmbedder,
+    as_clips,
+    as_text_embedder,
+    describe_embedder,
+    embed_sounding,
+)
 from tonearm.measures.base import Measurement
 
 CLAP_SCORE = "clap_score"
@@ -33,11 +41,13 @@ def measure_clap_scores(
         One measurement per clip.
 
     Raises:
-        TonearmError: a text has no word in the evaluator's vocabulary.
-        ValueError: the numbers of clips and texts differ.
+        TonearmError: a text has no word in the evaluator's vocabulary, or the numbers of clips and
+            texts differ.
     """
+    clips, clap = as_clips(clips, "clips"), as_text_embedder(clap, "clap")
+    texts = boundary.sequence(texts, "texts", boundary.text, "a list of texts")
     if len(clips) != len(texts):
-        raise ValueError(f"{len(clips)} clips and {len(texts)} texts; give a text for each clip")
+        raise TonearmError(f"{len(clips)} clips and {len(texts)} texts; give a text for each clip")
     for text in set(texts):
         clap.check_words(text)
     evaluator = describe_embedder(clap)

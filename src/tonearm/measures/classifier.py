@@ -37,8 +37,14 @@ from tonearm import boundary
 from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import Embedder, describe_embedder, embed_sounding
-from tonearm.evaluators.embedding_set import MAX_MAGNITUDE
+from tonearm.evaluators.base import (
+    Embedder,
+    as_clips,
+    as_embedder,
+    describe_embedder,
+    embed_sounding,
+)
+from tonearm.evaluators.embedding_set import MAX_MAGNITUDE, EmbeddingSet
 from tonearm.loading import loading_errors
 from tonearm.schema import validated
 from tonearm.stats import Share
@@ -178,7 +184,8 @@ def measure_classifiers(
     Raises:
         TonearmError: the classifier was trained on another embedder.
     """
-    check_embedder(classifier, embedder)
+    clips, embedder = as_clips(clips, "clips"), as_embedder(embedder, "embedder")
+    check_embedder(as_classifier(classifier, "classifier"), embedder)
 
     def predict(row: np.ndarray | None) -> Prediction:
         if row is None:
@@ -190,6 +197,11 @@ def measure_classifiers(
         return Prediction(classifier.name, by_label, classifier.protocol)
 
     return [predict(row) for row in embed_sounding(clips, embedder)]
+
+
+def as_classifier(value: object, name: str) -> Classifier:
+    """Return a classifier. Raises TonearmError for another type."""
+    return boundary.instance(value, name, Classifier, "a Classifier, such as of `load_classifier`")
 
 
 def check_embedder(classifier: Classifier, embedder: Embedder) -> None:
@@ -224,11 +236,16 @@ def train_classifier(
         The classifier trained on all rows.
 
     Raises:
-        TonearmError: fewer than two labels, or a label with fewer than two tracks.
-        ValueError: the numbers of rows, labels and tracks differ.
+        TonearmError: fewer than two labels, a label with fewer than two tracks, or the numbers of
+            rows, labels and tracks differ.
     """
+    name, seed = boundary.text(name, "name"), boundary.seed(seed, boundary.MAX_SKLEARN_SEED)
+    embedder = as_embedder(embedder, "embedder")
+    labels = boundary.sequence(labels, "labels", boundary.text, "a list of labels")
+    tracks = boundary.sequence(tracks, "tracks", boundary.text, "a list of tracks")
+    rows = EmbeddingSet(rows, describe_embedder(embedder), "the training set").rows
     if not len(rows) == len(labels) == len(tracks):
-        raise ValueError(
+        raise TonearmError(
             f"{len(rows)} rows, {len(labels)} labels and {len(tracks)} tracks; "
             "give one of each for every clip"
         )
@@ -244,7 +261,6 @@ def train_classifier(
             f"the label {scarce} has one track, and none can be held out; "
             "give two or more, better fifty"
         )
-    rows = np.asarray(rows, dtype=np.float64)
     truth = np.array([names.index(label) for label in labels])
     predicted = _held_out(rows, truth, np.asarray(tracks), min(FOLDS, tracks_of[scarce]), seed)
     confusion = np.zeros((len(names), len(names)), dtype=int)
@@ -269,6 +285,8 @@ def save_classifier(classifier: Classifier, path: Path) -> Path:
     """Write a .safetensors file atomically."""
     from safetensors.numpy import save_file
 
+    as_classifier(classifier, "classifier")
+    path = Path(boundary.path(path, "path"))
     content = {key: value for key, value in classifier.to_dict().items() if key != "protocol"}
     # safetensors ignores strides, and scikit-learn's weights are in column order.
     tensors = {

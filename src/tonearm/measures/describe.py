@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import cast
 
-from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.evaluators.base import BeatTracker
 from tonearm.measures.base import ClipAnalysis, Measurement, measures
@@ -51,12 +50,6 @@ class Description:
         }
 
 
-def check_tracker(value: object, name: str) -> object:
-    """Return a beat tracker. Raises TonearmError for an object without `track`."""
-    allowed = "a beat tracker, with a method track(clip)"
-    return boundary.having(value, name, ("track",), allowed)
-
-
 def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
     """Evaluate every registered measure on a clip.
 
@@ -67,8 +60,6 @@ def describe(clip: Clip, tracker: BeatTracker | None = None) -> Description:
     Returns:
         The measurements. Each spectrum, envelope and resampling is computed once for all of them.
     """
-    boundary.instance(clip, "clip", Clip, "a Clip")
-    boundary.optional(check_tracker, tracker, "tracker")
     analysis = ClipAnalysis(clip, tracker)
     return Description(
         seconds=clip.seconds,

@@ -88,9 +88,7 @@ def measure_fad(
             dimensions, or too few clips to extrapolate.
     """
     check_sets(clips, reference)
-    seed = boundary.integer(seed, "seed")
-    if seed < 0:
-        raise TonearmError(f"a seed of {seed} is not possible; give 0 or more")
+    extrapolate, seed = boundary.flag(extrapolate, "extrapolate"), boundary.seed(seed)
     clips.check_comparable(reference, "a Fréchet distance")
     if clips.width > MAX_WIDTH:
         raise TonearmError(

@@ -31,9 +31,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.audio import Clip
+from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.measures.base import ClipAnalysis, Measure, Measurement
 from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE
+from tonearm.text import quoted
 
 MIN_BEATS = 4
 PULSE_SEARCH = 0.15  # of the median rule's tempo, to both sides
@@ -59,13 +61,14 @@ def fitted_bpm(beats: np.ndarray) -> float | None:
         BPM; None under 4 beats.
 
     Raises:
-        ValueError: the beat times do not increase.
+        TonearmError: the beat times are not finite, or do not increase.
     """
     from scipy.optimize import minimize_scalar
 
     median = median_bpm(beats)
     if median is None:
         return None
+    beats = np.asarray(beats, dtype=np.float64)
     segments = [beats[first : first + PULSE_BEATS] for first in range(0, len(beats), PULSE_BEATS)]
 
     def agreement(bpm: np.ndarray) -> np.ndarray:
@@ -86,10 +89,18 @@ def fitted_bpm(beats: np.ndarray) -> float | None:
 
 
 def _intervals(beats: np.ndarray) -> np.ndarray | None:
-    """Seconds between beats, float64; None under 4 beats. Raises ValueError if not increasing."""
-    intervals = np.diff(np.asarray(beats, dtype=np.float64))
+    """Seconds between beats, float64; None under 4 beats. Raises TonearmError for other values."""
+    try:
+        times = np.asarray(beats, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        times = np.empty(())
+    if times.ndim != 1 or not np.isfinite(times).all():
+        raise TonearmError(f"beats {quoted(beats)} are no finite times; give a list of seconds")
+    intervals = np.diff(times)
     if not (intervals > 0).all():
-        raise ValueError(f"beat times must increase from one to the next: {beats}")
+        raise TonearmError(
+            f"beat times {quoted(beats)} do not increase; give each beat once, in order"
+        )
     return intervals if len(beats) >= MIN_BEATS else None
 
 

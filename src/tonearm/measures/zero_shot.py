@@ -17,9 +17,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import AudioTextEmbedder, describe_embedder, embed_sounding
+from tonearm.evaluators.base import (
+    AudioTextEmbedder,
+    as_clips,
+    as_text_embedder,
+    describe_embedder,
+    embed_sounding,
+)
 
 TEMPLATE = "This is a sound of {}."
 
@@ -87,7 +94,9 @@ def measure_zero_shots(
         TonearmError: fewer than two labels, a repeated label, one without a word in the
             evaluator's vocabulary, or a template without {}.
     """
-    labels = tuple(label.strip() for label in labels)
+    clips, clap = as_clips(clips, "clips"), as_text_embedder(clap, "clap")
+    given = boundary.sequence(labels, "labels", boundary.text, "a list of labels")
+    labels = tuple(label.strip() for label in given)
     check_labels(labels, template, clap)
     texts = clap.embed_texts([template.format(label) for label in labels])  # [L, D]
     evaluator = describe_embedder(clap)
@@ -112,7 +121,7 @@ def check_labels(labels: Sequence[str], template: str, clap: AudioTextEmbedder) 
         )
     if len(set(labels)) < len(labels):
         raise TonearmError(f"a label is repeated in {', '.join(labels)}; give each once")
-    if template.count("{}") != 1:
+    if boundary.text(template, "template").count("{}") != 1:
         raise TonearmError(
             f"the template {template!r} has no place for the label; "
             f"put {{}} there once, as in {TEMPLATE!r}"
