@@ -5,6 +5,7 @@ import math
 import os
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +287,19 @@ def test_text_that_others_print_while_an_mp3_file_is_decoded_is_kept(tmp_path, c
     with pytest.raises(TonearmError, match="is damaged"):
         Clip.read(path)
     assert capfd.readouterr().err == "Note: from a thread\nWarning: half a line"
+
+
+def test_threads_decode_mp3_files_at_the_same_time_without_messages(tmp_path, capfd):
+    path = damaged_mp3(tmp_path / "x.mp3")
+
+    def read(_):
+        with pytest.raises(TonearmError, match="is damaged"):
+            Clip.read(path)
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(read, range(16)))
+    os.write(2, b"still here")
+    assert capfd.readouterr().err == "still here"
 
 
 def test_an_error_of_the_decoder_restores_stderr(tmp_path, capfd):

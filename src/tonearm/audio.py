@@ -271,8 +271,8 @@ def _check_extent(path: Path, count: int, channels: int, sample_rate: int) -> No
         raise TonearmError(f"{path} states no length; write it to a file instead of a pipe")
     if count * channels > MAX_SAMPLES:
         raise TonearmError(
-            f"{path} states {_duration(count / sample_rate)} in {channels} channels at "
-            f"{sample_rate} Hz, {count * channels * 4 / 2**30:.2g} GiB in memory; "
+            f"{path} states {_duration(count / sample_rate)} at {sample_rate} Hz, channels: "
+            f"{channels}, {count * channels * 4 / 2**30:.2g} GiB in memory; "
             f"cut it into parts of {_duration(MAX_SAMPLES / channels / sample_rate)} "
             f"({MAX_SAMPLES * 4 / 2**30:g} GiB) at most"
         )
