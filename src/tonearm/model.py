@@ -34,6 +34,7 @@ from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine,
 from tonearm.musicgen.memory_estimate import check_memory, memory_budget, rows_that_fit
 from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
+from tonearm.musicgen.trial import check_parts
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
 from tonearm.steering.library import VectorLibrary
@@ -59,6 +60,7 @@ class Model:
     """
 
     def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False):
+        check_parts(checkpoint)
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
         self.engine = engine_for(checkpoint, engine, consume)
         self.vectors = VectorLibrary(checkpoint.shape)

@@ -8,7 +8,7 @@ import pytest
 
 from tonearm.errors import TonearmError
 from tonearm.loading import loading_errors
-from tonearm.model import Model
+from tonearm.model import Model, load
 from tonearm.musicgen.checkpoint import load_checkpoint
 
 FILES = ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json")
@@ -70,6 +70,23 @@ def test_a_file_that_is_not_a_json_object_is_refused(folder, file, content):
 def test_a_field_of_a_wrong_type_or_value_is_refused(folder, file, place, value):
     edit(folder / file, *place, value=value)
     assert_refused(folder, file)
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("audio_encoder", "pad_mode"), "x"),
+        (("decoder", "num_attention_heads"), -1),
+        (("text_encoder", "relative_attention_max_distance"), 0),
+        (("chroma_length",), -1),
+    ],
+)
+def test_a_value_that_fails_only_in_use_is_refused_at_load(folder_of, tmp_path, place, value):
+    folder = shutil.copytree(folder_of("melody"), tmp_path / "mine")
+    edit(folder / "config.json", *place, value=value)
+    with pytest.raises(TonearmError) as error:
+        load(str(folder), device="cpu")
+    assert "config.json" in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [None, "{}"])

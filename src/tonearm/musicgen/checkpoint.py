@@ -265,6 +265,8 @@ def shape_of(model: Any, name: str, weights: str) -> ModelShape:
     """
     family = FAMILIES[model.config.model_type]
     decoder, codec = model.decoder.config, model.audio_encoder.config
+    if decoder.num_attention_heads < 1:
+        raise ValueError(f"num_attention_heads {decoder.num_attention_heads} is not possible")
     generation, known = model.generation_config, VARIANTS.get(name)
     own = Sampling().overridden(generation.guidance_scale, generation.temperature)
     chroma = model.config.chroma_length if family.text_in_prefix else 0
