@@ -255,7 +255,8 @@ def _decoded(path: Path) -> tuple[np.ndarray, int]:
         if file.frames - len(samples) > UNDECODED * file.samplerate:
             raise TonearmError(
                 f"{path} is damaged: {_duration(len(samples) / file.samplerate)} of "
-                f"{_duration(file.frames / file.samplerate)} can be decoded; copy or export it again"
+                f"{_duration(file.frames / file.samplerate)} can be decoded; "
+                "copy or export it again"
             )
         return samples, file.samplerate
 

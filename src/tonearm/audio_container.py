@@ -322,7 +322,7 @@ def _next_mp3_frame(file: BinaryIO, place: int, count: int, like: bytes) -> int 
 
 
 def _is_like(header: bytes, other: bytes) -> bool:
-    """Whether a header begins a frame of the version and sample rate of another, if one is given."""
+    """Whether a header begins a frame, of the version and rate of another if one is given."""
     kinds = {(one[1] & 0xFE, one[2] & 0x0C) for one in (header, other) if len(one) == 4}
     return _mp3_frame_bytes(header) > 0 and len(kinds) == 1
 

@@ -89,6 +89,6 @@ def _check_device(device: str) -> None:
     # An unknown name, an absent device, a torch that was built without it.
     except (RuntimeError, AssertionError) as error:
         raise TonearmError(
-            f"device {quoted(device)} is not available; give cpu, or cuda or mps where the machine has "
-            "one"
+            f"device {quoted(device)} is not available; give cpu, or cuda or mps where the machine "
+            "has one"
         ) from error
