@@ -9,15 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tonearm.atomic import (
-    _owner,
-    _remove_abandoned,
-    atomic_folder,
-    atomic_write,
-    atomic_write_all,
-    repair_folder,
-)
+from tonearm.atomic import atomic_write, atomic_write_all
+from tonearm.atomic_folder import atomic_folder, repair_folder
 from tonearm.errors import TonearmError
+from tonearm.temporary_names import owner, remove_abandoned
 
 
 def names(folder: Path) -> list[str]:
@@ -143,7 +138,8 @@ def test_a_failed_result_leaves_the_folder_as_it_was(tmp_path, failure, exists):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from tonearm.atomic import atomic_folder, atomic_write
+from tonearm.atomic import atomic_write
+from tonearm.atomic_folder import atomic_folder
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -178,7 +174,7 @@ def killed(target: Path, moment: str) -> None:
 
 
 def write_result(target: Path) -> None:
-    _remove_abandoned.cache_clear()  # as in another run
+    remove_abandoned.cache_clear()  # as in another run
     with atomic_folder(target, "index.html", is_result) as temporary:
         for name in ("index.html", "a.wav"):
             (temporary / name).write_text("newest")
@@ -215,9 +211,9 @@ def test_the_next_run_removes_a_killed_ones_files_and_no_others(tmp_path):
     """Others: those of a process that runs, of another machine, and of users."""
     killed(tmp_path, "file")
     assert len(names(tmp_path)) == 1 and names(tmp_path)[0].endswith(".part.txt")
-    machine, number, started = _owner().split("-")
+    machine, number, started = owner().split("-")
     kept = [
-        f".00000000.{_owner()}.part.wav",
+        f".00000000.{owner()}.part.wav",
         f".00000000.{machine}-{number}-{int(started) + 1}.part",  # the clock was set
         f".00000000.{'f' * 8}-999999999-1.part",
         ".notes.part",
@@ -231,14 +227,14 @@ def test_the_next_run_removes_a_killed_ones_files_and_no_others(tmp_path):
     gone += [f".11111111.{machine}-999999999-1.part.wav", f".11111111.{machine}-{'9' * 30}-1.part"]
     for name in gone:
         (tmp_path / name).write_text("")
-    _remove_abandoned.cache_clear()
+    remove_abandoned.cache_clear()
     with atomic_write(tmp_path / "y.txt") as temporary:
         temporary.write_text("whole")
     assert names(tmp_path) == sorted([*kept, "y.txt"])
 
 
 def test_a_process_that_replaces_a_folder_now_is_left_alone(tmp_path):
-    aside = tmp_path / f".result.{_owner()}.old"
+    aside = tmp_path / f".result.{owner()}.old"
     aside.mkdir()
     repair_folder(tmp_path / "result")
     assert names(tmp_path) == [aside.name]

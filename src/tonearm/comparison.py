@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tonearm import boundary
-from tonearm.atomic import atomic_folder
+from tonearm.atomic_folder import atomic_folder
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LISTEN
 from tonearm.errors import TonearmError

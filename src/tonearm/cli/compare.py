@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.atomic import repair_folder
+from tonearm.atomic_folder import repair_folder
 from tonearm.cli import _options
 from tonearm.cli._screen import (
     Stopped,
