@@ -3,7 +3,8 @@
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.text import check_path, check_text, escaped, first_line, is_blank, quoted
+from tonearm.escapes import escaped
+from tonearm.text import check_path, check_text, first_line, is_blank, quoted
 
 
 def test_control_characters_become_escapes_and_words_stay():
@@ -41,3 +42,9 @@ def test_texts_that_no_file_can_hold_are_refused():
         with pytest.raises(TonearmError, match="too long"):
             check_path(path, "the path")
     check_path("a/" * 1000 + "x" * 255, "the path")
+
+
+def test_an_error_is_one_line_without_control_characters_of_limited_length():
+    message = str(TonearmError("no file at a\x1b[2Jb\nc\ud800" + "x" * 10_000))
+    assert message.startswith("no file at a\\x1b[2Jb\\x0ac\\ud800x") and len(message) <= 1200
+    assert str(TonearmError("no file at ü: 'é'")) == "no file at ü: 'é'"

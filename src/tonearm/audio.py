@@ -21,6 +21,7 @@ from tonearm.text import quoted
 
 WRITABLE = (".wav", ".flac", ".ogg")
 ENCODED_BLOCK = 2**16  # samples per call; the Vorbis encoder overflows its stack on long ones
+MAX_MAGNITUDE = 1e6  # full scale = 1; the square of larger samples overflows in float32
 SILENCE = 1e-5  # full scale = 1
 MIN_INPUT_PEAK = 0.002  # -54 dBFS; a take is some 40 dB louder
 MAX_RATE = 2**31 - 1  # of libsndfile
@@ -58,6 +59,12 @@ class Clip:
             raise TonearmError(
                 f"samples have shape {samples.shape}; a clip is [channels, samples]; "
                 "give an array of that shape"
+            )
+        largest = np.abs(samples).max(initial=0)
+        if MAX_MAGNITUDE < largest < np.inf:
+            raise TonearmError(
+                f"samples are as large as {largest:g}, of which 1 is full scale; "
+                "scale them to [-1, 1]"
             )
         object.__setattr__(self, "samples", samples)
         object.__setattr__(self, "sample_rate", _as_rate(self.sample_rate))

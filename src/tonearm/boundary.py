@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 from typing import Any, TypeVar
 
+import numpy as np
+
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
 
@@ -134,6 +136,25 @@ def function(value: object, name: str) -> Any:
     if not callable(value):
         raise refusal(value, name, "a function")
     return value
+
+
+def array(value: object, name: str, dimensions: int = 1) -> np.ndarray:
+    """Return finite real numbers as float64 of some dimensions."""
+    try:
+        has_shape = hasattr(value, "__array__") or isinstance(value, list | tuple)
+        found = np.asarray(value if has_shape else list(value))  # type: ignore[call-overload]
+        if found.dtype.kind not in "fiu":
+            raise TypeError
+        found = found.astype(np.float64)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise refusal(value, name, "real numbers") from None
+    if found.ndim != dimensions:
+        raise TonearmError(
+            f"{name} has shape {list(found.shape)}; give an array of {dimensions} dimensions"
+        )
+    if not np.isfinite(found).all():
+        raise TonearmError(f"{name} holds NaN or infinite values; give finite numbers")
+    return found
 
 
 def having(value: T, name: str, methods: tuple[str, ...], allowed: str) -> T:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tonearm.errors import TonearmError
-from tonearm.text import shortened
+from tonearm.escapes import shortened
 
 MAX_REASON = 300  # characters of a library's error in a message
 NAMED = 3  # tensors listed per kind of fault
@@ -154,11 +154,15 @@ def weight_files(source: str) -> list[Path]:
 def find_file(source: str, file: str) -> Path | None:
     """Locate a file of a folder or a cached hub id; None where there is none."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     if Path(source).is_dir():
         path = Path(source) / file
         return path if path.is_file() else None
-    cached = try_to_load_from_cache(source, file)
+    try:
+        cached = try_to_load_from_cache(source, file)
+    except HFValidationError:  # no hub id; the loader of the library says so
+        return None
     return Path(cached) if isinstance(cached, str) else None
 
 

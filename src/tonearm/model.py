@@ -61,6 +61,7 @@ class Model:
 
     def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False):
         check_parts(checkpoint)
+        boundary.instance(checkpoint, "checkpoint", Checkpoint, "a Checkpoint, by load_checkpoint")
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
         self.engine = engine_for(checkpoint, engine, consume)
         self.vectors = VectorLibrary(checkpoint.shape)
@@ -233,6 +234,10 @@ class Model:
         Raises:
             TonearmError: a batch that does not fit the memory, or any mistake in the request.
         """
+        _request(request, "request")
+        boundary.instance(place, "place", BatchRecord, "a BatchRecord, from a take's provenance")
+        vectors = _vectors(vectors)
+        progress = boundary.optional(boundary.function, progress, "progress")
         recorded = recorded_shape(request, place, self.shape)
         check_memory(self.checkpoint, recorded, memory_budget(self.checkpoint, share=1))
         requests = batch_of(request, place)

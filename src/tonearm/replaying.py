@@ -10,6 +10,7 @@ from typing import NamedTuple
 from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.escapes import shortened
 from tonearm.generation.provenance import AudioRecord, Provenance, StackRecord, read_sidecar
 from tonearm.generation.request import AudioLike, TakeRequest, audio_source
 from tonearm.generation.side_files import input_places
@@ -21,7 +22,7 @@ from tonearm.musicgen.variants import VARIANTS
 from tonearm.progress import Progress
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import load_vector
-from tonearm.text import quoted, shortened
+from tonearm.text import quoted
 
 
 class _Role(NamedTuple):

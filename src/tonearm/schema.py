@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from tonearm.errors import TonearmError
-from tonearm.text import quoted, shortened
+from tonearm.escapes import shortened
+from tonearm.text import quoted
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass as _Metaclass

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
-from tonearm.text import check_path, first_line, quoted, shortened
+from tonearm.escapes import shortened
+from tonearm.text import first_line, quoted
 
 MIB = 2**20
 MAX_TEXT_BYTES = 32 * MIB  # the sidecar of an hour's stream with a change at every frame has 25 MiB
@@ -30,8 +32,7 @@ def read_text(path: str | os.PathLike[str], kind: str, remedy: str) -> str:
         TonearmError: no file, or one that cannot be read, is not UTF-8 or is larger than
             MAX_TEXT_BYTES.
     """
-    check_path(os.fsdecode(path), kind)
-    path = Path(path)
+    path = Path(boundary.path(path, kind))
     if path.is_dir():
         raise TonearmError(f"{path} is a folder; {remedy}")
     try:

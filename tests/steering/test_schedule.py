@@ -78,3 +78,18 @@ def test_impossible_points_are_refused(points, message):
 def test_impossible_windows_are_refused(window):
     with pytest.raises(TonearmError, match=r"window|finite"):
         Schedule.window(*window)
+
+
+@pytest.mark.parametrize(
+    ("values", "rate"),
+    [([], 50), (3, 50), ("ab", 50), ([1.0], 0), ([1.0], "50"), ([float("nan")], 50), ([[1.0]], 50)],
+)
+def test_steps_of_wrong_types_are_one_line(values, rate):
+    with pytest.raises(TonearmError):
+        Schedule.steps(values, rate)
+
+
+@pytest.mark.parametrize("seconds", [3, None, "ab", [[1.0]], [float("nan")], [1j]])
+def test_times_of_wrong_types_are_one_line(seconds):
+    with pytest.raises(TonearmError):
+        Schedule.window(0, 1).factors(seconds)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tonearm.text import escaped, shortened
+from tonearm.escapes import escaped, shortened
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -17,7 +17,8 @@ import numpy as np
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
-from tonearm.text import first_line, shortened
+from tonearm.escapes import shortened
+from tonearm.text import first_line
 
 ARRAY_FILES = (".npy", ".npz")
 ARCHIVE = b"PK"

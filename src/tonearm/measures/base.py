@@ -81,8 +81,14 @@ class Measure:
     protocol: str
     estimate: Callable[["ClipAnalysis"], "float | Estimate | None"]
 
+    def __post_init__(self) -> None:
+        for name in ("name", "unit", "protocol"):
+            boundary.text(getattr(self, name), name)
+        boundary.function(self.estimate, "estimate")
+
     def measurements(self, analysis: "ClipAnalysis") -> tuple[Measurement, ...]:
         """Measure a clip; one measurement, or those of the estimate."""
+        boundary.instance(analysis, "analysis", ClipAnalysis, "a ClipAnalysis")
         found = analysis.estimate(self)
         if isinstance(found, Estimate):
             return found.measurements

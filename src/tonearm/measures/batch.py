@@ -124,6 +124,8 @@ class ClapScoring:
             zero_shot = measure_zero_shot(clip, self.clap, self.labels, self.template)
             found.append(zero_shot.to_dict())
         if self.texts:
+            if path not in self.texts:
+                raise TonearmError(f"there is no text for {path}; give one for each file")
             text = self.texts[path]
             found.append({**measure_clap_score(clip, self.clap, text).to_dict(), "text": text})
         for classifier in self.classifiers:

@@ -283,7 +283,7 @@ def train_classifier(
 
 def save_classifier(classifier: Classifier, path: Path) -> Path:
     """Write a .safetensors file atomically."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     as_classifier(classifier, "classifier")
     path = Path(boundary.path(path, "path"))
@@ -292,9 +292,10 @@ def save_classifier(classifier: Classifier, path: Path) -> Path:
     tensors = {
         key: np.ascontiguousarray(getattr(classifier, key)) for key in ("weights", "offsets")
     }
+    # The library's own writing leaves a temporary file, and an error of its own, on a full disk.
+    data = save(tensors, metadata={METADATA_KEY: json.dumps({"format": FORMAT, **content})})
     with atomic_write(path) as partial:
-        metadata = {METADATA_KEY: json.dumps({"format": FORMAT, **content})}
-        save_file(tensors, partial, metadata=metadata)
+        partial.write_bytes(data)
     return path
 
 

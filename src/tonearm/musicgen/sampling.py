@@ -58,6 +58,7 @@ class Sampling:
         )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+        check_sampling(self)
 
     def overridden(
         self,
@@ -96,7 +97,8 @@ def _schedule(value: object, name: str) -> Schedule:
 
 
 def _factors(schedule: Schedule | None, seconds: Sequence[float]) -> torch.Tensor:
-    factors = schedule.factors(seconds) if schedule else [1.0] * len(seconds)
+    at = boundary.array(seconds, "seconds")
+    factors = schedule.factors(at) if schedule else torch.ones(len(at))
     return torch.as_tensor(factors, dtype=torch.float32)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from tonearm.errors import TonearmError
+from tonearm.escapes import shortened
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.text import check_text, is_blank, quoted, shortened
+from tonearm.text import check_text, is_blank, quoted
 
 MAX_FIXED_TOKENS = 64  # above it, a tokenizer's model_max_length is a limit and not a fixed length
 MAX_TEXT_CHARACTERS = 10_000  # the text encoder needs memory by the square of the tokens

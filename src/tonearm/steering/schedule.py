@@ -67,6 +67,13 @@ class Schedule(Declared):
     @classmethod
     def steps(cls, values: Sequence[float], rate: float) -> "Schedule":
         """One value a frame, each held until the next frame; `rate` in frames per second."""
+        values = boundary.array(values, "values").tolist()
+        rate = boundary.number(rate, "rate")
+        if not values or not (0 < rate < np.inf):
+            raise TonearmError(
+                f"{len(values)} values at {rate:g} frames per second are no schedule; "
+                "give one value or more, and a rate above 0"
+            )
         points = [(0.0, values[0])]
         for frame, (before, after) in enumerate(pairwise(values), start=1):
             if after != before:
@@ -75,7 +82,7 @@ class Schedule(Declared):
 
     def factors(self, seconds: Iterable[float]) -> np.ndarray:
         """The factor at each time, float64 [T]."""
-        at = np.asarray(list(seconds), dtype=np.float64)
+        at = boundary.array(seconds, "seconds")
         times = np.array([p[0] for p in self.points])
         values = np.array([p[1] for p in self.points])
         # Right-continuous at jumps: the segment is found by the last breakpoint at or before each

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tonearm.errors import TonearmError
+from tonearm.escapes import shortened
 from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
-from tonearm.text import quoted, shortened
+from tonearm.text import quoted
 
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")

@@ -15,9 +15,10 @@ import torch
 from tonearm import boundary
 from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
+from tonearm.escapes import shortened
 from tonearm.schema import validated
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
-from tonearm.text import first_line, quoted, shortened
+from tonearm.text import first_line, quoted
 from tonearm.text_file import MIB, parse_json
 
 SUFFIX = ".safetensors"
