@@ -115,6 +115,7 @@ class ClipAnalysis:
 
     def estimate(self, measure: Measure) -> "float | Estimate | None":
         """Evaluate a measure once; later calls return the same result."""
+        boundary.instance(measure, "measure", Measure, "a Measure")
         if measure not in self._estimates:
             self._estimates[measure] = measure.estimate(self)
         return self._estimates[measure]
@@ -130,6 +131,7 @@ class ClipAnalysis:
 
     def resampled_mono(self, sample_rate: int) -> np.ndarray:
         """Mono samples at another sample rate, float32 [N']; one resampling for each rate."""
+        sample_rate = boundary.integer(sample_rate, "sample_rate")
         if sample_rate not in self._resampled:
             clip = Clip(self.mono, self.clip.sample_rate).resampled(sample_rate)
             self._resampled[sample_rate] = clip.samples[0]
