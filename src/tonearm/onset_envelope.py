@@ -1,5 +1,9 @@
 """Onset envelope: spectral flux as the mean rise over 128 mel bands, at 16 kHz with an 8-ms hop.
 
+Conventions: frame t is the rise between the two windows that end at about 8 t ms, so that it is the
+time of an onset that has just entered the later window. The first `FIRST_FRAME` frames are 0: there,
+a window reaches before the first sample, and the rise would be that of the padding into the music.
+
 Source: Böck & Widmer 2013, as implemented by `librosa.onset.onset_strength`.
 """
 
@@ -11,6 +15,7 @@ from tonearm.frame_levels import is_sounding
 ENVELOPE_SAMPLE_RATE = 16_000
 ENVELOPE_FRAME = 2048  # samples: 128 ms
 ENVELOPE_HOP = 128  # samples: 8 ms; librosa's default of 512 does not separate 180 from 184 BPM
+FIRST_FRAME = ENVELOPE_FRAME // ENVELOPE_HOP + 1  # 136 ms: the first rise between two whole windows
 
 
 def onset_envelope(clip: Clip) -> np.ndarray:
@@ -37,9 +42,11 @@ def envelope_of_samples(mono: np.ndarray, sounding: bool) -> np.ndarray:
         return np.zeros(1 + mono.size // ENVELOPE_HOP, np.float32)
     from librosa.onset import onset_strength
 
-    return onset_strength(
+    envelope = onset_strength(
         y=mono / np.abs(mono).max(),
         sr=ENVELOPE_SAMPLE_RATE,
         n_fft=ENVELOPE_FRAME,
         hop_length=ENVELOPE_HOP,
     )
+    envelope[:FIRST_FRAME] = 0
+    return envelope

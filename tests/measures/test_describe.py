@@ -36,7 +36,7 @@ def test_a_description_has_the_planted_values() -> None:
     assert written["onset_rate"]["value"] == pytest.approx(2, abs=0.11)
     assert written["spectral_centroid"]["value"] == pytest.approx(SAMPLE_RATE / 4, rel=0.1)
     assert -9 < written["peak"]["value"] < -6
-    assert len(written["beats"]) == 20
+    assert len(written["beats"]) == 19  # none in the first 136 ms
     assert tuple(written) == ("seconds", *NAMES, "beats", "faults")
 
 

@@ -1,10 +1,12 @@
 """Onset rate of click tracks."""
 
+import numpy as np
 import pytest
 
 from tests.measures.sounds import clicks, noise, silence
 from tonearm.audio import Clip
-from tonearm.measures.onset_rate import measure_onset_rate
+from tonearm.measures.onset_rate import START_SECONDS, measure_onset_rate
+from tonearm.onset_envelope import FIRST_FRAME, onset_envelope
 
 
 @pytest.mark.parametrize("bpm", [60, 120, 300])
@@ -12,6 +14,27 @@ def test_the_onset_rate_of_clicks_is_their_rate(bpm: float) -> None:
     assert measure_onset_rate(clicks(bpm)).value == pytest.approx(
         bpm / 60, abs=0.11
     )  # one click of 10 s more or less
+
+
+@pytest.mark.parametrize("start", [0.0, 0.013, 0.05, 0.2])
+def test_the_start_of_the_file_is_no_onset(start: float) -> None:
+    """Excerpts of steady noise with four loud clicks: the rise from the padding is none."""
+    bed = noise(5, amplitude=0.02)
+    at = np.arange(1, 5) * bed.sample_rate
+    samples = bed.samples.copy()
+    burst = clicks(60, 1, first_seconds=0.0).samples[0, :480]
+    for first in at:
+        samples[0, first : first + 480] += burst
+    excerpt = Clip(samples[:, round(start * bed.sample_rate) :], bed.sample_rate)
+    rate = measure_onset_rate(excerpt).value
+    assert rate == pytest.approx(4 / (excerpt.seconds - START_SECONDS))
+
+
+def test_the_envelope_has_no_rise_from_the_padding() -> None:
+    envelope = onset_envelope(noise(5))
+    assert not envelope[:FIRST_FRAME].any()
+    # Steady noise rises nowhere much more than elsewhere; from the padding it rises tenfold.
+    assert envelope.max() < 3 * np.median(envelope[FIRST_FRAME:])
 
 
 def test_neither_gain_nor_channels_nor_sample_rate_change_it() -> None:
@@ -22,6 +45,6 @@ def test_neither_gain_nor_channels_nor_sample_rate_change_it() -> None:
     assert measure_onset_rate(clip.resampled(32_000)).value == pytest.approx(rate, abs=0.11)
 
 
-@pytest.mark.parametrize("clip", [silence(), silence(0), silence(0.1), noise(0.1)])
+@pytest.mark.parametrize("clip", [silence(), silence(0), silence(0.1), noise(0.1), noise(0.2)])
 def test_silent_and_short_clips_have_none(clip: Clip) -> None:
     assert measure_onset_rate(clip).value is None

@@ -2,34 +2,41 @@
 
 Aim: the density of a clip, independent of its tempo.
 
-Conventions: onsets per second of the whole clip. Channels mixed to mono; resampled to 16 kHz and
-scaled to a peak of 1, so that neither sample rate nor gain changes the onsets. An onset is a rise
-over the previous frame: a sound that starts with the first sample is not counted. None for silence
-and for clips shorter than 128 ms.
+Conventions: onsets per second of the clip without its first 136 ms, in which a rise cannot be told
+from the start of the file; a sound that starts with the first sample is not counted. Channels mixed
+to mono; resampled to 16 kHz and scaled to a peak of 1, so that neither sample rate nor gain changes
+the onsets. None for silence and for clips shorter than 256 ms.
 
 Estimator: spectral flux over 128 mel bands every 8 ms (`tonearm.onset_envelope`); peaks picked by
-`librosa.onset.onset_detect` at its defaults.
+`librosa.onset.onset_detect` at its defaults. Its threshold is relative to the largest rise of the
+clip, so that steady noise, without any event, has about nine onsets per second.
 """
+
+import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.measures.base import ClipAnalysis, Measure, Measurement
-from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE
+from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE, FIRST_FRAME
+
+MIN_ONSET_SECONDS = 0.256
+START_SECONDS = FIRST_FRAME * ENVELOPE_HOP / ENVELOPE_SAMPLE_RATE
 
 
 def estimate_onset_rate(analysis: ClipAnalysis) -> float | None:
-    envelope = analysis.onset_envelope
-    if not envelope.any():
+    seconds, envelope = analysis.clip.seconds, analysis.onset_envelope[FIRST_FRAME:]
+    if seconds < MIN_ONSET_SECONDS or not envelope.any():
         return None
     from librosa.onset import onset_detect
 
     onsets = onset_detect(onset_envelope=envelope, sr=ENVELOPE_SAMPLE_RATE, hop_length=ENVELOPE_HOP)
-    return len(onsets) / analysis.clip.seconds
+    # A first frame that is the largest is the decay of an earlier rise, or an unknown one.
+    return float(np.count_nonzero(onsets)) / (seconds - START_SECONDS)
 
 
 ONSET_RATE = Measure(
     "onset_rate",
     "1/s",
-    "librosa onset_detect on mel spectral flux at 16 kHz, 8-ms hop, per second of the clip",
+    "librosa onset_detect on mel spectral flux at 16 kHz, 8-ms hop, per second after 136 ms",
     estimate_onset_rate,
 )
 
