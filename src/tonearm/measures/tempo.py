@@ -4,18 +4,40 @@ A beat tracker finds the beats; two rules turn beats into BPM. Both give None un
 
     median    60 / median interval, the rule of the steering papers; its resolution is one frame
               of the tracker per interval.
-    fitted    60 f for the isochronous pulse of rate f that maximises |sum exp(2 pi i f t_k)| over
-              the beat times t_k, summed over segments of 32 beats so that slow drift does not
-              matter; searched within 15 % of the median rule's tempo. Robust to missed and to
-              spurious beats.
+    fitted    60 f for the isochronous pulse of rate f that agrees with the beat times t_k best,
+              where the pulse may restart: the maximum over f and over partitions into runs of
 
-A regression line through the numbered beats is less robust: one spurious beat shifts the number of
-every later beat. On 125 pieces of pocket's corpus through its codec it was right (within 4 %) in
-58 % with an earlier bundled tracker's beats, the pulse in 73 %; on 125 freer rhythms as rendered
-58 and 83 % (`recipes/evaluators/LOG.md`).
+                  A(f) = sum over runs |sum over the run exp(2 pi i f t_k)| - 0.75 (runs - 1)
 
-Beat regularity is the length of the mean phase vector |mean exp(2 pi i f t)| at the fitted rate
-(vector strength, Goldberg & Brown 1969): 1 for a metronome, near 0 for beats without a grid.
+              A restart costs three quarters of a beat, and nothing every 32 beats, so that slow
+              drift does not matter. f is searched within 15 % of the most common interval's.
+
+Errors on simulated beats of 10 s at 50 to 200 BPM (frames of 20 ms, jitter of 10 ms, 400 trains),
+median / 95th percentile / share beyond 4 %, by one pulse without restarts around the median
+interval, and by this rule:
+
+    exact beats                           0.07 /  0.2 /  0 %      0.07 / 0.2 / 0 %
+    jitter of 40 ms                       0.3  /  0.7 /  0 %      0.3  / 2.1 / 2 %
+    one in four missing                   0.08 / 30   /  6 %      0.08 / 0.3 / 3 %
+    one in five spurious                  0.2  /  1.4 /  3 %      0.2  / 1.0 / 0.2 %
+    late from one beat on (0.1 to 0.6)    2.1  /  5.9 / 19 %      0.1  / 2.0 / 0.5 %
+    late twice                            3.2  /  8.5 / 36 %      0.3  / 3.8 / 4 %
+    20 ms, 10 % missing, 10 % spurious,
+    late once                             2.3  /  6.4 / 19 %      0.4  / 2.5 / 1.5 %
+
+On 210 rendered pieces through pocket's codec, the share within 4 % is 81 % with the bundled
+tracker's beats (77 % by the single pulse) and 57 % with librosa's (57 %). Of three loops of known
+tempo, one with a shuffled break (140 BPM) is read as 140.9 (145.4). Measured and not taken: the sum
+of intervals within 0.2 of a whole number of periods (three to six times the error under jitter), and
+pairs or windows of up to eight beats (median errors of 1 to 2 % for a late beat).
+Beat regularity is A / beats at the fitted rate, corrected for chance:
+
+    (A / n - C(n)) / (1 - C(n)),     C(n) = mean of A / n over n beats at uniformly random times
+
+1 for a metronome, 0 on average for random times, slightly negative below. Without the correction
+(vector strength, Goldberg & Brown 1969, is A / n of one run), few beats look regular, since the
+rate is fitted to them: C is 0.90 for 4 beats, 0.76 for 8, 0.66 for 20. A tracker's beats are not
+random times: librosa's prefer equal intervals, whatever the audio (docs/measures.md).
 
 Confidence is the share of the onset strength at the beats that exceeds chance: 1 - mean e / mean e
 at the beats, where e is the onset envelope's maximum within 40 ms; 0 to 1, near 0.1 for noise. On
@@ -38,10 +60,19 @@ from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE
 from tonearm.text import quoted
 
 MIN_BEATS = 4
-PULSE_SEARCH = 0.15  # of the median rule's tempo, to both sides
-PULSE_BEATS = 32  # per segment with one pulse
+INTERVAL_WIDTH = 0.08  # of the kernel that finds the most common interval, relative
+PULSE_SEARCH = 0.15  # of the most common interval's tempo, to both sides
+PULSE_BEATS = 32  # after which the pulse restarts for nothing
 PULSE_STEPS = 601  # 0.05 % each: 1/60 of the width of the highest peak, which is 1 / PULSE_BEATS
+RESTART_COST = 0.75  # beats
+# C(n) by number of beats, from 400 draws of times each; standard errors up to 0.005.
+CHANCE_AGREEMENT = {
+    **{4: 0.902, 5: 0.838, 6: 0.791, 7: 0.774, 8: 0.760, 10: 0.731, 12: 0.707, 16: 0.679},
+    **{20: 0.661, 24: 0.645, 28: 0.633, 32: 0.625, 40: 0.624, 48: 0.614, 64: 0.599},
+    **{96: 0.592, 128: 0.583, 256: 0.573},
+}
 
+PULSE = "best-fitting isochronous pulse with restarts"  # in protocols
 SALIENCE_FRAMES = 5  # 40 ms
 
 
@@ -63,29 +94,66 @@ def fitted_bpm(beats: np.ndarray) -> float | None:
     Raises:
         TonearmError: the beat times are not finite, or do not increase.
     """
+    pulse = fit_pulse(beats)
+    return None if pulse is None else pulse.bpm
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Isochronous pulse: its tempo, and its agreement with the beats per beat, up to 1."""
+
+    bpm: float
+    agreement: float
+
+
+def fit_pulse(beats: np.ndarray) -> Pulse | None:
+    """Fit the pulse; arguments, None and errors as for `fitted_bpm`."""
     from scipy.optimize import minimize_scalar
 
-    median = median_bpm(beats)
-    if median is None:
+    intervals = _intervals(beats)
+    if intervals is None:
         return None
     beats = np.asarray(beats, dtype=np.float64)
-    segments = [beats[first : first + PULSE_BEATS] for first in range(0, len(beats), PULSE_BEATS)]
-
-    def agreement(bpm: np.ndarray) -> np.ndarray:
-        """|sum exp(2 pi i f t)| over all segments at each tempo of `bpm` [R]: float64 [R]."""
-        return sum(
-            np.abs(np.exp(2j * np.pi / 60 * np.outer(bpm, segment)).sum(1)) for segment in segments
-        )
-
-    grid = median * np.linspace(1 - PULSE_SEARCH, 1 + PULSE_SEARCH, PULSE_STEPS)
-    best, step = grid[agreement(grid).argmax()], grid[1] - grid[0]
+    centre = 60 / _most_common(intervals)
+    grid = centre * np.linspace(1 - PULSE_SEARCH, 1 + PULSE_SEARCH, PULSE_STEPS)
+    best, step = grid[_agreement(beats, grid).argmax()], grid[1] - grid[0]
     found = minimize_scalar(
-        lambda bpm: -agreement(np.array([bpm]))[0],
+        lambda bpm: -_agreement(beats, np.array([bpm]))[0],
         bounds=(best - step, best + step),
         method="bounded",
-        options={"xatol": 1e-9 * median},
+        options={"xatol": 1e-9 * centre},
     )
-    return float(found.x)
+    return Pulse(float(found.x), float(-found.fun) / len(beats))
+
+
+def _agreement(beats: np.ndarray, bpm: np.ndarray) -> np.ndarray:
+    """A(f) of the module's docstring at each tempo of `bpm` [R]: float64 [R]."""
+    total = np.zeros(len(bpm))
+    for first in range(0, len(beats), PULSE_BEATS):
+        segment = beats[first : first + PULSE_BEATS]
+        phases = np.exp(2j * np.pi / 60 * np.outer(bpm, segment)).cumsum(1)
+        sums = np.concatenate([np.zeros((len(bpm), 1)), phases], axis=1)
+        best = np.full((len(bpm), len(segment) + 1), RESTART_COST)  # of the first n beats
+        for end in range(1, len(segment) + 1):
+            runs = np.abs(sums[:, [end]] - sums[:, :end])  # that start at each earlier beat
+            best[:, end] = (best[:, :end] + runs).max(1) - RESTART_COST
+        total += best[:, -1]
+    return total
+
+
+def chance_agreement(count: int) -> float:
+    """Return C(n) of the module's docstring, interpolated in log n, and constant above 256."""
+    counts = np.array(list(CHANCE_AGREEMENT))
+    return float(np.interp(np.log(count), np.log(counts), list(CHANCE_AGREEMENT.values())))
+
+
+def _most_common(intervals: np.ndarray) -> float:
+    """Mode of intervals (seconds), by a kernel density of their logarithms; the shorter of two."""
+    logs = np.sort(np.log(intervals))
+    kernel = np.exp(-0.5 * (np.subtract.outer(logs, logs) / INTERVAL_WIDTH) ** 2)
+    density = kernel.sum(1)
+    weights = kernel[np.flatnonzero(density >= density.max() - 1e-9)[0]]
+    return float(np.exp(weights @ logs / weights.sum()))
 
 
 def _intervals(beats: np.ndarray) -> np.ndarray | None:
@@ -111,7 +179,7 @@ class TempoEstimate:
     Attributes:
         bpm: fitted tempo.
         bpm_median: tempo by the median rule.
-        beat_regularity: length of the mean phase vector, 0 .. 1.
+        beat_regularity: agreement with the pulse, corrected for chance; up to 1.
         beats: seconds.
         tracker: name of the beat tracker.
         confidence: onset strength at the beats above chance, 0 .. 1; None too without audio.
@@ -135,31 +203,30 @@ class TempoEstimate:
             tracker: name of their source, for protocols.
             confidence: onset strength at the beats above chance, where it is known.
         """
-        bpm, regularity = fitted_bpm(beats), None
-        if bpm is not None:
-            phases = np.exp(2j * np.pi * np.asarray(beats) * bpm / 60)
-            regularity = float(np.abs(phases.mean()))
+        pulse = fit_pulse(beats)
+        bpm, regularity = None, None
+        if pulse is not None:
+            chance = chance_agreement(len(beats))
+            bpm, regularity = pulse.bpm, (pulse.agreement - chance) / (1 - chance)
         seconds = tuple(float(beat) for beat in beats)
         return cls(bpm, median_bpm(beats), regularity, seconds, tracker, confidence)
 
     @property
     def measurement(self) -> Measurement:
         """The fitted tempo."""
-        protocol = f"beats by {self.tracker}, best-fitting isochronous pulse"
+        protocol = f"beats by {self.tracker}, {PULSE}"
         return Measurement("tempo", self.bpm, "BPM", protocol)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         beats = f"beats by {self.tracker}"
-        median, regularity = (
-            f"{beats}, 60 / median interval",
-            f"{beats}, mean phase vector's length",
-        )
+        median = f"{beats}, 60 / median interval"
+        regularity = f"{beats}, agreement with the pulse above chance"
         confidence = f"{beats}, onset strength at beats above chance"
         return (
             self.measurement,
             Measurement("tempo_median", self.bpm_median, "BPM", median),
-            Measurement("beat_regularity", self.beat_regularity, "0..1", regularity),
+            Measurement("beat_regularity", self.beat_regularity, "up to 1", regularity),
             Measurement("tempo_confidence", self.confidence, "0..1", confidence),
         )
 
@@ -169,7 +236,7 @@ def estimate_tempo(analysis: ClipAnalysis) -> TempoEstimate:
     return TempoEstimate.of_beats(analysis.beats, analysis.tracker.name, confidence)
 
 
-TEMPO = Measure("tempo", "BPM", "beats, best-fitting isochronous pulse", estimate_tempo)
+TEMPO = Measure("tempo", "BPM", f"beats, {PULSE}", estimate_tempo)
 
 
 def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstimate:
