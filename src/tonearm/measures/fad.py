@@ -8,7 +8,9 @@ Source: Dowson & Landau 1982; Kilgour et al. 2019, "Fréchet audio distance: a r
 for evaluating music enhancement algorithms", Interspeech.
 
 Sample size: the distance of a small set is biased upwards by about a constant / n, even to its own
-distribution. Compare only sets of equal n against one reference. The extrapolated distance (Chong &
+distribution, and the bias of the reference adds. For unit variances and a width of 128, the distance
+of n = 50, 200 and 2,000 clips to the exact distribution is 108, 23 and 2.1, and of two sets of n
+clips 132, 43 and 4.2. Compare only sets of equal n against one reference. The extrapolated distance (Chong &
 Forsyth 2020, FID-infinity; Gui et al. 2024, FAD-infinity) measures 20 subsets of n/2 to n clips,
 drawn without replacement, fits F = a + b / N over their sizes N, and returns a, the distance for
 infinitely many clips. Where the true distance is 0 and the width 128, the distance of 384 clips is
