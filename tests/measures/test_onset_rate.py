@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.measures.sounds import clicks, noise, silence
+from tests.measures.sounds import clicks, noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.measures.onset_rate import START_SECONDS, measure_onset_rate
 from tonearm.onset_envelope import FIRST_FRAME, onset_envelope
@@ -31,10 +31,20 @@ def test_the_start_of_the_file_is_no_onset(start: float) -> None:
 
 
 def test_the_envelope_has_no_rise_from_the_padding() -> None:
-    envelope = onset_envelope(noise(5))
+    samples = noise(5).samples.copy()
+    samples[0, 40_000:] *= 4
+    envelope = onset_envelope(Clip(samples, 16_000))
     assert not envelope[:FIRST_FRAME].any()
-    # Steady noise rises nowhere much more than elsewhere; from the padding it rises tenfold.
-    assert envelope.max() < 3 * np.median(envelope[FIRST_FRAME:])
+    # The only event is the step of 12 dB at 2.5 s.
+    assert abs(envelope.argmax() * 0.008 - 2.5) < 0.1 and envelope.max() < 3
+
+
+@pytest.mark.parametrize(
+    "clip", [noise(5), tone(440, 5), tone(3000, 5)], ids=["noise", "low", "high"]
+)
+def test_a_steady_sound_has_no_onset(clip: Clip) -> None:
+    assert measure_onset_rate(clip).value == 0
+    assert not onset_envelope(clip).any()
 
 
 def test_neither_gain_nor_channels_nor_sample_rate_change_it() -> None:

@@ -160,7 +160,10 @@ class ClipAnalysis:
 
     @cached_property
     def onset_envelope(self) -> np.ndarray:
-        """Onset strength, float32 [F], one frame per 8 ms; zeros for silence and under 128 ms."""
+        """Onset strength, float32 [F], one frame per 8 ms.
+
+        Zeros for silence, for steady sounds and under 128 ms.
+        """
         mono = self.resampled_mono(ENVELOPE_SAMPLE_RATE)
         return envelope_of_samples(mono, self.is_sounding)
 

@@ -2,14 +2,13 @@
 
 Aim: the density of a clip, independent of its tempo.
 
-Conventions: onsets per second of the clip without its first 136 ms, in which a rise cannot be told
-from the start of the file; a sound that starts with the first sample is not counted. Channels mixed
-to mono; resampled to 16 kHz and scaled to a peak of 1, so that neither sample rate nor gain changes
-the onsets. None for silence and for clips shorter than 256 ms.
+Conventions: onsets per second of the clip without its first 136 ms, in which a rise may be that of
+the file's start; a sound that starts with the first sample is not counted. Channels mixed to mono;
+resampled to 16 kHz and scaled to a peak of 1, so that neither sample rate nor gain changes the
+onsets. 0 for a steady sound; None for silence and for clips shorter than 256 ms.
 
 Estimator: spectral flux over 128 mel bands every 8 ms (`tonearm.onset_envelope`); peaks picked by
-`librosa.onset.onset_detect` at its defaults. Its threshold is relative to the largest rise of the
-clip, so that steady noise, without any event, has about nine onsets per second.
+`librosa.onset.onset_detect` at its defaults, whose threshold is relative to the largest rise.
 """
 
 import numpy as np
@@ -24,8 +23,10 @@ START_SECONDS = FIRST_FRAME * ENVELOPE_HOP / ENVELOPE_SAMPLE_RATE
 
 def estimate_onset_rate(analysis: ClipAnalysis) -> float | None:
     seconds, envelope = analysis.clip.seconds, analysis.onset_envelope[FIRST_FRAME:]
-    if seconds < MIN_ONSET_SECONDS or not envelope.any():
+    if seconds < MIN_ONSET_SECONDS or not analysis.is_sounding:
         return None
+    if not envelope.any():
+        return 0.0
     from librosa.onset import onset_detect
 
     onsets = onset_detect(onset_envelope=envelope, sr=ENVELOPE_SAMPLE_RATE, hop_length=ENVELOPE_HOP)
