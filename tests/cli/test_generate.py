@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from tests.steering.vectors import vector_of
+from tonearm import load, save_vector
 from tonearm.cli.generate import generate
 from tonearm.generation.provenance import read_sidecar
 from tonearm.model import Model
@@ -50,6 +52,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
     assert "guidance 4, temperature 0.8" in outcome.out
     sampling = read_sidecar(folder / "own.json").sampling
     assert (sampling.guidance, sampling.temperature) == (4, 0.8)
+    save_vector(vector_of(load("own", device="cpu"), "push"), "push.safetensors")
     outcome = run(
         "compare",
         "a folk tune",
@@ -58,7 +61,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
         "--seconds",
         0.5,
         "--steer",
-        "energy=1",
+        "push.safetensors=1",
         "--out",
         "page",
     )
