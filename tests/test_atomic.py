@@ -304,3 +304,22 @@ def test_ctrl_c_between_the_renames_puts_the_old_folder_back(tmp_path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         write_result(target)
     assert names(tmp_path) == ["result"] and (target / "a.wav").read_text() == "old"
+
+
+def test_two_processes_leave_the_files_of_one(tmp_path):
+    """The second process renames between the two renames of the first, unless it waits."""
+    program = (
+        "import sys, time; from pathlib import Path; from tonearm.atomic import atomic_write_all\n"
+        "name, *pauses = sys.argv[1:]\n"
+        "def pause(event, arguments):\n"
+        "    if event == 'os.rename': time.sleep(float(pauses.pop(0)))\n"
+        "sys.addaudithook(pause)\n"
+        "with atomic_write_all([Path('a'), Path('b')]) as files:\n"
+        "    for file in files: file.write_text(name)\n"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, *arguments], cwd=tmp_path)
+        for arguments in (("first", "0", "1.5"), ("second", "0.5", "0"))
+    ]
+    assert [process.wait() for process in processes] == [0, 0]
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tonearm.errors import TonearmError
+from tonearm.folder_lock import folder_lock
 from tonearm.temporary_names import remove_abandoned, temporary_name
 
 _CAUSES = {
@@ -36,7 +37,8 @@ def atomic_write_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
     No path changes before every temporary file is on the disk. Then all paths but the first are
     removed, and the temporary files are renamed in their order, so that a process killed between
-    two renames leaves no old file beside a new one.
+    two renames leaves no old file beside a new one. Meanwhile the first path's folder is locked, so
+    that two processes leave the files of one of them.
 
     Args:
         paths: of files that belong together, the main one first.
@@ -55,10 +57,11 @@ def atomic_write_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
         yield temporaries
         for temporary in temporaries:
             _flush_to_disk(temporary)  # some file systems report a full disk only here
-        for path in paths[1:]:
-            path.unlink(missing_ok=True)
-        for temporary, path in zip(temporaries, paths, strict=True):
-            temporary.replace(path)
+        with folder_lock(paths[0].parent):
+            for path in paths[1:]:
+                path.unlink(missing_ok=True)
+            for temporary, path in zip(temporaries, paths, strict=True):
+                temporary.replace(path)
     except OSError as error:
         raise TonearmError(write_error(paths[0], error)) from error
     finally:

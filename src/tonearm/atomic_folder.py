@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tonearm.atomic import write_error
 from tonearm.errors import TonearmError
+from tonearm.folder_lock import folder_lock
 from tonearm.temporary_names import (
     abandoned_asides,
     aside_name,
@@ -54,12 +55,13 @@ def atomic_folder(
         temporary.mkdir(parents=True)
         remove_abandoned(parent)
         yield temporary
-        if not exists:
-            temporary.rename(target)
-            return
-        new = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
-        if inside or not _swap(temporary, target, last, is_result):
-            _replace_result(temporary, target, new, last, is_result)
+        with folder_lock(parent):
+            if not exists:
+                temporary.rename(target)
+                return
+            new = [path.relative_to(temporary) for path in temporary.rglob("*") if path.is_file()]
+            if inside or not _swap(temporary, target, last, is_result):
+                _replace_result(temporary, target, new, last, is_result)
     except OSError as error:
         raise TonearmError(write_error(folder, error)) from error
     finally:

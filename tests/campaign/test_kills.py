@@ -18,6 +18,7 @@ from tests.campaign.processes import Forked, run_forked
 from tests.campaign.runs import CACHE, EVERY, check_files, command_line
 from tests.campaign.verdicts import INTERRUPTED, faults_of_command, unfinished_files
 from tonearm.cli import main
+from tonearm.temporary_names import temporary_name
 
 MOMENTS = range(4)  # per command and signal
 LATEST = 1.1  # in durations of the whole command
@@ -117,7 +118,7 @@ def test_a_leftover_of_a_living_process_is_kept(materials: Materials, tmp_path: 
     """The clean-up removes temporary files of dead processes alone."""
     out = tmp_path / "here" / "out"
     out.mkdir(parents=True)
-    living = out / f".01234567.{os.getpid()}.part.wav"
+    living = out / temporary_name(".wav")
     living.write_text("x")
     ended = run_forked(
         lambda: main(command_line("generate", materials)), tmp_path / "here", tmp_path / "log"

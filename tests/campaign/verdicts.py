@@ -85,7 +85,7 @@ def unfinished_files(folder: Path) -> list[str]:
     """Temporary files, and sidecars and audio that are not whole."""
     found = []
     for path in folder.rglob("*"):
-        if ".part" in path.name:
+        if ".part" in path.name or (path.name.startswith(".") and path.name.endswith(".old")):
             found.append(f"left behind: {path.relative_to(folder)!s}")
     return found
 
