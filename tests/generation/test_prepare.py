@@ -32,9 +32,11 @@ class CountingTokenizer:
 
 
 def counting(model: Model) -> Model:
-    """The model with a tokenizer that counts."""
+    """The model with a tokenizer that counts from here on."""
     tokenizer = CountingTokenizer(model.checkpoint.tokenizer)
-    return Model(dataclasses.replace(model.checkpoint, tokenizer=tokenizer))
+    counted = Model(dataclasses.replace(model.checkpoint, tokenizer=tokenizer))
+    tokenizer.calls = 0
+    return counted
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
