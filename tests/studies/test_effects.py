@@ -10,12 +10,20 @@ from tonearm.errors import TonearmError
 from tonearm.generation.take import Take
 from tonearm.model import Model
 from tonearm.studies import effects_measures, effects_trials
+from tonearm.studies.effects_random import Spread, spreads
 from tonearm.studies.effects_report import analyse, write_readme, write_report
 from tonearm.studies.effects_trials import (
+    ATTRIBUTES,
+    RANDOM_PROMPTS,
+    RANDOM_SEEDS,
     RECORDS,
+    Effect,
+    all_trials,
     conditions,
     effect,
+    random_conditions,
     random_control,
+    random_name,
     read_records,
     references,
     run,
@@ -76,20 +84,46 @@ def test_the_word_is_put_before_the_noun_phrase():
 
 def test_the_random_control_has_the_best_layers_norm_in_every_layer(model):
     vector = model.vectors["tempo"]
-    random = random_control(vector, "random-tempo")
+    random = random_control(vector, 11)
+    assert random.name == random_name("tempo", 11)
     best = vector[vector.info.best_layer or 0].norm()
     assert all(abs(direction.norm() - best) < 1e-4 for direction in random.directions.values())
     assert abs(random.cosine(vector, 0)) < 0.6
 
 
+def test_there_are_ten_random_directions_for_each_norm_and_all_differ(model):
+    controls = [
+        random_control(model.vectors[name], seed)[0]
+        for name in ATTRIBUTES
+        for seed in RANDOM_SEEDS[name]
+    ]
+    assert all(len(seeds) >= 10 for seeds in RANDOM_SEEDS.values())
+    units = np.array([(control / control.norm()).numpy() for control in controls])
+    cosines = np.abs(units @ units.T)[~np.eye(len(units), dtype=bool)]
+    assert len(units) == 20 and cosines.max() < 0.95
+    found = {condition.name: condition for condition in random_conditions(1.25)}
+    assert len(found) == len(random_conditions(1.25)) == 2 * 2 * 10 * 2  # strengths, norms, signs
+    steer = found["random-11-tempo-0.1"].steering.steers[0]
+    assert (steer.vector, steer.strength) == ("random-11-tempo", -0.1)
+
+
+def test_the_random_directions_have_the_first_prompts_only():
+    trials = all_trials(1.25, 50)
+    prompts = [trial.prompt for trial in trials if trial.condition.name == "random-25-brightness+"]
+    assert prompts == list(range(RANDOM_PROMPTS))
+    assert len(trials) == 24 * 50 + 80 * RANDOM_PROMPTS
+    assert len(all_trials(1.25, 2)) == 104 * 2
+
+
 def test_a_study_resumes_after_its_last_whole_record(model, tmp_path, monkeypatch):
-    whole = run(model, PROMPTS, 1.25, 1.0, tmp_path / "whole")
-    assert len(whole) == len((*conditions(1.25), *references())) * len(PROMPTS)
+    only = ["plain", "other", "tempo+", "random-12-tempo-", *(one.name for one in references())]
+    whole = run(model, PROMPTS, 1.25, 1.0, tmp_path / "whole", only)
+    assert len(whole) == len(only) * len(PROMPTS)
     seeds = {record["condition"]: record["seed"] for record in whole if record["prompt"] == 1}
     groups = ("plain", "other", *(condition.name for condition in references()))
     assert len({seeds[name] for name in groups}) == 5
     assert seeds["tempo+"] == seeds["plain"]
-    assert "random-tempo" not in model.vectors
+    assert "random-12-tempo" not in model.vectors
 
     store = tmp_path / "cut" / "takes.jsonl"
     store.parent.mkdir()
@@ -102,7 +136,7 @@ def test_a_study_resumes_after_its_last_whole_record(model, tmp_path, monkeypatc
         "measure_without_evaluators",
         lambda clip: measured.append(clip) or real(clip),
     )
-    again = run(model, PROMPTS, 1.25, 1.0, store.parent)
+    again = run(model, PROMPTS, 1.25, 1.0, store.parent, only)
     assert len(measured) == len(whole) - 10
 
     def centroids(records):
@@ -123,6 +157,9 @@ def test_records_of_another_protocol_are_refused(model, tmp_path, monkeypatch):
     with monkeypatch.context() as context, pytest.raises(TonearmError, match="another protocol"):
         context.setattr(model, "sampling", lambda: replace(Model.sampling(model), guidance=2.0))
         study()
+    with monkeypatch.context() as context, pytest.raises(TonearmError, match="another protocol"):
+        context.setattr(effects_trials, "measures_fingerprint", lambda: "other definitions")
+        study()
     monkeypatch.setattr(effects_trials, "evaluators_fingerprint", lambda evaluators: "others")
     with pytest.raises(TonearmError, match="another protocol"):
         study()
@@ -130,13 +167,19 @@ def test_records_of_another_protocol_are_refused(model, tmp_path, monkeypatch):
 
 @pytest.fixture
 def records(model) -> list[dict]:
-    """Records of every condition with planted numbers: steering up adds 20 % to every measure."""
+    """Records of every condition with planted numbers.
+
+    Steering up adds 20 % to every measure, the random direction of seed s 3 (s mod 10) % at both
+    signs; the random directions have three of the four prompts.
+    """
     rng = np.random.default_rng(0)
     found = []
-    for condition in (*conditions(1.25), *references()):
+    for condition in (*conditions(1.25), *references(), *random_conditions(1.25)):
         up = condition.name.startswith(("tempo+", "brightness+"))
-        for prompt in range(4):
-            factor = (1.2 if up else 1.0) * (1 + prompt / 100)
+        is_random = condition.name.startswith("random-")
+        gain = 0.03 * (int(condition.name.split("-")[1]) % 10) if is_random else 0.2 * up
+        for prompt in range(3 if is_random else 4):
+            factor = (1 + gain) * (1 + prompt / 100)
             record = {
                 name: {"value": value * factor}
                 for name, value in (
@@ -163,12 +206,42 @@ def test_results_have_the_planted_effects_controls_and_costs(records):
     ]
     for measure in ("tempo", "bundled_tempo", "onset_rate", "spectral_centroid"):
         assert results.effects["tempo+0.1", measure].change == pytest.approx(0.2)
-        assert results.effects["random-tempo+0.1", measure].change == pytest.approx(0)
     assert results.summaries["tempo+0.1"].clap_score.change == pytest.approx(-0.1)
     assert results.summaries["plain"].fad_same_seeds is None
     by_label = {(up, down): effects for up, down, effects in results.contrasts}
     assert by_label["tempo +0.1", "tempo -0.1"]["onset_rate"].change == pytest.approx(0.2)
-    assert len(by_label) == 6
+    assert len(by_label) == 4
+
+
+def test_spreads_have_every_direction_and_count_those_that_move_as_far(records):
+    found = {
+        (one.attribute, one.size, one.sign, one.measure): one for one in spreads(records, 1.25)
+    }
+    assert len(found) == 2 * 2 * 5 * 3
+    up = found["tempo", 0.1, "+", "onset_rate"]
+    assert up.directions.keys() == set(RANDOM_SEEDS["tempo"])
+    assert up.directions[14].change == pytest.approx(0.12)
+    assert up.vector.change == pytest.approx(0.2) and up.vector.n == 3
+    assert up.mean == pytest.approx(0.03 * 4.5) and max(up.changes) == pytest.approx(0.27)
+    assert up.exceedance == 3  # 21, 24 and 27 %
+    contrast = found["tempo", 0.1, "±", "onset_rate"]
+    assert contrast.changes == pytest.approx([0.0] * 10) and contrast.exceedance == 0
+    assert contrast.vector.change == pytest.approx(0.2)
+    cost = found["brightness", 1.25, "+", "clap_score"]
+    assert cost.vector.change == pytest.approx(-0.1) and cost.exceedance == 0
+
+
+def test_exceedance_counts_in_the_sense_of_the_vector_and_contrasts_in_both():
+    def change(value: float) -> Effect:
+        return Effect(1.0, 1.0, value, value, value, 10)
+
+    def spread(sign: str, vector: float, *others: float) -> Spread:
+        directions = {seed: change(one) for seed, one in enumerate(others)}
+        return Spread("tempo", 0.1, sign, "onset_rate", change(vector), directions)
+
+    assert spread("+", 0.3, 0.4, 0.3, -0.5).exceedance == 2
+    assert spread("-", -0.3, -0.4, 0.5, -0.2).exceedance == 1
+    assert spread("±", 1.0, -0.5, 0.9, 1.5).exceedance == 2  # half is as far as twice
 
 
 def test_results_need_takes_without_steering(records):
@@ -177,12 +250,19 @@ def test_results_need_takes_without_steering(records):
         analyse(steered, 1.25)
 
 
-def test_the_report_has_every_condition_and_both_figures(records, model, tmp_path):
+def test_the_report_has_every_condition_direction_and_figure(records, model, tmp_path):
     write_report(records, model, 1.25, 1.0, tmp_path / "docs")
     page = (tmp_path / "docs" / "effects.md").read_text()
     assert all(f"| {condition.label} |" in page for condition in conditions(1.25))
     assert model.shape.fingerprint in page
-    for picture in ("effects.png", "effects-evaluators.png"):
+    rows = [line for line in page.splitlines() if line.startswith("| onsets per s | +0.1 |")]
+    assert len(rows) == 2 and rows[0].endswith(
+        "| +14% | +0% to +27% | 3 of 10 | +3% | +6% | +9% | +12% | +15% | +18% | +21% | +24% | "
+        "+27% | +0% |"
+    )
+    assert "| random directions, norm of brightness, -1.25 |" in page
+    assert "Random directions, on the first 3 of the prompts: 10 with the norm" in page
+    for picture in ("effects.png", "effects-evaluators.png", "effects-random.png"):
         assert (tmp_path / "docs" / picture).stat().st_size > 10_000 and f"({picture})" in page
 
 
@@ -195,6 +275,7 @@ def test_the_readme_tables_are_replaced_between_their_marks(records, tmp_path):
     for attribute in ("tempo", "brightness"):
         begin, end = (f"<!-- effects-{attribute}: {edge} -->\n" for edge in ("begin", "end"))
         rows = text.split(begin)[1].split(end)[0].splitlines()
+        assert "| 10 random directions +0.1 | +14% (+0% to +27%) |" in "".join(rows)
         assert len(rows) == 2 + 7 and len({row.count("|") for row in rows}) == 1
     once = readme.read_text()
     write_readme(readme, analyse(records, 1.25))

@@ -19,6 +19,7 @@ from tonearm.studies.effects_trials import (
     RECORDS,
     STRENGTH,
     conditions,
+    random_conditions,
     read_records,
     references,
     run,
@@ -42,7 +43,14 @@ def main() -> None:
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[condition.name for condition in (*conditions(STRENGTH), *references())],
+        choices=[
+            condition.name
+            for condition in (
+                *conditions(STRENGTH),
+                *references(),
+                *random_conditions(STRENGTH),
+            )
+        ],
         metavar="CONDITION",
         help="generate and measure these, without a report",
     )

@@ -1,4 +1,4 @@
-"""Bar charts of effects by condition, with intervals."""
+"""Bar charts of effects by condition, with intervals, and the spread over random directions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import numpy as np
 
 from tonearm.atomic import atomic_write
 from tonearm.studies.effects_evaluators import EvaluatorSummary
+from tonearm.studies.effects_random import DIFFERENCES, Spread
 from tonearm.studies.effects_trials import Condition, Effect
 
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
@@ -120,8 +121,7 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
     figure, axes = pyplot.subplots(
         1, len(panels), figsize=(14, height), sharey=True, layout="constrained"
     )
-    learned = [bool(c.steering) and not c.name.startswith("random") for c in conditions]
-    colours = [BLUE if is_learned else GREY for is_learned in learned]
+    colours = [BLUE if condition.steering else GREY for condition in conditions]
     for axis, panel in zip(axes, panels, strict=True):
         values = np.array(panel.values)
         errors = None
@@ -149,4 +149,70 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
     axes[0].invert_yaxis()
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)
+    pyplot.close(figure)
+
+
+def draw_spreads(spreads: Sequence[Spread], titles: Mapping[str, str], path: Path) -> None:
+    """Draw one panel per measure: a grey dot per random direction, the vector in blue.
+
+    Args:
+        spreads: a row for each strength, attribute and sign.
+        titles: of the measures.
+        path: of the PNG.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    measures = list(dict.fromkeys(spread.measure for spread in spreads))
+    rows = list(dict.fromkeys((one.size, one.attribute, one.sign) for one in spreads))
+    figure, axes = pyplot.subplots(
+        1,
+        len(measures),
+        figsize=(16, 0.42 * len(rows) + 1.6),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis, measure in zip(axes[0], measures, strict=True):
+        factor, unit = (1, "difference") if measure in DIFFERENCES else (100, "change, %")
+        for spread in (one for one in spreads if one.measure == measure):
+            row = rows.index((spread.size, spread.attribute, spread.sign))
+            changes = [factor * change for change in spread.changes]
+            axis.plot(changes, [row] * len(changes), "o", color=GREY, alpha=0.7, markersize=5)
+            axis.plot([factor * spread.mean] * 2, [row - 0.3, row + 0.3], color="#444", linewidth=2)
+            vector = spread.vector
+            axis.errorbar(
+                factor * vector.change,
+                row,
+                xerr=[
+                    [factor * (vector.change - vector.low)],
+                    [factor * (vector.high - vector.change)],
+                ],
+                fmt="D",
+                color=BLUE,
+                markersize=6,
+                capsize=2,
+                linewidth=1,
+            )
+        axis.axvline(0, color="#444", linewidth=0.8)
+        axis.set_title(titles[measure], loc="left", fontsize=11)
+        axis.set_xlabel(unit)
+        axis.grid(axis="x", alpha=0.3)
+        axis.set_axisbelow(True)
+        for side in ("top", "right", "left"):
+            axis.spines[side].set_visible(False)
+        axis.tick_params(axis="y", length=0)
+    labels = [f"norm of {attribute}, {sign}{size:g}" for size, attribute, sign in rows]
+    axes[0][0].set_yticks(range(len(rows)), labels)
+    axes[0][0].invert_yaxis()
+    figure.suptitle(
+        "grey: random directions, bar at their mean; blue: the learned vector, 95 % interval",
+        x=0.01,
+        ha="left",
+        fontsize=11,
+    )
+    with atomic_write(path) as partial:
+        figure.savefig(partial, dpi=110)
     pyplot.close(figure)

@@ -77,6 +77,12 @@ def evaluators_fingerprint(evaluators: Evaluators) -> str:
     return f"clap {evaluators.clap.fingerprint[:8]} tracker {tracker[:8]}"
 
 
+def measures_fingerprint() -> str:
+    """Identify the definitions of the measures by their protocols."""
+    texts = [f"{measure.name} {measure.unit} {measure.protocol}" for measure in MEASURED]
+    return f"measures {hashlib.sha256(chr(10).join(texts).encode()).hexdigest()[:8]}"
+
+
 def measure_takes(requests: Sequence[MeasureRequest], evaluators: Evaluators) -> list[Measured]:
     """Measure a batch of takes.
 

@@ -1,4 +1,4 @@
-"""Report of the effects study: `effects.md` with two figures, and two tables of the README.
+"""Report of the effects study: `effects.md` with three figures, and two tables of the README.
 
 Every number is computed from the records; the page has no findings in words.
 """
@@ -16,13 +16,19 @@ from tonearm.studies.effects_evaluators import (
     summarise,
     tracker_accuracies,
 )
-from tonearm.studies.effects_figures import draw_figure, effect_panels, evaluator_panels
+from tonearm.studies.effects_figures import (
+    draw_figure,
+    draw_spreads,
+    effect_panels,
+    evaluator_panels,
+)
+from tonearm.studies.effects_random import BOTH, DIFFERENCES, Spread, spreads
 from tonearm.studies.effects_trials import (
     ATTRIBUTES,
     FIRST_SEED,
     GENTLE,
     OTHER_SEED,
-    RANDOM_SEED,
+    RANDOM_SEEDS,
     RECORDS,
     RESAMPLES,
     Condition,
@@ -31,6 +37,8 @@ from tonearm.studies.effects_trials import (
     conditions,
     effect,
     of_condition,
+    random_condition,
+    random_conditions,
     references,
     values,
 )
@@ -47,6 +55,7 @@ TITLES = {
     "bundled_tempo": "BPM, bundled tracker",
     "onset_rate": "onsets per s",
     "spectral_centroid": "spectral centroid, Hz",
+    "clap_score": "CLAP score",
 }
 COST = "cost: CLAP score, bundled CLAP"
 PUBLISHED = (
@@ -63,14 +72,16 @@ class Results:
         conditions: that have records; the first is no steering.
         effects: by condition and measure, against no steering.
         summaries: by condition, by the bundled evaluators.
-        contrasts: of the two signs of each attribute's vector, random vector and words: labels of
-            both conditions, and the effect of the first against the second by measure.
+        contrasts: of the two signs of each attribute's vector and words: labels of both
+            conditions, and the effect of the first against the second by measure.
+        spreads: of the random directions, beside the vectors on the same prompts.
     """
 
     conditions: tuple[Condition, ...]
     effects: Mapping[tuple[str, str], Effect]
     summaries: Mapping[str, EvaluatorSummary]
     contrasts: tuple[tuple[str, str, Mapping[str, Effect]], ...]
+    spreads: tuple[Spread, ...]
 
 
 def analyse(records: Sequence[Record], strength: float) -> Results:
@@ -98,7 +109,13 @@ def analyse(records: Sequence[Record], strength: float) -> Results:
         for one in found
         for measure in measures
     }
-    return Results(found, effects, summarise(records, found), tuple(_contrasts(records, found)))
+    return Results(
+        found,
+        effects,
+        summarise(records, found),
+        tuple(_contrasts(records, found)),
+        tuple(spreads(records, strength)),
+    )
 
 
 def _contrasts(
@@ -111,7 +128,6 @@ def _contrasts(
         more, less = ATTRIBUTE_WORDS[attribute]
         for up, down in (
             (f"{attribute}+{size}", f"{attribute}-{size}"),
-            (f"random-{attribute}+{size}", f"random-{attribute}-{size}"),
             (f"word-{more}", f"word-{less}"),
         ):
             if up in labels and down in labels:
@@ -138,7 +154,7 @@ def write_report(
         model: that generated the takes.
         strength: of the vectors.
         seconds: of each take.
-        folder: of effects.md, effects.png and effects-evaluators.png.
+        folder: of effects.md, effects.png, effects-evaluators.png and effects-random.png.
         readme: a README with the marks of the tables; none for no tables.
 
     Returns:
@@ -150,7 +166,9 @@ def write_report(
     draw_figure(steered, effect_panels(results.effects, steered, MEASURES), folder / "effects.png")
     panels = evaluator_panels(results.summaries, results.conditions)
     draw_figure(steered, panels, folder / "effects-evaluators.png")
-    text = _page(records, results, _protocol(records, model, strength, seconds))
+    if results.spreads:
+        draw_spreads(results.spreads, TITLES, folder / "effects-random.png")
+    text = _page(records, results, _protocol(records, model, strength, seconds), strength)
     with atomic_write(folder / "effects.md") as partial:
         partial.write_text(text, encoding="utf-8")
     if readme:
@@ -171,7 +189,7 @@ def _protocol(records: Sequence[Record], model: Model, strength: float, seconds:
         f"DiffMean from {counts.positive_count} + {counts.negative_count} prompts, pooling "
         f"{counts.pooling}, one-to-all from layer (0-based): {layers}, chosen on neutral prompts; "
         f"strength {strength:g} and as named; both guidance branches.\n"
-        f"Random vectors: seed {RANDOM_SEED}, norm of the best layer's direction.\n"
+        f"{_random_protocol(records, strength)}"
         "Tempo by librosa's beats and their best-fitting pulse; brightness as spectral centroid.\n"
         "Mean ± standard deviation over prompts; change of the mean with its 95 % interval from a "
         f"bootstrap paired by prompt ({RESAMPLES} draws).\n"
@@ -179,7 +197,20 @@ def _protocol(records: Sequence[Record], model: Model, strength: float, seconds:
     )
 
 
-def _page(records: Sequence[Record], results: Results, protocol: str) -> str:
+def _random_protocol(records: Sequence[Record], strength: float) -> str:
+    names = {condition.name for condition in random_conditions(strength)}
+    prompts = {record["prompt"] for record in records if record["condition"] in names}
+    if not prompts:
+        return ""
+    seeds = "; ".join(
+        f"{len(RANDOM_SEEDS[one])} with the norm of the direction of {one} at its best layer, "
+        f"seeds {RANDOM_SEEDS[one][0]} to {RANDOM_SEEDS[one][-1]}"
+        for one in ATTRIBUTES
+    )
+    return f"Random directions, on the first {len(prompts)} of the prompts: {seeds}.\n"
+
+
+def _page(records: Sequence[Record], results: Results, protocol: str, strength: float) -> str:
     lines = [
         "# Effect of steering, beside its controls",
         "",
@@ -200,9 +231,11 @@ def _page(records: Sequence[Record], results: Results, protocol: str) -> str:
             + "; ".join(f"{TITLES[name]} {change_text(one)}" for name, one in effects.items())
             for up, down, effects in results.contrasts
         ),
+        *(_spread_sentence(one) for one in results.spreads if _is_own_contrast(one)),
         "",
         PUBLISHED,
         "",
+        *_random_section(results),
         *_evaluator_section(results),
         "",
         "## Quality",
@@ -210,7 +243,7 @@ def _page(records: Sequence[Record], results: Results, protocol: str) -> str:
         "Loudness and beat regularity are means; beat regularity is 1 for a metronome.",
         "A faulty take is silent or clipped, or has a DC offset.",
         "",
-        *_quality_table(records, results),
+        *_quality_table(records, results, strength),
     ]
     return "\n".join(lines) + "\n"
 
@@ -228,6 +261,80 @@ def _effects_table(results: Results) -> list[str]:
                 cells.append(str(found.n))
         rows.append(cells)
     return table([*headings, "centroid, Hz", "change"], rows)
+
+
+def _is_own_contrast(spread: Spread) -> bool:
+    return (
+        spread.sign == BOTH
+        and spread.size == GENTLE[-1]
+        and spread.measure in ATTRIBUTE_MEASURES[spread.attribute]
+    )
+
+
+def _spread_sentence(spread: Spread) -> str:
+    size, count = f"{spread.size:g}", len(spread.directions)
+    return (
+        f"- {count} random directions, norm of {spread.attribute}, +{size} against -{size}: "
+        f"{TITLES[spread.measure]} {spread_text(spread)} (mean and range); the vector on the same "
+        f"prompts {change_text(spread.vector)}; {spread.exceedance} of {count} move it as far"
+    )
+
+
+def _random_section(results: Results) -> list[str]:
+    """Tables of every direction's change, one per strength and attribute."""
+    if not results.spreads:
+        return []
+    groups: dict[tuple[float, str], list[Spread]] = {}
+    for spread in results.spreads:
+        groups.setdefault((spread.size, spread.attribute), []).append(spread)
+    tables = []
+    for (size, attribute), members in groups.items():
+        seeds = list(members[0].directions)
+        rows = [
+            [
+                TITLES[one.measure],
+                one.sign if one.sign == BOTH else f"{one.sign}{size:g}",
+                _interval_text(one),
+                _change_number(one, one.mean),
+                f"{_change_number(one, min(one.changes))} to "
+                f"{_change_number(one, max(one.changes))}",
+                f"{one.exceedance} of {len(seeds)}",
+                *(_change_number(one, change) for change in one.changes),
+            ]
+            for one in members
+        ]
+        headings = ["measure", "sign", f"{attribute} vector", "mean", "range", "as far"]
+        tables += [
+            f"Strength {size:g}, norm of {attribute}:",
+            "",
+            *table([*headings, *(f"seed {seed}" for seed in seeds)], rows),
+            "",
+        ]
+    return [
+        "## Random directions",
+        "",
+        "A random direction has no sign of its own, and directions differ, so that the vector is "
+        "compared with the spread over directions.",
+        "Each cell is the change of the mean over the prompts of the random directions, paired by "
+        "prompt: against no steering for one sign, + against - for ±; of the CLAP score a "
+        "difference.",
+        "The vector's change is on the same prompts, with its 95 % interval.",
+        "As far: directions that move the measure at least as far as the vector, in its own sense "
+        "for one sign, in either sense for ±.",
+        "",
+        "![Change by each random direction and by the vectors](effects-random.png)",
+        "",
+        *tables,
+    ]
+
+
+def _interval_text(spread: Spread) -> str:
+    text = difference_text if spread.measure in DIFFERENCES else change_text
+    return text(spread.vector)
+
+
+def _change_number(spread: Spread, change: float) -> str:
+    return f"{change:+.2f}" if spread.measure in DIFFERENCES else f"{change:+.0%}"
 
 
 def _evaluator_section(results: Results) -> list[str]:
@@ -301,18 +408,28 @@ def _evaluator_cells(condition: Condition, summary: EvaluatorSummary) -> list[st
     ]
 
 
-def _quality_table(records: Sequence[Record], results: Results) -> list[str]:
+def _quality_table(records: Sequence[Record], results: Results, strength: float) -> list[str]:
+    groups = [(one.label, of_condition(records, one.name)) for one in results.conditions]
+    for size, suffix in ((strength, ""), (GENTLE[-1], f"{GENTLE[-1]:g}")):
+        for attribute in ATTRIBUTES:
+            for sign in "+-":
+                names = [
+                    random_condition(attribute, sign, suffix, seed)
+                    for seed in RANDOM_SEEDS[attribute]
+                ]
+                takes = [take for name in names for take in of_condition(records, name)]
+                label = f"random directions, norm of {attribute}, {sign}{size:g}"
+                groups += [(label, takes)] if takes else []
     rows = []
-    for condition in results.conditions:
-        takes = of_condition(records, condition.name)
+    for label, takes in groups:
         without_tempo = sum(take["tempo"]["value"] is None for take in takes)
         faulty = sum(bool(take["faults"]) for take in takes)
         means = [
-            _mean(values(records, condition.name, measure))
+            _mean([take[measure]["value"] for take in takes])
             for measure in ("loudness", "beat_regularity")
         ]
         counts = [f"{count} of {len(takes)}" for count in (without_tempo, faulty)]
-        rows.append([condition.label, *means, *counts])
+        rows.append([label, *means, *counts])
     headings = ["condition", "loudness, LUFS", "beat regularity", "no tempo", "faulty takes"]
     return table(headings, rows)
 
@@ -328,11 +445,8 @@ def readme_table(attribute: str, results: Results) -> list[str]:
         Lines of Markdown.
     """
     measures, size = ATTRIBUTE_MEASURES[attribute], f"{GENTLE[-1]:g}"
-    labels = {
-        **{f"{attribute}{sign}{size}": f"**{attribute} {sign}{size}**" for sign in "+-"},
-        **{f"random-{attribute}{sign}{size}": f"random vector {sign}{size}" for sign in "+-"},
-        **{f"word-{word}": f'word "{word}"' for word in ATTRIBUTE_WORDS[attribute]},
-    }
+    vectors = {f"{attribute}{sign}{size}": f"**{attribute} {sign}{size}**" for sign in "+-"}
+    words = {f"word-{word}": f'word "{word}"' for word in ATTRIBUTE_WORDS[attribute]}
     decimals = {"onset_rate": 1}
     rows = [
         [
@@ -341,9 +455,23 @@ def readme_table(attribute: str, results: Results) -> list[str]:
             f"{results.summaries['plain'].clap_score.mean:.2f}",
         ]
     ]
-    for name, label in labels.items():
+
+    def effect_row(name: str, label: str) -> list[str]:
         changes = [change_text(results.effects[name, measure]) for measure in measures]
-        rows.append([label, *changes, difference_text(results.summaries[name].clap_score)])
+        return [label, *changes, difference_text(results.summaries[name].clap_score)]
+
+    rows += [effect_row(name, label) for name, label in vectors.items()]
+    random = {(one.attribute, one.size, one.sign, one.measure): one for one in results.spreads}
+    for sign in "+-":
+        found = [
+            random.get((attribute, GENTLE[-1], sign, measure))
+            for measure in (*measures, "clap_score")
+        ]
+        known = [one for one in found if one]
+        if known:
+            label = f"{len(known[0].directions)} random directions {sign}{size}"
+            rows.append([label, *(spread_text(one) for one in known)])
+    rows += [effect_row(name, label) for name, label in words.items()]
     return table(["condition", *(TITLES[measure] for measure in measures), COST], rows)
 
 
@@ -395,6 +523,15 @@ def difference_text(found: Effect) -> str:
     if found.n < 2:
         return "–"
     return f"{found.change:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def spread_text(spread: Spread) -> str:
+    """Format the mean over directions with its range, `+8% (-5% to +22%)`."""
+    mean, low, high = (
+        _change_number(spread, change)
+        for change in (spread.mean, min(spread.changes), max(spread.changes))
+    )
+    return f"{mean} ({low} to {high})"
 
 
 def _mean(numbers: Sequence[float | None]) -> str:

@@ -1,9 +1,10 @@
 """Trials of the effects study: its conditions, the generation of its takes, and its records.
 
 Conditions, all on the same held-out prompts with the same seeds: no steering; each vector at
-+strength and -strength, one-to-all from its best layer; a random vector of the same norm at both
-signs; the attribute's word in the prompt; "fast but dark", two vectors at once; and no steering
-with other seeds, as the floor. Unsteered takes of further seeds are the reference of FAD and KAD.
++strength and -strength, one-to-all from its best layer; ten random directions with the norm of each
+vector at both signs; the attribute's word in the prompt; "fast but dark", two vectors at once; and
+no steering with other seeds, as the floor. Unsteered takes of further seeds are the reference of
+FAD and KAD.
 
 Each take is measured by librosa and by the bundled evaluators (`effects_measures.py`). One record
 per take is appended to `takes.jsonl`; a study that was stopped resumes after the last whole record.
@@ -33,6 +34,7 @@ from tonearm.studies.effects_measures import (
     evaluators_fingerprint,
     load_evaluators,
     measure_batches,
+    measures_fingerprint,
 )
 
 log = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ WORDS = ("fast", "slow", "bright", "dark")
 FIRST_SEED = 2000
 OTHER_SEED = 3000
 REFERENCE_SEEDS = (4000, 5000, 6000)
-RANDOM_SEED = 11
+RANDOM_PROMPTS = 10  # the first ones; the other conditions have all prompts
+RANDOM_SEEDS = {"tempo": range(11, 21), "brightness": range(21, 31)}  # a direction each
 RESAMPLES = 4000
 
 RECORDS = "effects-takes.jsonl.xz"  # one record per take, beside the page
@@ -94,12 +97,7 @@ class Effect:
 
 
 def conditions(strength: float) -> list[Condition]:
-    """List the conditions of the study; the first is no steering."""
-
-    def steering(size: float, *signs: tuple[str, float]) -> Steering:
-        return Steering(
-            steers=tuple(Steer(vector=name, strength=sign * size) for name, sign in signs)
-        )
+    """List the conditions of the study but the random directions; the first is no steering."""
 
     def steered(size: float, suffix: str) -> list[Condition]:
         """Both vectors with both signs, and fast but dark."""
@@ -107,25 +105,14 @@ def conditions(strength: float) -> list[Condition]:
             Condition(
                 f"{name}{sign}{suffix}",
                 f"{name} {sign}{size:g}",
-                steering(size, (name, float(f"{sign}1"))),
+                _steering(size, (name, float(f"{sign}1"))),
             )
             for name in ATTRIBUTES
             for sign in "+-"
         ]
-        both = steering(size, ("tempo", 1), ("brightness", -1))
+        both = _steering(size, ("tempo", 1), ("brightness", -1))
         label = f"tempo +{size:g} and brightness -{size:g}"
         return [*found, Condition(f"fast-dark{suffix}", label, both)]
-
-    def random(size: float, suffix: str) -> list[Condition]:
-        return [
-            Condition(
-                f"random-{name}{sign}{suffix}",
-                f"random vector, norm of {name}, {sign}{size:g}",
-                steering(size, (random_name(name), float(f"{sign}1"))),
-            )
-            for name in ATTRIBUTES
-            for sign in "+-"
-        ]
 
     return [
         Condition("plain", "no steering"),
@@ -136,9 +123,26 @@ def conditions(strength: float) -> list[Condition]:
             Condition(f"word-{word}", f'the word "{word}" in the prompt', word=word)
             for word in WORDS
         ),
-        *random(strength, ""),
-        *random(GENTLE[-1], f"{GENTLE[-1]:g}"),
     ]
+
+
+def random_conditions(strength: float) -> list[Condition]:
+    """List the conditions of the random directions, at the strength and at the gentlest one."""
+    return [
+        Condition(
+            random_condition(attribute, sign, suffix, seed),
+            f"random direction {seed}, norm of {attribute}, {sign}{size:g}",
+            _steering(size, (random_name(attribute, seed), float(f"{sign}1"))),
+        )
+        for size, suffix in ((strength, ""), (GENTLE[-1], f"{GENTLE[-1]:g}"))
+        for attribute in ATTRIBUTES
+        for seed in RANDOM_SEEDS[attribute]
+        for sign in "+-"
+    ]
+
+
+def _steering(size: float, *signs: tuple[str, float]) -> Steering:
+    return Steering(steers=tuple(Steer(vector=name, strength=sign * size) for name, sign in signs))
 
 
 def references() -> list[Condition]:
@@ -149,16 +153,22 @@ def references() -> list[Condition]:
     ]
 
 
-def random_name(attribute: str) -> str:
-    """Name of an attribute's random control vector."""
-    return f"random-{attribute}"
+def random_condition(attribute: str, sign: str, suffix: str, seed: int) -> str:
+    """Name the condition of a random direction with an attribute's norm."""
+    return f"{random_name(attribute, seed)}{sign}{suffix}"
 
 
-def random_control(vector: SteeringVector, name: str) -> SteeringVector:
+def random_name(attribute: str, seed: int) -> str:
+    """Name of a random control vector of an attribute."""
+    return f"random-{seed}-{attribute}"
+
+
+def random_control(vector: SteeringVector, seed: int) -> SteeringVector:
     """Draw a random direction with the norm of the vector's best layer, equal in every layer."""
     best = vector.info.best_layer or 0
-    noise = vector.random_like(RANDOM_SEED)
-    return SteeringVector(dict.fromkeys(vector.layers, noise[best]), noise.info).renamed(name)
+    noise = vector.random_like(seed)
+    control = SteeringVector(dict.fromkeys(vector.layers, noise[best]), noise.info)
+    return control.renamed(random_name(vector.name, seed))
 
 
 def with_word(prompt: str, word: str) -> str:
@@ -193,6 +203,20 @@ class Trial:
     def other_text(self, texts: Sequence[str]) -> str:
         """Next prompt with the condition's word, the control of the CLAP score."""
         return with_word(texts[(self.prompt + 1) % len(texts)], self.condition.word)
+
+
+def all_trials(strength: float, prompts: int) -> list[Trial]:
+    """List the trials of the study; the random directions have the first `RANDOM_PROMPTS` only."""
+    groups = (
+        ((*conditions(strength), *references()), prompts),
+        (random_conditions(strength), min(prompts, RANDOM_PROMPTS)),
+    )
+    return [
+        Trial(condition, prompt)
+        for members, count in groups
+        for condition in members
+        for prompt in range(count)
+    ]
 
 
 def run(
@@ -230,20 +254,19 @@ def run(
     records = list(read_records(store))
     done = {(record["condition"], record["prompt"]) for record in records}
     generation = generation_protocol(model, strength, seconds)
-    protocol = f"{generation} {evaluators_fingerprint(load_evaluators())}"
+    evaluators = evaluators_fingerprint(load_evaluators())
+    protocol = f"{generation} {evaluators} {measures_fingerprint()}"
     for record in records:
         if record["protocol"] != protocol:
             raise TonearmError(
                 f"{store} holds takes of another protocol ({record['protocol']}, now {protocol}); "
                 "choose another --out"
             )
-    wanted = [
-        condition
-        for condition in (*conditions(strength), *references())
-        if not only or condition.name in only
+    trials = [
+        trial
+        for trial in all_trials(strength, len(texts))
+        if trial.key not in done and (not only or trial.condition.name in only)
     ]
-    trials = [Trial(condition, prompt) for condition in wanted for prompt in range(len(texts))]
-    trials = [trial for trial in trials if trial.key not in done]
     batches = [trials[first : first + batch_size] for first in range(0, len(trials), batch_size)]
     folder = keep and keep / hashlib.sha256(generation.encode()).hexdigest()[:16]
     with store.open("a", encoding="utf-8") as file:
@@ -305,8 +328,9 @@ def generate(
     ]
     if requests:
         controls = {
-            random_name(name): random_control(model.vectors[name], random_name(name))
+            random_name(name, seed): random_control(model.vectors[name], seed)
             for name in ATTRIBUTES
+            for seed in RANDOM_SEEDS[name]
         }
         takes = model.generate_batch(requests, vectors=controls, batch_size=len(requests))
         for i, take in zip(missing, takes, strict=True):
