@@ -240,7 +240,8 @@ def _page(records: Sequence[Record], results: Results, protocol: str, strength: 
         "",
         "## Quality",
         "",
-        "Loudness and beat regularity are means; beat regularity is 1 for a metronome.",
+        "Loudness and beat regularity are means; beat regularity is 1 for a metronome and 0 for "
+        "random times.",
         "A faulty take is silent or clipped, or has a DC offset.",
         "",
         *_quality_table(records, results, strength),
@@ -320,7 +321,8 @@ def _random_section(results: Results) -> list[str]:
         "difference.",
         "The vector's change is on the same prompts, with its 95 % interval.",
         "As far: directions that move the measure at least as far as the vector, in its own sense "
-        "for one sign, in either sense for ±.",
+        "for one sign, in either sense for ±; if the vector were one more random direction, none of "
+        "ten would be as far in one case of eleven.",
         "",
         "![Change by each random direction and by the vectors](effects-random.png)",
         "",
