@@ -323,3 +323,10 @@ def test_two_processes_leave_the_files_of_one(tmp_path):
     ]
     assert [process.wait() for process in processes] == [0, 0]
     assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text()
+
+
+def test_a_loop_of_links_is_refused_in_one_line(tmp_path):
+    (tmp_path / "a").symlink_to("a")
+    with pytest.raises(TonearmError) as error, atomic_folder(tmp_path / "a", "x", is_result):
+        pass
+    assert "\n" not in str(error.value) and names(tmp_path) == ["a"]

@@ -48,3 +48,7 @@ def test_an_error_is_one_line_without_control_characters_of_limited_length():
     message = str(TonearmError("no file at a\x1b[2Jb\nc\ud800" + "x" * 10_000))
     assert message.startswith("no file at a\\x1b[2Jb\\x0ac\\ud800x") and len(message) <= 1200
     assert str(TonearmError("no file at ü: 'é'")) == "no file at ü: 'é'"
+
+
+def test_a_value_that_cannot_be_printed_is_quoted_by_its_type():
+    assert quoted(10**5_000) == "<int>" and quoted([10**5_000]) == "<list>"

@@ -9,6 +9,7 @@ from pathlib import Path
 from tonearm.atomic import write_error
 from tonearm.errors import TonearmError
 from tonearm.folder_lock import folder_lock
+from tonearm.real_path import real_path
 from tonearm.temporary_names import (
     abandoned_asides,
     aside_name,
@@ -45,7 +46,7 @@ def atomic_folder(
         TonearmError: the folder cannot be written, or the disk is full.
     """
     folder = Path(folder)
-    target = folder.resolve()  # a link to a folder stays one
+    target = real_path(folder)  # a link to a folder stays one
     repair_folder(target)
     exists = target.is_dir()
     inside = exists and not _can_be_renamed(target)
@@ -70,7 +71,7 @@ def atomic_folder(
 
 def repair_folder(folder: Path) -> None:
     """Complete the replacement of a folder by a process that was killed during it."""
-    folder = folder.resolve()
+    folder = real_path(folder)
     for path in abandoned_asides(folder):
         if folder.exists():
             remove(path)

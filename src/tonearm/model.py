@@ -60,8 +60,8 @@ class Model:
     """
 
     def __init__(self, checkpoint: Checkpoint, engine: str = DEFAULT_ENGINE, consume: bool = False):
-        check_parts(checkpoint)
         boundary.instance(checkpoint, "checkpoint", Checkpoint, "a Checkpoint, by load_checkpoint")
+        check_parts(checkpoint)
         self.checkpoint, self.shape = checkpoint, checkpoint.shape
         self.engine = engine_for(checkpoint, engine, consume)
         self.vectors = VectorLibrary(checkpoint.shape)

@@ -19,7 +19,10 @@ def quoted(value: Any) -> str:
         value = shortened(value)
     elif isinstance(value, bytes | bytearray):
         value = value[: 2 * MAX_QUOTED]
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except Exception:  # Python does not print integers of thousands of digits
+        shown = f"<{type(value).__name__}>"
     if not isinstance(value, str | bytes | bytearray):
         shown = " ".join(shown.split())  # arrays are shown in several lines
     return shortened(shown, 2 * MAX_QUOTED)

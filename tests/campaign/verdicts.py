@@ -90,10 +90,17 @@ def unfinished_files(folder: Path) -> list[str]:
     return found
 
 
-def outcome_of(call: Callable[[], Any]) -> list[str]:
-    """Call a function of the library, and examine its result or its error."""
+def outcome_of(call: Callable[[], Any], is_computed: bool = True) -> list[str]:
+    """Call a function of the library, and examine its result or its error.
+
+    Args:
+        call: the function.
+        is_computed: the result is computed, so that it has to be finite.
+    """
     try:
         result = call()
+        if not is_computed:
+            return []
         return [f"not a number in the result: {one}" for one in not_finite(result)][:1]
     except TonearmError as error:
         return _faults_of_message(str(error))
@@ -117,7 +124,8 @@ def not_finite(value: Any, depth: int = 0) -> Iterator[str]:
         if not math.isfinite(value):
             yield repr(value)
     elif isinstance(value, np.ndarray | torch.Tensor):
-        array = np.asarray(value)
+        is_tensor = isinstance(value, torch.Tensor)
+        array = value.detach().float().numpy() if is_tensor else np.asarray(value)
         if array.dtype.kind in "fc" and not np.isfinite(array).all():
             yield f"array {array.dtype} {array.shape}"
     elif depth > 6 or isinstance(value, str | bytes | int | None | Path):

@@ -196,3 +196,18 @@ def test_a_schedule_stays_within_the_range_of_its_setting(name, factor):
     schedule = Schedule.ramp(0, 1, 1.0, factor)
     with pytest.raises(TonearmError, match=f"the schedule of {name} has factor"):
         check_sampling(Sampling(**{f"{name}_schedule": schedule}))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"top_k": 2**31},
+        {"top_k": -1},
+        {"guidance": float("nan")},
+        {"temperature": float("inf")},
+        {"top_p": float("nan")},
+    ],
+)
+def test_sampling_that_is_not_possible_is_refused_at_once(wrong):
+    with pytest.raises(TonearmError, match="is not possible"):
+        Sampling(**wrong)

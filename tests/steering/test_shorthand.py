@@ -41,3 +41,14 @@ def test_parsing_takes_linear_time_and_refuses_long_texts_in_one_short_line(unit
 def test_the_longest_steer_is_stated():
     with pytest.raises(TonearmError, match="has 100006 characters; write at most 5000"):
         parse_short("a" * 100_000 + "=" + "1" * 5)
+
+
+def test_a_list_that_contains_itself_and_other_types_are_one_line():
+    nested = []
+    nested.append(nested)
+    for steer in (nested, [3], 3, b"tempo=1"):
+        with pytest.raises(TonearmError):
+            as_steering(steer)
+    for text in (3, None, b"tempo=1"):
+        with pytest.raises(TonearmError):
+            parse_short(text)

@@ -21,6 +21,7 @@ from tonearm.cli._takes import (
     stopped,
 )
 from tonearm.errors import TonearmError
+from tonearm.real_path import real_path
 
 if TYPE_CHECKING:
     from tonearm.generation.request import TakeRequest
@@ -84,7 +85,7 @@ def generate(
     paths = _paths(output, len(texts))
     check_audio_outputs(paths, force)
     for source in (continue_from, melody):
-        if source is not None and source.resolve() in (path.resolve() for path in paths):
+        if source is not None and real_path(source) in map(real_path, paths):
             raise TonearmError(
                 f"{source} would be overwritten by a take made from it; choose another name with -o"
             )

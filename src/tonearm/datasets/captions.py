@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tonearm.datasets.labelled_audio import read_table
 from tonearm.errors import TonearmError
+from tonearm.real_path import real_path
 from tonearm.text_file import read_json
 
 
@@ -30,7 +31,7 @@ def read_captions(table: Path) -> dict[Path, str]:
         )
     captions: dict[Path, str] = {}
     for number, row in read_table(table, ("file_name", "text")):
-        path = (table.parent / row["file_name"]).resolve()
+        path = real_path(table.parent / row["file_name"])
         if path in captions:
             raise TonearmError(
                 f"row {number} of {table} names {row['file_name']} again; give each file one text"
@@ -42,14 +43,14 @@ def read_captions(table: Path) -> dict[Path, str]:
 def captions_from_table(paths: Sequence[Path], table: Path) -> dict[Path, str]:
     """Look up the text of each file. Raises TonearmError for a file without one."""
     captions = read_captions(table)
-    absent = [path for path in paths if path.resolve() not in captions]
+    absent = [path for path in paths if real_path(path) not in captions]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
         raise TonearmError(
             f"{table} has no text for {absent[0]}{more}; add a row for each file, "
             "with its path from the table's folder"
         )
-    return {path: captions[path.resolve()] for path in paths}
+    return {path: captions[real_path(path)] for path in paths}
 
 
 def prompts_of_takes(paths: Sequence[Path]) -> dict[Path, str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.progress import Progress
+from tonearm.real_path import real_path
 from tonearm.text import check_text, first_line
 from tonearm.text_file import parse_json, read_text
 
@@ -113,7 +114,7 @@ def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
     if len(folders) == 1:
         files = list(_corpus(folders[0]))
     else:
-        names = [folder.resolve().name for folder in folders]
+        names = [real_path(folder).name for folder in folders]
         if len(set(names)) < len(names):
             raise TonearmError(
                 f"two folders have one name ({', '.join(names)}), and names are the labels; "

@@ -163,6 +163,10 @@ class ClapEvaluator:
                 "embedded; leave it out"
             )
         mono = Clip(clip.mono, clip.sample_rate).resampled(self.sample_rate).samples[0]
+        if not mono.size:
+            raise TonearmError(
+                f"a clip of {clip.seconds:.1g} s is too short to be embedded; leave it out"
+            )
         count = max(1, -(-mono.size // self.window_samples))
         starts = np.linspace(0, max(0, mono.size - self.window_samples), count).round().astype(int)
         return [mono[start : start + self.window_samples] for start in starts]

@@ -306,7 +306,7 @@ def is_classifier(path: Path) -> bool:
     try:
         with safe_open(path, framework="numpy") as file:
             return METADATA_KEY in (file.metadata() or {})
-    except (SafetensorError, OSError):
+    except (SafetensorError, OSError, MemoryError):  # the file is mapped into memory
         return False
 
 

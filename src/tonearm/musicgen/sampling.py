@@ -20,6 +20,7 @@ NOT_FINITE = (
     "the model's logits are not finite, so there is no music to draw; lower the strengths of the "
     "steering, or use dtype float32 if this happens without steering"
 )
+MAX_TOP_K = 2**31 - 1  # far above any codebook
 FINITE_CHECK_STEPS = 64  # between two checks of the logits
 DEFAULT_TOP_K = 250  # audiocraft's, as in the papers; transformers' own default is 50
 
@@ -114,9 +115,9 @@ def check_sampling(sampling: Sampling) -> None:
             f"temperature {sampling.temperature:g} is not possible; use 0 to {MAX_TEMPERATURE:g} "
             "(1 is usual, 0 takes the most likely code)"
         )
-    if not sampling.top_k >= 0:
+    if not 0 <= sampling.top_k <= MAX_TOP_K:
         raise TonearmError(
-            f"top_k {sampling.top_k} is not possible; use 1 or more, or 0 for no limit"
+            f"top_k {sampling.top_k} is not possible; use 1 to {MAX_TOP_K}, or 0 for no limit"
         )
     if not 0 < sampling.top_p <= 1:
         raise TonearmError(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.schema import validated
@@ -29,7 +30,7 @@ def parse_short(text: str) -> Steer:
     Raises:
         TonearmError: the text has another form or is too long, or the strength is not a number.
     """
-    _check_length(text)
+    _check_length(boundary.instance(text, "steer", str, "a text such as tempo=1.25"))
     name, equals, setting = text.rpartition("=")
     number, at, window = setting.partition("@")
     name, number = name.strip(), number.strip()
@@ -122,7 +123,12 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
             steers.append(validated(Steer, fields, where=f"steer {quoted(key)}"))
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
-        parts = [as_steering(item) for item in steer]
+        try:
+            parts = [as_steering(item) for item in steer]
+        except RecursionError:
+            raise TonearmError(
+                "steer is a list that contains itself; give a list of Steers"
+            ) from None
         steers = [one for inner, _ in parts for one in inner.steers]
         return Steering(steers=tuple(steers)), vectors_of(parts)
     raise TonearmError(

@@ -77,7 +77,7 @@ def load_vector(path: str | os.PathLike[str]) -> SteeringVector:
             metadata = dict(file.metadata() or {})
             _check_format(path, metadata.pop("tonearm_format", None))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, MemoryError, safetensors.SafetensorError) as error:
         raise TonearmError(
             f"cannot read {path} as safetensors ({first_line(error)}); copy or make the file again"
         ) from None
