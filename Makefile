@@ -13,8 +13,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests --ignore=tests/docs
+CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Tonearm needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 
 .PHONY: demo test acceptance campaign test-all test-lowest test-newest lint types examples docs clean
+.DELETE_ON_ERROR:
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
@@ -33,20 +35,23 @@ campaign: $(STAMP)
 test-all: $(STAMP)
 	$(BIN)/python -m pytest -m ""
 
-# The dependencies of pyproject.toml, one a line, at the lower end of their ranges.
-build/lowest.txt: pyproject.toml
-	mkdir -p build
-	sed -n '/^dependencies/,/^]/s/^    "\([A-Za-z0-9_-]*\)>=\([0-9.]*\).*/\1==\2/p' pyproject.toml > $@
-
-build/newest.txt: pyproject.toml
-	mkdir -p build
-	: > $@
-
-test-lowest test-newest: test-%: build/%.txt
+test-lowest: build/lowest.txt
+test-newest: build/newest.txt
+test-lowest test-newest: test-%:
 	$(PYTHON) -m venv --clear build/venv-$*
-	build/venv-$*/bin/pip install --quiet --upgrade --constraint build/$*.txt --editable ".[test]"
-	build/venv-$*/bin/pip install --quiet --no-deps beat-this
+	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --editable ".[test]"
+	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --no-deps beat-this
+	build/venv-$*/bin/pip freeze --exclude-editable
 	build/venv-$*/bin/python -m pytest $(TESTS)
+
+build/lowest.txt: pyproject.toml .ci/lowest.py
+	mkdir -p build
+	$(CHECK_PYTHON)
+	$(PYTHON) .ci/lowest.py test > $@
+
+build/newest.txt:
+	mkdir -p build
+	touch $@
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -64,7 +69,7 @@ docs: $(STAMP)
 	@echo "Open build/site/index.html"
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("Tonearm needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(CHECK_PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"

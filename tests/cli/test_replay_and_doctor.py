@@ -68,14 +68,19 @@ def test_doctor_says_what_to_do_about_a_problem(run, monkeypatch):
     monkeypatch.setattr(
         importlib.metadata,
         "requires",
-        lambda _: ["torch>=999", "nosuchpackage>=1", "pytest; extra == 'dev'"],
+        lambda _: [
+            "torch>=999",
+            "numpy>=999; python_version >= '3.11'",
+            "numpy>=1; python_version < '3.11'",
+            "nosuchpackage>=1",
+            "pytest; extra == 'dev'",
+        ],
     )
     outcome = run("doctor", "--model", "nowhere", "--json")
     content = json.loads(outcome.out)
     assert outcome.code == 1 and content["ok"] is False
     advice = {check["name"]: check["advice"] for check in content["checks"] if check["advice"]}
-    assert (
-        advice["torch"] == 'pip install "torch>=999"'
-        and advice["nosuchpackage"] == 'pip install "nosuchpackage>=1"'
-    )
-    assert set(advice) == {"torch", "nosuchpackage", "nowhere"}
+    for name, lowest in {"torch": 999, "numpy": 999, "nosuchpackage": 1}.items():
+        assert advice.pop(name) == f'pip install "{name}>={lowest}"'
+    assert set(advice) == {"nowhere"}
+    assert [check["name"] for check in content["checks"]].count("numpy") == 1

@@ -66,9 +66,9 @@ def _check_packages() -> Iterator[Check]:
 
     for line in metadata.requires("tonearm") or []:
         needed = Requirement(line)
-        if needed.marker is not None:  # an optional extra
-            continue
-        advice = f'pip install "{needed}"'
+        if needed.marker is not None and not needed.marker.evaluate({"extra": ""}):
+            continue  # an optional extra, or another Python's range
+        advice = f'pip install "{needed.name}{needed.specifier}"'
         try:
             version = metadata.version(needed.name)
         except metadata.PackageNotFoundError:
