@@ -17,7 +17,7 @@ from rich.table import Table
 from tonearm.escapes import escaped, shortened
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress
 
     from tonearm.model import Model
 
@@ -127,17 +127,20 @@ def new_table(*headings: str, numbers: Sequence[str] = ()) -> Table:
 
 @dataclass(frozen=True)
 class Bar:
-    """A progress bar; `update` is a `tonearm.progress.Progress`."""
+    """A progress bar with one task, or none in a pipe; `update` is a `tonearm.progress.Progress`."""
 
-    progress: "Progress"
-    task: "TaskID"
+    progress: "Progress | None"
 
     def update(self, done: int, total: int) -> None:
-        self.progress.update(self.task, completed=done, total=total)
+        if self.progress is not None:
+            self.progress.update(self.progress.task_ids[0], completed=done, total=total)
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
         """Hide the bar while something is printed."""
+        if self.progress is None:
+            yield
+            return
         self.progress.stop()
         try:
             yield
@@ -148,6 +151,9 @@ class Bar:
 @contextmanager
 def progress_bar(label: str) -> Iterator[Bar]:
     """Show a bar with the time left on a terminal; nothing in a pipe."""
+    if not err.is_interactive:  # rich before 14.3 ends a disabled bar with an empty line
+        yield Bar(None)
+        return
     from rich.progress import (
         BarColumn,
         Progress,
@@ -166,11 +172,11 @@ def progress_bar(label: str) -> Iterator[Bar]:
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
-        disable=not err.is_interactive,
         refresh_per_second=4,
     )
     with progress:
-        yield Bar(progress, progress.add_task(label, total=None))
+        progress.add_task(label, total=None)
+        yield Bar(progress)
 
 
 def quieten() -> None:
