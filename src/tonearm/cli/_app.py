@@ -139,6 +139,8 @@ def _usage_text(error: Any) -> str:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
+        for argument in arguments or ():  # typer before 0.29 looks paths up while it parses
+            check_text(argument, "argument")
         code = app(arguments, prog_name="tonearm", standalone_mode=False) or 0
     except Stopped as stopped:
         say_error(str(stopped))
