@@ -1,6 +1,7 @@
 """Shared fixtures: one tiny random checkpoint per variant, saved and loaded once per run."""
 
 import copy
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.steering.library import VectorLibrary
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def messages_reach_caplog(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line stops them at its own handler, for the rest of the process."""
+    monkeypatch.setattr(logging.getLogger("tonearm"), "propagate", True)
 
 
 @pytest.fixture(scope="session")
