@@ -330,3 +330,16 @@ def test_a_loop_of_links_is_refused_in_one_line(tmp_path):
     with pytest.raises(TonearmError) as error, atomic_folder(tmp_path / "a", "x", is_result):
         pass
     assert "\n" not in str(error.value) and names(tmp_path) == ["a"]
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    for write in (
+        lambda: atomic_write(pipe),
+        lambda: atomic_write_all([tmp_path / "a", pipe]),
+        lambda: atomic_folder(pipe, "x", is_result),
+    ):
+        with pytest.raises(TonearmError, match="it is no plain file"), write():
+            pass
+    assert pipe.is_fifo() and names(tmp_path) == ["pipe.wav"]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,8 @@ def atomic_write_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
     Raises:
         TonearmError: a folder cannot be written, or the disk is full.
     """
+    for path in paths:
+        check_target(path)
     temporaries = [path.with_name(temporary_name(path.suffix)) for path in paths]
     try:
         for path in paths:
@@ -68,6 +71,14 @@ def atomic_write_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
         for temporary in temporaries:
             with suppress(OSError):  # absent already, or never possible
                 temporary.unlink()
+
+
+def check_target(path: Path) -> None:
+    """Raise TonearmError for a device, pipe or socket, which a rename would replace."""
+    with suppress(OSError):  # absent, or found when it is written
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise TonearmError(f"cannot write {path}: it is no plain file; choose another name")
 
 
 def write_error(path: Path, error: OSError) -> str:

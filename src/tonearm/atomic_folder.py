@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tonearm.atomic import write_error
+from tonearm.atomic import check_target, write_error
 from tonearm.errors import TonearmError
 from tonearm.folder_lock import folder_lock
 from tonearm.real_path import real_path
@@ -47,6 +47,7 @@ def atomic_folder(
     """
     folder = Path(folder)
     target = real_path(folder)  # a link to a folder stays one
+    check_target(target)
     repair_folder(target)
     exists = target.is_dir()
     inside = exists and not _can_be_renamed(target)

@@ -131,16 +131,22 @@ class Clip:
             np.roll(self.samples, -round(seconds * self.sample_rate), axis=1), self.sample_rate
         )
 
+    def _count(self, seconds: float) -> int:
+        """Samples in a number of seconds, at most those of the clip."""
+        if not boundary.number(seconds, "seconds") >= 0:
+            raise TonearmError(f"{seconds:g} s are not possible; give 0 or more")
+        return int(min(float(seconds) * self.sample_rate, self.samples.shape[1]))
+
     def last(self, seconds: float) -> "Clip":
         """The end of the clip; all of it where it is not longer than `seconds`."""
-        count = int(seconds * self.sample_rate)
+        count = self._count(seconds)
         if self.samples.shape[1] <= count:
             return self
-        return Clip(self.samples[:, -count:], self.sample_rate)
+        return Clip(self.samples[:, self.samples.shape[1] - count :], self.sample_rate)
 
     def first(self, seconds: float) -> "Clip":
         """The start of the clip; all of it where it is not longer than `seconds`."""
-        count = int(seconds * self.sample_rate)
+        count = self._count(seconds)
         if self.samples.shape[1] <= count:
             return self
         return Clip(self.samples[:, :count], self.sample_rate)

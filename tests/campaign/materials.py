@@ -13,6 +13,7 @@ import soundfile
 
 import tonearm
 from tests import checkpoints
+from tests.campaign.processes import ALLOWED
 from tests.evaluators import tiny_clap
 from tests.measures.sounds import clicks, noise, tone
 from tonearm.audio import Clip
@@ -63,6 +64,7 @@ class Materials:
 def make_materials(folder: Path) -> Materials:
     """Write all materials, and run every command once, so that forks find all libraries loaded."""
     os.environ.update(OFFLINE, TONEARM_CACHE=str(folder / "cache"))
+    os.environ[ALLOWED] = str(folder.absolute())
     checkpoints.save(checkpoints.VARIANTS["melody"], folder / "checkpoint")
     tiny_clap.save_tiny(folder / "clap")
     model = tonearm.load(folder / "checkpoint", device="cpu")

@@ -5,6 +5,7 @@ hang or an allocation of gigabytes ends the fork and not the tests.
 """
 
 import contextlib
+import errno
 import faulthandler
 import os
 import resource
@@ -18,6 +19,13 @@ from pathlib import Path
 DEADLINE = 20.0  # seconds
 MEMORY = 6 * 2**30  # bytes beyond those of the test process
 LARGEST_FILE = 2**30  # bytes
+ALLOWED = "TONEARM_CAMPAIGN_FOLDER"  # variable with the folder of the materials
+DEVICES = ("/dev/null", "/dev/full", "/dev/tty")  # that may be opened, and not replaced
+# Audit events that change files -> number of their arguments that are paths
+CHANGES = {
+    "open": 1, "os.rename": 2, "os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.link": 2,
+    "os.symlink": 2, "os.truncate": 1, "shutil.rmtree": 1, "os.chmod": 1,
+}  # fmt: skip
 RAISED = 70  # exit code of an exception that the function did not catch
 
 
@@ -63,7 +71,9 @@ class Forked:
         ready, is_ready = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
-            _be_child(function, folder, self._out, self._err, environment or {}, is_ready)
+            _be_child(
+                function, folder, log.parent, self._out, self._err, environment or {}, is_ready
+            )
         os.close(is_ready)
         os.read(ready, 1)
         os.close(ready)
@@ -103,6 +113,7 @@ def run_forked(function: Callable[[], int], folder: Path, log: Path, **settings:
 def _be_child(
     function: Callable[[], int],
     folder: Path,
+    log: Path,
     out: Path,
     err: Path,
     environment: dict[str, str],
@@ -111,6 +122,7 @@ def _be_child(
     """Run the function and end the process without the clean-up of the tests."""
     code = RAISED
     try:
+        confine(log)
         os.chdir(folder)
         os.environ.update(environment)
         _redirect(out, err)
@@ -135,6 +147,41 @@ def _be_child(
         with contextlib.suppress(BaseException):
             sys.stderr.flush()
         os._exit(code)
+
+
+def confine(folder: Path) -> None:
+    """Permit writing below `folder` and the materials alone, as for a user without other rights.
+
+    Bad outputs name devices and system folders, which the tests would change if run by root.
+    """
+    own = (folder.absolute(), Path(os.environ[ALLOWED]))
+
+    def check(event: str, arguments: tuple[object, ...]) -> None:
+        places = CHANGES.get(event)
+        if places is None or (event == "open" and not _writes(arguments)):
+            return
+        for path in arguments[:places]:
+            if isinstance(path, str | bytes | os.PathLike):
+                _check_place(Path(os.fsdecode(path)), own, event)
+
+    sys.addaudithook(check)
+
+
+def _writes(arguments: tuple[object, ...]) -> bool:
+    path, _, flags = arguments
+    if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR):
+        return False
+    return not (isinstance(path, str) and path in DEVICES)
+
+
+def _check_place(path: Path, own: tuple[Path, ...], event: str) -> None:
+    absolute = Path.cwd() / path
+    # The folder is resolved, and the name is not: a link is renamed, and not its target.
+    place = Path(os.path.realpath(absolute.parent)) / absolute.name
+    if not any(place == one or one in place.parents for one in own):
+        raise PermissionError(
+            errno.EACCES, f"Permission denied for the campaign ({event})", str(path)
+        )
 
 
 def _redirect(out: Path, err: Path) -> None:

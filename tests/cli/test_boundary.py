@@ -106,3 +106,28 @@ def test_an_interrupt_at_the_start_ends_without_traceback(folder, milliseconds):
     _, shown = process.communicate(timeout=60)
     assert process.returncode == 130, shown
     assert "Traceback" not in shown and shown.count("\n") == 1
+
+
+def test_an_interrupt_within_an_import_ends_the_process_at_once(tmp_path):
+    (tmp_path / "slow_library.py").write_text(
+        "import os, signal\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    sum(range(10**6))\n"
+        "except BaseException:\n"
+        "    raise RecursionError('import code of libraries is not made for exceptions')\n"
+    )
+    program = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "import tonearm.cli._app; "
+        "tonearm.cli._app.run = lambda arguments: __import__('slow_library'); "
+        "from tonearm.cli import main; sys.exit(main(['models']))"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert (done.returncode, done.stderr) == (130, "tonearm: stopped\n")

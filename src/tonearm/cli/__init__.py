@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERRUPTED = 130  # exit code for Ctrl-C
+STOPPED = "tonearm: stopped"
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
@@ -22,11 +23,14 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         The exit code: 2 for a user's mistake, which is one line on stderr; 130 for Ctrl-C.
     """
     try:
-        from tonearm.cli._app import run
+        from tonearm.cli._interrupt import interrupts_handled
 
-        return run(arguments)
+        with interrupts_handled():
+            from tonearm.cli._app import run
+
+            return run(arguments)
     except KeyboardInterrupt:
-        print("tonearm: stopped", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return INTERRUPTED
 
 

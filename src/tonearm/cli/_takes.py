@@ -157,12 +157,15 @@ def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:
 
 def check_outputs(paths: Sequence[Path], force: bool) -> None:
     """Refuse files that cannot be written, and existing ones unless `force`."""
+    from tonearm.atomic import check_target
+
     checked = set()
     for path in paths:
         check_path(path, "the output")
         if path.parent not in checked:
             check_folder(path.parent)
             checked.add(path.parent)
+        check_target(path)
         if path.is_dir():
             raise TonearmError(f"cannot write {path}: it is a folder; choose another name")
         if path.exists() and not force:
