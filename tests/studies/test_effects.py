@@ -67,6 +67,18 @@ def test_no_change_is_not_found_and_undefined_values_are_left_out():
     assert found.low < 0 < found.high and found.n == 50
 
 
+@pytest.mark.parametrize("relative", [True, False])
+def test_the_interval_of_ten_prompts_has_the_change_in_95_percent_of_studies(relative):
+    """A bootstrap of ten has it in about 90 %."""
+    rng, studies, covered = np.random.default_rng(5), 600, 0
+    for _ in range(studies):
+        plain = rng.normal(100, 15, 10)
+        steered = 1.3 * plain + rng.normal(0, 20, 10)
+        found = effect(list(plain), list(steered), relative)
+        covered += found.low < (0.3 if relative else 30) < found.high
+    assert 0.93 < covered / studies < 0.97
+
+
 def test_a_difference_has_the_unit_of_the_measure_and_one_pair_has_no_effect():
     rng = np.random.default_rng(2)
     plain = rng.normal(0, 0.1, 50)

@@ -25,6 +25,7 @@ from tonearm.studies.effects_figures import (
 from tonearm.studies.effects_random import BOTH, DIFFERENCES, Spread, spreads
 from tonearm.studies.effects_trials import (
     ATTRIBUTES,
+    BOOTSTRAP_FROM,
     FIRST_SEED,
     GENTLE,
     OTHER_SEED,
@@ -192,7 +193,7 @@ def _protocol(records: Sequence[Record], model: Model, strength: float, seconds:
         f"{_random_protocol(records, strength)}"
         "Tempo by librosa's beats and their best-fitting pulse; brightness as spectral centroid.\n"
         "Mean ± standard deviation over prompts; change of the mean with its 95 % interval from a "
-        f"bootstrap paired by prompt ({RESAMPLES} draws).\n"
+        f"bootstrap paired by prompt ({RESAMPLES} draws), or, under {BOOTSTRAP_FROM} prompts, a paired t-interval.\n"
         f"Fingerprints: {records[0]['protocol']}."
     )
 
