@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tonearm.atomic import atomic_write
+from tonearm.files.atomic import atomic_write
 
 
 def weight_decay_groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict]:

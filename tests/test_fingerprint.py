@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 
 from tonearm import fingerprint as module
-from tonearm.cache_folder import CACHE_VARIABLE
+from tonearm.files.cache_folder import CACHE_VARIABLE
 from tonearm.fingerprint import fingerprint, weights_digest
 from tonearm.loading import weight_files
 from tonearm.musicgen.checkpoint import DECIDING_FILES, load_checkpoint

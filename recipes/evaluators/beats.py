@@ -22,8 +22,8 @@ from recipes.evaluators.corpus import KINDS, load
 from recipes.evaluators.schedule import learning_rate
 from recipes.evaluators.settings import Settings
 from recipes.training import TrainingProgress, resume, save_training_state, weight_decay_groups
-from tonearm.atomic import atomic_write
 from tonearm.evaluators.beat_this import SAMPLE_RATE, spectrogram
+from tonearm.files.atomic import atomic_write
 from tonearm.measures.tempo import fitted_bpm
 
 FRAME_RATE = 50  # spectrogram frames per second

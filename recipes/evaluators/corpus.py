@@ -25,9 +25,9 @@ from recipes.evaluators.scores import Score
 from recipes.evaluators.settings import Settings
 from recipes.pocket.render import Renderer
 from tonearm import assets
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.evaluators.beat_this import spectrogram
+from tonearm.files.atomic import atomic_write
 
 # Disjoint from the seeds of pocket's corpus.
 FIRST_SEED = {"train": 100_000_000, "held-out": 110_000_000, "test": 120_000_000}

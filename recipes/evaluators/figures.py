@@ -6,7 +6,7 @@ import matplotlib
 import numpy as np
 
 from recipes.evaluators.captions import ATTRIBUTES
-from tonearm.atomic import atomic_write
+from tonearm.files.atomic import atomic_write
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -25,8 +25,8 @@ from recipes.evaluators.figures import draw_confusions
 from recipes.evaluators.make import PACKAGE
 from recipes.evaluators.settings import CPU
 from recipes.pocket.compose import FRAME_RATE
-from tonearm.atomic import atomic_write
 from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.files.atomic import atomic_write
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 # Training clips of two runs (LOG.md).

@@ -17,8 +17,8 @@ import numpy as np
 
 from recipes.pocket.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
 from recipes.pocket.render import Renderer
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
+from tonearm.files.atomic import atomic_write
 from tonearm.musicgen.melody import chromagram
 
 PIECES_PER_SHARD = 500

@@ -9,7 +9,7 @@ import torch.multiprocessing as mp
 from transformers import EncodecModel
 
 from recipes.pocket.corpus import as_float, load_audio, shards_present
-from tonearm.atomic import atomic_write
+from tonearm.files.atomic import atomic_write
 
 BATCH = 10  # pieces
 

@@ -27,7 +27,7 @@ from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_c
 from recipes.pocket.evaluate import TRACKERS, ClipMeasures
 from recipes.pocket.render import Renderer
 from tonearm import assets
-from tonearm.atomic import atomic_write
+from tonearm.files.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import faults, measure_tempo
 from tonearm.model import Model

@@ -13,10 +13,10 @@ import soundfile
 import soxr
 
 from tonearm import boundary
-from tonearm.atomic import atomic_write
 from tonearm.audio_container import is_mpeg, missing_bytes, with_stated_length, without_clock
 from tonearm.decoder_messages import without_decoder_messages
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.text import quoted
 
 WRITABLE = (".wav", ".flac", ".ogg")

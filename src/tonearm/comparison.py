@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tonearm import boundary
-from tonearm.atomic_folder import atomic_folder
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LISTEN
 from tonearm.errors import TonearmError
+from tonearm.files.atomic_folder import atomic_folder
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
 from tonearm.measures.describe import Description, describe

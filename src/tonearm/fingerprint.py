@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tonearm.atomic import atomic_write
-from tonearm.cache_folder import cache_folder
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
+from tonearm.files.cache_folder import cache_folder
 from tonearm.loading import REDUNDANT, find_file, original_name, weight_files
 
 DIGITS = 16

@@ -18,7 +18,7 @@ from tests.campaign.processes import Forked, run_forked
 from tests.campaign.runs import CACHE, EVERY, check_files, command_line
 from tests.campaign.verdicts import INTERRUPTED, faults_of_command, unfinished_files
 from tonearm.cli import main
-from tonearm.temporary_names import temporary_name
+from tonearm.files.temporary_names import temporary_name
 
 MOMENTS = range(4)  # per command and signal
 LATEST = 1.1  # in durations of the whole command

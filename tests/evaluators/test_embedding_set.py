@@ -5,10 +5,10 @@ import pytest
 
 from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import noise, tone
-from tonearm.cache_folder import CACHE_VARIABLE, cache_folder
 from tonearm.errors import TonearmError
 from tonearm.evaluators.cache import CachedEmbedder
 from tonearm.evaluators.embedding_set import GIVEN, EmbeddingSet
+from tonearm.files.cache_folder import CACHE_VARIABLE, cache_folder
 
 
 def test_a_set_of_clips_records_its_embedder_and_source() -> None:

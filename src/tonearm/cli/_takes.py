@@ -157,7 +157,7 @@ def check_audio_outputs(paths: Sequence[Path], force: bool) -> None:
 
 def check_outputs(paths: Sequence[Path], force: bool) -> None:
     """Refuse files that cannot be written, and existing ones unless `force`."""
-    from tonearm.atomic import check_target
+    from tonearm.files.atomic import check_target
 
     checked = set()
     for path in paths:

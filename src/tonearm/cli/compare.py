@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.atomic_folder import repair_folder
 from tonearm.cli import _options
 from tonearm.cli._screen import (
     Stopped,
@@ -28,6 +27,7 @@ from tonearm.cli._takes import (
     steering_text,
 )
 from tonearm.errors import TonearmError
+from tonearm.files.atomic_folder import repair_folder
 
 if TYPE_CHECKING:
     from tonearm.steering import Steering

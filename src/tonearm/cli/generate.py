@@ -21,7 +21,7 @@ from tonearm.cli._takes import (
     stopped,
 )
 from tonearm.errors import TonearmError
-from tonearm.real_path import real_path
+from tonearm.files.real_path import real_path
 
 if TYPE_CHECKING:
     from tonearm.generation.request import TakeRequest

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tonearm.datasets.labelled_audio import read_table
 from tonearm.errors import TonearmError
-from tonearm.real_path import real_path
-from tonearm.text_file import read_json
+from tonearm.files.real_path import real_path
+from tonearm.files.text_file import read_json
 
 
 def read_captions(table: Path) -> dict[Path, str]:

@@ -17,10 +17,10 @@ from pathlib import Path
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.files.real_path import real_path
+from tonearm.files.text_file import parse_json, read_text
 from tonearm.progress import Progress
-from tonearm.real_path import real_path
 from tonearm.text import check_text, first_line
-from tonearm.text_file import parse_json, read_text
 
 AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
 LISTEN = "listen"  # folder of a comparison's copies at one loudness

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from tonearm import assets
 from tonearm.errors import TonearmError
+from tonearm.files.text_file import read_text
 from tonearm.text import is_blank, quoted
-from tonearm.text_file import read_text
 
 HINT = "give a text file with one prompt a line"
 MAX_LINES = 200_000  # of a prompt file; MusicCaps has 5,521 captions

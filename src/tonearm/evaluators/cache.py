@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
-from tonearm.cache_folder import CACHE_VARIABLE, cache_folder
 from tonearm.errors import TonearmError
 from tonearm.evaluators.array_file import read_array
 from tonearm.evaluators.base import AudioTextEmbedder, Embedder
+from tonearm.files.atomic import atomic_write
+from tonearm.files.cache_folder import CACHE_VARIABLE, cache_folder
 
 _log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ import torch
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from tonearm.errors import TonearmError
+from tonearm.files.text_file import read_json
 from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
-from tonearm.text_file import read_json
 
 SIDECAR_FORMAT = 2
 KIND: Literal["tonearm take"] = "tonearm take"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from tonearm import boundary
-from tonearm.atomic import atomic_write_all
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write_all
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.generation.side_files import input_path, sidecar_path, stored_path, vector_path
 from tonearm.steering.vector import SteeringVector

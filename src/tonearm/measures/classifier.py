@@ -34,7 +34,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tonearm import boundary
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import (
@@ -45,11 +44,12 @@ from tonearm.evaluators.base import (
     embed_sounding,
 )
 from tonearm.evaluators.embedding_set import MAX_MAGNITUDE, EmbeddingSet
+from tonearm.files.atomic import atomic_write
+from tonearm.files.text_file import parse_json
 from tonearm.loading import loading_errors
 from tonearm.schema import validated
 from tonearm.stats import Share
 from tonearm.text import check_text
-from tonearm.text_file import parse_json
 
 FORMAT = 1
 METADATA_KEY = "tonearm_classifier"

@@ -18,9 +18,9 @@ from urllib.parse import quote
 import numpy as np
 import soundfile
 
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.measures import Description
 from tonearm.report.spectrogram import COLOURS, RANGE_DB, Scale, spectrogram_png
 

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.vector_file import SUFFIX
-from tonearm.text_file import read_json
 
 Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
 Branch = Literal["both", "conditional", "unconditional"]

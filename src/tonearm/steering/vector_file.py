@@ -13,13 +13,13 @@ import safetensors.torch
 import torch
 
 from tonearm import boundary
-from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
+from tonearm.files.atomic import atomic_write
+from tonearm.files.text_file import MIB, parse_json
 from tonearm.schema import validated
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 from tonearm.text import first_line, quoted
-from tonearm.text_file import MIB, parse_json
 
 SUFFIX = ".safetensors"
 MAX_BYTES = 256 * MIB  # musicgen-large has 48 layers of 2048, 0.4 MiB

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tonearm.atomic import atomic_write
+from tonearm.files.atomic import atomic_write
 from tonearm.studies.effects_evaluators import EvaluatorSummary
 from tonearm.studies.effects_random import DIFFERENCES, Spread
 from tonearm.studies.effects_trials import Condition, Effect

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tonearm.atomic import atomic_write
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.model import Model
 from tonearm.studies.effects_evaluators import (
     EvaluatorSummary,

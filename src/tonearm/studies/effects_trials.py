@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student_t
 
-from tonearm.atomic import atomic_write
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
 from tonearm.steering import Steer, Steering, SteeringVector

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tonearm.atomic import atomic_write, atomic_write_all
-from tonearm.atomic_folder import atomic_folder, repair_folder
 from tonearm.errors import TonearmError
-from tonearm.temporary_names import owner, remove_abandoned
+from tonearm.files.atomic import atomic_write, atomic_write_all
+from tonearm.files.atomic_folder import atomic_folder, repair_folder
+from tonearm.files.temporary_names import owner, remove_abandoned
 
 
 def names(folder: Path) -> list[str]:
@@ -138,8 +138,8 @@ def test_a_failed_result_leaves_the_folder_as_it_was(tmp_path, failure, exists):
 WRITER = """
 import os, signal, sys
 from pathlib import Path
-from tonearm.atomic import atomic_write
-from tonearm.atomic_folder import atomic_folder
+from tonearm.files.atomic import atomic_write
+from tonearm.files.atomic_folder import atomic_folder
 
 def kill(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -309,7 +309,7 @@ def test_ctrl_c_between_the_renames_puts_the_old_folder_back(tmp_path, monkeypat
 def test_two_processes_leave_the_files_of_one(tmp_path):
     """The second process renames between the two renames of the first, unless it waits."""
     program = (
-        "import sys, time; from pathlib import Path; from tonearm.atomic import atomic_write_all\n"
+        "import sys, time; from pathlib import Path; from tonearm.files.atomic import atomic_write_all\n"
         "name, *pauses = sys.argv[1:]\n"
         "def pause(event, arguments):\n"
         "    if event == 'os.rename': time.sleep(float(pauses.pop(0)))\n"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tonearm.atomic import check_target, write_error
 from tonearm.errors import TonearmError
-from tonearm.folder_lock import folder_lock
-from tonearm.real_path import real_path
-from tonearm.temporary_names import (
+from tonearm.files.atomic import check_target, write_error
+from tonearm.files.folder_lock import folder_lock
+from tonearm.files.real_path import real_path
+from tonearm.files.temporary_names import (
     abandoned_asides,
     aside_name,
     remove,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tonearm import text_file
 from tonearm.datasets.captions import prompts_of_takes
 from tonearm.datasets.labelled_audio import read_table
 from tonearm.datasets.prompts import read_prompts
 from tonearm.errors import TonearmError
+from tonearm.files import text_file
+from tonearm.files.text_file import read_json, read_text
 from tonearm.generation.provenance import read_sidecar
 from tonearm.steering import Steering
-from tonearm.text_file import read_json, read_text
 
 ENDLESS = Path("/dev/zero")
 needs_endless = pytest.mark.skipif(not ENDLESS.exists(), reason="no /dev/zero here")

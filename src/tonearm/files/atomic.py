@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tonearm.errors import TonearmError
-from tonearm.folder_lock import folder_lock
-from tonearm.temporary_names import remove_abandoned, temporary_name
+from tonearm.files.folder_lock import folder_lock
+from tonearm.files.temporary_names import remove_abandoned, temporary_name
 
 _CAUSES = {
     errno.ENOSPC: "the disk is full; free some space, or choose another folder",
