@@ -108,7 +108,8 @@ def test_an_interrupted_process_ends_without_a_traceback(
         time.sleep(moment)
         process.send_signal(signal.SIGINT)
         _, shown = process.communicate(timeout=60)
-        assert process.returncode in (0, INTERRUPTED), (moment, shown)
+        # Python restores the system's handler at its own end, after the command's.
+        assert process.returncode in (0, INTERRUPTED, -signal.SIGINT), (moment, shown)
         assert shown.count("\n") == (process.returncode == INTERRUPTED), (moment, shown)
         check_files(tmp_path)
         assert not unfinished_files(tmp_path)

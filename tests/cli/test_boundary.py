@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tonearm.errors import TonearmError
+
 LONG_NAME, LONG_PATH = "x" * 300, "y/" * 3000
 
 
@@ -131,3 +133,22 @@ def test_an_interrupt_within_an_import_ends_the_process_at_once(tmp_path):
         env={**os.environ, "PYTHONPATH": path},
     )
     assert (done.returncode, done.stderr) == (130, "tonearm: stopped\n")
+
+
+def test_an_interrupt_that_a_library_reports_as_an_error_ends_as_an_interrupt(
+    run, tiny, monkeypatch
+):
+    def load(*arguments):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            sum(range(10**6))
+        except KeyboardInterrupt:
+            raise TonearmError("cannot load checkpoint: Already borrowed") from None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(importlib.import_module("tonearm.cli.generate"), "load_model", load)
+    try:
+        outcome = run("generate", "a folk tune", *tiny())
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (outcome.code, outcome.err) == (130, "tonearm: stopped\n")

@@ -12,6 +12,7 @@ import typer
 
 from tonearm import __version__
 from tonearm.cli import INTERRUPTED
+from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
 from tonearm.cli.classifier import classifier
 from tonearm.cli.cluster import cluster
@@ -146,6 +147,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         say_error(str(stopped))
         return INTERRUPTED
     except (TonearmError, UsageError) as error:
+        if was_interrupted():
+            raise KeyboardInterrupt from None
         if os.environ.get(DEBUG):
             raise
         say_error(_usage_text(error) if isinstance(error, UsageError) else str(error))

@@ -15,6 +15,7 @@ from types import FrameType
 from tonearm.cli import INTERRUPTED, STOPPED
 
 _IMPORT = "<frozen importlib._bootstrap>"
+_received = threading.Event()
 
 
 @contextmanager
@@ -27,6 +28,7 @@ def interrupts_handled() -> Iterator[None]:
     if not is_default or threading.current_thread() is not threading.main_thread():
         yield
         return
+    _received.clear()
     signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
@@ -34,7 +36,13 @@ def interrupts_handled() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def was_interrupted() -> bool:
+    """Whether Ctrl-C was pressed; a library may report the interrupt as an error of its own."""
+    return _received.is_set()
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    _received.set()
     while frame is not None:
         if frame.f_code.co_filename == _IMPORT:
             with suppress(Exception):

@@ -103,7 +103,7 @@ def _swap(temporary: Path, folder: Path, last: str, is_result: Callable[[str], b
         if not folder.exists():
             aside.rename(folder)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    remove(aside)
     return True
 
 
