@@ -6,6 +6,9 @@ A case is reproduced by its name: `pytest -m campaign tests/campaign -k "generat
 import inspect
 import json
 import os
+import subprocess
+import sys
+import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +31,7 @@ from tests.campaign.entries import (
     public_functions,
 )
 from tests.campaign.materials import Materials
-from tests.campaign.processes import run_forked
+from tests.campaign.processes import DEADLINE, Ended, run_forked
 from tests.campaign.verdicts import faults_of_command, not_finite, outcome_of
 from tonearm.cli import app, main
 from tonearm.text import quoted
@@ -116,6 +119,31 @@ def test_a_command_with_bad_input(case: Case, materials: Materials, tmp_path: Pa
     ended = run_forked(lambda: main(line), folder, tmp_path / "log")
     faults = faults_of_command(ended, folder, EXIT_CODES.get(case.entry, (0, 2)))
     assert not faults, f"{[one[:300] for one in line]}: {faults}"
+
+
+# Real processes are not confined to a folder: commands that write no files.
+READING = ("vectors", "measure", "distance", "cluster", "inspect", "models", "doctor")
+REAL_CASES = Random(0).sample([one for one in COMMAND_CASES if one.entry in READING], 24)
+
+
+@pytest.mark.parametrize("case", REAL_CASES, ids=str)
+def test_a_real_process_with_bad_input(case: Case, materials: Materials, tmp_path: Path) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    line = _arguments(case, materials, folder)
+    if any("\0" in argument for argument in line):
+        pytest.skip("an argument of a process holds no null character")
+    begun = time.monotonic()
+    program = "import sys; from tonearm.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *line],
+        cwd=folder,
+        capture_output=True,
+        timeout=4 * DEADLINE,  # it imports all libraries
+    )
+    out, err = (text.decode(errors="backslashreplace") for text in (done.stdout, done.stderr))
+    ended = Ended(done.returncode, None, out, err, time.monotonic() - begun)
+    assert not faults_of_command(ended, folder, EXIT_CODES.get(case.entry, (0, 2)))
 
 
 FUNCTION_CASES = _cases(FUNCTIONS, 900)
