@@ -283,9 +283,17 @@ def _listed(make: Make) -> Make:
     return lambda rng, materials, folder: [make(rng, materials, folder)] * rng.randrange(1, 3)
 
 
+def _no_function(rng: Random) -> Any:
+    """An object that cannot be called; errors of a callback are the user's own."""
+    return next(
+        one for one in iter(lambda: bad_values.wrong_object(rng), KINDS) if not callable(one)
+    )
+
+
 OBJECT = _value(bad_values.wrong_object)
 KINDS |= {
     "object": (OBJECT, 6),
+    "no_function": (_value(_no_function), 6),
     "count": (_value(bad_values.bad_count), 5),
     "real": (_value(bad_values.bad_real), 5),
     "array": (_value(bad_values.bad_array), 10),
@@ -312,7 +320,7 @@ REQUEST_KINDS = {
 SAMPLING_KINDS = {"guidance": REAL, "temperature": REAL, "top_k": COUNT, "top_p": REAL}
 SCHEDULES = {"guidance_schedule": ANY, "temperature_schedule": ANY}
 STEER_KINDS = ("object", "name", "steer", "objects")
-PROGRESS = {"progress": ANY}
+PROGRESS = {"progress": ("no_function",)}
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ DEVICES = ("/dev/null", "/dev/full", "/dev/tty")  # that may be opened, and not 
 # Audit events that change files -> number of their arguments that are paths
 CHANGES = {
     "open": 1, "os.rename": 2, "os.mkdir": 1, "os.remove": 1, "os.rmdir": 1, "os.link": 2,
-    "os.symlink": 2, "os.truncate": 1, "shutil.rmtree": 1, "os.chmod": 1,
+    "os.symlink": 2, "os.truncate": 1, "os.chmod": 1,
 }  # fmt: skip
 RAISED = 70  # exit code of an exception that the function did not catch
 

@@ -290,3 +290,9 @@ def test_confidence_is_high_for_clicks_low_for_noise_and_lowest_off_the_beat() -
 def test_silent_and_short_clips_have_no_tempo(clip: Clip) -> None:
     assert LibrosaTracker().track(clip).ndim == 1
     assert measure_tempo(clip).bpm is None
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), -1.0, 2.0, "0.5"])
+def test_a_confidence_that_is_not_possible_is_refused(confidence):
+    with pytest.raises(TonearmError, match="confidence"):
+        TempoEstimate.of_beats(np.arange(8.0), "given", confidence)

@@ -74,7 +74,11 @@ def atomic_write_all(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def check_target(path: Path) -> None:
-    """Raise TonearmError for a device, pipe or socket, which a rename would replace."""
+    """Raise TonearmError for a device, pipe or socket, which a rename would replace, and for a
+    path without a name.
+    """
+    if path.name in ("", ".."):
+        raise TonearmError(f"cannot write {path}: it is a folder; name a file in it")
     with suppress(OSError):  # absent, or found when it is written
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):

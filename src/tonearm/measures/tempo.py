@@ -52,6 +52,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
@@ -160,7 +161,7 @@ def _intervals(beats: np.ndarray) -> np.ndarray | None:
     """Seconds between beats, float64; None under 4 beats. Raises TonearmError for other values."""
     try:
         times = np.asarray(beats, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # tensors with a gradient
         times = np.empty(())
     if times.ndim != 1 or not np.isfinite(times).all():
         raise TonearmError(f"beats {quoted(beats)} are no finite times; give a list of seconds")
@@ -203,6 +204,9 @@ class TempoEstimate:
             tracker: name of their source, for protocols.
             confidence: onset strength at the beats above chance, where it is known.
         """
+        confidence = boundary.optional(boundary.number, confidence, "confidence")
+        if confidence is not None and not 0 <= confidence <= 1:
+            raise TonearmError(f"a confidence of {confidence:g} is not possible; give 0 to 1")
         pulse = fit_pulse(beats)
         bpm, regularity = None, None
         if pulse is not None:
