@@ -152,3 +152,8 @@ def test_an_interrupt_that_a_library_reports_as_an_error_ends_as_an_interrupt(
     finally:
         signal.signal(signal.SIGINT, before)
     assert (outcome.code, outcome.err) == (130, "tonearm: stopped\n")
+    later = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background process
+    try:
+        assert run("inspect", "absent").code == 2  # the next command starts anew
+    finally:
+        signal.signal(signal.SIGINT, later)

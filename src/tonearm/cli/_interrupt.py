@@ -24,11 +24,11 @@ def interrupts_handled() -> Iterator[None]:
 
     A handler that a caller has installed is kept.
     """
+    _received.clear()  # by an earlier command of this process
     is_default = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not is_default or threading.current_thread() is not threading.main_thread():
         yield
         return
-    _received.clear()
     signal.signal(signal.SIGINT, _interrupt)
     try:
         yield
