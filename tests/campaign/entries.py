@@ -285,9 +285,9 @@ def _listed(make: Make) -> Make:
 
 def _no_function(rng: Random) -> Any:
     """An object that cannot be called; errors of a callback are the user's own."""
-    return next(
-        one for one in iter(lambda: bad_values.wrong_object(rng), KINDS) if not callable(one)
-    )
+    while callable(found := bad_values.wrong_object(rng)):
+        continue
+    return found
 
 
 OBJECT = _value(bad_values.wrong_object)
