@@ -18,6 +18,7 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.array_file import ARRAY_FILES
 from tonearm.evaluators.base import Embedder, as_embedder, describe_embedder
 from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.files.real_path import real_path
 from tonearm.frame_levels import is_sounding
 from tonearm.progress import Progress
 
@@ -51,7 +52,7 @@ def as_paths(value: object, name: str) -> list[Path]:
 
 def set_name(paths: Sequence[Path]) -> str:
     """Name a set of files in protocols: the folder's or file's name, or the number of files."""
-    return paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} files"
+    return real_path(paths[0]).name if len(paths) == 1 else f"{len(paths)} files"
 
 
 def is_embedding_file(path: Path) -> bool:

@@ -19,6 +19,7 @@ from tonearm.loading import (
     check_json,
     check_pretrained,
     loading_errors,
+    may_be_hub_id,
 )
 from tonearm.musicgen.delay import lags
 from tonearm.musicgen.sampling import Sampling, check_sampling
@@ -170,7 +171,7 @@ def load_checkpoint(
         warn_of_namesake(POCKET, "bundled checkpoint", Path(POCKET))
     folder = Path(source) if source else assets.POCKET if name == POCKET else Path(name)
     path = str(folder.absolute()) if folder.is_dir() else name
-    if not folder.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
+    if not folder.is_dir() and not may_be_hub_id(name):
         raise TonearmError(
             f"no checkpoint {name!r}; give {POCKET}, a folder, or a hub id such as "
             "facebook/musicgen-melody (`tonearm models`)"
