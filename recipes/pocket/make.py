@@ -19,6 +19,7 @@ from recipes.pocket.codec_finetune import finetune_codec
 from recipes.pocket.corpus import render_corpus
 from recipes.pocket.decoder import train_decoder
 from recipes.pocket.encode import encode_corpus
+from recipes.pocket.robust import train_robust
 from recipes.pocket.settings import PRESETS
 from recipes.pocket.text import train_text_encoder
 from recipes.stages import run_stages
@@ -110,9 +111,21 @@ def decoder(arguments: argparse.Namespace) -> None:
         )
 
 
+def robust(arguments: argparse.Namespace) -> None:
+    if not (arguments.out / "pocket_robust" / "model.safetensors").exists():
+        data_parallel.run(
+            train_robust,
+            _processes(arguments),
+            arguments.out / "corpus",
+            arguments.out,
+            PRESETS[arguments.preset],
+            arguments.device,
+        )
+
+
 def install(arguments: argparse.Namespace) -> None:
     for name in CHECKPOINT_FILES:
-        shutil.copyfile(arguments.out / "pocket" / name, PACKAGE / name)
+        shutil.copyfile(arguments.out / "pocket_robust" / name, PACKAGE / name)
     print(
         f"installed into {PACKAGE}; next: "
         "python -m recipes.pocket.vectors, then python -m recipes.pocket.model_card"
@@ -130,6 +143,7 @@ STAGES = {
     "codec_finetune": codec_finetune,
     "text": text,
     "decoder": decoder,
+    "robust": robust,
     "install": install,
 }
 
