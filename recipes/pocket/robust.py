@@ -150,16 +150,16 @@ def train_robust(
         _report(model, held_out, 0)
     for step in range(first, settings.robust_steps):
         rng = np.random.default_rng((settings.seed, 6, step, replica.rank))
-        rows = np.random.default_rng((settings.seed, 7, step)).integers(
-            len(pieces.labels), size=settings.decoder_batch
-        )[replica.rank :: replica.size]
+        shared = np.random.default_rng((settings.seed, 7, step))  # equal in all replicas
+        rows = shared.integers(len(pieces.labels), size=settings.decoder_batch)
+        rows = rows[replica.rank :: replica.size]
+        dropped = frozenset(np.flatnonzero(shared.random(shape.num_hidden_layers) < LAYER_DROPOUT))
         share_done = step / settings.robust_steps
         rate = min(1.0, (step + 1) / WARM_UP) * ((1 - share_done) * 0.95 + 0.05)
         for group in optimizer.param_groups:
             group["lr"] = settings.robust_rate * rate
         batch = pieces.draw(rows, rng, SPLICED_SHARE, MELODY_SHARE)
         shifts = draw_shifts(len(rows), shape.num_hidden_layers, shape.hidden_size, rng)
-        dropped = frozenset(np.flatnonzero(rng.random(shape.num_hidden_layers) < LAYER_DROPOUT))
         prefix = batch.chroma.shape[1] + batch.text_ids.shape[1]
         with perturbed(model, shifts.to(device), dropped, prefix):
             losses, weights, beat_losses = code_losses(
