@@ -82,10 +82,12 @@ def description_of(
     lufs: float | None = -20.0,
     onsets: float | None = 2.0,
     faults: tuple[str, ...] = (),
+    clarity: float | None = 0.5,
 ) -> Description:
     tempo = TempoEstimate(bpm, bpm, None, () if bpm is None else (0.25, 0.75), "planted")
     measurements = (
         *tempo.measurements,
+        Measurement("pulse_clarity", clarity, "0..1", "planted clarity"),
         Measurement("spectral_centroid", centroid_hz, "Hz", "planted centroid"),
         Measurement("loudness", lufs, "LUFS", "planted loudness"),
         Measurement("onset_rate", onsets, "1/s", "planted onsets"),
@@ -200,12 +202,14 @@ def test_differences_are_from_the_first_take() -> None:
     other = description_of(bpm=125.0, centroid_hz=900.0, lufs=-14.0, onsets=2.0)
     assert cells(first, first) == {
         "Tempo": Cell("100.0", ""),
+        "Pulse clarity": Cell("0.50", ""),
         "Brightness": Cell("1000", ""),
         "Loudness": Cell("−20.0", ""),
         "Onsets": Cell("2.00", ""),
     }
     assert cells(other, first) == {
         "Tempo": Cell("125.0", "+25.0 %"),
+        "Pulse clarity": Cell("0.50", "±0.0 %"),
         "Brightness": Cell("900", "−10.0 %"),
         "Loudness": Cell("−14.0", "+6.0 LU"),
         "Onsets": Cell("2.00", "±0.0 %"),
@@ -213,7 +217,7 @@ def test_differences_are_from_the_first_take() -> None:
 
 
 def test_an_undefined_value_is_a_dash() -> None:
-    nothing = description_of(None, None, None, None)
+    nothing = description_of(None, None, None, None, clarity=None)
     assert set(cells(nothing, description_of()).values()) == {Cell("–", "")}
     assert cells(description_of(bpm=100.0), nothing)["Tempo"] == Cell("100.0", "–")
     assert cells(description_of(onsets=2.0), description_of(onsets=0.0))["Onsets"] == Cell(
@@ -235,9 +239,9 @@ def test_two_estimators_in_one_column_are_both_named(tmp_path: Path) -> None:
     other = replace(
         STEERED.description,
         measurements=(
-            *STEERED.description.measurements[:4],
+            *STEERED.description.measurements[:5],
             another,
-            *STEERED.description.measurements[5:],
+            *STEERED.description.measurements[6:],
         ),
     )
     page = write(tmp_path, PLAIN, replace(STEERED, description=other))

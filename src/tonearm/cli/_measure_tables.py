@@ -35,6 +35,7 @@ def _column(measure: str, decimals: int) -> Callable[["Description"], str]:
 
 COLUMNS: dict[str, Callable[["Description"], str]] = {
     "tempo\nBPM": _column("tempo", 1),
+    "pulse\n": _column("pulse_clarity", 2),
     KEY_HEADING: lambda description: (
         (description.key.key or ABSENT).replace("major", "maj").replace("minor", "min")
     ),
@@ -42,7 +43,6 @@ COLUMNS: dict[str, Callable[["Description"], str]] = {
     "roll-off\nHz": _column("spectral_rolloff", 0),
     "LUFS\n": _column("loudness", 1),
     "peak\ndBTP": _column("true_peak", 1),
-    "crest\ndB": _column("crest_factor", 1),
     "onsets\n/s": _column("onset_rate", 2),
 }
 
@@ -143,6 +143,7 @@ def _print_one(measured: "MeasuredFile") -> None:
             "file": str(measured.path),
             "length": f"{found.seconds:.2f} s, {measured.sample_rate} Hz, {channels}",
             "tempo": _tempo_text(found.tempo),
+            "pulse clarity": number(found["pulse_clarity"], 2),
             "onsets": _text(found["onset_rate"].number, ".2f", " per second"),
             "key": _key_text(found.key),
             "brightness": f"centroid {number(found['spectral_centroid'], 0)} Hz, "

@@ -35,6 +35,7 @@ from tonearm.measures.loudness import LOUDNESS, measure_loudness
 from tonearm.measures.loudness_range import LOUDNESS_RANGE, measure_loudness_range
 from tonearm.measures.onset_rate import ONSET_RATE, measure_onset_rate
 from tonearm.measures.peak import PEAK, measure_peak
+from tonearm.measures.pulse_clarity import PULSE_CLARITY, measure_pulse_clarity
 from tonearm.measures.silence import SILENCE, measure_silence
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID, measure_spectral_centroid
 from tonearm.measures.spectral_rolloff import SPECTRAL_ROLLOFF, measure_spectral_rolloff
@@ -46,6 +47,7 @@ from tonearm.measures.zero_shot import ZeroShot, measure_zero_shot, measure_zero
 # In the order of every output.
 REGISTERED = (
     TEMPO,
+    PULSE_CLARITY,
     SPECTRAL_CENTROID,
     SPECTRAL_ROLLOFF,
     HIGH_FREQUENCY_RATIO,
@@ -100,6 +102,7 @@ __all__ = [
     "measure_loudness_range",
     "measure_onset_rate",
     "measure_peak",
+    "measure_pulse_clarity",
     "measure_silence",
     "measure_spectral_centroid",
     "measure_spectral_rolloff",

@@ -53,6 +53,7 @@ class Column:
 
 COLUMNS = (
     Column("Tempo", "tempo", 1),
+    Column("Pulse clarity", "pulse_clarity", 2),
     Column("Brightness", "spectral_centroid", 0),
     Column("Loudness", "loudness", 1, is_level=True),
     Column("Onsets", "onset_rate", 2),
