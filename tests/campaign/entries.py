@@ -172,6 +172,7 @@ COMMANDS = {
             "as_csv": ("flag",),
             "clap": ("text", "special", "clap"),
             "device": ("text",),
+            "tags": ("flag",),
             "labels": ("text",),
             "template": ("text",),
             "text": ("text",),
@@ -610,6 +611,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"clip": m.clip},
         {"clip": CLIP, "tracker": ANY},
     ),
+    "measure_tags": Function(
+        lambda m: measures.measure_tags,
+        lambda m: {"clip": m.clip},
+        {"clip": CLIP, "tagger": ANY},
+    ),
     "fitted_bpm": _fixed(measures.fitted_bpm, beats=("object", "array")),
     "median_bpm": _fixed(measures.median_bpm, beats=("object", "array")),
     "is_right_tempo": Function(
@@ -676,7 +682,8 @@ FUNCTIONS: dict[str, Function] = {
     "measure_files": Function(
         lambda m: tonearm.measure_files,
         lambda m: {"paths": [m.file("clicks.wav")]},
-        {**PROGRESS, "paths": ("object", "objects", "paths"), "tracker": ANY, "scoring": ANY},
+        {**PROGRESS, "paths": ("object", "objects", "paths"), "tracker": ANY, "scoring": ANY,
+         "tagger": ANY},
     ),
     "measures": Function(lambda m: measures.measures),
     "register": _fixed(measures.register, measure=ANY),
@@ -706,7 +713,7 @@ HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
     "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
-    "KeyEstimate", "MeasuredFile", "Measurement", "Prediction", "TempoAccuracy", "TempoEstimate",
+    "KeyEstimate", "MeasuredFile", "Measurement", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
 

@@ -121,6 +121,31 @@ def test_clap_scores_labels_and_a_text(run, sounds, clap_folder):
     assert float(row["value"]) == first["probabilities"]["jazz"]
 
 
+def test_tags_are_in_every_form_of_output(run, sounds):
+    content = json.loads(run("measure", sounds, "--tags", "--json").out)
+    found = {Path(entry["file"]).name: entry["scores"]["tags"] for entry in content["files"]}
+    probabilities = found["clicks.wav"]["probabilities"]
+    assert len(probabilities) == 50 and probabilities["beat"] > 0.3 > probabilities["opera"]
+    assert "musicnn" in found["clicks.wav"]["protocol"]
+    assert "MagnaTagATune" in found["clicks.wav"]["protocol"]
+    rows = rows_of(run("measure", sounds, "--tags", "--csv").out)
+    assert float(rows["clicks.wav", "tags probability: beat"]["value"]) == probabilities["beat"]
+    one = " ".join(run("measure", sounds / "clicks.wav", "--tags").out.split())
+    assert f"beat {probabilities['beat']:.2f}" in one and "opera" not in one
+    table = run("measure", sounds, "--tags").out
+    assert found["tone.flac"]["value"] in table
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_a_clip_without_a_window_has_no_tags(run, folder):
+    noise(2.0).write(folder / "short" / "a.wav")
+    noise(2.5).write(folder / "short" / "b.wav")
+    for entry in json.loads(run("measure", "short", "--tags", "--json").out)["files"]:
+        assert entry["scores"]["tags"]["value"] is entry["scores"]["tags"]["probabilities"] is None
+    assert run("measure", "short", "--tags").code == 0
+    assert "tags" in run("measure", "short/a.wav", "--tags").out
+
+
 def test_a_table_gives_each_file_its_text(run, sounds, clap_folder):
     captions = {
         "clicks.wav": "a fast sound",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
 
 CSV_HEADINGS = ("file", "measure", "value", "unit", "protocol")
+MOST_TAGS = 8  # of one file, by probability
 MOST_COLUMNS = 5  # of probabilities beside a file name, in 80 columns
 KEY_HEADING = "key\n"
 
@@ -159,7 +160,8 @@ def _print_one(measured: "MeasuredFile") -> None:
     )
     for score in measured.scores:
         title = str(score["name"]).replace("_", " ")
-        print_facts({title: _score_text(score), "": str(score["protocol"])})
+        most = MOST_TAGS if title == "tags" else None
+        print_facts({title: _score_text(score, most), "": str(score["protocol"])})
 
 
 def _tempo_text(tempo: "TempoEstimate") -> str:
@@ -244,7 +246,7 @@ def _shared_protocol(scores: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def _score_text(score: dict[str, Any], most: int = 99) -> str:
+def _score_text(score: dict[str, Any], most: int | None = None) -> str:
     """`jazz 0.81 (cosine 0.32), rock 0.19 (cosine 0.21)`, most probable first; or one number."""
     probabilities = score.get("probabilities")
     if not probabilities:

@@ -30,6 +30,12 @@ def measure(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each number.")] = False,
     clap: Clap = defaults.CLAP,
     device: EvaluatorDevice = "cpu",
+    tags: Annotated[
+        bool,
+        typer.Option(
+            "--tags", help="Probabilities of 50 tags by musicnn, which was trained on real music."
+        ),
+    ] = False,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -82,7 +88,7 @@ def measure(
         ),
     ] = None,
 ) -> None:
-    """Measure audio files: tempo, key, brightness, loudness ...; scores by CLAP and classifiers."""
+    """Measure audio files: tempo, key, brightness, loudness ...; scores by CLAP and classifiers; tags."""
     if as_json and as_csv:
         raise TonearmError("--json and --csv were both given; choose one")
     if template is not None and labels is None:
@@ -91,7 +97,7 @@ def measure(
         raise TonearmError("--text, --texts and --prompts each give the files' texts; choose one")
     from tonearm.datasets.captions import captions_from_table, prompts_of_takes
     from tonearm.datasets.labelled_audio import FailedFile, audio_files
-    from tonearm.evaluators.load import load_tracker
+    from tonearm.evaluators.load import load_tagger, load_tracker
     from tonearm.measures import ClapScoring, load_classifier, measure_files
     from tonearm.measures.zero_shot import TEMPLATE
 
@@ -114,11 +120,12 @@ def measure(
             classifiers=classifiers,
         )
     tracker = load_tracker(beats, device)
+    tagger = load_tagger(device) if tags else None
     output = Output("json" if as_json else "csv" if as_csv else "table")
     try:
         with progress_bar("measuring") as bar:
             for found in measure_files(
-                paths, tracker=tracker, scoring=scoring, progress=bar.update
+                paths, tracker=tracker, scoring=scoring, tagger=tagger, progress=bar.update
             ):
                 with bar.hidden() if as_csv or isinstance(found, FailedFile) else nullcontext():
                     output.add(found)

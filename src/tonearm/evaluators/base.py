@@ -1,4 +1,6 @@
-"""Protocols of evaluators: embedders of audio, embedders of audio and text, beat trackers."""
+"""Protocols of evaluators: embedders of audio, embedders of audio and text, taggers,
+beat trackers.
+"""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
@@ -47,6 +49,35 @@ class AudioTextEmbedder(Embedder, Protocol):
 
     def check_words(self, text: str) -> None:
         """Raise TonearmError for a text without a word in the vocabulary."""
+        ...
+
+
+class Tagger(Protocol):
+    """Predicts the probabilities of tags that do not exclude each other."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def training_data(self) -> str:
+        """Name of the data that it was trained on, for the protocol of every number."""
+        ...
+
+    @property
+    def windows(self) -> str:
+        """Reduction of a clip of any length to one row, such as "3-s windows averaged"."""
+        ...
+
+    @property
+    def tags(self) -> tuple[str, ...]: ...
+
+    @property
+    def min_seconds(self) -> float:
+        """Length of the shortest clip."""
+        ...
+
+    def tag(self, clip: Clip) -> np.ndarray:
+        """Compute the probabilities of the tags in each window: float32 [B, tags]."""
         ...
 
 
@@ -100,6 +131,11 @@ def as_text_embedder(value: Any, name: str) -> AudioTextEmbedder:
     """Return an embedder of clips and texts. Raises TonearmError for another object."""
     allowed = "a CLAP evaluator, such as that of `load_clap()`"
     return boundary.having(value, name, ("embed", "embed_texts", "check_words"), allowed)
+
+
+def as_tagger(value: Any, name: str) -> Tagger:
+    """Return a tagger. Raises TonearmError for an object without `tag`."""
+    return boundary.having(value, name, ("tag",), "a tagger, with a method tag(clip)")
 
 
 def as_tracker(value: Any, name: str) -> BeatTracker:

@@ -1,7 +1,8 @@
-"""CLAP evaluators and beat trackers by name.
+"""CLAP evaluators, beat trackers and taggers by name.
 
-The bundled ones ship with Tonearm and were trained on pocket's corpus; their numbers are labelled
-"bundled" in every protocol. Published checkpoints are loaded by name or path into the same classes.
+The bundled CLAP and beat tracker were trained on pocket's corpus and count as one family; their
+numbers are labelled "bundled" in every protocol. musicnn, which ships with Tonearm too, was trained
+by others on real music. Published checkpoints are loaded by name or path into the same classes.
 """
 
 from functools import cache
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from tonearm import assets, boundary, defaults
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import BeatTracker
+from tonearm.evaluators.base import BeatTracker, Tagger
 from tonearm.evaluators.beat_this import PUBLISHED, BeatThisTracker
 from tonearm.evaluators.clap import BUNDLED, ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
@@ -58,6 +59,30 @@ def load_tracker(name: str = defaults.TRACKER, device: str = "cpu") -> BeatTrack
 def default_tracker() -> BeatTracker:
     """Load the default tracker, once."""
     return load_tracker()
+
+
+def load_tagger(device: str = "cpu") -> Tagger:
+    """Load musicnn, a tagger of real music.
+
+    Args:
+        device: torch device.
+
+    Returns:
+        The tagger.
+
+    Raises:
+        TonearmError: no such device, or this installation has no weights of it.
+    """
+    _check_device(device)
+    from tonearm.evaluators.musicnn import MusicnnTagger
+
+    return MusicnnTagger(device)
+
+
+@cache
+def default_tagger() -> Tagger:
+    """Load the tagger, once."""
+    return load_tagger()
 
 
 def load_clap(name: str = defaults.CLAP, device: str = "cpu") -> ClapEvaluator:

@@ -17,6 +17,8 @@ from tonearm.evaluators.base import (
     AudioTextEmbedder,
     BeatTracker,
     Embedder,
+    Tagger,
+    as_tagger,
     as_text_embedder,
     as_tracker,
 )
@@ -33,6 +35,7 @@ from tonearm.measures.classifier import (
 from tonearm.measures.describe import Description, describe
 from tonearm.measures.fad import FAD, measure_fad
 from tonearm.measures.kad import KAD, measure_kad
+from tonearm.measures.tags import measure_tags
 from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
 from tonearm.progress import Progress
 
@@ -46,7 +49,7 @@ class MeasuredFile:
         sample_rate: Hz.
         channels: of the file.
         description: every registered measure.
-        scores: by CLAP and classifiers, in the form of their `to_dict`.
+        scores: by CLAP, classifiers and a tagger, in the form of their `to_dict`.
     """
 
     path: Path
@@ -138,6 +141,7 @@ def measure_files(
     *,
     tracker: BeatTracker | None = None,
     scoring: ClapScoring | None = None,
+    tagger: Tagger | None = None,
     progress: Progress | None = None,
 ) -> Iterator[MeasuredFile | FailedFile]:
     """Measure audio files one by one.
@@ -146,6 +150,7 @@ def measure_files(
         paths: files and folders.
         tracker: beat tracker; `tonearm.defaults.TRACKER` where none is given.
         scoring: scores by CLAP, where they are wanted.
+        tagger: of the tags, where they are wanted.
         progress: called with (done, total) files.
 
     Returns:
@@ -157,8 +162,10 @@ def measure_files(
     files = boundary.sequence(paths, "paths", boundary.path, "a list of paths")
     boundary.optional(as_tracker, tracker, "tracker")
     boundary.optional(_scoring, scoring, "scoring")
+    boundary.optional(as_tagger, tagger, "tagger")
     progress = boundary.optional(boundary.function, progress, "progress")
-    return _measured(audio_files([Path(file) for file in files]), tracker, scoring, progress)
+    paths = audio_files([Path(file) for file in files])
+    return _measured(paths, tracker, scoring, tagger, progress)
 
 
 def _scoring(value: object, name: str) -> ClapScoring:
@@ -169,6 +176,7 @@ def _measured(
     paths: Sequence[Path],
     tracker: BeatTracker | None,
     scoring: ClapScoring | None,
+    tagger: Tagger | None,
     progress: Progress | None,
 ) -> Iterator[MeasuredFile | FailedFile]:
     for path, clip in read_clips(paths, progress):
@@ -178,6 +186,8 @@ def _measured(
         try:
             description = describe(clip, tracker)
             scores = () if scoring is None else scoring.scores(path, clip)
+            if tagger is not None:
+                scores += (measure_tags(clip, tagger).to_dict(),)
         except TonearmError as error:
             yield FailedFile(path, f"{path}: {error}")
             continue
