@@ -40,7 +40,7 @@ test-newest: build/newest.txt
 test-lowest test-newest: test-%:
 	$(PYTHON) -m venv --clear build/venv-$*
 	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --editable ".[test]"
-	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --no-deps beat-this
+	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --no-deps beat-this basic-pitch
 	build/venv-$*/bin/pip freeze --exclude-editable
 	build/venv-$*/bin/python -m pytest $(TESTS)
 
@@ -74,6 +74,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps beat-this  # its torchaudio breaks on CPU-only torch, and is not needed
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps basic-pitch  # only its ONNX model is used, without TensorFlow
 	touch $(STAMP)
 
 clean:

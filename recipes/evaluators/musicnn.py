@@ -28,14 +28,13 @@ import torch
 from safetensors.torch import save_file
 
 from tonearm import assets
-from tonearm.evaluators.musicnn import Musicnn
+from tonearm.evaluators.musicnn import HOP, N_FFT, N_MELS, SAMPLE_RATE, WINDOW_FRAMES, Musicnn
 
 VERSION = "0.1.0"
 WHEEL = f"musicnn-{VERSION}-py3-none-any.whl"
 SHA256 = "f38a4890c648c1ddbb141c5d96d2b0a8cfcd36746002d896989f7b88beb65cfa"
 CHECKPOINT = "musicnn/MTT_musicnn/"
 FOOTER_BYTES = 48
-TRAILER_BYTES = 5  # compression and checksum behind each block
 SHAPE, OFFSET, BYTES = 2, 4, 5  # fields of an entry
 DIMENSION, SIZE = 2, 1  # fields of a shape and of a dimension
 
@@ -48,6 +47,11 @@ NORMS = ("input_norm", *(f"{name}.norm" for name in CONVOLUTIONS), "pooled_norm"
 NORM_PARTS = {
     "gamma": "weight", "beta": "bias",
     "moving_mean": "running_mean", "moving_variance": "running_var",
+}  # fmt: skip
+# For readers of the file; `tonearm.evaluators.musicnn` has them as constants.
+SETTINGS = {
+    "sample_rate": SAMPLE_RATE, "n_fft": N_FFT, "hop": HOP, "mel_bands": N_MELS,
+    "compression": "log10(1 + 10000 x)", "window_frames": WINDOW_FRAMES,
 }  # fmt: skip
 
 
@@ -86,9 +90,11 @@ def convert(wheel: Path, path: Path) -> None:
         "audio tagging, ISMIR late-breaking demo",
         "training_data": "MagnaTagATune",
         "licence": licence,
+        "settings": json.dumps(SETTINGS),
         "tags": json.dumps(tags),
     }
     save_file(tensors, path, metadata)
+    path.chmod(0o644)  # safetensors writes private files
     notice = f"The weights in {path.name} are those of {metadata['source']}.\n"
     path.with_suffix(".LICENSE").write_text(f"{notice}\n{licence.strip()}\n", encoding="utf-8")
 

@@ -173,6 +173,7 @@ COMMANDS = {
             "clap": ("text", "special", "clap"),
             "device": ("text",),
             "tags": ("flag",),
+            "notes": ("flag",),
             "labels": ("text",),
             "template": ("text",),
             "text": ("text",),
@@ -611,10 +612,15 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"clip": m.clip},
         {"clip": CLIP, "tracker": ANY},
     ),
+    "measure_notes": Function(
+        lambda m: measures.measure_notes,
+        lambda m: {"clip": m.clip},
+        {"clip": CLIP, "transcriber": ANY},
+    ),
     "measure_tags": Function(
         lambda m: measures.measure_tags,
         lambda m: {"clip": m.clip},
-        {"clip": CLIP, "tagger": ANY},
+        {"clip": CLIP, "tagger": ANY, "transcriber": ANY},
     ),
     "fitted_bpm": _fixed(measures.fitted_bpm, beats=("object", "array")),
     "median_bpm": _fixed(measures.median_bpm, beats=("object", "array")),
@@ -713,7 +719,7 @@ HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
     "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
-    "KeyEstimate", "MeasuredFile", "Measurement", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
+    "KeyEstimate", "MeasuredFile", "Measurement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
 

@@ -11,7 +11,8 @@ import pytest
 
 from tests.measures.sounds import clicks, noise
 from tonearm.audio import Clip
-from tonearm.evaluators import clap, load
+from tonearm.evaluators import basic_pitch, clap, load
+from tonearm.evaluators.base import Note
 
 
 def rows_of(text: str) -> dict[tuple[str, str], dict[str, str]]:
@@ -144,6 +145,34 @@ def test_a_clip_without_a_window_has_no_tags(run, folder):
         assert entry["scores"]["tags"]["value"] is entry["scores"]["tags"]["probabilities"] is None
     assert run("measure", "short", "--tags").code == 0
     assert "tags" in run("measure", "short/a.wav", "--tags").out
+
+
+def test_notes_are_in_every_form_of_output(run, sounds, monkeypatch):
+    class Fixed:
+        name, settings = "a transcriber", "fixed notes"
+
+        def transcribe(self, clip):
+            return [Note(0, 1, 60), Note(0.5, 1, 64)]
+
+    monkeypatch.setattr(load, "load_transcriber", Fixed)
+    content = json.loads(run("measure", sounds, "--notes", "--json").out)
+    found = {Path(entry["file"]).name: entry for entry in content["files"]}
+    assert found["noise.wav"]["note_rate"]["value"] == pytest.approx(2 / 3)
+    assert found["noise.wav"]["note_rate"]["protocol"] == "notes by a transcriber, fixed notes"
+    rows = rows_of(run("measure", sounds, "--notes", "--csv").out)
+    assert float(rows["noise.wav", "polyphony"]["value"]) == pytest.approx(1.5)
+    one = " ".join(run("measure", sounds / "noise.wav", "--notes").out.split())
+    assert "0.67 per second, 1.5 at a time, mean pitch 61.3 (MIDI), in 33% of the time" in one
+    table = run("measure", sounds, "--notes").out
+    assert re.search(r"noise.wav +0.67 +1.5 +61.3 +0.33", table)
+    assert max(map(len, table.splitlines())) <= 80
+
+
+def test_notes_without_the_package_are_refused_in_one_line(run, sounds, monkeypatch):
+    monkeypatch.setattr(basic_pitch, "PACKAGE", "no_such_package")
+    outcome = run("measure", sounds, "--notes")
+    assert outcome.code == 2 and outcome.out == "" and outcome.err.count("\n") == 1
+    assert "pip install --no-deps basic-pitch" in outcome.err
 
 
 def test_a_table_gives_each_file_its_text(run, sounds, clap_folder):

@@ -85,6 +85,8 @@ class Output:
         elif self.files:
             names = _short_names([measured.path for measured in self.files])
             _print_descriptions(names, self.files)
+            if self.files[0].notes:
+                _print_notes(names, self.files)
             for index in range(len(self.files[0].scores)):
                 _print_scores(names, [measured.scores[index] for measured in self.files])
 
@@ -116,7 +118,7 @@ def _rows(measured: "MeasuredFile") -> Iterator[tuple[object, ...]]:
     """One for each number; an undefined value is empty."""
     name = str(measured.path)
     yield name, "seconds", measured.description.seconds, "s", ""
-    for one in measured.description.measurements:
+    for one in (*measured.description.measurements, *measured.notes):
         yield name, one.name, one.value, one.unit, one.protocol
     yield name, "faults", "; ".join(measured.description.faults), "", ""
     for score in measured.scores:
@@ -158,6 +160,13 @@ def _print_one(measured: "MeasuredFile") -> None:
             "faults": ", ".join(found.faults) or "none",
         }
     )
+    if measured.notes:
+        rate, polyphony, pitch, share = (one.number for one in measured.notes)
+        text = (
+            f"{_text(rate, '.2f')} per second, {_text(polyphony, '.1f')} at a time, "
+            f"mean pitch {_text(pitch, '.1f')} (MIDI), in {_text(share, '.0%')} of the time"
+        )
+        print_facts({"notes": text, "": measured.notes[0].protocol})
     for score in measured.scores:
         title = str(score["name"]).replace("_", " ")
         most = MOST_TAGS if title == "tags" else None
@@ -195,6 +204,20 @@ def _print_descriptions(names: Sequence[str], files: Sequence["MeasuredFile"]) -
         "--csv and --json have all measures with their protocols",
         style="dim",
     )
+
+
+def _print_notes(names: Sequence[str], files: Sequence["MeasuredFile"]) -> None:
+    headings = ["notes\n/s", "at a\ntime", "pitch\nMIDI", "share of\nthe time"]
+    table = new_table("file\n", *headings, numbers=headings)
+    for name, measured in zip(names, files, strict=True):
+        cells = (
+            number(one, decimals)
+            for one, decimals in zip(measured.notes, (2, 1, 1, 2), strict=True)
+        )
+        table.add_row(name, *cells)
+    out.print()
+    out.print(table)
+    out.print(files[0].notes[0].protocol, style="dim")
 
 
 def _print_scores(names: Sequence[str], scores: Sequence[dict[str, Any]]) -> None:

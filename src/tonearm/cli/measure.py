@@ -36,6 +36,10 @@ def measure(
             "--tags", help="Probabilities of 50 tags by musicnn, which was trained on real music."
         ),
     ] = False,
+    notes: Annotated[
+        bool,
+        typer.Option("--notes", help="Note rate, polyphony and pitch by basic-pitch."),
+    ] = False,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -88,7 +92,7 @@ def measure(
         ),
     ] = None,
 ) -> None:
-    """Measure audio files: tempo, key, brightness, loudness ...; scores by CLAP and classifiers; tags."""
+    """Measure audio files: tempo, key, brightness, loudness ...; scores by CLAP and classifiers; tags; notes."""
     if as_json and as_csv:
         raise TonearmError("--json and --csv were both given; choose one")
     if template is not None and labels is None:
@@ -97,7 +101,7 @@ def measure(
         raise TonearmError("--text, --texts and --prompts each give the files' texts; choose one")
     from tonearm.datasets.captions import captions_from_table, prompts_of_takes
     from tonearm.datasets.labelled_audio import FailedFile, audio_files
-    from tonearm.evaluators.load import load_tagger, load_tracker
+    from tonearm.evaluators.load import load_tagger, load_tracker, load_transcriber
     from tonearm.measures import ClapScoring, load_classifier, measure_files
     from tonearm.measures.zero_shot import TEMPLATE
 
@@ -121,11 +125,17 @@ def measure(
         )
     tracker = load_tracker(beats, device)
     tagger = load_tagger(device) if tags else None
+    transcriber = load_transcriber() if notes else None
     output = Output("json" if as_json else "csv" if as_csv else "table")
     try:
         with progress_bar("measuring") as bar:
             for found in measure_files(
-                paths, tracker=tracker, scoring=scoring, tagger=tagger, progress=bar.update
+                paths,
+                tracker=tracker,
+                scoring=scoring,
+                tagger=tagger,
+                transcriber=transcriber,
+                progress=bar.update,
             ):
                 with bar.hidden() if as_csv or isinstance(found, FailedFile) else nullcontext():
                     output.add(found)

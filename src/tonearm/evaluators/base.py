@@ -1,8 +1,9 @@
 """Protocols of evaluators: embedders of audio, embedders of audio and text, taggers,
-beat trackers.
+transcribers, beat trackers.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -81,6 +82,31 @@ class Tagger(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Note:
+    """A note: start and end in seconds, pitch as MIDI number."""
+
+    start: float
+    end: float
+    pitch: int
+
+
+class Transcriber(Protocol):
+    """Finds the notes of a clip."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def settings(self) -> str:
+        """Thresholds of a note, for the protocol of every number."""
+        ...
+
+    def transcribe(self, clip: Clip) -> list[Note]:
+        """Find the notes, by start."""
+        ...
+
+
 class BeatTracker(Protocol):
     """Finds the beats of a clip."""
 
@@ -136,6 +162,12 @@ def as_text_embedder(value: Any, name: str) -> AudioTextEmbedder:
 def as_tagger(value: Any, name: str) -> Tagger:
     """Return a tagger. Raises TonearmError for an object without `tag`."""
     return boundary.having(value, name, ("tag",), "a tagger, with a method tag(clip)")
+
+
+def as_transcriber(value: Any, name: str) -> Transcriber:
+    """Return a transcriber. Raises TonearmError for an object without `transcribe`."""
+    allowed = "a transcriber, with a method transcribe(clip)"
+    return boundary.having(value, name, ("transcribe",), allowed)
 
 
 def as_tracker(value: Any, name: str) -> BeatTracker:

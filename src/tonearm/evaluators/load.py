@@ -1,4 +1,4 @@
-"""CLAP evaluators, beat trackers and taggers by name.
+"""CLAP evaluators and beat trackers by name, a tagger and a transcriber.
 
 The bundled CLAP and beat tracker were trained on pocket's corpus and count as one family; their
 numbers are labelled "bundled" in every protocol. musicnn, which ships with Tonearm too, was trained
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tonearm import assets, boundary, defaults
 from tonearm.errors import TonearmError
-from tonearm.evaluators.base import BeatTracker, Tagger
+from tonearm.evaluators.base import BeatTracker, Tagger, Transcriber
 from tonearm.evaluators.beat_this import PUBLISHED, BeatThisTracker
 from tonearm.evaluators.clap import BUNDLED, ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
@@ -83,6 +83,23 @@ def load_tagger(device: str = "cpu") -> Tagger:
 def default_tagger() -> Tagger:
     """Load the tagger, once."""
     return load_tagger()
+
+
+def load_transcriber() -> Transcriber:
+    """Load basic-pitch, a transcriber of notes.
+
+    Raises:
+        TonearmError: basic-pitch or onnxruntime is not installed.
+    """
+    from tonearm.evaluators.basic_pitch import BasicPitch
+
+    return BasicPitch()
+
+
+@cache
+def default_transcriber() -> Transcriber:
+    """Load the transcriber, once."""
+    return load_transcriber()
 
 
 def load_clap(name: str = defaults.CLAP, device: str = "cpu") -> ClapEvaluator:

@@ -33,6 +33,7 @@ from tonearm.measures.kad import KAD, measure_kad
 from tonearm.measures.key import KEY, KeyEstimate, measure_key
 from tonearm.measures.loudness import LOUDNESS, measure_loudness
 from tonearm.measures.loudness_range import LOUDNESS_RANGE, measure_loudness_range
+from tonearm.measures.notes import Notes, measure_notes
 from tonearm.measures.onset_rate import ONSET_RATE, measure_onset_rate
 from tonearm.measures.peak import PEAK, measure_peak
 from tonearm.measures.pulse_clarity import PULSE_CLARITY, measure_pulse_clarity
@@ -77,6 +78,7 @@ __all__ = [
     "Measure",
     "MeasuredFile",
     "Measurement",
+    "Notes",
     "Prediction",
     "Tags",
     "TempoAccuracy",
@@ -102,6 +104,7 @@ __all__ = [
     "measure_key",
     "measure_loudness",
     "measure_loudness_range",
+    "measure_notes",
     "measure_onset_rate",
     "measure_peak",
     "measure_pulse_clarity",

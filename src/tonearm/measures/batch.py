@@ -18,12 +18,15 @@ from tonearm.evaluators.base import (
     BeatTracker,
     Embedder,
     Tagger,
+    Transcriber,
     as_tagger,
     as_text_embedder,
     as_tracker,
+    as_transcriber,
 )
 from tonearm.evaluators.corpora import EmbeddedCorpus, embed_corpus
 from tonearm.evaluators.embedding_set import EmbeddingSet
+from tonearm.measures.base import Measurement
 from tonearm.measures.clap_score import measure_clap_score
 from tonearm.measures.classifier import (
     Classifier,
@@ -35,6 +38,7 @@ from tonearm.measures.classifier import (
 from tonearm.measures.describe import Description, describe
 from tonearm.measures.fad import FAD, measure_fad
 from tonearm.measures.kad import KAD, measure_kad
+from tonearm.measures.notes import measure_notes
 from tonearm.measures.tags import measure_tags
 from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
 from tonearm.progress import Progress
@@ -50,6 +54,7 @@ class MeasuredFile:
         channels: of the file.
         description: every registered measure.
         scores: by CLAP, classifiers and a tagger, in the form of their `to_dict`.
+        notes: measurements by a transcriber.
     """
 
     path: Path
@@ -57,6 +62,7 @@ class MeasuredFile:
     channels: int
     description: Description
     scores: tuple[dict[str, Any], ...] = ()
+    notes: tuple[Measurement, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         return {
@@ -64,6 +70,7 @@ class MeasuredFile:
             "sample_rate": self.sample_rate,
             "channels": self.channels,
             **self.description.to_dict(),
+            **{one.name: one.to_dict() for one in self.notes},
             "scores": {str(score["name"]): score for score in self.scores},
         }
 
@@ -142,6 +149,7 @@ def measure_files(
     tracker: BeatTracker | None = None,
     scoring: ClapScoring | None = None,
     tagger: Tagger | None = None,
+    transcriber: Transcriber | None = None,
     progress: Progress | None = None,
 ) -> Iterator[MeasuredFile | FailedFile]:
     """Measure audio files one by one.
@@ -151,6 +159,7 @@ def measure_files(
         tracker: beat tracker; `tonearm.defaults.TRACKER` where none is given.
         scoring: scores by CLAP, where they are wanted.
         tagger: of the tags, where they are wanted.
+        transcriber: of the notes, where they are wanted.
         progress: called with (done, total) files.
 
     Returns:
@@ -163,9 +172,10 @@ def measure_files(
     boundary.optional(as_tracker, tracker, "tracker")
     boundary.optional(_scoring, scoring, "scoring")
     boundary.optional(as_tagger, tagger, "tagger")
+    boundary.optional(as_transcriber, transcriber, "transcriber")
     progress = boundary.optional(boundary.function, progress, "progress")
     paths = audio_files([Path(file) for file in files])
-    return _measured(paths, tracker, scoring, tagger, progress)
+    return _measured(paths, tracker, scoring, tagger, transcriber, progress)
 
 
 def _scoring(value: object, name: str) -> ClapScoring:
@@ -177,6 +187,7 @@ def _measured(
     tracker: BeatTracker | None,
     scoring: ClapScoring | None,
     tagger: Tagger | None,
+    transcriber: Transcriber | None,
     progress: Progress | None,
 ) -> Iterator[MeasuredFile | FailedFile]:
     for path, clip in read_clips(paths, progress):
@@ -188,10 +199,11 @@ def _measured(
             scores = () if scoring is None else scoring.scores(path, clip)
             if tagger is not None:
                 scores += (measure_tags(clip, tagger).to_dict(),)
+            notes = () if transcriber is None else measure_notes(clip, transcriber).measurements
         except TonearmError as error:
             yield FailedFile(path, f"{path}: {error}")
             continue
-        yield MeasuredFile(path, clip.sample_rate, len(clip.samples), description, scores)
+        yield MeasuredFile(path, clip.sample_rate, len(clip.samples), description, scores, notes)
 
 
 def measure_distances(
