@@ -620,7 +620,7 @@ FUNCTIONS: dict[str, Function] = {
     "measure_tags": Function(
         lambda m: measures.measure_tags,
         lambda m: {"clip": m.clip},
-        {"clip": CLIP, "tagger": ANY, "transcriber": ANY},
+        {"clip": CLIP, "tagger": ANY},
     ),
     "fitted_bpm": _fixed(measures.fitted_bpm, beats=("object", "array")),
     "median_bpm": _fixed(measures.median_bpm, beats=("object", "array")),
@@ -689,7 +689,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.measure_files,
         lambda m: {"paths": [m.file("clicks.wav")]},
         {**PROGRESS, "paths": ("object", "objects", "paths"), "tracker": ANY, "scoring": ANY,
-         "tagger": ANY},
+         "tagger": ANY, "transcriber": ANY},
     ),
     "measures": Function(lambda m: measures.measures),
     "register": _fixed(measures.register, measure=ANY),
