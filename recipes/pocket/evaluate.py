@@ -50,7 +50,6 @@ PROMPTED_BPM = (60, 180)
 TEMPO_TOLERANCE = 0.08
 MELODY_SECONDS = 0.128
 STEPS_PER_SECOND, BEAT_WINDOW = 100, 500  # of onset strength; the window is in steps
-STUCK_SECONDS = 3.0  # three beats of the slowest tempo
 CLASSIFIER_STEPS = 1_000
 TRACKERS = ("librosa", "bundled")
 
@@ -62,7 +61,7 @@ class ClipMeasures:
     tempo: dict[str, TempoEstimate]  # by tracker
     centroid: float | None  # Hz
     onset_rate: float | None  # per second
-    faulty: bool  # silent, clipped, DC-shifted or stuck
+    faulty: bool  # has any of `tonearm.measures.faults`
 
     def bpm(self, tracker: str) -> float | None:
         return self.tempo[tracker].bpm
@@ -78,7 +77,7 @@ def measure_clip(clip: Clip) -> ClipMeasures:
         {name: measure_tempo(clip, tracker(name)) for name in TRACKERS},
         measure_spectral_centroid(clip).value,
         measure_onset_rate(clip).value,
-        bool(faults(clip)) or is_stuck(clip),
+        bool(faults(clip)),
     )
 
 
@@ -114,12 +113,6 @@ def beat_share(clip: Clip, beat_frames: int) -> float:
         folded_variance_share = folded.mean(0).var() / folded.var() if folded.any() else 1 / beats
         shares.append((folded_variance_share - 1 / beats) / (1 - 1 / beats))
     return float(np.mean(shares))
-
-
-def is_stuck(clip: Clip) -> bool:
-    """Return whether there is no onset for STUCK_SECONDS: a held tone or a constant texture."""
-    onsets = librosa.onset.onset_detect(y=clip.mono, sr=clip.sample_rate, units="time")
-    return float(np.diff(np.concatenate(([0.0], onsets, [clip.seconds]))).max()) >= STUCK_SECONDS
 
 
 def held_out_pairs(model: Model, out: Path, pieces: int) -> Iterator[tuple[Clip, Clip]]:

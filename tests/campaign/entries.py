@@ -607,6 +607,11 @@ FUNCTIONS: dict[str, Function] = {
         if name == "faults"
         or list(inspect.signature(getattr(measures, name)).parameters) == ["clip"]
     },
+    "measure_comb_buzz": Function(
+        lambda m: measures.measure_comb_buzz,
+        lambda m: {"clip": m.clip},
+        {"clip": CLIP, "frame_rates": ("object", "array", "reals")},
+    ),
     "measure_tempo": Function(
         lambda m: measures.measure_tempo,
         lambda m: {"clip": m.clip},

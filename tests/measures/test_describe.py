@@ -38,7 +38,7 @@ def test_a_description_has_the_planted_values() -> None:
     assert written["spectral_centroid"]["value"] == pytest.approx(SAMPLE_RATE / 4, rel=0.1)
     assert -9 < written["peak"]["value"] < -6
     assert len(written["beats"]) == 19  # none in the first 136 ms
-    assert tuple(written) == ("seconds", *NAMES, "beats", "faults")
+    assert tuple(written) == ("seconds", *NAMES, "beats", "faulty", "faults")
 
 
 def test_every_measurement_has_a_name_of_its_own_and_a_protocol() -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.measures.sounds import clicks, noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.measures.onset_rate import START_SECONDS, measure_onset_rate
+from tonearm.measures.onset_rate_superflux import measure_onset_rate_superflux
 from tonearm.onset_envelope import FIRST_FRAME, onset_envelope
 
 
@@ -58,3 +59,27 @@ def test_neither_gain_nor_channels_nor_sample_rate_change_it() -> None:
 @pytest.mark.parametrize("clip", [silence(), silence(0), silence(0.1), noise(0.1), noise(0.2)])
 def test_silent_and_short_clips_have_none(clip: Clip) -> None:
     assert measure_onset_rate(clip).value is None
+
+
+@pytest.mark.parametrize("bpm", [60, 120, 300])
+def test_superflux_counts_clicks(bpm: float) -> None:
+    assert measure_onset_rate_superflux(clicks(bpm)).value == pytest.approx(bpm / 60, abs=0.11)
+
+
+@pytest.mark.parametrize("clip", [noise(5), tone(440, 5), tone(3000, 5)])
+def test_superflux_finds_no_onset_in_a_steady_sound(clip: Clip) -> None:
+    assert measure_onset_rate_superflux(clip).value == 0
+
+
+def test_superflux_does_not_count_vibrato() -> None:
+    """A tone of 880 Hz, with a vibrato of 50 cents at 6 Hz, that is struck once per second."""
+    time = np.arange(10 * 16_000) / 16_000
+    cents = 50 * np.sin(2 * np.pi * 6 * time)
+    phase = 2 * np.pi * np.cumsum(880 * 2 ** (cents / 1200)) / 16_000
+    clip = Clip(0.3 * np.sin(phase) * 10 ** (-np.mod(time - 0.5, 1.0)), 16_000)
+    assert measure_onset_rate_superflux(clip).value == pytest.approx(1, abs=0.11)
+
+
+@pytest.mark.parametrize("clip", [silence(), silence(0), silence(0.1), noise(0.1), noise(0.2)])
+def test_silent_and_short_clips_have_no_superflux_rate(clip: Clip) -> None:
+    assert measure_onset_rate_superflux(clip).value is None

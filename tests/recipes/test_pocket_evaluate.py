@@ -28,11 +28,6 @@ def tone(keys: list[int], seconds: float = 4.0) -> Clip:
     )
 
 
-def test_a_clip_without_onsets_for_three_seconds_is_stuck():
-    assert not evaluate.is_stuck(clicks(8, until=8))
-    assert evaluate.is_stuck(clicks(8, until=4))
-
-
 def test_beat_share_is_high_for_the_right_beat_only():
     steady = clicks(10, until=9.9, apart=0.48)  # 12 codec frames
     noise = Clip(0.1 * np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32), RATE)

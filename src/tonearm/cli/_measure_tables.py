@@ -120,6 +120,7 @@ def _rows(measured: "MeasuredFile") -> Iterator[tuple[object, ...]]:
     yield name, "seconds", measured.description.seconds, "s", ""
     for one in (*measured.description.measurements, *measured.notes):
         yield name, one.name, one.value, one.unit, one.protocol
+    yield name, "faulty", measured.description.faulty, "", ""
     yield name, "faults", "; ".join(measured.description.faults), "", ""
     for score in measured.scores:
         yield name, score["name"], score["value"], score["unit"], score["protocol"]
@@ -147,7 +148,9 @@ def _print_one(measured: "MeasuredFile") -> None:
             "length": f"{found.seconds:.2f} s, {measured.sample_rate} Hz, {channels}",
             "tempo": _tempo_text(found.tempo),
             "pulse clarity": number(found["pulse_clarity"], 2),
-            "onsets": _text(found["onset_rate"].number, ".2f", " per second"),
+            "onsets": f"{_text(found['onset_rate'].number, '.2f', ' per second')}, "
+            f"SuperFlux {number(found['onset_rate_superflux'], 2)}",
+            "held tones": _held_text(found),
             "key": _key_text(found.key),
             "brightness": f"centroid {number(found['spectral_centroid'], 0)} Hz, "
             f"roll-off {number(found['spectral_rolloff'], 0)} Hz, "
@@ -157,7 +160,7 @@ def _print_one(measured: "MeasuredFile") -> None:
             "peak": f"{number(found['peak'], 1)} dBFS, "
             f"true peak {number(found['true_peak'], 1)} dBTP, "
             f"crest factor {number(found['crest_factor'], 1)} dB",
-            "faults": ", ".join(found.faults) or "none",
+            "faulty": "yes: " + "; ".join(found.faults) if found.faulty else "no",
         }
     )
     if measured.notes:
@@ -171,6 +174,15 @@ def _print_one(measured: "MeasuredFile") -> None:
         title = str(score["name"]).replace("_", " ")
         most = MOST_TAGS if title == "tags" else None
         print_facts({title: _score_text(score, most), "": str(score["protocol"])})
+
+
+def _held_text(found: "Description") -> str:
+    share = _text(found["held_share"].number, ".0%")
+    return (
+        f"longest {number(found['held_tone'], 1)} s, {share} of tonal energy in tones of 4 s or "
+        f"more; static for {number(found['static'], 1)} s; "
+        f"comb buzz {number(found['comb_buzz'], 1)} dB"
+    )
 
 
 def _tempo_text(tempo: "TempoEstimate") -> str:
@@ -198,7 +210,7 @@ def _print_descriptions(names: Sequence[str], files: Sequence["MeasuredFile"]) -
     out.print(table)
     for name, measured in zip(names, files, strict=True):
         for fault in measured.description.faults:
-            out.print(f"fault in {name}: {fault}")
+            out.print(f"faulty: {name}: {fault}", style="bold")
     out.print(
         f"tempo by {files[0].description.tempo.tracker}; "
         "--csv and --json have all measures with their protocols",

@@ -37,7 +37,7 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        faults = "".join(f"\n  fault: {fault}" for fault in self.description.faults)
+        faults = "".join(f"\n  faulty: {fault}" for fault in self.description.faults)
         return f"{self.audio}   {measured_text(self.description)}{faults}"
 
 

@@ -162,4 +162,4 @@ def _print_table(saved: Sequence[SavedTake]) -> None:
     out.print(table)
     for one in saved:
         for fault in one.description.faults:
-            out.print(f"fault in {one.audio.name}: {fault}")
+            out.print(f"faulty: {one.audio.name}: {fault}", style="bold")

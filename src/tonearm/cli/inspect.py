@@ -138,7 +138,8 @@ def _inspect_audio(file: Path, as_json: bool) -> None:
     from tonearm.measures import describe
 
     clip = Clip.read(file)
-    measured = describe(clip).to_dict()
+    description = describe(clip)
+    measured = description.to_dict()
     if as_json:
         print_json(
             {
@@ -154,8 +155,6 @@ def _inspect_audio(file: Path, as_json: bool) -> None:
             "file": str(file),
             "length": f"{clip.seconds:.2f} s, {clip.sample_rate} Hz, {'mono' if len(clip.samples) == 1 else f'{len(clip.samples)} channels'}",
             "measured": _measured(measured).replace(", ", "\n"),
-            "faults": ", ".join(map(str, measured["faults"]))
-            if isinstance(measured["faults"], list)
-            else "",
+            "faulty": f"yes: {'; '.join(description.faults)}" if description.faulty else "no",
         }
     )

@@ -1,4 +1,4 @@
-"""Description of a clip: every registered measure, and its technical faults."""
+"""Description of a clip: every registered measure, and its faults."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -20,7 +20,7 @@ class Description:
         measurements: of every registered measure, in the order of registration.
         tempo: the tempo with its beats.
         key: the key with its mode.
-        faults: technical faults in words.
+        faults: faults in words, with value and limit; the clip is faulty where there is any.
     """
 
     seconds: float
@@ -37,6 +37,11 @@ class Description:
         raise KeyError(f"no measurement {name}; there are {', '.join(self.names)}")
 
     @property
+    def faulty(self) -> bool:
+        """Whether the clip has any fault; `faults` gives the reasons."""
+        return bool(self.faults)
+
+    @property
     def names(self) -> tuple[str, ...]:
         return tuple(measurement.name for measurement in self.measurements)
 
@@ -46,6 +51,7 @@ class Description:
             "seconds": self.seconds,
             **{measurement.name: measurement.to_dict() for measurement in self.measurements},
             "beats": list(self.tempo.beats),
+            "faulty": self.faulty,
             "faults": list(self.faults),
         }
 

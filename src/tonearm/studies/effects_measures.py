@@ -1,7 +1,9 @@
 """Measures of the effects study: one dictionary per take, in strict JSON.
 
     tempo, tempo_median, beat_regularity, tempo_confidence     by librosa's beats
-    onset_rate, spectral_centroid, loudness, faults            without an evaluator
+    onset_rate, spectral_centroid, loudness                    without an evaluator
+    pulse_clarity, held_tone, held_share, static               likewise
+    faulty, faults             whether the take has any fault, and the reasons
     bundled_tempo              tempo by the bundled beat tracker
     clap_score                 cosine with the take's own text, by the bundled CLAP
     clap_score_other_text      cosine with another take's text, the control
@@ -33,9 +35,12 @@ from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tracker
 from tonearm.measures import ClipAnalysis, Measurement, measure_tempo
 from tonearm.measures.faults import find_faults
+from tonearm.measures.held_tones import HELD_TONES
 from tonearm.measures.loudness import LOUDNESS
 from tonearm.measures.onset_rate import ONSET_RATE
+from tonearm.measures.pulse_clarity import PULSE_CLARITY
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
+from tonearm.measures.static import STATIC
 from tonearm.measures.tempo import TEMPO
 
 MEASURED = (
@@ -43,6 +48,9 @@ MEASURED = (
     ONSET_RATE,
     SPECTRAL_CENTROID,
     LOUDNESS,
+    PULSE_CLARITY,
+    HELD_TONES,
+    STATIC,
 )  # by every take, without the bundled ones
 DECIMALS = 6  # of a stored embedding
 
@@ -125,9 +133,11 @@ def measure_without_evaluators(clip: Clip) -> Measured:
     """Measure a take by librosa and pyloudnorm; a part of `tonearm.measures.describe`."""
     analysis = ClipAnalysis(clip, LibrosaTracker())
     measurements = [one for measure in MEASURED for one in measure.measurements(analysis)]
+    faults = find_faults(analysis)
     return {
         **{measurement.name: measurement.to_dict() for measurement in measurements},
-        "faults": find_faults(analysis),
+        "faulty": bool(faults),
+        "faults": faults,
     }
 
 
