@@ -8,7 +8,7 @@ Conventions: a clip is faulty where
   silent, or the DC offset exceeds 0.01 of full scale;
 - a clip of 5 s or more has a tone of 5.5 s or more, over 30 % of its tonal energy in tones of 4 s or
   more, hardly any spectral change for 10 s (or throughout, where it is shorter), or a pulse clarity
-  under 0.15.
+  under 0.2.
 
 The limits are set so that none of 100 rendered pieces exceeds them (`docs/measures.md` has the
 table, `recipes/evaluators/fault_calibration.py` makes it). They hold for music with notes and a
@@ -34,7 +34,7 @@ MIN_MUSIC_SECONDS = 5.0  # shorter clips, such as single notes, are not tested f
 HELD_TONE_LIMIT = 5.5  # seconds; a note of 5 s, with the length of the analysis frames
 HELD_SHARE_LIMIT = 0.3
 STATIC_LIMIT = 10.0  # seconds
-PULSE_LIMIT = 0.15  # of pulse clarity
+PULSE_LIMIT = 0.2  # of pulse clarity
 
 
 def faults(clip: Clip) -> list[str]:
