@@ -36,7 +36,15 @@ def test_each_value_is_that_of_its_measure(evaluators):
         assert found["bundled_tempo"] == bundled.to_dict()
         np.testing.assert_allclose(found["embedding"], clap.embed([clip])[0], atol=1e-5)
         description = describe(clip, LibrosaTracker())
-        for name in ("tempo", "beat_regularity", "onset_rate", "spectral_centroid", "loudness", "static", "pulse_clarity"):
+        for name in (
+            "tempo",
+            "beat_regularity",
+            "onset_rate",
+            "spectral_centroid",
+            "loudness",
+            "static",
+            "pulse_clarity",
+        ):
             assert found[name] == description[name].to_dict()
         assert found["held_share"] == description["held_share"].to_dict()
         assert found["faulty"] is description.faulty

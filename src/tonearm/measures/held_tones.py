@@ -159,9 +159,7 @@ def _track(
             right = np.searchsorted(hertz, tones[:, 0]).clip(1, max(1, len(bins) - 1))
             left = right - 1
             right = right.clip(max=len(bins) - 1)
-            nearer = np.where(
-                hertz[right] - tones[:, 0] < tones[:, 0] - hertz[left], right, left
-            )
+            nearer = np.where(hertz[right] - tones[:, 0] < tones[:, 0] - hertz[left], right, left)
             limit = np.minimum(tones[:, 0] * (TOLERANCE - 1), TOLERANCE_HZ)
             matched = continued & (np.abs(hertz[nearer] - tones[:, 0]) < limit)
             candidates = np.flatnonzero(matched)
