@@ -8,7 +8,8 @@ resampled to 16 kHz and scaled to a peak of 1, so that neither sample rate nor g
 onsets. 0 for a steady sound; None for silence and for clips shorter than 256 ms.
 
 Estimator: spectral flux over 128 mel bands every 8 ms (`tonearm.onset_envelope`); peaks picked by
-`librosa.onset.onset_detect` at its defaults, whose threshold is relative to the largest rise.
+`librosa.onset.onset_detect` at its defaults, whose threshold is relative to the largest rise. Over
+the true rate of 100 rendered pieces (1.3 to 8.6 per second) it has a slope of 0.67 [0.56, 0.79].
 """
 
 import numpy as np

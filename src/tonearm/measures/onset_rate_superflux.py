@@ -5,7 +5,8 @@ Aim: a density that two detectors agree on.
 Estimator: rise of each of 138 mel bands over the largest of the band and its two neighbours 20 ms
 earlier, averaged over bands, so that vibrato and a moving partial are no onset (16 kHz, 64-ms Hann
 frames, 10-ms hop); peaks picked by `librosa.onset.onset_detect` at its defaults, whose threshold is
-relative to the largest rise.
+relative to the largest rise. Over the true rate of 100 rendered pieces (1.3 to 8.6 per second) it
+has a slope of 0.62 [0.50, 0.76].
 
 Conventions: onsets per second of the clip without its first 90 ms, in which a rise may be that of
 the file's start. Channels mixed to mono, scaled to a peak of 1. 0 for a steady sound, whose largest
