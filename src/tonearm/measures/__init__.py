@@ -46,8 +46,8 @@ from tonearm.measures.pulse_clarity import PULSE_CLARITY, measure_pulse_clarity
 from tonearm.measures.silence import SILENCE, measure_silence
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID, measure_spectral_centroid
 from tonearm.measures.spectral_rolloff import SPECTRAL_ROLLOFF, measure_spectral_rolloff
-from tonearm.measures.tags import Tags, measure_tags
 from tonearm.measures.static import STATIC, measure_static
+from tonearm.measures.tags import Tags, measure_tags
 from tonearm.measures.tempo import TEMPO, TempoEstimate, fitted_bpm, measure_tempo, median_bpm
 from tonearm.measures.tempo_accuracy import TempoAccuracy, is_right_tempo, tempo_accuracy
 from tonearm.measures.true_peak import TRUE_PEAK, measure_true_peak
@@ -126,8 +126,8 @@ __all__ = [
     "measure_silence",
     "measure_spectral_centroid",
     "measure_spectral_rolloff",
-    "measure_tags",
     "measure_static",
+    "measure_tags",
     "measure_tempo",
     "measure_true_peak",
     "measure_zero_shot",
