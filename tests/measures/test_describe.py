@@ -21,7 +21,8 @@ from tonearm.measures import Measurement, base, describe, measure_tempo
 BROKEN = np.full(SAMPLE_RATE, np.nan)
 OPPOSED = np.stack([noise(1).samples[0], -noise(1).samples[0]])
 NAMES = (
-    *("tempo", "tempo_median", "beat_regularity", "tempo_confidence"),
+    *("tempo", "tempo_unconfirmed", "tempo_median", "beat_regularity", "tempo_confidence"),
+    "pulse_support",
     "pulse_clarity",
     *("spectral_centroid", "spectral_rolloff", "high_frequency_ratio"),
     *("loudness", "loudness_range", "peak", "true_peak", "crest_factor", "onset_rate"),

@@ -187,7 +187,7 @@ def _held_text(found: "Description") -> str:
 
 def _tempo_text(tempo: "TempoEstimate") -> str:
     if tempo.bpm is None:
-        return ABSENT
+        return f"{ABSENT} {tempo.unconfirmed} (beats by {tempo.tracker})"
     return (
         f"{tempo.bpm:.1f} BPM (median {tempo.bpm_median:.1f}), {len(tempo.beats)} beats by "
         f"{tempo.tracker}, regularity {_text(tempo.beat_regularity, '.2f')}, "
@@ -211,6 +211,8 @@ def _print_descriptions(names: Sequence[str], files: Sequence["MeasuredFile"]) -
     for name, measured in zip(names, files, strict=True):
         for fault in measured.description.faults:
             out.print(f"faulty: {name}: {fault}", style="bold")
+        if measured.description.tempo.unconfirmed:
+            out.print(f"no tempo in {name}: {measured.description.tempo.unconfirmed}")
     out.print(
         f"tempo by {files[0].description.tempo.tracker}; "
         "--csv and --json have all measures with their protocols",

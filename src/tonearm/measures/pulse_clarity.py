@@ -38,21 +38,23 @@ def estimate_pulse_clarity(analysis: ClipAnalysis) -> float | None:
     return highest_peak(autocorrelation(analysis.onset_envelope))
 
 
-def autocorrelation(envelope: np.ndarray) -> np.ndarray:
-    """Compute r(k) of the module's docstring for lags up to `LONGEST_LAG` and one frame more.
+def autocorrelation(envelope: np.ndarray, longest: float = LONGEST_LAG) -> np.ndarray:
+    """Compute r(k) of the module's docstring for lags from 0 to `longest` and one frame more.
 
     Args:
         envelope: onset strength, float32 [F], one frame per 8 ms; its first frames, which are 0 by
             definition, are left out.
+        longest: seconds; at most two thirds of the envelope are used, beyond which r is an average
+            over too little.
 
     Returns:
-        float64 [lags], from lag 0; zeros for an envelope of zeros.
+        float64 [lags]; zeros for an envelope of zeros and for one that is too short for a lag.
     """
     from scipy.ndimage import gaussian_filter1d
     from scipy.signal import correlate
 
-    lags = round(LONGEST_LAG * ENVELOPE_RATE) + 2
     flux = np.asarray(envelope[FIRST_FRAME:], dtype=np.float64)
+    lags = min(round(longest * ENVELOPE_RATE) + 2, max(2, 2 * len(flux) // 3))
     if len(flux) < lags or not flux.any():
         return np.zeros(lags)
     flux = gaussian_filter1d(flux, SMOOTHING_FRAMES)

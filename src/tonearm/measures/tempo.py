@@ -1,6 +1,8 @@
 """Tempo in beats per minute (BPM) from beat times in seconds.
 
-A beat tracker finds the beats; two rules turn beats into BPM. Both give None under 4 beats.
+A beat tracker finds the beats; two rules turn beats into BPM. Both give None under 4 beats. Of a
+clip, there is no tempo either where its onsets do not confirm the beat
+(`tonearm.measures.beat_confirmation`).
 
     median    60 / median interval, the rule of the steering papers; its resolution is one frame
               of the tracker per interval.
@@ -48,7 +50,7 @@ The main error of trackers is the octave: half or double the tempo. Compare temp
 accuracies of Gouyon et al. 2006 (`tonearm.measures.tempo_accuracy`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,10 +59,18 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.measures.base import ClipAnalysis, Measure, Measurement
+from tonearm.measures.beat_confirmation import (
+    CONFIRMED,
+    LONGEST_REPETITION,
+    pulse_support,
+    why_unconfirmed,
+)
+from tonearm.measures.pulse_clarity import PULSE_CLARITY, autocorrelation
 from tonearm.onset_envelope import ENVELOPE_HOP, ENVELOPE_SAMPLE_RATE
 from tonearm.text import quoted
 
 MIN_BEATS = 4
+TOO_FEW = f"under {MIN_BEATS} beats"
 INTERVAL_WIDTH = 0.08  # of the kernel that finds the most common interval, relative
 PULSE_SEARCH = 0.15  # of the most common interval's tempo, to both sides
 PULSE_BEATS = 32  # after which the pulse restarts for nothing
@@ -178,12 +188,14 @@ class TempoEstimate:
     """Tempo of a clip. The numbers are None under 4 beats.
 
     Attributes:
-        bpm: fitted tempo.
-        bpm_median: tempo by the median rule.
+        bpm: fitted tempo; None too where the beat is not confirmed.
+        bpm_median: tempo by the median rule; likewise.
         beat_regularity: agreement with the pulse, corrected for chance; up to 1.
         beats: seconds.
         tracker: name of the beat tracker.
         confidence: onset strength at the beats above chance, 0 .. 1; None too without audio.
+        support: repetition of the onsets at the fitted tempo, up to 1; None too without audio.
+        unconfirmed: the reason why there is no tempo; None where there is one.
     """
 
     bpm: float | None
@@ -192,12 +204,14 @@ class TempoEstimate:
     beats: tuple[float, ...]
     tracker: str
     confidence: float | None = None
+    support: float | None = None
+    unconfirmed: str | None = None
 
     @classmethod
     def of_beats(
         cls, beats: np.ndarray, tracker: str, confidence: float | None = None
     ) -> "TempoEstimate":
-        """Estimate the tempo from beat times alone.
+        """Estimate the tempo from beat times alone, which cannot confirm it.
 
         Args:
             beats: seconds, increasing, float64 [beats].
@@ -213,34 +227,57 @@ class TempoEstimate:
             chance = chance_agreement(len(beats))
             bpm, regularity = pulse.bpm, (pulse.agreement - chance) / (1 - chance)
         seconds = tuple(float(beat) for beat in beats)
-        return cls(bpm, median_bpm(beats), regularity, seconds, tracker, confidence)
+        unconfirmed = TOO_FEW if pulse is None else None
+        median = median_bpm(beats)
+        return cls(bpm, median, regularity, seconds, tracker, confidence, unconfirmed=unconfirmed)
 
     @property
     def measurement(self) -> Measurement:
         """The fitted tempo."""
-        protocol = f"beats by {self.tracker}, {PULSE}"
+        protocol = f"beats by {self.tracker}, {PULSE}, {CONFIRMED}"
         return Measurement("tempo", self.bpm, "BPM", protocol)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         beats = f"beats by {self.tracker}"
-        median = f"{beats}, 60 / median interval"
+        median = f"{beats}, 60 / median interval, {CONFIRMED}"
         regularity = f"{beats}, agreement with the pulse above chance"
         confidence = f"{beats}, onset strength at beats above chance"
+        support = f"{beats}, mean autocorrelation of the onset flux at multiples of the period"
         return (
             self.measurement,
+            Measurement("tempo_unconfirmed", self.unconfirmed, "", "reason why there is no tempo"),
             Measurement("tempo_median", self.bpm_median, "BPM", median),
             Measurement("beat_regularity", self.beat_regularity, "up to 1", regularity),
             Measurement("tempo_confidence", self.confidence, "0..1", confidence),
+            Measurement("pulse_support", self.support, "up to 1", support),
         )
 
 
 def estimate_tempo(analysis: ClipAnalysis) -> TempoEstimate:
-    confidence = beat_confidence(analysis.onset_envelope, analysis.beats)
-    return TempoEstimate.of_beats(analysis.beats, analysis.tracker.name, confidence)
+    envelope, beats = analysis.onset_envelope, analysis.beats
+    confidence = beat_confidence(envelope, beats)
+    (clarity,) = PULSE_CLARITY.measurements(analysis)
+    estimate = TempoEstimate.of_beats(beats, analysis.tracker.name, confidence)
+    return _confirmed(estimate, envelope, clarity.number)
 
 
-TEMPO = Measure("tempo", "BPM", f"beats, {PULSE}", estimate_tempo)
+def _confirmed(
+    estimate: TempoEstimate, envelope: np.ndarray, clarity: float | None
+) -> TempoEstimate:
+    """Return an estimate with its support, and without a tempo where it is not confirmed."""
+    if estimate.bpm is None:
+        return estimate
+    support = None
+    if clarity is not None:
+        support = pulse_support(autocorrelation(envelope, LONGEST_REPETITION), estimate.bpm)
+    reason = why_unconfirmed(estimate.bpm, float(envelope.max(initial=0)), clarity, support)
+    if reason is None:
+        return replace(estimate, support=support)
+    return replace(estimate, bpm=None, bpm_median=None, support=support, unconfirmed=reason)
+
+
+TEMPO = Measure("tempo", "BPM", f"beats, {PULSE}, {CONFIRMED}", estimate_tempo)
 
 
 def measure_tempo(clip: Clip, tracker: BeatTracker | None = None) -> TempoEstimate:
