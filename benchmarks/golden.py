@@ -123,7 +123,10 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
         yield name, model.generate(PROMPTS[0], steer=steering, seconds=2, seed=11)
     for site in ("attention", "heads"):
         vector = steer_vector(model, "tempo", site)
-        yield f"site {site}", model.generate(PROMPTS[1], steer={vector: 0.3}, seconds=2, seed=3)
+        yield (
+            f"site {site}",
+            model.generate(PROMPTS[1], steer={vector: "raw:0.3"}, seconds=2, seed=3),
+        )
     prompt = model.generate(PROMPTS[2], seconds=3, seed=5)
     yield "to be continued", prompt
     for name, positions in (("audio", AUDIO_POSITIONS), ("all", "all")):
@@ -175,7 +178,9 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
     yield (
         "streamed, strength set twice",
         play(
-            model.stream(PROMPTS[0], seconds=3, seed=6, steer={"brightness": 0, "tempo": 0.1}),
+            model.stream(
+                PROMPTS[0], seconds=3, seed=6, steer={"brightness": "raw:0", "tempo": "raw:0.1"}
+            ),
             {20: ("brightness", 0.1), 60: ("brightness", -0.1)},
         ),
     )
@@ -205,7 +210,7 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
         )
         yield (
             f"{variant}, learned vector",
-            tiny.generate("a folk piece", steer={tiny_vector: 1.0}, seconds=2, seed=1),
+            tiny.generate("a folk piece", steer={tiny_vector: "raw:1.0"}, seconds=2, seed=1),
         )
         site = tiny.checkpoint.shape.sites[-2]
         other_site = tonearm.learn(
@@ -213,7 +218,7 @@ def takes(folder: Path) -> Iterator[tuple[str, Any]]:
         )
         yield (
             f"{variant}, site {site}",
-            tiny.generate("a folk piece", steer={other_site: 2.0}, seconds=2, seed=1),
+            tiny.generate("a folk piece", steer={other_site: "raw:2.0"}, seconds=2, seed=1),
         )
 
 

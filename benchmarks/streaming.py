@@ -55,7 +55,7 @@ def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
         first_sounds.append(time.perf_counter() - began)
     stream = model.stream(
         "a folk tune with flute",
-        steer={"brightness": 0},
+        steer={"brightness": "raw:0"},
         seconds=10,
         seed=1,
         chunk_seconds=chunk_seconds,

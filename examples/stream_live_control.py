@@ -56,7 +56,7 @@ def main() -> None:
     model = tonearm.load()
     stream = model.stream(
         "a folk tune with flute",
-        steer={"tempo": 0, "brightness": 0},
+        steer={"tempo": "raw:0", "brightness": "raw:0"},
         seconds=arguments.seconds,
         seed=7,
     )

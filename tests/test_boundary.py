@@ -287,7 +287,7 @@ def test_a_schedule_refuses_wrong_types(points):
 
 def test_a_stream_refuses_controls_of_wrong_types(melody):
     melody.vectors["push"] = vector_of(melody, "push")
-    stream = melody.stream(PROMPT, steer={"push": 0}, seconds=0.4)
+    stream = melody.stream(PROMPT, steer={"push": "raw:0"}, seconds=0.4)
     for control in (None, 3, "guidance", ("guidance", 2.0), {"target": "mute", "value": 1}):
         assert_refused(stream.set, control=control)
     for vector, strength in [(3, 1.0), (None, 1.0), ("push", "much"), ("push", None)]:

@@ -70,12 +70,12 @@ def test_all_forms_of_a_steer_give_the_same_take(melody):
     melody.vectors["bright"] = vector
     steer = Steer(vector="bright", strength=1.5)
     forms = [
-        {"bright": 1.5},
-        {vector: 1.5},
-        "bright=1.5",
+        {"bright": "raw:1.5"},
+        {vector: "raw:1.5"},
+        "bright=raw:1.5",
         steer,
         [steer],
-        ["bright=1.5"],
+        ["bright=raw:1.5"],
         Steering(steers=(steer,)),
     ]
     takes = [melody.generate("calm", steer=form, seconds=0.4, seed=1) for form in forms]
@@ -83,7 +83,7 @@ def test_all_forms_of_a_steer_give_the_same_take(melody):
     assert len({take.provenance.steering.model_dump_json() for take in takes}) == 1
     plain = melody.generate("calm", seconds=0.4, seed=1)
     assert not same(plain, takes[0])
-    for nothing in (None, {}, [], {"bright": 0.0}, Steering()):
+    for nothing in (None, {}, [], {"bright": "raw:0"}, Steering()):
         assert same(plain, melody.generate("calm", steer=nothing, seconds=0.4, seed=1))
 
 
@@ -142,9 +142,9 @@ def test_progress_counts_the_frames_of_all_requests(small):
         (dict(top_k=NAN), "top_k nan"),
         (dict(seed=-1), "seed -1"),
         (dict(seed=2**63), "seed 9223372036854775808"),
-        (dict(steer={"nope": 1.0}), "no vector 'nope'"),
+        (dict(steer={"nope": "raw:1.0"}), "no vector 'nope'"),
         (dict(steer={"nope": NAN}), "finite"),
-        (dict(steer="nope"), "NAME=STRENGTH"),
+        (dict(steer="nope"), "NAME=AMOUNT"),
         (dict(steer=3), "give a dict"),
         (dict(continue_from="/nowhere.wav"), "no audio file"),
         (dict(melody="/nowhere.wav"), "no audio file"),
@@ -221,7 +221,13 @@ def test_default_settings_are_those_of_the_checkpoint(small):
 def test_provenance_records_all_settings(small):
     vector = vector_of(small, "x")
     take = small.generate(
-        "calm", steer={vector: 1.5}, seconds=0.4, seed=4, guidance=2.0, top_k=30, negative="loud"
+        "calm",
+        steer={vector: "raw:1.5"},
+        seconds=0.4,
+        seed=4,
+        guidance=2.0,
+        top_k=30,
+        negative="loud",
     )
     p = take.provenance
     assert (p.prompt, p.negative, p.new_seconds, p.frames, p.seed) == ("calm", "loud", 0.4, 10, 4)

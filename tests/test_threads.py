@@ -45,7 +45,7 @@ def test_hooks_of_the_reference_engine_do_not_reach_takes_of_other_threads(folde
     checkpoint = load_checkpoint(str(folder_of("melody")), "cpu")
     models = [Model(checkpoint, name) for name in ("reference", "decoder", "reference", "decoder")]
     vector = vector_of(models[0], size=6.0)
-    steers = [{vector: 2.0}, None, None, {vector: -1.0}]
+    steers = [{vector: "raw:2"}, None, None, {vector: "raw:-1"}]
 
     def hashes(index):
         take = models[index].generate(PROMPTS[index], seconds=0.6, seed=index, steer=steers[index])

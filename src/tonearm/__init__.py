@@ -2,7 +2,7 @@
 
 import tonearm
 model = tonearm.load()
-take = model.generate("a folk tune with flute", steer={"brightness": -0.1}, seconds=10, seed=7)
+take = model.generate("a folk tune with flute", steer={"brightness": -1}, seconds=10, seed=7)
 take.save("flute.wav")
 """
 

@@ -80,7 +80,7 @@ class Comparison:
             clip.write(folder / LISTEN / f"{one.name}.wav")
         exhibits = [
             Exhibit(
-                str(one.take.provenance.steering),
+                str(one.take.provenance.stated_steering),
                 one.take.clip,
                 one.description,
                 f"{one.name}.wav",
@@ -156,7 +156,7 @@ def compare_takes(
     steered = [(steering, vectors) for steering, vectors in resolved if steering]
     if not steered:
         raise TonearmError(
-            "there is nothing to compare; give at least one steering, such as tempo=+0.1"
+            "there is nothing to compare; give at least one steering, such as tempo=+1"
         )
     vectors = vectors_of(steered)
     shared_seed = secrets.randbelow(2**31) if seed is None else seed

@@ -37,6 +37,7 @@ from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.musicgen.trial import check_parts
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
+from tonearm.steering.amounts import amount_places
 from tonearm.steering.library import VectorLibrary
 from tonearm.steering.resolve import with_public_names
 from tonearm.steering.shorthand import SteeringLike, as_steering
@@ -278,7 +279,7 @@ class Model:
         thread.
 
         Args:
-            steer: every vector whose strength will be set, at strength 0 if it is to be silent at
+            steer: every vector whose amount or strength will be set, at 0 if it is to be silent at
                 first.
             seconds: of new music; None plays until `Stream.stop`.
             chunk_seconds: length of a chunk.
@@ -310,7 +311,9 @@ class Model:
             continue_from=continue_from,
             melody=melody,
         )
-        (prepared,), vectors = self._prepare([request], given, open_ended=seconds is None)
+        (prepared,), vectors = self._prepare(
+            [request], given, live=True, open_ended=seconds is None
+        )
         limits = self._limits()
         limits.check(batch_shape([prepared], limits))
         decode_request = encode_batch(self.checkpoint, [prepared], vectors, live=True)
@@ -326,12 +329,16 @@ class Model:
 
         decoding = Decoding(self.engine.decoder, decode_request)
         codec = StreamingCodec(self.checkpoint)
-        return Stream(decoding, codec, prepared.steering, prepared.sampling, chunk_frames, finish)
+        amounts = amount_places(steering, vectors)
+        return Stream(
+            decoding, codec, prepared.steering, amounts, prepared.sampling, chunk_frames, finish
+        )
 
     def _prepare(
         self,
         requests: Sequence[TakeRequest],
         given: Mapping[str, SteeringVector],
+        live: bool = False,
         open_ended: bool = False,
         recorded: bool = False,
     ) -> tuple[list[PreparedRequest], dict[str, SteeringVector]]:
@@ -346,7 +353,12 @@ class Model:
             name: given[name] if name in given else self.vectors[name] for name in sorted(names)
         }
         prepared = prepare(
-            self.checkpoint, requests, vectors, open_ended=open_ended, recorded=recorded
+            self.checkpoint,
+            requests,
+            vectors,
+            live=live,
+            open_ended=open_ended,
+            recorded=recorded,
         )
         longest = max(one.frames or 0 for one in prepared)
         if self.engine.uniform_batches and longest > self.shape.window_frames:
@@ -432,12 +444,16 @@ class Model:
         shape, request = self.shape, prepared.request
         clip = decode_codes(self.checkpoint, codes)
         steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
+        requested = None
+        if any(steer.amount is not None for steer in request.steering.steers):
+            requested, _ = with_public_names(request.steering, vectors, self.vectors.public_name)
         frames = codes.shape[1]
         provenance = Provenance(
             prompt=request.prompt,
             negative=request.negative,
             seed=request.seed,
             steering=steering,
+            requested=requested,
             batch=place,
             engine=self.engine.name,
             new_seconds=round((frames - prepared.prompt_frames) / shape.frame_rate, 6),

@@ -122,7 +122,10 @@ def test_steering_tempo_moves_the_onset_rate_both_ways(pocket):
 
 def test_a_take_is_reproduced_bit_for_bit(pocket, tmp_path):
     take = pocket.generate(
-        "a folk tune with flute", steer={"tempo": 1.25, "brightness": -1}, seconds=2, seed=7
+        "a folk tune with flute",
+        steer={"tempo": "raw:1.25", "brightness": "raw:-1"},
+        seconds=2,
+        seed=7,
     )
     again = tonearm.replay(take.save(tmp_path / "flute.wav"), model=pocket)
     assert again.identical and not again.differences

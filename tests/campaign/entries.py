@@ -349,7 +349,7 @@ def _of_clip(call: Callable[..., Any]) -> Function:
 
 
 def _stream(m: Materials) -> tonearm.Stream:
-    return m.model.stream(PROMPT, steer={m.vector: 0.0}, seconds=SECONDS, seed=1)
+    return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
 
 def _rows(m: Materials) -> EmbeddingSet:

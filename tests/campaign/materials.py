@@ -79,7 +79,7 @@ def make_materials(folder: Path) -> Materials:
     steers = [{"vector": str(folder / "energy.safetensors"), "strength": 0.5, "layers": [0, 1]}]
     (folder / "steering.json").write_text(json.dumps({"steers": steers}))
     _write_tables(folder)
-    take = model.generate(PROMPT, seconds=SECONDS, seed=1, steer={vector: 0.5})
+    take = model.generate(PROMPT, seconds=SECONDS, seed=1, steer={vector: "raw:0.5"})
     take.save(folder / "take.wav", measured=tonearm.describe(take.clip).to_dict())
     _run_every_command(folder)
     return Materials(
@@ -116,7 +116,7 @@ def _run_every_command(folder: Path) -> None:
     model, clap = ["--model", folder / "checkpoint"], ["--clap", folder / "clap"]
     short = ["--seconds", SECONDS, "--force", *model]
     made = folder / "warm"
-    steer = ["--steer", f"{folder / 'energy.safetensors'}=0.5"]
+    steer = ["--steer", f"{folder / 'energy.safetensors'}=raw:0.5"]
     commands: list[list[Any]] = [
         ["classifier", folder / "kind", folder / "corpus", "--force", *clap],
         ["generate", PROMPT, "-o", made / "a.wav", *short],

@@ -29,7 +29,7 @@ def _short(m: Materials, seed: int) -> list[Any]:
 
 
 def _steer(m: Materials) -> list[Any]:
-    return ["--steer", f"{m.file('energy.safetensors')}=0.5"]
+    return ["--steer", f"{m.file('energy.safetensors')}=raw:0.5"]
 
 
 def _clap(m: Materials) -> list[Any]:

@@ -58,7 +58,10 @@ def test_memory_does_not_grow_with_the_number_of_takes(
         sizes = []
         for seed in range(TAKES):
             take = materials.model.generate(
-                PROMPT, seconds=SECONDS, seed=seed, steer={materials.vector: 0.1 * (seed % 5)}
+                PROMPT,
+                seconds=SECONDS,
+                seed=seed,
+                steer={materials.vector: f"raw:{0.1 * (seed % 5)}"},
             )
             take.save("take.wav")
             sizes.append(resident_bytes())
@@ -70,7 +73,7 @@ def test_memory_does_not_grow_with_the_number_of_takes(
 
 
 def _stream(m: Materials) -> tonearm.Stream:
-    return m.model.stream(PROMPT, steer={m.vector: 0.0}, seconds=SECONDS, seed=1)
+    return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
 
 def _stream_to_its_end(m: Materials) -> None:

@@ -30,13 +30,13 @@ def no_work(monkeypatch):
     [
         ["generate", "{}"],
         ["generate", "a", "--negative", "{}"],
-        ["generate", "a", "--steer", "{}=1"],
+        ["generate", "a", "--steer", "{}=raw:1"],
         ["generate", "a", "--steering", "{}"],
         ["generate", "a", "--model", "{}"],
         ["generate", "a", "-o", "{}.wav"],
         ["generate", "--prompts", "{}"],
         ["generate", "a", "--melody", "{}"],
-        ["compare", "{}", "--steer", "tempo=1", "--out", "c"],
+        ["compare", "{}", "--steer", "tempo=raw:1", "--out", "c"],
         ["learn", "{}", "--positive", "fast.txt", "--negative", "slow.txt"],
         ["learn", "a", "--positive", "{}", "--negative", "slow.txt"],
         ["vectors", "{}"],
@@ -71,7 +71,7 @@ def test_null_characters_and_bytes_that_are_not_utf8_are_refused(run, no_work, b
         ["measure", "tone.wav", "--text", "a", "--clap", "{}"],
         ["inspect", "{}"],
         ["replay", "{}"],
-        ["compare", "a", "--steer", "tempo=1", "--out", "{}"],
+        ["compare", "a", "--steer", "tempo=raw:1", "--out", "{}"],
     ],
 )
 def test_a_path_that_is_too_long_is_refused_in_one_line(run, no_work, long, arguments):
@@ -83,7 +83,7 @@ def test_a_path_that_is_too_long_is_refused_in_one_line(run, no_work, long, argu
 @pytest.mark.parametrize("long", [LONG_NAME, "z/" * 2000])
 def test_a_vector_of_a_long_name_is_refused_in_one_line(play, long):
     for name in (long, f"{long}.safetensors"):
-        outcome = play("--steer", f"{name}=1")
+        outcome = play("--steer", f"{name}=raw:1")
         assert outcome.code == 2 and outcome.err.count("\n") == 1 and len(outcome.err) < 500
 
 

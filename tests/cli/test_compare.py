@@ -8,7 +8,16 @@ from tonearm import comparison
 from tonearm.generation.provenance import read_sidecar
 from tonearm.generation.take import Take
 
-FORMS = ["--steer", "energy=+8", "--also", "energy=-8,energy=1", "--seconds", 0.5, "--seed", 7]
+FORMS = [
+    "--steer",
+    "energy=raw:+8",
+    "--also",
+    "energy=raw:-8,energy=raw:1",
+    "--seconds",
+    0.5,
+    "--seed",
+    7,
+]
 
 
 def test_plain_and_steered_takes_of_one_seed_in_one_batch_with_a_page(run, tiny, folder):
@@ -26,7 +35,7 @@ def test_plain_and_steered_takes_of_one_seed_in_one_batch_with_a_page(run, tiny,
     assert {take.seed for take in takes} == {7} and {take.batch.size for take in takes} == {3}
     assert len({take.codes_sha256 for take in takes}) == 3
     page = (folder / "cmp/index.html").read_text()
-    assert "a folk tune" in page and "energy +8" in page
+    assert "a folk tune" in page and "energy raw +8" in page
     assert sorted(path.name for path in (folder / "cmp/listen").iterdir()) == [
         "plain.wav", "steered-1.wav", "steered-2.wav",
     ]  # fmt: skip

@@ -40,7 +40,7 @@ def test_json_stays_json_with_the_same_content(capsys):
 
 
 def test_a_prompt_and_a_file_name_are_escaped(play, run, folder):
-    prompted = run("generate", EVIL, "--steer", f"{EVIL}=1", "--model", EVIL)
+    prompted = run("generate", EVIL, "--steer", f"{EVIL}=raw:1", "--model", EVIL)
     assert prompted.code == 2
     assert_clean(prompted.out + prompted.err)
     (folder / "tone.wav").rename(folder / f"{EVIL}.wav")

@@ -19,9 +19,11 @@ def codes(sidecar):
 
 
 def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
-    outcome = play("--steer", "energy=+1.25", "-o", "flute.wav")
+    outcome = play("--steer", "energy=raw:+1.25", "-o", "flute.wav")
     assert outcome.code == 0
-    assert "energy +1.25 (more): add, layer" in outcome.out and "into layers 0..2" in outcome.out
+    assert (
+        "energy raw +1.25 (more): add, layer" in outcome.out and "into layers 0..2" in outcome.out
+    )
     assert "0.5 s, seed 7, guidance 3, temperature 1" in outcome.out
     unguided = play("--guidance", 0.7, "--force")
     assert "0.5 s, seed 7, no guidance, temperature 1" in unguided.out
@@ -61,7 +63,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
         "--seconds",
         0.5,
         "--steer",
-        "push.safetensors=1",
+        "push.safetensors=raw:1",
         "--out",
         "page",
     )
@@ -71,7 +73,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
 
 
 def test_strength_0_is_said_to_change_nothing(play):
-    assert "energy +0 (no change): add" in play("--steer", "energy=0").out
+    assert "energy raw +0 (no change): add" in play("--steer", "energy=raw:0").out
 
 
 def test_words_in_brackets_and_colons_are_the_users_own(run, tiny):
@@ -80,7 +82,7 @@ def test_words_in_brackets_and_colons_are_the_users_own(run, tiny):
 
 
 def test_json_is_all_there_is_on_stdout_and_equals_the_sidecar(play, folder):
-    outcome = play("--json", "-o", "flute.wav", "--steer", "energy=1")
+    outcome = play("--json", "-o", "flute.wav", "--steer", "energy=raw:1")
     (only,) = json.loads(outcome.out)["takes"]
     assert only["audio"] == "flute.wav" and only["sidecar"] == "flute.json"
     assert only["take"] == json.loads((folder / "flute.json").read_text())
@@ -92,7 +94,7 @@ def test_short_and_long_form_of_steering_make_the_same_take(play, folder):
     (folder / "long.json").write_text(
         '{"steers": [{"vector": "energy", "strength": 8, "operator": "add", "schedule": {"points": [[0.1, 0], [0.1, 1], [0.4, 1], [0.4, 0]]}}]}'
     )
-    assert play("--steer", "energy=8@0.1-0.4", "-o", "short.wav").code == 0
+    assert play("--steer", "energy=raw:8@0.1-0.4", "-o", "short.wav").code == 0
     assert play("--steering", "long.json", "-o", "long.wav", "--force").code == 0
     assert play("-o", "plain.wav").code == 0
     assert (
@@ -102,7 +104,9 @@ def test_short_and_long_form_of_steering_make_the_same_take(play, folder):
 
 def test_steer_is_appended_to_a_steering_file(play, folder):
     (folder / "two.json").write_text('[{"vector": "energy", "strength": 2}]')
-    play("--steering", "two.json", "--steer", "energy=3,energy.safetensors=-1", "-o", "a.wav")
+    play(
+        "--steering", "two.json", "--steer", "energy=raw:3,energy.safetensors=raw:-1", "-o", "a.wav"
+    )
     assert [steer.strength for steer in read_sidecar(folder / "a.json").steering.steers] == [
         2,
         3,

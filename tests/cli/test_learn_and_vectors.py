@@ -17,8 +17,8 @@ def test_learn_saves_a_vector_that_generate_takes(run, tiny, play, folder):
     assert (vector.info.positive_label, vector.info.negative_label) == ("driving", "idle")
     (best,) = [line for line in outcome.out.splitlines() if line.endswith("best")]
     assert best.split()[0] == str(vector.info.best_layer)
-    steered = play("--steer", "drive=-1")
-    assert steered.code == 0 and "drive -1 (idle)" in steered.out
+    steered = play("--steer", "drive=raw:-1")
+    assert steered.code == 0 and "drive raw -1 (idle)" in steered.out
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,15 @@ def test_the_printed_command_works_in_a_shell_and_takes_the_learned_vector(
 
 def test_the_printed_strength_on_pocket_is_small(run):
     outcome = run("learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt", "--force")
-    assert outcome.out.endswith("--steer energy.safetensors=+0.1\n")
+    assert outcome.out.endswith("--steer energy.safetensors=raw:+0.05\n")
 
 
 def test_a_name_of_a_bundled_vector_and_of_a_file_is_a_printed_choice(run):
     outcome = run("learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt", "--force")
     assert outcome.code == 0
-    by_name = run("generate", "a folk tune", "--seconds", 0.4, "--steer", "energy=0.1", "--force")
+    by_name = run(
+        "generate", "a folk tune", "--seconds", 0.4, "--steer", "energy=raw:0.1", "--force"
+    )
     assert by_name.code == 0 and by_name.err == (
         "tonearm: warning: 'energy' is the bundled vector; for 'energy.safetensors', "
         "which has the same name, write energy.safetensors\n"
@@ -111,11 +113,11 @@ def test_inspect_a_vector(run, energy, folder):
 
 
 def test_inspect_a_take_and_its_audio(run, play, folder):
-    play("--steer", "energy=+1.25", "-o", "a.wav")
+    play("--steer", "energy=raw:+1.25", "-o", "a.wav")
     shown = run("inspect", "a.json").out
     assert (
         "a folk tune" in shown
-        and "energy +1.25" in shown
+        and "energy raw +1.25" in shown
         and "transformers" in shown
         and "spectral_centroid" in shown
     )

@@ -30,13 +30,13 @@ def traps(folder):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--steer", "energy"], "NAME=STRENGTH"),
-        (["--steer", "energy=much"], "'much' is not a number"),
-        (["--steer", "energy=nan"], "finite"),
-        (["--steer", "energy=inf"], "finite"),
-        (["--steer", "energy=5000"], "beyond"),
-        (["--steer", "nonsense=1"], "no vector 'nonsense'"),
-        (["--steer", "nowhere.safetensors=1"], "nowhere.safetensors"),
+        (["--steer", "energy"], "NAME=AMOUNT"),
+        (["--steer", "energy=raw:much"], "'much' is not a number"),
+        (["--steer", "energy=raw:nan"], "finite"),
+        (["--steer", "energy=raw:inf"], "finite"),
+        (["--steer", "energy=raw:5000"], "beyond"),
+        (["--steer", "nonsense=raw:1"], "no vector 'nonsense'"),
+        (["--steer", "nowhere.safetensors=raw:1"], "nowhere.safetensors"),
         (["--steering", "nowhere.json"], "no steering file at nowhere.json"),
         (["--steering", "broken.json"], "cannot read broken.json as JSON"),
         (["--steering", "unknown-key.json"], "unknown key"),
@@ -87,11 +87,11 @@ def test_generate(play, traps, arguments, said):
         (["generate", " "], "the prompt is empty"),
         (["generate", "--prompts", "nowhere.txt"], "no prompt file at nowhere.txt"),
         (["generate", "--prompts", "empty.txt"], "empty.txt holds no prompts"),
-        (["generate", "a", "--steer", "energy=1", "--json", "--seconds", "0"], "0 s is not possible"),
+        (["generate", "a", "--steer", "energy=raw:1", "--json", "--seconds", "0"], "0 s is not possible"),
         (["compare", "a", "--out", "cmp"], "nothing to compare"),
-        (["compare", "a", "--out", ".", "--steer", "energy=1"], ". is not empty"),
-        (["compare", "a", "--out", "fast.txt", "--steer", "energy=1"], "fast.txt is a file"),
-        (["compare", "a", "--out", "cmp", "--also", "energy"], "NAME=STRENGTH"),
+        (["compare", "a", "--out", ".", "--steer", "energy=raw:1"], ". is not empty"),
+        (["compare", "a", "--out", "fast.txt", "--steer", "energy=raw:1"], "fast.txt is a file"),
+        (["compare", "a", "--out", "cmp", "--also", "energy"], "NAME=AMOUNT"),
         (["learn", "a/b", "--positive", "fast.txt", "--negative", "slow.txt"], "holds '/'"),
         (["learn", "energy", "--positive", "fast.txt", "--negative", "slow.txt"], "energy.safetensors exists already"),
         (["learn", "new", "--positive", "nowhere.txt", "--negative", "slow.txt"], "no prompt file at nowhere.txt"),
@@ -118,7 +118,7 @@ def test_other_commands(run, tiny, traps, arguments, said):
 
 def test_a_vector_from_another_checkpoint(run, tiny, folder):
     outcome = run(
-        "generate", "a folk tune", "--steer", "energy=1", "--seconds", 0.5, *tiny("small")
+        "generate", "a folk tune", "--steer", "energy=raw:1", "--seconds", 0.5, *tiny("small")
     )
     assert outcome.code == 2 and "energy was made for" in outcome.err
 

@@ -11,7 +11,7 @@ import pytest
 FORMS = {
     "generate": ["generate", "a folk tune", "-o", "{}.wav"],
     "replay": ["replay", "absent.json", "-o", "{}.wav"],
-    "compare": ["compare", "a folk tune", "--steer", "energy=1", "--out", "{}"],
+    "compare": ["compare", "a folk tune", "--steer", "energy=raw:1", "--out", "{}"],
     "learn": ["learn", "x", "--positive", "fast.txt", "--negative", "slow.txt", "-o", "{}.safetensors"],
     "classifier": ["classifier", "{}", "one", "two"],
 }  # fmt: skip

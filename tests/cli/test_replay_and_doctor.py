@@ -9,7 +9,7 @@ from tonearm.musicgen.variants import VARIANTS
 
 @pytest.fixture
 def sidecar(play, folder):
-    play("--steer", "energy=+2", "--continue-from", "tone.wav", "-n", 2, "-o", "a.wav")
+    play("--steer", "energy=raw:+2", "--continue-from", "tone.wav", "-n", 2, "-o", "a.wav")
     return folder / "a-2.json"
 
 

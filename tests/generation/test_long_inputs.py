@@ -109,7 +109,9 @@ ENTRIES = {
     ),
     "stream": lambda model, folder: model.stream(PROMPT, seconds=0.4),
     "an open-ended stream": lambda model, folder: model.stream(PROMPT, seconds=None),
-    "compare": lambda model, folder: compare(model, PROMPT, [{vector_of(model): 1.0}], seconds=0.4),
+    "compare": lambda model, folder: compare(
+        model, PROMPT, [{vector_of(model): "raw:1"}], seconds=0.4
+    ),
     "replay": lambda model, folder: replay(folder / "take.json", model=model),
 }
 

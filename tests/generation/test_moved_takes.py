@@ -177,7 +177,7 @@ def test_no_file_names_the_home(home, resident, tmp_path):
     prompts.write_text("a fast tune\n")
     (home / "slow.txt").write_text("a slow tune\n")
     checkpoint = ["--model", str(home / "checkpoint")]
-    short = ["--seconds", "0.4", "--seed", "1", *checkpoint, "--steer", f"{vector}=1.5"]
+    short = ["--seconds", "0.4", "--seed", "1", *checkpoint, "--steer", f"{vector}=raw:1.5"]
     music = home / "music"
     inputs = ["--continue-from", str(music / "prompt.wav"), "--melody", str(music / "melody.wav")]
     for place in (home / "out", tmp_path / "elsewhere"):
@@ -201,7 +201,7 @@ def test_no_file_names_the_home(home, resident, tmp_path):
 def test_two_vector_files_of_one_name_keep_apart(small, home, tmp_path):
     paths = [home / folder / "push.safetensors" for folder in ("a", "b")]
     vectors = [save_vector(vector_of(small, "push", seed=i), path) for i, path in enumerate(paths)]
-    steer = {str(path): 1.0 for path in vectors}
+    steer = {str(path): "raw:1" for path in vectors}
     take = small.generate("calm", steer=steer, seconds=0.4, seed=1)
     first, second = take.vectors
     other = load_vector(vectors[1]).content_hash()[:8]
@@ -212,7 +212,7 @@ def test_two_vector_files_of_one_name_keep_apart(small, home, tmp_path):
 
 def test_steering_from_a_sidecar_uses_the_vector_files_beside_it(small, home, tmp_path):
     vector = save_vector(vector_of(small, "push"), home / "push.safetensors")
-    take = small.generate("calm", steer={str(vector): 1.5}, seconds=0.4, seed=1)
+    take = small.generate("calm", steer={str(vector): "raw:1.5"}, seconds=0.4, seed=1)
     steering = Steering.from_file(take.save(tmp_path / "takes" / "take.wav"))
     vector.unlink()
     again = small.generate("calm", steer=steering, seconds=0.4, seed=1)

@@ -69,7 +69,7 @@ def test_the_chunks_joined_are_the_generated_take(model_of, variant):
 
 def test_a_strength_acts_from_its_frame_and_replays(steered, tmp_path):
     plain = steered.generate(PROMPT, seconds=1.2, seed=5)
-    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": "raw:0"})
     _, (frame,) = play(stream, {1: [Control.strength("push", 3.0)]})
     codes = stream.take.codes
     assert 5 < frame < 25
@@ -121,7 +121,7 @@ def test_several_settings_change_at_one_frame_and_replay(steered, tmp_path):
         Control(target="guidance", value=5.0),
         Control(target="temperature", value=0.5),
     ]
-    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": 0.5}, temperature=0.9)
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"push": "raw:0.5"}, temperature=0.9)
     _, frames = play(stream, {2: controls})
     assert len(set(frames)) == 1
     take = stream.take
@@ -145,7 +145,9 @@ def test_impossible_guidance_is_refused(melody):
 
 
 def test_strengths_act_in_every_window_and_replay(windowed, tmp_path):
-    stream = windowed.stream(PROMPT, seconds=2.4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    stream = windowed.stream(
+        PROMPT, seconds=2.4, seed=5, steer={"push": "raw:0"}, chunk_seconds=0.04
+    )
     futures, chunks = [], []
     for chunk in stream:
         chunks.append(chunk)
@@ -170,7 +172,7 @@ def test_a_schedule_holds_until_the_strength_is_set(steered, tmp_path):
 
 
 def test_another_thread_may_set_a_strength_and_cancel(steered):
-    stream = steered.stream(PROMPT, seconds=4, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    stream = steered.stream(PROMPT, seconds=4, seed=5, steer={"push": "raw:0"}, chunk_seconds=0.04)
     has_begun, frames = threading.Event(), []
 
     def change():
@@ -191,13 +193,15 @@ def test_another_thread_may_set_a_strength_and_cancel(steered):
 
 
 def test_an_ended_stream_refuses_changes(steered):
-    stream = steered.stream(PROMPT, seconds=0.4, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.4, seed=5, steer={"push": "raw:0"})
     list(stream)
     with pytest.raises(TonearmError, match="has ended"):
         stream.set_strength("push", 1.0)
     with pytest.raises(TonearmError, match="played once"):
         list(stream)
-    closed = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0}, chunk_seconds=0.04)
+    closed = steered.stream(
+        PROMPT, seconds=0.8, seed=5, steer={"push": "raw:0"}, chunk_seconds=0.04
+    )
     playing = iter(closed)
     next(playing)
     pending = closed.set_strength("push", 1.0)
@@ -207,7 +211,7 @@ def test_an_ended_stream_refuses_changes(steered):
 
 
 def test_mistakes_are_refused(steered):
-    stream = steered.stream(PROMPT, seconds=0.4, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.4, steer={"push": "raw:0"})
     for vector, strength, message in (
         ("pull", 1.0, "not in this stream"),
         ("push", 1e9, "beyond"),
@@ -321,7 +325,9 @@ def test_strengths_set_at_any_frame_of_an_open_ended_stream_act_and_replay(
 ):
     plain = windowed.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.12)
     play(plain, stop_at=20)
-    stream = windowed.stream(PROMPT, seconds=None, seed=5, chunk_seconds=0.12, steer={"push": 0})
+    stream = windowed.stream(
+        PROMPT, seconds=None, seed=5, chunk_seconds=0.12, steer={"push": "raw:0"}
+    )
     changes = {
         number: [Control.strength("push", 3.0 * (-1) ** i)] for i, number in enumerate(numbers)
     }
@@ -363,7 +369,9 @@ def test_an_open_ended_stream_continues_audio_follows_a_melody_and_replays(windo
 
 
 def test_the_memory_of_an_open_ended_stream_does_not_grow_but_for_its_codes(windowed):
-    stream = windowed.stream(PROMPT, seconds=None, seed=5, steer={"push": 0}, chunk_seconds=0.2)
+    stream = windowed.stream(
+        PROMPT, seconds=None, seed=5, steer={"push": "raw:0"}, chunk_seconds=0.2
+    )
     sizes = []
     for number, _ in enumerate(stream):
         codec, state = stream._codec, stream._decoding.state
@@ -400,7 +408,7 @@ def test_a_stream_stopped_before_a_schedule_replays(steered, tmp_path):
 
 
 def test_a_cancelled_change_is_left_out(steered):
-    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": "raw:0"})
     dropped, kept = stream.set_strength("push", 3.0), stream.set_guidance(2.0)
     assert dropped.cancel()
     list(stream)
@@ -409,7 +417,7 @@ def test_a_cancelled_change_is_left_out(steered):
 
 
 def test_a_change_may_be_cancelled_when_the_stream_ends(steered):
-    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": "raw:0"})
     chunks = iter(stream)
     next(chunks)
     dropped, late = stream.set_strength("push", 3.0), stream.set_guidance(2.0)
@@ -420,7 +428,7 @@ def test_a_change_may_be_cancelled_when_the_stream_ends(steered):
 
 
 def test_a_callback_may_set_the_next_value(steered):
-    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": "raw:0"})
     frames, refused = [], []
 
     def again(done):
@@ -441,7 +449,7 @@ def test_a_callback_may_set_the_next_value(steered):
 
 
 def test_changes_of_a_stream_that_is_never_played_are_refused(steered):
-    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": 0})
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer={"push": "raw:0"})
     change = stream.set_strength("push", 1.0)
     stream.cancel()
     with pytest.raises(TonearmError, match="ended before the change"):

@@ -103,7 +103,7 @@ def test_captured_graphs_give_the_codes_of_uncaptured_steps(folder_of, variant):
 
 def play_with_changes(pocket) -> tuple[np.ndarray, list[int]]:
     """Codes of a stream whose strength is set after its third, sixth, ... chunk, and the frames."""
-    stream = pocket.stream(PROMPT, seconds=4, seed=3, steer={"brightness": 0})
+    stream = pocket.stream(PROMPT, seconds=4, seed=3, steer={"brightness": "raw:0"})
     futures = []
     for number, _ in enumerate(stream):
         if number % 3 == 2:
@@ -125,7 +125,9 @@ def test_a_strength_set_while_graphs_replay_acts_as_without_graphs(pocket, uncap
 
 
 def test_an_open_ended_stream_beyond_the_window_replays(pocket, tmp_path):
-    stream = pocket.stream(PROMPT, seconds=None, seed=3, steer={"brightness": 0}, chunk_seconds=0.5)
+    stream = pocket.stream(
+        PROMPT, seconds=None, seed=3, steer={"brightness": "raw:0"}, chunk_seconds=0.5
+    )
     for number, _ in enumerate(stream):
         if number == 21:
             stream.set_strength("brightness", 0.2)

@@ -92,5 +92,5 @@ def test_a_given_vector_with_the_name_of_a_bundled_one_is_not_recorded_as_bundle
         take = bundled.generate("a calm tune", steer=steer, seconds=0.2, seed=1)
         return take.provenance.vectors["tempo"]
 
-    assert not record_of({vector_of(bundled, "tempo", seed=3): 1.0}).bundled
-    assert record_of({"tempo": 1.0}).bundled
+    assert not record_of({vector_of(bundled, "tempo", seed=3): "raw:1"}).bundled
+    assert record_of({"tempo": "raw:1"}).bundled

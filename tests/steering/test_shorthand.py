@@ -15,7 +15,7 @@ def test_a_path_may_contain_equals_at_and_commas(path):
     assert parse_short(f"{path}=-1@2-6").vector == path
     if "=" not in path.split(",")[0] or "," not in path:
         (steer,) = as_steering(f"{path}=-1")[0].steers
-        assert (steer.vector, steer.strength) == (path, -1)
+        assert (steer.vector, steer.amount) == (path, -1)
 
 
 def test_several_steers_are_separated_by_commas():

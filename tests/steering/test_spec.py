@@ -57,6 +57,7 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
 def test_the_schema_has_the_documented_keys():
     keys = [
         "vector",
+        "amount",
         "strength",
         "operator",
         "scale",
@@ -77,7 +78,7 @@ def test_the_schema_has_the_documented_keys():
         (
             {"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]},
             "steers.1.power",
-            "known are vector, strength, ",
+            "known are vector, amount, strength, ",
         ),
         (
             {"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]},
@@ -177,16 +178,24 @@ def test_absent_files_folders_and_binary_files_are_refused(tmp_path):
 
 @given(st.floats(-1000, 1000))
 def test_the_short_form_accepts_any_strength(strength):
-    assert parse_short(f"tempo={strength!r}") == Steer(vector="tempo", strength=strength)
+    assert parse_short(f"tempo=raw:{strength!r}") == Steer(vector="tempo", strength=strength)
+
+
+@given(st.floats(-10, 10))
+def test_a_number_in_the_short_form_is_an_amount(amount):
+    assert parse_short(f"tempo={amount!r}") == Steer(vector="tempo", amount=amount)
 
 
 def test_the_short_form_accepts_spaces_paths_and_windows():
-    assert parse_short(" tempo = 1.25 ") == Steer(vector="tempo", strength=1.25)
+    assert parse_short(" tempo = 1.25 ") == Steer(vector="tempo", amount=1.25)
+    assert parse_short(" tempo = raw: 1.25 ") == Steer(vector="tempo", strength=1.25)
     assert parse_short("out/my tempo.safetensors=-1") == Steer(
-        vector="out/my tempo.safetensors", strength=-1
+        vector="out/my tempo.safetensors", amount=-1
     )
-    windowed = Steer(vector="tempo", strength=1.5, schedule=Schedule.window(2, 6.5))
+    windowed = Steer(vector="tempo", amount=1.5, schedule=Schedule.window(2, 6.5))
     assert parse_short("tempo=1.5@2-6.5") == parse_short("tempo=1.5 @ 2 - 6.5") == windowed
+    raw = Steer(vector="tempo", strength=1.5, schedule=Schedule.window(2, 6.5))
+    assert parse_short("tempo=raw:1.5@2-6.5") == raw
 
 
 @pytest.mark.parametrize(
@@ -205,6 +214,11 @@ def test_the_short_form_accepts_spaces_paths_and_windows():
         "tempo=inf",
         "tempo=1e9",
         "tempo=1=2",
+        "tempo=raw",
+        "tempo=raw:",
+        "tempo=raw:fast",
+        "tempo=raw:1e9",
+        "tempo=11",
     ],
 )
 def test_a_wrong_short_form_is_refused_in_one_line(text):
@@ -216,24 +230,24 @@ def test_a_wrong_short_form_is_refused_in_one_line(text):
 def test_all_forms_of_a_steering_are_equal():
     vector = random_vector(name="tempo")
     expected = Steering(
-        steers=(Steer(vector="tempo", strength=1.25), Steer(vector="jazz", strength=-1))
+        steers=(Steer(vector="tempo", strength=1.25), Steer(vector="jazz", amount=-1))
     )
     forms = [
         expected,
-        "tempo=1.25,jazz=-1",
-        {"tempo": 1.25, "jazz": -1},
-        {vector: 1.25, "jazz": -1},
-        ["tempo=1.25", "jazz=-1"],
+        "tempo=raw:1.25,jazz=-1",
+        {"tempo": "raw:1.25", "jazz": -1},
+        {vector: "raw:1.25", "jazz": "-1"},
+        ["tempo=raw:1.25", "jazz=-1"],
         list(expected.steers),
         (Steer(vector="tempo", strength=1.25), "jazz=-1"),
-        [{vector: 1.25}, {"jazz": -1}],
+        [{vector: "raw:1.25"}, {"jazz": -1}],
     ]
     for form in forms:
         assert as_steering(form)[0] == expected, form
     assert as_steering({vector: 1.25})[1] == {"tempo": vector} == as_steering([{vector: 1.25}])[1]
     assert as_steering(None)[0] == as_steering({})[0] == as_steering([])[0] == Steering()
     assert not Steering() and expected
-    assert str(expected) == "tempo +1.25, jazz -1" and str(Steering()) == "plain"
+    assert str(expected) == "tempo raw +1.25, jazz -1" and str(Steering()) == "plain"
 
 
 def test_two_vectors_of_one_name_are_refused():

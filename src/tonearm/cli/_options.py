@@ -9,9 +9,10 @@ Steers = Annotated[
     list[str] | None,
     typer.Option(
         "--steer",
-        metavar="NAME=STRENGTH",
-        help="Steer by a vector: tempo=+1.25, path/to/file.safetensors=-1, "
-        "or tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
+        metavar="NAME=AMOUNT",
+        help="Steer by a vector: tempo=+1 (an amount; ±1 is as far as the music stays whole), "
+        "path/to/file.safetensors=-1, tempo=raw:1.25 (a strength), or tempo=1@2-6 for seconds "
+        "2 to 6. Repeat it for more.",
     ),
 ]
 SteeringFile = Annotated[

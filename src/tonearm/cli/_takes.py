@@ -1,7 +1,7 @@
 """Helpers of the commands that generate takes: descriptions of the plan, saving, checks of outputs."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,15 +85,32 @@ def sampling_text(sampling: "Sampling") -> str:
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
-    """One line per steer."""
-    return "\n".join(_steer_line(model, steer) for steer in steering.steers) or "none"
+    """One line per steer with a strength, or per sign of one with an amount."""
+    return "\n".join(_steer_lines(model, steering)) or "none"
+
+
+def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
+    from tonearm.steering import Steering, with_strengths
+
+    for steer in steering.steers:
+        if steer.amount is None:
+            yield _steer_line(model, steer)
+            continue
+        name = model.vectors.public_name(steer.vector)
+        alone = Steering(steers=(steer,))
+        named = {steer.vector: model.vectors[steer.vector]}
+        signs = with_strengths(alone, named).steers
+        if not signs:
+            yield f"{name} {steer.amount:+g} (no change)"
+        for one in signs:
+            yield f"{name} {steer.amount:+g} = {_steer_line(model, one)}"
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
     info = model.vectors[steer.vector].info
-    label = "no change"
-    if steer.strength:
-        label = info.positive_label if steer.strength > 0 else info.negative_label
+    label, strength = "no change", steer.raw_strength
+    if strength:
+        label = info.positive_label if strength > 0 else info.negative_label
     targets = layers_text(range(model.shape.layer_count) if steer.layers is None else steer.layers)
     source = info.best_layer if steer.source_layer is None else steer.source_layer
     strategy = {
@@ -108,7 +125,7 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
         points = steer.schedule.points
         extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
     name = model.vectors.public_name(steer.vector)
-    steered = f"{name} {steer.strength:+g} ({label}): {steer.operator}"
+    steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
     return ", ".join([steered, strategy, *extras])
 
 

@@ -46,8 +46,8 @@ def compare(
         list[str] | None,
         typer.Option(
             "--also",
-            metavar="NAME=STRENGTH,...",
-            help="One more steered take: tempo=-1.25,brightness=+1. Repeat it.",
+            metavar="NAME=AMOUNT,...",
+            help="One more steered take: tempo=-1,brightness=+0.5. Repeat it.",
         ),
     ] = None,
     seconds: _options.Seconds = 10.0,
@@ -142,7 +142,7 @@ def _steerings(first: "Steering", also: Sequence[str]) -> list["Steering"]:
     if not given:
         raise TonearmError(
             "there is nothing to compare; give --steer, --steering or --also, "
-            "such as --steer tempo=+0.1"
+            "such as --steer tempo=+1"
         )
     return given
 
@@ -156,7 +156,7 @@ def _print_table(saved: Sequence[SavedTake]) -> None:
     table = new_table("take", *headings, numbers=headings)
     for one in saved:
         cells = [table_cell(column, one.description, first) for column in COLUMNS]
-        steering = "" if one is saved[0] else f"\n{one.take.provenance.steering}"
+        steering = "" if one is saved[0] else f"\n{one.take.provenance.stated_steering}"
         values = (f"{cell.value}\n{cell.difference}".strip() for cell in cells)
         table.add_row(f"{one.audio.stem}{steering}", *values)
     out.print(table)

@@ -88,7 +88,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
         return
     sampling, stack, batch = take.sampling, take.stack, take.batch
     steers = [
-        f"{steer.vector} {steer.strength:+g}: "
+        f"{steer}: "
         + json.dumps(steer.model_dump(exclude_defaults=True, exclude={"vector", "strength"}))
         for steer in take.steering.steers
     ]
@@ -96,6 +96,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
         {
             "prompt": take.prompt,
             "negative": take.negative or "",
+            "requested": str(take.requested) if take.requested else "",
             "steering": "\n".join(steers) or "none",
             "vectors": "\n".join(
                 f"{name} {record.content_hash[:8]}"

@@ -19,7 +19,7 @@ RESERVED_IN_NAMES = "=,@/\\"  # they have a meaning in --steer and in paths
 BAR_CELLS = 40
 EXAMPLE_PROMPT = "a folk tune with flute"
 POCKET = "pocket"
-POCKET_STRENGTH, STRENGTH = 0.1, 1.0  # about as strong as the word in the prompt (docs/steering.md)
+POCKET_STRENGTH, STRENGTH = 0.05, 1.0  # a start; `tonearm calibrate` finds the strength
 
 
 def learn(
@@ -134,7 +134,7 @@ def _use(path: Path, strength: float, model: str) -> str:
     """A command for the shell that generates with the new vector, by its file."""
     from tonearm.steering import as_steering
 
-    steer = f"{path}={strength:+g}"
+    steer = f"{path}=raw:{strength:+g}"
     try:
         steers = as_steering(steer)[0].steers
     except TonearmError:

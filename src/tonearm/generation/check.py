@@ -68,7 +68,12 @@ def _check_use_of_guidance(request: TakeRequest, strongest: float) -> None:
             f"a negative prompt acts through guidance, which is off at {strongest:g}; "
             "use guidance above 1"
         )
-    if any(steer.branch == "unconditional" for steer in request.steering.steers):
+    check_branches(request.steering, strongest)
+
+
+def check_branches(steering: Steering, strongest: float) -> None:
+    """Raise TonearmError for a steer on unconditional rows that guidance `strongest` does not make."""
+    if strongest <= 1 and any(steer.branch == "unconditional" for steer in steering.steers):
         raise TonearmError(
             f"branch unconditional needs guidance, which is off at {strongest:g}; "
             "use guidance above 1"

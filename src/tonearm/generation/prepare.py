@@ -9,6 +9,7 @@ import torch
 
 from tonearm.audio import Clip
 from tonearm.generation.check import (
+    check_branches,
     check_inputs,
     check_schedules,
     check_steerings,
@@ -22,6 +23,7 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.codec import encode_audio
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
+from tonearm.steering.amounts import with_strengths
 from tonearm.steering.resolve import with_source_layers
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
@@ -34,7 +36,7 @@ class PreparedRequest:
     """A request that passed all checks, with its inputs encoded.
 
     sampling      settings, the checkpoint's own where the request gave none
-    steering      with every source layer written out
+    steering      with strengths in place of amounts, and every source layer written out
     frames        length in frames, audio prompt included; None plays until it is stopped
     token_count   tokens of the longest text
     text_tokens   length to which texts are padded; 0 where padding is masked
@@ -84,6 +86,7 @@ def prepare(
     requests: Sequence[TakeRequest],
     vectors: Mapping[str, SteeringVector],
     *,
+    live: bool = False,
     open_ended: bool = False,
     recorded: bool = False,
 ) -> list[PreparedRequest]:
@@ -95,6 +98,7 @@ def prepare(
         checkpoint: to generate with.
         requests: to be generated.
         vectors: the vectors that they name.
+        live: keep both signs of amounts, so that they can be set while decoding.
         open_ended: ignore `seconds`: the takes end when they are stopped.
         recorded: they were streams, which can have been stopped before a schedule began.
 
@@ -102,7 +106,13 @@ def prepare(
         TonearmError: the first fault, before anything is decoded.
     """
     shape, default = checkpoint.shape, checkpoint.sampling
-    check_steerings([one.steering for one in requests], vectors, shape)
+    raw = {
+        steering: with_strengths(steering, vectors, live)
+        for steering in dict.fromkeys(one.steering for one in requests)
+    }
+    check_steerings(list(raw.values()), vectors, shape)
+    for one in () if recorded else requests:
+        check_branches(raw[one.steering], (one.sampling or default).strongest_guidance)
     read = read_inputs(requests)
     checked = set()
     for inputs in read:
@@ -112,8 +122,7 @@ def prepare(
             checked.add(key)
     counts = _token_counts(checkpoint, requests)
     resolved = {
-        steering: with_source_layers(steering, vectors)
-        for steering in dict.fromkeys(one.steering for one in requests)
+        steering: with_source_layers(strengths, vectors) for steering, strengths in raw.items()
     }
     codes: dict[int, torch.Tensor] = {}
     prepared = []

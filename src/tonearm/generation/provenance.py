@@ -17,7 +17,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 2
+SIDECAR_FORMAT = 3
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -168,7 +168,11 @@ class StackRecord(_Record):
 
 
 class Provenance(_Record):
-    """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too."""
+    """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
+
+    `steering` has strengths, from which the take is reproduced; `requested` is the steering with
+    amounts from which they came, where there were amounts.
+    """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = KIND
@@ -179,6 +183,7 @@ class Provenance(_Record):
     seed: Seed
     sampling: SamplingRecord
     steering: Steering
+    requested: Steering | None = None
     vectors: dict[str, VectorRecord] = {}
     checkpoint: CheckpointRecord
     engine: str
@@ -189,6 +194,11 @@ class Provenance(_Record):
     codes_sha256: str
     audio_sha256: str
     audio_file: str | None = None
+
+    @property
+    def stated_steering(self) -> Steering:
+        """The steering as it was requested, with amounts where there were amounts."""
+        return self.requested or self.steering
 
     @model_validator(mode="after")
     def _within(self) -> "Provenance":

@@ -3,7 +3,7 @@
 stream = model.stream("a folk tune with flute", steer={"brightness": 0}, seconds=10)
 for chunk in stream:                                            # in one thread
     play(chunk.samples)
-stream.set(Control.strength("brightness", 0.2)).result()        # from another: the frame of the change
+stream.set(Control.amount("brightness", 0.5)).result()          # from another: the frame of the change
 stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
 """
 
@@ -22,6 +22,7 @@ from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.schema import validated
+from tonearm.steering.amounts import AmountPlace
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -69,15 +70,18 @@ class Stream:
         decoding: Decoding,
         codec: StreamingCodec,
         steering: Steering,
+        amounts: tuple[AmountPlace, ...],
         sampling: Sampling,
         chunk_frames: int,
         finish: "Callable[[Played, torch.Tensor], Take]",
     ):
         self.steering, self.sampling = steering, sampling
+        self._amounts = amounts
         self._decoding, self._codec, self._finish = decoding, codec, finish
         self._chunk_frames = chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._changed: set[str] = set()  # targets
+        self._changed_positions: set[int] = set()  # of steers
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
@@ -94,8 +98,9 @@ class Stream:
         """Change a setting from the next step on.
 
         Args:
-            control: a strength, guidance, temperature or mute. A vector must be one that the stream
-                was started with (at strength 0, if it is to be silent at first).
+            control: an amount, strength, guidance, temperature or mute. A vector must be one that
+                the stream was started with (at 0, if it is to be silent at first), by amount or
+                by strength.
 
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
@@ -103,8 +108,8 @@ class Stream:
             effect is left out.
 
         Raises:
-            TonearmError: a vector that the stream does not have, a strength that its operator does
-                not allow, guidance for a stream without it, or the stream has ended.
+            TonearmError: a vector that the stream does not have, an amount of a sign that failed its
+                calibration, a strength that its operator does not allow, guidance for a stream without it, or the stream has ended.
         """
         self._check(boundary.instance(control, "control", Control, "a Control"))
         change = _Change(control, Future())
@@ -113,6 +118,10 @@ class Stream:
                 raise TonearmError("the stream has ended; start another one")
             self._changes.put(change)
         return change.took_effect
+
+    def set_amount(self, vector: str, amount: float) -> "Future[int]":
+        """Set the amount of a vector; see `set`."""
+        return self.set(Control.amount(vector, amount))
 
     def set_strength(self, vector: str, strength: float) -> "Future[int]":
         """Set the strength of a vector; see `set`."""
@@ -130,16 +139,43 @@ class Stream:
         name = control.vector
         if name is None:
             return
-        steers = [steer for steer in self.steering.steers if steer.vector == name]
-        if not steers:
-            names = ", ".join(steer.vector for steer in self.steering.steers) or "none"
-            raise TonearmError(
-                f"vector {name!r} is not in this stream (it has {names}); "
-                "name it when the stream starts, at strength 0"
-            )
-        for steer in steers:
+        positions = self._positions(name, control.sets_amount)
+        if not positions:
+            raise TonearmError(self._absent(name, control.sets_amount))
+        if control.sets_amount:
+            validated(Steer, {"vector": name, "amount": control.value}, where=f"steer {name}")
+            signs = {place.sign for place in self._amounts if place.vector == name}
+            if control.value and (1 if control.value > 0 else -1) not in signs:
+                raise TonearmError(
+                    f"steer {name}: its {'+' if control.value > 0 else '-'} sign has no amounts, "
+                    "since it failed its calibration; set the other sign, or start the stream "
+                    f"with a strength, such as {name}=raw:0"
+                )
+            return
+        for position in positions:
+            steer = self.steering.steers[position]
             fields = steer.model_dump() | {"strength": control.value, "schedule": None}
             validated(Steer, fields, where=f"steer {name}")
+
+    def _positions(self, vector: str, by_amount: bool) -> list[int]:
+        """Indices of the vector's steers that have amounts, or of those that have strengths."""
+        of_amounts = {place.position for place in self._amounts}
+        return [
+            position
+            for position, steer in enumerate(self.steering.steers)
+            if steer.vector == vector and (position in of_amounts) == by_amount
+        ]
+
+    def _absent(self, vector: str, by_amount: bool) -> str:
+        """The message for a vector that the stream does not have in this way."""
+        if self._positions(vector, not by_amount):
+            has, use = ("a strength", "strength/") if by_amount else ("an amount", "amount/")
+            return f"vector {vector!r} has {has} in this stream; set {use}{vector}"
+        names = ", ".join(dict.fromkeys(steer.vector for steer in self.steering.steers)) or "none"
+        return (
+            f"vector {vector!r} is not in this stream (it has {names}); "
+            "name it when the stream starts, at 0"
+        )
 
     def stop(self) -> None:
         """End the clip after the frames that are decided by now, and complete them."""
@@ -220,8 +256,18 @@ class Stream:
             first_sample = frame * shape.sample_rate // shape.frame_rate
             self._mutes.append((first_sample, bool(control.value)))
             return
-        self._decoding.apply(control, frame)
-        self._changed.add(control.target)
+        if control.vector is None:
+            self._decoding.apply(control, frame)
+            self._changed.add(control.target)
+            return
+        positions = self._positions(control.vector, control.sets_amount)
+        strengths = dict.fromkeys(positions, control.value)
+        if control.sets_amount:
+            places = [place for place in self._amounts if place.position in positions]
+            strengths = {place.position: place.strength_at(control.value) for place in places}
+        for position, strength in strengths.items():
+            self._decoding.buffers.set_strength(position, strength, frame)
+        self._changed_positions |= set(positions)
 
     def _refuse_changes(self) -> None:
         """Refuse those that wait. Futures call back, and a callback may call any method: the lock is
@@ -252,7 +298,7 @@ class Stream:
         rate = decoding.decoder.checkpoint.shape.frame_rate
         steers = list(self.steering.steers)
         for position, steer in enumerate(steers):
-            if Control.strength(steer.vector, 0).target in self._changed:
+            if position in self._changed_positions:
                 strengths = decoding.buffers.strengths(0, position)
                 schedule = Schedule.steps(strengths, rate)
                 steers[position] = steer.model_copy(update={"strength": 1.0, "schedule": schedule})

@@ -171,14 +171,12 @@ class Decoding:
             self.sampler.check_finite()
 
     def apply(self, control: Control, frame: int) -> None:
-        """Apply a control from `frame` on to all rows: a strength, guidance or temperature.
+        """Apply a control from `frame` on to all rows: guidance or temperature.
 
         Raises:
             ValueError: another target.
         """
-        if control.vector is not None:
-            self.buffers.set_strength(control.vector, control.value, frame)
-        elif control.target == GUIDANCE:
+        if control.target == GUIDANCE:
             self.sampler.set_guidance(control.value, frame)
         elif control.target == TEMPERATURE:
             self.sampler.set_temperature(control.value, frame)

@@ -176,11 +176,11 @@ class SteeringBuffers:
         for track in self.tracks:
             track.table.hold_after([lengths[row] for row in track.rows])
 
-    def set_strength(self, vector: str, strength: float, frame: int) -> None:
-        """Set the strength of every steer that names the vector, in all rows, from `frame` on."""
+    def set_strength(self, position: int, strength: float, frame: int) -> None:
+        """Set the strength of the steer at `position` in its list, in all rows, from `frame` on."""
         for track in self.tracks:
-            for index, name in enumerate(track.vectors):
-                if name == vector:
+            if track.position == position:
+                for index in range(len(track.rows)):
                     track.table.set_from(index, frame, strength)
 
     def strengths(self, row: int, position: int) -> list[float]:

@@ -1,6 +1,8 @@
 """Steering: vectors, operators, schedules, and the schema that joins them."""
 
 from tonearm.backend import SITES, Site
+from tonearm.steering.amounts import with_strengths
+from tonearm.steering.calibration import Calibration, Configuration, Evidence, SignCalibration
 from tonearm.steering.controls import Control
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
@@ -10,8 +12,12 @@ from tonearm.steering.vector_file import load_vector, save_vector
 
 __all__ = [
     "SITES",
+    "Calibration",
+    "Configuration",
     "Control",
+    "Evidence",
     "Schedule",
+    "SignCalibration",
     "Site",
     "Steer",
     "Steering",
@@ -22,4 +28,5 @@ __all__ = [
     "load_vector",
     "parse_short",
     "save_vector",
+    "with_strengths",
 ]

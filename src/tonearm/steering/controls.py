@@ -4,7 +4,8 @@ The same message serves Python, OSC, MIDI and WebSocket.
 
 | target            | value                                                        |
 |-------------------|--------------------------------------------------------------|
-| strength/<vector> | strength of every steer that names the vector                |
+| amount/<vector>   | amount of every steer of the vector that has amounts         |
+| strength/<vector> | strength of every steer of the vector that has strengths     |
 | guidance          | classifier-free guidance; 1 or less switches it off          |
 | temperature       | sampling temperature; 0 takes the most likely code           |
 | mute              | 1 silences the stream's output, 0 restores it; the take keeps the music |
@@ -17,10 +18,10 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.schema import Declared
 
-STRENGTH = "strength/"
+AMOUNT, STRENGTH = "amount/", "strength/"
 GUIDANCE, TEMPERATURE, MUTE = "guidance", "temperature", "mute"
 MAX_GUIDANCE, MAX_TEMPERATURE = 100.0, 10.0
-TARGETS = (f"{STRENGTH}<vector>", GUIDANCE, TEMPERATURE, MUTE)
+TARGETS = (f"{AMOUNT}<vector>", f"{STRENGTH}<vector>", GUIDANCE, TEMPERATURE, MUTE)
 
 
 class Control(Declared):
@@ -48,8 +49,23 @@ class Control(Declared):
             target=STRENGTH + boundary.instance(vector, "vector", str, "its name"), value=value
         )
 
+    @classmethod
+    def amount(cls, vector: str, value: float) -> "Control":
+        """The control that sets a vector's amount."""
+        return cls(
+            target=AMOUNT + boundary.instance(vector, "vector", str, "its name"), value=value
+        )
+
     @property
     def vector(self) -> str | None:
-        """Name of the vector whose strength is set; None for other targets."""
-        name = self.target.removeprefix(STRENGTH)
-        return name if self.target.startswith(STRENGTH) and name else None
+        """Name of the vector whose amount or strength is set; None for other targets."""
+        for kind in (AMOUNT, STRENGTH):
+            name = self.target.removeprefix(kind)
+            if self.target.startswith(kind) and name:
+                return name
+        return None
+
+    @property
+    def sets_amount(self) -> bool:
+        """Whether the value is an amount."""
+        return self.target.startswith(AMOUNT)

@@ -86,7 +86,7 @@ def resolve(
             check_vector(shape, vector)
             sources = target_layers(shape, steer, vector)
             factors = steer.schedule.factors(seconds) if steer.schedule else [1.0] * frames
-            strengths = steer.strength * torch.as_tensor(factors, dtype=torch.float32)
+            strengths = steer.raw_strength * torch.as_tensor(factors, dtype=torch.float32)
             if not live and not strengths.any():
                 continue
             settings = steer.model_copy(

@@ -80,6 +80,21 @@ class Schedule(Declared):
                 points += [(frame / rate, before), (frame / rate, after)]
         return cls(points=tuple(points))
 
+    def scaled(self, factor: float) -> "Schedule":
+        """The schedule with every factor multiplied by `factor`."""
+        factor = boundary.number(factor, "factor")
+        return Schedule(points=tuple((seconds, factor * value) for seconds, value in self.points))
+
+    def clipped(self) -> "Schedule":
+        """The schedule with 0 in place of negative factors; crossings of 0 become breakpoints."""
+        points: list[tuple[float, float]] = []
+        for (start, first), (end, last) in pairwise(self.points):
+            points.append((start, max(0.0, first)))
+            if first * last < 0 and end > start:
+                points.append((start + (end - start) * first / (first - last), 0.0))
+        end, last = self.points[-1]
+        return Schedule(points=(*points, (end, max(0.0, last))))
+
     def factors(self, seconds: Iterable[float]) -> np.ndarray:
         """The factor at each time, float64 [T]."""
         at = boundary.array(seconds, "seconds")

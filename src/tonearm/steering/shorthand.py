@@ -1,4 +1,7 @@
-"""Short forms of a steering specification: `tempo=1.25`, dictionaries, lists."""
+"""Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, dictionaries, lists.
+
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,47 +18,61 @@ from tonearm.text import quoted
 
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
+RAW = "raw:"
 
 SteeringLike = (
-    Steering | Steer | str | Mapping[str | SteeringVector, float] | Sequence[Steer | str] | None
+    Steering
+    | Steer
+    | str
+    | Mapping[str | SteeringVector, float | str]
+    | Sequence[Steer | str]
+    | None
 )
 
 
 def parse_short(text: str) -> Steer:
-    """Parse `tempo=1.25`, `path/to/file.safetensors=-1`, or `tempo=1.25@2-6` (seconds 2 to 6).
+    """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `path/to/file.safetensors=-1`,
+    or `tempo=1@2-6` (seconds 2 to 6).
 
-    The last equals sign separates the name from the strength; a path may contain others.
+    The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
 
     Raises:
-        TonearmError: the text has another form or is too long, or the strength is not a number.
+        TonearmError: the text has another form or is too long, or the number is none.
     """
-    _check_length(boundary.instance(text, "steer", str, "a text such as tempo=1.25"))
+    _check_length(boundary.instance(text, "steer", str, "a text such as tempo=+1"))
     name, equals, setting = text.rpartition("=")
+    return _steer(name.strip(), setting, f"steer {quoted(text)}", bool(equals))
+
+
+def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
+    """Parse what follows the name: `+1`, `raw:1.25`, either with `@2-6`."""
     number, at, window = setting.partition("@")
-    name, number = name.strip(), number.strip()
+    number = number.strip()
     start, dash, end = (part.strip() for part in window.partition("-"))
-    is_named = bool(equals and name) and (name.endswith(SUFFIX) or "=" not in name)
+    is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
     is_timed = not at or (dash and _is_time(start) and _is_time(end))
     if not (is_named and number and is_timed):
         raise TonearmError(
-            f"steer {quoted(text)} is not understood; write NAME=STRENGTH, such as tempo=1.25, "
-            "or tempo=1.25@2-6 for seconds 2 to 6"
+            f"{where} is not understood; write NAME=AMOUNT, such as tempo=+1, "
+            "NAME=raw:STRENGTH, such as tempo=raw:1.25, or tempo=1@2-6 for seconds 2 to 6"
         )
+    kind = "strength" if number.startswith(RAW) else "amount"
+    digits = number.removeprefix(RAW).strip()
     try:
-        strength = float(number)
+        value = float(digits)
     except ValueError:
         raise TonearmError(
-            f"steer {quoted(text)}: strength {quoted(number)} is not a number; "
-            f"write for example {shortened(name)}=1.25"
+            f"{where}: {kind} {quoted(digits)} is not a number; "
+            f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
         ) from None
-    fields: dict[str, Any] = {"vector": name, "strength": strength}
+    fields: dict[str, Any] = {"vector": name, kind: value}
     if at:
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))
         except (ValueError, TonearmError) as error:
-            raise TonearmError(f"steer {quoted(text)}: {error}") from None
-    return validated(Steer, fields, where=f"steer {quoted(text)}")
+            raise TonearmError(f"{where}: {error}") from None
+    return validated(Steer, fields, where=where)
 
 
 def _check_length(text: str) -> None:
@@ -92,8 +109,8 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
     """Convert any accepted form to a Steering.
 
     Args:
-        steer: None, `"tempo=1.25"`, `{"tempo": 1.25}`, `{vector: 1.25}`, a Steer, a list of Steers
-            or strings, or a Steering.
+        steer: None, `"tempo=+1"`, `{"tempo": 1}`, `{vector: "raw:1.25"}`, a Steer, a list of Steers
+            or strings, or a Steering. A number is an amount.
 
     Returns:
         The Steering, and the vectors that were given as objects, by the names that it uses for
@@ -113,14 +130,19 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
         return Steering(steers=tuple(parse_short(part) for part in split_short(steer))), given
     steers: list[Steer] = []
     if isinstance(steer, Mapping):
-        for key, strength in steer.items():
+        for key, value in steer.items():
             if isinstance(key, SteeringVector):
                 if key.name in given or key.name in steer:
                     raise TonearmError(_clash(key.name))
                 given[key.name] = key
                 key = key.name
-            fields = {"vector": key, "strength": strength}
-            steers.append(validated(Steer, fields, where=f"steer {quoted(key)}"))
+            where = f"steer {quoted(key)}"
+            if isinstance(value, str):
+                _check_length(value)
+                steers.append(_steer(key, value, where, isinstance(key, str)))
+            else:
+                fields = {"vector": key, "amount": value}
+                steers.append(validated(Steer, fields, where=where))
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
         try:
@@ -132,7 +154,7 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
         steers = [one for inner, _ in parts for one in inner.steers]
         return Steering(steers=tuple(steers)), vectors_of(parts)
     raise TonearmError(
-        f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1.25}}, a list of Steer, "
+        f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1}}, a list of Steer, "
         "or a Steering"
     )
 

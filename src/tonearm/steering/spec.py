@@ -6,24 +6,40 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
+from tonearm.steering.calibration import Branch, Finite, Strategy
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.vector_file import SUFFIX
 
-Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
-Branch = Literal["both", "conditional", "unconditional"]
 Positions = Literal["generated", "audio", "all"]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_STRENGTH = 1000.0
+MAX_AMOUNT = 10.0
+# fields of a steer that a calibration sets
+CALIBRATED = (
+    "operator",
+    "scale",
+    "strategy",
+    "source_layer",
+    "layers",
+    "branch",
+    "positions",
+    "low",
+    "high",
+)
 MAX_STEERS = 256  # of one take; each is a tensor per layer
 MIN_BLEND_STRENGTH = -0.9  # exclusive: blend divides by 1 + strength at every layer
 
 
 class Steer(Declared):
-    """One vector with one strength.
+    """One vector with one amount, or one strength.
 
+    amount        calibrated, per vector and sign: ±1 is as far as the music stays whole. The
+                  calibration gives strength, operator, scale, strategy, layers and branch; without
+                  a schedule of the steer, its ramp too.
+    strength      the raw factor of the papers: λ for add, α for blend; 1 where neither is given.
     strategy      one-to-all: the direction of `source_layer` at every target layer (default,
                   Facchiano et al. 2025, 3.3); all-to-all: at each target layer its own direction;
                   one-to-one: only at `source_layer`.
@@ -38,7 +54,8 @@ class Steer(Declared):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vector: str = Field(min_length=1)
-    strength: Finite = 1.0
+    amount: Finite | None = None
+    strength: Finite | None = None
     operator: Operator = "add"
     scale: Scale = "unit"
     strategy: Strategy = "one-to-all"
@@ -50,15 +67,29 @@ class Steer(Declared):
     low: Finite | None = None
     high: Finite | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_strength(cls, fields: Any) -> Any:
+        if isinstance(fields, dict) and not fields.keys() & {"amount", "strength"}:
+            return fields | {"strength": 1.0}
+        return fields
+
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
-        strongest = max(self._strengths(), key=abs)
+        if (self.amount is None) == (self.strength is None):
+            raise ValueError(
+                "give an amount (calibrated; ±1 is as far as the music stays whole) or a strength "
+                "(the raw factor of the papers), and not both"
+            )
+        if self.amount is not None:
+            return self._consistent_amount()
+        strongest = max(self._values(self.raw_strength), key=abs)
         if abs(strongest) > MAX_STRENGTH:
             raise ValueError(
                 f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
                 "useful values are within about ±3"
             )
-        lowest = min(self._strengths())
+        lowest = min(self._values(self.raw_strength))
         if self.operator == "blend" and lowest <= MIN_BLEND_STRENGTH:
             raise ValueError(
                 f"blend divides by 1 + strength, so strength {lowest:g} must be above "
@@ -81,10 +112,40 @@ class Steer(Declared):
             raise ValueError("layers is empty; omit it to steer all layers")
         return self
 
-    def _strengths(self) -> list[float]:
-        """The strength at every breakpoint; between two, it is between theirs."""
+    def _consistent_amount(self) -> "Steer":
+        assert self.amount is not None
+        largest = max(self._values(self.amount), key=abs)
+        if abs(largest) > MAX_AMOUNT:
+            raise ValueError(
+                f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; music stays whole within ±1"
+            )
+        for name in CALIBRATED:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} comes from the calibration where an amount is given; "
+                    f"omit {name}, or give a strength"
+                )
+        return self
+
+    @property
+    def raw_strength(self) -> float:
+        """The strength. Raises TonearmError where the steer has an amount."""
+        if self.strength is None:
+            raise TonearmError(
+                f"steer {self.vector} has an amount, not a strength; "
+                "tonearm.steering.with_strengths gives its strength"
+            )
+        return self.strength
+
+    def _values(self, value: float) -> list[float]:
+        """`value` at every breakpoint of the schedule; between two, it is between theirs."""
         factors = [factor for _, factor in self.schedule.points] if self.schedule else [1.0]
-        return [self.strength * factor for factor in factors]
+        return [value * factor for factor in factors]
+
+    def __str__(self) -> str:
+        if self.amount is not None:
+            return f"{self.vector} {self.amount:+g}"
+        return f"{self.vector} raw {self.raw_strength:+g}"
 
 
 class Steering(Declared):
@@ -98,7 +159,7 @@ class Steering(Declared):
         return bool(self.steers)
 
     def __str__(self) -> str:
-        return ", ".join(f"{s.vector} {s.strength:+g}" for s in self.steers) or "plain"
+        return ", ".join(map(str, self.steers)) or "plain"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":

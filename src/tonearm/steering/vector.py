@@ -13,8 +13,9 @@ from tonearm import boundary
 from tonearm.backend import Site
 from tonearm.errors import TonearmError
 from tonearm.schema import Declared
+from tonearm.steering.calibration import Calibration
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 adds the calibration
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 
 
@@ -25,7 +26,8 @@ Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 class VectorInfo(Declared):
     """Provenance of a vector.
 
-    `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based.
+    `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based;
+    `calibration` gives amounts a meaning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -48,12 +50,14 @@ class VectorInfo(Declared):
     activation_norms: dict[Layer, float] = Field(default={})
     scores: dict[str, dict[Layer, float]] = Field(default={})
     library_version: str = ""
+    calibration: Calibration | None = None
 
     @model_validator(mode="after")
     def _within(self) -> "VectorInfo":
         by_layer = {"activation_norms": self.activation_norms}
         by_layer |= {f"scores.{name}": values for name, values in self.scores.items()}
         layers = {"best_layer": [] if self.best_layer is None else [self.best_layer], **by_layer}
+        layers["calibration"] = _calibrated_layers(self.calibration)
         for name, named in layers.items():
             for layer in named:
                 if layer >= self.layer_count:
@@ -61,6 +65,17 @@ class VectorInfo(Declared):
                         f"{name} names layer {layer}, which is outside 0..{self.layer_count - 1}"
                     )
         return self
+
+
+def _calibrated_layers(calibration: Calibration | None) -> list[int]:
+    """The layers that a calibration names."""
+    if calibration is None:
+        return []
+    found: list[int] = []
+    for sign in (calibration.positive, calibration.negative):
+        source = sign.configuration.source_layer
+        found += [*(sign.configuration.layers or ()), *([] if source is None else [source])]
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,6 +164,7 @@ class SteeringVector:
             "seed": seed,
             "data_hash": "",
             "scores": {},
+            "calibration": None,
         }
         return SteeringVector(
             {i: noise * d.norm() for i, d in self.directions.items()},
@@ -162,7 +178,7 @@ class SteeringVector:
         return self._joined(other, -1, "-")
 
     def __mul__(self, factor: float) -> "SteeringVector":
-        update = {"name": f"{factor:g} * {self.name}"}
+        update: dict[str, Any] = {"name": f"{factor:g} * {self.name}", "calibration": None}
         if factor < 0:
             update |= {
                 "positive_label": self.info.negative_label,
@@ -196,6 +212,7 @@ class SteeringVector:
             "data_hash": "",
             "seed": None,
             "scores": {},
+            "calibration": None,
             "best_layer": self.info.best_layer
             if self.info.best_layer == other.info.best_layer
             else None,

@@ -1,0 +1,104 @@
+"""Calibration of a steering vector: the configuration and the strength of an amount, per sign.
+
+An amount of 1 is as far as the music stays whole under the configuration that was chosen for that
+sign; amounts are proportional to strengths. `tonearm calibrate` measures it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from tonearm.schema import Declared
+from tonearm.steering.operators import Operator, Scale
+
+Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
+Branch = Literal["both", "conditional", "unconditional"]
+Layer = Annotated[int, Field(ge=0, lt=1024)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+MAX_RAMP_SECONDS = 60.0
+
+
+class Configuration(Declared):
+    """How a direction is injected; the fields are those of a `Steer`.
+
+    `ramp` is the time in seconds over which the strength grows from 0 at the start of a clip.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    operator: Operator = "add"
+    scale: Scale = "unit"
+    strategy: Strategy = "one-to-all"
+    source_layer: Layer | None = None
+    layers: tuple[Layer, ...] | None = None
+    branch: Branch = "both"
+    ramp: float = Field(default=0.0, ge=0, le=MAX_RAMP_SECONDS)
+
+
+class Evidence(Declared):
+    """Measurements at amount 1 and without steering, on the same prompts and seeds.
+
+    measure          what the effect was measured with, such as "spectral_centroid"
+    plain, steered   means of that measure
+    effect           change of the mean: relative, or a difference where the measure is a score
+    low, high        bounds of its 95 % interval
+    faulty_plain     share of takes with a fault
+    faulty_steered   likewise
+    pulse_ratio      mean pulse clarity, steered over plain
+    text_loss        loss of the CLAP score of take and prompt
+    prompts          n
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measure: str
+    plain: Finite
+    steered: Finite
+    effect: Finite
+    low: Finite
+    high: Finite
+    faulty_plain: float = Field(ge=0, le=1)
+    faulty_steered: float = Field(ge=0, le=1)
+    pulse_ratio: Finite
+    text_loss: Finite
+    prompts: int = Field(ge=1)
+
+
+class SignCalibration(Declared):
+    """One sign of a vector.
+
+    strength       above 0, of amount 1; None where no strength had the effect with whole music
+    configuration  of the injection
+    evidence       at that strength, on prompts that did not choose it; None before it is measured
+    failure        reason where the sign fails; empty where it passes
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    strength: Annotated[float, Field(gt=0, le=1000)] | None = None
+    configuration: Configuration = Field(default_factory=Configuration)
+    evidence: Evidence | None = None
+    failure: str = ""
+
+    @model_validator(mode="after")
+    def _decided(self) -> "SignCalibration":
+        if (self.strength is None) != bool(self.failure):
+            raise ValueError("a sign has either a strength or the reason of its failure")
+        return self
+
+
+class Calibration(Declared):
+    """Both signs of a vector, and how they were measured.
+
+    protocol  prompts, seconds, seeds, evaluators and limits, in one line
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    positive: SignCalibration
+    negative: SignCalibration
+    protocol: str = ""
+
+    def of(self, sign: int) -> SignCalibration:
+        """Calibration of the positive (`sign` > 0) or the negative sign."""
+        return self.positive if sign > 0 else self.negative
