@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
@@ -34,6 +34,7 @@ from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine,
 from tonearm.musicgen.memory_estimate import check_memory, memory_budget, rows_that_fit
 from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
+from tonearm.musicgen.teacher_forcing import mean_divergence
 from tonearm.musicgen.trial import check_parts
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
@@ -41,6 +42,7 @@ from tonearm.steering.amounts import amount_places
 from tonearm.steering.library import VectorLibrary
 from tonearm.steering.resolve import with_public_names
 from tonearm.steering.shorthand import SteeringLike, as_steering
+from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
 
 MAX_CHUNK_SECONDS = 10
@@ -258,6 +260,59 @@ class Model:
         return self._take(
             rows[place.row], found, place_in_batch(decode_request, rows, place.row), codes
         )
+
+    def divergence(
+        self,
+        requests: Sequence[TakeRequest],
+        takes: Sequence[Take],
+        *,
+        vectors: Mapping[str, SteeringVector] | None = None,
+    ) -> list[float]:
+        """Measure how far steering moves the model's predictions on given plain takes.
+
+        Args:
+            requests: with steering; lengths of one window, without audio prompts, equal within the
+                list.
+            takes: the plain takes of the same prompts, whose codes are read.
+            vectors: as for `generate_batch`.
+
+        Returns:
+            KL(steered || plain) in nats per frame for each request, teacher-forced on the take's
+            codes.
+
+        Raises:
+            TonearmError: another engine than the decoder, takes of other lengths, or any mistake in
+                the requests.
+        """
+        if not isinstance(self.engine, DecoderEngine):
+            raise TonearmError(
+                f"engine {self.engine.name} has no divergence; use engine {DecoderEngine.name}"
+            )
+        requests = boundary.sequence(requests, "requests", _request, "a list of TakeRequests")
+        takes = boundary.sequence(takes, "takes", _take_of, "a list of Takes")
+        given = {} if vectors is None else _vectors(vectors)
+        steered, found = self._prepare(requests, given)
+        frames = [one.frames for one in steered]
+        if [take.codes.shape[1] for take in takes] != frames or set(frames) - {frames[0]}:
+            raise TonearmError("the takes and the requests differ in length; give equal lengths")
+        if max(one or 0 for one in frames) > self.shape.window_frames:
+            raise TonearmError(
+                f"divergence is of one window, {self.shape.window_seconds:g} s; give shorter takes"
+            )
+        groups: dict[Hashable, list[int]] = {}
+        for index, one in enumerate(steered):
+            groups.setdefault(one.batch_key, []).append(index)
+        values = dict[int, float]()
+        for members in groups.values():
+            rows = [steered[index] for index in members]
+            plain = [replace(one, steering=Steering()) for one in rows]
+            codes = torch.stack([torch.from_numpy(takes[index].codes) for index in members])
+            moved, unmoved = (encode_batch(self.checkpoint, one, found) for one in (rows, plain))
+            divergence = mean_divergence(
+                self.engine.decoder, moved, unmoved, codes.to(self.checkpoint.device)
+            )
+            values |= dict(zip(members, divergence.tolist(), strict=True))
+        return [values[index] for index in range(len(requests))]
 
     def stream(
         self,
@@ -483,6 +538,10 @@ def _checked_prompt(prompt: object) -> str:
 
 def _request(value: object, name: str) -> TakeRequest:
     return boundary.instance(value, name, TakeRequest, "a TakeRequest")
+
+
+def _take_of(value: object, name: str) -> Take:
+    return boundary.instance(value, name, Take, "a Take")
 
 
 def _vectors(value: object) -> Mapping[str, SteeringVector]:

@@ -1,0 +1,76 @@
+"""Distributions of the codes of a given take, position by position, in place of drawn codes.
+
+Shapes: B rows, K codebooks, V entries, T frames, P = T + delay positions.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import DecodeRequest
+from tonearm.musicgen.decoder import Decoder
+from tonearm.musicgen.delay import lags
+from tonearm.musicgen.engine import forced_tokens
+from tonearm.musicgen.sampling import guided
+
+
+@torch.inference_mode()
+def forced_log_probabilities(
+    decoder: Decoder, request: DecodeRequest, codes: torch.Tensor
+) -> Iterator[torch.Tensor]:
+    """Compute the distributions that sampling would draw from, at temperature 1 and without top-k.
+
+    Args:
+        decoder: to run.
+        request: of one window; its steering and guidance apply, its seeds do not.
+        codes: [B, K, T], read in place of drawn ones.
+
+    Yields:
+        For each position, log-probabilities float32 [B, K, V].
+    """
+    decoding = Decoding(decoder, request)
+    assert decoding.state is not None
+    tokens = forced_tokens(decoder.checkpoint, request.conditioning, codes)
+    last = decoding.frames.stop - 1
+    for position in range(1, tokens.shape[-1]):
+        frame = min(position - 1, last)
+        decoding.buffers.seek(frame)
+        past = decoding.state.codes_read
+        logits = decoding.state.forward(tokens[..., past:position], decoding.taps).float()
+        if request.conditioning.guided:
+            conditional, unconditional = logits.chunk(2)
+            logits = guided(conditional, unconditional, decoding.sampler.guidance.at(frame))
+        yield logits.log_softmax(-1)
+
+
+def mean_divergence(
+    decoder: Decoder, steered: DecodeRequest, plain: DecodeRequest, codes: torch.Tensor
+) -> torch.Tensor:
+    """Compute KL(steered || plain), teacher-forced on the plain take's codes.
+
+    Unlike a distance between two takes, it does not saturate when they part at one code.
+
+    Args:
+        decoder: to run.
+        steered: the request with steering.
+        plain: the same without.
+        codes: of the plain takes, [B, K, T].
+
+    Returns:
+        Nats per frame, summed over codebooks and averaged over frames, float32 [B].
+    """
+    shape = decoder.checkpoint.shape
+    frames = codes.shape[-1]
+    total = torch.zeros(len(codes), device=decoder.checkpoint.device)
+    pairs = zip(
+        forced_log_probabilities(decoder, steered, codes),
+        forced_log_probabilities(decoder, plain, codes),
+        strict=True,
+    )
+    lag = torch.tensor(lags(shape.codebooks, shape.channels), device=total.device)
+    for position, (moved, unmoved) in enumerate(pairs):
+        divergence = (moved.exp() * (moved - unmoved)).sum(-1)  # [B, K]
+        frame = position - lag  # that each codebook decides here
+        total += (divergence * ((frame >= 0) & (frame < frames))).sum(-1)
+    return total / frames
