@@ -39,7 +39,7 @@ class Settings:
     decoder_batch: int = 12
     decoder_rate: float = 1e-3
     guidance_dropout: float = 0.15
-    robust_steps: int = 3_000
+    robust_steps: int = 2_400
     robust_rate: float = 3e-4
     checkpoint_every: int = 250  # steps
 
