@@ -13,11 +13,10 @@ stochastic depth (Huang et al. 2016); weight-space ensembles (Wortsman et al. 20
 fine-tuning of zero-shot models").
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import shutil
 
 import numpy as np
 import torch

@@ -14,6 +14,7 @@ from tonearm import __version__
 from tonearm.cli import INTERRUPTED
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
+from tonearm.cli.calibrate import calibrate
 from tonearm.cli.classifier import classifier
 from tonearm.cli.cluster import cluster
 from tonearm.cli.compare import compare
@@ -60,6 +61,7 @@ for command in (
     generate,
     compare,
     learn,
+    calibrate,
     vectors,
     measure,
     distance,

@@ -3,13 +3,17 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._calibration import evidence_text, sign_text
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import new_table, out, print_facts, print_json
+
+if TYPE_CHECKING:
+    from tonearm.steering import VectorInfo
 
 
 def inspect(
@@ -49,6 +53,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             "method": f"{info.method} at {info.site}, pooling {info.pooling}",
             "prompts": f"{info.positive_count} positive, {info.negative_count} negative, data {info.data_hash or '–'}",
             "seed": "–" if info.seed is None else str(info.seed),
+            **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
@@ -67,6 +72,17 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             *("–" if value is None else f"{value:.3f}" for value in others),
         )
     out.print(table)
+
+
+def _amounts(info: "VectorInfo") -> dict[str, str]:
+    """Both signs of the calibration, as facts."""
+    if info.calibration is None:
+        return {"amounts": "not calibrated (tonearm calibrate)"}
+    return {
+        f"amount {sign:+d}": f"{sign_text(found, sign)}\n{evidence_text(found)}".strip()
+        for sign in (1, -1)
+        for found in [info.calibration.of(sign)]
+    } | {"calibration": info.calibration.protocol}
 
 
 def _inspect_classifier(file: Path, as_json: bool) -> None:

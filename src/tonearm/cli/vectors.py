@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._calibration import effect_text, sign_text
 from tonearm.cli._screen import new_table, out, print_json
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.steering import SteeringVector
+    from tonearm.steering import SignCalibration, SteeringVector
 
 
 def vectors(
@@ -21,7 +22,7 @@ def vectors(
     ] = None,
     as_json: _options.Json = False,
 ) -> None:
-    """List steering vectors: those that ship, or those in files and folders."""
+    """List steering vectors with their amounts: those that ship, or those in files and folders."""
     from tonearm.steering import load_vector
     from tonearm.steering.library import bundled_vectors
 
@@ -63,18 +64,26 @@ def _read(given: Sequence[Path]) -> dict[str, "SteeringVector"]:
 
 
 def _print_table(found: Mapping[str, "SteeringVector"]) -> None:
-    headings = ("steer with", "+ means", "- means", "layer", "prompts", "scores at that layer")
-    table = new_table(*headings, numbers=("layer", "prompts"))
+    """Print two rows per vector, one per sign."""
+    table = new_table("steer with", "means", "amount 1 is", "effect", "faults", "pulse")
     for name, vector in found.items():
         info = vector.info
-        at_best = (
-            f"{score} {by_layer[info.best_layer]:.2f}"
-            for score, by_layer in info.scores.items()
-            if info.best_layer in by_layer
-        )
-        best = "–" if info.best_layer is None else str(info.best_layer)
-        prompts = str(info.positive_count + info.negative_count)
-        table.add_row(
-            name, info.positive_label, info.negative_label, best, prompts, "\n".join(at_best)
-        )
+        for symbol, sign, label in (
+            ("+", 1, info.positive_label),
+            ("-", -1, info.negative_label),
+        ):
+            cells = ("not calibrated", "", "", "")
+            if info.calibration:
+                signed = info.calibration.of(sign)
+                cells = (sign_text(signed, sign), *_evidence(signed))
+            table.add_row(f"{name}={symbol}1", label, *cells)
     out.print(table)
+
+
+def _evidence(signed: "SignCalibration") -> tuple[str, str, str]:
+    """Effect, faults and pulse of a sign that passes."""
+    evidence = signed.evidence
+    if evidence is None:
+        return "", "", ""
+    faults = f"{evidence.faulty_steered:.0%} ({evidence.faulty_plain:.0%} plain)"
+    return effect_text(evidence), faults, f"{evidence.pulse_ratio:.2f}"

@@ -16,6 +16,8 @@ Branch = Literal["both", "conditional", "unconditional"]
 Layer = Annotated[int, Field(ge=0, lt=1024)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_RAMP_SECONDS = 60.0
+# measures whose change is a difference: levels in dB, probabilities, cosines
+DIFFERENCES = ("loudness", "tag:", "clap:")
 
 
 class Configuration(Declared):
@@ -62,6 +64,11 @@ class Evidence(Declared):
     pulse_ratio: Finite
     text_loss: Finite
     prompts: int = Field(ge=1)
+
+    @property
+    def is_relative(self) -> bool:
+        """Whether the effect is relative to the plain mean, and not a difference."""
+        return not self.measure.startswith(DIFFERENCES)
 
 
 class SignCalibration(Declared):

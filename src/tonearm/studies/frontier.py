@@ -14,7 +14,7 @@ divergence of the predictions from those without steering, teacher-forced on the
 import argparse
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from tonearm.methods.learn import learn
 from tonearm.model import Model, load
 from tonearm.steering import Configuration, Steer, Steering, SteeringVector
 from tonearm.studies.effects_measures import evaluators_fingerprint, load_evaluators
+from tonearm.studies.injection import layers_of, steer_of
 from tonearm.studies.steered_takes import Prompts, Record, Setting, run_settings, values_of
 
 ATTRIBUTES = {"tempo": "onset_rate", "brightness": "spectral_centroid"}  # measure of the effect
@@ -37,6 +38,9 @@ PUSHES = (6.0, 12.0, 24.0)
 FIRST_SEED = 5000
 RECORDS = "frontier-takes.jsonl"
 DIVERGENCE_PROMPTS = 8
+
+
+Key = tuple[str, str, int, float]  # attribute, candidate, sign, push
 
 
 @dataclass(frozen=True)
@@ -124,26 +128,10 @@ def strength_of(
         vector: its directions and activation norms.
         layer_count: L of the checkpoint.
     """
-    everywhere = range(layer_count) if configuration.layers is None else configuration.layers
-    source = configuration.source_layer
-    if configuration.strategy == "one-to-one":
-        everywhere = (source or 0,)
+    targets = layers_of(configuration, vector, layer_count)
     if configuration.operator in ("rotate", "blend"):
-        norms = [vector.info.activation_norms[layer] for layer in everywhere]
-    elif configuration.strategy == "all-to-all":
-        norms = [float(vector[layer].norm()) for layer in everywhere]
-    else:
-        norms = [float(vector[source or 0].norm())] * len(everywhere)
-    return push / sum(norms)
-
-
-def steer_of(name: str, configuration: Configuration, strength: float) -> Steer:
-    """The steer of a configuration; its ramp becomes a schedule."""
-    from tonearm.steering import Schedule
-
-    schedule = Schedule.ramp(0.0, configuration.ramp) if configuration.ramp else None
-    fields = configuration.model_dump(exclude={"ramp"})
-    return Steer(vector=name, strength=strength, schedule=schedule, **fields)
+        return push / sum(vector.info.activation_norms[layer] for layer in targets)
+    return push / sum(float(vector[source].norm()) for source in targets.values())
 
 
 @dataclass(frozen=True)
@@ -186,7 +174,8 @@ def run(
     workers: int = 1,
 ) -> tuple[list[Point], dict[str, float]]:
     """Generate and measure what `out` lacks; return the points, and means of the plain takes."""
-    vectors, steers = {}, {}
+    vectors: dict[str, SteeringVector] = {}
+    steers: dict[Key, Steer] = {}
     for attribute in attributes:
         found = variants(model, attribute)
         vectors |= {f"{attribute}/{variant}": vector for variant, vector in found.items()}
@@ -224,13 +213,13 @@ def run(
     means["faulty"] = float(np.mean([record["faulty"] for record in before]))
     points = []
     for key, steer in steers.items():
-        attribute, candidate, sign, push = key
+        attribute, name, sign, push = key
         takes = records["|".join(map(str, key))]
         measure = ATTRIBUTES[attribute]
         points.append(
             Point(
                 attribute,
-                candidate,
+                name,
                 sign,
                 push,
                 abs(steer.raw_strength),
@@ -244,11 +233,16 @@ def run(
     return points, means
 
 
-def _divergences(model, prompts_: Prompts, steers, vectors) -> dict[tuple, float]:
+def _divergences(
+    model: Model,
+    given: Prompts,
+    steers: Mapping[Key, Steer],
+    vectors: Mapping[str, SteeringVector],
+) -> dict[Key, float]:
     """Mean divergence of each steer over the first prompts."""
-    texts = prompts_.texts[:DIVERGENCE_PROMPTS]
+    texts = given.texts[:DIVERGENCE_PROMPTS]
     requests = [
-        TakeRequest(text, prompts_.first_seed + i, seconds=prompts_.seconds)
+        TakeRequest(text, given.first_seed + i, seconds=given.seconds)
         for i, text in enumerate(texts)
     ]
     takes = list(model.generate_batch(requests))

@@ -1,0 +1,131 @@
+"""tonearm calibrate: the amounts of a steering vector."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tonearm.cli import _options
+from tonearm.cli._calibration import evidence_text, sign_text
+from tonearm.cli._screen import (
+    Stopped,
+    load_model,
+    new_table,
+    out,
+    print_facts,
+    print_json,
+    progress_bar,
+)
+from tonearm.cli._takes import check_outputs, model_text
+from tonearm.errors import TonearmError
+
+if TYPE_CHECKING:
+    from tonearm.steering import SteeringVector
+
+
+def calibrate(
+    vector: Annotated[
+        str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
+    ],
+    measure: Annotated[
+        str,
+        typer.Option(
+            "--measure",
+            metavar="MEASURE",
+            help="Measure of the attribute: onset_rate, spectral_centroid, loudness ..., tag:TAG "
+            "(by musicnn), or clap:WORDS (by the bundled CLAP).",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Default: the vector's own file, with --force."
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            "--prompts",
+            metavar="FILE",
+            help="Neutral prompts, one per line; one half chooses, the other half confirms. "
+            "Default: the bundled ones.",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", help="Length of each take.")] = 10.0,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="FOLDER",
+            help="Keep the measured takes here; the same command then continues after a stop.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, max=64, help="Processes that measure; 0 for none.")
+    ] = 1,
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
+) -> None:
+    """Find how far each sign of a vector goes while the music stays whole: its amount of 1."""
+    from tonearm.steering.vector_file import vector_file
+
+    path = vector_file(output or vector)
+    check_outputs([path], force)
+    texts = _prompts(prompts)
+    loaded = load_model(model, device, dtype)
+    from tonearm.steering import save_vector
+    from tonearm.studies.calibration import calibrate as calibrate_vector
+
+    found = loaded.vectors[vector]
+    half = len(texts) // 2
+    try:
+        with progress_bar("generating and measuring") as bar:
+            calibrated = calibrate_vector(
+                loaded,
+                found,
+                measure,
+                texts[:half],
+                texts[half:],
+                seconds=seconds,
+                store=store,
+                workers=workers,
+                progress=bar.update,
+            )
+    except KeyboardInterrupt:
+        kept = f"the measured takes are in {store}; the same command continues" if store else ""
+        raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None
+    save_vector(calibrated, path)
+    calibration = calibrated.info.calibration
+    assert calibration is not None
+    if as_json:
+        print_json({"file": str(path), "calibration": calibration.model_dump(mode="json")})
+        return
+    print_facts({"model": model_text(loaded), "protocol": calibration.protocol})
+    _print_signs(calibrated)
+    out.print(f"wrote {path}", soft_wrap=True)
+
+
+def _prompts(file: Path | None) -> tuple[str, ...]:
+    from tonearm.datasets.prompts import neutral, read_prompts
+
+    texts = tuple(dict.fromkeys(read_prompts(file))) if file else neutral()
+    if len(texts) < 4:
+        raise TonearmError(
+            f"{file} has {len(texts)} different prompts; give 4 or more, better 50: one half "
+            "chooses the strength and the other half confirms it"
+        )
+    return texts
+
+
+def _print_signs(vector: "SteeringVector") -> None:
+    """Print a row per sign."""
+    table = new_table("amount", "is", "measured on the confirming prompts")
+    info = vector.info
+    assert info.calibration is not None
+    for sign, label in (("+1", info.positive_label), ("-1", info.negative_label)):
+        found = info.calibration.of(int(sign))
+        table.add_row(f"{sign} {label}", sign_text(found, int(sign)), evidence_text(found))
+    out.print(table)
