@@ -17,7 +17,7 @@ def _changes(configuration: "Configuration") -> list[str]:
     """What a configuration has beyond one-to-all addition."""
     from tonearm.cli._takes import layers_text
 
-    found = [configuration.operator] if configuration.operator != "add" else []
+    found: list[str] = [configuration.operator] if configuration.operator != "add" else []
     if configuration.strategy == "one-to-one":
         found.append(f"layer {configuration.source_layer} alone")
     elif configuration.strategy != "one-to-all":

@@ -8,6 +8,7 @@
     clap_score                 cosine with the take's own text, by the bundled CLAP
     clap_score_other_text      cosine with another take's text, the control
     embedding                  unit row of the bundled CLAP, for FAD and KAD; None for silence
+    tags                       probability of each tag by musicnn; None for silence and under 3 s
 
 The evaluators take about as much time as generation, so they can run in processes of their own
 while the next batch is generated.
@@ -28,11 +29,17 @@ from tonearm.audio import Clip
 from tonearm.evaluators.base import (
     AudioTextEmbedder,
     BeatTracker,
+    Tagger,
     describe_embedder,
     embed_sounding,
 )
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
-from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tracker
+from tonearm.evaluators.load import (
+    bundled_tracker_file,
+    load_clap,
+    load_tagger,
+    load_tracker,
+)
 from tonearm.measures import ClipAnalysis, Measurement, measure_tempo
 from tonearm.measures.faults import find_faults
 from tonearm.measures.held_tones import HELD_TONES
@@ -41,6 +48,7 @@ from tonearm.measures.onset_rate import ONSET_RATE
 from tonearm.measures.pulse_clarity import PULSE_CLARITY
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
 from tonearm.measures.static import STATIC
+from tonearm.measures.tags import measure_tags
 from tonearm.measures.tempo import TEMPO
 
 MEASURED = (
@@ -52,17 +60,27 @@ MEASURED = (
     HELD_TONES,
     STATIC,
 )  # by every take, without the bundled ones
-DECIMALS = 6  # of a stored embedding
+DECIMALS, TAG_DECIMALS = 6, 4  # of a stored embedding, and of the probability of a tag
+# measures with one number each, which a calibration can use
+NUMBERS = (
+    "onset_rate",
+    "spectral_centroid",
+    "loudness",
+    "pulse_clarity",
+    "tempo",
+    "bundled_tempo",
+)
 
 Measured = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Evaluators:
-    """Bundled CLAP and bundled beat tracker."""
+    """Bundled CLAP and bundled beat tracker, one family; and musicnn, of another."""
 
     clap: AudioTextEmbedder
     tracker: BeatTracker
+    tagger: Tagger
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,7 @@ class MeasureRequest:
 
 def load_evaluators() -> Evaluators:
     """Load the bundled evaluators."""
-    return Evaluators(load_clap("bundled"), load_tracker("bundled"))
+    return Evaluators(load_clap("bundled"), load_tracker("bundled"), load_tagger())
 
 
 def evaluators_fingerprint(evaluators: Evaluators) -> str:
@@ -124,9 +142,18 @@ def measure_takes(requests: Sequence[MeasureRequest], evaluators: Evaluators) ->
             "clap_score_other_text": score("clap_score_other_text", row, other),
             "embedder": embedder,
             "embedding": None if row is None else [round(float(x), DECIMALS) for x in row],
+            "tags": tag_probabilities(request.clip, evaluators.tagger),
         }
         for request, row, text, other in zip(requests, rows, own, others, strict=True)
     ]
+
+
+def tag_probabilities(clip: Clip, tagger: Tagger) -> dict[str, float] | None:
+    """Probability of each tag, rounded; None for silence and under 3 s."""
+    found = measure_tags(clip, tagger).probabilities
+    if found is None:
+        return None
+    return {tag: round(value, TAG_DECIMALS) for tag, value in found.items()}
 
 
 def measure_without_evaluators(clip: Clip) -> Measured:
