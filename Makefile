@@ -19,7 +19,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Tonearm needs Python 3.11 or 
 .DELETE_ON_ERROR:
 
 demo: $(STAMP)
-	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+0.1 --also tempo=-0.1 --also tempo=+0.1,brightness=-0.05 \
+	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+1 --also tempo=-1 --also tempo=+1,brightness=-0.5 \
 		--seconds 10 --seed 4 --force --out demo
 	@echo "Open demo/index.html"
 

@@ -1,9 +1,9 @@
-"""Stream a take and change its strengths from another thread.
+"""Stream a take and change its amounts from another thread.
 
     python examples/stream_live_control.py --out build/examples
 
 The main thread plays: it waits for each chunk to end, as an audio device would, at `--speed` times
-real time. A second thread sets two strengths and the guidance at given times, and prints the frame
+real time. A second thread sets two amounts and the guidance at given times, and prints the frame
 at which each change took effect. Writes stream.wav, and stream.json beside it, from which
 `tonearm replay` reproduces the performance.
 """
@@ -18,10 +18,10 @@ from tonearm import Control
 
 # seconds of playback, and the change then
 CHANGES = (
-    (1.0, Control(target="strength/brightness", value=0.05)),
-    (3.0, Control(target="strength/tempo", value=0.1)),
+    (1.0, Control(target="amount/brightness", value=0.5)),
+    (3.0, Control(target="amount/tempo", value=1.0)),
     (5.0, Control(target="guidance", value=3.0)),
-    (6.0, Control(target="strength/brightness", value=-0.05)),
+    (6.0, Control(target="amount/brightness", value=-0.5)),
 )
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     model = tonearm.load()
     stream = model.stream(
         "a folk tune with flute",
-        steer={"tempo": "raw:0", "brightness": "raw:0"},
+        steer={"tempo": 0, "brightness": 0},
         seconds=arguments.seconds,
         seed=7,
     )

@@ -17,7 +17,7 @@ SCENES = [
     for genre in ("jazz", "rock", "folk", "latin")
     for lead in ("piano", "guitar", "flute")
 ]
-STRENGTHS = (-0.1, 0.0, 0.1)
+STRENGTHS = (-0.05, 0.0, 0.05)
 
 
 def main() -> None:
@@ -47,7 +47,10 @@ def main() -> None:
 
     for strength in STRENGTHS:
         take = model.generate(
-            "a folk tune with flute", steer={energy: strength}, seconds=arguments.seconds, seed=7
+            "a folk tune with flute",
+            steer={energy: f"raw:{strength}"},
+            seconds=arguments.seconds,
+            seed=7,
         )
         path = arguments.out / f"my-energy{strength:+g}.wav"
         take.save(path)
