@@ -11,7 +11,16 @@ from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.replaying import replay
-from tonearm.steering import Control, Schedule, Steer, Steering
+from tonearm.steering import (
+    Calibration,
+    Configuration,
+    Control,
+    Schedule,
+    SignCalibration,
+    Steer,
+    Steering,
+)
+from tonearm.steering.vector import SteeringVector
 
 PROMPT = "a fast folk tune"
 WINDOW = 20  # frames of the short window
@@ -79,6 +88,49 @@ def test_a_strength_acts_from_its_frame_and_replays(steered, tmp_path):
     rate = steered.shape.frame_rate
     assert steer.schedule.factors([(frame - 1) / rate, frame / rate]).tolist() == [0, 3]
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def calibrated(vector, **signs):
+    calibration = Calibration(**signs)
+    info = vector.info.model_copy(update={"calibration": calibration})
+    return SteeringVector(vector.directions, info)
+
+
+UP = SignCalibration(strength=3.0, configuration=Configuration(layers=(1, 2), source_layer=1))
+DOWN = SignCalibration(strength=2.0, configuration=Configuration(operator="rotate", source_layer=0))
+
+
+def test_an_amount_moves_from_one_sign_to_the_other_and_replays(steered, tmp_path):
+    steered.vectors["knob"] = calibrated(steered.vectors["push"], positive=UP, negative=DOWN)
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"knob": 0.5})
+    changes = {1: [Control.amount("knob", -1.0)], 3: [Control.amount("knob", 0.0)]}
+    _, (first, second) = play(stream, changes)
+    provenance = stream.take.provenance
+    up, down = provenance.steering.steers
+    assert (up.operator, up.layers) == ("add", (1, 2)) and down.operator == "rotate"
+    times = [frame / steered.shape.frame_rate for frame in (0, first, second)]
+    assert up.schedule.factors(times) == pytest.approx([1.5, 0, 0])
+    assert down.schedule.factors(times) == pytest.approx([0, -2, 0])
+    assert str(provenance.requested) == "knob +0.5"
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+    still = steered.generate(PROMPT, seconds=1.2, seed=5, steer={"knob": 0.5})
+    assert (stream.take.codes[0, :first] == still.codes[0, :first]).all()
+
+
+def test_a_vector_is_set_in_the_way_in_which_the_stream_started(steered):
+    failed = SignCalibration(failure="no effect")
+    steered.vectors["knob"] = calibrated(steered.vectors["push"], positive=UP, negative=failed)
+    stream = steered.stream(PROMPT, seconds=0.4, seed=5, steer={"knob": 0, "push": "raw:0"})
+    for change, message in (
+        (Control.amount("push", 1), "has a strength in this stream; set strength/push"),
+        (Control.strength("knob", 1), "has an amount in this stream; set amount/knob"),
+        (Control.amount("knob", -1), "its - sign has no amounts"),
+        (Control.amount("knob", 11), "beyond"),
+        (Control.amount("none", 1), "not in this stream"),
+    ):
+        with pytest.raises(TonearmError, match=message):
+            stream.set(change)
+    assert stream.set_amount("knob", 0.5)
 
 
 @pytest.mark.parametrize(("target", "value"), [("guidance", 9.0), ("temperature", 0.2)])

@@ -1,0 +1,170 @@
+"""Calibration of amounts: which strength is chosen, and what makes a sign fail.
+
+The rules are tested on planted records; `tests/acceptance` runs a calibration on pocket.
+"""
+
+import numpy as np
+import pytest
+
+import tonearm.studies.calibration as calibration
+from tests.steering.vectors import vector_of
+from tonearm import TonearmError
+from tonearm.steering import Configuration
+from tonearm.steering.vector import SteeringVector
+from tonearm.studies.calibration import Limits, calibrate, reader
+
+CHOOSING = [f"a folk tune {i}" for i in range(20)]
+CONFIRMING = [f"a jazz tune {i}" for i in range(30)]
+
+
+def record(onsets, faulty=False, pulse=0.7, clap=0.3):
+    return {
+        "onset_rate": {"value": onsets},
+        "pulse_clarity": {"value": pulse},
+        "clap_score": {"value": clap},
+        "faulty": faulty,
+    }
+
+
+class Planted:
+    """Stands in for generation: records as functions of the steers' strength.
+
+    effect, faulty, pulse and clap map a signed strength, relative to that of the largest push, to
+    the change of the onset rate, the share of faulty takes, pulse clarity and CLAP score.
+    """
+
+    def __init__(self, effect, faulty=lambda s: 0.0, pulse=lambda s: 0.7, clap=lambda s: 0.3):
+        self.effect, self.faulty, self.pulse, self.clap = effect, faulty, pulse, clap
+        self.settings = []  # names by call
+
+    def __call__(self, model, settings, prompts, vectors, store, protocol, **_):
+        count = len(prompts.texts)
+        noise = np.random.default_rng(count).normal(0, 0.05, count)
+        self.settings.append([setting.name for setting in settings])
+        return {
+            setting.name: [
+                record(
+                    (3 + noise[i]) * (1 + self.effect(strength)),
+                    (i + 1) / count <= self.faulty(strength),
+                    self.pulse(strength),
+                    self.clap(strength),
+                )
+                for i in range(count)
+            ]
+            for setting in settings
+            for strength in [sum(steer.raw_strength for steer in setting.steering.steers)]
+        }
+
+
+@pytest.fixture
+def vector(melody):
+    found = vector_of(melody, "push")
+    norms = {layer: float(found[layer].norm()) for layer in found.layers}
+    info = found.info.model_copy(update={"activation_norms": norms, "best_layer": 1})
+    return SteeringVector(found.directions, info)
+
+
+def calibrated(monkeypatch, melody, vector, planted, **arguments):
+    monkeypatch.setattr(calibration, "run_settings", planted)
+    arguments = {"pushes": (0.1, 0.2, 0.4, 0.8), **arguments}
+    found = calibrate(melody, vector, "onset_rate", CHOOSING, CONFIRMING, **arguments)
+    return found.info.calibration
+
+
+def strength_of(vector, melody, push):
+    """Strength of a push, one-to-all from layer 1."""
+    layers = range(melody.shape.layer_count)
+    return push * sum(float(vector[i].norm()) for i in layers) / (len(layers) * vector.norms()[1])
+
+
+def test_the_largest_effect_with_whole_music_becomes_the_amount_of_1(monkeypatch, melody, vector):
+    limit = strength_of(vector, melody, 0.5)
+    planted = Planted(effect=lambda s: s, faulty=lambda s: 0.5 * (abs(s) > limit))
+    found = calibrated(monkeypatch, melody, vector, planted)
+    expected = strength_of(vector, melody, 0.4)
+    for sign, signed in ((1, found.positive), (-1, found.negative)):
+        assert signed.strength == pytest.approx(expected, rel=1e-3)
+        assert signed.configuration == Configuration(source_layer=1)
+        evidence = signed.evidence
+        assert evidence.prompts == len(CONFIRMING) and evidence.measure == "onset_rate"
+        assert evidence.effect == pytest.approx(sign * expected, rel=1e-3)
+        assert evidence.low <= evidence.effect <= evidence.high
+        assert evidence.faulty_steered == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (dict(faulty=lambda s: 0.1 * (s != 0)), "faults in 10% of takes, 0% unsteered"),
+        (dict(pulse=lambda s: 0.5 if s else 0.7), "pulse clarity 0.71 of that unsteered"),
+        (dict(clap=lambda s: 0.2 if s else 0.3), "CLAP score lower by 0.100"),
+    ],
+)
+def test_a_sign_whose_every_strength_damages_the_music_fails(
+    monkeypatch, melody, vector, damage, reason
+):
+    found = calibrated(monkeypatch, melody, vector, Planted(lambda s: s, **damage))
+    for signed in (found.positive, found.negative):
+        assert signed.strength is None and reason in signed.failure
+
+
+def test_a_vector_that_moves_both_signs_the_same_way_has_one_sign(monkeypatch, melody, vector):
+    found = calibrated(monkeypatch, melody, vector, Planted(effect=abs))
+    assert found.positive.strength is not None
+    assert found.negative.strength is None and "no certain effect" in found.negative.failure
+
+
+def test_a_vector_without_an_effect_fails(monkeypatch, melody, vector):
+    found = calibrated(monkeypatch, melody, vector, Planted(effect=lambda s: 0.0))
+    assert "no certain effect" in found.positive.failure
+    assert "no certain effect" in found.negative.failure
+
+
+def test_a_strength_that_other_prompts_do_not_confirm_is_replaced(monkeypatch, melody, vector):
+    limit = strength_of(vector, melody, 0.3)
+
+    class Optimistic(Planted):
+        def __call__(self, model, settings, prompts, *others, **options):
+            self.faulty = (
+                (lambda s: 0.0)
+                if len(prompts.texts) == len(CHOOSING)
+                else (lambda s: 0.5 * (abs(s) > limit))
+            )
+            return super().__call__(model, settings, prompts, *others, **options)
+
+    planted = Optimistic(effect=lambda s: s)
+    found = calibrated(monkeypatch, melody, vector, planted)
+    assert found.positive.strength == pytest.approx(strength_of(vector, melody, 0.2), rel=1e-3)
+    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 6]
+
+
+def test_limits_are_those_given(monkeypatch, melody, vector):
+    planted = Planted(effect=lambda s: s, faulty=lambda s: 0.1 * (s != 0))
+    limits = Limits(fault_gain=0.15)
+    assert calibrated(monkeypatch, melody, vector, planted, limits=limits).positive.strength
+
+
+def test_measures_of_tags_and_texts_are_read_from_records():
+    record = {"tags": {"flute": 0.4}, "embedding": None}
+    assert reader("tag:flute")(record) == 0.4
+    assert reader("tag:flute")({"tags": None}) is None
+    assert reader("clap:jazz")(record) is None
+    for wrong, message in (
+        ("tag:kazoo", "no tag 'kazoo'"),
+        ("loudnes", "no measure 'loudnes'"),
+        ("clap:", "no measure"),
+    ):
+        with pytest.raises(TonearmError, match=message):
+            reader(wrong)
+
+
+def test_prompts_that_choose_do_not_confirm(melody, vector):
+    with pytest.raises(TonearmError, match="without one in common"):
+        calibrate(melody, vector, "onset_rate", CHOOSING, CHOOSING)
+    with pytest.raises(TonearmError, match="2 or more"):
+        calibrate(melody, vector, "onset_rate", CHOOSING, CONFIRMING[:1])
+
+
+def test_a_vector_without_activation_norms_is_refused(melody):
+    with pytest.raises(TonearmError, match="no activation norms"):
+        calibrate(melody, vector_of(melody, "push"), "onset_rate", CHOOSING, CONFIRMING)
