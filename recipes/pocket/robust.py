@@ -15,7 +15,9 @@ fine-tuning of zero-shot models").
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ from transformers import AutoTokenizer, MusicgenMelodyForConditionalGeneration
 
 from recipes.pocket.batches import Pieces
 from recipes.pocket.beat_aux_loss import BeatHead
+from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.data_parallel import Replica
 from recipes.pocket.decoder import (
     CORRUPTED_ROWS,
@@ -86,38 +89,45 @@ def draw_shifts(
     return torch.from_numpy(shifts)
 
 
-@contextmanager
-def perturbed(model, shifts: torch.Tensor, dropped: frozenset[int], prefix: int) -> Iterator[None]:
-    """Add `shifts` after each layer, at the positions after the prefix, and leave layers out.
+@dataclass
+class Perturbation:
+    """Shifts and left-out layers of the present step; none at first.
 
-    Args:
-        model: decoder, whose layers return tuples.
-        shifts: [L, B, D].
-        dropped: layers that pass their input on.
-        prefix: positions of melody and text, which are not shifted.
+    shifts   added after each layer at the positions after the prefix, [L, B, D]
+    dropped  layers that pass their input on
+    prefix   positions of melody and text, which are not shifted
     """
 
-    def hook(layer: int):
-        def shifted(_module, args, kwargs, output):
-            is_tuple = isinstance(output, tuple)
-            hidden = output[0] if is_tuple else output
-            if layer in dropped:
-                hidden = args[0] if args else kwargs["hidden_states"]
-            shift = shifts[layer].to(hidden.dtype)[:, None]
-            hidden = torch.cat([hidden[:, :prefix], hidden[:, prefix:] + shift], 1)
-            return (hidden, *output[1:]) if is_tuple else hidden
+    shifts: torch.Tensor | None = None
+    dropped: frozenset[int] = frozenset()
+    prefix: int = 0
 
-        return shifted
+    @contextmanager
+    def installed(self, model) -> Iterator["Perturbation"]:
+        """Perturb a decoder whose layers return tuples.
 
-    handles = [
-        block.register_forward_hook(hook(index), with_kwargs=True)
-        for index, block in enumerate(model.decoder.model.decoder.layers)
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+        The hooks stay over all steps: transformers reads `hidden_states` by hooks of its own, which
+        see the shifts only if they are installed later.
+        """
+        handles = [
+            block.register_forward_hook(partial(self._shifted, layer), with_kwargs=True)
+            for layer, block in enumerate(model.decoder.model.decoder.layers)
+        ]
+        try:
+            yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _shifted(self, layer: int, _module, args, kwargs, output):
+        is_tuple = isinstance(output, tuple)
+        hidden = output[0] if is_tuple else output
+        if layer in self.dropped:
+            hidden = args[0] if args else kwargs["hidden_states"]
+        if self.shifts is not None:
+            shift = self.shifts[layer].to(hidden.dtype)[:, None]
+            hidden = torch.cat([hidden[:, : self.prefix], hidden[:, self.prefix :] + shift], dim=1)
+        return (hidden, *output[1:]) if is_tuple else hidden
 
 
 def train_robust(
@@ -150,9 +160,10 @@ def train_robust(
     first = resume(checkpoint, model, optimizer, device)
     book_weights = torch.tensor([1 / (1 + k) for k in range(shape.num_codebooks)], device=device)
     book_weights = book_weights / book_weights.sum()
-    progress = TrainingProgress()
+    progress, perturbation, hooks = TrainingProgress(), Perturbation(), ExitStack()
+    hooks.enter_context(perturbation.installed(model))
     if is_main and first == 0:
-        _report(model, held_out, 0)
+        _report(model, held_out, 0, perturbation)
     for step in range(first, settings.robust_steps):
         rng = np.random.default_rng((settings.seed, 6, step, replica.rank))
         shared = np.random.default_rng((settings.seed, 7, step))  # equal in all replicas
@@ -165,11 +176,11 @@ def train_robust(
             group["lr"] = settings.robust_rate * rate
         batch = pieces.draw(rows, rng, SPLICED_SHARE, MELODY_SHARE)
         shifts = draw_shifts(len(rows), shape.num_hidden_layers, shape.hidden_size, rng)
-        prefix = batch.chroma.shape[1] + batch.text_ids.shape[1]
-        with perturbed(model, shifts.to(device), dropped, prefix):
-            losses, weights, beat_losses = code_losses(
-                model, batch, settings.guidance_dropout, rng, history_dropout(1.0), CORRUPTED_ROWS
-            )
+        perturbation.prefix = batch.chroma.shape[1] + batch.text_ids.shape[1]
+        perturbation.shifts, perturbation.dropped = shifts.to(device), dropped
+        losses, weights, beat_losses = code_losses(
+            model, batch, settings.guidance_dropout, rng, history_dropout(1.0), CORRUPTED_ROWS
+        )
         loss = per_codebook(losses, weights)
         optimizer.zero_grad(set_to_none=True)
         ((loss * book_weights).sum() + beat_loss_weight(1.0) * beat_losses.sum()).backward()
@@ -183,8 +194,9 @@ def train_robust(
             mean = float(progress.loss.mean())
             print(f"robust step {step + 1}: train {mean:.3f}, {progress.pace}", flush=True)
         if (step + 1) % settings.checkpoint_every == 0:
-            _report(model, held_out, step + 1)
+            _report(model, held_out, step + 1, perturbation)
             save_training_state(checkpoint, model, optimizer, step + 1)
+    hooks.close()
     if is_main:
         del model.beat_head
         save_average(model, out / "pocket", out / "pocket_robust", TRAINED_SHARE)
@@ -213,25 +225,26 @@ def save_average(model, before: Path, folder: Path, share: float) -> None:
     temporary.rename(folder)
 
 
-def _report(model, held_out: Pieces, step: int) -> None:
+def _report(model, held_out: Pieces, step: int, perturbation: Perturbation) -> None:
     """Print held-out losses, undisturbed and under fixed shifts of the size of steering."""
     shape = model.config.decoder
+    perturbation.shifts, perturbation.dropped = None, frozenset()
     clean = held_out_loss(model, held_out)
-    shift = np.random.default_rng(8).standard_normal(shape.hidden_size).astype(np.float32)
-    shift *= 3.0 / np.linalg.norm(shift)
-    shifts = torch.from_numpy(shift).to(model.device).expand(shape.num_hidden_layers, 16, -1)
-    prefix = held_out.draw(np.arange(1), np.random.default_rng(0)).chroma.shape[1]
-    prefix += held_out.settings.text_tokens
-    with perturbed(model, shifts, frozenset(), prefix):
-        moved = held_out_loss(model, held_out)
     costs = ", ".join(
         f"{label} {wrong_word_cost(model, held_out, label):.3f}"
         for label in ("tempo", "brightness", "genre")
     )
+    melody = wrong_melody_cost(model, held_out)
+    shift = np.random.default_rng(8).standard_normal(shape.hidden_size).astype(np.float32)
+    shift *= 3.0 / np.linalg.norm(shift)
+    shifts = torch.from_numpy(shift).to(model.device)
+    perturbation.shifts = shifts.expand(shape.num_hidden_layers, 16, -1)
+    perturbation.prefix = MELODY_FRAMES + held_out.settings.text_tokens
+    moved = held_out_loss(model, held_out)
     print(
         f"robust step {step}: held-out {float(clean.mean()):.3f} (first {float(clean[0]):.3f}), "
         f"under a direction of norm 3 in every layer {float(moved.mean()):.3f} "
         f"(first {float(moved[0]):.3f}); a wrong word costs {costs}, "
-        f"a wrong melody {wrong_melody_cost(model, held_out):.3f}",
+        f"a wrong melody {melody:.3f}",
         flush=True,
     )

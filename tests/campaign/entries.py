@@ -116,7 +116,7 @@ COMMANDS = {
         lambda m: {
             "prompt": PROMPT,
             "folder": "compared",
-            "steer": [f"{m.file('energy.safetensors')}=0.5"],
+            "steer": [f"{m.file('energy.safetensors')}=raw:0.5"],
             "model": m.checkpoint,
             "seconds": SECONDS,
         },
@@ -158,6 +158,31 @@ COMMANDS = {
             "force": ("flag",),
         },
         {"seconds": {"pooling": "mean"}},
+    ),
+    "calibrate": Command(
+        lambda m: {
+            "vector": str(m.file("energy.safetensors")),
+            "measure": "loudness",
+            "output": "calibrated.safetensors",
+            "prompts": m.file("prompts.txt"),
+            "model": m.checkpoint,
+            "seconds": SECONDS,
+            "workers": 0,
+        },
+        {
+            "model": LOADED["model"],
+            "device": LOADED["device"],
+            "dtype": LOADED["dtype"],
+            **SHOWN,
+            "vector": ("text", "vector", "special"),
+            "measure": ("text",),
+            "output": ("output",),
+            "prompts": ("prompts", "special"),
+            "seconds": ("number",),
+            "store": ("output", "special"),
+            "workers": ("integer",),
+            "force": ("flag",),
+        },
     ),
     "vectors": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
@@ -390,6 +415,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"target": "guidance", "value": 2.0},
         {"target": TEXT, "value": REAL},
     ),
+    "Control.amount": Function(
+        lambda m: tonearm.Control.amount,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
     "Control.strength": Function(
         lambda m: tonearm.Control.strength,
         lambda m: {"vector": "energy", "value": 1.0},
@@ -466,7 +496,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("strength", "low", "high"), REAL),
+            **dict.fromkeys(("amount", "strength", "low", "high"), REAL),
             **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
@@ -493,6 +523,11 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
     "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
+    "Stream.set_amount": Function(
+        lambda m: _stream(m).set_amount,
+        lambda m: {"vector": m.vector.name, "amount": 1.0},
+        {"vector": TEXT, "amount": REAL},
+    ),
     "Stream.set_strength": Function(
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
@@ -514,7 +549,7 @@ FUNCTIONS: dict[str, Function] = {
     "compare": Function(
         lambda m: tonearm.compare,
         lambda m: {
-            "model": m.model, "prompt": PROMPT, "steerings": [{m.vector: 0.5}], "seconds": SECONDS,
+            "model": m.model, "prompt": PROMPT, "steerings": [{m.vector: "raw:0.5"}], "seconds": SECONDS,
         },
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,

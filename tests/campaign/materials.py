@@ -68,6 +68,7 @@ def make_materials(folder: Path) -> Materials:
     checkpoints.save(checkpoints.VARIANTS["melody"], folder / "checkpoint")
     tiny_clap.save_tiny(folder / "clap")
     model = tonearm.load(folder / "checkpoint", device="cpu")
+    (folder / "prompts.txt").write_text("a folk tune\na jazz piece\na rock song\na latin groove\n")
     (folder / "positive.txt").write_text("a fast folk tune\na quick jazz piece\n")
     (folder / "negative.txt").write_text("a slow folk tune\na calm jazz piece\n")
     vector = tonearm.learn(model, ["a fast tune", "a quick piece"], ["a slow tune"], "energy")

@@ -37,7 +37,7 @@ ATTRIBUTES = {"tempo": "onset_rate", "brightness": "spectral_centroid"}  # measu
 PUSHES = (6.0, 12.0, 24.0)
 FIRST_SEED = 5000
 RECORDS = "frontier-takes.jsonl"
-DIVERGENCE_PROMPTS = 8
+DIVERGENCE_PROMPTS, DIVERGENCE_SECONDS = 4, 4.0
 
 
 Key = tuple[str, str, int, float]  # attribute, candidate, sign, push
@@ -242,7 +242,7 @@ def _divergences(
     """Mean divergence of each steer over the first prompts."""
     texts = given.texts[:DIVERGENCE_PROMPTS]
     requests = [
-        TakeRequest(text, given.first_seed + i, seconds=given.seconds)
+        TakeRequest(text, given.first_seed + i, seconds=DIVERGENCE_SECONDS)
         for i, text in enumerate(texts)
     ]
     takes = list(model.generate_batch(requests))
