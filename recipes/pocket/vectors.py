@@ -30,7 +30,7 @@ MEASURES = {
     "tempo": "onset_rate",
     "brightness": "spectral_centroid",
     "loudness": "loudness",
-    "energy": "onset_rate",
+    "energy": "tag:loud",
     "density": "onset_rate",
     "acoustic": "tag:techno",
     "jazz": "clap:jazz",

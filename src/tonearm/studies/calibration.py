@@ -1,23 +1,28 @@
 """Calibration of a vector's amounts: how far each sign goes while the music stays whole.
 
-For every sign, strengths of a geometric grid are tried in each configuration, with the same prompts
-and seeds as unsteered takes. A strength passes where
+For every sign, strengths of a geometric grid are tried on a set of prompts, beside unsteered takes
+of the same prompts and seeds. Three kinds of damage are measured:
 
-    faults      the share of takes with a fault is at most 3 points above that of plain takes
-    pulse       mean pulse clarity is at least 0.9 of that of plain takes
-    text        the CLAP score of take and prompt falls by at most 0.03
+    faults      gain in the share of takes with a fault, at most 3 points
+    pulse       loss of mean pulse clarity, at most a tenth
+    text        loss of the CLAP score of take and prompt, at most 0.03
 
-and where the measure of the attribute moves the right way beyond its 95 % interval. Of the
-strengths that pass, the one with the most effect is tried again on prompts that did not choose it.
-Where it passes there too, it becomes the amount of 1, with what was measured there as evidence;
-otherwise the next smaller one is tried, `CONFIRMATIONS` times in all.
+Each is noisy over tens of prompts, so it is fitted over all strengths s, as a s + b s^2 with a and b
+not negative, and the strength of an amount of 1 is the largest at which no fitted damage exceeds its
+limit, within the grid. Of several configurations, the one with the most effect there is taken.
+
+The strength is then tried on prompts that did not choose it. It is confirmed where the measure of
+the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit beyond
+its interval; what is measured there is the evidence. Otherwise two thirds of the strength are
+tried, `CONFIRMATIONS` times in all, and then the sign fails.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
@@ -41,7 +46,7 @@ from tonearm.text import quoted
 
 # push per layer as a share of the activation norm there, mean over the steered layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
-CONFIRMATIONS = 3
+CONFIRMATIONS, STEP_BACK = 3, 2 / 3
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -51,8 +56,27 @@ class Limits:
     """What counts as whole music, against plain takes of the same prompts and seeds."""
 
     fault_gain: float = 0.03
-    pulse_ratio: float = 0.9
+    pulse_loss: float = 0.1
     text_loss: float = 0.03
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Mean damage over prompts, and the lower bound of its 95 % t-interval."""
+
+    change: float
+    low: float
+
+    @classmethod
+    def of(cls, plain: Sequence[float], steered: Sequence[float], scale: float = 1.0) -> "Damage":
+        """Mean of `steered` - `plain`, paired by prompt, over `scale`."""
+        found = np.array(steered, dtype=float) - np.array(plain, dtype=float)
+        found = found[np.isfinite(found)] / scale
+        if len(found) < 2:
+            return cls(float("nan"), float("nan"))
+        error = found.std(ddof=1) / len(found) ** 0.5
+        reach = float(student_t.ppf(0.975, len(found) - 1)) * error
+        return cls(float(found.mean()), float(found.mean() - reach))
 
 
 @dataclass(frozen=True)
@@ -63,27 +87,24 @@ class Outcome:
     configuration: Configuration
     strength: float
     change: Effect
+    faults: Damage
+    pulse: Damage
+    text: Damage
     faulty_plain: float
-    faulty_steered: float
-    pulse_ratio: float
-    text_loss: float
     plain: float
 
     def failure(self, limits: Limits) -> str:
-        """The first limit that is exceeded, in words; empty where the music stays whole and the
-        attribute moves the right way.
-        """
+        """Why the strength is not confirmed, in words; empty where it is."""
         low, high = sorted((self.sign * self.change.low, self.sign * self.change.high))
         if not low > 0:
-            return f"no certain effect: {self.sign * self.change.change:+.2g} [{low:+.2g}, {high:+.2g}]"
-        if self.faulty_steered - self.faulty_plain > limits.fault_gain + 1e-9:
-            return (
-                f"faults in {self.faulty_steered:.0%} of takes, {self.faulty_plain:.0%} unsteered"
-            )
-        if self.pulse_ratio < limits.pulse_ratio:
-            return f"pulse clarity {self.pulse_ratio:.2f} of that unsteered"
-        if self.text_loss > limits.text_loss:
-            return f"CLAP score lower by {self.text_loss:.3f}"
+            effect_there = self.sign * self.change.change
+            return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
+        if self.faults.low > limits.fault_gain:
+            return f"{100 * self.faults.change:.0f} points more takes have a fault"
+        if self.pulse.low > limits.pulse_loss:
+            return f"the pulse clarity falls by {self.pulse.change:.0%}"
+        if self.text.low > limits.text_loss:
+            return f"the CLAP score falls by {self.text.change:.2f}"
         return ""
 
     def evidence(self, measure: str, prompts: int) -> Evidence:
@@ -95,9 +116,9 @@ class Outcome:
             low=round(self.change.low, 6),
             high=round(self.change.high, 6),
             faulty_plain=round(self.faulty_plain, 6),
-            faulty_steered=round(self.faulty_steered, 6),
-            pulse_ratio=round(self.pulse_ratio, 6),
-            text_loss=round(self.text_loss, 6),
+            faulty_steered=round(self.faulty_plain + self.faults.change, 6),
+            pulse_ratio=round(1 - self.pulse.change, 6),
+            text_loss=round(self.text.change, 6),
             prompts=prompts,
         )
 
@@ -186,7 +207,6 @@ def calibrate(
     signs = {}
     for sign, name in SIGNS.items():
         signs[name] = _calibrated_sign(
-            sign,
             [one for one in found if one.sign == sign],
             lambda one: outcomes(1, [(one.sign, one.configuration, one.strength)])[0],
             limits,
@@ -199,7 +219,7 @@ def calibrate(
             f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, "
             f"{len(texts[0])} prompts to choose and {len(texts[1])} to confirm, takes of "
             f"{seconds:g} s, seeds from {FIRST_SEED} and {CONFIRMATION_SEED}; limits: "
-            f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_ratio:g} of the pulse "
+            f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
     )
@@ -208,34 +228,83 @@ def calibrate(
 
 
 def _calibrated_sign(
-    sign: int,
     outcomes: Sequence[Outcome],
     confirm: Callable[[Outcome], Outcome],
     limits: Limits,
     measure: str,
     prompts: int,
 ) -> SignCalibration:
-    """Choose the strength of one sign among the outcomes, and confirm it."""
-    passing = [one for one in outcomes if not one.failure(limits)]
-    if not passing:
-        best = max(outcomes, key=lambda one: sign * one.change.change)
-        return SignCalibration(
-            configuration=best.configuration, failure=f"{measure}: {best.failure(limits)}"
-        )
-    ranked = sorted(passing, key=lambda one: sign * one.change.change, reverse=True)
+    """Choose the strength of one sign from its outcomes, and confirm it."""
+    by_configuration: dict[Configuration, list[Outcome]] = {}
+    for one in outcomes:
+        by_configuration.setdefault(one.configuration, []).append(one)
+    chosen = max(
+        (_farthest(tried, limits) for tried in by_configuration.values()),
+        key=lambda one: one.sign * one.change.change,
+    )
     reason = ""
-    for chosen in ranked[:CONFIRMATIONS]:
+    for _ in range(CONFIRMATIONS):
         confirmed = confirm(chosen)
         reason = confirmed.failure(limits)
         if not reason:
             return SignCalibration(
-                strength=float(f"{chosen.strength:.4g}"),
+                strength=chosen.strength,
                 configuration=chosen.configuration,
                 evidence=confirmed.evidence(measure, prompts),
             )
-    return SignCalibration(
-        configuration=ranked[0].configuration, failure=f"not confirmed on other prompts: {reason}"
-    )
+        chosen = replace(chosen, strength=_rounded(chosen.strength * STEP_BACK))
+    return SignCalibration(configuration=chosen.configuration, failure=f"{measure}: {reason}")
+
+
+def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
+    """The strength at which the first fitted damage reaches its limit, within those tried, with the
+    effect interpolated there.
+    """
+    strengths = np.array([one.strength for one in outcomes])
+    reached = [float(strengths.max())]
+    for damage, limit in (
+        ([one.faults.change for one in outcomes], limits.fault_gain),
+        ([one.pulse.change for one in outcomes], limits.pulse_loss),
+        ([one.text.change for one in outcomes], limits.text_loss),
+    ):
+        linear, square = fit_damage(strengths, damage)
+        if square > 0:
+            reached.append(((linear**2 + 4 * square * limit) ** 0.5 - linear) / (2 * square))
+        elif linear > 0:
+            reached.append(limit / linear)
+    strength = min(reached)
+    effects = [one.change.change for one in outcomes]
+    effect_there = float(np.interp(strength, [0.0, *strengths], [0.0, *effects]))
+    nearest = min(outcomes, key=lambda one: abs(one.strength - strength))
+    change = replace(nearest.change, change=effect_there)
+    return replace(nearest, strength=_rounded(strength), change=change)
+
+
+def fit_damage(
+    strengths: Sequence[float] | np.ndarray, damage: Sequence[float]
+) -> tuple[float, float]:
+    """Fit damage = a s + b s^2 with a and b not negative, by least squares.
+
+    Args:
+        strengths: s, above 0.
+        damage: at each, NaN where it is not known.
+
+    Returns:
+        a and b; zeros where nothing is known.
+    """
+    from scipy.optimize import nnls
+
+    s, y = (np.array(given, dtype=float) for given in (strengths, damage))
+    s, y = s[np.isfinite(y)], y[np.isfinite(y)]
+    if not len(s):
+        return 0.0, 0.0
+    unit = s.max()
+    (linear, square), _ = nnls(np.stack([s / unit, (s / unit) ** 2], axis=1), y)
+    return float(linear / unit), float(square / unit**2)
+
+
+def _rounded(strength: float) -> float:
+    return float(f"{strength:.3g}")
 
 
 def reader(measure: str) -> Callable[[Record], float | None]:
@@ -274,28 +343,25 @@ def _outcome(
     value_of: Callable[[Record], float | None],
     measure: str,
 ) -> Outcome:
-    def means(name: str) -> tuple[float, float]:
-        pairs = [
-            (one[name]["value"], other[name]["value"])
-            for one, other in zip(plain, steered, strict=True)
-        ]
-        known = [pair for pair in pairs if None not in pair] or [(np.nan, np.nan)]
-        before, after = np.mean(np.array(known, dtype=float), axis=0)
-        return float(before), float(after)
+    def values(name: str, records: Sequence[Record]) -> list[float]:
+        found = [record[name]["value"] for record in records]
+        return [float("nan") if value is None else float(value) for value in found]
 
     relative = not measure.startswith(DIFFERENCES)
     before = [value_of(record) for record in plain]
     known = [value for value in before if value is not None]
-    pulse, clap = means("pulse_clarity"), means("clap_score")
+    faulty = [[float(record["faulty"]) for record in one] for one in (plain, steered)]
+    pulse = [values("pulse_clarity", one) for one in (steered, plain)]
+    clap = [values("clap_score", one) for one in (steered, plain)]
     return Outcome(
         sign=sign,
         configuration=configuration,
         strength=strength,
         change=effect(before, [value_of(record) for record in steered], relative),
-        faulty_plain=float(np.mean([record["faulty"] for record in plain])),
-        faulty_steered=float(np.mean([record["faulty"] for record in steered])),
-        pulse_ratio=pulse[1] / pulse[0],
-        text_loss=clap[0] - clap[1],
+        faults=Damage.of(faulty[0], faulty[1]),
+        pulse=Damage.of(pulse[0], pulse[1], scale=float(np.nanmean(pulse[1]))),
+        text=Damage.of(clap[0], clap[1]),
+        faulty_plain=float(np.mean(faulty[0])),
         plain=float(np.mean(known)) if known else float("nan"),
     )
 
