@@ -11,7 +11,7 @@ from tests.steering.vectors import vector_of
 from tonearm import TonearmError
 from tonearm.steering import Configuration
 from tonearm.steering.vector import SteeringVector
-from tonearm.studies.calibration import Limits, calibrate, reader
+from tonearm.studies.calibration import Limits, calibrate, fit_damage, reader
 
 CHOOSING = [f"a folk tune {i}" for i in range(20)]
 CONFIRMING = [f"a jazz tune {i}" for i in range(30)]
@@ -77,33 +77,42 @@ def strength_of(vector, melody, push):
     return push * sum(float(vector[i].norm()) for i in layers) / (len(layers) * vector.norms()[1])
 
 
-def test_the_largest_effect_with_whole_music_becomes_the_amount_of_1(monkeypatch, melody, vector):
-    limit = strength_of(vector, melody, 0.5)
-    planted = Planted(effect=lambda s: s, faulty=lambda s: 0.5 * (abs(s) > limit))
+def test_the_farthest_strength_with_whole_music_becomes_the_amount_of_1(
+    monkeypatch, melody, vector
+):
+    """Pulse clarity that falls with the square of the strength reaches its limit at half the way."""
+    half = strength_of(vector, melody, 0.4)
+    planted = Planted(effect=lambda s: s, pulse=lambda s: 0.7 * (1 - 0.1 * (s / half) ** 2))
     found = calibrated(monkeypatch, melody, vector, planted)
-    expected = strength_of(vector, melody, 0.4)
     for sign, signed in ((1, found.positive), (-1, found.negative)):
-        assert signed.strength == pytest.approx(expected, rel=1e-3)
+        assert signed.strength == pytest.approx(half, rel=0.01)
         assert signed.configuration == Configuration(source_layer=1)
         evidence = signed.evidence
         assert evidence.prompts == len(CONFIRMING) and evidence.measure == "onset_rate"
-        assert evidence.effect == pytest.approx(sign * expected, rel=1e-3)
+        assert evidence.effect == pytest.approx(sign * half, rel=0.01)
         assert evidence.low <= evidence.effect <= evidence.high
-        assert evidence.faulty_steered == 0
+        assert evidence.pulse_ratio == pytest.approx(0.9, abs=0.01)
+        assert evidence.faulty_steered == evidence.text_loss == 0
+
+
+def test_without_damage_the_largest_strength_tried_is_taken(monkeypatch, melody, vector):
+    found = calibrated(monkeypatch, melody, vector, Planted(effect=lambda s: s))
+    expected = strength_of(vector, melody, 0.8)
+    assert found.positive.strength == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (dict(faulty=lambda s: 0.1 * (s != 0)), "faults in 10% of takes, 0% unsteered"),
-        (dict(pulse=lambda s: 0.5 if s else 0.7), "pulse clarity 0.71 of that unsteered"),
-        (dict(clap=lambda s: 0.2 if s else 0.3), "CLAP score lower by 0.100"),
+        (dict(faulty=lambda s: 0.5 * (s != 0)), "50 points more takes have a fault"),
+        (dict(pulse=lambda s: 0.35 if s else 0.7), "the pulse clarity falls by 50%"),
+        (dict(clap=lambda s: 0.2 if s else 0.3), "the CLAP score falls by 0.10"),
     ],
 )
 def test_a_sign_whose_every_strength_damages_the_music_fails(
     monkeypatch, melody, vector, damage, reason
 ):
-    found = calibrated(monkeypatch, melody, vector, Planted(lambda s: s, **damage))
+    found = calibrated(monkeypatch, melody, vector, Planted(lambda s: 5 * s, **damage))
     for signed in (found.positive, found.negative):
         assert signed.strength is None and reason in signed.failure
 
@@ -120,8 +129,8 @@ def test_a_vector_without_an_effect_fails(monkeypatch, melody, vector):
     assert "no certain effect" in found.negative.failure
 
 
-def test_a_strength_that_other_prompts_do_not_confirm_is_replaced(monkeypatch, melody, vector):
-    limit = strength_of(vector, melody, 0.3)
+def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, melody, vector):
+    limit = strength_of(vector, melody, 0.6)
 
     class Optimistic(Planted):
         def __call__(self, model, settings, prompts, *others, **options):
@@ -134,14 +143,41 @@ def test_a_strength_that_other_prompts_do_not_confirm_is_replaced(monkeypatch, m
 
     planted = Optimistic(effect=lambda s: s)
     found = calibrated(monkeypatch, melody, vector, planted)
-    assert found.positive.strength == pytest.approx(strength_of(vector, melody, 0.2), rel=1e-3)
-    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 6]
+    expected = strength_of(vector, melody, 0.8) * 2 / 3
+    assert found.positive.strength == pytest.approx(expected, rel=0.01)
+    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 4]
+
+
+def test_the_configuration_with_the_most_effect_at_its_limit_is_taken(monkeypatch, melody, vector):
+    class ByStrategy(Planted):
+        def __call__(self, model, settings, *others, **options):
+            both = {}
+            for setting in settings:
+                own = all(s.strategy == "all-to-all" for s in setting.steering.steers)
+                self.effect = (lambda s: 2 * s) if own else (lambda s: s)
+                both |= super().__call__(model, [setting], *others, **options)
+            return both
+
+    own = Configuration(strategy="all-to-all")
+    planted = ByStrategy(effect=None)
+    found = calibrated(monkeypatch, melody, vector, planted, configurations=(Configuration(), own))
+    assert found.positive.configuration == found.negative.configuration == own
+
+
+@pytest.mark.parametrize(("linear", "square"), [(0.5, 0.0), (0.0, 2.0), (0.3, 1.0), (0.0, 0.0)])
+def test_damage_is_fitted_by_a_line_and_a_square_that_rise(linear, square):
+    s = np.array([0.01, 0.02, 0.05, 0.1])
+    found = fit_damage(s, linear * s + square * s**2)
+    assert found == pytest.approx((linear, square), abs=1e-9)
+    assert fit_damage(s, -s) == (0, 0)
+    assert fit_damage(s, [np.nan] * 4) == (0, 0)
 
 
 def test_limits_are_those_given(monkeypatch, melody, vector):
-    planted = Planted(effect=lambda s: s, faulty=lambda s: 0.1 * (s != 0))
-    limits = Limits(fault_gain=0.15)
-    assert calibrated(monkeypatch, melody, vector, planted, limits=limits).positive.strength
+    planted = Planted(effect=lambda s: 5 * s, faulty=lambda s: 0.5 * (s != 0))
+    limits = Limits(fault_gain=1.0)
+    found = calibrated(monkeypatch, melody, vector, planted, limits=limits)
+    assert found.positive.strength == pytest.approx(strength_of(vector, melody, 0.8), rel=0.01)
 
 
 def test_measures_of_tags_and_texts_are_read_from_records():
