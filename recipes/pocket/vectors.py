@@ -20,7 +20,9 @@ import torch
 import tonearm
 from tonearm import assets
 from tonearm.datasets import prompts
-from tonearm.steering import Configuration, save_vector
+from tonearm.files.atomic import atomic_write
+from tonearm.steering import Configuration, load_vector, save_vector
+from tonearm.steering.library import bundled_vectors
 from tonearm.studies.calibration import calibrate
 
 PACKAGE = assets.POCKET_VECTORS
@@ -80,6 +82,48 @@ def main() -> None:
         )
         save_vector(calibrated, PACKAGE / name)
         print(f"{name}: {calibrated.info.calibration!r}", flush=True)
+    write_between(assets.POCKET / "README.md", "amounts", table())
+
+
+def table() -> str:
+    """The amounts of the bundled vectors, as Markdown: one row per vector and sign."""
+    rows = [
+        "| vector | amount 1 is | measured by | effect, 95 % interval | faulty (plain) | "
+        "pulse clarity against plain | CLAP score |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, file in bundled_vectors().items():
+        info = load_vector(file).info
+        for sign, label in ((1, info.positive_label), (-1, info.negative_label)):
+            start = f"| {name} {'+' if sign > 0 else '-'} ({label}) "
+            if info.calibration is None:
+                rows.append(f"{start}| not calibrated | | | | | |")
+                continue
+            found = info.calibration.of(sign)
+            evidence = found.evidence
+            if evidence is None:
+                rows.append(f"{start}| **fails**: {found.failure} | | | | | |")
+                continue
+            form = "+.0%" if evidence.is_relative else "+.2f"
+            change, low, high = (
+                f"{value:{form}}" for value in (evidence.effect, evidence.low, evidence.high)
+            )
+            rows.append(
+                f"{start}| strength {sign * (found.strength or 0):+g} | {evidence.measure} "
+                f"| {change} [{low}, {high}] | {evidence.faulty_steered:.0%} "
+                f"({evidence.faulty_plain:.0%}) | {evidence.pulse_ratio:.2f} "
+                f"| {-evidence.text_loss:+.3f} |"
+            )
+    return "\n".join(rows) + "\n"
+
+
+def write_between(page: Path, name: str, text: str) -> None:
+    """Replace what stands between the markers `name: begin` and `name: end` of a page."""
+    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, _, after = rest.partition(end)
+    with atomic_write(page) as aside:
+        aside.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
