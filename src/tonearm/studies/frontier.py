@@ -12,7 +12,6 @@ divergence of the predictions from those without steering, teacher-forced on the
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +22,13 @@ import torch
 
 from tonearm.activations import CaptureSpec, capture_rows
 from tonearm.datasets import prompts
-from tonearm.files.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
 from tonearm.methods.cleaning import without_mean, without_variation
 from tonearm.methods.learn import learn
 from tonearm.model import Model, load
 from tonearm.steering import Configuration, Steer, Steering, SteeringVector
 from tonearm.studies.effects_measures import evaluators_fingerprint, load_evaluators
+from tonearm.studies.frontier_report import write_report
 from tonearm.studies.injection import layers_of, steer_of
 from tonearm.studies.steered_takes import Prompts, Record, Setting, run_settings, values_of
 
@@ -262,6 +261,7 @@ def main() -> None:
     )
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--out", type=Path, default=Path("build/frontier"))
+    parser.add_argument("--docs", type=Path, help="folder of the page and its figure; else --out")
     parser.add_argument("--prompts", type=int, default=16, help="of the neutral prompts")
     parser.add_argument("--pushes", type=float, nargs="+", default=list(PUSHES))
     parser.add_argument("--only", nargs="+", default=[], help="candidates, by name")
@@ -281,15 +281,13 @@ def main() -> None:
         arguments.attributes,
         workers=arguments.workers,
     )
-    with atomic_write(arguments.out / "frontier.json") as aside:
-        content = {"plain": means, "points": [vars(point) for point in points]}
-        aside.write_text(json.dumps(content, indent=1))
-    for point in points:
-        print(
-            f"{point.attribute:10} {point.candidate:32} {point.sign:+d} push {point.push:4g} "
-            f"strength {point.strength:.4f} effect {point.effect:+.0%} faulty {point.faulty:.0%} "
-            f"pulse {point.pulse:.2f} text {point.text_loss:+.3f} KL {point.divergence:.2f}"
-        )
+    protocol = (
+        f"Protocol: checkpoint {model.shape.public_name} ({model.shape.fingerprint}), "
+        f"{arguments.prompts} neutral prompts, one take of 10 s each, seeds from {FIRST_SEED}, equal "
+        f"in every condition; divergence over {DIVERGENCE_PROMPTS} takes of "
+        f"{DIVERGENCE_SECONDS:g} s; bundled CLAP."
+    )
+    print(f"wrote {write_report(points, means, protocol, arguments.docs or arguments.out)}")
 
 
 if __name__ == "__main__":
