@@ -16,12 +16,12 @@ from tonearm.generation.provenance import read_sidecar
 def test_the_takes_share_the_seed_and_differ_in_steering(melody):
     vector = vector_of(melody, "push", size=6.0)
     comparison = tonearm.compare(
-        melody, "a folk tune", [{vector: 2.0}, {vector: -2.0}], seconds=0.5, seed=7
+        melody, "a folk tune", [{vector: "raw:2"}, {vector: "raw:-2"}], seconds=0.5, seed=7
     )
     assert [one.name for one in comparison.takes] == ["plain", "steered-1", "steered-2"]
     provenances = [one.take.provenance for one in comparison.takes]
     assert {provenance.seed for provenance in provenances} == {7}
-    assert [str(p.steering) for p in provenances] == ["plain", "push +2", "push -2"]
+    assert [str(p.steering) for p in provenances] == ["plain", "push raw +2", "push raw -2"]
     assert len({provenance.codes_sha256 for provenance in provenances}) == 3
     alone = melody.generate("a folk tune", seconds=0.5, seed=7)
     assert (comparison.takes[0].take.codes == alone.codes).all()
@@ -29,7 +29,7 @@ def test_the_takes_share_the_seed_and_differ_in_steering(melody):
 
 def test_a_saved_comparison_holds_takes_sidecars_page_and_copies_at_one_loudness(melody, tmp_path):
     vector = vector_of(melody, "push", size=6.0)
-    made = tonearm.compare(melody, "a folk tune", [{vector: 2.0}], seconds=0.5, seed=7)
+    made = tonearm.compare(melody, "a folk tune", [{vector: "raw:2"}], seconds=0.5, seed=7)
     noise = (np.random.default_rng(0).normal(size=16_000) * 0.1).astype(np.float32)
     clips = [Clip(noise, 16_000), Clip(noise * 0.05, 16_000)]
     takes = tuple(
@@ -38,7 +38,7 @@ def test_a_saved_comparison_holds_takes_sidecars_page_and_copies_at_one_loudness
     )
     page = Comparison(made.prompt, takes, made.details).save(tmp_path / "cmp")
     text = page.read_text()
-    assert "a folk tune" in text and "push +2" in text and "melody" in text
+    assert "a folk tune" in text and "push raw +2" in text and "melody" in text
     for name in ("plain", "steered-1"):
         assert read_sidecar(tmp_path / "cmp" / f"{name}.json").seed == 7
     copies = [Clip.read(tmp_path / "cmp" / "listen" / f"{one.name}.wav") for one in takes]

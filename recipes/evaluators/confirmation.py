@@ -124,7 +124,7 @@ def stretch_ratios(readings: list[Reading]) -> np.ndarray:
     """Return tempo at 0.75 over tempo at 1.3 of the pieces that have both; the truth is 1.733."""
     tempi = {(one.planted.group, one.planted.name): one.confirmed for one in readings}
     fast, slow = (f"music, durations x {factor}" for factor in (SLOWEST, FASTEST))
-    names = sorted(name for group, name in tempi if group == fast)
+    names = sorted(name for group, name in tempi if group == fast and (slow, name) in tempi)
     pairs = [(tempi[fast, name], tempi[slow, name]) for name in names]
     return np.array([a / b for a, b in pairs if a is not None and b is not None])
 

@@ -34,7 +34,7 @@ MEASURES = {
     "loudness": "loudness",
     "energy": "tag:loud",
     "density": "onset_rate",
-    "acoustic": "tag:techno",
+    "acoustic": "clap:acoustic",
     "jazz": "clap:jazz",
     "classical": "tag:classical",
     "electronic": "tag:techno",

@@ -99,7 +99,8 @@ def test_learn_into_another_file_with_json(run, tiny, folder):
 def test_vectors_lists_those_in_files_and_folders_and_skips_checkpoints(run, tiny, folder):
     (folder / "model.safetensors").write_bytes(b"something else")
     named = run("vectors", "energy.safetensors")
-    assert named.code == 0 and "separation" in named.out
+    assert named.code == 0 and "energy.safetensors=+1" in named.out
+    assert "not calibrated" in named.out
     (only,) = json.loads(run("vectors", ".", "--json").out)["vectors"]
     assert only["steer"] == "energy.safetensors" and only["name"] == "energy"
     assert run("vectors", "model.safetensors").code == 2
