@@ -1,246 +1,140 @@
-"""Effects study: statistics on planted numbers, and the whole study on a tiny checkpoint."""
+"""Report of the effects study: planted effects, costs, controls and statements are found."""
 
-from dataclasses import replace
-
-import numpy as np
 import pytest
 
-from tests.steering.vectors import vector_of
+from tests.studies.planted import PROMPTS, RANDOM_PROMPTS, planted_records, vectors_of
 from tonearm.errors import TonearmError
-from tonearm.generation.take import Take
-from tonearm.model import Model
-from tonearm.studies import effects_measures, effects_trials
+from tonearm.studies.effect import Effect
+from tonearm.studies.effects_analysis import analyse
+from tonearm.studies.effects_claims import moved_tags
+from tonearm.studies.effects_conditions import RANDOM_SEEDS, conditions
+from tonearm.studies.effects_page import write_page
 from tonearm.studies.effects_random import Spread, spreads
-from tonearm.studies.effects_report import analyse, write_readme, write_report
-from tonearm.studies.effects_trials import (
-    ATTRIBUTES,
-    RANDOM_PROMPTS,
-    RANDOM_SEEDS,
-    RECORDS,
-    Effect,
-    all_trials,
-    conditions,
-    effect,
-    random_conditions,
-    random_control,
-    random_name,
-    read_records,
-    references,
-    run,
-    save_records,
-    with_word,
+from tonearm.studies.effects_readme import readme_parts, write_readme
+from tonearm.studies.effects_rows import FAULTS, fault_kind
+from tonearm.studies.take_records import records_of
+
+NAMES = ("tempo", "brightness", "both", "vectors", "claims")
+README = "# Title\n" + "between\n".join(
+    f"<!-- effects-{name}: begin -->\nold\n<!-- effects-{name}: end -->\n" for name in NAMES
 )
 
-PROMPTS = ("a fast folk tune", "slow dark jazz piece")
-README = """# Title
-<!-- effects-tempo: begin -->
-old
-<!-- effects-tempo: end -->
-between
-<!-- effects-brightness: begin -->
-old
-<!-- effects-brightness: end -->
-after
-"""
+
+def gains(name: str) -> dict[str, float]:
+    """Tempo ±1 moves BPM and onsets by 20 %, ±0.5 by 10 %; brightness the centroid and onsets."""
+    sign = -1 if "-" in name else 1
+    half = 0.5 if name.endswith("0.5") else 1.0
+    if name.startswith("tempo") and not name.endswith("raw"):
+        change = 1 + 0.2 * sign * half
+        return {
+            **dict.fromkeys(("tempo", "bundled_tempo", "onset_rate"), change),
+            **{"pulse_clarity": 0.9, "clap_score": -0.1, "fast": 3.0 if sign > 0 else 1.0},
+        }
+    if name.startswith("brightness") and not name.endswith("raw"):
+        return {"spectral_centroid": 1 + 0.5 * sign * half, "onset_rate": 1.3}
+    if name.startswith("shelf"):
+        return {"spectral_centroid": 1 + 0.5 * sign}
+    if name == "density+1":
+        return {"onset_rate": 1.4}
+    return {"word-fast": {"tempo": 1.3, "onset_rate": 1.2}}.get(name, {})
 
 
 @pytest.fixture
-def model(melody) -> Model:
-    own = Model(melody.checkpoint)
-    for seed, name in enumerate(("tempo", "brightness")):
-        own.vectors[name] = vector_of(own, name, seed=seed)
-    return own
-
-
-def test_a_planted_change_is_found_with_its_interval():
-    rng = np.random.default_rng(0)
-    plain = rng.normal(100, 10, 50)
-    found = effect(list(plain), list(1.3 * plain + rng.normal(0, 2, 50)))
-    assert found.low < 0.3 < found.high and found.high - found.low < 0.03
-    assert abs(found.change - 0.3) < 0.01 and found.n == 50
-
-
-def test_no_change_is_not_found_and_undefined_values_are_left_out():
-    rng = np.random.default_rng(1)
-    plain, other = rng.normal(100, 10, (2, 50))
-    found = effect([None, *plain], [50.0, *other])
-    assert found.low < 0 < found.high and found.n == 50
-
-
-@pytest.mark.parametrize("relative", [True, False])
-def test_the_interval_of_ten_prompts_has_the_change_in_95_percent_of_studies(relative):
-    """A bootstrap of ten has it in about 90 %."""
-    rng, studies, covered = np.random.default_rng(5), 600, 0
-    for _ in range(studies):
-        plain = rng.normal(100, 15, 10)
-        steered = 1.3 * plain + rng.normal(0, 20, 10)
-        found = effect(list(plain), list(steered), relative)
-        covered += found.low < (0.3 if relative else 30) < found.high
-    assert 0.93 < covered / studies < 0.97
-
-
-def test_a_difference_has_the_unit_of_the_measure_and_one_pair_has_no_effect():
-    rng = np.random.default_rng(2)
-    plain = rng.normal(0, 0.1, 50)
-    found = effect(list(plain), list(plain + 0.2 + rng.normal(0, 0.01, 50)), relative=False)
-    assert abs(found.change - 0.2) < 0.01 and 0 < found.low < 0.2 < found.high < 0.21
-    alone = effect([1.0, None], [2.0, 3.0])
-    assert alone.n == 1 and np.isnan([alone.mean, alone.change, alone.low, alone.high]).all()
-
-
-def test_the_word_is_put_before_the_noun_phrase():
-    assert with_word("A folk tune", "fast") == "A fast folk tune"
-    assert with_word("Folk for a cafe", "dark") == "dark folk for a cafe"
-    assert with_word("A folk tune", "") == "A folk tune"
-
-
-def test_the_random_control_has_the_best_layers_norm_in_every_layer(model):
-    vector = model.vectors["tempo"]
-    random = random_control(vector, 11)
-    assert random.name == random_name("tempo", 11)
-    best = vector[vector.info.best_layer or 0].norm()
-    assert all(abs(direction.norm() - best) < 1e-4 for direction in random.directions.values())
-    assert abs(random.cosine(vector, 0)) < 0.6
-
-
-def test_there_are_ten_random_directions_for_each_norm_and_all_differ(model):
-    controls = [
-        random_control(model.vectors[name], seed)[0]
-        for name in ATTRIBUTES
-        for seed in RANDOM_SEEDS[name]
-    ]
-    assert all(len(seeds) >= 10 for seeds in RANDOM_SEEDS.values())
-    units = np.array([(control / control.norm()).numpy() for control in controls])
-    cosines = np.abs(units @ units.T)[~np.eye(len(units), dtype=bool)]
-    assert len(units) == 20 and cosines.max() < 0.95
-    found = {condition.name: condition for condition in random_conditions(1.25)}
-    assert len(found) == len(random_conditions(1.25)) == 2 * 2 * 10 * 2  # strengths, norms, signs
-    steer = found["random-11-tempo-0.1"].steering.steers[0]
-    assert (steer.vector, steer.strength) == ("random-11-tempo", -0.1)
-
-
-def test_the_random_directions_have_the_first_prompts_only():
-    trials = all_trials(1.25, 50)
-    prompts = [trial.prompt for trial in trials if trial.condition.name == "random-25-brightness+"]
-    assert prompts == list(range(RANDOM_PROMPTS))
-    assert len(trials) == 24 * 50 + 80 * RANDOM_PROMPTS
-    assert len(all_trials(1.25, 2)) == 104 * 2
-
-
-def test_a_study_resumes_after_its_last_whole_record(model, tmp_path, monkeypatch):
-    only = ["plain", "other", "tempo+", "random-12-tempo-", *(one.name for one in references())]
-    whole = run(model, PROMPTS, 1.25, 1.0, tmp_path / "whole", only)
-    assert len(whole) == len(only) * len(PROMPTS)
-    seeds = {record["condition"]: record["seed"] for record in whole if record["prompt"] == 1}
-    groups = ("plain", "other", *(condition.name for condition in references()))
-    assert len({seeds[name] for name in groups}) == 5
-    assert seeds["tempo+"] == seeds["plain"]
-    assert "random-12-tempo" not in model.vectors
-
-    store = tmp_path / "cut" / "takes.jsonl"
-    store.parent.mkdir()
-    lines = (tmp_path / "whole" / "takes.jsonl").read_text().splitlines(keepends=True)
-    store.write_text("".join(lines[:10]) + lines[10][: len(lines[10]) // 2])
-    measured = []
-    real = effects_measures.measure_without_evaluators
-    monkeypatch.setattr(
-        effects_measures,
-        "measure_without_evaluators",
-        lambda clip: measured.append(clip) or real(clip),
-    )
-    again = run(model, PROMPTS, 1.25, 1.0, store.parent, only)
-    assert len(measured) == len(whole) - 10
-
-    def centroids(records):
-        return {(one["condition"], one["prompt"]): one["spectral_centroid"] for one in records}
-
-    assert centroids(again) == centroids(whole)
-    assert len(list(read_records(store))) == len(whole)
-
-
-def test_records_of_another_protocol_are_refused(model, tmp_path, monkeypatch):
-    def study(strength: float = 1.25) -> list:
-        return run(model, PROMPTS[:1], strength, 0.5, tmp_path, ["plain"])
-
-    records = study()
-    assert study() == records
-    with pytest.raises(TonearmError, match="another protocol"):
-        study(strength=1.0)
-    with monkeypatch.context() as context, pytest.raises(TonearmError, match="another protocol"):
-        context.setattr(model, "sampling", lambda: replace(Model.sampling(model), guidance=2.0))
-        study()
-    with monkeypatch.context() as context, pytest.raises(TonearmError, match="another protocol"):
-        context.setattr(effects_trials, "measures_fingerprint", lambda: "other definitions")
-        study()
-    monkeypatch.setattr(effects_trials, "evaluators_fingerprint", lambda evaluators: "others")
-    with pytest.raises(TonearmError, match="another protocol"):
-        study()
+def vectors(melody):
+    return vectors_of(melody)
 
 
 @pytest.fixture
-def records(model) -> list[dict]:
-    """Records of every condition with planted numbers.
-
-    Steering up adds 20 % to every measure, the random direction of seed s 3 (s mod 10) % at both
-    signs; the random directions have three of the four prompts.
-    """
-    rng = np.random.default_rng(0)
-    found = []
-    for condition in (*conditions(1.25), *references(), *random_conditions(1.25)):
-        up = condition.name.startswith(("tempo+", "brightness+"))
-        is_random = condition.name.startswith("random-")
-        gain = 0.03 * (int(condition.name.split("-")[1]) % 10) if is_random else 0.2 * up
-        for prompt in range(3 if is_random else 4):
-            factor = (1 + gain) * (1 + prompt / 100)
-            record = {
-                name: {"value": value * factor}
-                for name, value in (
-                    ("tempo", 100.0),
-                    ("bundled_tempo", 90.0),
-                    ("onset_rate", 3.0),
-                    ("spectral_centroid", 1500.0),
-                    ("beat_regularity", 0.5),
-                    ("loudness", -20.0),
-                )
-            }
-            record |= {"clap_score": {"value": 0.3 - 0.1 * up + 0.01 * prompt}}
-            record |= {"clap_score_other_text": {"value": 0.1}, "faults": []}
-            record |= {"embedder": "planted", "embedding": list(rng.normal(size=3))}
-            record |= {"condition": condition.name, "prompt": prompt, "protocol": "planted"}
-            found.append(record)
-    return found
+def records(vectors) -> list[dict]:
+    return planted_records(vectors, gains)
 
 
-def test_results_have_the_planted_effects_controls_and_costs(records):
-    results = analyse(records, 1.25)
-    assert [condition.name for condition in results.conditions] == [
-        condition.name for condition in conditions(1.25)
-    ]
-    for measure in ("tempo", "bundled_tempo", "onset_rate", "spectral_centroid"):
-        assert results.effects["tempo+0.1", measure].change == pytest.approx(0.2)
-    assert results.summaries["tempo+0.1"].clap_score.change == pytest.approx(-0.1)
-    assert results.summaries["plain"].fad_same_seeds is None
-    by_label = {(up, down): effects for up, down, effects in results.contrasts}
-    assert by_label["tempo +0.1", "tempo -0.1"]["onset_rate"].change == pytest.approx(0.2)
-    assert len(by_label) == 4
+@pytest.fixture
+def results(records, vectors):
+    return analyse(records, vectors)
 
 
-def test_spreads_have_every_direction_and_count_those_that_move_as_far(records):
-    found = {
-        (one.attribute, one.size, one.sign, one.measure): one for one in spreads(records, 1.25)
+def test_rows_have_the_planted_effects_beats_and_faults(results, vectors):
+    rows = {row.condition.name: row for row in results.rows}
+    assert rows.keys() == {one.name for one in conditions(vectors)} | {
+        "shelf+",
+        "shelf-",
+        "stretch+",
+        "stretch-",
     }
-    assert len(found) == 2 * 2 * 5 * 3
-    up = found["tempo", 0.1, "+", "onset_rate"]
+    order = [row.condition.name for row in results.group("brightness")]
+    assert order[-2:] == ["shelf+", "shelf-"] and order[0] == "brightness+1"
+    up = rows["tempo+1"]
+    for measure in ("tempo", "bundled_tempo", "onset_rate"):
+        assert up.effects[measure].change == pytest.approx(0.2, abs=0.01)
+    assert rows["tempo-0.5"].effects["onset_rate"].change == pytest.approx(-0.1, abs=0.01)
+    assert up.effects["tempo"].n == up.counts.confirmed["tempo"] == PROMPTS - 1
+    assert up.counts.confirmed["bundled_tempo"] == PROMPTS
+    assert up.effects["pulse_clarity"].change == pytest.approx(-0.1, abs=0.01)
+    assert up.effects["clap_score"].change == pytest.approx(-0.1, abs=0.02)
+    assert (up.counts.faulty, up.counts.faults) == (1, {"no pulse": 1, "held tone": 1}) or (
+        up.counts.faults == {"held tone": 1, "no pulse": 1}
+    )
+    assert results.plain.counts.faulty == 0
+    contrast = {(one.more, one.less): one.effects for one in results.contrasts}
+    assert contrast["tempo +1", "tempo -1"]["onset_rate"].change == pytest.approx(0.5, abs=0.02)
+    assert len(contrast) == 8
+
+
+def test_other_vectors_have_the_measure_of_their_calibration_or_the_reason(results):
+    (density,) = results.vectors
+    assert (density.vector, density.sign, density.measure) == ("density", "+", "onset_rate")
+    assert density.change.change == pytest.approx(0.4, abs=0.01)
+    assert density.moves_it(density.change) and len(density.processed) == 4
+    assert results.failures == (("density", "-", "faults in 40% of takes"),)
+    vectors = "\n".join(readme_parts(results)["vectors"])
+    assert "| density +1 | onset_rate | +40% [" in vectors
+    assert "| density -1 |  | fails: faults in 40% of takes |" in vectors
+
+
+def test_statements_are_those_that_the_records_show(results, records, vectors):
+    text = "\n".join(results.claims)
+    assert "Only brightness +1 and not the high shelf +12.5 dB moves onsets per s (+30% [" in text
+    assert "Amounts are graded, words are not: tempo +0.5 moves onsets per s by +10%" in text
+    assert "brightness -0.5 moves spectral centroid, Hz by -25%" in text
+    assert "The time stretch turns 10 s of music into 8.0 s" in text
+    assert "tempo +1 1, and it alone fast +0.2" in text
+    assert "No filter and no time stretch of this study moves the measure of these in the" in text
+
+    flat = planted_records(vectors, lambda name: {"spectral_centroid": 1.5} if "+" in name else {})
+    claims = "\n".join(analyse(flat, vectors).claims)
+    assert (
+        "Amounts are graded" not in claims and "Only brightness +1 and not the high" not in claims
+    )
+    assert "signs of the other vectors move" not in claims
+
+
+def test_tags_that_move_are_found_and_others_are_not(records):
+    plain, fast = (records_of(records, name) for name in ("plain", "tempo+1"))
+    assert moved_tags(plain, fast) == pytest.approx({"fast": 0.2}, abs=0.01)
+    assert moved_tags(plain, [{**take, "tags": None} for take in fast]) == {}
+
+
+def test_spreads_have_every_direction_and_count_those_that_move_as_far(results):
+    found = {(one.attribute, one.sign, one.measure): one for one in results.spreads}
+    up = found["tempo", "+", "onset_rate"]
     assert up.directions.keys() == set(RANDOM_SEEDS["tempo"])
-    assert up.directions[14].change == pytest.approx(0.12)
-    assert up.vector.change == pytest.approx(0.2) and up.vector.n == 3
-    assert up.mean == pytest.approx(0.03 * 4.5) and max(up.changes) == pytest.approx(0.27)
-    assert up.exceedance == 3  # 21, 24 and 27 %
-    contrast = found["tempo", 0.1, "±", "onset_rate"]
-    assert contrast.changes == pytest.approx([0.0] * 10) and contrast.exceedance == 0
-    assert contrast.vector.change == pytest.approx(0.2)
-    cost = found["brightness", 1.25, "+", "clap_score"]
-    assert cost.vector.change == pytest.approx(-0.1) and cost.exceedance == 0
+    assert up.directions[14].change == pytest.approx(0.12, abs=0.01)
+    assert up.vector.change == pytest.approx(0.2, abs=0.01) and up.vector.n == RANDOM_PROMPTS
+    assert up.mean == pytest.approx(0.03 * 4.5, abs=0.01) and up.exceedance == 3  # 21, 24 and 27 %
+    assert found["tempo", "-", "onset_rate"].exceedance == 0
+    contrast = found["tempo", "±", "onset_rate"]
+    assert contrast.changes == pytest.approx([0.0] * 10, abs=0.01) and contrast.exceedance == 0
+    (row,) = [one for one in results.random if (one.attribute, one.sign) == ("tempo", "+")]
+    assert row.counts.takes == 10 * RANDOM_PROMPTS and row.counts.faulty == 10
+
+
+def test_a_measure_of_under_two_takes_has_no_spread(records):
+    for record in records:
+        if record["setting"].startswith("random-") and record["prompt"] != 1:
+            record["tempo"] = {"value": None}
+    measures = {one.measure for one in spreads(records)}
+    assert "tempo" not in measures and "bundled_tempo" in measures
 
 
 def test_exceedance_counts_in_the_sense_of_the_vector_and_contrasts_in_both():
@@ -249,80 +143,73 @@ def test_exceedance_counts_in_the_sense_of_the_vector_and_contrasts_in_both():
 
     def spread(sign: str, vector: float, *others: float) -> Spread:
         directions = {seed: change(one) for seed, one in enumerate(others)}
-        return Spread("tempo", 0.1, sign, "onset_rate", change(vector), directions)
+        return Spread("tempo", sign, "onset_rate", change(vector), directions)
 
     assert spread("+", 0.3, 0.4, 0.3, -0.5).exceedance == 2
     assert spread("-", -0.3, -0.4, 0.5, -0.2).exceedance == 1
-    assert spread("±", 1.0, -0.5, 0.9, 1.5).exceedance == 2  # half is as far as twice
+    assert spread("±", 1.0, -0.5, 0.9, 1.5, -1.0).exceedance == 3  # half is as far as twice
 
 
-def test_results_need_takes_without_steering(records):
-    steered = [record for record in records if record["condition"] != "plain"]
+def test_results_need_takes_without_steering(records, vectors):
+    steered = [record for record in records if record["setting"] != "plain"]
     with pytest.raises(TonearmError, match="no takes without steering"):
-        analyse(steered, 1.25)
+        analyse(steered, vectors)
 
 
-def test_the_report_has_every_condition_direction_and_figure(records, model, tmp_path):
-    write_report(records, model, 1.25, 1.0, tmp_path / "docs")
+def test_every_fault_of_the_measures_has_a_kind():
+    words = [
+        "3 samples are NaN or infinite",
+        "no samples",
+        "silent",
+        "2 % of samples clipped",
+        "silent 60 % of the time",
+        "DC offset 0.1 of full scale",
+        "a tone held for 6.0 s (limit 5.5 s)",
+        "40 % of tonal energy in held tones (limit 30 %)",
+        "static spectrum for 10.0 s (limit 10 s)",
+        "no pulse: clarity 0.10 (limit 0.2)",
+    ]
+    assert {fault_kind(one) for one in words} == set(FAULTS.values())
+    with pytest.raises(ValueError, match="no known kind"):
+        fault_kind("too beautiful")
+
+
+def test_the_page_has_every_condition_direction_and_figure(
+    records, results, melody, tmp_path, vectors
+):
+    write_page(records, results, melody, 1.0, tmp_path / "docs")
     page = (tmp_path / "docs" / "effects.md").read_text()
-    assert all(f"| {condition.label} |" in page for condition in conditions(1.25))
-    assert model.shape.fingerprint in page
-    rows = [line for line in page.splitlines() if line.startswith("| onsets per s | +0.1 |")]
-    assert len(rows) == 2 and rows[0].endswith(
-        "| +14% | +0% to +27% | 3 of 10 | +3% | +6% | +9% | +12% | +15% | +18% | +21% | +24% | "
-        "+27% | +0% |"
-    )
-    assert "| random directions, norm of brightness, -1.25 |" in page
-    assert "Random directions, on the first 3 of the prompts: 10 with the norm" in page
-    for picture in ("effects.png", "effects-evaluators.png", "effects-random.png"):
+    assert all(f"| {condition.label} |" in page for condition in conditions(vectors))
+    assert "| high shelf +12.5 dB |" in page and "| time stretch x 1.25 |" in page
+    assert "| tempo +1 | 1 of 6 | " in page and melody.shape.fingerprint in page
+    rows = [line for line in page.splitlines() if line.startswith("| onsets per s | +1 |")]
+    assert len(rows) == 2
+    assert all("| +3% | +6% | +9% | +12% | +15% | +18% | +21% | +24% |" in row for row in rows)
+    assert "| 10 random directions, +1 |" in page and all(one in page for one in results.claims)
+    for picture in ("effects.png", "effects-costs.png", "effects-random.png"):
         assert (tmp_path / "docs" / picture).stat().st_size > 10_000 and f"({picture})" in page
 
 
-def test_the_readme_tables_are_replaced_between_their_marks(records, tmp_path):
+def test_the_parts_of_the_readme_are_replaced_between_their_marks(results, tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(README)
-    write_readme(readme, analyse(records, 1.25))
+    readme.write_text(README + "after\n")
+    write_readme(readme, results)
     text = readme.read_text()
     assert "old" not in text and text.startswith("# Title\n") and text.endswith("\nafter\n")
-    for attribute in ("tempo", "brightness"):
-        begin, end = (f"<!-- effects-{attribute}: {edge} -->\n" for edge in ("begin", "end"))
-        rows = text.split(begin)[1].split(end)[0].splitlines()
-        assert "| 10 random directions +0.1 | +14% (+0% to +27%) |" in "".join(rows)
-        assert len(rows) == 2 + 7 and len({row.count("|") for row in rows}) == 1
-    once = readme.read_text()
-    write_readme(readme, analyse(records, 1.25))
-    assert readme.read_text() == once
+    parts = {
+        name: text.split(f"<!-- effects-{name}: begin -->\n")[1]
+        .split(f"\n<!-- effects-{name}: end -->")[0]
+        .splitlines()
+        for name in NAMES
+    }
+    assert parts == readme_parts(results)
+    assert all(len({row.count("|") for row in parts[name]}) == 1 for name in NAMES[:4])
+    tempo = "\n".join(parts["tempo"])
+    assert "| **tempo +1** | +20% [" in tempo and "(5 of 6)" in tempo and "0.90 [0." in tempo
+    assert "| 10 random directions, -1 |" in tempo and '| word "slow" |' in tempo
+    assert len(parts["tempo"]) == 2 + 1 + 4 + 2 + 2 + 2  # amounts, words, stretches, random
+    write_readme(readme, results)
+    assert readme.read_text() == text
     readme.write_text("# Title\n")
     with pytest.raises(TonearmError, match="has no marks"):
-        write_readme(readme, analyse(records, 1.25))
-
-
-def test_kept_takes_are_measured_again_and_not_generated_again(model, tmp_path, monkeypatch):
-    def study(out: str) -> list[dict]:
-        audio = tmp_path / "audio"
-        return run(model, PROMPTS, 1.25, 1.0, tmp_path / out, ["tempo+"], keep=audio)
-
-    def refuse(*arguments: object, **options: object) -> list[Take]:
-        raise AssertionError("a take is generated again")
-
-    first = study("first")
-    monkeypatch.setattr(model, "generate_batch", refuse)
-    assert study("second") == first
-
-
-@pytest.mark.slow
-def test_other_processes_measure_as_this_one_does(model, tmp_path):
-    def study(workers: int) -> list[dict]:
-        only, out = ["plain", "word-fast"], tmp_path / str(workers)
-        return run(model, PROMPTS, 1.25, 1.0, out, only, batch_size=1, workers=workers)
-
-    assert study(1) == study(0)
-
-
-def test_saved_records_are_read_back_equal(tmp_path):
-    records = [
-        {"condition": "plain", "prompt": 0, "text": "a\u2028b"},
-        {"condition": "x", "prompt": 1},
-    ]
-    save_records(records, tmp_path / RECORDS)
-    assert list(read_records(tmp_path / RECORDS)) == records
+        write_readme(readme, results)

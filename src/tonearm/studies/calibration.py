@@ -38,10 +38,11 @@ from tonearm.steering import (
     SteeringVector,
 )
 from tonearm.steering.calibration import DIFFERENCES
+from tonearm.studies.effect import Effect, effect
 from tonearm.studies.effects_measures import NUMBERS, evaluators_fingerprint, load_evaluators
-from tonearm.studies.effects_trials import Effect, effect
 from tonearm.studies.injection import layers_of, steer_of
-from tonearm.studies.steered_takes import Prompts, Record, Setting, run_settings
+from tonearm.studies.steered_takes import Prompts, Setting, run_settings
+from tonearm.studies.take_records import Record
 from tonearm.text import quoted
 
 # push per layer as a share of the activation norm there, mean over the steered layers

@@ -1,9 +1,9 @@
-"""Effect of DiffMean steering on tempo and brightness, beside its controls.
+"""Effect of steering by amounts, beside words, signal processing and random directions.
 
     python -m tonearm.studies.effects --out build/effects
 
-Source: Facchiano et al. 2025, Table 1. The conditions and the records are described in
-`tonearm.studies.effects_trials`.
+Source: Facchiano et al. 2025, Table 1. The conditions are described in
+`tonearm.studies.effects_conditions`, the measures in `tonearm.studies.effects_measures`.
 """
 
 import argparse
@@ -14,17 +14,11 @@ import torch
 
 from tonearm.datasets import prompts
 from tonearm.model import load
-from tonearm.studies.effects_report import write_report
-from tonearm.studies.effects_trials import (
-    RECORDS,
-    STRENGTH,
-    conditions,
-    random_conditions,
-    read_records,
-    references,
-    run,
-    save_records,
-)
+from tonearm.studies.effects_analysis import analyse
+from tonearm.studies.effects_page import RECORDS, write_page
+from tonearm.studies.effects_readme import write_readme
+from tonearm.studies.effects_run import condition_names, run
+from tonearm.studies.take_records import read_records, save_records
 
 
 def main() -> None:
@@ -36,25 +30,20 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--out", type=Path, default=Path("build/effects"), help="of the records")
     parser.add_argument("--docs", type=Path, help="folder of the page and its figures; else --out")
-    parser.add_argument("--readme", type=Path, help="also write the two tables of this README")
-    parser.add_argument("--strength", type=float, default=STRENGTH)
+    parser.add_argument("--readme", type=Path, help="also write the parts of this README")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--prompts", type=int, default=50)
     parser.add_argument(
         "--only",
         nargs="+",
-        choices=[
-            condition.name
-            for condition in (
-                *conditions(STRENGTH),
-                *references(),
-                *random_conditions(STRENGTH),
-            )
-        ],
         metavar="CONDITION",
-        help="generate and measure these, without a report",
+        help="generate and measure these, without a report; an unknown name prints all",
     )
-    parser.add_argument("--keep", type=Path, help="folder of the takes' audio, for later runs")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        help="folder of all takes' audio, for later runs; that of the unsteered ones is always kept",
+    )
     parser.add_argument(
         "--records",
         type=Path,
@@ -66,13 +55,15 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
     model = load(arguments.model, device=arguments.device, dtype=arguments.dtype)
+    names = condition_names(model.vectors)
+    if unknown := [name for name in arguments.only or () if name not in names]:
+        parser.error(f"no condition {', '.join(unknown)}; there are {', '.join(names)}")
     if arguments.records:
         records = list(read_records(arguments.records))
     else:
         records = run(
             model,
             prompts.held_out()[: arguments.prompts],
-            arguments.strength,
             arguments.seconds,
             arguments.out,
             arguments.only,
@@ -82,7 +73,10 @@ def main() -> None:
     if arguments.only:
         return
     folder = arguments.docs or arguments.out
-    write_report(records, model, arguments.strength, arguments.seconds, folder, arguments.readme)
+    results = analyse(records, model.vectors)
+    write_page(records, results, model, arguments.seconds, folder)
+    if arguments.readme:
+        write_readme(arguments.readme, results)
     if not arguments.records:
         save_records(records, folder / RECORDS)
 

@@ -1,15 +1,17 @@
 """Bar charts of effects by condition, with intervals, and the spread over random directions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from tonearm.files.atomic import atomic_write
-from tonearm.studies.effects_evaluators import EvaluatorSummary
-from tonearm.studies.effects_random import DIFFERENCES, Spread
-from tonearm.studies.effects_trials import Condition, Effect
+from tonearm.studies.effect import Effect
+from tonearm.studies.effects_analysis import Results
+from tonearm.studies.effects_random import Spread
+from tonearm.studies.effects_rows import Row, is_relative
+from tonearm.studies.effects_text import TITLES
 
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
 
@@ -48,67 +50,64 @@ class Panel:
         )
 
 
-def effect_panels(
-    effects: Mapping[tuple[str, str], Effect],
-    conditions: Sequence[Condition],
-    measures: Sequence[tuple[str, str]],
-) -> list[Panel]:
+def effect_panels(rows: Sequence[Row], measures: Sequence[str]) -> list[Panel]:
     """Show the relative change of each measure.
 
     Args:
-        effects: by condition and measure.
-        conditions: without the plain one.
-        measures: names with units.
-
-    Returns:
-        One panel per measure.
+        rows: without the plain one.
+        measures: names.
     """
     return [
         Panel.of_effects(
-            f"{measure.replace('_', ' ')} ({unit})",
+            TITLES[measure],
             "change of the mean against no steering, %",
-            [effects[condition.name, measure] for condition in conditions],
+            [row.effects[measure] for row in rows],
             factor=100,
         )
-        for measure, unit in measures
+        for measure in measures
     ]
 
 
-def evaluator_panels(
-    summaries: Mapping[str, EvaluatorSummary], conditions: Sequence[Condition]
-) -> list[Panel]:
-    """Show tempo, CLAP score and FAD of all conditions but the first.
+def cost_panels(results: Results) -> list[Panel]:
+    """Show faults, pulse clarity, CLAP score and FAD of all conditions but the first.
 
-    The bars of FAD begin at the value of the first condition, no steering.
+    The bars of faults and FAD begin at the value of the first condition, no steering.
     """
-    floor = summaries[conditions[0].name].fad
-    shown = [summaries[condition.name] for condition in conditions[1:]]
+    plain, rows = results.plain, results.rows[1:]
+    distances = [results.distances[row.condition.name].fad for row in rows]
+    floor = results.distances[plain.condition.name].fad
     return [
+        Panel(
+            "faulty takes",
+            "share, %",
+            [100 * row.counts.faulty / row.counts.takes for row in rows],
+            zero=100 * plain.counts.faulty / plain.counts.takes,
+        ),
         Panel.of_effects(
-            "tempo (BPM, bundled beat tracker)",
-            "change of the mean against no steering, %",
-            [summary.tempo for summary in shown],
+            TITLES["pulse_clarity"],
+            "change of the mean, %",
+            [row.effects["pulse_clarity"] for row in rows],
             factor=100,
         ),
         Panel.of_effects(
-            "CLAP score (bundled CLAP)",
+            f"{TITLES['clap_score']} (bundled CLAP)",
             "difference of mean cosines",
-            [summary.clap_score for summary in shown],
+            [row.effects["clap_score"] for row in rows],
         ),
         Panel(
             "FAD (bundled CLAP)",
             "to unsteered takes of other seeds",
-            [float("nan") if summary.fad is None else summary.fad.value for summary in shown],
+            [float("nan") if one is None else one.value for one in distances],
             zero=floor.value if floor else 0.0,
         ),
     ]
 
 
-def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: Path) -> None:
+def draw_figure(rows: Sequence[Row], panels: Sequence[Panel], path: Path) -> None:
     """Draw one panel per measure; learned vectors are blue, controls grey.
 
     Args:
-        conditions: labels of the bars.
+        rows: conditions of the bars.
         panels: side by side.
         path: of the PNG.
     """
@@ -117,18 +116,18 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    height = 0.34 * len(conditions) + 1.4
+    height = 0.34 * len(rows) + 1.4
     figure, axes = pyplot.subplots(
         1, len(panels), figsize=(14, height), sharey=True, layout="constrained"
     )
-    colours = [BLUE if condition.steering else GREY for condition in conditions]
+    colours = [BLUE if row.condition.steering else GREY for row in rows]
     for axis, panel in zip(axes, panels, strict=True):
         values = np.array(panel.values)
         errors = None
         if panel.low is not None:
             errors = [values - np.array(panel.low), np.array(panel.high) - values]
         axis.barh(
-            range(len(conditions)),
+            range(len(rows)),
             values - panel.zero,
             left=panel.zero,
             xerr=errors,
@@ -145,19 +144,18 @@ def draw_figure(conditions: Sequence[Condition], panels: Sequence[Panel], path: 
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
         axis.tick_params(axis="y", length=0)
-    axes[0].set_yticks(range(len(conditions)), [condition.label for condition in conditions])
+    axes[0].set_yticks(range(len(rows)), [row.condition.label for row in rows])
     axes[0].invert_yaxis()
     with atomic_write(path) as partial:
         figure.savefig(partial, dpi=130)
     pyplot.close(figure)
 
 
-def draw_spreads(spreads: Sequence[Spread], titles: Mapping[str, str], path: Path) -> None:
+def draw_spreads(spreads: Sequence[Spread], path: Path) -> None:
     """Draw one panel per measure: a grey dot per random direction, the vector in blue.
 
     Args:
-        spreads: a row for each strength, attribute and sign.
-        titles: of the measures.
+        spreads: a row for each attribute and sign.
         path: of the PNG.
     """
     import matplotlib
@@ -166,7 +164,7 @@ def draw_spreads(spreads: Sequence[Spread], titles: Mapping[str, str], path: Pat
     from matplotlib import pyplot
 
     measures = list(dict.fromkeys(spread.measure for spread in spreads))
-    rows = list(dict.fromkeys((one.size, one.attribute, one.sign) for one in spreads))
+    rows = list(dict.fromkeys((one.attribute, one.sign) for one in spreads))
     figure, axes = pyplot.subplots(
         1,
         len(measures),
@@ -176,9 +174,9 @@ def draw_spreads(spreads: Sequence[Spread], titles: Mapping[str, str], path: Pat
         layout="constrained",
     )
     for axis, measure in zip(axes[0], measures, strict=True):
-        factor, unit = (1, "difference") if measure in DIFFERENCES else (100, "change, %")
+        factor, unit = (100, "change, %") if is_relative(measure) else (1, "difference")
         for spread in (one for one in spreads if one.measure == measure):
-            row = rows.index((spread.size, spread.attribute, spread.sign))
+            row = rows.index((spread.attribute, spread.sign))
             changes = [factor * change for change in spread.changes]
             axis.plot(changes, [row] * len(changes), "o", color=GREY, alpha=0.7, markersize=5)
             axis.plot([factor * spread.mean] * 2, [row - 0.3, row + 0.3], color="#444", linewidth=2)
@@ -197,14 +195,14 @@ def draw_spreads(spreads: Sequence[Spread], titles: Mapping[str, str], path: Pat
                 linewidth=1,
             )
         axis.axvline(0, color="#444", linewidth=0.8)
-        axis.set_title(titles[measure], loc="left", fontsize=11)
+        axis.set_title(TITLES[measure], loc="left", fontsize=11)
         axis.set_xlabel(unit)
         axis.grid(axis="x", alpha=0.3)
         axis.set_axisbelow(True)
         for side in ("top", "right", "left"):
             axis.spines[side].set_visible(False)
         axis.tick_params(axis="y", length=0)
-    labels = [f"norm of {attribute}, {sign}{size:g}" for size, attribute, sign in rows]
+    labels = [f"{attribute} {sign}1" for attribute, sign in rows]
     axes[0][0].set_yticks(range(len(rows)), labels)
     axes[0][0].invert_yaxis()
     figure.suptitle(

@@ -1,7 +1,7 @@
 """Measures of the effects study: one dictionary per take, in strict JSON.
 
     tempo, tempo_median, beat_regularity, tempo_confidence     by librosa's beats
-    onset_rate, spectral_centroid, loudness                    without an evaluator
+    onset_rate, onset_rate_superflux, spectral_centroid, loudness   without an evaluator
     pulse_clarity, held_tone, held_share, static               likewise
     faulty, faults             whether the take has any fault, and the reasons
     bundled_tempo              tempo by the bundled beat tracker
@@ -45,6 +45,7 @@ from tonearm.measures.faults import find_faults
 from tonearm.measures.held_tones import HELD_TONES
 from tonearm.measures.loudness import LOUDNESS
 from tonearm.measures.onset_rate import ONSET_RATE
+from tonearm.measures.onset_rate_superflux import ONSET_RATE_SUPERFLUX
 from tonearm.measures.pulse_clarity import PULSE_CLARITY
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
 from tonearm.measures.static import STATIC
@@ -54,6 +55,7 @@ from tonearm.measures.tempo import TEMPO
 MEASURED = (
     TEMPO,
     ONSET_RATE,
+    ONSET_RATE_SUPERFLUX,
     SPECTRAL_CENTROID,
     LOUDNESS,
     PULSE_CLARITY,
@@ -64,6 +66,7 @@ DECIMALS, TAG_DECIMALS = 6, 4  # of a stored embedding, and of the probability o
 # measures with one number each, which a calibration can use
 NUMBERS = (
     "onset_rate",
+    "onset_rate_superflux",
     "spectral_centroid",
     "loudness",
     "pulse_clarity",

@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from math import copysign, log
 from statistics import mean
 
-from tonearm.studies.effects_trials import (
+from tonearm.studies.effect import Effect, effect
+from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
-    GENTLE,
+    PLAIN,
     RANDOM_SEEDS,
-    Effect,
-    Record,
-    effect,
-    of_condition,
-    random_condition,
+    SIGNS,
+    amount_name,
+    random_name,
 )
+from tonearm.studies.effects_rows import MEASURES, Counts, count, is_relative
+from tonearm.studies.take_records import Record, records_of
 
-MEASURES = ("tempo", "bundled_tempo", "onset_rate", "spectral_centroid", "clap_score")
-DIFFERENCES = ("clap_score",)  # changes as differences, the others relative
 BOTH = "±"  # + against -
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,6 @@ class Spread:
 
     Attributes:
         attribute: of the vector.
-        size: absolute strength.
         sign: "+" or "-" against no steering, or "±" for + against -.
         measure: name.
         vector: its effect, on the prompts of the random directions.
@@ -44,7 +43,6 @@ class Spread:
     """
 
     attribute: str
-    size: float
     sign: str
     measure: str
     vector: Effect
@@ -66,10 +64,9 @@ class Spread:
         Against no steering: in the vector's own sense. For + against -, where the sign of a random
         direction is arbitrary: in either sense, on a log scale for relative changes.
         """
-        relative = self.measure not in DIFFERENCES
 
         def distance(change: float) -> float:
-            return log(1 + change) if relative else change
+            return log(max(1 + change, TINY)) if is_relative(self.measure) else change
 
         limit, sense = distance(self.vector.change), copysign(1, self.vector.change)
         distances = [distance(change) for change in self.changes]
@@ -78,61 +75,97 @@ class Spread:
         return sum(sense * one >= abs(limit) for one in distances)
 
 
-def spreads(records: Sequence[Record], strength: float) -> list[Spread]:
-    """Compute the spread of every attribute, strength, measure and sign that has records.
+def spreads(records: Sequence[Record]) -> list[Spread]:
+    """Compute the spread of every attribute, measure and sign that has records.
+
+    A direction or vector with under two takes of a measure under both conditions, such as BPM where
+    hardly any beat is confirmed, is left out.
 
     Args:
         records: of the study.
-        strength: of its vectors; the gentlest one is the other.
 
     Returns:
-        Spreads in the order of strengths, attributes, measures and signs.
+        Spreads in the order of attributes, measures and signs.
     """
-    by_condition: dict[str, list[Record]] = {}
+    by_setting: dict[str, list[Record]] = {}
     for record in records:
-        by_condition.setdefault(record["condition"], []).append(record)
+        by_setting.setdefault(record["setting"], []).append(record)
     return [
         found
-        for size, suffix in ((strength, ""), (GENTLE[-1], f"{GENTLE[-1]:g}"))
         for attribute in ATTRIBUTES
         for measure in MEASURES
-        for sign in ("+", "-", BOTH)
-        if (found := _spread(by_condition, attribute, size, suffix, measure, sign))
+        for sign in (*SIGNS, BOTH)
+        if (found := _spread(by_setting, attribute, measure, sign))
     ]
 
 
+@dataclass(frozen=True)
+class RandomRow:
+    """All random directions in place of an attribute's amount of 1 or -1.
+
+    Attributes:
+        attribute: whose norm they have.
+        sign: of the amount.
+        label: in tables.
+        spreads: by measure, against no steering.
+        counts: of the takes of all directions.
+    """
+
+    attribute: str
+    sign: str
+    label: str
+    spreads: Mapping[str, Spread]
+    counts: Counts
+
+
+def random_rows(records: Sequence[Record], found: Sequence[Spread]) -> list[RandomRow]:
+    """Collect the spreads of each attribute and sign, with the counts of their takes."""
+    rows = []
+    for attribute in ATTRIBUTES:
+        for sign in SIGNS:
+            own = {
+                one.measure: one for one in found if (one.attribute, one.sign) == (attribute, sign)
+            }
+            seeds = RANDOM_SEEDS[attribute]
+            names = {random_name(attribute, seed) + sign for seed in seeds}
+            takes = [record for record in records if record["setting"] in names]
+            if own:
+                count_of = len({record["setting"] for record in takes})
+                label = f"{count_of} random directions, {sign}1"
+                rows.append(RandomRow(attribute, sign, label, own, count(takes)))
+    return rows
+
+
 def _spread(
-    by_condition: Mapping[str, Sequence[Record]],
-    attribute: str,
-    size: float,
-    suffix: str,
-    measure: str,
-    sign: str,
+    by_setting: Mapping[str, Sequence[Record]], attribute: str, measure: str, sign: str
 ) -> Spread | None:
-    def changed(name: str, prompts: set[int] | None = None) -> tuple[Effect, set[int]] | None:
-        """Effect of the vector or direction `name`, and the prompts that it was measured on."""
-        before = f"{name}-{suffix}" if sign == BOTH else "plain"
-        after = f"{name}{'+' if sign == BOTH else sign}{suffix}"
+    def changed(
+        more: str, less: str, prompts: set[int] | None = None
+    ) -> tuple[Effect, set[int]] | None:
+        """Effect of a vector or direction, and the prompts that it was measured on."""
+        before = less if sign == BOTH else PLAIN.name
+        after = less if sign == "-" else more
         takes = [
-            {take["prompt"]: take for take in of_condition(by_condition.get(one, ()), one)}
+            {take["prompt"]: take for take in records_of(by_setting.get(one, ()), one)}
             for one in (before, after)
         ]
         common = sorted(set.intersection(*map(set, takes), *([prompts] if prompts else [])))
-        if not common:
-            return None
         earlier, later = ([take[prompt][measure]["value"] for prompt in common] for take in takes)
-        return effect(earlier, later, relative=measure not in DIFFERENCES), set(common)
+        found = effect(earlier, later, relative=is_relative(measure))
+        return (found, set(common)) if found.n >= 2 else None
 
     found = {
         seed: one
         for seed in RANDOM_SEEDS[attribute]
-        if (one := changed(random_condition(attribute, "", "", seed)))
+        for name in [random_name(attribute, seed)]
+        if (one := changed(f"{name}+", f"{name}-"))
     }
     if not found:
         return None
     prompts = set.union(*(prompts for _, prompts in found.values()))
-    vector = changed(attribute, prompts)
+    names = (amount_name(attribute, "+"), amount_name(attribute, "-"))
+    vector = changed(*names, prompts)
     if vector is None:
         return None
     directions = {seed: one for seed, (one, _) in found.items()}
-    return Spread(attribute, size, sign, measure, vector[0], directions)
+    return Spread(attribute, sign, measure, vector[0], directions)

@@ -30,7 +30,8 @@ from tonearm.steering import Configuration, Steer, Steering, SteeringVector
 from tonearm.studies.effects_measures import evaluators_fingerprint, load_evaluators
 from tonearm.studies.frontier_report import write_report
 from tonearm.studies.injection import layers_of, steer_of
-from tonearm.studies.steered_takes import Prompts, Record, Setting, run_settings, values_of
+from tonearm.studies.steered_takes import Prompts, Setting, run_settings
+from tonearm.studies.take_records import Record, values_of
 
 ATTRIBUTES = {"tempo": "onset_rate", "brightness": "spectral_centroid"}  # measure of the effect
 PUSHES = (6.0, 12.0, 24.0)

@@ -1,43 +1,34 @@
-"""Takes of prompts under several steerings, measured and stored as they complete.
+"""Takes of prompts under several steerings, generated, measured and stored as they complete."""
 
-A store is a file of JSON Lines, one record per take. A run that was stopped continues with the
-takes that are missing; records of another protocol are refused.
-"""
-
-import json
-import logging
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tonearm.errors import TonearmError
+from tonearm.audio import Clip
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model
 from tonearm.steering import Steering, SteeringVector
-from tonearm.studies.effects_measures import MeasureRequest, measure_batches
-from tonearm.studies.effects_trials import read_records
-
-log = logging.getLogger(__name__)
-
-Record = Mapping[str, Any]
-Progress = Callable[[int, int], None]
+from tonearm.studies.effects_measures import MeasureRequest
+from tonearm.studies.take_records import PlannedTake, Progress, Record, complete_records
 
 
 @dataclass(frozen=True)
 class Setting:
     """One steering of a study.
 
-    name      key in the records
-    steering  of every take
-    texts     in place of the study's prompts, such as those with a word in them; the CLAP score
-              is that of the study's prompts
+    name        key in the records
+    steering    of every take
+    texts       in place of the study's prompts, such as those with a word in them; the CLAP score
+                is that of the study's prompts
+    first_seed  in place of the study's
+    count       of the prompts, from the first on; None for all
     """
 
     name: str
     steering: Steering
     texts: tuple[str, ...] | None = None
+    first_seed: int | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,10 @@ class Prompts:
     texts: tuple[str, ...]
     first_seed: int
     seconds: float
+
+    def request(self, index: int, clip: Clip) -> MeasureRequest:
+        """Request to measure a take of a prompt; the control text is that of another prompt."""
+        return MeasureRequest(clip, self.texts[index], self.texts[index - 1])
 
 
 def run_settings(
@@ -60,6 +55,7 @@ def run_settings(
     batch_size: int = 48,
     workers: int = 0,
     progress: Progress | None = None,
+    keep: Path | None = None,
 ) -> dict[str, list[Record]]:
     """Generate and measure the takes that the store lacks.
 
@@ -73,6 +69,7 @@ def run_settings(
         batch_size: takes per batch; settings share batches.
         workers: processes that measure; 0 for this one.
         progress: called with takes done and takes in all.
+        keep: folder of the takes' audio; a take in it is not generated again.
 
     Returns:
         Records of each setting, in the order of the prompts.
@@ -80,80 +77,67 @@ def run_settings(
     Raises:
         TonearmError: the store holds records of another protocol.
     """
-    known = list(read_records(store)) if store else []
-    for record in known:
-        if record["protocol"] != protocol:
-            raise TonearmError(
-                f"{store} holds takes of another protocol ({record['protocol']}, now {protocol}); "
-                "choose another file"
-            )
-    records = {(record["setting"], record["prompt"]): record for record in known}
-    missing = [
-        (setting, index)
-        for setting in settings
-        for index in range(len(prompts.texts))
-        if (setting.name, index) not in records
-    ]
-    batches = [missing[first : first + batch_size] for first in range(0, len(missing), batch_size)]
-    began, done = time.monotonic(), 0
-    if store:
-        store.parent.mkdir(parents=True, exist_ok=True)
-    file = store.open("a", encoding="utf-8") if store else None
-    try:
-        if file and known and store and not store.read_text(encoding="utf-8").endswith("\n"):
-            file.write("\n")  # ends a record that was cut short
-        requests = (_generate(model, batch, prompts, vectors) for batch in batches)
-        for batch, measured in zip(batches, measure_batches(requests, workers), strict=True):
-            for (setting, index), values in zip(batch, measured, strict=True):
-                record = {
-                    "setting": setting.name,
-                    "prompt": index,
-                    "seed": prompts.first_seed + index,
-                    "protocol": protocol,
-                    **values,
-                }
-                records[setting.name, index] = record
-                if file:
-                    file.write(json.dumps(record, allow_nan=False) + "\n")
-            if file:
-                file.flush()
-            done += len(batch)
-            if progress:
-                progress(done, len(missing))
-            left = (time.monotonic() - began) * (len(missing) - done) / done
-            log.info("%d of %d takes, %.0f s left", done, len(missing), left)
-    finally:
-        if file:
-            file.close()
-    return {
-        setting.name: [records[setting.name, index] for index in range(len(prompts.texts))]
+    by_name = {setting.name: setting for setting in settings}
+    planned = {
+        setting.name: [
+            PlannedTake(setting.name, index, _first_seed(setting, prompts) + index)
+            for index in range(len(prompts.texts))[: setting.count]
+        ]
         for setting in settings
     }
 
+    def make(batch: Sequence[PlannedTake]) -> list[MeasureRequest]:
+        clips = _clips(
+            [(by_name[take.setting], take) for take in batch], model, prompts, vectors, keep
+        )
+        return [prompts.request(take.prompt, clip) for take, clip in zip(batch, clips, strict=True)]
 
-def _generate(
+    records = complete_records(
+        [take for takes in planned.values() for take in takes],
+        make,
+        store,
+        protocol,
+        batch_size=batch_size,
+        workers=workers,
+        progress=progress,
+    )
+    return {name: [records[take.key] for take in takes] for name, takes in planned.items()}
+
+
+def kept_file(folder: Path, setting: str, prompt: int) -> Path:
+    """File of a kept take."""
+    return folder / setting / f"{prompt}.wav"
+
+
+def _first_seed(setting: Setting, prompts: Prompts) -> int:
+    return prompts.first_seed if setting.first_seed is None else setting.first_seed
+
+
+def _clips(
+    batch: Sequence[tuple[Setting, PlannedTake]],
     model: Model,
-    batch: Sequence[tuple[Setting, int]],
     prompts: Prompts,
     vectors: Mapping[str, SteeringVector],
-) -> list[MeasureRequest]:
-    """Generate one batch of takes."""
+    keep: Path | None,
+) -> list[Clip]:
+    """Generate one batch of takes, or read those that are kept."""
+    files = [keep and kept_file(keep, setting.name, take.prompt) for setting, take in batch]
+    clips = {i: Clip.read(file) for i, file in enumerate(files) if file and file.exists()}
+    missing = [i for i in range(len(batch)) if i not in clips]
     requests = [
         TakeRequest(
-            (setting.texts or prompts.texts)[index],
-            prompts.first_seed + index,
+            (setting.texts or prompts.texts)[take.prompt],
+            take.seed,
             setting.steering,
             seconds=prompts.seconds,
         )
-        for setting, index in batch
+        for setting, take in (batch[i] for i in missing)
     ]
-    takes = model.generate_batch(requests, vectors=vectors, batch_size=len(requests))
-    return [
-        MeasureRequest(take.clip, prompts.texts[index], prompts.texts[index - 1])
-        for take, (_, index) in zip(takes, batch, strict=True)
-    ]
-
-
-def values_of(records: Sequence[Record], measure: str) -> list[float | None]:
-    """The values of a measure, in the order of the records."""
-    return [record[measure]["value"] for record in records]
+    if requests:
+        takes = model.generate_batch(requests, vectors=vectors, batch_size=len(requests))
+        for i, generated in zip(missing, takes, strict=True):
+            clips[i] = generated.clip
+            if file := files[i]:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                generated.clip.write(file)
+    return [clips[i] for i in range(len(batch))]
