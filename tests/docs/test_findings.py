@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 
 from tonearm import assets
-from tonearm.studies.effects_report import Results, analyse, write_readme
-from tonearm.studies.effects_trials import RECORDS, STRENGTH, read_records
+from tonearm.steering import SteeringVector, load_vector
+from tonearm.steering.library import bundled_vectors
+from tonearm.studies.effects_analysis import analyse
+from tonearm.studies.effects_page import RECORDS
+from tonearm.studies.effects_readme import write_readme
+from tonearm.studies.effects_run import vectors_fingerprint
+from tonearm.studies.take_records import Record, read_records
 
 ROOT = Path(__file__).parents[2]
 POCKET_CARD = assets.EVALUATORS.parent / "pocket" / "README.md"
@@ -34,36 +39,24 @@ def test_the_octave_errors_of_librosa_are_those_of_the_table():
 
 
 @pytest.fixture(scope="module")
-def results() -> Results:
-    return analyse(list(read_records(ROOT / "docs" / "studies" / RECORDS)), STRENGTH)
+def vectors() -> dict[str, SteeringVector]:
+    return {name: load_vector(path) for name, path in bundled_vectors().items()}
 
 
-def test_the_tables_of_the_readme_are_those_of_the_records(results, tmp_path):
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return list(read_records(ROOT / "docs" / "studies" / RECORDS))
+
+
+def test_the_study_used_the_bundled_vectors_and_their_amounts(records, vectors):
+    assert {vectors_fingerprint(vectors) in record["protocol"] for record in records} == {True}
+
+
+def test_the_tables_and_statements_of_the_readme_are_those_of_the_records(
+    records, vectors, tmp_path
+):
     written = (ROOT / "README.md").read_text()
     copy = tmp_path / "README.md"
     copy.write_text(written)
-    write_readme(copy, results)
+    write_readme(copy, analyse(records, vectors))
     assert copy.read_text() == written
-
-
-def test_the_random_directions_of_the_readme_are_those_of_the_records(results):
-    text = (ROOT / "README.md").read_text()
-    found = {(s.attribute, s.size, s.sign, s.measure): s for s in results.spreads}
-    contrasts = {
-        measure: found[attribute, 0.1, "±", measure]
-        for attribute, measure in (
-            ("tempo", "onset_rate"),
-            ("tempo", "bundled_tempo"),
-            ("tempo", "tempo"),
-            ("brightness", "spectral_centroid"),
-        )
-    }
-    assert all(len(one.directions) == 10 for one in contrasts.values())
-    assert "none of ten random directions moves onsets, the bundled tracker's BPM or the" in text
-    far = {measure: one.exceedance for measure, one in contrasts.items()}
-    assert far == {"onset_rate": 0, "bundled_tempo": 0, "tempo": 1, "spectral_centroid": 0}
-    assert "and one of ten moves librosa's BPM as far; at +0.1 alone, two of ten add" in text
-    assert found["tempo", 0.1, "+", "onset_rate"].exceedance == 2
-    costs = [found["tempo", 0.1, sign, "clap_score"] for sign in "+-"]
-    assert "the tempo vector lowers it less than random directions do on average" in text
-    assert all(one.mean < one.vector.change < 0 for one in costs)

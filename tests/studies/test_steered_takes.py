@@ -6,7 +6,8 @@ import pytest
 
 from tests.steering.vectors import vector_of
 from tonearm import Steer, Steering, TonearmError
-from tonearm.studies.steered_takes import Prompts, Setting, run_settings, values_of
+from tonearm.studies.steered_takes import Prompts, Setting, run_settings
+from tonearm.studies.take_records import values_of
 
 pytest.importorskip("beat_this.model.beat_tracker")
 

@@ -195,32 +195,32 @@ def _vector_signs(
     ]
     found = []
     for name in other_vectors(vectors):
+        calibration = vectors[name].info.calibration
         for sign in SIGNS:
             row = by_name.get(amount_name(name, sign))
-            calibration = vectors[name].info.calibration
-            evidence = calibration and calibration.of(1 if sign == "+" else -1).evidence
+            evidence = calibration.of(1 if sign == "+" else -1).evidence if calibration else None
             if row is None or evidence is None:
                 continue
-            value_of = reader(evidence.measure)
-
-            def change(setting: str, value_of=value_of, measure=evidence.measure) -> Effect:
-                before, after = (
-                    [value_of(record) for record in records_of(records, one)]
-                    for one in (PLAIN.name, setting)
-                )
-                return effect(before, after, is_relative(measure))
-
-            found.append(
-                VectorSign(
-                    name,
-                    sign,
-                    evidence.measure,
-                    change(row.condition.name),
-                    row,
-                    {one.name: change(one.name) for one in processed},
-                )
-            )
+            changes = _changes(records, evidence.measure, [row.condition, *processed])
+            change = changes.pop(row.condition.name)
+            found.append(VectorSign(name, sign, evidence.measure, change, row, changes))
     return found
+
+
+def _changes(
+    records: Sequence[Record], measure: str, changed: Sequence[Condition]
+) -> dict[str, Effect]:
+    """Effect of conditions on a measure of a calibration, by the condition's name."""
+    value_of = reader(measure)
+    plain = [value_of(record) for record in records_of(records, PLAIN.name)]
+    return {
+        one.name: effect(
+            plain,
+            [value_of(record) for record in records_of(records, one.name)],
+            is_relative(measure),
+        )
+        for one in changed
+    }
 
 
 def _vector_claims(signs: Sequence[VectorSign]) -> list[str]:

@@ -37,7 +37,15 @@ def high_shelf(clip: Clip, gain: float) -> Clip:
     Returns:
         The filtered clip, with its peak lowered to that before where it is higher, so that nothing
         clips.
+
+    Raises:
+        TonearmError: the sample rate is not above twice the corner's.
     """
+    if clip.sample_rate <= 2 * CORNER:
+        raise TonearmError(
+            f"a clip at {clip.sample_rate} Hz has nothing above the shelf's corner of {CORNER:g} "
+            f"Hz; give one above {2 * CORNER:g} Hz"
+        )
     filtered = sosfilt(_shelf_section(gain, clip.sample_rate), clip.samples.astype(float))
     before, after = np.abs(clip.samples).max(initial=0), np.abs(filtered).max(initial=0)
     if after > before:

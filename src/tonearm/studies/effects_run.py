@@ -117,8 +117,9 @@ def run(
             name = processing_name(attribute, sign)
             if not only or name in only:
                 takes, make = _processed(attribute, sign, store, prompts, plain_folder)
-                options = {"batch_size": batch_size, "workers": workers}
-                complete_records(takes, make, store, protocol, **options)
+                complete_records(
+                    takes, make, store, protocol, batch_size=batch_size, workers=workers
+                )
     return list(read_records(store))
 
 
