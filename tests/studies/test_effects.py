@@ -185,7 +185,9 @@ def test_the_page_has_every_condition_direction_and_figure(
     rows = [line for line in page.splitlines() if line.startswith("| onsets per s | +1 |")]
     assert len(rows) == 2
     assert all("| +3% | +6% | +9% | +12% | +15% | +18% | +21% | +24% |" in row for row in rows)
-    assert "| 10 random directions, +1 |" in page and all(one in page for one in results.claims)
+    assert "| 10 random directions, brightness +1 |" in page and all(
+        one in page for one in results.claims
+    )
     for picture in ("effects.png", "effects-costs.png", "effects-random.png"):
         assert (tmp_path / "docs" / picture).stat().st_size > 10_000 and f"({picture})" in page
 
@@ -206,7 +208,7 @@ def test_the_parts_of_the_readme_are_replaced_between_their_marks(results, tmp_p
     assert all(len({row.count("|") for row in parts[name]}) == 1 for name in NAMES[:4])
     tempo = "\n".join(parts["tempo"])
     assert "| **tempo +1** | +20% [" in tempo and "(5 of 6)" in tempo and "0.90 [0." in tempo
-    assert "| 10 random directions, -1 |" in tempo and '| word "slow" |' in tempo
+    assert "| 10 random directions, tempo -1 |" in tempo and '| word "slow" |' in tempo
     assert len(parts["tempo"]) == 2 + 1 + 4 + 2 + 2 + 2  # amounts, words, stretches, random
     write_readme(readme, results)
     assert readme.read_text() == text

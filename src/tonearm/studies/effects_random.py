@@ -131,7 +131,7 @@ def random_rows(records: Sequence[Record], found: Sequence[Spread]) -> list[Rand
             takes = [record for record in records if record["setting"] in names]
             if own:
                 count_of = len({record["setting"] for record in takes})
-                label = f"{count_of} random directions, {sign}1"
+                label = f"{count_of} random directions, {attribute} {sign}1"
                 rows.append(RandomRow(attribute, sign, label, own, count(takes)))
     return rows
 

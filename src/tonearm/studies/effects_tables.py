@@ -110,7 +110,7 @@ def faults_table(results: Results) -> list[str]:
     ]
     rows += [
         [
-            f"{one.label} in place of {one.attribute}",
+            one.label,
             faulty_text(one.counts),
             faults_text(one.counts),
             UNKNOWN,
