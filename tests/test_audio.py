@@ -481,3 +481,16 @@ def test_an_input_is_checked_by_the_channels_that_the_model_receives():
     for channels in (1, 2):
         with pytest.raises(TonearmError, match="silent"):
             check_audible(four, "the audio prompt", 0.1, channels)
+
+
+def test_a_lower_quality_makes_a_smaller_ogg_file():
+    noise = Clip(np.random.default_rng(0).uniform(-0.3, 0.3, 32_000), 32_000)
+    sizes = [len(noise.encoded(".ogg", quality)) for quality in (0.1, 0.5, 0.9)]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[-1] / 2
+
+
+@pytest.mark.parametrize(("suffix", "quality"), [(".flac", 0.5), (".ogg", 1.1), (".ogg", -0.1)])
+def test_a_quality_that_is_not_possible_is_refused(suffix, quality):
+    clip = Clip(np.zeros(1000), 32_000)
+    with pytest.raises(TonearmError, match="quality"):
+        clip.encoded(suffix, quality)

@@ -181,7 +181,7 @@ class Clip:
             temporary.write_bytes(content)
         return path
 
-    def encoded(self, suffix: str) -> bytes:
+    def encoded(self, suffix: str, quality: float | None = None) -> bytes:
         """Return the bytes of an audio file.
 
         Equal clips give equal bytes. The file is made in memory, since the audio library reports no
@@ -189,15 +189,22 @@ class Clip:
 
         Args:
             suffix: ".wav" (32-bit float), ".flac" or ".ogg", in any case.
+            quality: of Ogg Vorbis, 0 to 1; default: the audio library's own.
 
         Raises:
-            TonearmError: another suffix, or the format cannot have these channels and sample rate.
+            TonearmError: another suffix, a quality for another format or out of range, or the
+                format cannot have these channels and sample rate.
         """
         kind = boundary.text(suffix, "suffix").lower()
         if kind not in WRITABLE:
             raise TonearmError(
                 f"cannot write audio with the ending {suffix or '(none)'}; "
                 f"use one of {', '.join(WRITABLE)}"
+            )
+        quality = boundary.optional(boundary.number, quality, "quality")
+        if quality is not None and (kind != ".ogg" or not 0 <= quality <= 1):
+            raise TonearmError(
+                f"a quality of {quality:g} is not possible for {kind}; give 0 to 1, with .ogg"
             )
         channels, count = self.samples.shape
         buffer = io.BytesIO()
@@ -209,6 +216,7 @@ class Clip:
                 channels=channels,
                 format=kind[1:].upper(),
                 subtype="FLOAT" if kind == ".wav" else None,
+                compression_level=None if quality is None else 1 - quality,
             ) as file:
                 for start in range(0, count, ENCODED_BLOCK):
                     file.write(self.samples[:, start : start + ENCODED_BLOCK].T)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tonearm import boundary
-from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LISTEN
 from tonearm.errors import TonearmError
 from tonearm.files.atomic_folder import atomic_folder
@@ -20,14 +19,8 @@ from tonearm.measures.describe import Description, describe
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
-from tonearm.report.comparison_page import (
-    PAGE,
-    PEAK,
-    USUAL_LUFS,
-    Exhibit,
-    common_loudness,
-    write_compare_page,
-)
+from tonearm.report.comparison_page import PAGE, Exhibit, write_compare_page
+from tonearm.report.levels import level_matched
 from tonearm.steering.shorthand import SteeringLike, as_steering, vectors_of
 from tonearm.steering.spec import Steering
 
@@ -76,7 +69,7 @@ class Comparison:
     def _save_page(self, folder: Path) -> None:
         """Write the copies at one loudness and the page, beside takes that are saved already."""
         clips = [one.take.clip for one in self.takes]
-        for one, clip in zip(self.takes, _level_matched(clips), strict=True):
+        for one, clip in zip(self.takes, level_matched(clips), strict=True):
             clip.write(folder / LISTEN / f"{one.name}.wav")
         exhibits = [
             Exhibit(
@@ -176,9 +169,3 @@ def compare_takes(
 
 def _is_of_comparison(name: str) -> bool:
     return _OF_COMPARISON.fullmatch(name) is not None
-
-
-def _level_matched(clips: Sequence[Clip]) -> list[Clip]:
-    """Copies at one loudness: of two takes the louder one seems better, whatever else differs."""
-    loudness = common_loudness(clips)
-    return [clip.loudness_matched(loudness or USUAL_LUFS, PEAK) for clip in clips]

@@ -404,7 +404,9 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.clip.loudness_matched, kinds={"target": REAL, "peak": REAL}
     ),
     "Clip.write": Function(lambda m: m.clip.write, kinds={"path": ("object", "special", "output")}),
-    "Clip.encoded": Function(lambda m: m.clip.encoded, kinds={"suffix": TEXT}),
+    "Clip.encoded": Function(
+        lambda m: m.clip.encoded, kinds={"suffix": TEXT, "quality": REAL}
+    ),
     "Clip.read": _fixed(tonearm.Clip.read, path=("object", "special", "audio", "odd_audio")),
     "Comparison.save": Function(
         lambda m: tonearm.compare(m.model, PROMPT, [{m.vector: 0.5}], seconds=SECONDS).save,

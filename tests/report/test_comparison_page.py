@@ -15,15 +15,9 @@ import soundfile
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import Description, KeyEstimate, Measurement, TempoEstimate
-from tonearm.report.comparison_page import (
-    COLUMNS,
-    PEAK,
-    Cell,
-    Exhibit,
-    common_loudness,
-    table_cell,
-    write_compare_page,
-)
+from tonearm.report.comparison_page import COLUMNS, Exhibit, table_cell, write_compare_page
+from tonearm.report.levels import PEAK, common_loudness
+from tonearm.report.page_parts import Cell
 
 SAMPLE_RATE = 16_000
 PROMPT = "a slow folk tune"
