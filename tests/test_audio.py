@@ -486,7 +486,7 @@ def test_an_input_is_checked_by_the_channels_that_the_model_receives():
 def test_a_lower_quality_makes_a_smaller_ogg_file():
     noise = Clip(np.random.default_rng(0).uniform(-0.3, 0.3, 32_000), 32_000)
     sizes = [len(noise.encoded(".ogg", quality)) for quality in (0.1, 0.5, 0.9)]
-    assert sizes == sorted(sizes) and sizes[0] < sizes[-1] / 2
+    assert sizes[0] < sizes[1] < sizes[2]
 
 
 @pytest.mark.parametrize(("suffix", "quality"), [(".flac", 0.5), (".ogg", 1.1), (".ogg", -0.1)])
