@@ -34,13 +34,13 @@ def time_stretched(clip: Clip, rate: float) -> Clip:
     Raises:
         TonearmError: a rate outside RATES.
     """
-    import librosa
+    from librosa.effects import time_stretch
 
     if not RATES[0] <= boundary.number(rate, "rate") <= RATES[1]:
         raise TonearmError(
             f"a time stretch by {rate:g} is not possible; give {RATES[0]:g} to {RATES[1]:g}"
         )
-    return Clip(librosa.effects.time_stretch(clip.samples, rate=rate), clip.sample_rate)
+    return Clip(time_stretch(clip.samples, rate=rate), clip.sample_rate)
 
 
 def shelved(clip: Clip, gain_db: float) -> Clip:

@@ -187,9 +187,9 @@ def _generate(
             log.info("generated %d of %d takes", number, len(asked))
     for section in sections:
         plain, _ = clips[section.name][section.plain.stem]
-        for take in section.takes:
-            if take.process:
-                clips[section.name][take.stem] = take.process(plain)
+        for planned in section.takes:
+            if planned.process:
+                clips[section.name][planned.stem] = planned.process(plain)
     return clips
 
 
