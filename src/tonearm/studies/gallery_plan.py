@@ -203,7 +203,7 @@ def _amounts(stem: str, signs: Sequence[tuple[str, int]], prompt: str) -> Iterat
             stem=f"{stem}-{number}",
             kind="steered",
             title=", ".join(f"{name} {SIGNS[sign]}{label}" for name, sign in signs),
-            origin=f"steered by {label} of the calibrated amount",
+            origin="the same prompt, steered",
             text=prompt,
             steering=Steering(steers=steers),
         )
@@ -222,7 +222,7 @@ def _baseline(evidence: Evidence) -> Process | None:
     if evidence.measure in STRETCHED:
         rate = min(max(ratio, RATES[0]), RATES[1])
         return lambda plain: (
-            time_stretched(plain, rate),
+            time_stretched(plain, rate).first(plain.seconds),
             f"the plain take stretched in time by a phase vocoder to {rate:.2f} of its tempo",
         )
     if evidence.measure in FILTERED:
