@@ -175,9 +175,11 @@ def test_signal_processing_has_the_mean_effect_of_amount_1(vectors):
 
 
 def test_a_prompt_that_names_a_pole_is_passed_over(vectors):
-    assert neutral_prompt(PROMPTS, 1, vectors["brightness"]) == PROMPTS[2]
-    assert neutral_prompt(PROMPTS, 3, vectors["jazz"]) == PROMPTS[4]
-    assert neutral_prompt(["jazz", "more jazz"], 1, vectors["jazz"]) == "more jazz"
+    assert neutral_prompt(PROMPTS, 1, [vectors["brightness"]]) == PROMPTS[2]
+    assert neutral_prompt(PROMPTS, 3, [vectors["jazz"]]) == PROMPTS[4]
+    assert neutral_prompt(["jazz", "more jazz"], 1, [vectors["jazz"]]) == "more jazz"
+    used = {PROMPTS[2]}
+    assert neutral_prompt(PROMPTS, 1, [vectors["brightness"]], used) == PROMPTS[3]
 
 
 def test_a_gallery_without_a_passing_sign_or_with_too_few_prompts_is_refused(vectors):

@@ -1,10 +1,10 @@
 """Signal processing that changes an attribute of a finished clip: the plain baselines of steering.
 
     time stretch       phase vocoder (librosa); changes the tempo and keeps the pitch
-    shelving filter    second-order high shelf; changes the spectral centroid and keeps the notes
+    shelving filter    second-order, of high frequencies; changes the spectral centroid and keeps the notes
 
 Source of the filter: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter
-coefficients", high shelf of slope 1.
+coefficients", highShelf of slope 1.
 """
 
 import math
@@ -17,7 +17,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import measure_spectral_centroid
 
-SHELF_HZ = 1500.0  # midpoint of the shelf, near the centroid of a take
+SHELF_HZ = 1500.0  # midpoint of the filter, near the centroid of a take
 MAX_SHELF_DB = 36.0
 RATES = (0.25, 4.0)  # of a time stretch
 TOLERANCE = 0.005  # of a centroid, relative
@@ -44,7 +44,7 @@ def time_stretched(clip: Clip, rate: float) -> Clip:
 
 
 def shelved(clip: Clip, gain_db: float) -> Clip:
-    """Filter a clip by a high shelf at SHELF_HZ, or at a quarter of the Nyquist frequency where
+    """Filter a clip by a shelving filter at SHELF_HZ, or at a quarter of the Nyquist frequency where
     that is lower.
 
     Args:
@@ -74,7 +74,7 @@ def shelved(clip: Clip, gain_db: float) -> Clip:
 
 
 def shelf_for_centroid(clip: Clip, centroid_hz: float) -> float:
-    """Find the gain of the shelf that gives a clip a spectral centroid, by bisection.
+    """Find the gain of the filter that gives a clip a spectral centroid, by bisection.
 
     Args:
         clip: the clip.

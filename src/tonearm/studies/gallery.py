@@ -3,10 +3,10 @@
     python -m tonearm.studies.gallery --out docs/gallery
 
 For vector i, in alphabetical order, one held-out prompt: the first from number i on that does not
-name one of the vector's poles; and one seed, FIRST_SEED + i. With both, the plain take; for each
+name one of the vector's poles and is not another section's; and one seed, FIRST_SEED + i. With both, the plain take; for each
 sign that passed its calibration three amounts; the take of the prompt with the word of that pole
 in it; and, where signal processing has the same effect, the plain take processed: stretched in time
-for a measure of rate, filtered by a shelf for the spectral centroid, by the mean effect of amount
+for a measure of rate, through a shelving filter for the spectral centroid, by the mean effect of amount
 1. Two fusions follow. No take is replaced, whatever its faults.
 
 `manifest.json` beside the page records checkpoint, vectors, requests and measured values.
@@ -318,7 +318,7 @@ def _protocol(vectors: Mapping[str, SteeringVector], seconds: float) -> list[str
         "No take was selected by listening: prompts and seeds follow from a fixed rule, and every "
         "take is shown as it came, faulty ones too.",
         f"Vector i of {len(vectors)}, in alphabetical order, has the first held-out prompt from "
-        f"number i on that names none of its poles, and the seed {FIRST_SEED} + i, counted from 0; "
+        f"number i on that names none of its poles and no earlier vector has, and the seed {FIRST_SEED} + i, counted from 0; "
         "all takes of a section share both.",
         "Amount 1 is as far as the music stayed whole when the vector was calibrated, on other "
         "prompts; amounts are set per vector and sign.",

@@ -1,11 +1,12 @@
 """Plan of the gallery: prompts, seeds and takes of every vector and sign, by a fixed rule.
 
 Vector i, in alphabetical order, has the first held-out prompt from number i on that names none of
-its poles, and the seed FIRST_SEED + i; fusions follow with the next numbers.
+its poles and no earlier section has, and the seed FIRST_SEED + i; fusions follow with the next
+numbers.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tonearm.audio import Clip
@@ -84,13 +85,14 @@ def plan(vectors: Mapping[str, SteeringVector], texts: Sequence[str]) -> list[Pl
             f"{len(texts)} prompts are too few for {len(names)} vectors and {len(fusions)} "
             "fusions; give one for each"
         )
-    sections = []
+    sections, used = [], set[str]()
     for index, name in enumerate(names):
         vector = vectors[name]
         passing = [sign for sign in SIGNS if failure(vector, sign) == ""]
         if not passing:
             continue
-        prompt = neutral_prompt(texts, index, vector)
+        prompt = neutral_prompt(texts, index, (vector,), used)
+        used.add(prompt)
         sections.append(
             PlannedSection(
                 name=name,
@@ -119,7 +121,9 @@ def plan(vectors: Mapping[str, SteeringVector], texts: Sequence[str]) -> list[Pl
             "no vector has a sign that passed its calibration; run `tonearm calibrate` first"
         )
     for index, fusion in enumerate(fusions, start=len(names)):
-        sections.append(_fusion(fusion, vectors, texts[index], FIRST_SEED + index))
+        prompt = neutral_prompt(texts, index, [vectors[name] for name, _ in fusion], used)
+        used.add(prompt)
+        sections.append(_fusion(fusion, vectors, prompt, FIRST_SEED + index))
     return sections
 
 
@@ -145,13 +149,26 @@ def word_of(vector: SteeringVector, sign: int) -> str:
     return "" if label.startswith("other ") else label
 
 
-def neutral_prompt(texts: Sequence[str], index: int, vector: SteeringVector) -> str:
-    """The first prompt from `index` on that names no pole; the one at `index` where all do."""
-    words = [word.lower() for sign in SIGNS if (word := word_of(vector, sign))]
-    for text in [*texts[index:], *texts[:index]]:
-        if not any(re.search(rf"\b{re.escape(word)}\b", text.lower()) for word in words):
+def neutral_prompt(
+    texts: Sequence[str],
+    index: int,
+    vectors: Sequence[SteeringVector],
+    used: Collection[str] = (),
+) -> str:
+    """Choose the prompt of a section: the first from `index` on that fits, cyclically.
+
+    Args:
+        texts: prompts.
+        index: of the first candidate.
+        vectors: no word of whose poles the prompt may name, unless all prompts do.
+        used: prompts of other sections, which are passed over.
+    """
+    words = [word_of(vector, sign).lower() for vector in vectors for sign in SIGNS]
+    candidates = [text for text in [*texts[index:], *texts[:index]] if text not in used]
+    for text in candidates:
+        if not any(word and re.search(rf"\b{re.escape(word)}\b", text.lower()) for word in words):
             return text
-    return texts[index]
+    return candidates[0]
 
 
 def _passes(vectors: Mapping[str, SteeringVector], fusion: Sequence[tuple[str, int]]) -> bool:
