@@ -26,6 +26,7 @@ def vectors(melody):
 
 def test_the_word_is_put_before_the_noun_phrase():
     assert with_word("A folk tune", "fast dark") == "A fast dark folk tune"
+    assert with_word("A folk tune", "energetic") == "An energetic folk tune"
     assert with_word("Folk for a cafe", "dark") == "dark folk for a cafe"
 
 

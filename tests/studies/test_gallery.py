@@ -15,7 +15,7 @@ from tonearm.measures import measure_spectral_centroid
 from tonearm.report import gallery_page
 from tonearm.report.gallery_page import MAX_BYTES, write_gallery_page
 from tonearm.steering import Calibration, Evidence, SignCalibration, SteeringVector
-from tonearm.studies import gallery
+from tonearm.studies import effects_processing, gallery
 from tonearm.studies.effects_measures import measure_without_evaluators
 from tonearm.studies.gallery_plan import FIRST_SEED, neutral_prompt, plan, with_word
 
@@ -90,6 +90,7 @@ def measured(batches, workers):
 def folder(melody, vectors, tmp_path, monkeypatch) -> Path:
     """A gallery of takes of 1 s from random weights."""
     monkeypatch.setattr(gallery, "measure_batches", measured)
+    monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
     return gallery.build(melody, vectors, PROMPTS, tmp_path / "gallery", seconds=1).parent
 
 

@@ -200,6 +200,8 @@ def failure(steering: Steering, vectors: Vectors) -> str:
 def with_word(prompt: str, word: str) -> str:
     """Put a word before the noun phrase: "A folk tune" -> "A fast folk tune"."""
     first, _, rest = prompt.partition(" ")
+    if first.lower() in ("a", "an"):
+        first = first[0] + ("n" if word[0].lower() in "aeiou" else "")
     if first.lower() in ("a", "an", "the"):
         return f"{first} {word} {rest}"
     return f"{word} {prompt[0].lower()}{prompt[1:]}"

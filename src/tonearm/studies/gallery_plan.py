@@ -14,8 +14,8 @@ from tonearm.errors import TonearmError
 from tonearm.measures import measure_spectral_centroid
 from tonearm.report.page_parts import typeset
 from tonearm.steering import Evidence, Steer, Steering, SteeringVector
-from tonearm.studies.baselines import RATES, shelf_for_centroid, shelved, time_stretched
-from tonearm.studies.effects_trials import with_word
+from tonearm.studies.effects_conditions import with_word
+from tonearm.studies.effects_processing import gain_for_centroid, high_shelf, time_stretch
 
 AMOUNTS = {"1/3": 1 / 3, "2/3": 2 / 3, "1": 1.0}
 SIGNS = {1: "+", -1: "−"}
@@ -237,10 +237,9 @@ def _baseline(evidence: Evidence) -> Process | None:
     """Signal processing with the mean effect of amount 1."""
     ratio = 1 + evidence.effect
     if evidence.measure in STRETCHED:
-        rate = min(max(ratio, RATES[0]), RATES[1])
         return lambda plain: (
-            time_stretched(plain, rate).first(plain.seconds),
-            f"the plain take stretched in time by a phase vocoder to {rate:.2f} of its tempo",
+            time_stretch(plain, ratio),
+            f"the plain take stretched in time by a phase vocoder to {ratio:.2f} of its tempo",
         )
     if evidence.measure in FILTERED:
         return lambda plain: _filtered(plain, ratio)
@@ -251,8 +250,8 @@ def _filtered(plain: Clip, ratio: float) -> tuple[Clip, str]:
     centroid = measure_spectral_centroid(plain).number
     if centroid is None:
         return plain, "the plain take, which has no spectral centroid to be moved"
-    gain = shelf_for_centroid(plain, ratio * centroid)
-    return shelved(plain, gain), (
+    gain = gain_for_centroid([plain], ratio * centroid)
+    return high_shelf(plain, gain), (
         f"the plain take through a shelving filter of {typeset(f'{gain:+.1f}')} dB, "
         f"set for {ratio:.2f} of its centroid"
     )
