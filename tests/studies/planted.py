@@ -28,8 +28,8 @@ from tonearm.studies.effects_conditions import (
 
 PROMPTS, RANDOM_PROMPTS = 6, 3
 PROCESSING = {
-    "shelf+": {"gain": 12.5},
-    "shelf-": {"gain": -8.0},
+    "shelving+": {"gain": 12.5},
+    "shelving-": {"gain": -8.0},
     "stretch+": {"rate": 1.25},
     "stretch-": {"rate": 0.8},
 }

@@ -32,7 +32,7 @@ def gains(name: str) -> dict[str, float]:
         }
     if name.startswith("brightness") and not name.endswith("raw"):
         return {"spectral_centroid": 1 + 0.5 * sign * half, "onset_rate": 1.3}
-    if name.startswith("shelf"):
+    if name.startswith("shelving"):
         return {"spectral_centroid": 1 + 0.5 * sign}
     if name == "density+1":
         return {"onset_rate": 1.4}
@@ -57,13 +57,13 @@ def results(records, vectors):
 def test_rows_have_the_planted_effects_beats_and_faults(results, vectors):
     rows = {row.condition.name: row for row in results.rows}
     assert rows.keys() == {one.name for one in conditions(vectors)} | {
-        "shelf+",
-        "shelf-",
+        "shelving+",
+        "shelving-",
         "stretch+",
         "stretch-",
     }
     order = [row.condition.name for row in results.group("brightness")]
-    assert order[-2:] == ["shelf+", "shelf-"] and order[0] == "brightness+1"
+    assert order[-2:] == ["shelving+", "shelving-"] and order[0] == "brightness+1"
     up = rows["tempo+1"]
     for measure in ("tempo", "bundled_tempo", "onset_rate"):
         assert up.effects[measure].change == pytest.approx(0.2, abs=0.01)
@@ -94,7 +94,9 @@ def test_other_vectors_have_the_measure_of_their_calibration_or_the_reason(resul
 
 def test_statements_are_those_that_the_records_show(results, records, vectors):
     text = "\n".join(results.claims)
-    assert "Only brightness +1 and not the high shelf +12.5 dB moves onsets per s (+30% [" in text
+    assert (
+        "Only brightness +1 and not the shelving filter +12.5 dB moves onsets per s (+30% [" in text
+    )
     assert "Amounts are graded, words are not: tempo +0.5 moves onsets per s by +10%" in text
     assert "brightness -0.5 moves spectral centroid, Hz by -25%" in text
     assert "The time stretch turns 10 s of music into 8.0 s" in text
@@ -180,7 +182,7 @@ def test_the_page_has_every_condition_direction_and_figure(
     write_page(records, results, melody, 1.0, tmp_path / "docs")
     page = (tmp_path / "docs" / "effects.md").read_text()
     assert all(f"| {condition.label} |" in page for condition in conditions(vectors))
-    assert "| high shelf +12.5 dB |" in page and "| time stretch x 1.25 |" in page
+    assert "| shelving filter +12.5 dB |" in page and "| time stretch x 1.25 |" in page
     assert "| tempo +1 | 1 of 6 | " in page and melody.shape.fingerprint in page
     rows = [line for line in page.splitlines() if line.startswith("| onsets per s | +1 |")]
     assert len(rows) == 2

@@ -101,7 +101,7 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
     def softer(clip: Clip, gain: float) -> Clip:
         return Clip(clip.samples * 10 ** (gain / 20), clip.sample_rate)
 
-    only = ["plain", "tempo+1", "brightness-1", "shelf-", "shelf+", "stretch+"]
+    only = ["plain", "tempo+1", "brightness-1", "shelving-", "shelving+", "stretch+"]
     monkeypatch.setattr(effects_run, "gain_for_centroid", lambda clips, target: -6.0)
     # the tiny model's sample rate is below the shelf's corner
     monkeypatch.setattr(effects_run, "high_shelf", softer)
@@ -112,9 +112,9 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
     )
     records = run(model, PROMPTS, 1.0, tmp_path, only)
     by_name = {name: records_of(records, name) for name in only}
-    assert not by_name["shelf+"]  # has no takes to be matched to
+    assert not by_name["shelving+"]  # has no takes to be matched to
     plain = Clip.read(next((tmp_path / "audio").glob("*/plain/0.wav")))
-    shelved = by_name["shelf-"][0]
+    shelved = by_name["shelving-"][0]
     assert shelved["processing"] == {"gain": -6.0} and shelved["seed"] == 2000
     expected = effects_measures.measure_without_evaluators(softer(plain, -6.0))
     assert shelved["loudness"] == expected["loudness"]
@@ -126,7 +126,7 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
 
 def test_every_condition_has_a_name_of_its_own(model):
     names = condition_names(model.vectors)
-    assert len(names) == len(set(names)) and {"shelf-", "density+1"} <= set(names)
+    assert len(names) == len(set(names)) and {"shelving-", "density+1"} <= set(names)
 
 
 @pytest.mark.slow

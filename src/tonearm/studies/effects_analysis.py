@@ -150,7 +150,7 @@ def all_conditions(records: Sequence[Record], vectors: Vectors) -> list[Conditio
 def _processing_label(record: Record) -> str:
     facts = record["processing"]
     if "gain" in facts:
-        return f"high shelf {facts['gain']:+.1f} dB"
+        return f"shelving filter {facts['gain']:+.1f} dB"
     return f"time stretch x {facts['rate']:.2f}"
 
 

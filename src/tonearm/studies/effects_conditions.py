@@ -4,7 +4,7 @@ All have the same held-out prompts with the same seeds:
 
     plain           no steering, and no steering with other seeds, the floor
     tempo           amounts of the vector; the words; a time stretch of the unsteered takes
-    brightness      amounts of the vector; the words; a high shelf on the unsteered takes
+    brightness      amounts of the vector; the words; a shelving filter on the unsteered takes
     both            fast but dark: two amounts at once, and both words
     vectors         every other vector at amounts of 1 and -1
     raw             the vectors at the papers' raw strength, one-to-all
@@ -24,7 +24,7 @@ AMOUNTS = (1.0, 0.5)
 RAW_STRENGTH = 1.25  # Facchiano et al. 2025
 ATTRIBUTES = ("tempo", "brightness")
 WORDS = {"tempo": ("fast", "slow"), "brightness": ("bright", "dark")}
-PROCESSING = {"tempo": "stretch", "brightness": "shelf"}
+PROCESSING = {"tempo": "stretch", "brightness": "shelving"}
 SIGNS = ("+", "-")
 GROUPS = ("plain", *ATTRIBUTES, "both", "vectors", "raw")  # parts of the report, in order
 FIRST_SEED, OTHER_SEED = 2000, 3000

@@ -99,7 +99,7 @@ def _head(records: Sequence[Record], results: Results, model: Model, seconds: fl
         "Amounts are calibrated per vector and sign on neutral prompts (`tonearm inspect` shows "
         f"strengths and injection); raw {RAW_STRENGTH:g} is the papers' strength, one-to-all.",
         "A word is put before the noun phrase of the prompt.",
-        f"The high shelf ({CORNER:g} Hz) and the time stretch (phase vocoder, cut to {seconds:g} s "
+        f"The shelving filter ({CORNER:g} Hz) and the time stretch (phase vocoder, cut to {seconds:g} s "
         "where longer) are applied to the unsteered takes: the gain gives them the mean centroid "
         "of the amount above, the rate is the ratio of its mean onset rate to that without "
         "steering.",

@@ -1,11 +1,11 @@
-"""Signal processing of unsteered takes, as a baseline of steering: a high shelf, a time stretch.
+"""Signal processing of unsteered takes, as a baseline of steering: a shelving filter, a time stretch.
 
-    high shelf      second-order filter that raises or lowers all above about 1 kHz by a gain in
+    shelving        second-order filter that raises or lowers all above about 1 kHz by a gain in
                     dB; the gain gives the takes the mean centroid of the steered ones
     time stretch    phase vocoder at a rate that is the steered takes' mean onset rate over that of
                     the unsteered ones
 
-Sources: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients" (shelf
+Sources: R. Bristow-Johnson, "Cookbook formulae for audio EQ biquad filter coefficients" (shelving
 slope 1); Flanagan & Golden 1966, as implemented by `librosa.effects.time_stretch`.
 """
 
@@ -43,7 +43,7 @@ def high_shelf(clip: Clip, gain: float) -> Clip:
     """
     if clip.sample_rate <= 2 * CORNER:
         raise TonearmError(
-            f"a clip at {clip.sample_rate} Hz has nothing above the shelf's corner of {CORNER:g} "
+            f"a clip at {clip.sample_rate} Hz has nothing above the corner of {CORNER:g} "
             f"Hz; give one above {2 * CORNER:g} Hz"
         )
     filtered = sosfilt(_shelf_section(gain, clip.sample_rate), clip.samples.astype(float))
@@ -54,7 +54,7 @@ def high_shelf(clip: Clip, gain: float) -> Clip:
 
 
 def _shelf_section(gain: float, sample_rate: int) -> np.ndarray:
-    """Coefficients of the shelf as one second-order section, float64 [1, 6]."""
+    """Coefficients of the shelving filter as one second-order section, float64 [1, 6]."""
     amplitude = 10 ** (gain / 40)
     angle = 2 * np.pi * CORNER / sample_rate
     cosine, root = np.cos(angle), np.sqrt(2 * amplitude) * np.sin(angle)
@@ -82,7 +82,7 @@ def time_stretch(clip: Clip, rate: float) -> Clip:
 
 
 def gain_for_centroid(clips: Sequence[Clip], target: float) -> float:
-    """Find the gain of the shelf that gives clips a mean centroid.
+    """Find the gain of the shelving filter that gives clips a mean centroid.
 
     Args:
         clips: unfiltered.
@@ -100,7 +100,9 @@ def gain_for_centroid(clips: Sequence[Clip], target: float) -> float:
 
     sign = 1.0 if excess(0.0) < 0 else -1.0
     if sign * excess(sign * MAX_GAIN) < 0:
-        log.warning("no shelf within %g dB has a mean centroid of %.0f Hz", MAX_GAIN, target)
+        log.warning(
+            "no shelving filter within %g dB has a mean centroid of %.0f Hz", MAX_GAIN, target
+        )
         return sign * MAX_GAIN
     return float(brentq(excess, 0.0, sign * MAX_GAIN, xtol=GAIN_STEP))
 
