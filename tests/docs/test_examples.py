@@ -31,9 +31,9 @@ def test_a_vector_from_prompts_is_saved_and_used(tmp_path):
     printed = run("vector_from_prompts.py", tmp_path, "--seconds", "3")
     assert (tmp_path / "my-energy.safetensors").is_file()
     assert sorted(path.name for path in tmp_path.glob("*.wav")) == [
-        "my-energy+0.1.wav",
+        "my-energy+0.05.wav",
         "my-energy+0.wav",
-        "my-energy-0.1.wav",
+        "my-energy-0.05.wav",
     ]
     assert printed.count("onsets per second") == 3
 
