@@ -36,10 +36,7 @@ MEASURES = {
     "density": "onset_rate",
     "acoustic": "clap:acoustic",
     "jazz": "clap:jazz",
-    "classical": "tag:classical",
-    "electronic": "tag:techno",
     "flute": "tag:flute",
-    "cello": "tag:cello",
     "mode": "clap:major",
 }
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 import tonearm
+import tonearm.steering
 from tests.campaign import bad_files, bad_values
 from tests.campaign.materials import PROMPT, SECONDS, Materials
 from tonearm import measures, steering
@@ -373,6 +374,33 @@ def _of_clip(call: Callable[..., Any]) -> Function:
     return Function(lambda m: call, lambda m: {"clip": m.clip}, {"clip": CLIP})
 
 
+EVIDENCE = (
+    "plain", "steered", "effect", "low", "high", "faulty_plain", "faulty_steered", "pulse_ratio",
+    "text_loss",
+)  # fmt: skip
+
+
+def _failed() -> tonearm.steering.SignCalibration:
+    return tonearm.steering.SignCalibration(failure="no effect")
+
+
+def _plain_request(m: Materials) -> tonearm.TakeRequest:
+    return tonearm.TakeRequest(PROMPT, 1, seconds=SECONDS)
+
+
+def _plain_take(m: Materials) -> tonearm.Take:
+    (take,) = m.model.generate_batch([_plain_request(m)])
+    return take
+
+
+def _calibrated_stream(m: Materials) -> tonearm.Stream:
+    sign = tonearm.steering.SignCalibration(strength=0.1)
+    calibration = tonearm.steering.Calibration(positive=sign, negative=sign)
+    info = m.vector.info.model_copy(update={"calibration": calibration})
+    vector = tonearm.SteeringVector(m.vector.directions, info)
+    return m.model.stream(PROMPT, steer={vector: 0}, seconds=SECONDS, seed=1)
+
+
 def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
@@ -409,7 +437,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "Clip.read": _fixed(tonearm.Clip.read, path=("object", "special", "audio", "odd_audio")),
     "Comparison.save": Function(
-        lambda m: tonearm.compare(m.model, PROMPT, [{m.vector: 0.5}], seconds=SECONDS).save,
+        lambda m: tonearm.compare(m.model, PROMPT, [{m.vector: "raw:0.5"}], seconds=SECONDS).save,
         kinds={"folder": ("object", "special", "output")},
     ),
     "Control": Function(
@@ -417,6 +445,51 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"target": "guidance", "value": 2.0},
         {"target": TEXT, "value": REAL},
     ),
+    "Calibration": Function(
+        lambda m: tonearm.steering.Calibration,
+        lambda m: dict.fromkeys(("positive", "negative"), _failed()),
+        {"positive": ANY, "negative": ANY, "protocol": TEXT},
+    ),
+    "Calibration.of": Function(
+        lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).of,
+        lambda m: {"sign": 1},
+        {"sign": COUNT},
+    ),
+    "Configuration": Function(
+        lambda m: tonearm.steering.Configuration,
+        kinds={
+            **dict.fromkeys(("operator", "scale", "strategy", "branch"), TEXT),
+            "source_layer": COUNT,
+            "layers": ("object", "array", "objects"),
+            "ramp": REAL,
+        },
+    ),
+    "Evidence": Function(
+        lambda m: tonearm.steering.Evidence,
+        lambda m: {"measure": "onset_rate", "prompts": 2, **dict.fromkeys(EVIDENCE, 0.5)},
+        {"measure": TEXT, "prompts": COUNT, **dict.fromkeys(EVIDENCE, REAL)},
+    ),
+    "SignCalibration": Function(
+        lambda m: tonearm.steering.SignCalibration,
+        lambda m: {"strength": 0.1},
+        {"strength": REAL, "configuration": ANY, "evidence": ANY, "failure": TEXT},
+    ),
+    "with_strengths": Function(
+        lambda m: tonearm.steering.with_strengths,
+        lambda m: {"steering": tonearm.Steering(), "vectors": {}},
+        {"steering": ANY, "vectors": ANY, "live": ANY},
+    ),
+    "Model.divergence": Function(
+        lambda m: m.model.divergence,
+        lambda m: {"requests": [_plain_request(m)], "takes": [_plain_take(m)]},
+        {
+            "requests": ("object", "objects"),
+            "takes": ("object", "objects"),
+            "vectors": ANY,
+        },
+    ),
+    "Schedule.scaled": _fixed(tonearm.Schedule.window(0, 1).scaled, factor=REAL),
+    "Schedule.clipped": Function(lambda m: tonearm.Schedule.window(0, 1).clipped),
     "Control.amount": Function(
         lambda m: tonearm.Control.amount,
         lambda m: {"vector": "energy", "value": 1.0},
@@ -526,7 +599,7 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
     "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
     "Stream.set_amount": Function(
-        lambda m: _stream(m).set_amount,
+        lambda m: _calibrated_stream(m).set_amount,
         lambda m: {"vector": m.vector.name, "amount": 1.0},
         {"vector": TEXT, "amount": REAL},
     ),
@@ -761,7 +834,7 @@ HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
     "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
-    "KeyEstimate", "MeasuredFile", "Measurement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
+    "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
 

@@ -107,7 +107,7 @@ def _batch(m: Materials) -> None:
 
 
 def _compare(m: Materials) -> None:
-    tonearm.compare(m.model, PROMPT, [{m.vector: 0.5}], seconds=SECONDS).save("compared")
+    tonearm.compare(m.model, PROMPT, [{m.vector: "raw:0.5"}], seconds=SECONDS).save("compared")
 
 
 def _measure(m: Materials) -> None:

@@ -7,6 +7,7 @@ that it takes. Both are kept for a stream, where the amount can be set while it 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.schedule import Schedule
@@ -52,6 +53,9 @@ def with_strengths(
     Raises:
         TonearmError: a vector without a calibration, or an amount of a sign that failed it.
     """
+    boundary.instance(steering, "steering", Steering, "a Steering")
+    if not isinstance(vectors, Mapping):
+        raise boundary.refusal(vectors, "vectors", "a mapping of names to SteeringVectors")
     if all(steer.amount is None for steer in steering.steers):
         return steering
     steers: list[Steer] = []

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tonearm import boundary
 from tonearm.schema import Declared
 from tonearm.steering.operators import Operator, Scale
 
@@ -108,4 +109,4 @@ class Calibration(Declared):
 
     def of(self, sign: int) -> SignCalibration:
         """Calibration of the positive (`sign` > 0) or the negative sign."""
-        return self.positive if sign > 0 else self.negative
+        return self.positive if boundary.integer(sign, "sign") > 0 else self.negative
