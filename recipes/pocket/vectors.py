@@ -20,7 +20,7 @@ import torch
 import tonearm
 from tonearm import assets
 from tonearm.datasets import prompts
-from tonearm.files.atomic import atomic_write
+from tonearm.report.marks import write_between_marks
 from tonearm.steering import Configuration, load_vector, save_vector
 from tonearm.steering.library import bundled_vectors
 from tonearm.studies.calibration import calibrate
@@ -79,11 +79,11 @@ def main() -> None:
         )
         save_vector(calibrated, PACKAGE / name)
         print(f"{name}: {calibrated.info.calibration!r}", flush=True)
-    write_between(assets.POCKET / "README.md", "amounts", table())
+    write_between_marks(assets.POCKET / "README.md", {"amounts": table()})
 
 
-def table() -> str:
-    """The amounts of the bundled vectors, as Markdown: one row per vector and sign."""
+def table() -> list[str]:
+    """The amounts of the bundled vectors, as lines of Markdown: one row per vector and sign."""
     rows = [
         "| vector | amount 1 is | measured by | effect, 95 % interval | faulty (plain) | "
         "pulse clarity against plain | CLAP score |",
@@ -101,26 +101,13 @@ def table() -> str:
             if evidence is None:
                 rows.append(f"{start}| **fails**: {found.failure} | | | | | |")
                 continue
-            form = "+.0%" if evidence.is_relative else "+.2f"
-            change, low, high = (
-                f"{value:{form}}" for value in (evidence.effect, evidence.low, evidence.high)
-            )
             rows.append(
                 f"{start}| strength {sign * (found.strength or 0):+g} | {evidence.measure} "
-                f"| {change} [{low}, {high}] | {evidence.faulty_steered:.0%} "
+                f"| {evidence.interval} | {evidence.faulty_steered:.0%} "
                 f"({evidence.faulty_plain:.0%}) | {evidence.pulse_ratio:.2f} "
                 f"| {-evidence.text_loss:+.3f} |"
             )
-    return "\n".join(rows) + "\n"
-
-
-def write_between(page: Path, name: str, text: str) -> None:
-    """Replace what stands between the markers `name: begin` and `name: end` of a page."""
-    begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
-    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
-    _, _, after = rest.partition(end)
-    with atomic_write(page) as aside:
-        aside.write_text(f"{before}{begin}{text}{end}{after}", encoding="utf-8")
+    return rows
 
 
 if __name__ == "__main__":

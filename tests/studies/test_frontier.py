@@ -36,8 +36,8 @@ def test_candidates_have_different_names_and_are_valid_steers(melody):
     ],
 )
 def test_every_configuration_adds_the_same_push(melody, vector, configuration):
-    strength = strength_of(6.0, configuration, vector, melody.shape.layer_count)
-    targets = layers_of(configuration, vector, melody.shape.layer_count)
+    strength = strength_of(6.0, configuration, vector, melody.shape)
+    targets = layers_of(configuration, vector, melody.shape)
     if configuration.operator == "rotate":
         added = [strength * vector.info.activation_norms[layer] for layer in targets]
     else:

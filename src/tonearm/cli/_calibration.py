@@ -42,7 +42,4 @@ def evidence_text(found: "SignCalibration") -> str:
 
 def effect_text(evidence: "Evidence") -> str:
     """`spectral_centroid +58% [+51%, +66%]`, or a difference for levels and scores."""
-    numbers = (evidence.effect, evidence.low, evidence.high)
-    form = "+.0%" if evidence.is_relative else "+.2f"
-    change, low, high = (f"{number:{form}}" for number in numbers)
-    return f"{evidence.measure} {change} [{low}, {high}]"
+    return f"{evidence.measure} {evidence.interval}"

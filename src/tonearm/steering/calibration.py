@@ -71,6 +71,13 @@ class Evidence(Declared):
         """Whether the effect is relative to the plain mean, and not a difference."""
         return not self.measure.startswith(DIFFERENCES)
 
+    @property
+    def interval(self) -> str:
+        """`+58% [+51%, +66%]`, or a difference such as `+0.04 [+0.03, +0.06]`."""
+        form = "+.0%" if self.is_relative else "+.2f"
+        change, low, high = (f"{number:{form}}" for number in (self.effect, self.low, self.high))
+        return f"{change} [{low}, {high}]"
+
 
 class SignCalibration(Declared):
     """One sign of a vector.

@@ -377,7 +377,7 @@ def _with_source(vector: SteeringVector, configuration: Configuration) -> Config
 def _unit_strength(vector: SteeringVector, configuration: Configuration, model: Model) -> float:
     """Strength at which a configuration adds, on average over its layers, the activation's norm."""
     norms = vector.info.activation_norms
-    targets = layers_of(configuration, vector, model.shape.layer_count)
+    targets = layers_of(configuration, vector, model.shape)
     if not norms:
         raise TonearmError(
             f"vector {vector.name} has no activation norms, which set the scale of strengths; "

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from tonearm.errors import TonearmError
-from tonearm.files.atomic import atomic_write
+from tonearm.report.marks import write_between_marks
 from tonearm.studies.effects_analysis import ATTRIBUTE_MEASURES, Results
 from tonearm.studies.effects_conditions import SIGNS, amount_name
 from tonearm.studies.effects_tables import ALL_MEASURES, effects_table, vectors_table
@@ -38,13 +37,5 @@ def write_readme(readme: Path, results: Results) -> None:
     Raises:
         TonearmError: the README lacks a mark.
     """
-    text = readme.read_text(encoding="utf-8")
-    for name, lines in readme_parts(results).items():
-        begin, end = (f"<!-- effects-{name}: {edge} -->" for edge in ("begin", "end"))
-        before, found_begin, rest = text.partition(begin)
-        _, found_end, after = rest.partition(end)
-        if not (found_begin and found_end):
-            raise TonearmError(f"{readme} has no marks {begin} and {end}; add them")
-        text = "\n".join([f"{before}{begin}", *lines, f"{end}{after}"])
-    with atomic_write(readme) as partial:
-        partial.write_text(text, encoding="utf-8")
+    parts = readme_parts(results)
+    write_between_marks(readme, {f"effects-{name}": lines for name, lines in parts.items()})

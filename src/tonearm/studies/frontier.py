@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from tonearm.activations import CaptureSpec, capture_rows
+from tonearm.backend import ModelShape
 from tonearm.datasets import prompts
 from tonearm.generation.request import TakeRequest
 from tonearm.methods.cleaning import without_mean, without_variation
@@ -118,7 +119,7 @@ def variants(model: Model, name: str) -> dict[str, SteeringVector]:
 
 
 def strength_of(
-    push: float, configuration: Configuration, vector: SteeringVector, layer_count: int
+    push: float, configuration: Configuration, vector: SteeringVector, shape: ModelShape
 ) -> float:
     """Strength at which a configuration adds a given push.
 
@@ -126,9 +127,9 @@ def strength_of(
         push: norm of what is added, summed over layers.
         configuration: of the injection; `rotate` adds strength times the norm of the activation.
         vector: its directions and activation norms.
-        layer_count: L of the checkpoint.
+        shape: of the checkpoint.
     """
-    targets = layers_of(configuration, vector, layer_count)
+    targets = layers_of(configuration, vector, shape)
     if configuration.operator in ("rotate", "blend"):
         return push / sum(vector.info.activation_norms[layer] for layer in targets)
     return push / sum(float(vector[source].norm()) for source in targets.values())
@@ -185,9 +186,7 @@ def run(
                 continue
             name = f"{attribute}/{candidate.direction}"
             for push in pushes:
-                strength = strength_of(
-                    push, candidate.configuration, vectors[name], model.shape.layer_count
-                )
+                strength = strength_of(push, candidate.configuration, vectors[name], model.shape)
                 for sign in (1, -1):
                     steer = steer_of(name, candidate.configuration, sign * strength)
                     steers[attribute, candidate.name, sign, push] = steer

@@ -1,7 +1,8 @@
 """Configurations of injection as steers."""
 
-from tonearm.errors import TonearmError
+from tonearm.backend import ModelShape
 from tonearm.steering import Configuration, Schedule, Steer, SteeringVector
+from tonearm.steering.resolve import target_layers
 
 
 def steer_of(name: str, configuration: Configuration, strength: float) -> Steer:
@@ -12,27 +13,7 @@ def steer_of(name: str, configuration: Configuration, strength: float) -> Steer:
 
 
 def layers_of(
-    configuration: Configuration, vector: SteeringVector, layer_count: int
+    configuration: Configuration, vector: SteeringVector, shape: ModelShape
 ) -> dict[int, int]:
-    """Target layer -> source layer of its direction.
-
-    Args:
-        configuration: of the injection.
-        vector: whose best layer is the source where none is given.
-        layer_count: L of the checkpoint.
-
-    Raises:
-        TonearmError: neither the configuration nor the vector names a source layer.
-    """
-    targets = range(layer_count) if configuration.layers is None else configuration.layers
-    if configuration.strategy == "all-to-all":
-        return {layer: layer for layer in targets}
-    source = configuration.source_layer
-    source = vector.info.best_layer if source is None else source
-    if source is None:
-        raise TonearmError(
-            f"vector {vector.name} names no best layer; give the configuration a source layer"
-        )
-    if configuration.strategy == "one-to-one":
-        return {source: source}
-    return dict.fromkeys(targets, source)
+    """Target layer -> source layer of its direction, as steering resolves them."""
+    return target_layers(shape, steer_of(vector.name, configuration, 1.0), vector)
