@@ -2,12 +2,13 @@
 
     python -m recipes.pocket.vectors --store build/vectors
 
-The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. The
-directions are injected in the way that the frontier study found to have the most effect at the
-least damage (`CONFIGURATIONS`; docs/studies/frontier.md). The first `CHOOSING` neutral prompts
-choose the strength of each sign, and the others confirm it. Each attribute is measured by a signal
-measure, or by musicnn, which shares no training data with pocket. A sign that no strength moves
-with whole music is stored as failing, with the reason.
+The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. Of
+the ways of injection that the frontier study found to have the most effect at the least damage
+(`CONFIGURATIONS`; docs/studies/frontier.md), each sign takes its best. The first `CHOOSING`
+neutral prompts choose the strength of each sign, and the others confirm it. Each attribute is
+measured by a signal measure, or by musicnn, which shares no training data with pocket; where
+neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
+failing, with the reason.
 """
 
 import argparse
@@ -27,7 +28,13 @@ from tonearm.studies.calibration import calibrate
 
 PACKAGE = assets.POCKET_VECTORS
 CHOOSING = 20
-CONFIGURATIONS = (Configuration(strategy="all-to-all"),)
+CONFIGURATIONS = (
+    Configuration(strategy="all-to-all"),
+    Configuration(strategy="all-to-all", layers=(0, 2, 4, 6, 8)),
+    Configuration(strategy="all-to-all", layers=(2, 4, 6, 8)),
+)
+PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04, 0.06)
+TAKES = 2  # of each prompt
 MEASURES = {
     "tempo": "onset_rate",
     "brightness": "spectral_centroid",
@@ -36,7 +43,10 @@ MEASURES = {
     "density": "onset_rate",
     "acoustic": "clap:acoustic",
     "jazz": "clap:jazz",
+    "classical": "tag:classical",
+    "electronic": "tag:techno",
     "flute": "tag:flute",
+    "cello": "tag:cello",
     "mode": "clap:major",
 }
 
@@ -45,14 +55,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", nargs="+", choices=sorted(MEASURES), default=list(MEASURES))
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=sorted(MEASURES),
+        default=list(MEASURES),
+        help="these; without a name, write the table of the model card alone",
+    )
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--store", type=Path, default=Path("build/vectors"), help="of the records")
     parser.add_argument("--threads", type=int, default=2, help="of generation")
     parser.add_argument("--workers", type=int, default=1, help="processes that measure, or 0")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
-    model = tonearm.load(device="cpu", dtype="float32")
+    model = tonearm.load(device=arguments.device, dtype="float32")
     PACKAGE.mkdir(exist_ok=True)
     neutral = prompts.neutral()
     for name in arguments.only:
@@ -74,6 +91,8 @@ def main() -> None:
             neutral[:CHOOSING],
             neutral[CHOOSING:],
             configurations=CONFIGURATIONS,
+            pushes=PUSHES,
+            takes=TAKES,
             store=arguments.store,
             workers=arguments.workers,
         )

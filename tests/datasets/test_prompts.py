@@ -147,7 +147,10 @@ def test_a_line_of_both_sides_differs_in_attribute_words_alone(name):
     ("name", "swapped"),
     [
         ("jazz", [*flat(vocabulary.GENRE), *OTHER_GENRES]),
+        ("classical", [*flat(vocabulary.GENRE), *OTHER_GENRES]),
+        ("electronic", [*flat(vocabulary.GENRE), *OTHER_GENRES]),
         ("flute", [*flat(vocabulary.LEAD), *OTHER_LEADS]),
+        ("cello", [*flat(vocabulary.LEAD), *OTHER_LEADS]),
     ],
 )
 def test_genres_and_instruments_change_the_genre_or_the_instrument_alone(name, swapped):

@@ -164,6 +164,71 @@ def test_the_configuration_with_the_most_effect_at_its_limit_is_taken(monkeypatc
     assert found.positive.configuration == found.negative.configuration == own
 
 
+def test_takes_of_a_prompt_are_averaged_and_the_prompt_stays_the_unit(monkeypatch, melody, vector):
+    """A second take of each prompt that cancels the noise of the first leaves no interval."""
+
+    class TwoTakes(Planted):
+        def __call__(self, model, settings, prompts, *others, **options):
+            found = super().__call__(model, settings, prompts, *others, **options)
+            half = len(prompts.texts) // 2
+            assert prompts.texts[:half] == prompts.texts[half:]
+            for records in found.values():
+                for first, second in zip(records[:half], records[half:], strict=True):
+                    mean = 3 * (1 + self.effect(self.strength(records, found)))
+                    second["onset_rate"]["value"] = 2 * mean - first["onset_rate"]["value"]
+            return found
+
+        def strength(self, records, found):
+            (name,) = [name for name in found if found[name] is records]
+            return 0.0 if name == "plain" else float(name.split("|")[0].split()[-1])
+
+    planted = TwoTakes(effect=lambda s: s)
+    found = calibrated(monkeypatch, melody, vector, planted, takes=2)
+    evidence = found.positive.evidence
+    assert evidence.prompts == len(CONFIRMING)
+    assert evidence.low == pytest.approx(evidence.high) == pytest.approx(found.positive.strength)
+    with pytest.raises(TonearmError, match="takes is 0; give 1 or more"):
+        calibrated(monkeypatch, melody, vector, planted, takes=0)
+
+
+def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, vector):
+    """Half of the layers get twice the strength."""
+    strengths = []
+
+    class Recorded(Planted):
+        def __call__(self, model, settings, *others, **options):
+            strengths.append(
+                {
+                    steer.layers: steer.raw_strength
+                    for setting in settings
+                    for steer in setting.steering.steers
+                    if steer.raw_strength > 0
+                }
+            )
+            return super().__call__(model, settings, *others, **options)
+
+    norms = dict.fromkeys(vector.layers, 1.0)
+    unit = {layer: row / row.norm() for layer, row in vector.directions.items()}
+    info = vector.info.model_copy(update={"activation_norms": norms})
+    vector = SteeringVector(unit, info)
+    half = tuple(vector.layers)[: len(vector.layers) // 2]
+    configurations = [
+        Configuration(strategy="all-to-all", layers=layers)
+        for layers in (tuple(vector.layers), half)
+    ]
+    calibrated(
+        monkeypatch,
+        melody,
+        vector,
+        Recorded(effect=lambda s: s),
+        configurations=configurations,
+        pushes=(0.1,),
+    )
+    ratio = len(vector.layers) / len(half)
+    assert strengths[0][half] == pytest.approx(0.1 * ratio)
+    assert strengths[0][tuple(vector.layers)] == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize(("linear", "square"), [(0.5, 0.0), (0.0, 2.0), (0.3, 1.0), (0.0, 0.0)])
 def test_damage_is_fitted_by_a_line_and_a_square_that_rise(linear, square):
     s = np.array([0.01, 0.02, 0.05, 0.1])

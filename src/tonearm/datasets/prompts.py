@@ -36,7 +36,10 @@ PAIRS = {
     "density": Poles("dense", "sparse"),
     "acoustic": Poles("acoustic", "electronic"),
     "jazz": Poles("jazz", "other genres"),
+    "classical": Poles("classical", "other genres"),
+    "electronic": Poles("electronic", "other genres"),
     "flute": Poles("flute", "other instruments"),
+    "cello": Poles("cello", "other instruments"),
 }
 
 

@@ -19,10 +19,11 @@ tried, `CONFIRMATIONS` times in all, and then the sign fails.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
+from statistics import fmean
 
 import numpy as np
-from scipy.stats import t as student_t
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
@@ -45,7 +46,7 @@ from tonearm.studies.steered_takes import Prompts, Setting, run_settings
 from tonearm.studies.take_records import Record
 from tonearm.text import quoted
 
-# push per layer as a share of the activation norm there, mean over the steered layers
+# added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
 CONFIRMATIONS, STEP_BACK = 3, 2 / 3
 SIGNS = {1: "positive", -1: "negative"}
@@ -62,35 +63,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Damage:
-    """Mean damage over prompts, and the lower bound of its 95 % t-interval."""
-
-    change: float
-    low: float
-
-    @classmethod
-    def of(cls, plain: Sequence[float], steered: Sequence[float], scale: float = 1.0) -> "Damage":
-        """Mean of `steered` - `plain`, paired by prompt, over `scale`."""
-        found = np.array(steered, dtype=float) - np.array(plain, dtype=float)
-        found = found[np.isfinite(found)] / scale
-        if len(found) < 2:
-            return cls(float("nan"), float("nan"))
-        error = found.std(ddof=1) / len(found) ** 0.5
-        reach = float(student_t.ppf(0.975, len(found) - 1)) * error
-        return cls(float(found.mean()), float(found.mean() - reach))
-
-
-@dataclass(frozen=True)
 class Outcome:
-    """One strength of one configuration and sign, against plain takes."""
+    """One strength of one configuration and sign, against plain takes.
+
+    change        of the measure of the attribute
+    faults        change of the share of takes with a fault, a difference
+    pulse         change of mean pulse clarity, relative
+    text          change of the CLAP score of take and prompt, a difference
+    faulty_plain  share of plain takes with a fault
+    plain         mean of the measure without steering
+    """
 
     sign: int
     configuration: Configuration
     strength: float
     change: Effect
-    faults: Damage
-    pulse: Damage
-    text: Damage
+    faults: Effect
+    pulse: Effect
+    text: Effect
     faulty_plain: float
     plain: float
 
@@ -102,10 +92,10 @@ class Outcome:
             return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
         if self.faults.low > limits.fault_gain:
             return f"{100 * self.faults.change:.0f} points more takes have a fault"
-        if self.pulse.low > limits.pulse_loss:
-            return f"the pulse clarity falls by {self.pulse.change:.0%}"
-        if self.text.low > limits.text_loss:
-            return f"the CLAP score falls by {self.text.change:.2f}"
+        if -self.pulse.high > limits.pulse_loss:
+            return f"the pulse clarity falls by {-self.pulse.change:.0%}"
+        if -self.text.high > limits.text_loss:
+            return f"the CLAP score falls by {-self.text.change:.2f}"
         return ""
 
     def evidence(self, measure: str, prompts: int) -> Evidence:
@@ -118,8 +108,8 @@ class Outcome:
             high=round(self.change.high, 6),
             faulty_plain=round(self.faulty_plain, 6),
             faulty_steered=round(self.faulty_plain + self.faults.change, 6),
-            pulse_ratio=round(1 - self.pulse.change, 6),
-            text_loss=round(self.text.change, 6),
+            pulse_ratio=round(1 + self.pulse.change, 6),
+            text_loss=round(-self.text.change, 6),
             prompts=prompts,
         )
 
@@ -135,6 +125,7 @@ def calibrate(
     pushes: Sequence[float] = PUSHES,
     limits: Limits = Limits(),
     seconds: float = 10.0,
+    takes: int = 1,
     store: Path | None = None,
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -150,9 +141,11 @@ def calibrate(
         choosing: neutral prompts that choose the strength.
         confirming: other neutral prompts, which confirm it.
         configurations: that are tried; a source layer left out is the vector's best layer.
-        pushes: added norm per layer as shares of the activation norm, in rising order.
+        pushes: added norms as shares of the activation norm, both summed over all layers, in rising
+            order; configurations are so compared at equal force, however many layers they steer.
         limits: of whole music.
         seconds: of each take; faults need 10.
+        takes: of each prompt, over which its values are averaged.
         store: folder of records, from which a stopped calibration continues.
         workers: processes that measure; 0 for this one.
         progress: called with takes done and takes in all, per stage.
@@ -164,6 +157,8 @@ def calibrate(
         TonearmError: an unknown measure, prompts in both sets, or too few of them.
     """
     value_of = reader(measure)
+    if boundary.integer(takes, "takes") < 1:
+        raise TonearmError(f"takes is {takes}; give 1 or more per prompt")
     texts = [
         tuple(boundary.text(one, "prompt") for one in given) for given in (choosing, confirming)
     ]
@@ -181,7 +176,12 @@ def calibrate(
     ]
 
     def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
-        prompts = Prompts(texts[which], (FIRST_SEED, CONFIRMATION_SEED)[which], seconds)
+        prompts = Prompts(
+            texts[which] * takes,
+            (FIRST_SEED, CONFIRMATION_SEED)[which],
+            seconds,
+            tagged=measure.startswith("tag:"),
+        )
         settings = [Setting("plain", Steering())]
         settings += [
             Setting(f"{steer}|{configuration.model_dump_json()}", Steering(steers=(steer,)))
@@ -195,12 +195,13 @@ def calibrate(
             prompts,
             {vector.name: vector},
             file,
-            _protocol(model, vector, seconds, texts[which]),
+            _protocol(model, vector, prompts),
             workers=workers,
             progress=progress,
         )
+        by_prompt = {name: _by_prompt(found, len(texts[which])) for name, found in records.items()}
         return [
-            _outcome(*trial, records["plain"], records[setting.name], value_of, measure)
+            _outcome(*trial, by_prompt["plain"], by_prompt[setting.name], value_of, measure)
             for trial, setting in zip(tried, settings[1:], strict=True)
         ]
 
@@ -218,8 +219,8 @@ def calibrate(
         **signs,
         protocol=(
             f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, "
-            f"{len(texts[0])} prompts to choose and {len(texts[1])} to confirm, takes of "
-            f"{seconds:g} s, seeds from {FIRST_SEED} and {CONFIRMATION_SEED}; limits: "
+            f"{len(texts[0])} prompts to choose and {len(texts[1])} to confirm, "
+            f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from {FIRST_SEED} and {CONFIRMATION_SEED}; limits: "
             f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
@@ -265,8 +266,8 @@ def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
     reached = [float(strengths.max())]
     for damage, limit in (
         ([one.faults.change for one in outcomes], limits.fault_gain),
-        ([one.pulse.change for one in outcomes], limits.pulse_loss),
-        ([one.text.change for one in outcomes], limits.text_loss),
+        ([-one.pulse.change for one in outcomes], limits.pulse_loss),
+        ([-one.text.change for one in outcomes], limits.text_loss),
     ):
         linear, square = fit_damage(strengths, damage)
         if square > 0:
@@ -335,36 +336,51 @@ def reader(measure: str) -> Callable[[Record], float | None]:
     return lambda record: record[measure]["value"]
 
 
+def _by_prompt(records: Sequence[Record], prompts: int) -> list[list[Record]]:
+    """Group records, of all prompts once and then again, by prompt."""
+    return [list(records[prompt::prompts]) for prompt in range(prompts)]
+
+
 def _outcome(
     sign: int,
     configuration: Configuration,
     strength: float,
-    plain: Sequence[Record],
-    steered: Sequence[Record],
+    plain: Sequence[Sequence[Record]],
+    steered: Sequence[Sequence[Record]],
     value_of: Callable[[Record], float | None],
     measure: str,
 ) -> Outcome:
-    def values(name: str, records: Sequence[Record]) -> list[float]:
-        found = [record[name]["value"] for record in records]
-        return [float("nan") if value is None else float(value) for value in found]
+    """Compare plain and steered takes, given by prompt."""
 
-    relative = not measure.startswith(DIFFERENCES)
-    before = [value_of(record) for record in plain]
-    known = [value for value in before if value is not None]
-    faulty = [[float(record["faulty"]) for record in one] for one in (plain, steered)]
-    pulse = [values("pulse_clarity", one) for one in (steered, plain)]
-    clap = [values("clap_score", one) for one in (steered, plain)]
+    def change(value_of: Callable[[Record], float | None], relative: bool) -> Effect:
+        return effect(_means(plain, value_of), _means(steered, value_of), relative)
+
+    def faulty(record: Record) -> float:
+        return float(record["faulty"])
+
+    known = [value for value in _means(plain, value_of) if value is not None]
     return Outcome(
         sign=sign,
         configuration=configuration,
         strength=strength,
-        change=effect(before, [value_of(record) for record in steered], relative),
-        faults=Damage.of(faulty[0], faulty[1]),
-        pulse=Damage.of(pulse[0], pulse[1], scale=float(np.nanmean(pulse[1]))),
-        text=Damage.of(clap[0], clap[1]),
-        faulty_plain=float(np.mean(faulty[0])),
-        plain=float(np.mean(known)) if known else float("nan"),
+        change=change(value_of, relative=not measure.startswith(DIFFERENCES)),
+        faults=change(faulty, relative=False),
+        pulse=change(lambda record: record["pulse_clarity"]["value"], relative=True),
+        text=change(lambda record: record["clap_score"]["value"], relative=False),
+        faulty_plain=fmean(value for value in _means(plain, faulty) if value is not None),
+        plain=fmean(known) if known else nan,
     )
+
+
+def _means(
+    by_prompt: Sequence[Sequence[Record]], value_of: Callable[[Record], float | None]
+) -> list[float | None]:
+    """The mean value of each prompt's takes; None where no take has one."""
+    means: list[float | None] = []
+    for records in by_prompt:
+        values = [value for value in map(value_of, records) if value is not None]
+        means.append(fmean(values) if values else None)
+    return means
 
 
 def _with_source(vector: SteeringVector, configuration: Configuration) -> Configuration:
@@ -375,7 +391,7 @@ def _with_source(vector: SteeringVector, configuration: Configuration) -> Config
 
 
 def _unit_strength(vector: SteeringVector, configuration: Configuration, model: Model) -> float:
-    """Strength at which a configuration adds, on average over its layers, the activation's norm."""
+    """Strength at which a configuration adds, summed over layers, the activation norms of all."""
     norms = vector.info.activation_norms
     targets = layers_of(configuration, vector, model.shape)
     if not norms:
@@ -384,14 +400,16 @@ def _unit_strength(vector: SteeringVector, configuration: Configuration, model: 
             "learn it again"
         )
     if configuration.operator in ("rotate", "blend"):
-        return 1.0
-    added = [float(vector[source].norm()) for source in targets.values()]
-    return sum(norms[layer] for layer in targets) / sum(added)
+        added = [norms[layer] for layer in targets]
+    else:
+        added = [float(vector[source].norm()) for source in targets.values()]
+    return sum(norms.values()) / sum(added)
 
 
-def _protocol(model: Model, vector: SteeringVector, seconds: float, texts: Sequence[str]) -> str:
+def _protocol(model: Model, vector: SteeringVector, prompts: Prompts) -> str:
     return (
         f"{model.shape.fingerprint} {model.checkpoint.device.type} {model.checkpoint.precision} "
-        f"{vector.content_hash()[:8]}@{vector.info.best_layer} {seconds:g} s "
-        f"{hash_texts(texts, ())[:8]} {evaluators_fingerprint(load_evaluators())}"
+        f"{vector.content_hash()[:8]}@{vector.info.best_layer} {prompts.seconds:g} s "
+        f"{hash_texts(prompts.texts, ())[:8]} {evaluators_fingerprint(load_evaluators())}"
+        f"{' and tags' if prompts.tagged else ''}"
     )

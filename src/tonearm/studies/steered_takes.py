@@ -33,15 +33,19 @@ class Setting:
 
 @dataclass(frozen=True)
 class Prompts:
-    """The prompts of a study; prompt i has the seed `first_seed` + i under every setting."""
+    """The prompts of a study; prompt i has the seed `first_seed` + i under every setting.
+
+    `tagged` is whether the takes are measured by musicnn too.
+    """
 
     texts: tuple[str, ...]
     first_seed: int
     seconds: float
+    tagged: bool = True
 
     def request(self, index: int, clip: Clip) -> MeasureRequest:
         """Request to measure a take of a prompt; the control text is that of another prompt."""
-        return MeasureRequest(clip, self.texts[index], self.texts[index - 1])
+        return MeasureRequest(clip, self.texts[index], self.texts[index - 1], self.tagged)
 
 
 def run_settings(
