@@ -28,12 +28,9 @@ from tonearm.studies.calibration import calibrate
 
 PACKAGE = assets.POCKET_VECTORS
 CHOOSING = 20
-CONFIGURATIONS = (
-    Configuration(strategy="all-to-all"),
-    Configuration(strategy="all-to-all", layers=(0, 2, 4, 6, 8)),
-    Configuration(strategy="all-to-all", layers=(2, 4, 6, 8)),
-)
-PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04, 0.06)
+ALL_TO_ALL = (Configuration(strategy="all-to-all"),)
+CONFIGURATIONS: dict[str, tuple[Configuration, ...]] = {}  # where others are tried too
+PUSHES = (0.01, 0.02, 0.035, 0.06)
 TAKES = 2  # of each prompt
 MEASURES = {
     "tempo": "onset_rate",
@@ -90,7 +87,7 @@ def main() -> None:
             MEASURES[name],
             neutral[:CHOOSING],
             neutral[CHOOSING:],
-            configurations=CONFIGURATIONS,
+            configurations=CONFIGURATIONS.get(name, ALL_TO_ALL),
             pushes=PUSHES,
             takes=TAKES,
             store=arguments.store,

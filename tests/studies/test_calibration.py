@@ -11,7 +11,7 @@ from tests.steering.vectors import vector_of
 from tonearm import TonearmError
 from tonearm.steering import Configuration
 from tonearm.steering.vector import SteeringVector
-from tonearm.studies.calibration import Limits, calibrate, fit_damage, reader
+from tonearm.studies.calibration import Limits, calibrate, reader, strength_at_limit
 
 CHOOSING = [f"a folk tune {i}" for i in range(20)]
 CONFIRMING = [f"a jazz tune {i}" for i in range(30)]
@@ -80,9 +80,9 @@ def strength_of(vector, melody, push):
 def test_the_farthest_strength_with_whole_music_becomes_the_amount_of_1(
     monkeypatch, melody, vector
 ):
-    """Pulse clarity that falls with the square of the strength reaches its limit at half the way."""
+    """Pulse clarity that falls in proportion to the strength reaches its limit at half the way."""
     half = strength_of(vector, melody, 0.4)
-    planted = Planted(effect=lambda s: s, pulse=lambda s: 0.7 * (1 - 0.1 * (s / half) ** 2))
+    planted = Planted(effect=lambda s: s, pulse=lambda s: 0.7 * (1 - 0.1 * abs(s / half)))
     found = calibrated(monkeypatch, melody, vector, planted)
     for sign, signed in ((1, found.positive), (-1, found.negative)):
         assert signed.strength == pytest.approx(half, rel=0.01)
@@ -229,13 +229,20 @@ def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, ve
     assert strengths[0][tuple(vector.layers)] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize(("linear", "square"), [(0.5, 0.0), (0.0, 2.0), (0.3, 1.0), (0.0, 0.0)])
-def test_damage_is_fitted_by_a_line_and_a_square_that_rise(linear, square):
-    s = np.array([0.01, 0.02, 0.05, 0.1])
-    found = fit_damage(s, linear * s + square * s**2)
-    assert found == pytest.approx((linear, square), abs=1e-9)
-    assert fit_damage(s, -s) == (0, 0)
-    assert fit_damage(s, [np.nan] * 4) == (0, 0)
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        ([0.0, 0.0, 0.1, 0.3], 0.25),  # halfway from 0.2 to 0.3
+        ([0.1, 0.2, 0.3, 0.4], 0.05),  # from 0 without steering
+        ([0.06, 0.0, 0.0, 0.1], 0.3375),  # the first three are one level of 0.02
+        ([-0.2, -0.1, 0.0, 0.04], 0.4),  # not reached
+        ([float("nan"), 0.0, float("nan"), 0.1], 0.3),  # between those that are known
+        ([float("nan")] * 4, 0.4),
+    ],
+)
+def test_a_strength_at_a_limit_is_read_from_damage_that_never_falls(damage, expected):
+    found = strength_at_limit([0.1, 0.2, 0.3, 0.4], damage, 0.05)
+    assert found == pytest.approx(expected)
 
 
 def test_limits_are_those_given(monkeypatch, melody, vector):

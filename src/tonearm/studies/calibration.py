@@ -7,9 +7,10 @@ of the same prompts and seeds. Three kinds of damage are measured:
     pulse       loss of mean pulse clarity, at most a tenth
     text        loss of the CLAP score of take and prompt, at most 0.03
 
-Each is noisy over tens of prompts, so it is fitted over all strengths s, as a s + b s^2 with a and b
-not negative, and the strength of an amount of 1 is the largest at which no fitted damage exceeds its
-limit, within the grid. Of several configurations, the one with the most effect there is taken.
+Each is noisy over tens of prompts, so it is fitted over all strengths by a function that never
+falls (isotonic regression), and the strength of an amount of 1 is the largest at which no fitted
+damage exceeds its limit by more than half its standard error, within the grid. Of several
+configurations, the one with the most effect there is taken.
 
 The strength is then tried on prompts that did not choose it. It is confirmed where the measure of
 the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit beyond
@@ -48,6 +49,7 @@ from tonearm.text import quoted
 
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
+TOLERANCE = 0.5  # standard errors of a damage beyond its limit, when a strength is chosen
 CONFIRMATIONS, STEP_BACK = 3, 2 / 3
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
@@ -262,19 +264,15 @@ def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
     """The strength at which the first fitted damage reaches its limit, within those tried, with the
     effect interpolated there.
     """
-    strengths = np.array([one.strength for one in outcomes])
-    reached = [float(strengths.max())]
-    for damage, limit in (
-        ([one.faults.change for one in outcomes], limits.fault_gain),
-        ([-one.pulse.change for one in outcomes], limits.pulse_loss),
-        ([-one.text.change for one in outcomes], limits.text_loss),
-    ):
-        linear, square = fit_damage(strengths, damage)
-        if square > 0:
-            reached.append(((linear**2 + 4 * square * limit) ** 0.5 - linear) / (2 * square))
-        elif linear > 0:
-            reached.append(limit / linear)
-    strength = min(reached)
+    strengths = [one.strength for one in outcomes]
+    strength = min(
+        strength_at_limit(strengths, damage, limit)
+        for damage, limit in (
+            ([_tolerated(one.faults, 1) for one in outcomes], limits.fault_gain),
+            ([_tolerated(one.pulse, -1) for one in outcomes], limits.pulse_loss),
+            ([_tolerated(one.text, -1) for one in outcomes], limits.text_loss),
+        )
+    )
     effects = [one.change.change for one in outcomes]
     effect_there = float(np.interp(strength, [0.0, *strengths], [0.0, *effects]))
     nearest = min(outcomes, key=lambda one: abs(one.strength - strength))
@@ -282,27 +280,35 @@ def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
     return replace(nearest, strength=_rounded(strength), change=change)
 
 
-def fit_damage(
-    strengths: Sequence[float] | np.ndarray, damage: Sequence[float]
-) -> tuple[float, float]:
-    """Fit damage = a s + b s^2 with a and b not negative, by least squares.
+def _tolerated(change: Effect, worse: int) -> float:
+    """Damage less what is tolerated; `worse` is the sign of a change for the worse."""
+    return worse * change.change - TOLERANCE * change.error
+
+
+def strength_at_limit(strengths: Sequence[float], damage: Sequence[float], limit: float) -> float:
+    """Find the largest strength whose damage, fitted by isotonic regression, is within a limit.
+
+    The fit is 0 without steering, never falls with strength, and is linear between the strengths.
 
     Args:
-        strengths: s, above 0.
+        strengths: tried, above 0 and rising.
         damage: at each, NaN where it is not known.
+        limit: of the damage, above 0.
 
     Returns:
-        a and b; zeros where nothing is known.
+        The strength; the largest one tried where the limit is not reached.
     """
-    from scipy.optimize import nnls
+    from sklearn.isotonic import isotonic_regression
 
-    s, y = (np.array(given, dtype=float) for given in (strengths, damage))
-    s, y = s[np.isfinite(y)], y[np.isfinite(y)]
-    if not len(s):
-        return 0.0, 0.0
-    unit = s.max()
-    (linear, square), _ = nnls(np.stack([s / unit, (s / unit) ** 2], axis=1), y)
-    return float(linear / unit), float(square / unit**2)
+    known = [i for i, value in enumerate(damage) if np.isfinite(value)]
+    s = np.array([0.0, *(strengths[i] for i in known)])
+    fitted = isotonic_regression(np.maximum([0.0, *(damage[i] for i in known)], 0.0), y_min=0.0)
+    above = np.flatnonzero(fitted > limit)
+    if not len(above):
+        return max(strengths)
+    first = int(above[0])
+    share = (limit - fitted[first - 1]) / (fitted[first] - fitted[first - 1])
+    return float(s[first - 1] + share * (s[first] - s[first - 1]))
 
 
 def _rounded(strength: float) -> float:

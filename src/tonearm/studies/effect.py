@@ -33,6 +33,11 @@ class Effect:
     high: float
     n: int
 
+    @property
+    def error(self) -> float:
+        """Standard error of `change`, from the width of its interval."""
+        return (self.high - self.low) / (2 * float(student_t.ppf(0.975, self.n - 1)))
+
 
 def effect(
     plain: Sequence[float | None],
