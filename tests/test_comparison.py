@@ -53,6 +53,23 @@ def test_a_comparison_without_steering_is_refused(melody):
         tonearm.compare(melody, "a folk tune", [], seconds=0.5)
 
 
+def test_the_tempi_are_those_of_the_tracker_that_was_given(melody):
+    class Metronome:
+        name = "a metronome"
+
+        def track(self, clip):
+            return np.arange(0.0, clip.duration, 0.5)
+
+    made = tonearm.compare(
+        melody,
+        "a folk tune",
+        [{vector_of(melody, "push"): "raw:2"}],
+        seconds=0.5,
+        tracker=Metronome(),
+    )
+    assert {"a metronome" in one.description["tempo"].protocol for one in made.takes} == {True}
+
+
 def test_a_name_means_one_vector_in_all_steerings(melody):
     push, other = vector_of(melody, "push"), vector_of(melody, "push", size=9.0)
     for steerings in ([{push: 1.0}, {other: 1.0}], [{push: 1.0}, "push=0.5"]):

@@ -28,8 +28,17 @@ from tonearm.studies.calibration import calibrate
 
 PACKAGE = assets.POCKET_VECTORS
 CHOOSING = 20
-ALL_TO_ALL = (Configuration(strategy="all-to-all"),)
-CONFIGURATIONS: dict[str, tuple[Configuration, ...]] = {}  # where others are tried too
+ALL_TO_ALL, *SUBSETS = (
+    Configuration(strategy="all-to-all", layers=layers)
+    for layers in (None, (2, 4, 6, 8), (4, 6, 8), (6, 7, 8))
+)
+LATE = SUBSETS[-1]
+# for the others, all layers alone
+CONFIGURATIONS = {
+    "brightness": SUBSETS,
+    "loudness": (ALL_TO_ALL, LATE),
+    "energy": (ALL_TO_ALL, LATE),
+}
 PUSHES = (0.01, 0.02, 0.035, 0.06)
 TAKES = 2  # of each prompt
 MEASURES = {
@@ -87,7 +96,7 @@ def main() -> None:
             MEASURES[name],
             neutral[:CHOOSING],
             neutral[CHOOSING:],
-            configurations=CONFIGURATIONS.get(name, ALL_TO_ALL),
+            configurations=CONFIGURATIONS.get(name, (ALL_TO_ALL,)),
             pushes=PUSHES,
             takes=TAKES,
             store=arguments.store,

@@ -12,6 +12,7 @@ from pathlib import Path
 from tonearm import boundary
 from tonearm.datasets.labelled_audio import LISTEN
 from tonearm.errors import TonearmError
+from tonearm.evaluators.base import BeatTracker
 from tonearm.files.atomic_folder import atomic_folder
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
@@ -93,6 +94,7 @@ def compare(
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
+    tracker: BeatTracker | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Generate one prompt and seed unsteered and with each steering, and measure the takes.
@@ -104,6 +106,7 @@ def compare(
         seconds: of music.
         seed: of all takes; default: a random one.
         sampling: default: the checkpoint's own.
+        tracker: beat tracker of the measured tempi; `tonearm.defaults.TRACKER` where none is given.
         progress: called with frames done and frames in all.
 
     Raises:
@@ -117,6 +120,7 @@ def compare(
             seconds=seconds,
             seed=seed,
             sampling=sampling,
+            tracker=tracker,
             progress=progress,
         )
     )
@@ -138,6 +142,7 @@ def compare_takes(
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
+    tracker: BeatTracker | None = None,
     progress: Progress | None = None,
 ) -> Iterator[ComparedTake]:
     """Like `compare`, but yield the takes one by one; arguments are checked at the call."""
@@ -162,7 +167,7 @@ def compare_takes(
     )
     names = ["plain", *(f"steered-{number}" for number in range(1, len(requests)))]
     return (
-        ComparedTake(name, take, describe(take.clip))
+        ComparedTake(name, take, describe(take.clip, tracker))
         for name, take in zip(names, takes, strict=True)
     )
 

@@ -129,6 +129,7 @@ COMMANDS = {
             "prompt": ("text",),
             "folder": ("output", "special"),
             "also": ("text", "steer", "vector_steer"),
+            "beats": ("text", "special", "clap"),
             "show": ("flag",),
             "force": ("flag",),
         },
@@ -180,6 +181,7 @@ COMMANDS = {
             "output": ("output",),
             "prompts": ("prompts", "special"),
             "seconds": ("number",),
+            "takes": ("integer",),
             "store": ("output", "special"),
             "workers": ("integer",),
             "force": ("flag",),
@@ -628,7 +630,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
-            "seed": COUNT, "sampling": ANY,
+            "seed": COUNT, "sampling": ANY, "tracker": ANY,
         },
     ),
     "describe": Function(

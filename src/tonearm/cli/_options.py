@@ -82,3 +82,11 @@ TopP = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Beats = Annotated[
+    str,
+    typer.Option(
+        "--beats",
+        metavar="NAME",
+        help="Beat tracker: librosa, bundled, final0 (Beat This!), or a checkpoint of it.",
+    ),
+]

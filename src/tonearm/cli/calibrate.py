@@ -52,6 +52,9 @@ def calibrate(
         ),
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", help="Length of each take.")] = 10.0,
+    takes: Annotated[
+        int, typer.Option("--takes", min=1, max=100, help="Takes of each prompt.")
+    ] = 1,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -90,6 +93,7 @@ def calibrate(
                 texts[:half],
                 texts[half:],
                 seconds=seconds,
+                takes=takes,
                 store=store,
                 workers=workers,
                 progress=bar.update,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tonearm import defaults
 from tonearm.cli import _options
 from tonearm.cli._screen import (
     Stopped,
@@ -62,6 +63,7 @@ def compare(
     device: _options.Device = None,
     dtype: _options.DType = None,
     engine: _options.Engine = "decoder",
+    beats: _options.Beats = defaults.TRACKER,
     show: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     force: _options.Force = False,
     as_json: _options.Json = False,
@@ -70,6 +72,9 @@ def compare(
     _check_empty(folder, force)
     steerings = _steerings(read_steering(steer, steering), also or ())
     loaded = load_model(model, device, dtype, engine)
+    from tonearm.evaluators.load import load_tracker
+
+    tracker = load_tracker(beats)
     from tonearm.comparison import ComparedTake, Comparison, compare_takes
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
@@ -85,6 +90,7 @@ def compare(
                 seconds=seconds,
                 seed=shared_seed,
                 sampling=sampling,
+                tracker=tracker,
                 progress=bar.update,
             )
             steered = {

@@ -18,14 +18,7 @@ SCORES = "Scores by CLAP"
 
 def measure(
     files: Annotated[list[Path], typer.Argument(help="Audio files, and folders of them.")],
-    beats: Annotated[
-        str,
-        typer.Option(
-            "--beats",
-            metavar="NAME",
-            help="Beat tracker: librosa, bundled, final0 (Beat This!), or a checkpoint of it.",
-        ),
-    ] = defaults.TRACKER,
+    beats: _options.Beats = defaults.TRACKER,
     as_json: _options.Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a row for each number.")] = False,
     clap: Clap = defaults.CLAP,
