@@ -58,7 +58,7 @@ def test_the_tempi_are_those_of_the_tracker_that_was_given(melody):
         name = "a metronome"
 
         def track(self, clip):
-            return np.arange(0.0, clip.duration, 0.5)
+            return np.arange(0.0, clip.seconds, 0.5)
 
     made = tonearm.compare(
         melody,
