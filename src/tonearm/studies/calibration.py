@@ -13,9 +13,9 @@ damage exceeds its limit by more than half its standard error, within the grid. 
 configurations, the one with the most effect there is taken.
 
 The strength is then tried on prompts that did not choose it. It is confirmed where the measure of
-the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit beyond
-its interval; what is measured there is the evidence. Otherwise two thirds of the strength are
-tried, `CONFIRMATIONS` times in all, and then the sign fails.
+the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit by more
+than half its standard error; what is measured there is the evidence. Otherwise two thirds of the
+strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,7 +49,7 @@ from tonearm.text import quoted
 
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
-TOLERANCE = 0.5  # standard errors of a damage beyond its limit, when a strength is chosen
+TOLERANCE = 0.5  # standard errors of a damage beyond its limit
 CONFIRMATIONS, STEP_BACK = 3, 2 / 3
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
@@ -92,11 +92,11 @@ class Outcome:
         if not low > 0:
             effect_there = self.sign * self.change.change
             return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
-        if self.faults.low > limits.fault_gain:
+        if _tolerated(self.faults, 1) > limits.fault_gain:
             return f"{100 * self.faults.change:.0f} points more takes have a fault"
-        if -self.pulse.high > limits.pulse_loss:
+        if _tolerated(self.pulse, -1) > limits.pulse_loss:
             return f"the pulse clarity falls by {-self.pulse.change:.0%}"
-        if -self.text.high > limits.text_loss:
+        if _tolerated(self.text, -1) > limits.text_loss:
             return f"the CLAP score falls by {-self.text.change:.2f}"
         return ""
 
