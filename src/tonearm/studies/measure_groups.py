@@ -1,0 +1,174 @@
+"""Groups of measures that a study takes of each clip, each with a fingerprint of what computes it.
+
+    signal   tempo by librosa, onset rates, centroid, loudness, pulse clarity, faults ...
+    beats    tempo by the bundled beat tracker
+    clap     CLAP score and its control by the bundled CLAP, and the embedding for FAD and KAD
+    tags     probabilities by musicnn; three quarters of the time of all groups
+
+A store keeps the values of each group with its fingerprint: where an evaluator or a protocol
+changes, that group alone is measured again, from stored audio.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import (
+    AudioTextEmbedder,
+    BeatTracker,
+    Tagger,
+    describe_embedder,
+    embed_sounding,
+)
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tagger, load_tracker
+from tonearm.measures import ClipAnalysis, Measurement, measure_tempo
+from tonearm.measures.faults import find_faults
+from tonearm.measures.held_tones import HELD_TONES
+from tonearm.measures.loudness import LOUDNESS
+from tonearm.measures.onset_rate import ONSET_RATE
+from tonearm.measures.onset_rate_superflux import ONSET_RATE_SUPERFLUX
+from tonearm.measures.pulse_clarity import PULSE_CLARITY
+from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
+from tonearm.measures.static import STATIC
+from tonearm.measures.tags import measure_tags
+from tonearm.measures.tempo import TEMPO
+from tonearm.text import quoted
+
+SIGNAL_MEASURES = (
+    TEMPO,
+    ONSET_RATE,
+    ONSET_RATE_SUPERFLUX,
+    SPECTRAL_CENTROID,
+    LOUDNESS,
+    PULSE_CLARITY,
+    HELD_TONES,
+    STATIC,
+)
+EMBEDDING_DECIMALS, TAG_DECIMALS = 6, 4
+
+Values = dict[str, Any]  # strict JSON
+
+
+@dataclass(frozen=True)
+class MeasureRequest:
+    """A clip, the text of its CLAP score, and the text of the control."""
+
+    clip: Clip
+    text: str
+    other_text: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Measures that are computed together.
+
+    name         in trials and stores
+    fingerprint  identifies evaluator and protocol
+    uses_texts   the values depend on the texts of the request
+    measure      values of each request
+    """
+
+    name: str
+    fingerprint: str
+    uses_texts: bool
+    measure: Callable[[Sequence[MeasureRequest]], list[Values]]
+
+
+@cache
+def group(name: str) -> Group:
+    """Load a group, once per process.
+
+    Raises:
+        TonearmError: no such group.
+    """
+    if name not in LOADERS:
+        raise TonearmError(f"no group of measures {quoted(name)}; there are {', '.join(LOADERS)}")
+    return LOADERS[name]()
+
+
+def _signal() -> Group:
+    texts = [f"{measure.name} {measure.unit} {measure.protocol}" for measure in SIGNAL_MEASURES]
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    return Group("signal", f"signal {digest}", False, lambda all: [_signal_of(r.clip) for r in all])
+
+
+def _signal_of(clip: Clip) -> Values:
+    analysis = ClipAnalysis(clip, LibrosaTracker())
+    measurements = [one for measure in SIGNAL_MEASURES for one in measure.measurements(analysis)]
+    faults = find_faults(analysis)
+    values = {measurement.name: measurement.to_dict() for measurement in measurements}
+    return {**values, "faulty": bool(faults), "faults": faults}
+
+
+def _beats() -> Group:
+    tracker: BeatTracker = load_tracker("bundled")
+    digest = hashlib.sha256(bundled_tracker_file().read_bytes()).hexdigest()[:16]
+
+    def measure(requests: Sequence[MeasureRequest]) -> list[Values]:
+        estimates = (measure_tempo(request.clip, tracker) for request in requests)
+        return [{"bundled_tempo": estimate.measurement.to_dict()} for estimate in estimates]
+
+    return Group("beats", f"{tracker.name} {digest}", False, measure)
+
+
+def _clap() -> Group:
+    clap: AudioTextEmbedder = load_clap("bundled")
+    embedder = describe_embedder(clap)
+
+    def score(name: str, row: np.ndarray | None, text: np.ndarray) -> Values:
+        value = None if row is None else float(row @ text)
+        return {name: Measurement(name, value, "cosine", embedder).to_dict()}
+
+    def measure(requests: Sequence[MeasureRequest]) -> list[Values]:
+        for text in {request.text for request in requests}:
+            clap.check_words(text)
+        rows = embed_sounding([request.clip for request in requests], clap)
+        own = clap.embed_texts([request.text for request in requests])
+        others = clap.embed_texts([request.other_text for request in requests])
+        return [
+            {
+                **score("clap_score", row, text),
+                **score("clap_score_other_text", row, other),
+                "embedder": embedder,
+                "embedding": (
+                    None if row is None else [round(float(x), EMBEDDING_DECIMALS) for x in row]
+                ),
+            }
+            for row, text, other in zip(rows, own, others, strict=True)
+        ]
+
+    return Group("clap", f"clap {clap.fingerprint}", True, measure)
+
+
+def _tags() -> Group:
+    tagger = load_tagger()
+    return Group(
+        "tags",
+        f"{tagger.name} {tagger.fingerprint}",
+        False,
+        lambda all: [{"tags": tag_probabilities(request.clip, tagger)} for request in all],
+    )
+
+
+def tag_probabilities(clip: Clip, tagger: Tagger) -> dict[str, float] | None:
+    """Probability of each tag, rounded; None for silence and under 3 s."""
+    found = measure_tags(clip, tagger).probabilities
+    if found is None:
+        return None
+    return {tag: round(value, TAG_DECIMALS) for tag, value in found.items()}
+
+
+LOADERS: Mapping[str, Callable[[], Group]] = {
+    "signal": _signal,
+    "beats": _beats,
+    "clap": _clap,
+    "tags": _tags,
+}
+ALL_GROUPS = tuple(LOADERS)

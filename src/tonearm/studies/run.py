@@ -1,0 +1,323 @@
+"""Running a study: takes that a store lacks are made in batches, and measured beside decoding.
+
+Takes of one length are decoded together; each is stored as soon as it is decoded. Worker processes
+measure while the next batch is decoded. What is done is never done again, so that a run that was
+stopped at any moment continues with the rest.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tonearm.audio import Clip
+from tonearm.model import Model
+from tonearm.progress import Progress
+from tonearm.studies.measure_groups import Group, MeasureRequest, group
+from tonearm.studies.plan import Record, Stack, Study, Trial, Vectors, describe_take, take_key
+from tonearm.studies.processing import process
+from tonearm.studies.store import Store, StoredTrial, Values
+
+log = logging.getLogger(__name__)
+
+REQUESTS_PER_CALL = 256  # of generate_batch, which prepares them together
+CLIPS_PER_JOB = 8
+JOBS_PER_WORKER = 4  # waiting; beyond, decoding waits for the measures
+REPORT_SECONDS = 10.0  # between two lines of the log
+
+
+@dataclass(frozen=True)
+class Job:
+    """A clip and the groups that measure it."""
+
+    key: str
+    clip: Clip
+    arguments: Mapping[str, str]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run computes; nothing of it changes the results.
+
+    workers     processes that measure; 0 for this one
+    batch_size  rows per batch; None for as many as the memory holds
+    limit       takes that are made at most, in this run; None for all
+    """
+
+    workers: int = 1
+    batch_size: int | None = None
+    limit: int | None = None
+
+
+def run(
+    study: Study,
+    model: Model,
+    store: Store,
+    settings: Settings = Settings(),
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Complete a study stage by stage.
+
+    Args:
+        study: to be completed.
+        model: makes the takes.
+        store: of takes and measurements.
+        settings: how.
+        progress: called with takes done and takes in all of the stage.
+
+    Returns:
+        The records of all stages that are complete; with a limit, those that were reached.
+
+    Raises:
+        TonearmError: a mistake in a request, or the store cannot be written.
+    """
+    stack = Stack.of(model)
+    records: list[Record] = []
+    left = settings.limit
+    with measuring(settings.workers) as measure:
+        for stage, trials_of in study.stages.items():
+            trials = trials_of(records)
+            keys = [take_key(trial, stack, study.vectors) for trial in trials]
+            groups = {name: group(name) for trial in trials for name in trial.groups}
+            store.set_study(
+                study.name,
+                study.details,
+                {**_known(store, study.name), **{g.name: g.fingerprint for g in groups.values()}},
+            )
+            store.set_stage(study.name, stage, _stored(trials, keys, groups))
+            stage_run = _StageRun(
+                store, model, stack, study.vectors, groups, measure, progress, settings.batch_size
+            )
+            left = stage_run.complete(stage, trials, keys, left)
+            found = store.records(study.name, stage)
+            records += found
+            if len(found) < len(trials):
+                log.info(
+                    "%s: %d of %d trials; the limit is reached", stage, len(found), len(trials)
+                )
+                break
+    return records
+
+
+def _known(store: Store, study: str) -> dict[str, str]:
+    """Fingerprints that earlier stages have recorded."""
+    return store.fingerprints(study) if study in store.studies() else {}
+
+
+def _stored(
+    trials: Sequence[Trial], keys: Sequence[str], groups: Mapping[str, Group]
+) -> list[StoredTrial]:
+    return [
+        StoredTrial(key, trial.groups, _arguments(trial, groups), trial.facts)
+        for trial, key in zip(trials, keys, strict=True)
+    ]
+
+
+def _arguments(trial: Trial, groups: Mapping[str, Group]) -> dict[str, str]:
+    """The texts, where a group of the trial uses them."""
+    return trial.arguments if any(groups[name].uses_texts for name in trial.groups) else {}
+
+
+class _StageRun:
+    """Completion of one stage."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: Model,
+        stack: Stack,
+        vectors: Vectors,
+        groups: Mapping[str, Group],
+        measure: "Measuring",
+        progress: Progress | None,
+        batch_size: int | None,
+    ) -> None:
+        self._store, self._model, self._stack, self._vectors = store, model, stack, vectors
+        self._groups, self._measure = groups, measure
+        self._progress, self._batch_size = progress, batch_size
+
+    def complete(
+        self, stage: str, trials: Sequence[Trial], keys: Sequence[str], limit: int | None
+    ) -> int | None:
+        """Make and measure what the store lacks, at most `limit` takes; return what is left of it."""
+        by_key: dict[str, list[Trial]] = {}
+        for trial, key in zip(trials, keys, strict=True):
+            by_key.setdefault(key, []).append(trial)
+        open_keys = [key for key, same in by_key.items() if self._missing(key, same)]
+        made = [key for key in open_keys if self._store.has_take(key)]
+        absent = [key for key in open_keys if key not in set(made)]
+        if limit is not None:
+            absent, limit = absent[:limit], max(0, limit - len(absent))
+        clock = _Clock(stage, len(absent) + len(made), self._progress)
+        for key in made:
+            self._submit(key, by_key[key], self._store.clip(key), clock)
+        generated = [key for key in absent if by_key[key][0].processing is None]
+        for key, clip in self._generate({key: by_key[key][0] for key in generated}):
+            self._submit(key, by_key[key], clip, clock)
+        for key in absent:
+            trial = by_key[key][0]
+            if trial.processing is not None:
+                source = take_key(trial.unprocessed, self._stack, self._vectors)
+                clip = process(self._store.clip(source), trial.processing)
+                description = describe_take(trial, self._stack, self._vectors)
+                stored = self._store.add_take(key, description, clip, None)
+                self._submit(key, by_key[key], stored, clock)
+        self._collect(self._measure.finish(), clock)
+        return limit
+
+    def _missing(self, key: str, trials: Sequence[Trial]) -> list[tuple[str, dict[str, str]]]:
+        """Groups, with their texts, that have not measured a take."""
+        wanted = dict.fromkeys(
+            (name, tuple(self._texts(name, trial).items()))
+            for trial in trials
+            for name in trial.groups
+        )
+        return [
+            (name, dict(texts))
+            for name, texts in wanted
+            if not self._store.has_values(key, name, self._groups[name].fingerprint, dict(texts))
+        ]
+
+    def _texts(self, name: str, trial: Trial) -> dict[str, str]:
+        return trial.arguments if self._groups[name].uses_texts else {}
+
+    def _generate(self, missing: Mapping[str, Trial]) -> Iterator[tuple[str, Clip]]:
+        """Make takes, and store each as soon as it is decoded."""
+        keys = sorted(missing, key=lambda key: -missing[key].request.seconds)
+        for first in range(0, len(keys), REQUESTS_PER_CALL):
+            chunk = keys[first : first + REQUESTS_PER_CALL]
+            requests = [missing[key].request for key in chunk]
+            takes = self._model.generate_batch(
+                requests,
+                vectors=dict(self._vectors),
+                order="completion",
+                batch_size=self._batch_size and min(self._batch_size, len(chunk)),
+            )
+            for index, take in takes:
+                key = chunk[index]
+                description = describe_take(missing[key], self._stack, self._vectors)
+                yield key, self._store.add_take(key, description, take.clip, take.codes)
+
+    def _submit(self, key: str, trials: Sequence[Trial], clip: Clip, clock: "_Clock") -> None:
+        clock.made()
+        by_texts: dict[tuple[tuple[str, str], ...], list[str]] = {}
+        for name, texts in self._missing(key, trials):
+            by_texts.setdefault(tuple(texts.items()), []).append(name)
+        jobs = [Job(key, clip, dict(texts), tuple(names)) for texts, names in by_texts.items()]
+        self._collect(self._measure.add(jobs), clock)
+
+    def _collect(self, measured: Iterator[list[Values]], clock: "_Clock") -> None:
+        for values in measured:
+            self._store.add_values(values)
+            clock.measured(len({one.key for one in values}))
+
+
+class _Clock:
+    """Progress of a stage: takes per hour and the time that is left."""
+
+    def __init__(self, stage: str, count: int, progress: Progress | None) -> None:
+        self._stage, self._count, self._progress = stage, count, progress
+        self._began = self._reported = time.monotonic()
+        self._made = self._done = 0
+        if progress:
+            progress(0, count)
+
+    def made(self) -> None:
+        self._made += 1
+
+    def measured(self, takes: int) -> None:
+        self._done = min(self._made, self._done + takes)
+        if self._progress:
+            self._progress(self._done, self._count)
+        now = time.monotonic()
+        if now - self._reported > REPORT_SECONDS:
+            self._reported = now
+            rate = self._done / (now - self._began)
+            log.info(
+                "%s: %d of %d takes, %.0f per hour, %.0f s left",
+                self._stage,
+                self._done,
+                self._count,
+                3600 * rate,
+                (self._count - self._done) / rate if rate else float("nan"),
+            )
+
+
+class Measuring:
+    """Jobs in worker processes, or in this process without workers."""
+
+    def __init__(self, pool: ProcessPoolExecutor | None, workers: int) -> None:
+        self._pool, self._most = pool, workers * JOBS_PER_WORKER
+        self._jobs: list[Job] = []
+        self._waiting: deque[Future[list[Values]]] = deque()
+
+    def add(self, jobs: Sequence[Job]) -> Iterator[list[Values]]:
+        """Add jobs; yield the values that are known by now, and wait while too many jobs wait."""
+        self._jobs += jobs
+        while len(self._jobs) >= CLIPS_PER_JOB:
+            chunk, self._jobs = self._jobs[:CLIPS_PER_JOB], self._jobs[CLIPS_PER_JOB:]
+            if self._pool is None:
+                yield measure_jobs(chunk)
+            else:
+                self._waiting.append(self._pool.submit(measure_jobs, chunk))
+        while self._waiting and (len(self._waiting) > self._most or self._waiting[0].done()):
+            yield self._waiting.popleft().result()
+
+    def finish(self) -> Iterator[list[Values]]:
+        """Yield the values of all jobs that were added."""
+        chunk, self._jobs = self._jobs, []
+        if self._pool is None:
+            if chunk:
+                yield measure_jobs(chunk)
+            return
+        if chunk:
+            self._waiting.append(self._pool.submit(measure_jobs, chunk))
+        while self._waiting:
+            yield self._waiting.popleft().result()
+
+
+@contextmanager
+def measuring(workers: int) -> Iterator[Measuring]:
+    """Processes that measure; they end with the block."""
+    if not workers:
+        yield Measuring(None, 0)
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
+    try:
+        yield Measuring(pool, workers)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    import signal
+
+    import torch
+    import transformers
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+
+
+def measure_jobs(jobs: Sequence[Job]) -> list[Values]:
+    """Measure clips, those of one group together."""
+    values = []
+    for name in dict.fromkeys(name for job in jobs for name in job.groups):
+        members = [job for job in jobs if name in job.groups]
+        found = group(name)
+        requests = [
+            MeasureRequest(
+                job.clip, job.arguments.get("text", ""), job.arguments.get("other_text", "")
+            )
+            for job in members
+        ]
+        for job, record in zip(members, found.measure(requests), strict=True):
+            arguments = job.arguments if found.uses_texts else {}
+            values.append(Values(job.key, name, found.fingerprint, arguments, record))
+    return values

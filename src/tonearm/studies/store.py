@@ -1,0 +1,452 @@
+"""Store of a study: takes, their measurements, and the trials that refer to them.
+
+    runs/x/store.sqlite          takes, measurements, trials (SQLite, write-ahead log)
+    runs/x/audio/ab/ab12...flac  audio by the hash of its samples, 16 bits
+
+A take is recorded after its audio is on the disk, and each record is one transaction, so that a
+process killed at any moment leaves no partial take. Several processes can use one store.
+
+Audio is measured as it is stored, so that measuring it again gives the same values: samples are
+rounded to 16 bits before, after division by `scale` where they exceed full scale.
+"""
+
+import csv
+import json
+import sqlite3
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
+from tonearm.hashing import hash_clip
+from tonearm.text import quoted
+
+DATABASE = "store.sqlite"
+AUDIO = "audio"
+VERSION = 1
+WAIT_SECONDS = 60.0  # for another process
+FULL_SCALE = 2**15
+SCHEMA = """
+CREATE TABLE takes (
+    key TEXT PRIMARY KEY,
+    description TEXT NOT NULL,
+    audio TEXT NOT NULL,
+    sample_rate INTEGER NOT NULL,
+    scale REAL NOT NULL,
+    codes BLOB,
+    codebooks INTEGER,
+    made REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE measurements (
+    key TEXT NOT NULL REFERENCES takes (key),
+    family TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (key, family, fingerprint, arguments)
+) WITHOUT ROWID;
+CREATE TABLE studies (
+    name TEXT PRIMARY KEY,
+    details TEXT NOT NULL,
+    fingerprints TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE trials (
+    study TEXT NOT NULL REFERENCES studies (name),
+    stage TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    families TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    facts TEXT NOT NULL,
+    PRIMARY KEY (study, stage, position)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as a store keeps it.
+
+    key        of its take
+    groups     of measures
+    arguments  texts that the measures compare the audio with
+    facts      labels of its record
+    """
+
+    key: str
+    groups: tuple[str, ...]
+    arguments: Mapping[str, str]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of one group of measures on one take."""
+
+    key: str
+    group: str
+    fingerprint: str
+    arguments: Mapping[str, str]
+    record: Mapping[str, Any]
+
+
+class Store:
+    """A folder with takes and measurements.
+
+    Args:
+        folder: of the store; made where it is absent.
+
+    Raises:
+        TonearmError: the folder cannot be written, or its file is no store of this version.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TonearmError(f"{folder} cannot be made: {error.strerror}") from None
+        with _errors(folder):
+            self._database = sqlite3.connect(
+                folder / DATABASE, timeout=WAIT_SECONDS, isolation_level=None
+            )
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            self._create()
+
+    @classmethod
+    def existing(cls, folder: Path) -> "Store":
+        """Open a store that is there.
+
+        Raises:
+            TonearmError: there is none, or it is of another version.
+        """
+        if not (folder / DATABASE).is_file():
+            raise TonearmError(f"{folder} holds no study; give the --out folder of one")
+        return cls(folder)
+
+    def _create(self) -> None:
+        with self._transaction():
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in SCHEMA.split(";"):
+                    self._database.execute(statement)
+                self._database.execute(f"PRAGMA user_version = {VERSION}")
+            elif version != VERSION:
+                raise TonearmError(
+                    f"{self.folder} is a store of version {version}, and this Tonearm reads "
+                    f"version {VERSION}; choose another --out"
+                )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _errors(self.folder):
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+
+    def close(self) -> None:
+        self._database.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # takes
+
+    def has_take(self, key: str) -> bool:
+        """Whether the store has a take with its audio."""
+        row = self._row("SELECT audio FROM takes WHERE key = ?", key)
+        return row is not None and self._audio_file(row[0]).is_file()
+
+    def add_take(
+        self, key: str, description: Mapping[str, Any], clip: Clip, codes: np.ndarray | None
+    ) -> Clip:
+        """Record a take; one that is there already is kept.
+
+        Args:
+            key: of the take.
+            description: of everything that determines it, as JSON.
+            clip: its audio.
+            codes: its codes [K, T], or None for processed audio.
+
+        Returns:
+            The audio as it is stored.
+
+        Raises:
+            TonearmError: the disk is full, or the folder cannot be written.
+        """
+        scale = max(1.0, float(np.abs(clip.samples).max(initial=0)))
+        pcm = _to_pcm(clip, scale)
+        stored = _from_pcm(pcm, clip.sample_rate, scale)
+        name = hash_clip(stored)
+        file = self._audio_file(name)
+        if not file.is_file():
+            with atomic_write(file) as temporary:
+                soundfile.write(temporary, pcm.T, clip.sample_rate, "PCM_16", format="FLAC")
+        packed, codebooks = None, None
+        if codes is not None:
+            packed, codebooks = zlib.compress(codes.astype("<u2").tobytes()), len(codes)
+        with self._transaction():
+            self._database.execute(
+                "INSERT INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (key) DO UPDATE SET audio = excluded.audio, scale = excluded.scale",
+                (
+                    key,
+                    _dump(description),
+                    name,
+                    clip.sample_rate,
+                    scale,
+                    packed,
+                    codebooks,
+                    time.time(),
+                ),
+            )
+        return stored
+
+    def clip(self, key: str) -> Clip:
+        """Read the audio of a take.
+
+        Raises:
+            TonearmError: no such take, or its audio is missing or damaged.
+        """
+        row = self._row("SELECT audio, sample_rate, scale FROM takes WHERE key = ?", key)
+        if row is None:
+            raise TonearmError(f"{self.folder} has no take {key}")
+        name, sample_rate, scale = row
+        file = self._audio_file(name)
+        try:
+            pcm, _ = soundfile.read(file, dtype="int16", always_2d=True)
+        except (OSError, soundfile.LibsndfileError):
+            raise TonearmError(
+                f"{file} is missing or damaged; remove it, and the next run makes it again"
+            ) from None
+        clip = _from_pcm(pcm.T, sample_rate, scale)
+        if hash_clip(clip) != name:
+            raise TonearmError(
+                f"{file} is not the audio that was stored; remove it, and the next run makes it "
+                "again"
+            )
+        return clip
+
+    def codes(self, key: str) -> np.ndarray | None:
+        """Read the codes of a take, int64 [K, T]; None for processed audio."""
+        row = self._row("SELECT codes, codebooks FROM takes WHERE key = ?", key)
+        if row is None:
+            raise TonearmError(f"{self.folder} has no take {key}")
+        packed, codebooks = row
+        if packed is None:
+            return None
+        return np.frombuffer(zlib.decompress(packed), "<u2").reshape(codebooks, -1).astype(np.int64)
+
+    def _audio_file(self, name: str) -> Path:
+        return self.folder / AUDIO / name[:2] / f"{name}.flac"
+
+    # measurements
+
+    def add_values(self, values: Sequence[Values]) -> None:
+        """Record measurements, all of them or none."""
+        with self._transaction():
+            self._database.executemany(
+                "INSERT OR REPLACE INTO measurements VALUES (?, ?, ?, ?, ?)",
+                [
+                    (one.key, one.group, one.fingerprint, _dump(one.arguments), _dump(one.record))
+                    for one in values
+                ],
+            )
+
+    def has_values(
+        self, key: str, group: str, fingerprint: str, arguments: Mapping[str, str]
+    ) -> bool:
+        """Whether a take was measured by a group as it is now."""
+        return self._row(
+            "SELECT 1 FROM measurements WHERE key = ? AND family = ? AND fingerprint = ? "
+            "AND arguments = ?",
+            key,
+            group,
+            fingerprint,
+            _dump(arguments),
+        ) is not None  # fmt: skip
+
+    # studies
+
+    def set_study(
+        self, name: str, details: Mapping[str, Any], fingerprints: Mapping[str, str]
+    ) -> None:
+        """Record what a study is, and the fingerprints by which its measurements are found."""
+        with self._transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO studies VALUES (?, ?, ?)",
+                (name, _dump(details), _dump(fingerprints)),
+            )
+
+    def set_stage(self, study: str, stage: str, trials: Sequence[StoredTrial]) -> None:
+        """Replace the trials of one stage of a study; their takes stay."""
+        with self._transaction():
+            self._database.execute(
+                "DELETE FROM trials WHERE study = ? AND stage = ?", (study, stage)
+            )
+            self._database.executemany(
+                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        study,
+                        stage,
+                        position,
+                        trial.key,
+                        _dump(list(trial.groups)),
+                        _dump(trial.arguments),
+                        _dump(trial.facts),
+                    )
+                    for position, trial in enumerate(trials)
+                ],
+            )
+
+    def studies(self) -> list[str]:
+        """Names of the studies."""
+        rows = self._database.execute("SELECT name FROM studies ORDER BY name")
+        return [name for (name,) in rows]
+
+    def details(self, study: str) -> dict[str, Any]:
+        """What was recorded of a study."""
+        return json.loads(self._study(study)[0])
+
+    def fingerprints(self, study: str) -> dict[str, str]:
+        """Fingerprint of each group of measures, by which its measurements are found."""
+        return json.loads(self._study(study)[1])
+
+    def counts(self, study: str) -> dict[str, tuple[int, int]]:
+        """Trials that are measured in all their groups, and trials in all, by stage."""
+        found: dict[str, tuple[int, int]] = {}
+        for stage, record in self._joined(study):
+            done, count = found.get(stage, (0, 0))
+            found[stage] = (done + (record is not None), count + 1)
+        return found
+
+    def records(self, study: str, stage: str | None = None) -> list[dict[str, Any]]:
+        """Records of the trials that are measured: facts, `stage`, `take`, and measures.
+
+        Args:
+            study: its name.
+            stage: of this one alone; None for all.
+
+        Raises:
+            TonearmError: no such study.
+        """
+        return [
+            record
+            for of_stage, record in self._joined(study)
+            if record is not None and stage in (None, of_stage)
+        ]
+
+    def _joined(self, study: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+        """Each trial's stage and record, None where a measurement is missing."""
+        fingerprints = json.loads(self._study(study)[1])
+        measured: dict[tuple[str, str, str], dict[str, Any]] = {}
+        rows = self._database.execute(
+            "SELECT DISTINCT m.key, m.family, m.fingerprint, m.arguments, m.record "
+            "FROM measurements m JOIN trials t ON t.key = m.key WHERE t.study = ?",
+            (study,),
+        )
+        for key, family, fingerprint, arguments, record in rows:
+            if fingerprints.get(family) == fingerprint:
+                measured[key, family, arguments] = json.loads(record)
+        trials = self._database.execute(
+            "SELECT stage, key, families, arguments, facts FROM trials WHERE study = ? "
+            "ORDER BY stage, position",
+            (study,),
+        )
+        for stage, key, families, arguments, facts in trials:
+            found = [
+                measured.get((key, family, arguments), measured.get((key, family, _dump({}))))
+                for family in json.loads(families)
+            ]
+            whole = [values for values in found if values is not None]
+            if len(whole) < len(found):
+                yield stage, None
+                continue
+            record = {**json.loads(facts), "stage": stage, "take": key}
+            for values in whole:
+                record |= values
+            yield stage, record
+
+    def _study(self, name: str) -> tuple[str, str]:
+        row = self._row("SELECT details, fingerprints FROM studies WHERE name = ?", name)
+        if row is None:
+            known = ", ".join(self.studies()) or "none"
+            raise TonearmError(f"{self.folder} has no study {quoted(name)}; it has {known}")
+        return row[0], row[1]
+
+    def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
+        with _errors(self.folder):
+            return self._database.execute(query, values).fetchone()
+
+
+def write_csv(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write records as CSV: one column per fact, and per measure its value.
+
+    Texts and lists, such as embeddings, are JSON in their cell.
+    """
+    rows = [flat(record) for record in records]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def flat(record: Mapping[str, Any]) -> dict[str, Any]:
+    """One level of a record: a measurement becomes its value, other objects JSON."""
+    row: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping) and "value" in value:
+            row[name] = value["value"]
+        else:
+            row[name] = _dump(value) if isinstance(value, Mapping | list) else value
+    return row
+
+
+def _to_pcm(clip: Clip, scale: float) -> np.ndarray:
+    rounded = np.round(clip.samples.astype(np.float64) / scale * FULL_SCALE)
+    return rounded.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def _from_pcm(pcm: np.ndarray, sample_rate: int, scale: float) -> Clip:
+    return Clip((pcm / FULL_SCALE * scale).astype(np.float32), sample_rate)
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+@contextmanager
+def _errors(folder: Path) -> Iterator[None]:
+    """Report what SQLite finds as one line."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        message = str(error)
+        remedy = {
+            "database or disk is full": "free some space, and start the same command again",
+            "database is locked": "another process has used it for a minute; try again later",
+        }.get(message, "check the folder's rights and its disk")
+        raise TonearmError(f"{folder / DATABASE}: {message}; {remedy}") from None
+    except sqlite3.DatabaseError as error:
+        raise TonearmError(
+            f"{folder / DATABASE} is no store, or is damaged ({error}); choose another --out"
+        ) from None
