@@ -130,7 +130,7 @@ def test_a_vector_without_an_effect_fails(monkeypatch, melody, vector):
 
 
 def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, melody, vector):
-    limit = strength_of(vector, melody, 0.6)
+    limit = strength_of(vector, melody, 0.55)
 
     class Optimistic(Planted):
         def __call__(self, model, settings, prompts, *others, **options):
@@ -143,9 +143,9 @@ def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, me
 
     planted = Optimistic(effect=lambda s: s)
     found = calibrated(monkeypatch, melody, vector, planted)
-    expected = strength_of(vector, melody, 0.8) * 2 / 3
+    expected = strength_of(vector, melody, 0.8) * 0.8**2
     assert found.positive.strength == pytest.approx(expected, rel=0.01)
-    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 4]
+    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 6]
 
 
 def test_the_configuration_with_the_most_effect_at_its_limit_is_taken(monkeypatch, melody, vector):

@@ -14,7 +14,7 @@ configurations, the one with the most effect there is taken.
 
 The strength is then tried on prompts that did not choose it. It is confirmed where the measure of
 the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit by more
-than half its standard error; what is measured there is the evidence. Otherwise two thirds of the
+than half its standard error; what is measured there is the evidence. Otherwise four fifths of the
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
 """
 
@@ -50,7 +50,7 @@ from tonearm.text import quoted
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
 TOLERANCE = 0.5  # standard errors of a damage beyond its limit
-CONFIRMATIONS, STEP_BACK = 3, 2 / 3
+CONFIRMATIONS, STEP_BACK = 4, 0.8
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tonearm.files.atomic import atomic_write
 from tonearm.model import Model
-from tonearm.studies.effect import BOOTSTRAP_FROM, RESAMPLES
 from tonearm.studies.effects_analysis import ATTRIBUTE_MEASURES, Results
 from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
@@ -108,8 +107,7 @@ def _head(records: Sequence[Record], results: Results, model: Model, seconds: fl
         "BPM is compared in takes whose beat is confirmed under both conditions; in brackets, the "
         "takes of the condition with a confirmed beat.",
         "Mean ± standard deviation over prompts without steering, and the change of the mean with "
-        f"its 95 % interval: a bootstrap paired by prompt ({RESAMPLES} draws), or, under "
-        f"{BOOTSTRAP_FROM} prompts, a paired t-interval.",
+        "its 95 % interval, a t-interval paired by prompt.",
         "Of random directions: mean and range over directions.",
         "Faults and pulse clarity: see [measures](../measures.md#faults). The CLAP score is the "
         "cosine of a take and the prompt without a word; its change is a difference.",
