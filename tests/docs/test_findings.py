@@ -13,7 +13,7 @@ from tonearm.studies.effects_analysis import analyse
 from tonearm.studies.effects_page import RECORDS
 from tonearm.studies.effects_readme import write_readme
 from tonearm.studies.effects_run import vectors_fingerprint
-from tonearm.studies.take_records import Record, read_records
+from tonearm.studies.records import Record, read_records
 
 ROOT = Path(__file__).parents[2]
 POCKET_CARD = assets.EVALUATORS.parent / "pocket" / "README.md"
@@ -52,7 +52,7 @@ def records() -> list[Record]:
 
 
 def test_the_study_used_the_bundled_vectors_and_their_amounts(records, vectors):
-    assert {vectors_fingerprint(vectors) in record["protocol"] for record in records} == {True}
+    assert {record["vectors"] for record in records} == {vectors_fingerprint(vectors)}
 
 
 def test_the_tables_and_statements_of_the_readme_are_those_of_the_records(

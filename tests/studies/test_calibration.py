@@ -37,7 +37,7 @@ class Planted:
         self.effect, self.faulty, self.pulse, self.clap = effect, faulty, pulse, clap
         self.settings = []  # names by call
 
-    def __call__(self, model, settings, prompts, vectors, store, protocol, **_):
+    def __call__(self, model, name, settings, prompts, vectors, folder, **_):
         count = len(prompts.texts)
         noise = np.random.default_rng(count).normal(0, 0.05, count)
         self.settings.append([setting.name for setting in settings])
@@ -133,13 +133,13 @@ def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, me
     limit = strength_of(vector, melody, 0.55)
 
     class Optimistic(Planted):
-        def __call__(self, model, settings, prompts, *others, **options):
+        def __call__(self, model, name, settings, prompts, *others, **options):
             self.faulty = (
                 (lambda s: 0.0)
                 if len(prompts.texts) == len(CHOOSING)
                 else (lambda s: 0.5 * (abs(s) > limit))
             )
-            return super().__call__(model, settings, prompts, *others, **options)
+            return super().__call__(model, name, settings, prompts, *others, **options)
 
     planted = Optimistic(effect=lambda s: s)
     found = calibrated(monkeypatch, melody, vector, planted)
@@ -150,12 +150,12 @@ def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, me
 
 def test_the_configuration_with_the_most_effect_at_its_limit_is_taken(monkeypatch, melody, vector):
     class ByStrategy(Planted):
-        def __call__(self, model, settings, *others, **options):
+        def __call__(self, model, name, settings, *others, **options):
             both = {}
             for setting in settings:
                 own = all(s.strategy == "all-to-all" for s in setting.steering.steers)
                 self.effect = (lambda s: 2 * s) if own else (lambda s: s)
-                both |= super().__call__(model, [setting], *others, **options)
+                both |= super().__call__(model, name, [setting], *others, **options)
             return both
 
     own = Configuration(strategy="all-to-all")
@@ -168,8 +168,8 @@ def test_takes_of_a_prompt_are_averaged_and_the_prompt_stays_the_unit(monkeypatc
     """A second take of each prompt that cancels the noise of the first leaves no interval."""
 
     class TwoTakes(Planted):
-        def __call__(self, model, settings, prompts, *others, **options):
-            found = super().__call__(model, settings, prompts, *others, **options)
+        def __call__(self, model, name, settings, prompts, *others, **options):
+            found = super().__call__(model, name, settings, prompts, *others, **options)
             half = len(prompts.texts) // 2
             assert prompts.texts[:half] == prompts.texts[half:]
             for records in found.values():
@@ -196,7 +196,7 @@ def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, ve
     strengths = []
 
     class Recorded(Planted):
-        def __call__(self, model, settings, *others, **options):
+        def __call__(self, model, name, settings, *others, **options):
             strengths.append(
                 {
                     steer.layers: steer.raw_strength
@@ -205,7 +205,7 @@ def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, ve
                     if steer.raw_strength > 0
                 }
             )
-            return super().__call__(model, settings, *others, **options)
+            return super().__call__(model, name, settings, *others, **options)
 
     norms = dict.fromkeys(vector.layers, 1.0)
     unit = {layer: row / row.norm() for layer, row in vector.directions.items()}

@@ -12,7 +12,7 @@ from tonearm.studies.effects_page import write_page
 from tonearm.studies.effects_random import Spread, spreads
 from tonearm.studies.effects_readme import readme_parts, write_readme
 from tonearm.studies.effects_rows import FAULTS, fault_kind
-from tonearm.studies.take_records import records_of
+from tonearm.studies.records import records_of
 
 NAMES = ("tempo", "brightness", "both", "vectors", "claims")
 README = "# Title\n" + "between\n".join(

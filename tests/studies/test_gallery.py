@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ from tonearm.report import gallery_page
 from tonearm.report.gallery_page import MAX_BYTES, write_gallery_page
 from tonearm.steering import Calibration, Evidence, SignCalibration, SteeringVector
 from tonearm.studies import effects_processing, gallery
-from tonearm.studies.effects_measures import measure_without_evaluators
 from tonearm.studies.gallery_plan import FIRST_SEED, neutral_prompt, plan, with_word
+from tonearm.studies.measure_groups import LOADERS, Group, group
 
 PROMPTS = (
     f"A jazz piece {ATTACK}",
@@ -73,25 +74,23 @@ def vectors(melody) -> dict[str, SteeringVector]:
     return made
 
 
-def measured(batches, workers):
-    """Records without the bundled evaluators, which take longer than these takes."""
-    for batch in batches:
-        yield [
-            {
-                **measure_without_evaluators(request.clip),
-                "bundled_tempo": {"value": None, "protocol": "not run"},
-                "embedder": "not run",
-            }
-            for request in batch
-        ]
+def not_run(record):
+    """Loads a group that gives every take one record, in place of an evaluator."""
+    return lambda: Group("x", "not run", False, lambda requests: [record for _ in requests])
 
 
 @pytest.fixture
-def folder(melody, vectors, tmp_path, monkeypatch) -> Path:
+def folder(melody, vectors, tmp_path, monkeypatch) -> Iterator[Path]:
     """A gallery of takes of 1 s from random weights."""
-    monkeypatch.setattr(gallery, "measure_batches", measured)
+    monkeypatch.setitem(
+        LOADERS, "beats", not_run({"bundled_tempo": {"value": None, "protocol": "not run"}})
+    )
+    monkeypatch.setitem(LOADERS, "clap", not_run({"embedder": "not run"}))
+    monkeypatch.setitem(LOADERS, "tags", not_run({}))
+    group.cache_clear()
     monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
-    return gallery.build(melody, vectors, PROMPTS, tmp_path / "gallery", seconds=1).parent
+    yield gallery.build(melody, vectors, PROMPTS, tmp_path / "gallery", seconds=1).parent
+    group.cache_clear()
 
 
 def test_the_page_has_every_passing_sign_the_reasons_of_the_others_and_all_files(folder):

@@ -1,17 +1,27 @@
-"""Takes under several steerings: measured, stored, and continued after a stop."""
+"""Takes under several steerings: trials in the order of the prompts, continued after a stop."""
 
-import json
-
+import numpy as np
 import pytest
 
 from tests.steering.vectors import vector_of
-from tonearm import Steer, Steering, TonearmError
+from tonearm import Steer, Steering
+from tonearm.studies.measure_groups import LOADERS, Group, group
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
-from tonearm.studies.take_records import values_of
 
-pytest.importorskip("beat_this.model.beat_tracker")
+PROMPTS = Prompts(("a folk tune", "a jazz tune"), first_seed=3, seconds=0.6, groups=("peak",))
 
-PROMPTS = Prompts(("a folk tune", "a jazz tune"), first_seed=3, seconds=0.6)
+
+@pytest.fixture(autouse=True)
+def peak(monkeypatch):
+    """A group of one cheap measure."""
+
+    def measure(requests):
+        return [{"peak": float(np.abs(request.clip.samples).max())} for request in requests]
+
+    monkeypatch.setitem(LOADERS, "peak", lambda: Group("peak", "peak 1", False, measure))
+    group.cache_clear()
+    yield
+    group.cache_clear()
 
 
 @pytest.fixture
@@ -21,39 +31,46 @@ def settings(melody):
     return [Setting("plain", Steering()), Setting("push", Steering(steers=(steer,)))]
 
 
-def run(model, settings, store, protocol="p", batch_size=3):
-    return run_settings(model, settings, PROMPTS, {}, store, protocol, batch_size=batch_size)
+def run(model, settings, folder):
+    return run_settings(model, "test", settings, PROMPTS, dict(model.vectors), folder)
+
+
+def test_trials_have_the_seed_and_the_texts_of_their_prompt():
+    worded = Setting("word", Steering(), ("a fast folk tune", "a fast jazz tune"), count=1)
+    (trial,) = PROMPTS.trials(worded)
+    assert (trial.request.prompt, trial.request.seed) == ("a fast folk tune", 3)
+    assert trial.arguments == {"text": "a folk tune", "other_text": "a jazz tune"}
+    later = PROMPTS.trials(Setting("plain", Steering(), first_seed=50))
+    assert [trial.facts for trial in later] == [
+        {"setting": "plain", "prompt": i, "seed": 50 + i} for i in range(2)
+    ]
 
 
 def test_records_are_those_of_the_takes_in_the_order_of_the_prompts(melody, settings, tmp_path):
-    found = run(melody, settings, tmp_path / "takes.jsonl")
+    found = run(melody, settings, tmp_path)
     assert [(r["prompt"], r["seed"]) for r in found["push"]] == [(0, 3), (1, 4)]
-    levels = values_of(found["plain"], "loudness")
-    assert all(level is not None for level in levels)
-    stored = [json.loads(line) for line in (tmp_path / "takes.jsonl").read_text().splitlines()]
-    assert len(stored) == 4 and stored[0] == found["plain"][0]
+    for record in found["plain"]:
+        prompt = PROMPTS.texts[record["prompt"]]
+        take = melody.generate(prompt, seconds=0.6, seed=record["seed"])
+        assert record["peak"] == pytest.approx(np.abs(take.clip.samples).max(), abs=2e-5)
 
 
 def test_a_stopped_run_continues_with_what_is_missing(melody, settings, tmp_path, monkeypatch):
-    whole = run(melody, settings, None, batch_size=1)
-    store = tmp_path / "takes.jsonl"
-    run(melody, settings[:1], store, batch_size=1)
-    lines = store.read_text().splitlines()
-    store.write_text(lines[0] + "\n" + lines[1][:40])  # the second record was cut short
+    whole = run(melody, settings, None)
+    run(melody, settings[:1], tmp_path)
     generated = []
-    generate = melody.generate_batch
+    generate = type(melody).generate_batch
 
-    def counted(requests, **options):
+    def counted(self, requests, **options):
         generated.extend(requests)
-        return generate(requests, **options)
+        return generate(self, requests, **options)
 
-    monkeypatch.setattr(melody, "generate_batch", counted)
-    assert run(melody, settings, store, batch_size=1) == whole
-    assert len(generated) == 3
-    assert run(melody, settings, store, batch_size=1) == whole and len(generated) == 3
+    monkeypatch.setattr(type(melody), "generate_batch", counted)
 
+    def values(found):
+        return {name: [record["peak"] for record in records] for name, records in found.items()}
 
-def test_records_of_another_protocol_are_refused(melody, settings, tmp_path):
-    run(melody, settings[:1], tmp_path / "takes.jsonl")
-    with pytest.raises(TonearmError, match="another protocol"):
-        run(melody, settings, tmp_path / "takes.jsonl", protocol="q")
+    assert values(run(melody, settings, tmp_path)) == values(whole)
+    assert len(generated) == 2
+    assert values(run(melody, settings, tmp_path)) == values(whole) and len(generated) == 2
+    assert not list(tmp_path.rglob("*.flac"))

@@ -58,7 +58,7 @@ def trials(steering=Steering(), condition="plain", **fields):
 
 
 def study(vectors=None, **stages):
-    stages = stages or {"plain": lambda records: trials()}
+    stages = stages or {"plain": lambda found: trials()}
     return Study("test", stages, vectors or {}, {"seconds": SECONDS})
 
 
@@ -131,7 +131,7 @@ def test_a_take_without_its_audio_is_made_again(melody, monkeypatch, tmp_path, p
 
 
 def test_a_limit_stops_a_run_that_the_next_one_completes(melody, monkeypatch, tmp_path, peak):
-    two = study(first=lambda records: trials(), second=lambda records: trials(condition="again"))
+    two = study(first=lambda found: trials(), second=lambda found: trials(condition="again"))
     with Store(tmp_path) as store:
         assert len(run(two, melody, store, Settings(workers=0, limit=2))) == 2
         assert store.counts("test") == {"first": (2, 3)}
@@ -143,12 +143,12 @@ def test_a_limit_stops_a_run_that_the_next_one_completes(melody, monkeypatch, tm
 
 
 def test_a_later_stage_reads_the_records_of_the_earlier_ones(melody, tmp_path, peak):
-    def faster(records):
-        assert [record["stage"] for record in records] == ["plain"] * 3
+    def faster(found):
+        assert [record["stage"] for record in found.records] == ["plain"] * 3
         stretch = Processing("time stretch", {"rate": 2.0})
         return [replace(trial, processing=stretch, facts={"faster": True}) for trial in trials()]
 
-    both = study(plain=lambda records: trials(), stretched=faster)
+    both = study(plain=lambda found: trials(), stretched=faster)
     with Store(tmp_path) as store:
         records = run(both, melody, store, Settings(workers=0))
         clips = [store.clip(record["take"]) for record in records]

@@ -60,6 +60,11 @@ class Tagger(Protocol):
     def name(self) -> str: ...
 
     @property
+    def fingerprint(self) -> str:
+        """Identifies its weights."""
+        ...
+
+    @property
     def training_data(self) -> str:
         """Name of the data that it was trained on, for the protocol of every number."""
         ...

@@ -29,7 +29,6 @@ import numpy as np
 from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.evaluators.load import default_tagger, load_clap
-from tonearm.hashing import hash_texts
 from tonearm.model import Model
 from tonearm.steering import (
     Calibration,
@@ -41,16 +40,17 @@ from tonearm.steering import (
 )
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.effect import Effect, effect
-from tonearm.studies.effects_measures import NUMBERS, evaluators_fingerprint, load_evaluators
 from tonearm.studies.injection import layers_of, steer_of
+from tonearm.studies.measure_groups import NUMBERS
+from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
-from tonearm.studies.take_records import Record
 from tonearm.text import quoted
 
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
 TOLERANCE = 0.5  # standard errors of a damage beyond its limit
 CONFIRMATIONS, STEP_BACK = 4, 0.8
+GROUPS = ("signal", "beats", "clap")
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -148,7 +148,7 @@ def calibrate(
         limits: of whole music.
         seconds: of each take; faults need 10.
         takes: of each prompt, over which its values are averaged.
-        store: folder of records, from which a stopped calibration continues.
+        store: folder of a store, from which a stopped calibration continues.
         workers: processes that measure; 0 for this one.
         progress: called with takes done and takes in all, per stage.
 
@@ -178,11 +178,12 @@ def calibrate(
     ]
 
     def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
+        stage = ("choosing", "confirming")[which]
         prompts = Prompts(
             texts[which] * takes,
             (FIRST_SEED, CONFIRMATION_SEED)[which],
             seconds,
-            tagged=measure.startswith("tag:"),
+            (*GROUPS, "tags") if measure.startswith("tag:") else GROUPS,
         )
         settings = [Setting("plain", Steering())]
         settings += [
@@ -190,14 +191,13 @@ def calibrate(
             for sign, configuration, strength in tried
             for steer in [steer_of(vector.name, configuration, sign * strength)]
         ]
-        file = store and store / f"{vector.name}-{('choosing', 'confirming')[which]}.jsonl"
         records = run_settings(
             model,
+            f"calibration of {vector.name}, {stage}",
             settings,
             prompts,
             {vector.name: vector},
-            file,
-            _protocol(model, vector, prompts),
+            store,
             workers=workers,
             progress=progress,
         )
@@ -410,12 +410,3 @@ def _unit_strength(vector: SteeringVector, configuration: Configuration, model: 
     else:
         added = [float(vector[source].norm()) for source in targets.values()]
     return sum(norms.values()) / sum(added)
-
-
-def _protocol(model: Model, vector: SteeringVector, prompts: Prompts) -> str:
-    return (
-        f"{model.shape.fingerprint} {model.checkpoint.device.type} {model.checkpoint.precision} "
-        f"{vector.content_hash()[:8]}@{vector.info.best_layer} {prompts.seconds:g} s "
-        f"{hash_texts(prompts.texts, ())[:8]} {evaluators_fingerprint(load_evaluators())}"
-        f"{' and tags' if prompts.tagged else ''}"
-    )

@@ -3,7 +3,7 @@
     python -m tonearm.studies.effects --out build/effects
 
 Source: Facchiano et al. 2025, Table 1. The conditions are described in
-`tonearm.studies.effects_conditions`, the measures in `tonearm.studies.effects_measures`.
+`tonearm.studies.effects_conditions`, the measures in `tonearm.studies.measure_groups`.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from tonearm.model import load
 from tonearm.studies.effects_analysis import analyse
 from tonearm.studies.effects_page import RECORDS, write_page
 from tonearm.studies.effects_readme import write_readme
-from tonearm.studies.effects_run import condition_names, run
-from tonearm.studies.take_records import read_records, save_records
+from tonearm.studies.effects_run import condition_names, run_effects
+from tonearm.studies.records import read_records, save_records
+from tonearm.studies.run import Settings
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--device", help="cpu, cuda ...; default: the best available")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--out", type=Path, default=Path("build/effects"), help="of the records")
+    parser.add_argument("--out", type=Path, default=Path("build/effects"), help="of the store")
     parser.add_argument("--docs", type=Path, help="folder of the page and its figures; else --out")
     parser.add_argument("--readme", type=Path, help="also write the parts of this README")
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -38,11 +39,6 @@ def main() -> None:
         nargs="+",
         metavar="CONDITION",
         help="generate and measure these, without a report; an unknown name prints all",
-    )
-    parser.add_argument(
-        "--keep",
-        type=Path,
-        help="folder of all takes' audio, for later runs; that of the unsteered ones is always kept",
     )
     parser.add_argument(
         "--records",
@@ -61,14 +57,13 @@ def main() -> None:
     if arguments.records:
         records = list(read_records(arguments.records))
     else:
-        records = run(
+        records = run_effects(
             model,
             prompts.held_out()[: arguments.prompts],
             arguments.seconds,
             arguments.out,
             arguments.only,
-            workers=arguments.workers,
-            keep=arguments.keep,
+            Settings(workers=arguments.workers),
         )
     if arguments.only:
         return

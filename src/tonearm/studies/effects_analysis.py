@@ -24,7 +24,7 @@ from tonearm.studies.effects_conditions import (
 from tonearm.studies.effects_evaluators import Distances, measure_distances
 from tonearm.studies.effects_random import RandomRow, Spread, random_rows, spreads
 from tonearm.studies.effects_rows import TRACKERS, Row, is_relative, row_of
-from tonearm.studies.take_records import Record, records_of, values_of
+from tonearm.studies.records import Record, records_of, values_of
 
 ATTRIBUTE_MEASURES = {
     "tempo": (*TRACKERS, "onset_rate", "onset_rate_superflux"),

@@ -22,7 +22,7 @@ from tonearm.studies.effects_conditions import (
 )
 from tonearm.studies.effects_rows import Row, is_relative
 from tonearm.studies.effects_text import TITLES, effect_text
-from tonearm.studies.take_records import Record, records_of, values_of
+from tonearm.studies.records import Record, records_of, values_of
 
 MEASURES = ("onset_rate", "spectral_centroid", "loudness", "pulse_clarity", "clap_score")
 LEVEL = 0.05

@@ -15,7 +15,7 @@ from tonearm import assets
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.measures import FAD, KAD, TempoAccuracy, measure_fad, measure_kad, tempo_accuracy
 from tonearm.studies.effects_conditions import references
-from tonearm.studies.take_records import Record, records_of, values_of
+from tonearm.studies.records import Record, records_of, values_of
 
 
 @dataclass(frozen=True)

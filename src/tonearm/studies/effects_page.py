@@ -32,7 +32,7 @@ from tonearm.studies.effects_tables import (
     vectors_table,
 )
 from tonearm.studies.effects_text import TITLES, effect_text, spread_text
-from tonearm.studies.take_records import Record
+from tonearm.studies.records import Record
 
 RECORDS = "effects-takes.jsonl.xz"  # one record per take, beside the page
 PUBLISHED = (

@@ -24,7 +24,7 @@ from tonearm.studies.effects_conditions import (
     random_name,
 )
 from tonearm.studies.effects_rows import MEASURES, Counts, count, is_relative
-from tonearm.studies.take_records import Record, records_of
+from tonearm.studies.records import Record, records_of
 
 BOTH = "±"  # + against -
 TINY = 1e-9

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.effect import Effect, effect
 from tonearm.studies.effects_conditions import Condition
-from tonearm.studies.take_records import Record, values_of
+from tonearm.studies.records import Record, values_of
 
 TRACKERS = ("tempo", "bundled_tempo")  # measures with a confirmed beat or None
 MEASURES = (

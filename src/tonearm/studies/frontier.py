@@ -28,16 +28,14 @@ from tonearm.methods.cleaning import without_mean, without_variation
 from tonearm.methods.learn import learn
 from tonearm.model import Model, load
 from tonearm.steering import Configuration, Steer, Steering, SteeringVector
-from tonearm.studies.effects_measures import evaluators_fingerprint, load_evaluators
 from tonearm.studies.frontier_report import write_report
 from tonearm.studies.injection import layers_of, steer_of
+from tonearm.studies.records import Record, values_of
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
-from tonearm.studies.take_records import Record, values_of
 
 ATTRIBUTES = {"tempo": "onset_rate", "brightness": "spectral_centroid"}  # measure of the effect
 PUSHES = (6.0, 12.0, 24.0)
 FIRST_SEED = 5000
-RECORDS = "frontier-takes.jsonl"
 DIVERGENCE_PROMPTS, DIVERGENCE_SECONDS = 4, 4.0
 
 
@@ -195,14 +193,7 @@ def run(
         Setting("|".join(map(str, key)), Steering(steers=(steer,))) for key, steer in steers.items()
     ]
     chosen = Prompts(tuple(texts), FIRST_SEED, seconds)
-    hashes = " ".join(f"{name}:{vector.content_hash()[:8]}" for name, vector in vectors.items())
-    protocol = (
-        f"{model.shape.fingerprint} {model.checkpoint.precision} {hashes} {seconds:g} s "
-        f"{evaluators_fingerprint(load_evaluators())}"
-    )
-    records = run_settings(
-        model, settings, chosen, vectors, out / RECORDS, protocol, workers=workers
-    )
+    records = run_settings(model, "frontier", settings, chosen, vectors, out, workers=workers)
     divergences = _divergences(model, chosen, steers, vectors)
     before = records["plain"]
     means = {

@@ -18,6 +18,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,6 @@ from tonearm.report.gallery_page import (
 from tonearm.report.page_parts import number_cell, typeset
 from tonearm.steering import Evidence, SignCalibration, SteeringVector
 from tonearm.studies.calibration import reader
-from tonearm.studies.effects_measures import (
-    Measured,
-    MeasureRequest,
-    measure_batches,
-)
 from tonearm.studies.gallery_plan import (
     FAST_AND_DARK,
     FIRST_SEED,
@@ -60,6 +56,9 @@ from tonearm.studies.gallery_plan import (
     pole,
     slug_of,
 )
+from tonearm.studies.measure_groups import ALL_GROUPS
+from tonearm.studies.records import Record
+from tonearm.studies.run import Job, measuring
 
 log = logging.getLogger(__name__)
 
@@ -197,27 +196,32 @@ def _measure(
     sections: Sequence[PlannedSection],
     clips: Mapping[str, Mapping[str, tuple[Clip, str]]],
     workers: int,
-) -> dict[str, dict[str, Measured]]:
-    """Measure the takes: section -> stem -> record."""
-    batches = [
-        [
-            MeasureRequest(clips[section.name][take.stem][0], section.prompt, section.prompt)
-            for take in section.takes
-        ]
+) -> dict[str, dict[str, Record]]:
+    """Measure the takes of every section, by its name and the take's."""
+    jobs = [
+        Job(
+            f"{section.name}/{take.stem}",
+            clips[section.name][take.stem][0],
+            {"text": section.prompt, "other_text": section.prompt},
+            ALL_GROUPS,
+        )
         for section in sections
+        for take in section.takes
     ]
-    records = {}
-    for section, measured in zip(sections, measure_batches(batches, workers), strict=True):
-        stems = [take.stem for take in section.takes]
-        records[section.name] = dict(zip(stems, measured, strict=True))
-        log.info("measured %s", section.title)
-    return records
+    records: dict[str, dict[str, dict[str, Any]]] = {section.name: {} for section in sections}
+    with measuring(workers) as measure:
+        for values in chain(measure.add(jobs), measure.finish()):
+            for one in values:
+                section, stem = one.key.split("/")
+                records[section].setdefault(stem, {}).update(one.record)
+            log.info("measured %d takes", sum(map(len, records.values())))
+    return {name: dict(takes) for name, takes in records.items()}
 
 
 def _section(
     section: PlannedSection,
     clips: Mapping[str, tuple[Clip, str]],
-    records: Mapping[str, Measured],
+    records: Mapping[str, Record],
 ) -> GallerySection:
     def shown(take: PlannedTake) -> GalleryTake:
         clip, origin = clips[take.stem]
@@ -249,11 +253,11 @@ def _section(
     )
 
 
-def figures(record: Measured, plain: Measured, own: Sequence[str]) -> tuple[Figure, ...]:
+def figures(record: Record, plain: Record, own: Sequence[str]) -> tuple[Figure, ...]:
     """Values of a take, those of the attributes first, with differences from the plain take.
 
     Args:
-        record: of the take, by `effects_measures.measure_takes`.
+        record: of the take, by all groups of measures.
         plain: likewise, of the plain take.
         own: measures of the attributes, as in a calibration.
     """
@@ -339,7 +343,7 @@ def _protocol(vectors: Mapping[str, SteeringVector], seconds: float) -> list[str
     return sentences
 
 
-def _protocols(record: Measured) -> dict[str, str]:
+def _protocols(record: Record) -> dict[str, str]:
     """Protocols of the measures by heading."""
     protocols: dict[str, str] = {
         number.heading: record[measure]["protocol"]
@@ -355,7 +359,7 @@ def _manifest(
     model: Model,
     vectors: Mapping[str, SteeringVector],
     sections: Sequence[PlannedSection],
-    records: Mapping[str, Mapping[str, Measured]],
+    records: Mapping[str, Mapping[str, Record]],
     seconds: float,
 ) -> dict[str, Any]:
     takes = [

@@ -51,6 +51,16 @@ SIGNAL_MEASURES = (
     HELD_TONES,
     STATIC,
 )
+# measures with one number each, which a calibration can use
+NUMBERS = (
+    "onset_rate",
+    "onset_rate_superflux",
+    "spectral_centroid",
+    "loudness",
+    "pulse_clarity",
+    "tempo",
+    "bundled_tempo",
+)
 EMBEDDING_DECIMALS, TAG_DECIMALS = 6, 4
 
 Values = dict[str, Any]  # strict JSON

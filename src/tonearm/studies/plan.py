@@ -1,8 +1,8 @@
 """A study as data: stages of trials, each a take and what is measured of it.
 
-A stage is a function from the records so far to trials, so that a later stage can use what an
-earlier one found: a strength that neutral prompts chose, or the gain of a filter that is matched to
-an effect. Stages are pure, and a run that resumes calls them again.
+A stage is a function from what the earlier ones found to trials: a strength that neutral prompts
+chose, or the gain of a filter that is matched to an effect. Stages are pure, and a run that resumes
+calls them again.
 
 The key of a take is the hash of everything that determines its audio. Equal takes of several trials,
 stages and studies are so made once per store.
@@ -24,10 +24,10 @@ from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steering, SteeringVector
 from tonearm.steering.amounts import with_strengths
+from tonearm.studies.records import Record
 from tonearm.text import quoted
 
 Facts = Mapping[str, Any]  # values of JSON
-Record = Mapping[str, Any]  # facts and measures of one trial
 Vectors = Mapping[str, SteeringVector]
 
 
@@ -79,7 +79,19 @@ class Trial:
         return replace(self, processing=None)
 
 
-Stage = Callable[[Sequence[Record]], Sequence[Trial]]
+@dataclass(frozen=True)
+class Found:
+    """What the stages before one have found.
+
+    records  of their trials
+    clip     reads the audio of a record's take
+    """
+
+    records: Sequence[Record]
+    clip: Callable[[Record], Clip]
+
+
+Stage = Callable[[Found], Sequence[Trial]]
 
 
 @dataclass(frozen=True)
@@ -87,7 +99,7 @@ class Study:
     """Stages in order, by name, and the vectors that their requests name.
 
     name     of the study, in a store
-    stages   each a pure function from the records of the stages before it to trials
+    stages   each a pure function from what the stages before it found to trials
     vectors  by name
     details  what a report states of the study: model, prompts, smoke or whole; JSON
     """

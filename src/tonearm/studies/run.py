@@ -18,13 +18,23 @@ from tonearm.audio import Clip
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.studies.measure_groups import Group, MeasureRequest, group
-from tonearm.studies.plan import Record, Stack, Study, Trial, Vectors, describe_take, take_key
+from tonearm.studies.plan import (
+    Found,
+    Stack,
+    Study,
+    Trial,
+    Vectors,
+    describe_take,
+    take_key,
+)
 from tonearm.studies.processing import process
+from tonearm.studies.records import Record
 from tonearm.studies.store import Store, StoredTrial, Values
 
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_CALL = 256  # of generate_batch, which prepares them together
+CPU_ROWS = 48  # of a batch; more are no faster on a CPU
 CLIPS_PER_JOB = 8
 JOBS_PER_WORKER = 4  # waiting; beyond, decoding waits for the measures
 REPORT_SECONDS = 10.0  # between two lines of the log
@@ -45,7 +55,7 @@ class Settings:
     """How a run computes; nothing of it changes the results.
 
     workers     processes that measure; 0 for this one
-    batch_size  rows per batch; None for as many as the memory holds
+    batch_size  rows per batch; None for as many as the memory holds, on a CPU at most CPU_ROWS
     limit       takes that are made at most, in this run; None for all
     """
 
@@ -81,7 +91,7 @@ def run(
     left = settings.limit
     with measuring(settings.workers) as measure:
         for stage, trials_of in study.stages.items():
-            trials = trials_of(records)
+            trials = trials_of(Found(records, lambda record: store.clip(record["take"])))
             keys = [take_key(trial, stack, study.vectors) for trial in trials]
             groups = {name: group(name) for trial in trials for name in trial.groups}
             store.set_study(
@@ -188,6 +198,9 @@ class _StageRun:
 
     def _generate(self, missing: Mapping[str, Trial]) -> Iterator[tuple[str, Clip]]:
         """Make takes, and store each as soon as it is decoded."""
+        size = self._batch_size
+        if size is None and self._stack.device == "cpu":
+            size = CPU_ROWS
         keys = sorted(missing, key=lambda key: -missing[key].request.seconds)
         for first in range(0, len(keys), REQUESTS_PER_CALL):
             chunk = keys[first : first + REQUESTS_PER_CALL]
@@ -196,7 +209,7 @@ class _StageRun:
                 requests,
                 vectors=dict(self._vectors),
                 order="completion",
-                batch_size=self._batch_size and min(self._batch_size, len(chunk)),
+                batch_size=size and min(size, len(chunk)),
             )
             for index, take in takes:
                 key = chunk[index]

@@ -104,13 +104,14 @@ class Store:
 
     Args:
         folder: of the store; made where it is absent.
+        keeps_audio: of new takes; without it, another measure makes them again.
 
     Raises:
         TonearmError: the folder cannot be written, or its file is no store of this version.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, keeps_audio: bool = True) -> None:
+        self.folder, self._keeps_audio = folder, keeps_audio
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -196,7 +197,7 @@ class Store:
         stored = _from_pcm(pcm, clip.sample_rate, scale)
         name = hash_clip(stored)
         file = self._audio_file(name)
-        if not file.is_file():
+        if self._keeps_audio and not file.is_file():
             with atomic_write(file) as temporary:
                 soundfile.write(temporary, pcm.T, clip.sample_rate, "PCM_16", format="FLAC")
         packed, codebooks = None, None

@@ -1,0 +1,36 @@
+"""Records of a study: facts and measures of one take each, in a file or selected."""
+
+import json
+import lzma
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tonearm.files.atomic import atomic_write
+
+Record = Mapping[str, Any]  # strict JSON
+
+
+def save_records(records: Sequence[Record], path: Path) -> None:
+    """Write records as JSON Lines, compressed by xz."""
+    lines = "".join(json.dumps(record, allow_nan=False) + "\n" for record in records)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(lzma.compress(lines.encode("utf-8"), preset=9))
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Read the records of a .jsonl.xz file."""
+    for line in lzma.decompress(path.read_bytes()).decode("utf-8").split("\n"):
+        if line:
+            yield json.loads(line)
+
+
+def records_of(records: Sequence[Record], setting: str) -> list[Record]:
+    """Select the records of a setting, by prompt."""
+    found = [record for record in records if record["setting"] == setting]
+    return sorted(found, key=lambda record: record["prompt"])
+
+
+def values_of(records: Sequence[Record], measure: str) -> list[float | None]:
+    """The values of a measure, in the order of the records."""
+    return [record[measure]["value"] for record in records]
