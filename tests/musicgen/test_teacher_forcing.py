@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.steering.vectors import vector_of
-from tonearm import Steer, Steering, TakeRequest, TonearmError
+from tonearm import Schedule, Steer, Steering, TakeRequest, TonearmError
 from tonearm.generation.encode import encode_batch
 from tonearm.musicgen.delay import delay
 from tonearm.musicgen.teacher_forcing import forced_log_probabilities
@@ -21,13 +21,25 @@ def requests_of(strength=None, vector=None):
     ]
 
 
+RAMP = Schedule.ramp(0.0, 0.4)
+
+
+@pytest.mark.parametrize(
+    "steer",
+    [None, {"strength": 2.0, "schedule": RAMP}, {"operator": "clamp", "low": 3.0}],
+    ids=["plain", "ramp", "clamp"],
+)
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
-def test_greedy_codes_are_the_most_likely_of_the_forced_distributions(variant, model_of):
+def test_greedy_codes_are_the_most_likely_of_the_forced_distributions(variant, steer, model_of):
+    """In one pass over all positions, as step by step."""
     model = model_of(variant)
     greedy = model.sampling(temperature=0, guidance=2.0)
-    one = TakeRequest(PROMPTS[1], seed=0, seconds=SECONDS, sampling=greedy)
-    (take,) = model.generate_batch([one])
-    prepared, found = model._prepare([one], {})
+    vectors = {"push": vector_of(model, "push")}
+    steers = () if steer is None else (Steer(vector="push", source_layer=1, **steer),)
+    steering = Steering(steers=steers)
+    one = TakeRequest(PROMPTS[1], 0, steering, greedy, seconds=SECONDS)
+    (take,) = model.generate_batch([one], vectors=vectors)
+    prepared, found = model._prepare([one], vectors)
     codes = torch.from_numpy(take.codes)[None]
     tokens = delay(codes, model.checkpoint.bos, model.shape.channels)
     decoded = encode_batch(model.checkpoint, prepared, found)

@@ -119,6 +119,10 @@ class Decoder:
                 table.make_weights(positions, table.embedding_dim)
             return table.weights[:positions]
 
+    def heads_of(self, h: torch.Tensor) -> torch.Tensor:
+        """Logits [R, K, V] of normed states [R, D]."""
+        return self.logits(h).view(len(h), self.checkpoint.shape.codebooks, -1)
+
     def begin(
         self,
         conditioning: Conditioning,
@@ -184,12 +188,19 @@ class DecoderState:
         """Read tokens [B, K, S] at the next S code positions; return logits [R, K, V] after the
         last.
         """
-        conditioning = self.conditioning
         if self.graphs and self.length and tokens.shape[-1] == 1:
             self._check_capacity(self.length + 1)
             logits = self.graphs(tokens, self.length, taps)
             self.length += 1
             return logits
+        return self.decoder.heads_of(self.hidden(tokens, taps)[:, -1])
+
+    @torch.inference_mode()
+    def hidden(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
+        """Read tokens [B, K, S] at the next S code positions; return what the heads read after each
+        of them, [R, S, D].
+        """
+        conditioning = self.conditioning
         h = self._embed(tokens)
         first, prefix = self.codes_read, 0
         if self.length == 0 and conditioning.prefix:
@@ -198,9 +209,9 @@ class DecoderState:
         end = self.length + span.length
         self._check_capacity(end)
         h = h + self.positions[self.length : end]
-        logits = self._through(h, DynamicCacheView(end, span.length), span, taps)
+        h = self._through(h, DynamicCacheView(end, span.length), span, taps)
         self.length = end
-        return logits
+        return h[:, prefix:]
 
     def drop_graphs(self) -> None:
         """Drop the graphs, which refer to this state: without them it is freed with its last
@@ -218,7 +229,8 @@ class DecoderState:
         """
         h = self._embed(tokens) + self.positions.index_select(0, position)
         visible = (torch.arange(bucket_end, device=position.device) <= position)[None]
-        return self._through(h, StaticCacheView(position, bucket_end, visible), Span(0, 0, 1), taps)
+        view = StaticCacheView(position, bucket_end, visible)
+        return self.decoder.heads_of(self._through(h, view, Span(0, 0, 1), taps)[:, -1])
 
     def _embed(self, tokens: torch.Tensor) -> torch.Tensor:
         decoder = self.decoder
@@ -233,7 +245,7 @@ class DecoderState:
     def _through(
         self, h: torch.Tensor, cache: "DynamicCacheView | StaticCacheView", span: Span, taps: Taps
     ) -> torch.Tensor:
-        """The blocks, the norm and the heads: logits [R, K, V] after the last position."""
+        """The blocks and the norm, [R, S, D]."""
         decoder = self.decoder
         for index, block in enumerate(decoder.blocks):
             h = self._attend(index, block, h, cache, span, taps)
@@ -241,8 +253,7 @@ class DecoderState:
                 h = self.text.attend(index, block, h, span, taps)
             h = h + block.feed_out(decoder.activation(block.feed_in(block.feed_norm(h))))
             h = run_taps(taps.get(("residual", index), ()), h, span)
-        logits = decoder.logits(decoder.norm(h[:, -1]))
-        return logits.view(len(h), decoder.checkpoint.shape.codebooks, -1)
+        return decoder.norm(h)
 
     def _attend(
         self,

@@ -1,4 +1,4 @@
-"""Distributions of the codes of a given take, position by position, in place of drawn codes.
+"""Distributions of the codes of a given take, in place of drawn codes: one pass over all positions.
 
 Shapes: B rows, K codebooks, V entries, T frames, P = T + delay positions.
 """
@@ -33,11 +33,11 @@ def forced_log_probabilities(
     assert decoding.state is not None
     tokens = forced_tokens(decoder.checkpoint, request.conditioning, codes)
     last = decoding.frames.stop - 1
+    decoding.buffers.seek(0)
+    states = decoding.state.hidden(tokens[..., :-1], decoding.taps)
     for position in range(1, tokens.shape[-1]):
         frame = min(position - 1, last)
-        decoding.buffers.seek(frame)
-        past = decoding.state.codes_read
-        logits = decoding.state.forward(tokens[..., past:position], decoding.taps).float()
+        logits = decoder.heads_of(states[:, position - 1]).float()
         if request.conditioning.guided:
             conditional, unconditional = logits.chunk(2)
             logits = guided(conditional, unconditional, decoding.sampler.guidance.at(frame))
