@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
+import numpy as np
 import torch
 
 from tonearm import boundary
@@ -264,7 +265,7 @@ class Model:
     def divergence(
         self,
         requests: Sequence[TakeRequest],
-        takes: Sequence[Take],
+        takes: Sequence[Take | np.ndarray],
         *,
         vectors: Mapping[str, SteeringVector] | None = None,
     ) -> list[float]:
@@ -273,7 +274,7 @@ class Model:
         Args:
             requests: with steering; lengths of one window, without audio prompts, equal within the
                 list.
-            takes: the plain takes of the same prompts, whose codes are read.
+            takes: the plain takes of the same prompts, or their codes [K, T].
             vectors: as for `generate_batch`.
 
         Returns:
@@ -289,11 +290,17 @@ class Model:
                 f"engine {self.engine.name} has no divergence; use engine {DecoderEngine.name}"
             )
         requests = boundary.sequence(requests, "requests", _request, "a list of TakeRequests")
-        takes = boundary.sequence(takes, "takes", _take_of, "a list of Takes")
+        codes = boundary.sequence(takes, "takes", _codes_of, "a list of Takes or of their codes")
         given = {} if vectors is None else _vectors(vectors)
         steered, found = self._prepare(requests, given)
         frames = [one.frames for one in steered]
-        if [take.codes.shape[1] for take in takes] != frames or set(frames) - {frames[0]}:
+        books, entries = self.shape.codebooks, self.shape.codebook_size
+        if any(len(one) != books or not ((one >= 0) & (one < entries)).all() for one in codes):
+            raise TonearmError(
+                f"the codes are not {books} rows of 0 to {entries - 1}; give those of this "
+                "checkpoint's takes"
+            )
+        if [one.shape[-1] for one in codes] != frames or set(frames) - {frames[0]}:
             raise TonearmError("the takes and the requests differ in length; give equal lengths")
         if max(one or 0 for one in frames) > self.shape.window_frames:
             raise TonearmError(
@@ -306,10 +313,10 @@ class Model:
         for members in groups.values():
             rows = [steered[index] for index in members]
             plain = [replace(one, steering=Steering()) for one in rows]
-            codes = torch.stack([torch.from_numpy(takes[index].codes) for index in members])
+            read = torch.stack([torch.from_numpy(codes[index]) for index in members])
             moved, unmoved = (encode_batch(self.checkpoint, one, found) for one in (rows, plain))
             divergence = mean_divergence(
-                self.engine.decoder, moved, unmoved, codes.to(self.checkpoint.device)
+                self.engine.decoder, moved, unmoved, read.to(self.checkpoint.device)
             )
             values |= dict(zip(members, divergence.tolist(), strict=True))
         return [values[index] for index in range(len(requests))]
@@ -540,8 +547,13 @@ def _request(value: object, name: str) -> TakeRequest:
     return boundary.instance(value, name, TakeRequest, "a TakeRequest")
 
 
-def _take_of(value: object, name: str) -> Take:
-    return boundary.instance(value, name, Take, "a Take")
+def _codes_of(value: object, name: str) -> np.ndarray:
+    """Codes int64 [K, T] of a take, or as given."""
+    if isinstance(value, Take):
+        return value.codes
+    if not isinstance(value, np.ndarray) or value.ndim != 2 or value.dtype.kind not in "iu":
+        raise boundary.refusal(value, name, "a Take, or its codes: whole numbers [K, T]")
+    return value.astype(np.int64)
 
 
 def _vectors(value: object) -> Mapping[str, SteeringVector]:

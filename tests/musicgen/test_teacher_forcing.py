@@ -56,6 +56,8 @@ def test_divergence_is_0_without_steering_and_grows_with_the_strength(melody):
     melody.vectors["push"] = vector_of(melody, "push")
     takes = list(melody.generate_batch(requests_of()))
     divergences = [melody.divergence(requests_of(s), takes) for s in (0, 0.1, 0.4, -0.4)]
+    codes = [take.codes for take in takes]
+    assert melody.divergence(requests_of(0.4), codes) == divergences[2]
     assert divergences[0] == [0, 0]
     for small, large, opposite in zip(*divergences[1:], strict=True):
         assert 0 < small < large and opposite > 0
@@ -64,6 +66,13 @@ def test_divergence_is_0_without_steering_and_grows_with_the_strength(melody):
 def test_takes_of_another_length_and_another_engine_are_refused(melody):
     melody.vectors["push"] = vector_of(melody, "push")
     takes = list(melody.generate_batch(requests_of()))
+    for wrong, message in (
+        (takes[0].codes[:2], "not 4 rows of 0 to"),
+        (takes[0].codes + 10**6, "not 4 rows of 0 to"),
+        (takes[0].codes * 0.5, "give a Take, or its codes"),
+    ):
+        with pytest.raises(TonearmError, match=message):
+            melody.divergence(requests_of(0.1), [wrong, wrong])
     with pytest.raises(TonearmError, match="differ in length"):
         melody.divergence(requests_of(0.1), takes[:1])
     with pytest.raises(TonearmError, match="engine reference has no divergence"):

@@ -101,7 +101,8 @@ def test_audio_beyond_full_scale_is_kept(tmp_path):
     with Store(tmp_path) as store:
         stored = store.add_take("k", {}, Clip(samples, 16_000), None)
         assert np.array_equal(store.clip("k").samples, stored.samples)
-        assert store.codes("k") is None
+        with pytest.raises(TonearmError, match="no codes of a take k"):
+            store.codes("k")
     assert np.abs(stored.samples[0] - samples).max() < 2e-4
 
 
@@ -155,6 +156,22 @@ def test_a_later_stage_reads_the_records_of_the_earlier_ones(melody, tmp_path, p
     assert len({record["take"] for record in records}) == 6
     for before, after in zip(clips[:3], clips[3:], strict=True):
         assert after.seconds == pytest.approx(before.seconds / 2, rel=0.01)
+
+
+def test_divergences_are_those_of_the_model_and_measured_once(melody, monkeypatch, tmp_path, peak):
+    vectors = {"push": vector_of(melody, "push")}
+    steering = Steering(steers=(Steer(vector="push", strength=0.3, source_layer=1),))
+    steered = [replace(trial, groups=("peak", "divergence")) for trial in trials(steering)]
+    forced = study(vectors, steered=lambda found: steered)
+    with Store(tmp_path) as store:
+        records = run(forced, melody, store, Settings(workers=0))
+        takes = [melody.generate(p, seconds=SECONDS, seed=10 + i) for i, p in enumerate(PROMPTS)]
+        requests = [trial.request for trial in steered]
+        expected = melody.divergence(requests, takes, vectors=vectors)
+        found = [record["divergence"]["value"] for record in records]
+        assert found == pytest.approx(expected, rel=1e-5) and min(found) > 0
+        monkeypatch.setattr(type(melody), "divergence", None)
+        assert run(forced, melody, store, Settings(workers=0)) == records
 
 
 def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):

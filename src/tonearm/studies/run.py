@@ -3,6 +3,10 @@
 Takes of one length are decoded together; each is stored as soon as it is decoded. Worker processes
 measure while the next batch is decoded. What is done is never done again, so that a run that was
 stopped at any moment continues with the rest.
+
+The group `divergence` is measured by the model itself: KL(steered || plain) in nats per frame,
+teacher-forced on the codes of the take of the same request without steering, which is made where the
+store lacks it.
 """
 
 import logging
@@ -11,13 +15,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from typing import Any
 
 from tonearm.audio import Clip
+from tonearm.measures import Measurement
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.studies.measure_groups import Group, MeasureRequest, group
+from tonearm.steering import Steering
+from tonearm.studies.measure_groups import DIVERGENCE, Group, MeasureRequest, group
 from tonearm.studies.plan import (
     Found,
     Stack,
@@ -34,6 +41,7 @@ from tonearm.studies.store import Store, StoredTrial, Values
 log = logging.getLogger(__name__)
 
 REQUESTS_PER_CALL = 256  # of generate_batch, which prepares them together
+FORCED_ROWS = 16  # of one teacher-forced pass
 CPU_ROWS = 48  # of a batch; more are no faster on a CPU
 CLIPS_PER_JOB = 8
 JOBS_PER_WORKER = 4  # waiting; beyond, decoding waits for the measures
@@ -93,7 +101,7 @@ def run(
         for stage, trials_of in study.stages.items():
             trials = trials_of(Found(records, lambda record: store.clip(record["take"])))
             keys = [take_key(trial, stack, study.vectors) for trial in trials]
-            groups = {name: group(name) for trial in trials for name in trial.groups}
+            groups = {name: _group(name) for trial in trials for name in trial.groups}
             store.set_study(
                 study.name,
                 study.details,
@@ -112,6 +120,16 @@ def run(
                 )
                 break
     return records
+
+
+def _group(name: str) -> Group:
+    if name != DIVERGENCE:
+        return group(name)
+
+    def refuse(requests: Sequence[MeasureRequest]) -> list[dict[str, Any]]:
+        raise AssertionError("a divergence is not measured on audio")
+
+    return Group(DIVERGENCE, "KL(steered || plain) 1", False, refuse)
 
 
 def _known(store: Store, study: str) -> dict[str, str]:
@@ -178,7 +196,46 @@ class _StageRun:
                 stored = self._store.add_take(key, description, clip, None)
                 self._submit(key, by_key[key], stored, clock)
         self._collect(self._measure.finish(), clock)
+        reached = [key for key in open_keys if self._store.has_take(key)]
+        self._diverge({key: by_key[key][0] for key in reached})
         return limit
+
+    def _diverge(self, trials: Mapping[str, Trial]) -> None:
+        """Measure the divergences that the store lacks."""
+        missing = {
+            key: trial
+            for key, trial in trials.items()
+            if DIVERGENCE in trial.groups and self._missing(key, [trial])
+        }
+        plain = {
+            key: replace(trial, request=replace(trial.request, steering=Steering()))
+            for key, trial in missing.items()
+        }
+        keys = {key: take_key(trial, self._stack, self._vectors) for key, trial in plain.items()}
+        absent = {
+            keys[key]: trial for key, trial in plain.items() if not self._store.has_codes(keys[key])
+        }
+        for _ in self._generate(absent):
+            pass
+        by_length: dict[float, list[str]] = {}
+        for key, trial in missing.items():
+            by_length.setdefault(trial.request.seconds, []).append(key)
+        for same in by_length.values():
+            for first in range(0, len(same), FORCED_ROWS):
+                chunk = same[first : first + FORCED_ROWS]
+                found = self._model.divergence(
+                    [missing[key].request for key in chunk],
+                    [self._store.codes(keys[key]) for key in chunk],
+                    vectors=dict(self._vectors),
+                )
+                fingerprint = self._groups[DIVERGENCE].fingerprint
+                self._store.add_values(
+                    [
+                        Values(key, DIVERGENCE, fingerprint, {}, {DIVERGENCE: _nats(value)})
+                        for key, value in zip(chunk, found, strict=True)
+                    ]
+                )
+                log.info("%s: %d divergences", DIVERGENCE, first + len(chunk))
 
     def _missing(self, key: str, trials: Sequence[Trial]) -> list[tuple[str, dict[str, str]]]:
         """Groups, with their texts, that have not measured a take."""
@@ -220,6 +277,8 @@ class _StageRun:
         clock.made()
         by_texts: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for name, texts in self._missing(key, trials):
+            if name == DIVERGENCE:
+                continue
             by_texts.setdefault(tuple(texts.items()), []).append(name)
         jobs = [Job(key, clip, dict(texts), tuple(names)) for texts, names in by_texts.items()]
         self._collect(self._measure.add(jobs), clock)
@@ -228,6 +287,11 @@ class _StageRun:
         for values in measured:
             self._store.add_values(values)
             clock.measured(len({one.key for one in values}))
+
+
+def _nats(value: float) -> dict[str, Any]:
+    protocol = "KL(steered || plain), teacher-forced on the plain take's codes"
+    return Measurement(DIVERGENCE, value, "nats per frame", protocol).to_dict()
 
 
 class _Clock:

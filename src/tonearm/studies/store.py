@@ -175,6 +175,11 @@ class Store:
         row = self._row("SELECT audio FROM takes WHERE key = ?", key)
         return row is not None and self._audio_file(row[0]).is_file()
 
+    def has_codes(self, key: str) -> bool:
+        """Whether the store has the codes of a take."""
+        row = self._row("SELECT codes FROM takes WHERE key = ?", key)
+        return row is not None and row[0] is not None
+
     def add_take(
         self, key: str, description: Mapping[str, Any], clip: Clip, codes: np.ndarray | None
     ) -> Clip:
@@ -245,14 +250,16 @@ class Store:
             )
         return clip
 
-    def codes(self, key: str) -> np.ndarray | None:
-        """Read the codes of a take, int64 [K, T]; None for processed audio."""
+    def codes(self, key: str) -> np.ndarray:
+        """Read the codes of a take, int64 [K, T].
+
+        Raises:
+            TonearmError: no such take, or it is processed audio, which has none.
+        """
         row = self._row("SELECT codes, codebooks FROM takes WHERE key = ?", key)
-        if row is None:
-            raise TonearmError(f"{self.folder} has no take {key}")
+        if row is None or row[0] is None:
+            raise TonearmError(f"{self.folder} has no codes of a take {key}")
         packed, codebooks = row
-        if packed is None:
-            return None
         return np.frombuffer(zlib.decompress(packed), "<u2").reshape(codebooks, -1).astype(np.int64)
 
     def _audio_file(self, name: str) -> Path:
