@@ -14,7 +14,7 @@ configurations, the one with the most effect there is taken.
 
 The strength is then tried on prompts that did not choose it. It is confirmed where the measure of
 the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit by more
-than half its standard error; what is measured there is the evidence. Otherwise four fifths of the
+than its standard error; what is measured there is the evidence. Otherwise four fifths of the
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
 """
 
@@ -48,7 +48,8 @@ from tonearm.text import quoted
 
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
-TOLERANCE = 0.5  # standard errors of a damage beyond its limit
+# standard errors of a damage beyond its limit, when a strength is chosen and when it is confirmed
+CHOICE_TOLERANCE, CONFIRMATION_TOLERANCE = 0.5, 1.0
 CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
 SIGNS = {1: "positive", -1: "negative"}
@@ -92,11 +93,11 @@ class Outcome:
         if not low > 0:
             effect_there = self.sign * self.change.change
             return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
-        if _tolerated(self.faults, 1) > limits.fault_gain:
+        if _tolerated(self.faults, 1, CONFIRMATION_TOLERANCE) > limits.fault_gain:
             return f"{100 * self.faults.change:.0f} points more takes have a fault"
-        if _tolerated(self.pulse, -1) > limits.pulse_loss:
+        if _tolerated(self.pulse, -1, CONFIRMATION_TOLERANCE) > limits.pulse_loss:
             return f"the pulse clarity falls by {-self.pulse.change:.0%}"
-        if _tolerated(self.text, -1) > limits.text_loss:
+        if _tolerated(self.text, -1, CONFIRMATION_TOLERANCE) > limits.text_loss:
             return f"the CLAP score falls by {-self.text.change:.2f}"
         return ""
 
@@ -268,9 +269,9 @@ def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
     strength = min(
         strength_at_limit(strengths, damage, limit)
         for damage, limit in (
-            ([_tolerated(one.faults, 1) for one in outcomes], limits.fault_gain),
-            ([_tolerated(one.pulse, -1) for one in outcomes], limits.pulse_loss),
-            ([_tolerated(one.text, -1) for one in outcomes], limits.text_loss),
+            ([_tolerated(one.faults, 1, CHOICE_TOLERANCE) for one in outcomes], limits.fault_gain),
+            ([_tolerated(one.pulse, -1, CHOICE_TOLERANCE) for one in outcomes], limits.pulse_loss),
+            ([_tolerated(one.text, -1, CHOICE_TOLERANCE) for one in outcomes], limits.text_loss),
         )
     )
     effects = [one.change.change for one in outcomes]
@@ -280,9 +281,9 @@ def _farthest(outcomes: Sequence[Outcome], limits: Limits) -> Outcome:
     return replace(nearest, strength=_rounded(strength), change=change)
 
 
-def _tolerated(change: Effect, worse: int) -> float:
-    """Damage less what is tolerated; `worse` is the sign of a change for the worse."""
-    return worse * change.change - TOLERANCE * change.error
+def _tolerated(change: Effect, worse: int, errors: float) -> float:
+    """Damage less some of its standard errors; `worse` is the sign of a change for the worse."""
+    return worse * change.change - errors * change.error
 
 
 def strength_at_limit(strengths: Sequence[float], damage: Sequence[float], limit: float) -> float:
