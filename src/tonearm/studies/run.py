@@ -98,7 +98,7 @@ def run(
     records: list[Record] = []
     left = settings.limit
     with measuring(settings.workers) as measure:
-        for stage, trials_of in study.stages.items():
+        for index, (stage, trials_of) in enumerate(study.stages.items()):
             trials = trials_of(Found(records, lambda record: store.clip(record["take"])))
             keys = [take_key(trial, stack, study.vectors) for trial in trials]
             groups = {name: _group(name) for trial in trials for name in trial.groups}
@@ -107,7 +107,7 @@ def run(
                 study.details,
                 {**_known(store, study.name), **{g.name: g.fingerprint for g in groups.values()}},
             )
-            store.set_stage(study.name, stage, _stored(trials, keys, groups))
+            store.set_stage(study.name, stage, _stored(trials, keys, groups), index)
             stage_run = _StageRun(
                 store, model, stack, study.vectors, groups, measure, progress, settings.batch_size
             )
@@ -177,8 +177,9 @@ class _StageRun:
         for trial, key in zip(trials, keys, strict=True):
             by_key.setdefault(key, []).append(trial)
         open_keys = [key for key, same in by_key.items() if self._missing(key, same)]
-        made = [key for key in open_keys if self._store.has_take(key)]
-        absent = [key for key in open_keys if key not in set(made)]
+        sounding = [key for key in open_keys if any(map(_needs_audio, by_key[key]))]
+        made = [key for key in sounding if self._store.has_take(key)]
+        absent = [key for key in sounding if key not in set(made)]
         if limit is not None:
             absent, limit = absent[:limit], max(0, limit - len(absent))
         clock = _Clock(stage, len(absent) + len(made), self._progress)
@@ -196,8 +197,16 @@ class _StageRun:
                 stored = self._store.add_take(key, description, clip, None)
                 self._submit(key, by_key[key], stored, clock)
         self._collect(self._measure.finish(), clock)
-        reached = [key for key in open_keys if self._store.has_take(key)]
-        self._diverge({key: by_key[key][0] for key in reached})
+        reached = set(open_keys) - (set(sounding) - set(made) - set(absent))
+        self._diverge(
+            {
+                key: trial
+                for key in open_keys
+                if key in reached
+                for trial in by_key[key]
+                if DIVERGENCE in trial.groups
+            }
+        )
         return limit
 
     def _diverge(self, trials: Mapping[str, Trial]) -> None:
@@ -205,7 +214,7 @@ class _StageRun:
         missing = {
             key: trial
             for key, trial in trials.items()
-            if DIVERGENCE in trial.groups and self._missing(key, [trial])
+            if DIVERGENCE in (name for name, _ in self._missing(key, [trial]))
         }
         plain = {
             key: replace(trial, request=replace(trial.request, steering=Steering()))
@@ -287,6 +296,10 @@ class _StageRun:
         for values in measured:
             self._store.add_values(values)
             clock.measured(len({one.key for one in values}))
+
+
+def _needs_audio(trial: Trial) -> bool:
+    return any(name != DIVERGENCE for name in trial.groups)
 
 
 def _nats(value: float) -> dict[str, Any]:

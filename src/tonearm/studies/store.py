@@ -62,6 +62,7 @@ CREATE TABLE studies (
 CREATE TABLE trials (
     study TEXT NOT NULL REFERENCES studies (name),
     stage TEXT NOT NULL,
+    stage_index INTEGER NOT NULL,
     position INTEGER NOT NULL,
     key TEXT NOT NULL,
     families TEXT NOT NULL,
@@ -303,18 +304,28 @@ class Store:
                 (name, _dump(details), _dump(fingerprints)),
             )
 
-    def set_stage(self, study: str, stage: str, trials: Sequence[StoredTrial]) -> None:
-        """Replace the trials of one stage of a study; their takes stay."""
+    def set_stage(
+        self, study: str, stage: str, trials: Sequence[StoredTrial], index: int = 0
+    ) -> None:
+        """Replace the trials of one stage of a study; their takes stay.
+
+        Args:
+            study: its name.
+            stage: likewise.
+            trials: in order.
+            index: of the stage among those of the study.
+        """
         with self._transaction():
             self._database.execute(
                 "DELETE FROM trials WHERE study = ? AND stage = ?", (study, stage)
             )
             self._database.executemany(
-                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (
                         study,
                         stage,
+                        index,
                         position,
                         trial.key,
                         _dump(list(trial.groups)),
@@ -376,7 +387,7 @@ class Store:
                 measured[key, family, arguments] = json.loads(record)
         trials = self._database.execute(
             "SELECT stage, key, families, arguments, facts FROM trials WHERE study = ? "
-            "ORDER BY stage, position",
+            "ORDER BY stage_index, position",
             (study,),
         )
         for stage, key, families, arguments, facts in trials:

@@ -1,11 +1,11 @@
 """What earlier stages decide for later ones, as pure functions of their records.
 
-    equal divergence   variants are compared at the strength at which the mean divergence of their
-                       predictions is the design's, interpolated between the strengths of its curve
-                       (logarithms of both)
-    best layer         the layer whose direction moves the attribute's measure most at equal
-                       divergence, as the mean over both signs of the t-statistics of the change in
-                       the sign's sense, on neutral prompts
+equal divergence   variants are compared at the strength at which the mean divergence of their
+                   predictions is the design's, interpolated between the strengths of its curve
+                   (logarithms of both)
+best layer         the layer whose direction moves the attribute's measure most at equal
+                   divergence, as the mean over both signs of the t-statistics of the change in
+                   the sign's sense, on neutral prompts
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,7 @@ def curves(records: Sequence[Record]) -> dict[tuple[str, str], Curve]:
         by_strength = sums.setdefault((record["variant"], record["sign"]), {})
         by_strength.setdefault(record["strength"], []).append(record["divergence"]["value"])
     return {
-        key: Curve(
-            tuple(sorted(found)), tuple(float(np.mean(found[one])) for one in sorted(found))
-        )
+        key: Curve(tuple(sorted(found)), tuple(float(np.mean(found[one])) for one in sorted(found)))
         for key, found in sums.items()
     }
 

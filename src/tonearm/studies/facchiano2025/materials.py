@@ -60,9 +60,7 @@ def make_materials(model: Model, design: Design) -> Materials:
             positive_label=pair.positive_label,
             negative_label=pair.negative_label,
         )
-        rows[name] = np.stack(
-            [_rows(model, prompts) for prompts in (pair.positive, pair.negative)]
-        )
+        rows[name] = np.stack([_rows(model, prompts) for prompts in (pair.positive, pair.negative)])
     for name in PAIR.values():
         for size in design.set_sizes:
             for draw in range(design.draws):
