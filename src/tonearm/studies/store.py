@@ -34,6 +34,7 @@ DATABASE = "store.sqlite"
 AUDIO = "audio"
 VERSION = 1
 WAIT_SECONDS = 60.0  # for another process
+PAUSE_SECONDS = 300.0  # a longer gap between two takes is a pause of the run
 FULL_SCALE = 2**15
 SCHEMA = """
 CREATE TABLE takes (
@@ -225,6 +226,18 @@ class Store:
                 ),
             )
         return stored
+
+    def throughput(self) -> dict[str, float]:
+        """Number of takes, the hours that they took, and takes per hour.
+
+        A pause of more than PAUSE_SECONDS between two takes does not count.
+        """
+        rows = self._database.execute("SELECT made FROM takes ORDER BY made")
+        times = np.array([made for (made,) in rows])
+        gaps = np.diff(times)
+        hours = float(gaps[gaps <= PAUSE_SECONDS].sum()) / 3600
+        rate = len(times) / hours if hours else float("nan")
+        return {"takes": len(times), "hours": hours, "takes_per_hour": rate}
 
     def clip(self, key: str) -> Clip:
         """Read the audio of a take.

@@ -187,6 +187,7 @@ class Results:
     grid: Sequence[tuple[Row, Effect]]
     table_1: Sequence[tuple[Row, Distance]]
     controls: Sequence[Row]
+    fast_dark: Sequence[tuple[Row, Effect]]
     floor: Mapping[str, Row]
     plain: Mapping[str, tuple[float, float]]
     geometry: Mapping[str, Geometry]
@@ -212,7 +213,7 @@ def analyse(records: Sequence[Record], rows: Mapping[str, np.ndarray]) -> Result
     ]
     controls = [
         _row(held_out, takes)
-        for experiment in ("random", "word", "processed", "fast but dark")
+        for experiment in ("random", "word", "processed")
         for takes in _by(records, experiment)
     ]
     return Results(
@@ -233,15 +234,10 @@ def analyse(records: Sequence[Record], rows: Mapping[str, np.ndarray]) -> Result
         sizes=_sizes(records, plain),
         pairs=_pairs(records),
         leakage=_leakage(records),
-        grid=[
-            (
-                _row(plain, takes, "tempo"),
-                compared(plain, takes, MEASURE["brightness"]),
-            )
-            for takes in _by(records, "grid")
-        ],
+        grid=_with_centroid(records, plain, "grid"),
         table_1=table,
         controls=controls,
+        fast_dark=_with_centroid(records, held_out, "fast but dark"),
         floor={
             pair: _row(held_out, select(records, experiment="held-out other seeds"), pair)
             for pair in PAIR.values()
@@ -285,6 +281,16 @@ def _row(plain: Sequence[Record], takes: Sequence[Record], pair: str | None = No
         ),
         divergence=fmean(divergences) if divergences else None,
     )
+
+
+def _with_centroid(
+    records: Sequence[Record], plain: Sequence[Record], experiment: str
+) -> list[tuple[Row, Effect]]:
+    """Rows by the measures of tempo, each with the effect on the centroid."""
+    return [
+        (_row(plain, takes, "tempo"), compared(plain, takes, MEASURE["brightness"]))
+        for takes in _by(records, experiment)
+    ]
 
 
 def _distance(takes: Sequence[Record], reference: Sequence[Record]) -> Distance:

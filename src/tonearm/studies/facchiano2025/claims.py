@@ -1,0 +1,290 @@
+"""The paper's claims, each with the numbers that bear on it.
+
+A claim holds where its test, stated with it, is met in every attribute and sign, and in part where
+it is met in some. None of the paper's numbers is comparable: checkpoint, tracker and embedding of
+FAD differ.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import nan
+from statistics import fmean
+from typing import Literal
+
+from tonearm.studies.effect import Effect
+from tonearm.studies.facchiano2025.analysis import Results, Row
+from tonearm.studies.facchiano2025.choices import LayerEffect
+from tonearm.studies.facchiano2025.design import PAIR, SIGNS
+
+Verdict = Literal["holds", "holds in part", "does not hold"]
+PLATEAU = 0.8  # of the effect of the largest set counts as the plateau
+FEW = (10, 25)  # prompts that suffice by the paper
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the paper.
+
+    place    in the paper
+    text     of the claim, in our words
+    test     that decides it
+    verdict  of the test
+    numbers  in one sentence or more
+    """
+
+    place: str
+    text: str
+    test: str
+    verdict: Verdict
+    numbers: str
+
+
+def all_claims(results: Results) -> list[Claim]:
+    """Test every claim.
+
+    Args:
+        results: of the study.
+    """
+    tests: list[Callable[[Results], Claim]] = [
+        middle_layers,
+        blocks,
+        one_to_all,
+        threshold,
+        quality,
+        few_prompts,
+        both_branches,
+        all_steps,
+        combination,
+    ]
+    return [test(results) for test in tests]
+
+
+def percent(effect: Effect) -> str:
+    """`+58 % [51, 66]`."""
+    change, low, high = (100 * value for value in (effect.change, effect.low, effect.high))
+    return f"{change:+.0f} % [{low:+.0f}, {high:+.0f}]"
+
+
+def middle_layers(results: Results) -> Claim:
+    """4.2: directions of the middle layers steer most."""
+    numbers, verdicts = [], []
+    for pair, effects in results.scan.items():
+        layers = sorted({one.layer for one in effects})
+        third = len(layers) / 3
+        scores = {
+            name: _mean_score([one for one in effects if low <= one.layer < high])
+            for name, low, high in (
+                ("first", 0, third),
+                ("middle", third, 2 * third),
+                ("last", 2 * third, len(layers)),
+            )
+        }
+        best = max(scores, key=lambda name: scores[name])
+        verdicts.append(best == "middle")
+        listed = ", ".join(f"{name} third {score:.1f}" for name, score in scores.items())
+        numbers.append(f"{pair}: best layer {results.best[pair]}; mean t-statistic {listed}")
+    return Claim(
+        "4.2, fig. 4",
+        "Directions of a middle block of layers have the largest effect.",
+        "the middle third of the layers has the highest mean t-statistic at equal divergence, for "
+        "both attributes",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def _mean_score(effects: list[LayerEffect]) -> float:
+    scores = [one.score for one in effects if one.score == one.score]
+    return fmean(scores) if scores else nan
+
+
+def blocks(results: Results) -> Claim:
+    """4.2: neighbouring layers' directions form blocks."""
+    found = {pair: results.geometry[pair].blocks for pair in PAIR.values()}
+    numbers = "; ".join(
+        f"{pair}: {len(set(one.labels))} blocks {one.labels}, silhouette {one.silhouette:.2f}, mean "
+        f"cosine {one.within:.2f} within and {one.between:.2f} between"
+        for pair, one in found.items()
+    )
+    return Claim(
+        "4.2, fig. 6",
+        "Directions of neighbouring layers are similar and form blocks.",
+        "clusters of layers are contiguous, with a silhouette above 0.25, for both attributes",
+        _all([one.contiguous and one.silhouette > 0.25 for one in found.values()]),
+        numbers + ".",
+    )
+
+
+def one_to_all(results: Results) -> Claim:
+    """3.3: one-to-all is better than all-to-all."""
+    return _preferred(
+        results,
+        "strategies",
+        "one-to-all",
+        "all-to-all",
+        "3.3",
+        "One layer's direction in all layers steers more than each layer's own.",
+    )
+
+
+def both_branches(results: Results) -> Claim:
+    """A.2: both guidance branches."""
+    return _preferred(
+        results,
+        "branches",
+        "branch both",
+        "branch conditional",
+        "A.2",
+        "Injection into both guidance branches is better than into one.",
+    )
+
+
+def all_steps(results: Results) -> Claim:
+    """A.1: all steps."""
+    rows = [row for row in results.variants if row.facts["experiment"] == "steps"]
+    numbers, verdicts = [], []
+    for pair in PAIR.values():
+        for sign in SIGNS:
+            here = [row for row in rows if (row.facts["pair"], row.facts["sign"]) == (pair, sign)]
+            whole = next(row for row in here if "first step" not in row.facts["variant"])
+            first = next(row for row in here if "first step" in row.facts["variant"])
+            verdicts.append(SIGNS[sign] * (whole.second.change - first.second.change) > 0)
+            numbers.append(
+                f"{pair} {sign}: all steps {percent(whole.second)}, first step alone "
+                f"{percent(first.second)}"
+            )
+    return Claim(
+        "A.1",
+        "Injection at every step is better than at the first alone.",
+        "at the same strength the effect of all steps is larger, for both attributes and signs",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def _preferred(
+    results: Results, experiment: str, better: str, worse: str, place: str, text: str
+) -> Claim:
+    """Compare two variants at equal divergence."""
+    rows = [row for row in results.variants if row.facts["experiment"] == experiment]
+    numbers, verdicts = [], []
+    for pair in PAIR.values():
+        for sign in SIGNS:
+            first, second = (_named(rows, pair, sign, name) for name in (better, worse))
+            verdicts.append(SIGNS[sign] * (first.second.change - second.second.change) > 0)
+            numbers.append(
+                f"{pair} {sign}: {better} {percent(first.second)} (faulty "
+                f"{first.faulty.value:.0%}), {worse} {percent(second.second)} (faulty "
+                f"{second.faulty.value:.0%})"
+            )
+    return Claim(
+        place,
+        text,
+        "at equal divergence the effect is larger, for both attributes and signs",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def _named(rows: list[Row], pair: str, sign: str, name: str) -> Row:
+    return next(
+        row
+        for row in rows
+        if (row.facts["pair"], row.facts["sign"]) == (pair, sign)
+        and row.facts["variant"].endswith(name)
+    )
+
+
+def threshold(results: Results) -> Claim:
+    """4.3: the effect grows with λ up to a threshold."""
+    numbers, verdicts = [], []
+    strengths = sorted({row.facts["strength"] for row, _ in results.strengths})
+    for (pair, sign), trend in results.trends.items():
+        inside = strengths[0] < trend.until < strengths[-1]
+        verdicts.append(inside and trend.page < 0.05)
+        numbers.append(
+            f"{pair} {sign}: rises to λ = {trend.until:g}, Page's p {trend.page:.2g}, "
+            f"{100 * trend.slope:+.1f} points per doubling"
+        )
+    return Claim(
+        "4.3, fig. 5",
+        "The effect grows with λ up to a threshold, beyond which it becomes inconsistent.",
+        "Page's trend is certain and the rise ends within the strengths tried, in every curve",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def quality(results: Results) -> Claim:
+    """4.3: quality breaks beyond the threshold."""
+    numbers, verdicts = [], []
+    for pair in PAIR.values():
+        for sign in SIGNS:
+            found = [
+                (row.facts["strength"], distance.fad, row.faulty.value)
+                for row, distance in results.strengths
+                if (row.facts["pair"], row.facts["sign"]) == (pair, sign)
+                and distance.fad is not None
+            ]
+            if len(found) < 2:
+                verdicts.append(False)
+                numbers.append(f"{pair} {sign}: no FAD")
+                continue
+            first, last = found[0], found[-1]
+            verdicts.append((last[1] or 0) > 2 * (first[1] or 0))
+            listed = ", ".join(f"λ {s:g}: {fad:.2f}" for s, fad, _ in found)
+            numbers.append(f"{pair} {sign}: FAD {listed}")
+    return Claim(
+        "4.3, fig. 7",
+        "FAD stays low for small λ and rises sharply beyond a threshold.",
+        "FAD at the largest strength is more than twice that at the smallest, in every curve",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def few_prompts(results: Results) -> Claim:
+    """4.4: 10 to 25 prompts suffice."""
+    numbers, verdicts = [], []
+    for pair in PAIR.values():
+        for sign in SIGNS:
+            means = {
+                one.size: one.mean for one in results.sizes if (one.pair, one.sign) == (pair, sign)
+            }
+            largest = means[max(means)]
+            shares = {size: means[size] / largest for size in FEW if size in means and largest}
+            verdicts.append(bool(shares) and max(shares.values()) >= PLATEAU)
+            listed = ", ".join(
+                f"{size} prompts {100 * share:.0f} %" for size, share in shares.items()
+            )
+            numbers.append(f"{pair} {sign}: {listed} of the effect of {max(means)}")
+    return Claim(
+        "4.4, fig. 8",
+        "10 to 25 prompts a side suffice.",
+        f"their mean effect is at least {PLATEAU:.0%} of that of the largest set, in every curve",
+        _all(verdicts),
+        "; ".join(numbers) + ".",
+    )
+
+
+def combination(results: Results) -> Claim:
+    """6: two attributes combine."""
+    row, centroid = next(
+        (row, centroid)
+        for row, centroid in results.fast_dark
+        if row.facts["variant"] == "two vectors"
+    )
+    return Claim(
+        "6",
+        'Two vectors combine: "fast but dark".',
+        "held-out takes have more onsets and a lower centroid, both beyond their intervals",
+        _all([row.second.low > 0, centroid.high < 0]),
+        f"BPM {percent(row.effect)}, onset rate {percent(row.second)}, centroid {percent(centroid)}, "
+        f"faulty {row.faulty}.",
+    )
+
+
+def _all(verdicts: list[bool]) -> Verdict:
+    if all(verdicts):
+        return "holds"
+    return "holds in part" if any(verdicts) else "does not hold"

@@ -1,0 +1,111 @@
+"""The whole study: made, resumed, and reported."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tonearm.datasets import prompts
+from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
+from tonearm.model import Model
+from tonearm.progress import Progress
+from tonearm.report.study_page import write_report
+from tonearm.studies.facchiano2025.analysis import analyse
+from tonearm.studies.facchiano2025.design import Design
+from tonearm.studies.facchiano2025.materials import Materials, make_materials
+from tonearm.studies.facchiano2025.report import make_report
+from tonearm.studies.facchiano2025.stages import NAME, Stages
+from tonearm.studies.plan import Study
+from tonearm.studies.run import Settings, run
+from tonearm.studies.store import Store
+
+ACTIVATIONS = "activations.npz"
+
+
+def make_study(model: Model, design: Design, materials: Materials) -> Study:
+    """The study of a checkpoint on the bundled prompts."""
+    pairs = {
+        name: (pair.positive, pair.negative)
+        for name in prompts.PAIRS
+        for pair in [prompts.load_pair(name)]
+    }
+    stages = Stages(
+        design,
+        materials,
+        model.shape.layer_count,
+        prompts.neutral(),
+        prompts.held_out(),
+        pairs,
+    )
+    details = {
+        "model": model.shape.public_name,
+        "fingerprint": model.shape.fingerprint,
+        "device": f"{model.checkpoint.device.type}, {model.checkpoint.precision}",
+        "design": design.name,
+        "seconds": design.seconds,
+    }
+    return stages.study(details)
+
+
+def run_study(
+    model: Model,
+    folder: Path,
+    design: Design,
+    settings: Settings = Settings(),
+    progress: Progress | None = None,
+    prepared: Callable[[], None] | None = None,
+) -> Path | None:
+    """Complete the study, and write its report.
+
+    Args:
+        model: the checkpoint.
+        folder: of the store and the report.
+        design: sizes.
+        settings: of the run.
+        progress: called with takes done and takes in all of the stage.
+        prepared: called when the vectors are learned.
+
+    Returns:
+        The path of the report; None where the limit of the settings was reached before the end.
+    """
+    with Store(folder) as store:
+        materials = make_materials(model, design)
+        with atomic_write(folder / ACTIVATIONS) as temporary:
+            np.savez_compressed(temporary, **materials.rows)  # type: ignore[arg-type]
+        if prepared:
+            prepared()
+        study = make_study(model, design, materials)
+        run(study, model, store, settings, progress)
+        counts = store.counts(NAME)
+        if len(counts) < len(study.stages) or any(done < all for done, all in counts.values()):
+            return None
+    return report(folder)
+
+
+def report(folder: Path) -> Path:
+    """Write the report of a complete study from its store; nothing is generated.
+
+    Args:
+        folder: of the store.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        TonearmError: no such study, or one that is not complete.
+    """
+    with Store.existing(folder) as store:
+        counts = store.counts(NAME)
+        if missing := [stage for stage, (done, all) in counts.items() if done < all]:
+            raise TonearmError(
+                f"the study in {folder} is not complete: stage {missing[0]} has "
+                f"{counts[missing[0]][0]} of {counts[missing[0]][1]} takes; run it again with --resume"
+            )
+        records = store.records(NAME)
+        with np.load(folder / ACTIVATIONS) as rows:
+            results = analyse(records, dict(rows))
+        details: dict[str, Any] = {**store.details(NAME), **store.throughput()}
+        made = make_report(results, records, details, lambda record: store.clip(record["take"]))
+    return write_report(made, folder)
