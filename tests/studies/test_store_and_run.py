@@ -21,7 +21,7 @@ from tonearm.audio import Clip
 from tonearm.studies.measure_groups import Group
 from tonearm.studies.plan import Processing, Stack, Study, Trial, take_key
 from tonearm.studies.run import Settings, run
-from tonearm.studies.store import Store, StoredTrial, Values, flat, write_csv
+from tonearm.studies.store import Store, StoredTrial, Values
 
 PROMPTS = ("a folk tune", "a jazz tune", "a rock song")
 SECONDS = 0.4
@@ -234,17 +234,6 @@ def test_a_folder_that_is_no_store_is_refused(tmp_path):
         database.execute("PRAGMA user_version = 99")
     with pytest.raises(TonearmError, match="store of version 99"):
         Store(later)
-
-
-def test_records_are_exported_as_csv(tmp_path):
-    records = [
-        {"condition": "plain", "tempo": {"name": "tempo", "value": 90.5}, "embedding": [1, 2]},
-        {"condition": "fast", "tempo": {"name": "tempo", "value": None}, "tags": {"a": 1}},
-    ]
-    assert flat(records[0]) == {"condition": "plain", "tempo": 90.5, "embedding": "[1, 2]"}
-    write_csv(records, tmp_path / "r.csv")
-    lines = (tmp_path / "r.csv").read_text().splitlines()
-    assert lines[0] == "condition,tempo,embedding,tags" and lines[2] == 'fast,,,"{""a"": 1}"'
 
 
 WRITER = """

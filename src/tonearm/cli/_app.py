@@ -26,6 +26,8 @@ from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.replay import replay
+from tonearm.cli.report import report
+from tonearm.cli.study import study
 from tonearm.cli.vectors import vectors
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
@@ -67,6 +69,8 @@ for command in (
     distance,
     classifier,
     cluster,
+    study,
+    report,
     inspect,
     models,
     doctor,

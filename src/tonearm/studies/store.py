@@ -10,7 +10,6 @@ Audio is measured as it is stored, so that measuring it again gives the same val
 rounded to 16 bits before, after division by `scale` where they exceed full scale.
 """
 
-import csv
 import json
 import sqlite3
 import time
@@ -427,30 +426,6 @@ class Store:
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
         with _errors(self.folder):
             return self._database.execute(query, values).fetchone()
-
-
-def write_csv(records: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write records as CSV: one column per fact, and per measure its value.
-
-    Texts and lists, such as embeddings, are JSON in their cell.
-    """
-    rows = [flat(record) for record in records]
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def flat(record: Mapping[str, Any]) -> dict[str, Any]:
-    """One level of a record: a measurement becomes its value, other objects JSON."""
-    row: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping) and "value" in value:
-            row[name] = value["value"]
-        else:
-            row[name] = _dump(value) if isinstance(value, Mapping | list) else value
-    return row
 
 
 def _to_pcm(clip: Clip, scale: float) -> np.ndarray:

@@ -1,11 +1,15 @@
 """The whole study: made, resumed, and reported."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
+from tonearm.audio import Clip
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
@@ -13,15 +17,16 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.report.study_page import write_report
 from tonearm.studies.facchiano2025.analysis import analyse
-from tonearm.studies.facchiano2025.design import Design
+from tonearm.studies.facchiano2025.design import BRANCHES, PAIR, SIGNS, STRATEGIES, Design
 from tonearm.studies.facchiano2025.materials import Materials, make_materials
 from tonearm.studies.facchiano2025.report import make_report
-from tonearm.studies.facchiano2025.stages import NAME, Stages
-from tonearm.studies.plan import Study
+from tonearm.studies.facchiano2025.stages import NAME, REFERENCE_SEEDS, Stages
+from tonearm.studies.plan import Found, Study
 from tonearm.studies.run import Settings, run
 from tonearm.studies.store import Store
 
 ACTIVATIONS = "activations.npz"
+PROBED = 8  # takes that estimate the rate
 
 
 def make_study(model: Model, design: Design, materials: Materials) -> Study:
@@ -82,6 +87,53 @@ def run_study(
         if len(counts) < len(study.stages) or any(done < all for done, all in counts.values()):
             return None
     return report(folder)
+
+
+def estimate(model: Model, design: Design) -> dict[str, float]:
+    """Estimate takes, hours and disk, by a few takes that are made and measured now.
+
+    Args:
+        model: the checkpoint.
+        design: sizes.
+    """
+    takes = planned_takes(design, model.shape.layer_count)
+    probe = Stages(
+        replace(design, neutral=PROBED),
+        Materials({}, {}),
+        model.shape.layer_count,
+        prompts.neutral(),
+        prompts.held_out(),
+        {},
+    )
+    plain = probe.plain(Found((), lambda record: Clip(np.zeros(1), 1)))[:PROBED]
+    study = Study("probe", {"plain": lambda found: plain}, {})
+    with TemporaryDirectory(prefix="tonearm-") as folder, Store(Path(folder)) as store:
+        began = time.monotonic()
+        run(study, model, store, Settings(workers=0))
+        seconds = (time.monotonic() - began) / len(plain)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*.flac")) / len(plain)
+    return {
+        "takes": takes,
+        "probed": len(plain),
+        "takes_per_hour": 3600 / seconds,
+        "hours": takes * seconds / 3600,
+        "gigabytes": takes * size / 1e9,
+    }
+
+
+def planned_takes(design: Design, layers: int) -> int:
+    """Takes of a whole run, shared ones counted once or twice: about those that are made."""
+    attributes, signs = len(PAIR), len(SIGNS)
+    both = attributes * signs
+    further = len(prompts.PAIRS) - attributes
+    neutral = design.neutral * (2 + len(REFERENCE_SEEDS))
+    scan = both * layers * design.neutral
+    sweep = both * design.sweep * (len(design.strengths) + len(STRATEGIES) + len(BRANCHES) - 1)
+    sizes = both * len(design.set_sizes) * design.draws * design.size_prompts
+    pairs = signs * ((further + attributes) * (design.class_prompts + design.pair_prompts))
+    grid = (len(design.grid) ** 2 - 1) * design.grid_prompts
+    held_out = design.held_out * (2 + both * (2 + design.random + 2) + 2)
+    return neutral + scan + sweep + sizes + pairs + grid + held_out
 
 
 def report(folder: Path) -> Path:

@@ -1,0 +1,23 @@
+"""tonearm report: the report of a run, drawn again from its store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tonearm.cli import _options
+from tonearm.cli._screen import out, print_json
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of a run of tonearm study.")],
+    as_json: _options.Json = False,
+) -> None:
+    """Draw the report of a complete run again; nothing is generated."""
+    from tonearm.studies.facchiano2025.study import report as write
+
+    page = write(folder)
+    if as_json:
+        print_json({"report": str(page)})
+    else:
+        out.print(f"open {page}", soft_wrap=True)

@@ -1,0 +1,216 @@
+"""tonearm study: run a published experiment, and look at what runs have stored."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tonearm.cli import _options
+from tonearm.cli._screen import (
+    Stopped,
+    load_model,
+    new_table,
+    out,
+    print_facts,
+    print_json,
+    progress_bar,
+)
+from tonearm.errors import TonearmError
+from tonearm.text import quoted
+
+if TYPE_CHECKING:
+    from tonearm.model import Model
+    from tonearm.studies.facchiano2025.design import Design
+    from tonearm.studies.store import Store
+
+FACCHIANO = "facchiano2025"
+ACTIONS = ("list", "show", "export")
+RUNS = Path("runs")
+
+
+def study(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="WHAT",
+            help="facchiano2025 runs that study; list, show and export read what runs have stored.",
+        ),
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FOLDER]", help="For list, show and export: of a run, or of runs."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="Folder of the run (default: runs/WHAT); for export, a .csv or .parquet file.",
+        ),
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A few takes of everything; the numbers mean nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that is in the folder.")
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", metavar="N", min=0, help="Make at most N takes in this run."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show how many takes, how long and how much disk.")
+    ] = False,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, max=64, help="Processes that measure; 0 for none.")
+    ] = 1,
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    force: _options.Force = False,
+    as_json: _options.Json = False,
+) -> None:
+    """Run a published study as one command, or list, show and export what is stored of runs."""
+    if what in ACTIONS:
+        _read(what, folder, output, force, as_json)
+        return
+    if what != FACCHIANO:
+        raise TonearmError(
+            f"no study {quoted(what)}; give {FACCHIANO}, or one of {', '.join(ACTIONS)}"
+        )
+    if folder is not None:
+        raise TonearmError(f"a study takes its folder as --out {folder}")
+    target = output or RUNS / what
+    from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
+    from tonearm.studies.store import DATABASE
+
+    design = SMOKE if smoke else WHOLE
+    if (target / DATABASE).exists() and not resume and not dry_run:
+        raise TonearmError(
+            f"{target} holds a run already; continue it with --resume, or choose another --out"
+        )
+    loaded = load_model(model, device, dtype)
+    if dry_run:
+        _print_plan(loaded, design, as_json)
+    else:
+        _run(loaded, target, design, limit, workers, as_json)
+
+
+def _run(
+    loaded: "Model",
+    folder: Path,
+    design: "Design",
+    limit: int | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    from tonearm.studies.facchiano2025.study import run_study
+    from tonearm.studies.run import Settings
+    from tonearm.studies.store import Store
+
+    try:
+        with progress_bar("generating and measuring") as bar:
+            page = run_study(
+                loaded, folder, design, Settings(workers=workers, limit=limit), bar.update
+            )
+    except KeyboardInterrupt:
+        raise Stopped(
+            f"stopped; what was made is in {folder}, and the same command with --resume continues"
+        ) from None
+    with Store.existing(folder) as store:
+        done = _described(store, FACCHIANO)
+    if as_json:
+        print_json({"folder": str(folder), "report": page and str(page), **done})
+        return
+    print_facts({name: str(value) for name, value in done.items()})
+    if page is None:
+        out.print(f"the limit is reached; continue with --resume --out {folder}", soft_wrap=True)
+    else:
+        out.print(f"open {page}", soft_wrap=True)
+
+
+def _print_plan(loaded: "Model", design: "Design", as_json: bool) -> None:
+    """Print the size of the study, with a rate that is measured now."""
+    from tonearm.studies.facchiano2025.study import estimate
+
+    found = estimate(loaded, design)
+    if as_json:
+        print_json(found)
+        return
+    print_facts(
+        {
+            "takes": f"about {found['takes']:,}",
+            "time": f"about {found['hours']:.1f} h at {found['takes_per_hour']:,.0f} takes per hour, "
+            f"measured on {found['probed']} takes",
+            "disk": f"about {found['gigabytes']:.1f} GB",
+        }
+    )
+
+
+def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_json: bool) -> None:
+    from tonearm.studies.store import DATABASE, Store
+
+    if what == "list":
+        where = folder or RUNS
+        found = sorted(where.rglob(DATABASE)) if where.is_dir() else []
+        runs = []
+        for file in found:
+            with Store.existing(file.parent) as store:
+                runs += [
+                    {"folder": str(file.parent), "study": name, **_described(store, name)}
+                    for name in store.studies()
+                ]
+        _print_runs(runs, where, as_json)
+        return
+    if folder is None:
+        raise TonearmError(f"study {what} needs the folder of a run, such as {RUNS / FACCHIANO}")
+    with Store.existing(folder) as store:
+        names = store.studies()
+        if what == "show":
+            shown = {name: _described(store, name) for name in names}
+            if as_json:
+                print_json({"studies": shown})
+                return
+            for name, facts in shown.items():
+                print_facts({"study": name, **{key: str(value) for key, value in facts.items()}})
+            return
+        if output is None:
+            raise TonearmError("study export needs --out FILE, a .csv or .parquet file")
+        from tonearm.cli._takes import check_outputs
+        from tonearm.studies.export import export_records
+
+        check_outputs([output], force)
+        records = [{"study": name, **record} for name in names for record in store.records(name)]
+    export_records(records, output)
+    if as_json:
+        print_json({"file": str(output), "records": len(records)})
+    else:
+        out.print(f"wrote {len(records)} records to {output}", soft_wrap=True)
+
+
+def _described(store: "Store", name: str) -> dict[str, object]:
+    """Details of a study, and how far it is."""
+    counts = store.counts(name)
+    stages = {stage: f"{done} of {trials}" for stage, (done, trials) in counts.items()}
+    facts = store.throughput()
+    rate = facts["takes_per_hour"]
+    return {
+        **store.details(name),
+        **{f"stage {stage}": text for stage, text in stages.items()},
+        "takes": int(facts["takes"]),
+        "takes per hour": round(rate) if rate == rate else None,
+    }
+
+
+def _print_runs(runs: list[dict[str, object]], where: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"runs": runs})
+        return
+    if not runs:
+        out.print(f"no runs in {where}; tonearm study {FACCHIANO} makes one", soft_wrap=True)
+        return
+    table = new_table("folder", "study", "model", "design", "takes", numbers=("takes",))
+    for run in runs:
+        cells = (run["folder"], run["study"], run.get("model"), run.get("design"), run["takes"])
+        table.add_row(*("" if cell is None else str(cell) for cell in cells))
+    out.print(table)
