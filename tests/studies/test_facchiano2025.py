@@ -1,0 +1,200 @@
+"""The whole study in its smoke size on a tiny checkpoint, with planted measures; and its parts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tonearm.datasets import prompts
+from tonearm.errors import TonearmError
+from tonearm.model import Model
+from tonearm.studies import effects_processing
+from tonearm.studies.effect import Effect
+from tonearm.studies.facchiano2025 import materials as facchiano_materials
+from tonearm.studies.facchiano2025 import stages as facchiano_stages
+from tonearm.studies.facchiano2025.analysis import analyse
+from tonearm.studies.facchiano2025.choices import (
+    Curve,
+    LayerEffect,
+    best_layer,
+    equal_strength,
+    select,
+)
+from tonearm.studies.facchiano2025.claims import all_claims
+from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
+from tonearm.studies.facchiano2025.materials import make_materials, subset_name
+from tonearm.studies.facchiano2025.stages import NAME, Stages
+from tonearm.studies.facchiano2025.study import planned_takes, report, run_study
+from tonearm.studies.measure_groups import LOADERS, Group, group
+from tonearm.studies.plan import Found, Stack, take_key
+from tonearm.studies.run import Settings
+from tonearm.studies.store import Store
+
+TINY = replace(SMOKE, seconds=0.4, curve=(0.5, 2.0), random=1, set_sizes=(1, 10), draws=1)
+
+
+def value(number):
+    return {"value": float(number), "unit": "", "protocol": "planted"}
+
+
+def planted(name):
+    """A group whose values are functions of the audio."""
+
+    def measure(requests):
+        found = []
+        for request in requests:
+            level = float(np.abs(request.clip.samples).mean())
+            rng = np.random.default_rng(int(level * 1e9) % 2**32)
+            names = {
+                "signal": ("onset_rate", "spectral_centroid", "loudness", "pulse_clarity"),
+                "beats": ("bundled_tempo",),
+                "clap": ("clap_score",),
+            }.get(name, ())
+            record = {one: value(100 * (1 + level) * rng.uniform(0.9, 1.1)) for one in names}
+            if name == "signal":
+                record |= {"faulty": bool(rng.uniform() < 0.2), "faults": []}
+            if name == "clap":
+                record |= {"embedding": rng.normal(size=4).tolist(), "embedder": "planted"}
+            if name == "tags":
+                record |= {"tags": {"fast": float(rng.uniform())}}
+            found.append(record)
+        return found
+
+    return lambda: Group(name, "planted", name == "clap", measure)
+
+
+def scenes(word):
+    """Prompts in the vocabulary of the tiny checkpoint."""
+    return tuple(f"a {word} {kind}{' tune' * i}" for i in range(6) for kind in ("folk", "jazz"))
+
+
+@pytest.fixture
+def model(melody, monkeypatch):
+    pairs = {name: prompts.PAIRS[name] for name in ("tempo", "brightness", "energy")}
+    for module in (prompts, facchiano_materials):
+        monkeypatch.setattr(module, "PAIRS", pairs)
+        monkeypatch.setattr(
+            module,
+            "load_pair",
+            lambda name: prompts.PromptPair(name, scenes("fast"), scenes("slow"), "more", "less"),
+        )
+    monkeypatch.setattr(prompts, "neutral", lambda: scenes("calm"))
+    monkeypatch.setattr(prompts, "held_out", lambda: scenes("slow"))
+    monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
+    monkeypatch.setattr(facchiano_stages, "gain_for_centroid", lambda clips, target: 3.0)
+    for name in LOADERS:
+        monkeypatch.setitem(LOADERS, name, planted(name))
+    group.cache_clear()
+    yield Model(melody.checkpoint)
+    group.cache_clear()
+
+
+def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_path, monkeypatch):
+    assert run_study(model, tmp_path, TINY, Settings(workers=0, limit=20)) is None
+    with pytest.raises(TonearmError, match="is not complete: stage"):
+        report(tmp_path)
+    page = run_study(model, tmp_path, TINY, Settings(workers=0))
+    text = page.read_text()
+    assert "Smoke run" in text and text.count("<svg") >= 10 and text.count("<audio") == 5
+    with Store(tmp_path) as store:
+        counts = store.counts(NAME)
+        assert all(done == trials for done, trials in counts.values()) and len(counts) == 7
+        records = store.records(NAME)
+        made = int(store.throughput()["takes"])
+    assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 1.6
+    experiments = {record["experiment"] for record in records}
+    assert {"layers", "strengths", "set sizes", "pairs", "grid", "table 1", "random"} <= experiments
+
+    def refuse(*_, **__):
+        raise AssertionError("a take is generated again")
+
+    monkeypatch.setattr(Model, "generate_batch", refuse)
+    before = (tmp_path / "report.md").read_text()
+    assert report(tmp_path) == page and (tmp_path / "report.md").read_text() == before
+    for name in ("fig4-layers", "table1", "claims", "leakage"):
+        assert (tmp_path / "data" / f"{name}.csv").stat().st_size > 50
+    with np.load(tmp_path / "activations.npz") as rows:
+        results = analyse(records, dict(rows))
+    assert {claim.verdict for claim in all_claims(results)} <= {
+        "holds",
+        "holds in part",
+        "does not hold",
+    }
+
+
+def test_choices_are_made_on_neutral_prompts_and_the_held_out_ones_are_used_once(model):
+    materials = make_materials(model, TINY)
+    neutral, held_out = (
+        [f"a folk tune {i}" for i in range(3)],
+        [f"a jazz tune {i}" for i in range(3)],
+    )
+    stages = Stages(TINY, materials, model.shape.layer_count, neutral, held_out, {})
+    study = stages.study({})
+    used = {}
+    stages.best = lambda pair, found: 1
+    stages._equal = lambda variant, found: {"+": 0.1, "-": 0.2}
+    empty = Found((), lambda record: None)
+    for name in ("plain", "curves", "layers", "choices", "held out"):
+        used[name] = {t.request.prompt for t in getattr(stages, name.replace(" ", "_"))(empty)}
+    assert used["held out"] >= set(held_out)
+    for name in ("plain", "curves", "layers", "choices"):
+        assert used[name] <= set(neutral)
+    assert list(study.stages)[-2:] == ["held out", "processed"]
+
+
+def test_equal_takes_of_several_experiments_are_made_once(model):
+    materials = make_materials(model, TINY)
+    stages = Stages(TINY, materials, model.shape.layer_count, ["a tune"] * 3, ["b"] * 3, {})
+    stages.best = lambda pair, found: 1
+    stages._equal = lambda variant, found: {"+": 0.1, "-": 0.2}
+    empty = Found((), lambda record: None)
+    keys = {}
+    for trial in stages.choices(empty):
+        key = take_key(trial, Stack.of(model), materials.vectors)
+        keys.setdefault(key, set()).add(trial.facts["variant"])
+    shared = [names for names in keys.values() if "tempo, one-to-all" in names]
+    assert all({"tempo, branch both", "tempo, layer 1"} <= names for names in shared) and shared
+
+
+def test_a_subset_of_all_prompts_is_the_whole_vector(model):
+    design = replace(TINY, set_sizes=(12, 3), draws=2)
+    vectors = make_materials(model, design).vectors
+    whole, all_prompts = vectors["tempo"], vectors[subset_name("tempo", 12, 0)]
+    for layer in whole.layers:
+        assert (whole[layer] - all_prompts[layer]).abs().max() < 1e-4
+    few = [vectors[subset_name("tempo", 3, draw)][1] for draw in (0, 1)]
+    assert (few[0] - few[1]).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("divergence", "expected"), [(0.1, 0.1), (0.4, 0.2), (1.6, 0.4), (0.025, 0.05), (6.4, 0.8)]
+)
+def test_strengths_of_equal_divergence_follow_a_power_law(divergence, expected):
+    curve = Curve((0.1, 0.2, 0.4), (0.1, 0.4, 1.6))  # divergence = 10 strength^2
+    assert equal_strength(curve, divergence) == pytest.approx(expected, rel=1e-3)
+    with pytest.raises(TonearmError, match="does not rise"):
+        equal_strength(Curve((0.1, 0.2), (0.3, 0.3)), 0.5)
+
+
+def test_the_best_layer_steers_both_signs():
+    def effect(change, error):
+        return Effect(0, 0, change, change - 2 * error, change + 2 * error, 50)
+
+    effects = [
+        LayerEffect(layer, sign, 0.1, effect(change if sign == "+" else -opposite, 0.1))
+        for layer, change, opposite in ((0, 0.9, -0.5), (1, 0.4, 0.4), (2, 0.5, 0.1))
+        for sign in ("+", "-")
+    ]
+    assert best_layer(effects) == 1
+
+
+def test_records_are_selected_by_facts_in_the_order_of_prompts():
+    records = [{"experiment": "a", "sign": "+", "prompt": i} for i in (2, 0, 1)]
+    assert [one["prompt"] for one in select(records, experiment="a", sign="+")] == [0, 1, 2]
+    assert select(records, experiment="b") == []
+
+
+def test_the_whole_study_has_the_sizes_of_the_paper():
+    assert (WHOLE.neutral, WHOLE.held_out, max(WHOLE.strengths)) == (50, 50, 5.0)
+    assert max(WHOLE.set_sizes) == 100 and WHOLE.draws >= 10
+    assert planned_takes(WHOLE, 9) > 6000
