@@ -187,6 +187,26 @@ COMMANDS = {
             "force": ("flag",),
         },
     ),
+    "study": Command(
+        lambda m: {"what": "list", "folder": m.folder},
+        {
+            **SHOWN,
+            **LOADED,
+            "what": ("text",),
+            "folder": ("special", "output"),
+            "output": ("output", "special"),
+            "smoke": ("flag",),
+            "resume": ("flag",),
+            "limit": ("integer",),
+            "dry_run": ("flag",),
+            "workers": ("integer",),
+            "force": ("flag",),
+        },
+    ),
+    "report": Command(
+        lambda m: {"folder": m.folder},
+        {**SHOWN, "folder": ("special", "output")},
+    ),
     "vectors": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
         {"files": ("vector", "classifier", "special", "text"), **SHOWN},

@@ -18,7 +18,7 @@ from tonearm.musicgen.engine import DecoderEngine
 
 COMMANDS = (
     "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
-    "inspect", "models", "doctor", "replay",
+    "inspect", "models", "doctor", "replay", "study", "report", "calibrate",
 )  # fmt: skip
 
 

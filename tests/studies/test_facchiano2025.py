@@ -115,6 +115,9 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
         assert (tmp_path / "data" / f"{name}.csv").stat().st_size > 50
     with np.load(tmp_path / "activations.npz") as rows:
         results = analyse(records, dict(rows))
+    (tmp_path / "activations.npz").write_bytes(b"PK")
+    with pytest.raises(TonearmError, match="missing or damaged; run the study again"):
+        report(tmp_path)
     assert {claim.verdict for claim in all_claims(results)} <= {
         "holds",
         "holds in part",

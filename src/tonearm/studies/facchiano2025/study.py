@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -156,8 +157,18 @@ def report(folder: Path) -> Path:
                 f"{counts[missing[0]][0]} of {counts[missing[0]][1]} takes; run it again with --resume"
             )
         records = store.records(NAME)
-        with np.load(folder / ACTIVATIONS) as rows:
-            results = analyse(records, dict(rows))
+        results = analyse(records, _activations(folder / ACTIVATIONS))
         details: dict[str, Any] = {**store.details(NAME), **store.throughput()}
         made = make_report(results, records, details, lambda record: store.clip(record["take"]))
     return write_report(made, folder)
+
+
+def _activations(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path, allow_pickle=False) as rows:
+            return dict(rows)
+    except (OSError, ValueError, EOFError, BadZipFile):
+        raise TonearmError(
+            f"{path} is missing or damaged; run the study again with --resume, which makes no take "
+            "again"
+        ) from None
