@@ -199,6 +199,7 @@ COMMANDS = {
             "resume": ("flag",),
             "limit": ("integer",),
             "dry_run": ("flag",),
+            "ray": ("text",),
             "workers": ("integer",),
             "force": ("flag",),
         },

@@ -21,6 +21,8 @@ from tonearm.text import quoted
 if TYPE_CHECKING:
     from tonearm.model import Model
     from tonearm.studies.facchiano2025.design import Design
+    from tonearm.studies.remote import Cluster
+    from tonearm.studies.run import Settings
     from tonearm.studies.store import Store
 
 FACCHIANO = "facchiano2025"
@@ -64,6 +66,14 @@ def study(
     workers: Annotated[
         int, typer.Option("--workers", min=0, max=64, help="Processes that measure; 0 for none.")
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            "--ray",
+            metavar="ADDRESS",
+            help="Make takes on a Ray cluster: ray://HOST:10001, auto, or local.",
+        ),
+    ] = None,
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
@@ -82,6 +92,7 @@ def study(
         raise TonearmError(f"a study takes its folder as --out {folder}")
     target = output or RUNS / what
     from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
+    from tonearm.studies.run import Settings
     from tonearm.studies.store import DATABASE
 
     design = SMOKE if smoke else WHOLE
@@ -93,26 +104,34 @@ def study(
     if dry_run:
         _print_plan(loaded, design, as_json)
     else:
-        _run(loaded, target, design, limit, workers, as_json)
+        cluster = None if ray is None else _cluster(ray, loaded, model, device, dtype)
+        _run(loaded, target, design, Settings(workers, limit=limit, cluster=cluster), as_json)
+
+
+def _cluster(
+    address: str, loaded: "Model", name: str, device: str | None, dtype: str | None
+) -> "Cluster":
+    from tonearm.studies.remote import Cluster, ModelSource
+
+    where = str(Path(name).absolute()) if Path(name).is_dir() else name
+    source = ModelSource(where, device, dtype, loaded.shape.fingerprint)
+    gpus = 1 if loaded.checkpoint.device.type == "cuda" else 0
+    return Cluster(address, source, gpus=gpus)
 
 
 def _run(
     loaded: "Model",
     folder: Path,
     design: "Design",
-    limit: int | None,
-    workers: int,
+    settings: "Settings",
     as_json: bool,
 ) -> None:
     from tonearm.studies.facchiano2025.study import run_study
-    from tonearm.studies.run import Settings
     from tonearm.studies.store import Store
 
     try:
         with progress_bar("generating and measuring") as bar:
-            page = run_study(
-                loaded, folder, design, Settings(workers=workers, limit=limit), bar.update
-            )
+            page = run_study(loaded, folder, design, settings, bar.update)
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped; what was made is in {folder}, and the same command with --resume continues"

@@ -57,8 +57,8 @@ from tonearm.studies.gallery_plan import (
     slug_of,
 )
 from tonearm.studies.measure_groups import ALL_GROUPS
+from tonearm.studies.measuring import Job, measuring
 from tonearm.studies.records import Record
-from tonearm.studies.run import Job, measuring
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,8 @@ store lacks it.
 
 import logging
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from typing import Any
 
 from tonearm.audio import Clip
@@ -25,6 +21,7 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Steering
 from tonearm.studies.measure_groups import DIVERGENCE, Group, MeasureRequest, group
+from tonearm.studies.measuring import Job, Measuring, measuring
 from tonearm.studies.plan import (
     Found,
     Stack,
@@ -36,6 +33,7 @@ from tonearm.studies.plan import (
 )
 from tonearm.studies.processing import process
 from tonearm.studies.records import Record
+from tonearm.studies.remote import Cluster, Order
 from tonearm.studies.store import Store, StoredTrial, Values
 
 log = logging.getLogger(__name__)
@@ -43,19 +41,7 @@ log = logging.getLogger(__name__)
 REQUESTS_PER_CALL = 256  # of generate_batch, which prepares them together
 FORCED_ROWS = 16  # of one teacher-forced pass
 CPU_ROWS = 48  # of a batch; more are no faster on a CPU
-CLIPS_PER_JOB = 8
-JOBS_PER_WORKER = 4  # waiting; beyond, decoding waits for the measures
 REPORT_SECONDS = 10.0  # between two lines of the log
-
-
-@dataclass(frozen=True)
-class Job:
-    """A clip and the groups that measure it."""
-
-    key: str
-    clip: Clip
-    arguments: Mapping[str, str]
-    groups: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -65,11 +51,14 @@ class Settings:
     workers     processes that measure; 0 for this one
     batch_size  rows per batch; None for as many as the memory holds, on a CPU at most CPU_ROWS
     limit       takes that are made at most, in this run; None for all
+    cluster     makes and measures takes elsewhere; None for this machine. Divergences and processed
+                audio are made here
     """
 
     workers: int = 1
     batch_size: int | None = None
     limit: int | None = None
+    cluster: Cluster | None = None
 
 
 def run(
@@ -109,7 +98,7 @@ def run(
             )
             store.set_stage(study.name, stage, _stored(trials, keys, groups), index)
             stage_run = _StageRun(
-                store, model, stack, study.vectors, groups, measure, progress, settings.batch_size
+                store, model, stack, study.vectors, groups, measure, progress, settings
             )
             left = stage_run.complete(stage, trials, keys, left)
             found = store.records(study.name, stage)
@@ -161,13 +150,13 @@ class _StageRun:
         stack: Stack,
         vectors: Vectors,
         groups: Mapping[str, Group],
-        measure: "Measuring",
+        measure: Measuring,
         progress: Progress | None,
-        batch_size: int | None,
+        settings: Settings,
     ) -> None:
         self._store, self._model, self._stack, self._vectors = store, model, stack, vectors
         self._groups, self._measure = groups, measure
-        self._progress, self._batch_size = progress, batch_size
+        self._progress, self._settings = progress, settings
 
     def complete(
         self, stage: str, trials: Sequence[Trial], keys: Sequence[str], limit: int | None
@@ -185,9 +174,12 @@ class _StageRun:
         clock = _Clock(stage, len(absent) + len(made), self._progress)
         for key in made:
             self._submit(key, by_key[key], self._store.clip(key), clock)
-        generated = [key for key in absent if by_key[key][0].processing is None]
-        for key, clip in self._generate({key: by_key[key][0] for key in generated}):
-            self._submit(key, by_key[key], clip, clock)
+        generated = {key: by_key[key] for key in absent if by_key[key][0].processing is None}
+        if self._settings.cluster is not None:
+            self._make_remotely(self._settings.cluster, generated, clock)
+        else:
+            for key, clip in self._generate({key: same[0] for key, same in generated.items()}):
+                self._submit(key, by_key[key], clip, clock)
         for key in absent:
             trial = by_key[key][0]
             if trial.processing is not None:
@@ -262,9 +254,28 @@ class _StageRun:
     def _texts(self, name: str, trial: Trial) -> dict[str, str]:
         return trial.arguments if self._groups[name].uses_texts else {}
 
+    def _make_remotely(
+        self, cluster: Cluster, missing: Mapping[str, Sequence[Trial]], clock: "_Clock"
+    ) -> None:
+        """Make takes on a cluster, and store each batch as it arrives."""
+        size = self._settings.batch_size or CPU_ROWS
+        keys = sorted(missing, key=lambda key: -missing[key][0].request.seconds)
+        orders = [
+            Order(key, missing[key][0].request, tuple(self._jobs(key, missing[key])))
+            for key in keys
+        ]
+        batches = [orders[first : first + size] for first in range(0, len(orders), size)]
+        for batch in cluster.make(batches, self._vectors):
+            for made in batch:
+                description = describe_take(missing[made.key][0], self._stack, self._vectors)
+                self._store.add_take(made.key, description, made.clip, made.codes)
+                self._store.add_values(made.values)
+                clock.made()
+            clock.measured(len(batch))
+
     def _generate(self, missing: Mapping[str, Trial]) -> Iterator[tuple[str, Clip]]:
         """Make takes, and store each as soon as it is decoded."""
-        size = self._batch_size
+        size = self._settings.batch_size
         if size is None and self._stack.device == "cpu":
             size = CPU_ROWS
         keys = sorted(missing, key=lambda key: -missing[key].request.seconds)
@@ -284,13 +295,18 @@ class _StageRun:
 
     def _submit(self, key: str, trials: Sequence[Trial], clip: Clip, clock: "_Clock") -> None:
         clock.made()
+        jobs = [Job(key, clip, texts, names) for texts, names in self._jobs(key, trials)]
+        self._collect(self._measure.add(jobs), clock)
+
+    def _jobs(
+        self, key: str, trials: Sequence[Trial]
+    ) -> list[tuple[dict[str, str], tuple[str, ...]]]:
+        """Texts, and the groups that are to measure a take with them."""
         by_texts: dict[tuple[tuple[str, str], ...], list[str]] = {}
         for name, texts in self._missing(key, trials):
-            if name == DIVERGENCE:
-                continue
-            by_texts.setdefault(tuple(texts.items()), []).append(name)
-        jobs = [Job(key, clip, dict(texts), tuple(names)) for texts, names in by_texts.items()]
-        self._collect(self._measure.add(jobs), clock)
+            if name != DIVERGENCE:
+                by_texts.setdefault(tuple(texts.items()), []).append(name)
+        return [(dict(texts), tuple(names)) for texts, names in by_texts.items()]
 
     def _collect(self, measured: Iterator[list[Values]], clock: "_Clock") -> None:
         for values in measured:
@@ -336,78 +352,3 @@ class _Clock:
                 3600 * rate,
                 (self._count - self._done) / rate if rate else float("nan"),
             )
-
-
-class Measuring:
-    """Jobs in worker processes, or in this process without workers."""
-
-    def __init__(self, pool: ProcessPoolExecutor | None, workers: int) -> None:
-        self._pool, self._most = pool, workers * JOBS_PER_WORKER
-        self._jobs: list[Job] = []
-        self._waiting: deque[Future[list[Values]]] = deque()
-
-    def add(self, jobs: Sequence[Job]) -> Iterator[list[Values]]:
-        """Add jobs; yield the values that are known by now, and wait while too many jobs wait."""
-        self._jobs += jobs
-        while len(self._jobs) >= CLIPS_PER_JOB:
-            chunk, self._jobs = self._jobs[:CLIPS_PER_JOB], self._jobs[CLIPS_PER_JOB:]
-            if self._pool is None:
-                yield measure_jobs(chunk)
-            else:
-                self._waiting.append(self._pool.submit(measure_jobs, chunk))
-        while self._waiting and (len(self._waiting) > self._most or self._waiting[0].done()):
-            yield self._waiting.popleft().result()
-
-    def finish(self) -> Iterator[list[Values]]:
-        """Yield the values of all jobs that were added."""
-        chunk, self._jobs = self._jobs, []
-        if self._pool is None:
-            if chunk:
-                yield measure_jobs(chunk)
-            return
-        if chunk:
-            self._waiting.append(self._pool.submit(measure_jobs, chunk))
-        while self._waiting:
-            yield self._waiting.popleft().result()
-
-
-@contextmanager
-def measuring(workers: int) -> Iterator[Measuring]:
-    """Processes that measure; they end with the block."""
-    if not workers:
-        yield Measuring(None, 0)
-        return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
-    try:
-        yield Measuring(pool, workers)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    import signal
-
-    import torch
-    import transformers
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
-    torch.set_num_threads(1)
-    transformers.logging.set_verbosity_error()
-
-
-def measure_jobs(jobs: Sequence[Job]) -> list[Values]:
-    """Measure clips, those of one group together."""
-    values = []
-    for name in dict.fromkeys(name for job in jobs for name in job.groups):
-        members = [job for job in jobs if name in job.groups]
-        found = group(name)
-        requests = [
-            MeasureRequest(
-                job.clip, job.arguments.get("text", ""), job.arguments.get("other_text", "")
-            )
-            for job in members
-        ]
-        for job, record in zip(members, found.measure(requests), strict=True):
-            arguments = job.arguments if found.uses_texts else {}
-            values.append(Values(job.key, name, found.fingerprint, arguments, record))
-    return values

@@ -27,6 +27,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.hashing import hash_clip
+from tonearm.studies.stored_audio import StoredAudio
 from tonearm.text import quoted
 
 DATABASE = "store.sqlite"
@@ -34,7 +35,6 @@ AUDIO = "audio"
 VERSION = 1
 WAIT_SECONDS = 60.0  # for another process
 PAUSE_SECONDS = 300.0  # a longer gap between two takes is a pause of the run
-FULL_SCALE = 2**15
 SCHEMA = """
 CREATE TABLE takes (
     key TEXT PRIMARY KEY,
@@ -198,14 +198,13 @@ class Store:
         Raises:
             TonearmError: the disk is full, or the folder cannot be written.
         """
-        scale = max(1.0, float(np.abs(clip.samples).max(initial=0)))
-        pcm = _to_pcm(clip, scale)
-        stored = _from_pcm(pcm, clip.sample_rate, scale)
+        audio = StoredAudio.of(clip)
+        stored = audio.clip
         name = hash_clip(stored)
         file = self._audio_file(name)
         if self._keeps_audio and not file.is_file():
             with atomic_write(file) as temporary:
-                soundfile.write(temporary, pcm.T, clip.sample_rate, "PCM_16", format="FLAC")
+                soundfile.write(temporary, audio.pcm.T, audio.sample_rate, "PCM_16", format="FLAC")
         packed, codebooks = None, None
         if codes is not None:
             packed, codebooks = zlib.compress(codes.astype("<u2").tobytes()), len(codes)
@@ -217,8 +216,8 @@ class Store:
                     key,
                     _dump(description),
                     name,
-                    clip.sample_rate,
-                    scale,
+                    audio.sample_rate,
+                    audio.scale,
                     packed,
                     codebooks,
                     time.time(),
@@ -255,7 +254,7 @@ class Store:
             raise TonearmError(
                 f"{file} is missing or damaged; remove it, and the next run makes it again"
             ) from None
-        clip = _from_pcm(pcm.T, sample_rate, scale)
+        clip = StoredAudio(pcm.T, sample_rate, scale).clip
         if hash_clip(clip) != name:
             raise TonearmError(
                 f"{file} is not the audio that was stored; remove it, and the next run makes it "
@@ -426,15 +425,6 @@ class Store:
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
         with _errors(self.folder):
             return self._database.execute(query, values).fetchone()
-
-
-def _to_pcm(clip: Clip, scale: float) -> np.ndarray:
-    rounded = np.round(clip.samples.astype(np.float64) / scale * FULL_SCALE)
-    return rounded.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
-
-
-def _from_pcm(pcm: np.ndarray, sample_rate: int, scale: float) -> Clip:
-    return Clip((pcm / FULL_SCALE * scale).astype(np.float32), sample_rate)
 
 
 def _dump(value: object) -> str:

@@ -1,0 +1,176 @@
+"""Takes made and measured by the workers of a Ray cluster.
+
+A task makes a batch of takes and measures them; a worker keeps its model between tasks. Results are
+returned as tasks finish. A task whose worker is lost is run again, by default on another one: its
+takes are the same, since the batch is.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.generation.request import TakeRequest
+from tonearm.model import Model, load
+from tonearm.steering import SteeringVector
+from tonearm.studies.measuring import Job, measure_jobs
+from tonearm.studies.store import Values
+from tonearm.studies.stored_audio import StoredAudio
+
+log = logging.getLogger(__name__)
+
+RETRIES = 5  # of a task whose worker is lost
+LOCAL = "local"
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """How a worker loads the model.
+
+    name, device, dtype  as for `tonearm.load`
+    fingerprint          that the loaded checkpoint must have
+    """
+
+    name: str
+    device: str | None
+    dtype: str | None
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """One take of a task.
+
+    key        of the take
+    request    of it
+    jobs       texts and groups of its measurements
+    """
+
+    key: str
+    request: TakeRequest
+    jobs: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A take that a task made, and its measurements."""
+
+    key: str
+    clip: Clip
+    codes: np.ndarray
+    values: tuple[Values, ...]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Workers of a Ray cluster.
+
+    address  of the cluster, such as ray://host:10001, auto, or local for one on this machine
+    source   of the model
+    cpus     of each task
+    gpus     likewise
+    """
+
+    address: str
+    source: ModelSource
+    cpus: float = 1
+    gpus: float = 0
+
+    def make(
+        self, batches: Sequence[Sequence[Order]], vectors: Mapping[str, SteeringVector]
+    ) -> Iterator[list[Made]]:
+        """Make batches of takes, and yield each as it is finished.
+
+        Args:
+            batches: of takes, one task each.
+            vectors: by the names in the requests.
+
+        Raises:
+            TonearmError: Ray is not installed, no such cluster, a worker's checkpoint is another
+                one, or a task's workers were lost too often.
+        """
+        ray = self._connected()
+        try:
+            remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)
+            task = remote(make_batch)
+            shared = ray.put(dict(vectors))
+            waiting = [task.remote(self.source, list(batch), shared) for batch in batches]
+            while waiting:
+                (done,), waiting = ray.wait(waiting, num_returns=1)
+                yield _result(ray, done)
+        finally:
+            for reference in waiting:
+                ray.cancel(reference, force=True)
+
+    def _connected(self) -> Any:
+        try:
+            ray = import_module("ray")
+        except ImportError:
+            raise TonearmError(
+                "--ray needs the package ray; install tonearm[ray], or leave --ray out"
+            ) from None
+        if not ray.is_initialized():
+            where = {} if self.address == LOCAL else {"address": self.address}
+            try:
+                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise TonearmError(
+                    f"no Ray cluster at {self.address}: {str(error).splitlines()[0]}; start one, or "
+                    f"give --ray {LOCAL}"
+                ) from None
+        return ray
+
+
+def _result(ray: Any, reference: Any) -> list[Made]:
+    try:
+        found: list[Made] = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, TonearmError):
+            raise TonearmError(str(error.cause)) from None
+        raise
+    except ray.exceptions.WorkerCrashedError:
+        raise TonearmError(
+            f"a task lost its worker {RETRIES + 1} times; look at the workers' memory, and continue "
+            "with --resume"
+        ) from None
+    return found
+
+
+@cache
+def _model(source: ModelSource) -> Model:
+    """The model of this worker, loaded once."""
+    model = load(source.name, device=source.device, dtype=source.dtype)
+    if model.shape.fingerprint != source.fingerprint:
+        raise TonearmError(
+            f"{source.name} on a worker has the fingerprint {model.shape.fingerprint}, and here "
+            f"{source.fingerprint}; give every machine the same checkpoint"
+        )
+    return model
+
+
+def make_batch(
+    source: ModelSource, orders: Sequence[Order], vectors: Mapping[str, SteeringVector]
+) -> list[Made]:
+    """Make and measure one batch of takes, on a worker."""
+    model = _model(source)
+    requests = [order.request for order in orders]
+    takes = list(model.generate_batch(requests, vectors=vectors, batch_size=len(requests)))
+    clips = [StoredAudio.of(take.clip).clip for take in takes]
+    jobs = [
+        Job(order.key, clip, texts, groups)
+        for order, clip in zip(orders, clips, strict=True)
+        for texts, groups in order.jobs
+    ]
+    values: dict[str, list[Values]] = {order.key: [] for order in orders}
+    for one in measure_jobs(jobs):
+        values[one.key].append(one)
+    return [
+        Made(order.key, take.clip, take.codes, tuple(values[order.key]))
+        for order, take in zip(orders, takes, strict=True)
+    ]
