@@ -73,8 +73,10 @@ class Evidence(Declared):
 
     @property
     def interval(self) -> str:
-        """`+58% [+51%, +66%]`, or a difference such as `+0.04 [+0.03, +0.06]`."""
-        form = "+.0%" if self.is_relative else "+.2f"
+        """`+58% [+51%, +66%]`, a level such as `+3.5 [+2.4, +4.6]`, or a difference of probabilities
+        or cosines such as `+0.041 [+0.032, +0.055]`.
+        """
+        form = "+.0%" if self.is_relative else "+.1f" if self.measure == "loudness" else "+.3f"
         change, low, high = (f"{number:{form}}" for number in (self.effect, self.low, self.high))
         return f"{change} [{low}, {high}]"
 
