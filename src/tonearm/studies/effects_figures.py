@@ -60,7 +60,7 @@ def effect_panels(rows: Sequence[Row], measures: Sequence[str]) -> list[Panel]:
     return [
         Panel.of_effects(
             TITLES[measure],
-            "change of the mean against no steering, %",
+            "change of the mean, %",
             [row.effects[measure] for row in rows],
             factor=100,
         )

@@ -32,6 +32,7 @@ from tonearm.studies.effects_tables import (
     vectors_table,
 )
 from tonearm.studies.effects_text import TITLES, effect_text, spread_text
+from tonearm.studies.measure_groups import ALL_GROUPS, group
 from tonearm.studies.records import Record
 
 RECORDS = "effects-takes.jsonl.xz"  # one record per take, beside the page
@@ -111,7 +112,9 @@ def _head(records: Sequence[Record], results: Results, model: Model, seconds: fl
         "Of random directions: mean and range over directions.",
         "Faults and pulse clarity: see [measures](../measures.md#faults). The CLAP score is the "
         "cosine of a take and the prompt without a word; its change is a difference.",
-        f"Fingerprints: {records[0]['protocol']}.",
+        f"Fingerprints: checkpoint {model.shape.fingerprint} on {model.checkpoint.device.type}, "
+        f"{model.checkpoint.precision}; "
+        f"{records[0]['vectors']}; {'; '.join(group(name).fingerprint for name in ALL_GROUPS)}.",
         "",
     ]
 
