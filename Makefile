@@ -20,7 +20,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Tonearm needs Python 3.11 or 
 
 demo: $(STAMP)
 	$(BIN)/tonearm compare "a latin song with guitar" --steer tempo=+1 --also tempo=-1 --also tempo=+1,brightness=-0.5 \
-		--seconds 10 --seed 4 --beats bundled --force --out demo
+		--seconds 10 --seed 6 --beats bundled --force --out demo
 	@echo "Open demo/index.html"
 
 test: $(STAMP)

@@ -293,7 +293,8 @@ def _effect_text(evidence: Evidence | None) -> str:
         change, low, high = (f"{100 * value:+.0f}" for value in values)
         text = f"{heading} {change} % [{low}, {high}]"
     else:
-        change, low, high = (f"{value:+.2f}" for value in values)
+        decimals = 1 if evidence.measure == "loudness" else 3
+        change, low, high = (f"{value:+.{decimals}f}" for value in values)
         text = f"{heading} {change} [{low}, {high}]"
     return f"{typeset(text)}, n = {evidence.prompts}"
 
