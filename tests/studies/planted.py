@@ -144,7 +144,7 @@ def _record(
         "embedding": list(rng.normal(size=3)),
         "setting": condition.name,
         "prompt": prompt,
-        "protocol": "planted",
+        "vectors": "planted",
     }
 
 

@@ -126,7 +126,7 @@ class Geometry:
 
 @dataclass(frozen=True)
 class PairRow:
-    """One sign of a pair, judged by a classifier of its own prompts' takes.
+    """One sign of a pair, by a classifier of its own prompts' takes.
 
     accuracy  of the classifier on takes of prompts that did not train it
     change    of the mean probability of the positive pole, steered against plain
