@@ -20,12 +20,12 @@ STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; }
 h1 { line-height: 1.2; } h2 { margin-top: 3rem; border-top: 1px solid var(--line); padding-top: 1rem; }
-.scroll { overflow-x: auto; margin: 1.5rem 0; }
+.scroll { overflow-x: auto; margin-bottom: 1.5rem; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; padding-bottom: .5rem; max-width: 50rem; }
-th, td { padding: .25rem .6rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
+.caption, figcaption { font-size: .875rem; } .caption { margin: 1.5rem 0 .5rem; }
+th, td { padding: .25rem .6rem; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; vertical-align: top; }
+td.long { white-space: normal; min-width: 14rem; }
 figure { margin: 1.5rem 0; } figure svg, figure img { max-width: 100%; height: auto; background: white; }
-figcaption { font-size: .875rem; }
 .smoke { background: #b003; padding: .6rem 1rem; border-left: 4px solid #b00; }
 .players { display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr)); gap: 1rem; }
 .players audio { width: 100%; }

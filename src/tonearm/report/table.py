@@ -27,6 +27,9 @@ LATEX = str.maketrans(
 )
 
 
+LONG_CELL = 40  # characters; longer ones are wrapped on a page
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells as text, in the form in which all formats show them.
@@ -83,13 +86,16 @@ class Table:
         return file.getvalue()
 
     def html(self) -> str:
-        """A table with its caption."""
+        """A table under its caption."""
 
         def cells(tag: str, row: Sequence[str]) -> str:
-            return "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+            return "".join(
+                f"<{tag}{' class=long' if len(cell) > LONG_CELL else ''}>{html.escape(cell)}</{tag}>"
+                for cell in row
+            )
 
         body = "".join(f"<tr>{cells('td', row)}</tr>\n" for row in self.rows)
         return (
-            f'<div class="scroll"><table><caption>{html.escape(self.caption)}</caption>\n'
+            f'<p class="caption">{html.escape(self.caption)}</p>\n<div class="scroll"><table>\n'
             f"<thead><tr>{cells('th', self.columns)}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
         )

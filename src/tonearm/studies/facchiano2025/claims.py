@@ -7,7 +7,7 @@ FAD differ.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import nan
+from math import isnan, nan
 from statistics import fmean
 from typing import Literal
 
@@ -60,7 +60,9 @@ def all_claims(results: Results) -> list[Claim]:
 
 
 def percent(effect: Effect) -> str:
-    """`+58 % [51, 66]`."""
+    """`+58 % [51, 66]`; a dash under two prompts."""
+    if isnan(effect.change):
+        return "–"
     change, low, high = (100 * value for value in (effect.change, effect.low, effect.high))
     return f"{change:+.0f} % [{low:+.0f}, {high:+.0f}]"
 

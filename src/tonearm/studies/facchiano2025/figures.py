@@ -48,7 +48,13 @@ def _drawn(
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "tonearm", "font.size": 9}):
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "tonearm",
+        "font.size": 9,
+        "axes.unicode_minus": False,  # the sign is lost in some browsers' fonts
+    }
+    with mpl.rc_context(style):
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas)
         file = io.StringIO()
