@@ -292,6 +292,17 @@ def test_two_processes_share_a_store(tmp_path):
         assert store._database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+def test_a_stage_that_is_set_again_removes_those_after_it(tmp_path):
+    """A smoke run in the same folder leaves no stage in a whole one."""
+    with Store(tmp_path) as store:
+        store.set_study("s", {}, {})
+        for index, stage in enumerate(("one", "two", "three")):
+            trials = [StoredTrial("k", (), {}, {"stage of": stage})]
+            store.set_stage("s", stage, trials, index)
+        store.set_stage("s", "two", [StoredTrial("k", (), {}, {"again": True})] * 2, 1)
+        assert store.counts("s") == {"one": (1, 1), "two": (2, 2)}
+
+
 def test_trials_share_measurements_by_text(tmp_path):
     clip = Clip(np.zeros(10, np.float32), 16_000)
     with Store(tmp_path) as store:

@@ -318,7 +318,8 @@ class Store:
     def set_stage(
         self, study: str, stage: str, trials: Sequence[StoredTrial], index: int = 0
     ) -> None:
-        """Replace the trials of one stage of a study; their takes stay.
+        """Replace the trials of a stage of a study, and remove those of the stages after it, which
+        depend on what it finds; their takes stay.
 
         Args:
             study: its name.
@@ -328,7 +329,7 @@ class Store:
         """
         with self._transaction():
             self._database.execute(
-                "DELETE FROM trials WHERE study = ? AND stage = ?", (study, stage)
+                "DELETE FROM trials WHERE study = ? AND stage_index >= ?", (study, index)
             )
             self._database.executemany(
                 "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
