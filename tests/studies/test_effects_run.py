@@ -9,7 +9,7 @@ from tests.studies.planted import vectors_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.studies import effects_run, processing
+from tonearm.studies import processing
 from tonearm.studies.effects_conditions import references
 from tonearm.studies.effects_run import condition_names, run_effects, vectors_fingerprint
 from tonearm.studies.measure_groups import LOADERS, Group, group
@@ -90,7 +90,7 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
     only = ["plain", "tempo+1", "brightness-1", "shelving-", "shelving+", "stretch+"]
     matched = []
     monkeypatch.setattr(
-        effects_run, "gain_for_centroid", lambda clips, target: matched.append(target) or -6.0
+        processing, "gain_for_centroid", lambda clips, target: matched.append(target) or -6.0
     )
     # the tiny model's sample rate is below the shelf's corner
     monkeypatch.setitem(processing.FUNCTIONS, "shelving filter", softer)
@@ -112,7 +112,7 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
 
 
 def test_a_stretch_needs_onsets(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(effects_run, "_mean", lambda takes, measure: 0.0)
+    monkeypatch.setattr(processing, "mean_of", lambda takes, measure: 0.0)
     with pytest.raises(TonearmError, match="no onsets in the takes of tempo"):
         study(model, tmp_path, ["plain", "tempo+1", "stretch+"])
 

@@ -8,10 +8,9 @@ import pytest
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
 from tonearm.model import Model
-from tonearm.studies import effects_processing
+from tonearm.studies import effects_processing, processing
 from tonearm.studies.effect import Effect
 from tonearm.studies.facchiano2025 import materials as facchiano_materials
-from tonearm.studies.facchiano2025 import stages as facchiano_stages
 from tonearm.studies.facchiano2025.analysis import analyse
 from tonearm.studies.facchiano2025.choices import (
     Curve,
@@ -81,7 +80,7 @@ def model(melody, monkeypatch):
     monkeypatch.setattr(prompts, "neutral", lambda: scenes("calm"))
     monkeypatch.setattr(prompts, "held_out", lambda: scenes("slow"))
     monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
-    monkeypatch.setattr(facchiano_stages, "gain_for_centroid", lambda clips, target: 3.0)
+    monkeypatch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
     for name in LOADERS:
         monkeypatch.setitem(LOADERS, name, planted(name))
     group.cache_clear()

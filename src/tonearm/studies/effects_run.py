@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import fmean
 
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
@@ -22,9 +21,9 @@ from tonearm.studies.effects_conditions import (
     random_controls,
     references,
 )
-from tonearm.studies.effects_processing import gain_for_centroid
 from tonearm.studies.plan import Found, Processing, Study, Trial
-from tonearm.studies.records import Record, records_of, values_of
+from tonearm.studies.processing import matched_shelf, matched_stretch
+from tonearm.studies.records import Record, records_of
 from tonearm.studies.run import Settings, run
 from tonearm.studies.steered_takes import Prompts
 from tonearm.studies.store import Store
@@ -118,18 +117,16 @@ def _processed(attribute: str, sign: str, found: Found, prompts: Prompts) -> lis
     if not steered or not plain:
         log.info("%s: no takes of the amount that it is matched to", name)
         return []
+    processing: Processing | None
     if attribute == "brightness":
-        clips = [found.clip(record) for record in plain]
-        gain = round(gain_for_centroid(clips, _mean(steered, "spectral_centroid")), 2)
-        processing = Processing("shelving filter", {"gain": gain})
+        processing = matched_shelf(plain, steered, found)
     else:
-        rates = [_mean(takes, "onset_rate") for takes in (steered, plain)]
-        if not all(rates):
-            raise TonearmError(
-                f"{name}: no onsets in the takes of {amount_name(attribute, sign)} or without "
-                "steering, so that no rate can be matched; leave the condition out with --only"
-            )
-        processing = Processing("time stretch", {"rate": round(rates[0] / rates[1], 3)})
+        processing = matched_stretch(plain, steered)
+    if processing is None:
+        raise TonearmError(
+            f"{name}: no onsets in the takes of {amount_name(attribute, sign)} or without "
+            "steering, so that no rate can be matched; leave the condition out with --only"
+        )
     return [
         replace(
             trial,
@@ -138,10 +135,6 @@ def _processed(attribute: str, sign: str, found: Found, prompts: Prompts) -> lis
         )
         for trial in prompts.trials(PLAIN.setting(prompts.texts))
     ]
-
-
-def _mean(records: Sequence[Record], measure: str) -> float:
-    return fmean(value for value in values_of(records, measure) if value is not None)
 
 
 def vectors_fingerprint(vectors: Vectors) -> str:

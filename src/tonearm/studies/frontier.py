@@ -30,7 +30,7 @@ from tonearm.model import Model, load
 from tonearm.steering import Configuration, Steer, Steering, SteeringVector
 from tonearm.studies.frontier_report import write_report
 from tonearm.studies.injection import layers_of, steer_of
-from tonearm.studies.records import Record, values_of
+from tonearm.studies.records import mean_of
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
 
 ATTRIBUTES = {"tempo": "onset_rate", "brightness": "spectral_centroid"}  # measure of the effect
@@ -154,12 +154,6 @@ class Point:
     pulse: float
     text_loss: float
     divergence: float
-
-
-def mean_of(records: Sequence[Record], measure: str) -> float:
-    """Mean over the takes where the measure is defined."""
-    found = [value for value in values_of(records, measure) if value is not None]
-    return float(np.mean(found)) if found else float("nan")
 
 
 def run(

@@ -79,9 +79,9 @@ class Trial:
         return replace(self, processing=None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
-    """What the stages before one have found.
+    """What the stages before one have found; one object per stage.
 
     records  of their trials
     clip     reads the audio of a record's take

@@ -3,7 +3,9 @@
 import json
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
+from math import nan
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from tonearm.files.atomic import atomic_write
@@ -34,3 +36,9 @@ def records_of(records: Sequence[Record], setting: str) -> list[Record]:
 def values_of(records: Sequence[Record], measure: str) -> list[float | None]:
     """The values of a measure, in the order of the records."""
     return [record[measure]["value"] for record in records]
+
+
+def mean_of(records: Sequence[Record], measure: str) -> float:
+    """Mean of a measure over the records where it is defined; NaN where there are none."""
+    found = [value for value in values_of(records, measure) if value is not None]
+    return fmean(found) if found else nan

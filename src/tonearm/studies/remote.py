@@ -23,8 +23,6 @@ from tonearm.studies.measuring import Job, measure_jobs
 from tonearm.studies.store import Values
 from tonearm.studies.stored_audio import StoredAudio
 
-log = logging.getLogger(__name__)
-
 RETRIES = 5  # of a task whose worker is lost
 LOCAL = "local"
 
@@ -96,6 +94,7 @@ class Cluster:
                 one, or a task's workers were lost too often.
         """
         ray = self._connected()
+        waiting: list[Any] = []
         try:
             remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)
             task = remote(make_batch)

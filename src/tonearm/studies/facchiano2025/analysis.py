@@ -356,11 +356,13 @@ def _sizes(records: Sequence[Record], plain: Sequence[Record]) -> list[SizeRow]:
 
 def _pairs(records: Sequence[Record]) -> list[PairRow]:
     plain = select(records, experiment="plain of pairs")
+    classifiers: dict[str, tuple[Any, Share]] = {}
     found = []
     for takes in _by(records, "pairs"):
         pair, sign = takes[0]["pair"], takes[0]["sign"]
-        prompted = select(records, experiment="prompted", pair=pair)
-        classifier, accuracy = _classifier(prompted)
+        if pair not in classifiers:
+            classifiers[pair] = _classifier(select(records, experiment="prompted", pair=pair))
+        classifier, accuracy = classifiers[pair]
         before, after = (_probabilities(classifier, some) for some in (plain, takes))
         change = effect(before[: len(after)], after, relative=False)
         row = _row(plain, takes, pair)

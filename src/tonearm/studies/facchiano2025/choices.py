@@ -15,6 +15,7 @@ import numpy as np
 
 from tonearm.errors import TonearmError
 from tonearm.studies.effect import Effect, effect
+from tonearm.studies.effects_rows import is_relative
 from tonearm.studies.facchiano2025.design import MEASURE, SIGNS
 from tonearm.studies.records import Record, values_of
 
@@ -110,6 +111,4 @@ def compared(plain: Sequence[Record], takes: Sequence[Record], measure: str) -> 
     """Effect of takes against the plain takes of the same prompts."""
     by_prompt: Mapping[int, Record] = {record["prompt"]: record for record in plain}
     before = [by_prompt[record["prompt"]] for record in takes]
-    return effect(
-        values_of(before, measure), values_of(takes, measure), relative=measure != "clap_score"
-    )
+    return effect(values_of(before, measure), values_of(takes, measure), is_relative(measure))

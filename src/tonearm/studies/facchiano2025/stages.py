@@ -14,14 +14,14 @@ A record has `experiment`, `variant`, `pair`, `sign`, `strength`, `prompt` and `
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from functools import lru_cache
 from typing import Any
 
 from tonearm.generation.request import TakeRequest
 from tonearm.steering import Schedule, Steer, Steering
 from tonearm.studies.effects_conditions import with_word
-from tonearm.studies.effects_processing import gain_for_centroid
 from tonearm.studies.facchiano2025.choices import (
+    Curve,
     best_layer,
     curves,
     equal_strength,
@@ -40,7 +40,8 @@ from tonearm.studies.facchiano2025.design import (
 from tonearm.studies.facchiano2025.materials import Materials, random_name, subset_name
 from tonearm.studies.measure_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Processing, Stage, Study, Trial
-from tonearm.studies.records import Record, values_of
+from tonearm.studies.processing import matched_shelf, matched_stretch
+from tonearm.studies.records import Record
 
 NAME = "facchiano2025"
 NEUTRAL_SEED, OTHER_SEED, HELD_OUT_SEED, CLASS_SEED = 10_000, 11_000, 12_000, 14_000
@@ -243,7 +244,7 @@ class Stages:
         return [
             trial
             for variant in self._variants(found)
-            if (variant.name, "+") not in curves(found.records)
+            if (variant.name, "+") not in _curves(found)
             for trial in self._curve(variant)
         ]
 
@@ -258,11 +259,11 @@ class Stages:
 
     def best(self, pair: str, found: Found) -> int:
         """The layer that the scan chose."""
-        return best_layer(layer_effects(found.records, pair))
+        return _best(found, pair)
 
     def _equal(self, variant: Variant, found: Found) -> dict[str, float]:
         """Strengths of the design's divergence by sign."""
-        known = curves(found.records)
+        known = _curves(found)
         return {
             sign: equal_strength(known[variant.name, sign], self._design.divergence)
             for sign in SIGNS
@@ -403,7 +404,7 @@ class Stages:
         """Plain takes with the mean effect of the vector at equal divergence, by processing."""
         plain = select(found.records, experiment="held-out plain")
         trials = []
-        for pair, process in PROCESSES.items():
+        for pair, process in MATCHED.items():
             for sign in SIGNS:
                 steered = select(
                     found.records, experiment="table 1", pair=pair, sign=sign, rule="equal"
@@ -427,23 +428,19 @@ class Stages:
         return trials
 
 
-def _stretch(plain: Sequence[Record], steered: Sequence[Record], found: Found) -> Processing | None:
-    rates = [_mean(records, "onset_rate") for records in (steered, plain)]
-    if not all(rates):
-        return None
-    return Processing("time stretch", {"rate": round(rates[0] / rates[1], 3)})
+@lru_cache(maxsize=1)
+def _curves(found: Found) -> dict[tuple[str, str], Curve]:
+    """Divergence curves, once per stage."""
+    return curves(found.records)
 
 
-def _shelf(plain: Sequence[Record], steered: Sequence[Record], found: Found) -> Processing | None:
-    target = _mean(steered, "spectral_centroid")
-    gain = gain_for_centroid([found.clip(record) for record in plain], target)
-    return Processing("shelving filter", {"gain": round(gain, 2)})
+@lru_cache(maxsize=len(PAIRS_OF_PAPER))
+def _best(found: Found, pair: str) -> int:
+    """The layer that the scan chose, once per stage."""
+    return best_layer(layer_effects(found.records, pair))
 
 
-PROCESSES: Mapping[
-    str, Callable[[Sequence[Record], Sequence[Record], Found], Processing | None]
-] = {"tempo": _stretch, "brightness": _shelf}
-
-
-def _mean(records: Sequence[Record], measure: str) -> float:
-    return fmean(value for value in values_of(records, measure) if value is not None)
+MATCHED: Mapping[str, Callable[[Sequence[Record], Sequence[Record], Found], Processing | None]] = {
+    "tempo": lambda plain, steered, found: matched_stretch(plain, steered),
+    "brightness": matched_shelf,
+}

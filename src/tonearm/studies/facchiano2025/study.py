@@ -1,7 +1,6 @@
 """The whole study: made, resumed, and reported."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,7 +60,6 @@ def run_study(
     design: Design,
     settings: Settings = Settings(),
     progress: Progress | None = None,
-    prepared: Callable[[], None] | None = None,
 ) -> Path | None:
     """Complete the study, and write its report.
 
@@ -71,7 +69,6 @@ def run_study(
         design: sizes.
         settings: of the run.
         progress: called with takes done and takes in all of the stage.
-        prepared: called when the vectors are learned.
 
     Returns:
         The path of the report; None where the limit of the settings was reached before the end.
@@ -80,8 +77,6 @@ def run_study(
         materials = make_materials(model, design)
         with atomic_write(folder / ACTIVATIONS) as temporary:
             np.savez_compressed(temporary, **materials.rows)  # type: ignore[arg-type]
-        if prepared:
-            prepared()
         study = make_study(model, design, materials)
         run(study, model, store, settings, progress)
         counts = store.counts(NAME)
