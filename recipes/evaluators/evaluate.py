@@ -28,7 +28,7 @@ from tonearm.measures.tempo import TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
 from tonearm.measures.zero_shot import TEMPLATE
 from tonearm.model import Model
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 
 FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
 CODEC_BATCH = 10

@@ -43,7 +43,7 @@ from tonearm.measures import (
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
 from tonearm.musicgen.codec import decode_codes
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 
 FIRST_SEED = 50_000
 PROMPTED_BPM = (60, 180)

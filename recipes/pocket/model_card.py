@@ -31,7 +31,7 @@ from tonearm.files.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import faults, measure_tempo
 from tonearm.model import Model
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 
 CARD = assets.POCKET / "README.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"

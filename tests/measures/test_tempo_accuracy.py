@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score
 from tonearm.errors import TonearmError
 from tonearm.measures import is_right_tempo, tempo_accuracy
 from tonearm.measures.tempo_accuracy import TOLERANCE
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,12 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen.text_tokens import count_tokens
 
 
-def test_unknown_words_are_one_warning(melody, caplog):
+@pytest.fixture(autouse=True)
+def unwarned(melody):
+    melody.checkpoint.warned.clear()
+
+
+def test_unknown_words_are_one_warning_and_each_is_named_once(melody, caplog):
     with caplog.at_level(logging.WARNING):
         counts = count_tokens(
             melody.checkpoint, ["a fast zither tune, zither", "a slow tune", "a dulcimer tune"]
@@ -16,6 +21,10 @@ def test_unknown_words_are_one_warning(melody, caplog):
     assert counts[1] == 4
     (warning,) = caplog.messages
     assert "does not know as one and the same: 'zither', 'dulcimer'; use" in warning
+    count_tokens(melody.checkpoint, ["a zither tune", "a sitar tune"])
+    assert "one and the same: 'sitar'; use" in caplog.messages[-1]
+    count_tokens(melody.checkpoint, ["a zither tune"])
+    assert len(caplog.messages) == 2
 
 
 def test_known_words_and_the_empty_negative_prompt_give_no_warning(melody, caplog):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.studies.planted import PROMPTS, RANDOM_PROMPTS, planted_records, vectors_of
 from tonearm.errors import TonearmError
-from tonearm.studies.effect import Effect
+from tonearm.stats.effect import Effect
 from tonearm.studies.effects_analysis import analyse
 from tonearm.studies.effects_claims import moved_tags
 from tonearm.studies.effects_conditions import RANDOM_SEEDS, conditions
@@ -141,7 +141,7 @@ def test_a_measure_of_under_two_takes_has_no_spread(records):
 
 def test_exceedance_counts_in_the_sense_of_the_vector_and_contrasts_in_both():
     def change(value: float) -> Effect:
-        return Effect(1.0, 1.0, value, value, value, 10)
+        return Effect(1.0, 1.0, 1.0, value, value, value, 0.1, 10)
 
     def spread(sign: str, vector: float, *others: float) -> Spread:
         directions = {seed: change(one) for seed, one in enumerate(others)}

@@ -8,8 +8,10 @@ import pytest
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
 from tonearm.model import Model
+from tonearm.stats.effect import Effect
 from tonearm.studies import effects_processing, processing
-from tonearm.studies.effect import Effect
+from tonearm.studies.facchiano2025 import context as context_module
+from tonearm.studies.facchiano2025 import controls, held_out, stages
 from tonearm.studies.facchiano2025 import materials as facchiano_materials
 from tonearm.studies.facchiano2025.analysis import analyse
 from tonearm.studies.facchiano2025.choices import (
@@ -20,10 +22,17 @@ from tonearm.studies.facchiano2025.choices import (
     select,
 )
 from tonearm.studies.facchiano2025.claims import all_claims
+from tonearm.studies.facchiano2025.context import Context
 from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
 from tonearm.studies.facchiano2025.materials import make_materials, subset_name
-from tonearm.studies.facchiano2025.stages import NAME, Stages
-from tonearm.studies.facchiano2025.study import planned_takes, report, run_study
+from tonearm.studies.facchiano2025.study import (
+    NAME,
+    STAGES,
+    make_context,
+    planned_takes,
+    report,
+    run_study,
+)
 from tonearm.studies.measure_groups import LOADERS, Group, group
 from tonearm.studies.plan import Found, Stack, take_key
 from tonearm.studies.run import Settings
@@ -97,7 +106,7 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
     assert "Smoke run" in text and text.count("<svg") >= 10 and text.count("<audio") == 5
     with Store(tmp_path) as store:
         counts = store.counts(NAME)
-        assert all(done == trials for done, trials in counts.values()) and len(counts) == 7
+        assert all(done == trials for done, trials in counts.values()) and len(counts) == 8
         records = store.records(NAME)
         made = int(store.throughput()["takes"])
     assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 1.6
@@ -121,38 +130,63 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
         "holds",
         "holds in part",
         "does not hold",
+        "not testable here",
     }
 
 
-def test_choices_are_made_on_neutral_prompts_and_the_held_out_ones_are_used_once(model):
-    materials = make_materials(model, TINY)
-    neutral, held_out = (
-        [f"a folk tune {i}" for i in range(3)],
-        [f"a jazz tune {i}" for i in range(3)],
-    )
-    stages = Stages(TINY, materials, model.shape.layer_count, neutral, held_out, {})
-    study = stages.study({})
-    used = {}
-    stages.best = lambda pair, found: 1
-    stages._equal = lambda variant, found: {"+": 0.1, "-": 0.2}
+@pytest.fixture
+def planned(model, monkeypatch):
+    """Vectors, and the trials of a stage where layer 1 is the best and strengths are given."""
+    monkeypatch.setattr(Context, "equal", lambda self, variant, found: {"+": 0.1, "-": 0.2})
+    for module in (context_module, stages, controls, held_out):
+        monkeypatch.setattr(module, "best", lambda found, pair: 1)
+    monkeypatch.setattr(stages, "known_curves", lambda found: {})
+    context = make_context(TINY, model.shape.layer_count)
     empty = Found((), lambda record: None)
-    for name in ("plain", "curves", "layers", "choices", "held out"):
-        used[name] = {t.request.prompt for t in getattr(stages, name.replace(" ", "_"))(empty)}
-    assert used["held out"] >= set(held_out)
-    for name in ("plain", "curves", "layers", "choices"):
-        assert used[name] <= set(neutral)
-    assert list(study.stages)[-2:] == ["held out", "processed"]
+    return lambda name: STAGES[name](context, empty)
 
 
-def test_equal_takes_of_several_experiments_are_made_once(model):
-    materials = make_materials(model, TINY)
-    stages = Stages(TINY, materials, model.shape.layer_count, ["a tune"] * 3, ["b"] * 3, {})
-    stages.best = lambda pair, found: 1
-    stages._equal = lambda variant, found: {"+": 0.1, "-": 0.2}
-    empty = Found((), lambda record: None)
+def test_choices_are_made_on_neutral_prompts_and_the_held_out_ones_are_used_once(planned):
+    used = {
+        name: {
+            trial.request.prompt for trial in planned(name) if trial.facts.get("pair") != "energy"
+        }
+        for name in STAGES
+        if name != "processed"
+    }
+    assert used["held out"] >= set(scenes("slow")[: TINY.held_out])
+    for name in ("plain", "curves", "layers", "variants"):
+        assert used[name] <= set(scenes("calm"))
+    chosen = [one for one in planned("choices") if one.facts["experiment"] != "prompted"]
+    assert {one.request.prompt for one in chosen} <= set(scenes("calm"))
+    assert list(STAGES)[-2:] == ["held out", "processed"]
+
+
+def test_every_experiment_has_its_controls(planned):
+    found = {}
+    for name in ("controls", "held out"):
+        for trial in planned(name):
+            found.setdefault(trial.facts["experiment"], []).append(trial)
+    for experiment in ("neutral random", "random"):
+        rules = {(one.facts["pair"], one.facts["rule"]) for one in found[experiment]}
+        assert rules == {
+            (pair, rule)
+            for pair in ("tempo", "brightness")
+            for rule in ("equal norm", "equal divergence")
+        }
+    words = {one.facts["variant"] for one in found["neutral word"]}
+    assert words == {"word fast", "word slow", "word bright", "word dark"}
+    (first, *_) = (one for one in found["word of pair"] if one.facts["pair"] == "energy")
+    assert first.request.prompt == "a more calm folk" and first.text == "a calm folk"
+    variants = {one.facts["variant"] for one in found["fast but dark"]}
+    assert variants == {"two vectors", "two words", "two random directions"}
+
+
+def test_equal_takes_of_several_experiments_are_made_once(model, planned):
+    vectors = make_materials(model, TINY).vectors
     keys = {}
-    for trial in stages.choices(empty):
-        key = take_key(trial, Stack.of(model), materials.vectors)
+    for trial in planned("choices"):
+        key = take_key(trial, Stack.of(model), vectors)
         keys.setdefault(key, set()).add(trial.facts["variant"])
     shared = [names for names in keys.values() if "tempo, one-to-all" in names]
     assert all({"tempo, branch both", "tempo, layer 1"} <= names for names in shared) and shared
@@ -180,7 +214,7 @@ def test_strengths_of_equal_divergence_follow_a_power_law(divergence, expected):
 
 def test_the_best_layer_steers_both_signs():
     def effect(change, error):
-        return Effect(0, 0, change, change - 2 * error, change + 2 * error, 50)
+        return Effect(1, 1, 0, change, change - 2 * error, change + 2 * error, error, 50)
 
     effects = [
         LayerEffect(layer, sign, 0.1, effect(change if sign == "+" else -opposite, 0.1))

@@ -48,7 +48,7 @@ from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json
 from tonearm.loading import loading_errors
 from tonearm.schema import validated
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 from tonearm.text import check_text
 
 FORMAT = 1

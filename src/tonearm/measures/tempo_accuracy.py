@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
-from tonearm.stats import Share
+from tonearm.stats.share import Share
 
 TOLERANCE = 0.04
 OCTAVES = (1, 2, 3, 1 / 2, 1 / 3)

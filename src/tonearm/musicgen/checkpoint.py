@@ -77,6 +77,7 @@ class Checkpoint:
     int8      the decoder multiplies by weights rounded to int8; `model` itself holds them unrounded
     lock      held while the model or the tokenizer is changed or hooked
     consumed  the decoder's weights were moved into a packed decoder (musicgen/decoder.py)
+    warned    words that the tokenizer does not know, of which a warning was given
     """
 
     shape: ModelShape
@@ -86,6 +87,7 @@ class Checkpoint:
     int8: bool = False
     lock: Any = field(default_factory=RLock, compare=False, repr=False)
     consumed: bool = False
+    warned: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def device(self) -> torch.device:

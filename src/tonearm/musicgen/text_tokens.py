@@ -65,7 +65,9 @@ def count_tokens(checkpoint: Checkpoint, texts: Sequence[str]) -> list[int]:
 
 
 def _check_words(checkpoint: Checkpoint, texts: Sequence[str], encoded: Any) -> None:
-    """Warn of words outside the vocabulary; raises TonearmError for a text of such words alone."""
+    """Warn once of each word outside the vocabulary; raises TonearmError for a text of such words
+    alone.
+    """
     unknown = checkpoint.tokenizer.unk_token_id
     if unknown is None or not encoded.encodings:  # a tokenizer without offsets
         return
@@ -87,6 +89,9 @@ def _check_words(checkpoint: Checkpoint, texts: Sequence[str], encoded: Any) -> 
                 "use other words"
             )
         words |= dict.fromkeys(word for word, missing in spelled if missing)
+    with checkpoint.lock:
+        words = {word: None for word in words if word not in checkpoint.warned}
+        checkpoint.warned.update(words)
     if words:
         named = ", ".join(quoted(word) for word in list(words)[:NAMED_WORDS])
         more = f" and {len(words) - NAMED_WORDS} more" if len(words) > NAMED_WORDS else ""

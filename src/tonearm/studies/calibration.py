@@ -30,6 +30,7 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.evaluators.load import default_tagger, load_clap
 from tonearm.model import Model
+from tonearm.stats.effect import Effect, Scale, effect
 from tonearm.steering import (
     Calibration,
     Configuration,
@@ -39,7 +40,6 @@ from tonearm.steering import (
     SteeringVector,
 )
 from tonearm.steering.calibration import DIFFERENCES
-from tonearm.studies.effect import Effect, effect
 from tonearm.studies.injection import layers_of, steer_of
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
@@ -359,8 +359,8 @@ def _outcome(
 ) -> Outcome:
     """Compare plain and steered takes, given by prompt."""
 
-    def change(value_of: Callable[[Record], float | None], relative: bool) -> Effect:
-        return effect(_means(plain, value_of), _means(steered, value_of), relative)
+    def change(value_of: Callable[[Record], float | None], scale: Scale) -> Effect:
+        return effect(_means(plain, value_of), _means(steered, value_of), scale)
 
     def faulty(record: Record) -> float:
         return float(record["faulty"])
@@ -370,10 +370,10 @@ def _outcome(
         sign=sign,
         configuration=configuration,
         strength=strength,
-        change=change(value_of, relative=not measure.startswith(DIFFERENCES)),
-        faults=change(faulty, relative=False),
-        pulse=change(lambda record: record["pulse_clarity"]["value"], relative=True),
-        text=change(lambda record: record["clap_score"]["value"], relative=False),
+        change=change(value_of, "difference" if measure.startswith(DIFFERENCES) else "ratio"),
+        faults=change(faulty, "difference"),
+        pulse=change(lambda record: record["pulse_clarity"]["value"], "ratio"),
+        text=change(lambda record: record["clap_score"]["value"], "difference"),
         faulty_plain=fmean(value for value in _means(plain, faulty) if value is not None),
         plain=fmean(known) if known else nan,
     )

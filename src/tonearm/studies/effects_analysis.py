@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tonearm.errors import TonearmError
+from tonearm.stats.effect import Effect, effect
 from tonearm.studies.calibration import reader
-from tonearm.studies.effect import Effect, effect
 from tonearm.studies.effects_claims import find_claims
 from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
@@ -23,8 +23,9 @@ from tonearm.studies.effects_conditions import (
 )
 from tonearm.studies.effects_evaluators import Distances, measure_distances
 from tonearm.studies.effects_random import RandomRow, Spread, random_rows, spreads
-from tonearm.studies.effects_rows import TRACKERS, Row, is_relative, row_of
+from tonearm.studies.effects_rows import TRACKERS, Row, row_of
 from tonearm.studies.records import Record, records_of, values_of
+from tonearm.studies.scales import scale_of
 
 ATTRIBUTE_MEASURES = {
     "tempo": (*TRACKERS, "onset_rate", "onset_rate_superflux"),
@@ -174,6 +175,7 @@ def _contrasts(records: Sequence[Record], found: Sequence[Condition]) -> list[Co
                 measure: effect(
                     values_of(records_of(records, less), measure),
                     values_of(records_of(records, more), measure),
+                    scale_of(measure),
                 )
                 for measure in ATTRIBUTE_MEASURES[attribute]
             },
@@ -217,7 +219,7 @@ def _changes(
         one.name: effect(
             plain,
             [value_of(record) for record in records_of(records, one.name)],
-            is_relative(measure),
+            scale_of(measure),
         )
         for one in changed
     }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from scipy.stats import ttest_rel
 
-from tonearm.studies.effect import Effect, effect
+from tonearm.stats.effect import Effect, effect
 from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
     PLAIN,
@@ -20,9 +20,10 @@ from tonearm.studies.effects_conditions import (
     amount_name,
     processing_name,
 )
-from tonearm.studies.effects_rows import Row, is_relative
+from tonearm.studies.effects_rows import Row
 from tonearm.studies.effects_text import TITLES, effect_text
 from tonearm.studies.records import Record, records_of, values_of
+from tonearm.studies.scales import scale_of
 
 MEASURES = ("onset_rate", "spectral_centroid", "loudness", "pulse_clarity", "clap_score")
 LEVEL = 0.05
@@ -140,7 +141,7 @@ def moved_tags(plain: Sequence[Record], takes: Sequence[Record]) -> dict[str, fl
 
 def _contrast(takes: Takes, before: str, after: str, measure: str) -> Effect:
     return effect(
-        values_of(takes[before], measure), values_of(takes[after], measure), is_relative(measure)
+        values_of(takes[before], measure), values_of(takes[after], measure), scale_of(measure)
     )
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from tonearm.files.atomic import atomic_write
-from tonearm.studies.effect import Effect
+from tonearm.stats.effect import Effect
 from tonearm.studies.effects_analysis import Results
 from tonearm.studies.effects_random import Spread
-from tonearm.studies.effects_rows import Row, is_relative
+from tonearm.studies.effects_rows import Row
 from tonearm.studies.effects_text import TITLES
+from tonearm.studies.scales import is_relative
 
 BLUE, GREY = "#2f6fb3", "#9aa3ad"
 

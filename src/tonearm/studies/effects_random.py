@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import copysign, log
 from statistics import mean
 
-from tonearm.studies.effect import Effect, effect
+from tonearm.stats.effect import Effect, effect
 from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
     PLAIN,
@@ -23,8 +23,9 @@ from tonearm.studies.effects_conditions import (
     amount_name,
     random_name,
 )
-from tonearm.studies.effects_rows import MEASURES, Counts, count, is_relative
+from tonearm.studies.effects_rows import MEASURES, Counts, count
 from tonearm.studies.records import Record, records_of
+from tonearm.studies.scales import is_relative, scale_of
 
 BOTH = "±"  # + against -
 TINY = 1e-9
@@ -151,7 +152,7 @@ def _spread(
         ]
         common = sorted(set.intersection(*map(set, takes), *([prompts] if prompts else [])))
         earlier, later = ([take[prompt][measure]["value"] for prompt in common] for take in takes)
-        found = effect(earlier, later, relative=is_relative(measure))
+        found = effect(earlier, later, scale_of(measure))
         return (found, set(common)) if found.n >= 2 else None
 
     found = {

@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tonearm.steering.calibration import DIFFERENCES
-from tonearm.studies.effect import Effect, effect
+from tonearm.stats.effect import Effect, effect
 from tonearm.studies.effects_conditions import Condition
 from tonearm.studies.records import Record, values_of
+from tonearm.studies.scales import scale_of
 
 TRACKERS = ("tempo", "bundled_tempo")  # measures with a confirmed beat or None
 MEASURES = (
@@ -68,11 +68,6 @@ class Row:
     counts: Counts
 
 
-def is_relative(measure: str) -> bool:
-    """Whether the change of a measure is relative, and not a difference."""
-    return not measure.startswith((*DIFFERENCES, "clap_score"))
-
-
 def row_of(condition: Condition, plain: Sequence[Record], takes: Sequence[Record]) -> Row:
     """Summarise the takes of a condition.
 
@@ -82,7 +77,7 @@ def row_of(condition: Condition, plain: Sequence[Record], takes: Sequence[Record
         takes: of the same prompts.
     """
     effects = {
-        measure: effect(values_of(plain, measure), values_of(takes, measure), is_relative(measure))
+        measure: effect(values_of(plain, measure), values_of(takes, measure), scale_of(measure))
         for measure in MEASURES
     }
     return Row(condition, effects, count(takes))

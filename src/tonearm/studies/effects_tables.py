@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from tonearm.studies.effect import Effect
+from tonearm.stats.effect import Effect
 from tonearm.studies.effects_analysis import Results
 from tonearm.studies.effects_conditions import ATTRIBUTES
 from tonearm.studies.effects_random import BOTH, RandomRow
-from tonearm.studies.effects_rows import TRACKERS, Counts, Row, is_relative
+from tonearm.studies.effects_rows import TRACKERS, Counts, Row
 from tonearm.studies.effects_text import (
     TITLES,
     UNKNOWN,
@@ -161,14 +161,7 @@ def vectors_table(results: Results) -> list[str]:
 
 
 def _change(measure: str, found: Effect) -> str:
-    return f"{effect_text(measure, found)}, from {_plain_mean(measure, found)}"
-
-
-def _plain_mean(measure: str, found: Effect) -> str:
-    """Mean without steering, from the mean under the condition and its change."""
-    relative = is_relative(measure)
-    plain = found.mean / (1 + found.change) if relative else found.mean - found.change
-    return f"{plain:.3g}"
+    return f"{effect_text(measure, found)}, from {found.plain:.3g}"
 
 
 def random_tables(results: Results) -> list[str]:

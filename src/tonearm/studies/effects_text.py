@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from tonearm.studies.effect import Effect
+from tonearm.stats.effect import Effect
 from tonearm.studies.effects_random import Spread
-from tonearm.studies.effects_rows import Counts, is_relative
+from tonearm.studies.effects_rows import Counts
+from tonearm.studies.scales import is_relative
 
 TITLES = {
     "tempo": "BPM, librosa",

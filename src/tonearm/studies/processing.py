@@ -9,9 +9,16 @@ from tonearm.studies.plan import Found, Processing
 from tonearm.studies.records import Record, mean_of
 from tonearm.text import quoted
 
+
+def stretched_and_filtered(clip: Clip, rate: float, gain: float) -> Clip:
+    """Stretch a clip in time, then filter it."""
+    return high_shelf(time_stretch(clip, rate), gain)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Clip]] = {
-    "shelving filter": high_shelf,  # gain
-    "time stretch": time_stretch,  # rate
+    "shelving filter": high_shelf,
+    "time stretch": time_stretch,
+    "time stretch and shelving filter": stretched_and_filtered,
 }
 
 
@@ -41,3 +48,18 @@ def matched_stretch(plain: Sequence[Record], steered: Sequence[Record]) -> Proce
     if not (after and before):
         return None
     return Processing("time stretch", {"rate": round(after / before, 3)})
+
+
+def matched_both(
+    plain: Sequence[Record], steered: Sequence[Record], found: Found
+) -> Processing | None:
+    """The time stretch by the ratio of the mean onset rates, and the filter that then gives the mean
+    centroid; None where an onset rate is 0.
+    """
+    stretch = matched_stretch(plain, steered)
+    if stretch is None:
+        return None
+    clips = [time_stretch(found.clip(record), **stretch.parameters) for record in plain]
+    gain = gain_for_centroid(clips, mean_of(steered, "spectral_centroid"))
+    parameters = {**stretch.parameters, "gain": round(gain, 2)}
+    return Processing("time stretch and shelving filter", parameters)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.studies.effect import Effect, effect
-from tonearm.studies.effects_rows import is_relative
+from tonearm.stats.effect import Effect, effect
 from tonearm.studies.facchiano2025.design import MEASURE, SIGNS
 from tonearm.studies.records import Record, values_of
+from tonearm.studies.scales import scale_of
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class LayerEffect:
     @property
     def score(self) -> float:
         """t-statistic of the change in the sign's sense."""
-        return SIGNS[self.sign] * self.effect.change / self.effect.error
+        return SIGNS[self.sign] * self.effect.t
 
 
 def layer_effects(records: Sequence[Record], pair: str) -> list[LayerEffect]:
@@ -111,4 +111,4 @@ def compared(plain: Sequence[Record], takes: Sequence[Record], measure: str) -> 
     """Effect of takes against the plain takes of the same prompts."""
     by_prompt: Mapping[int, Record] = {record["prompt"]: record for record in plain}
     before = [by_prompt[record["prompt"]] for record in takes]
-    return effect(values_of(before, measure), values_of(takes, measure), is_relative(measure))
+    return effect(values_of(before, measure), values_of(takes, measure), scale_of(measure))

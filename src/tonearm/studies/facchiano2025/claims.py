@@ -1,22 +1,23 @@
 """The paper's claims, each with the numbers that bear on it.
 
-A claim holds where its test, stated with it, is met in every attribute and sign, and in part where
-it is met in some. None of the paper's numbers is comparable: checkpoint, tracker and embedding of
-FAD differ.
+A claim holds where its test, stated with it, is met in every attribute and sign, in part where it is
+met in some, and is not testable where the records hold no number for the test. None of the paper's
+numbers is comparable: checkpoint, tracker and embedding of FAD differ.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, nan
 from statistics import fmean
 from typing import Literal
 
-from tonearm.studies.effect import Effect
-from tonearm.studies.facchiano2025.analysis import Results, Row
+from tonearm.stats.effect import Effect
+from tonearm.studies.facchiano2025.analysis import Contrast, Results
 from tonearm.studies.facchiano2025.choices import LayerEffect
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS
 
-Verdict = Literal["holds", "holds in part", "does not hold"]
+Verdict = Literal["holds", "holds in part", "does not hold", "not testable here"]
+Tested = bool | None  # None where there is no number
 PLATEAU = 0.8  # of the effect of the largest set counts as the plateau
 FEW = (10, 25)  # prompts that suffice by the paper
 
@@ -122,10 +123,10 @@ def one_to_all(results: Results) -> Claim:
     return _preferred(
         results,
         "strategies",
-        "one-to-all",
         "all-to-all",
         "3.3",
         "One layer's direction in all layers steers more than each layer's own.",
+        "at equal divergence",
     )
 
 
@@ -134,79 +135,69 @@ def both_branches(results: Results) -> Claim:
     return _preferred(
         results,
         "branches",
-        "branch both",
-        "branch conditional",
+        ("branch conditional", "branch unconditional"),
         "A.2",
         "Injection into both guidance branches is better than into one.",
+        "at equal divergence",
     )
 
 
 def all_steps(results: Results) -> Claim:
     """A.1: all steps."""
-    rows = [row for row in results.variants if row.facts["experiment"] == "steps"]
-    numbers, verdicts = [], []
-    for pair in PAIR.values():
-        for sign in SIGNS:
-            here = [row for row in rows if (row.facts["pair"], row.facts["sign"]) == (pair, sign)]
-            whole = next(row for row in here if "first step" not in row.facts["variant"])
-            first = next(row for row in here if "first step" in row.facts["variant"])
-            verdicts.append(SIGNS[sign] * (whole.second.change - first.second.change) > 0)
-            numbers.append(
-                f"{pair} {sign}: all steps {percent(whole.second)}, first step alone "
-                f"{percent(first.second)}"
-            )
-    return Claim(
+    return _preferred(
+        results,
+        "steps",
+        "first step",
         "A.1",
         "Injection at every step is better than at the first alone.",
-        "at the same strength the effect of all steps is larger, for both attributes and signs",
-        _all(verdicts),
-        "; ".join(numbers) + ".",
+        "at equal strength",
     )
 
 
 def _preferred(
-    results: Results, experiment: str, better: str, worse: str, place: str, text: str
+    results: Results,
+    experiment: str,
+    worse: str | tuple[str, ...],
+    place: str,
+    text: str,
+    level: str,
 ) -> Claim:
-    """Compare two variants at equal divergence."""
-    rows = [row for row in results.variants if row.facts["experiment"] == experiment]
-    numbers, verdicts = [], []
-    for pair in PAIR.values():
-        for sign in SIGNS:
-            first, second = (_named(rows, pair, sign, name) for name in (better, worse))
-            verdicts.append(SIGNS[sign] * (first.second.change - second.second.change) > 0)
-            numbers.append(
-                f"{pair} {sign}: {better} {percent(first.second)} (faulty "
-                f"{first.faulty.value:.0%}), {worse} {percent(second.second)} (faulty "
-                f"{second.faulty.value:.0%})"
-            )
+    """Test whether a variant moves the second measure more than others, paired by prompt."""
+    found = [
+        one
+        for one in results.contrasts
+        if one.experiment == experiment and one.worse.endswith(worse)
+    ]
     return Claim(
         place,
         text,
-        "at equal divergence the effect is larger, for both attributes and signs",
-        _all(verdicts),
-        "; ".join(numbers) + ".",
+        f"{level} the onset rate or centroid goes further in the sign's sense, beyond the interval of "
+        "the paired difference, for both attributes and signs",
+        _all([_tested(one) for one in found]),
+        "; ".join(_contrast_text(one) for one in found) + ".",
     )
 
 
-def _named(rows: list[Row], pair: str, sign: str, name: str) -> Row:
-    return next(
-        row
-        for row in rows
-        if (row.facts["pair"], row.facts["sign"]) == (pair, sign)
-        and row.facts["variant"].endswith(name)
-    )
+def _tested(one: Contrast) -> Tested:
+    return None if isnan(one.effect.low) else one.effect.is_beyond(SIGNS[one.sign])
+
+
+def _contrast_text(one: Contrast) -> str:
+    worse = one.worse.removeprefix(f"{one.pair}, ")
+    return f"{one.pair} {one.sign} against {worse}: {percent(one.effect)}"
 
 
 def threshold(results: Results) -> Claim:
     """4.3: the effect grows with λ up to a threshold."""
-    numbers, verdicts = [], []
+    numbers: list[str] = []
+    verdicts: list[Tested] = []
     strengths = sorted({row.facts["strength"] for row, _ in results.strengths})
     for (pair, sign), trend in results.trends.items():
         inside = strengths[0] < trend.until < strengths[-1]
-        verdicts.append(inside and trend.page < 0.05)
+        verdicts.append(None if isnan(trend.page) else inside and trend.page < 0.05)
         numbers.append(
             f"{pair} {sign}: rises to λ = {trend.until:g}, Page's p {trend.page:.2g}, "
-            f"{100 * trend.slope:+.1f} points per doubling"
+            f"{100 * trend.slope.value:+.1f} points per doubling"
         )
     return Claim(
         "4.3, fig. 5",
@@ -219,7 +210,8 @@ def threshold(results: Results) -> Claim:
 
 def quality(results: Results) -> Claim:
     """4.3: quality breaks beyond the threshold."""
-    numbers, verdicts = [], []
+    numbers: list[str] = []
+    verdicts: list[Tested] = []
     for pair in PAIR.values():
         for sign in SIGNS:
             found = [
@@ -229,7 +221,7 @@ def quality(results: Results) -> Claim:
                 and distance.fad is not None
             ]
             if len(found) < 2:
-                verdicts.append(False)
+                verdicts.append(None)
                 numbers.append(f"{pair} {sign}: no FAD")
                 continue
             first, last = found[0], found[-1]
@@ -286,7 +278,10 @@ def combination(results: Results) -> Claim:
     )
 
 
-def _all(verdicts: list[bool]) -> Verdict:
-    if all(verdicts):
+def _all(verdicts: Sequence[Tested]) -> Verdict:
+    known = [one for one in verdicts if one is not None]
+    if len(known) < len(verdicts) or not known:
+        return "not testable here"
+    if all(known):
         return "holds"
-    return "holds in part" if any(verdicts) else "does not hold"
+    return "holds in part" if any(known) else "does not hold"

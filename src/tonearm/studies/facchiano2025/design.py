@@ -40,7 +40,8 @@ class Design:
     set_sizes       prompts per side
     draws           of each size
     size_prompts    neutral prompts per draw
-    random          directions of equal norm
+    random          random directions of the norms of a vector
+    control_prompts  neutral prompts of controls
     grid            strengths over those of equal divergence, in both attributes
     grid_prompts    neutral prompts per cell
     pair_prompts    neutral prompts per further pair and sign
@@ -60,6 +61,7 @@ class Design:
     draws: int = 10
     size_prompts: int = 8
     random: int = 5
+    control_prompts: int = 20
     grid: tuple[float, ...] = (-1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5)
     grid_prompts: int = 12
     pair_prompts: int = 20
@@ -80,6 +82,7 @@ SMOKE = Design(
     draws=2,
     size_prompts=2,
     random=1,
+    control_prompts=2,
     grid=(-1.0, 0.0, 1.0),
     grid_prompts=2,
     pair_prompts=2,

@@ -10,9 +10,10 @@ import numpy as np
 from tonearm.audio import Clip
 from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
-from tonearm.studies.facchiano2025.analysis import Leakage, Results
+from tonearm.studies.facchiano2025.analysis import Results
 from tonearm.studies.facchiano2025.choices import Curve
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS
+from tonearm.studies.facchiano2025.pairs import Leakage
 
 COLOURS = {"+": "#c2571a", "-": "#2f6fb3"}
 POLES = {"tempo": {"+": "fast", "-": "slow"}, "brightness": {"+": "bright", "-": "dark"}}
@@ -455,10 +456,10 @@ def leakage(found: Leakage) -> Figure:
     ]
     return _drawn(
         "leakage",
-        "Every vector and sign against every measure, as change over the standard deviation of "
-        "plain takes; a dot where the false discovery rate over all cells is below 5 %.",
+        "Every vector and sign, and random directions of equal divergence at +, against every "
+        "measure, as change over the standard deviation of plain takes; a dot where the false discovery rate over all cells is below 5 %.",
         Table("leakage", "", ("vector", "measure", "change", "certain"), rows),
-        (9, 7),
+        (9, 9),
         draw,
     )
 

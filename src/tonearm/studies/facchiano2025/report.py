@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan
+from statistics import fmean
 from typing import Any
 
 import soundfile
@@ -11,7 +12,8 @@ from tonearm.audio import Clip
 from tonearm.report.levels import level_matched
 from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
-from tonearm.studies.facchiano2025.analysis import Distance, Results, Row
+from tonearm.stats.effect import Effect
+from tonearm.studies.facchiano2025.analysis import Results
 from tonearm.studies.facchiano2025.choices import select
 from tonearm.studies.facchiano2025.claims import all_claims, percent
 from tonearm.studies.facchiano2025.design import (
@@ -22,6 +24,7 @@ from tonearm.studies.facchiano2025.design import (
     TABLE_1,
 )
 from tonearm.studies.facchiano2025.figures import POLES, all_figures, spectrograms
+from tonearm.studies.facchiano2025.rows import Distance, Row, Spread
 from tonearm.studies.records import Record
 
 BRIGHTNESS = ("plain", *POLES["brightness"].values())  # takes of fig. 9
@@ -64,6 +67,14 @@ def make_report(
                 ],
                 [figures["divergence"]],
             ),
+            Section(
+                "Controls of the experiments on neutral prompts",
+                tables=[
+                    controls_table(
+                        "neutral-controls", "Controls on neutral prompts", results.neutral_controls
+                    )
+                ],
+            ),
             Section("Layers (fig. 4)", figures=[figures["4"]], tables=[layers_table(results)]),
             Section(
                 "Strengths (fig. 5 and 7)",
@@ -71,12 +82,16 @@ def make_report(
                 tables=[strengths_table(results)],
             ),
             Section(
-                "Strategies, branches and steps (3.3, A.1, A.2)", tables=[variants_table(results)]
+                "Strategies, branches and steps (3.3, A.1, A.2)",
+                tables=[variants_table(results), contrasts_table(results)],
             ),
             Section("Prompt sets (fig. 8)", figures=[figures["8"]], tables=[sizes_table(results)]),
             Section(
                 "Table 1 and spectrograms (fig. 9), on held-out prompts",
-                tables=[table_1(results), controls_table(results)],
+                tables=[
+                    table_1(results),
+                    controls_table("controls", "Controls on held-out prompts", results.controls),
+                ],
                 figures=[
                     spectrograms(
                         {title: one for title, one in shown.items() if title in BRIGHTNESS}
@@ -98,8 +113,9 @@ def _lead(details: Mapping[str, Any]) -> list[str]:
         f"{details['design']}; {details['takes']} takes of {details['seconds']:g} s, "
         f"{details['takes_per_hour']:,.0f} per hour. At that rate the 20,000 takes of each pair of "
         f"the paper would take {20_000 / details['takes_per_hour']:.1f} hours.",
-        "Every change is of the mean against plain takes of the same prompts and seeds, with a 95 % "
-        "t-interval over prompts. Best layers, and strengths of equal divergence, are chosen on "
+        "Every change is against plain takes of the same prompts and seeds, with a 95 % t-interval "
+        "over prompts: of BPM and Hz the geometric mean of the ratios, of rates the ratio of the "
+        "means, of scores the difference. Best layers, and strengths of equal divergence, are chosen on "
         "neutral prompts; the held-out prompts are used once. Layers are counted from 0.",
         "The bundled beat tracker and CLAP were trained on pocket's own corpus and count as one "
         "family; onset rate, centroid, faults and musicnn's tags are independent of them. The "
@@ -149,15 +165,16 @@ def layers_table(results: Results) -> Table:
             percent(one.effect),
             str(one.effect.n),
             _text(one.score, ".1f"),
+            "yes" if certain else "no",
         ]
         for pair, effects in results.scan.items()
-        for one in effects
+        for one, certain in zip(effects, results.certain[pair], strict=True)
     ]
     return Table(
         "layers",
         "Each layer's direction in all layers at equal divergence; the best layer has the highest "
-        "mean t-statistic of both signs.",
-        ("pair", "layer", "towards", "λ", "change", "n", "t"),
+        "mean t-statistic of both signs; certain at a false discovery rate of 5 % over the scan.",
+        ("pair", "layer", "towards", "λ", "change", "n", "t", "certain"),
         rows,
     )
 
@@ -238,7 +255,18 @@ def table_1(results: Results) -> Table:
         paper = TABLE_1[pair, ""]
         own = f"{mean:.0f} ± {_text(deviation, '.0f')}"
         rows.append(
-            [pair, "plain", "", own, "", "", "", f"{paper[0]:.0f} ± {paper[1]:.0f}", "", ""]
+            [
+                pair,
+                "plain",
+                "",
+                own,
+                "",
+                _text(results.floor.fad, ".2f"),
+                "",
+                f"{paper[0]:.0f} ± {paper[1]:.0f}",
+                "",
+                "",
+            ]
         )
         rows += [
             _steered(pair, row, distance)
@@ -248,7 +276,8 @@ def table_1(results: Results) -> Table:
     return Table(
         "table1",
         f"Table 1 on held-out prompts: λ of the paper, and λ of equal divergence; FAD against "
-        f"unsteered takes. On the right the paper's numbers, which are not comparable ({PAPER}).",
+        f"unsteered takes of other seeds. On the right the paper's numbers, which are not comparable "
+        f"({PAPER}).",
         (
             "attribute",
             "towards",
@@ -296,21 +325,61 @@ def _numbers(row: Row) -> list[str]:
     return [
         percent(row.effect),
         percent(row.second),
-        f"{row.text.change:+.2f} [{row.text.low:+.2f}, {row.text.high:+.2f}]",
+        _difference(row.text),
         str(row.faulty),
         f"{1 + row.pulse.change:.2f}",
     ]
 
 
-def controls_table(results: Results) -> Table:
-    rows = [["other seeds", pair, "", *_numbers(row)] for pair, row in results.floor.items()]
-    rows += [[*_condition(row), *_numbers(row)] for row in results.controls]
+def controls_table(name: str, title: str, controls: Sequence[Row | Spread]) -> Table:
+    rows = [
+        _spread_cells(one) if isinstance(one, Spread) else [*_condition(one), *_numbers(one)]
+        for one in controls
+    ]
     return Table(
-        "controls",
-        "Controls on held-out prompts: no steering with other seeds, random directions of equal norm "
-        "at the vector's strength, the word in the prompt, and signal processing matched to the "
-        "vector's mean effect.",
+        name,
+        f"{title}: no steering with other seeds, random directions (mean and range over directions) "
+        "at equal norm, which is the vector's strength, and at equal divergence, the word in the "
+        "prompt, and signal processing matched to the vector's mean effect.",
         (*CONDITION, *NUMBERS),
+        rows,
+    )
+
+
+def _spread_cells(one: Spread) -> list[str]:
+    def spread(changes: Sequence[float]) -> str:
+        mean, low, high = (100 * value for value in (fmean(changes), min(changes), max(changes)))
+        return f"{mean:+.0f} % ({low:+.0f} to {high:+.0f})"
+
+    strengths = [row.facts["strength"] for row in one.rows]
+    known = [row.effect.change for row in one.rows if not isnan(row.effect.change)]
+    return [
+        f"{len(one.rows)} random directions, {one.facts['rule']}; {one.as_far} as far",
+        POLES[one.facts["pair"]][one.facts["sign"]],
+        f"{fmean(strengths):.3g}",
+        spread(known) if known else "–",
+        spread([row.second.change for row in one.rows]),
+        f"{fmean(row.text.change for row in one.rows):+.2f}",
+        str(one.faulty),
+        f"{1 + fmean(row.pulse.change for row in one.rows):.2f}",
+    ]
+
+
+def contrasts_table(results: Results) -> Table:
+    rows = [
+        [
+            POLES[one.pair][one.sign],
+            one.better,
+            one.worse,
+            percent(one.effect),
+            f"{one.effect.p:.2g}",
+        ]
+        for one in results.contrasts
+    ]
+    return Table(
+        "contrasts",
+        "Variants against one another by the onset rate or the centroid, paired by prompt and seed.",
+        ("towards", "variant", "against", "difference", "p"),
         rows,
     )
 
@@ -322,7 +391,9 @@ def pairs_table(results: Results) -> Table:
             one.sign,
             f"{one.strength:g}",
             str(one.accuracy),
-            f"{one.change.change:+.2f} [{one.change.low:+.2f}, {one.change.high:+.2f}]",
+            f"{_difference(one.change)}{'' if one.certain else ' (not certain)'}",
+            _difference(one.word) if one.word else "–",
+            f"{min(one.random):+.2f} to {max(one.random):+.2f}" if one.random else "–",
             str(one.row.faulty),
             f"{one.row.text.change:+.2f}",
         ]
@@ -332,8 +403,19 @@ def pairs_table(results: Results) -> Table:
         "pairs",
         "Every pair, all-to-all at equal divergence: accuracy of a classifier of its two poles on "
         "takes of prompts that did not train it, and change of the mean probability of the positive "
-        "pole.",
-        ("pair", "sign", "λ", "classifier right", "probability", "faulty", "CLAP score"),
+        "pole by the vector, by the pole's word in the prompt, and by random directions of equal "
+        "divergence (range); certain at a false discovery rate of 5 % over the table.",
+        (
+            "pair",
+            "sign",
+            "λ",
+            "classifier right",
+            "probability",
+            "by the word",
+            "by random directions",
+            "faulty",
+            "CLAP score",
+        ),
         rows,
     )
 
@@ -345,7 +427,8 @@ def both_table(results: Results) -> Table:
     ]
     return Table(
         "fast-dark",
-        "Fast but dark on held-out prompts, by two vectors and by two words.",
+        "Fast but dark on held-out prompts, by two vectors, two words, two random directions at the "
+        "vectors' strengths, and signal processing matched to the two vectors.",
         ("condition", *NUMBERS, "centroid"),
         rows,
     )
@@ -371,6 +454,10 @@ def _ogg(clip: Clip) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, clip.samples.T, clip.sample_rate, format="OGG", subtype="VORBIS")
     return file.getvalue()
+
+
+def _difference(effect: Effect) -> str:
+    return f"{effect.change:+.2f} [{effect.low:+.2f}, {effect.high:+.2f}]"
 
 
 def _text(value: float | None, form: str) -> str:

@@ -1,7 +1,9 @@
 """The whole study: made, resumed, and reported."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,33 +19,66 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.report.study_page import write_report
 from tonearm.studies.facchiano2025.analysis import analyse
+from tonearm.studies.facchiano2025.context import Context, Pole
+from tonearm.studies.facchiano2025.controls import controls
 from tonearm.studies.facchiano2025.design import BRANCHES, PAIR, SIGNS, STRATEGIES, Design
+from tonearm.studies.facchiano2025.held_out import held_out
 from tonearm.studies.facchiano2025.materials import Materials, make_materials
+from tonearm.studies.facchiano2025.processed import processed
 from tonearm.studies.facchiano2025.report import make_report
-from tonearm.studies.facchiano2025.stages import NAME, REFERENCE_SEEDS, Stages
-from tonearm.studies.plan import Found, Study
+from tonearm.studies.facchiano2025.stages import (
+    choices,
+    layer_curves,
+    layers,
+    plain,
+    variant_curves,
+)
+from tonearm.studies.facchiano2025.trials import REFERENCE_SEEDS
+from tonearm.studies.plan import Found, Study, Trial
 from tonearm.studies.run import Settings, run
 from tonearm.studies.store import Store
 
+NAME = "facchiano2025"
 ACTIVATIONS = "activations.npz"
 PROBED = 8  # takes that estimate the rate
 
 
-def make_study(model: Model, design: Design, materials: Materials) -> Study:
-    """The study of a checkpoint on the bundled prompts."""
-    pairs = {
-        name: (pair.positive, pair.negative)
-        for name in prompts.PAIRS
-        for pair in [prompts.load_pair(name)]
-    }
-    stages = Stages(
+STAGES: Mapping[str, Callable[[Context, Found], Sequence[Trial]]] = {
+    "plain": plain,
+    "curves": layer_curves,
+    "layers": layers,
+    "variants": variant_curves,
+    "choices": choices,
+    "controls": controls,
+    "held out": held_out,
+    "processed": processed,
+}
+
+
+def make_context(design: Design, layer_count: int) -> Context:
+    """The bundled prompts, for a checkpoint of so many layers."""
+    return Context(
         design,
-        materials,
-        model.shape.layer_count,
+        layer_count,
         prompts.neutral(),
         prompts.held_out(),
-        pairs,
+        {p: _poles(p) for p in prompts.PAIRS},
     )
+
+
+def _poles(name: str) -> dict[str, Pole]:
+    pair = prompts.load_pair(name)
+    sides = ((pair.positive, pair.positive_label), (pair.negative, pair.negative_label))
+    return {
+        sign: Pole(texts, None if label.startswith("other") else label)
+        for sign, (texts, label) in zip(SIGNS, sides, strict=True)
+    }
+
+
+def make_study(model: Model, design: Design, materials: Materials) -> Study:
+    """The study of a checkpoint on the bundled prompts."""
+    context = make_context(design, model.shape.layer_count)
+    stages = {name: partial(stage, context) for name, stage in STAGES.items()}
     details = {
         "model": model.shape.public_name,
         "fingerprint": model.shape.fingerprint,
@@ -51,7 +86,7 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
         "design": design.name,
         "seconds": design.seconds,
     }
-    return stages.study(details)
+    return Study(NAME, stages, materials.vectors, details)
 
 
 def run_study(
@@ -93,24 +128,17 @@ def estimate(model: Model, design: Design) -> dict[str, float]:
         design: sizes.
     """
     takes = planned_takes(design, model.shape.layer_count)
-    probe = Stages(
-        replace(design, neutral=PROBED),
-        Materials({}, {}),
-        model.shape.layer_count,
-        prompts.neutral(),
-        prompts.held_out(),
-        {},
-    )
-    plain = probe.plain(Found((), lambda record: Clip(np.zeros(1), 1)))[:PROBED]
-    study = Study("probe", {"plain": lambda found: plain}, {})
+    context = make_context(replace(design, neutral=PROBED), model.shape.layer_count)
+    probes = plain(context, Found((), lambda record: Clip(np.zeros(1), 1)))[:PROBED]
+    study = Study("probe", {"plain": lambda found: probes}, {})
     with TemporaryDirectory(prefix="tonearm-") as folder, Store(Path(folder)) as store:
         began = time.monotonic()
         run(study, model, store, Settings(workers=0))
-        seconds = (time.monotonic() - began) / len(plain)
-        size = sum(file.stat().st_size for file in Path(folder).rglob("*.flac")) / len(plain)
+        seconds = (time.monotonic() - began) / len(probes)
+        size = sum(file.stat().st_size for file in Path(folder).rglob("*.flac")) / len(probes)
     return {
         "takes": takes,
-        "probed": len(plain),
+        "probed": len(probes),
         "takes_per_hour": 3600 / seconds,
         "hours": takes * seconds / 3600,
         "gigabytes": takes * size / 1e9,
@@ -126,10 +154,11 @@ def planned_takes(design: Design, layers: int) -> int:
     scan = both * layers * design.neutral
     sweep = both * design.sweep * (len(design.strengths) + len(STRATEGIES) + len(BRANCHES) - 1)
     sizes = both * len(design.set_sizes) * design.draws * design.size_prompts
-    pairs = signs * ((further + attributes) * (design.class_prompts + design.pair_prompts))
+    pairs = signs * (further + attributes) * (design.class_prompts + 2 * design.pair_prompts)
     grid = (len(design.grid) ** 2 - 1) * design.grid_prompts
-    held_out = design.held_out * (2 + both * (2 + design.random + 2) + 2)
-    return neutral + scan + sweep + sizes + pairs + grid + held_out
+    controls = both * (2 * design.random * design.control_prompts + 2 * design.sweep)
+    held_out = design.held_out * (2 + both * (2 + 2 * design.random + 2) + 3 + design.random)
+    return neutral + scan + sweep + sizes + pairs + grid + controls + held_out
 
 
 def report(folder: Path) -> Path:
