@@ -137,6 +137,7 @@ def _record(
     return {
         **{name: {"value": value} for name, value in values.items()},
         "clap_score": {"value": 0.3 + gains.get("clap_score", 0) + 0.01 * rng.normal()},
+        "fingerprints": "planted",
         "faulty": is_faulty,
         "faults": faults if is_faulty else [],
         "tags": {"fast": 0.1 * gains.get("fast", 1) * wobble, "slow": 0.3 * wobble},

@@ -101,6 +101,7 @@ def test_the_unsteered_takes_are_processed_to_the_effect_of_the_amounts(
     assert matched == [pytest.approx(np.mean(expected))]
     shelved, plain = by_name["shelving-"][0], by_name["plain"][0]
     assert shelved["processing"] == {"gain": -6.0} and shelved["seed"] == plain["seed"]
+    assert shelved["fingerprints"].startswith(f"checkpoint {model.shape.fingerprint} on cpu")
     halved = plain["loudness"]["value"] * 10 ** (-6 / 20)
     assert shelved["loudness"]["value"] == pytest.approx(halved, rel=0.01)
     rates = [np.mean([r["onset_rate"]["value"] for r in by_name[n]]) for n in ("tempo+1", "plain")]

@@ -61,7 +61,7 @@ def effect_panels(rows: Sequence[Row], measures: Sequence[str]) -> list[Panel]:
     return [
         Panel.of_effects(
             TITLES[measure],
-            "change of the mean, %",
+            "change, %",
             [row.effects[measure] for row in rows],
             factor=100,
         )
@@ -86,7 +86,7 @@ def cost_panels(results: Results) -> list[Panel]:
         ),
         Panel.of_effects(
             TITLES["pulse_clarity"],
-            "change of the mean, %",
+            "change, %",
             [row.effects["pulse_clarity"] for row in rows],
             factor=100,
         ),

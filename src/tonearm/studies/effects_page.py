@@ -32,7 +32,6 @@ from tonearm.studies.effects_tables import (
     vectors_table,
 )
 from tonearm.studies.effects_text import TITLES, effect_text, spread_text
-from tonearm.studies.measure_groups import ALL_GROUPS, group
 from tonearm.studies.records import Record
 
 RECORDS = "effects-takes.jsonl.xz"  # one record per take, beside the page
@@ -107,14 +106,14 @@ def _head(records: Sequence[Record], results: Results, model: Model, seconds: fl
         f"in every layer and its calibration: {seeds}.",
         "BPM is compared in takes whose beat is confirmed under both conditions; in brackets, the "
         "takes of the condition with a confirmed beat.",
-        "Mean ± standard deviation over prompts without steering, and the change of the mean with "
-        "its 95 % interval, a t-interval paired by prompt.",
+        "Mean ± standard deviation over prompts without steering, and the change with its 95 % "
+        "interval, a t-interval paired by prompt: of BPM and Hz the geometric mean of each prompt's "
+        "ratio, of onset rates and pulse clarity the ratio of the means, of levels and scores the "
+        "difference.",
         "Of random directions: mean and range over directions.",
         "Faults and pulse clarity: see [measures](../measures.md#faults). The CLAP score is the "
         "cosine of a take and the prompt without a word; its change is a difference.",
-        f"Fingerprints: checkpoint {model.shape.fingerprint} on {model.checkpoint.device.type}, "
-        f"{model.checkpoint.precision}; "
-        f"{records[0]['vectors']}; {'; '.join(group(name).fingerprint for name in ALL_GROUPS)}.",
+        f"Fingerprints of what made and measured the takes: {records[0]['fingerprints']}.",
         "",
     ]
 
@@ -170,8 +169,8 @@ def _random(results: Results) -> list[str]:
         "",
         "A random direction has no sign of its own, and directions differ, so that the vector is "
         "compared with the spread over directions.",
-        "Each cell is the change of the mean over the prompts of the random directions, paired by "
-        "prompt: against no steering for one sign, + against - for ±; of CLAP score and loudness a "
+        "Each cell is the change over the prompts of the random directions, paired by prompt: against "
+        "no steering for one sign, + against - for ±; of CLAP score and loudness a "
         "difference.",
         "As far: directions that move the measure at least as far as the vector, in its own sense "
         "for one sign, in either sense for ±; if the vector were one more random direction, none of "

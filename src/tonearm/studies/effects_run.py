@@ -21,6 +21,7 @@ from tonearm.studies.effects_conditions import (
     random_controls,
     references,
 )
+from tonearm.studies.measure_groups import ALL_GROUPS
 from tonearm.studies.plan import Found, Processing, Study, Trial
 from tonearm.studies.processing import matched_shelf, matched_stretch
 from tonearm.studies.records import Record, records_of
@@ -98,11 +99,19 @@ def run_effects(
         settings: of the run.
 
     Returns:
-        The records, those of no steering first.
+        The records, those of no steering first, each with the `fingerprints` of what made and
+        measured it.
     """
     study = effects_study(dict(model.vectors), texts, seconds, only)
     with Store(folder) as store:
-        return run(study, model, store, settings)
+        records = run(study, model, store, settings)
+        fingerprints = [
+            f"checkpoint {model.shape.fingerprint} on {model.checkpoint.device.type}, "
+            f"{model.checkpoint.precision}",
+            vectors_fingerprint(dict(model.vectors)),
+            *(store.fingerprints(NAME)[group] for group in ALL_GROUPS),
+        ]
+    return [{**record, "fingerprints": "; ".join(fingerprints)} for record in records]
 
 
 def _with_facts(trial: Trial, **facts: str) -> Trial:
