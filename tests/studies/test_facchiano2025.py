@@ -1,5 +1,6 @@
 """The whole study in its smoke size on a tiny checkpoint, with planted measures; and its parts."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -118,7 +119,11 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
 
     monkeypatch.setattr(Model, "generate_batch", refuse)
     before = (tmp_path / "report.md").read_text()
-    assert report(tmp_path) == page and (tmp_path / "report.md").read_text() == before
+    assert report(tmp_path, tmp_path / "docs" / "study.md") == page
+    assert (tmp_path / "report.md").read_text() == before
+    copy = (tmp_path / "docs" / "study.md").read_text()
+    links = re.findall(r"!\[.*?\]\((.+?)\)", copy)
+    assert len(links) >= 10 and all((tmp_path / "docs" / link).is_file() for link in links)
     for name in ("fig4-layers", "table1", "claims", "leakage"):
         assert (tmp_path / "data" / f"{name}.csv").stat().st_size > 50
     with np.load(tmp_path / "activations.npz") as rows:
@@ -234,3 +239,11 @@ def test_the_whole_study_has_the_sizes_of_the_paper():
     assert (WHOLE.neutral, WHOLE.held_out, max(WHOLE.strengths)) == (50, 50, 5.0)
     assert max(WHOLE.set_sizes) == 100 and WHOLE.draws >= 10
     assert planned_takes(WHOLE, 9) > 6000
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"), [(3, (0, 1, 2)), (4, (0, 1, 2, 3)), (48, (0, 16, 31, 47))]
+)
+def test_a_smoke_run_scans_few_layers_from_the_first_to_the_last(layers, expected):
+    assert SMOKE.layers(layers) == expected and WHOLE.layers(layers) == tuple(range(layers))
+    assert replace(SMOKE, scanned=1).layers(layers) == (layers // 2,)

@@ -16,6 +16,7 @@ from tonearm.files.atomic import atomic_write
 from tonearm.report.table import Table
 
 HTML, MARKDOWN, LATEX = "report.html", "report.md", "tables.tex"
+FIGURES, DATA = "figures", "data"
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8882; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 0 auto; padding: 1rem; }
@@ -102,22 +103,44 @@ def write_report(report: Report, folder: Path) -> Path:
     Returns:
         The path of the page.
     """
-    for name in ("figures", "data"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    for figure in report.figures:
-        _write(folder / "figures" / f"{figure.name}.svg", figure.svg)
-        _write(folder / "data" / f"{figure.name}.csv", figure.data.csv())
-    for table in report.tables:
-        _write(folder / "data" / f"{table.name}.csv", table.csv())
+    _write_parts(report, folder / FIGURES, folder / DATA)
     note = f"% {report.warning}\n" if report.warning else ""
     _write(folder / LATEX, note + "\n".join(table.latex() for table in report.tables))
-    _write(folder / MARKDOWN, markdown(report))
+    _write(folder / MARKDOWN, markdown(report, FIGURES))
     _write(folder / HTML, page(report))
     return folder / HTML
 
 
-def markdown(report: Report) -> str:
-    """The report as Markdown; figures are files beside it."""
+def write_markdown(report: Report, path: Path) -> None:
+    """Write a report as Markdown, with its figures and data in a folder of the same name beside it.
+
+    Args:
+        report: to be written.
+        path: of the Markdown file.
+    """
+    folder = path.with_suffix("")
+    _write_parts(report, folder, folder)
+    _write(path, markdown(report, folder.name))
+
+
+def _write_parts(report: Report, figures: Path, data: Path) -> None:
+    """Write figures as SVG, and the numbers of figures and tables as CSV."""
+    for folder in (figures, data):
+        folder.mkdir(parents=True, exist_ok=True)
+    for figure in report.figures:
+        _write(figures / f"{figure.name}.svg", figure.svg)
+        _write(data / f"{figure.name}.csv", figure.data.csv())
+    for table in report.tables:
+        _write(data / f"{table.name}.csv", table.csv())
+
+
+def markdown(report: Report, figures: str) -> str:
+    """The report as Markdown.
+
+    Args:
+        report: to be written.
+        figures: folder of the figures, relative to the page.
+    """
     lines = [f"# {report.title}", ""]
     if report.warning:
         lines += [f"**{report.warning}**", ""]
@@ -126,7 +149,7 @@ def markdown(report: Report) -> str:
         lines += [f"## {section.title}", ""]
         lines += [line for paragraph in section.paragraphs for line in (paragraph, "")]
         for figure in section.figures:
-            lines += [f"![{figure.caption}](figures/{figure.name}.svg)", "", figure.caption, ""]
+            lines += [f"![{figure.caption}]({figures}/{figure.name}.svg)", "", figure.caption, ""]
         for table in section.tables:
             lines += [_with_warning(report, table.caption), "", table.markdown(), ""]
     return "\n".join(lines)

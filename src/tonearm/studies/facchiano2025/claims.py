@@ -73,7 +73,7 @@ def middle_layers(results: Results) -> Claim:
     numbers, verdicts = [], []
     for pair, effects in results.scan.items():
         layers = sorted({one.layer for one in effects})
-        third = len(layers) / 3
+        third = (layers[-1] + 1) / 3
         scores = {
             name: _mean_score([one for one in effects if low <= one.layer < high])
             for name, low, high in (

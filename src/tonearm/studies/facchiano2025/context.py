@@ -33,14 +33,14 @@ class Context:
     """What the stages know beforehand.
 
     design    sizes
-    layers    of the checkpoint
+    layers    of the scan
     neutral   prompts that choose
     held_out  prompts of Table 1
     pairs     poles of each pair by sign
     """
 
     design: Design
-    layers: int
+    layers: Sequence[int]
     neutral: Sequence[str]
     held_out: Sequence[str]
     pairs: Mapping[str, Mapping[str, Pole]]

@@ -30,6 +30,8 @@ class Design:
 
     name            whole or smoke
     seconds         of each take
+    prompts         of each side of a pair that its direction is learned from
+    scanned         layers of the scan at most, evenly spaced
     neutral         prompts of the layer scan, which choose
     sweep           neutral prompts of the sweep, of strategies, branches and steps
     held_out        prompts of Table 1
@@ -50,6 +52,8 @@ class Design:
 
     name: str
     seconds: float = 10.0
+    prompts: int = 100
+    scanned: int = 1000
     neutral: int = 50
     sweep: int = 30
     held_out: int = 50
@@ -67,14 +71,23 @@ class Design:
     pair_prompts: int = 20
     class_prompts: int = 24
 
+    def layers(self, layer_count: int) -> tuple[int, ...]:
+        """Layers of the scan, of a checkpoint of so many."""
+        count = min(self.scanned, layer_count)
+        if count == 1:
+            return (layer_count // 2,)
+        return tuple(round(i * (layer_count - 1) / (count - 1)) for i in range(count))
+
 
 WHOLE = Design("whole")
 SMOKE = Design(
     "smoke",
     seconds=4.0,
-    neutral=3,
+    prompts=12,
+    scanned=4,
+    neutral=2,
     sweep=2,
-    held_out=3,
+    held_out=2,
     strengths=(0.05, 1.25),
     curve=(0.01, 0.1, 1.0),
     curve_prompts=2,

@@ -52,15 +52,16 @@ def make_materials(model: Model, design: Design) -> Materials:
     vectors, rows = dict[str, SteeringVector](), {}
     for name in PAIRS:
         pair = load_pair(name)
+        positive, negative = pair.positive[: design.prompts], pair.negative[: design.prompts]
         vectors[name] = learn(
             model,
-            pair.positive,
-            pair.negative,
+            positive,
+            negative,
             name,
             positive_label=pair.positive_label,
             negative_label=pair.negative_label,
         )
-        rows[name] = np.stack([_rows(model, prompts) for prompts in (pair.positive, pair.negative)])
+        rows[name] = np.stack([_rows(model, prompts) for prompts in (positive, negative)])
     for name in PAIR.values():
         for size in design.set_sizes:
             for draw in range(design.draws):

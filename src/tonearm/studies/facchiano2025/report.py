@@ -52,7 +52,7 @@ def make_report(
         warning=SMOKE if details["design"] == "smoke" else "",
         lead=_lead(details),
         sections=[
-            Section("Claims", tables=[claims_table(results)]),
+            Section("Claims", tables=claims_tables(results)),
             Section(
                 "Activations (fig. 2 and 6)",
                 figures=[figures["2"], figures["6"]],
@@ -124,13 +124,22 @@ def _lead(details: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def claims_table(results: Results) -> Table:
-    rows = [
-        [claim.place, claim.text, claim.verdict, claim.test, claim.numbers]
-        for claim in all_claims(results)
+def claims_tables(results: Results) -> list[Table]:
+    claims = all_claims(results)
+    return [
+        Table(
+            "claims",
+            "The paper's claims on this checkpoint.",
+            ("place", "claim", "here", "test"),
+            [[one.place, one.text, one.verdict, one.test] for one in claims],
+        ),
+        Table(
+            "claims-numbers",
+            "The numbers of each test.",
+            ("place", "numbers"),
+            [[one.place, one.numbers] for one in claims],
+        ),
     ]
-    columns = ("place", "claim", "here", "test", "numbers")
-    return Table("claims", "The paper's claims on this checkpoint.", columns, rows)
 
 
 def geometry_table(results: Results) -> Table:

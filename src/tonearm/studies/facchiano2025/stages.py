@@ -65,7 +65,7 @@ def layer_curves(context: Context, found: Found) -> list[Trial]:
     return [
         trial
         for pair in PAIRS_OF_PAPER
-        for layer in range(context.layers)
+        for layer in context.layers
         for trial in curve(context.design, context.neutral_set(), layer_variant(pair, layer))
     ]
 
@@ -75,7 +75,7 @@ def layers(context: Context, found: Found) -> list[Trial]:
     return [
         trial
         for pair in PAIRS_OF_PAPER
-        for layer in range(context.layers)
+        for layer in context.layers
         for variant in [layer_variant(pair, layer)]
         for trial in signed(
             context.design,

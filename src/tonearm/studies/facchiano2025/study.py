@@ -17,7 +17,7 @@ from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.report.study_page import write_report
+from tonearm.report.study_page import write_markdown, write_report
 from tonearm.studies.facchiano2025.analysis import analyse
 from tonearm.studies.facchiano2025.context import Context, Pole
 from tonearm.studies.facchiano2025.controls import controls
@@ -59,7 +59,7 @@ def make_context(design: Design, layer_count: int) -> Context:
     """The bundled prompts, for a checkpoint of so many layers."""
     return Context(
         design,
-        layer_count,
+        design.layers(layer_count),
         prompts.neutral(),
         prompts.held_out(),
         {p: _poles(p) for p in prompts.PAIRS},
@@ -151,7 +151,7 @@ def planned_takes(design: Design, layers: int) -> int:
     both = attributes * signs
     further = len(prompts.PAIRS) - attributes
     neutral = design.neutral * (2 + len(REFERENCE_SEEDS))
-    scan = both * layers * design.neutral
+    scan = both * len(design.layers(layers)) * design.neutral
     sweep = both * design.sweep * (len(design.strengths) + len(STRATEGIES) + len(BRANCHES) - 1)
     sizes = both * len(design.set_sizes) * design.draws * design.size_prompts
     pairs = signs * (further + attributes) * (design.class_prompts + 2 * design.pair_prompts)
@@ -161,11 +161,13 @@ def planned_takes(design: Design, layers: int) -> int:
     return neutral + scan + sweep + sizes + pairs + grid + controls + held_out
 
 
-def report(folder: Path) -> Path:
+def report(folder: Path, page: Path | None = None) -> Path:
     """Write the report of a complete study from its store; nothing is generated.
 
     Args:
         folder: of the store.
+        page: also write the report as Markdown to this path, with its figures and data in a folder
+            of the same name.
 
     Returns:
         The path of the page.
@@ -184,6 +186,8 @@ def report(folder: Path) -> Path:
         results = analyse(records, _activations(folder / ACTIVATIONS))
         details: dict[str, Any] = {**store.details(NAME), **store.throughput()}
         made = make_report(results, records, details, lambda record: store.clip(record["take"]))
+    if page is not None:
+        write_markdown(made, page)
     return write_report(made, folder)
 
 
