@@ -110,7 +110,7 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
         assert all(done == trials for done, trials in counts.values()) and len(counts) == 8
         records = store.records(NAME)
         made = int(store.throughput()["takes"])
-    assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 1.6
+    assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 2
     experiments = {record["experiment"] for record in records}
     assert {"layers", "strengths", "set sizes", "pairs", "grid", "table 1", "random"} <= experiments
 
@@ -242,7 +242,7 @@ def test_the_whole_study_has_the_sizes_of_the_paper():
 
 
 @pytest.mark.parametrize(
-    ("layers", "expected"), [(3, (0, 1, 2)), (4, (0, 1, 2, 3)), (48, (0, 16, 31, 47))]
+    ("layers", "expected"), [(2, (0, 1)), (4, (0, 3)), (48, (0, 47))]
 )
 def test_a_smoke_run_scans_few_layers_from_the_first_to_the_last(layers, expected):
     assert SMOKE.layers(layers) == expected and WHOLE.layers(layers) == tuple(range(layers))

@@ -486,9 +486,14 @@ def _line(
 
 
 def _logarithmic(axis: Any) -> None:
-    """Logarithmic x, with labels at powers of ten alone: others overlap on a short axis."""
+    """Logarithmic x, with labels at powers of ten alone: others overlap on a short axis.
+
+    An axis without a finite point stays linear: it has no range.
+    """
     from matplotlib.ticker import NullFormatter
 
+    if not np.isfinite(axis.dataLim.minposx):
+        return
     axis.set_xscale("log")
     axis.xaxis.set_minor_formatter(NullFormatter())
 
