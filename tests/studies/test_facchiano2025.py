@@ -241,9 +241,7 @@ def test_the_whole_study_has_the_sizes_of_the_paper():
     assert planned_takes(WHOLE, 9) > 6000
 
 
-@pytest.mark.parametrize(
-    ("layers", "expected"), [(2, (0, 1)), (4, (0, 3)), (48, (0, 47))]
-)
+@pytest.mark.parametrize(("layers", "expected"), [(2, (0, 1)), (4, (0, 3)), (48, (0, 47))])
 def test_a_smoke_run_scans_few_layers_from_the_first_to_the_last(layers, expected):
     assert SMOKE.layers(layers) == expected and WHOLE.layers(layers) == tuple(range(layers))
     assert replace(SMOKE, scanned=1).layers(layers) == (layers // 2,)
