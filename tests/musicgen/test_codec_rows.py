@@ -12,7 +12,6 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen import codec
 from tonearm.musicgen.codec import (
     CUDA_ROWS,
-    CUDA_SHARE,
     CodecLimit,
     codec_bytes,
     codec_limit,
@@ -105,7 +104,7 @@ def test_the_limit_of_a_cuda_device_is_a_share_of_its_memory(monkeypatch):
     device = torch.device("cuda:1")
     properties = {device: type("", (), {"total_memory": 80 * 10**9})}
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties.__getitem__)
-    assert codec_limit(device) == CodecLimit(CUDA_ROWS, 80 * 10**9 // CUDA_SHARE)
+    assert codec_limit(device) == CodecLimit(CUDA_ROWS, 10**10)
     assert codec_limit(torch.device("cpu")) == CodecLimit(1, 0)
 
 

@@ -34,7 +34,7 @@ ONE_AT_A_TIME = CodecLimit(rows=1, bytes=0)
 # Of the released codec on an H200, 10-s clips in float32: 20 ms per row alone, 5.0 in batches of 8,
 # 3.1 of 32, 2.8 of 64.
 CUDA_ROWS = 32
-CUDA_SHARE = 8  # one part in so many of the device's memory; most of it is for the decoder's caches
+CUDA_SHARE = 1 / 8  # of the memory of the device at most; the caches of the decoder take most of it
 
 
 class RowAudio(NamedTuple):
@@ -108,7 +108,7 @@ def codec_limit(device: torch.device) -> CodecLimit:
     if device.type != "cuda":
         return ONE_AT_A_TIME
     memory = torch.cuda.get_device_properties(device).total_memory
-    return CodecLimit(CUDA_ROWS, memory // CUDA_SHARE)
+    return CodecLimit(CUDA_ROWS, int(memory * CUDA_SHARE))
 
 
 def codec_bytes(checkpoint: Checkpoint, frames: int, rows: int) -> int:
