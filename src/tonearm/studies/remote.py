@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
@@ -60,7 +59,7 @@ class Made:
     """A take that a task made, and its measurements."""
 
     key: str
-    clip: Clip
+    audio: StoredAudio
     codes: np.ndarray
     values: tuple[Values, ...]
 
@@ -160,16 +159,16 @@ def make_batch(
     model = _model(source)
     requests = [order.request for order in orders]
     takes = list(model.generate_batch(requests, vectors=vectors, batch_size=len(requests)))
-    clips = [StoredAudio.of(take.clip).clip for take in takes]
+    audio = [StoredAudio.of(take.clip) for take in takes]
     jobs = [
         Job(order.key, clip, texts, groups)
-        for order, clip in zip(orders, clips, strict=True)
+        for order, clip in zip(orders, (one.clip for one in audio), strict=True)
         for texts, groups in order.jobs
     ]
     values: dict[str, list[Values]] = {order.key: [] for order in orders}
     for one in measure_jobs(jobs):
         values[one.key].append(one)
     return [
-        Made(order.key, take.clip, take.codes, tuple(values[order.key]))
-        for order, take in zip(orders, takes, strict=True)
+        Made(order.key, stored, take.codes, tuple(values[order.key]))
+        for order, stored, take in zip(orders, audio, takes, strict=True)
     ]

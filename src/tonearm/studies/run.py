@@ -35,6 +35,7 @@ from tonearm.studies.processing import process
 from tonearm.studies.records import Record
 from tonearm.studies.remote import Cluster, Order
 from tonearm.studies.store import Store, StoredTrial, Values
+from tonearm.studies.stored_audio import StoredAudio
 
 log = logging.getLogger(__name__)
 
@@ -184,10 +185,10 @@ class _StageRun:
             trial = by_key[key][0]
             if trial.processing is not None:
                 source = take_key(trial.unprocessed, self._stack, self._vectors)
-                clip = process(self._store.clip(source), trial.processing)
+                audio = StoredAudio.of(process(self._store.clip(source), trial.processing))
                 description = describe_take(trial, self._stack, self._vectors)
-                stored = self._store.add_take(key, description, clip, None)
-                self._submit(key, by_key[key], stored, clock)
+                self._store.add_take(key, description, audio, None)
+                self._submit(key, by_key[key], audio.clip, clock)
         self._collect(self._measure.finish(), clock)
         reached = set(open_keys) - (set(sounding) - set(made) - set(absent))
         self._diverge(
@@ -268,7 +269,7 @@ class _StageRun:
         for batch in cluster.make(batches, self._vectors):
             for made in batch:
                 description = describe_take(missing[made.key][0], self._stack, self._vectors)
-                self._store.add_take(made.key, description, made.clip, made.codes)
+                self._store.add_take(made.key, description, made.audio, made.codes)
                 self._store.add_values(made.values)
                 clock.made()
             clock.measured(len(batch))
@@ -291,7 +292,9 @@ class _StageRun:
             for index, take in takes:
                 key = chunk[index]
                 description = describe_take(missing[key], self._stack, self._vectors)
-                yield key, self._store.add_take(key, description, take.clip, take.codes)
+                audio = StoredAudio.of(take.clip)
+                self._store.add_take(key, description, audio, take.codes)
+                yield key, audio.clip
 
     def _submit(self, key: str, trials: Sequence[Trial], clip: Clip, clock: "_Clock") -> None:
         clock.made()
