@@ -264,7 +264,9 @@ def test_a_store_survives_kills_at_random_moments(tmp_path):
             [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True
         )
         assert process.stdout.readline() == "ready\n"
-        time.sleep(draw.uniform(0.02, 0.3))
+        for _ in range(draw.randint(2, 6)):
+            reported = int(process.stdout.readline())
+        time.sleep(draw.uniform(0, 0.03))
         os.kill(process.pid, signal.SIGKILL)
         lines = process.stdout.read().split("\n")
         process.wait()
@@ -275,7 +277,7 @@ def test_a_store_survives_kills_at_random_moments(tmp_path):
                 assert np.abs(store.clip(str(i)).samples[0] - expected).max() < 1e-4
                 assert (store.codes(str(i)) == i % 1000).all()
                 assert store.has_values(str(i), "g", "1", {})
-    assert reported > 20
+    assert reported > 15
 
 
 def test_two_processes_share_a_store(tmp_path):
