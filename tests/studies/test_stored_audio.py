@@ -10,7 +10,7 @@ from tonearm import TakeRequest
 from tonearm.audio import Clip
 from tonearm.hashing import hash_clip
 from tonearm.studies import remote
-from tonearm.studies.remote import ModelSource, Order, make_batch
+from tonearm.studies.remote import ModelSource, Order, make_takes
 from tonearm.studies.store import Store
 from tonearm.studies.stored_audio import StoredAudio
 
@@ -61,5 +61,5 @@ def test_a_worker_of_a_cluster_returns_the_audio_that_it_measured(melody, folder
         Order(prompt, TakeRequest(prompt, 1, seconds=0.4), (({}, ("signal",)),))
         for prompt in ("a folk tune", "calm")
     ]
-    made = make_batch(source, orders, {})
+    made = make_takes(source, orders, {})
     assert [hash_clip(one.audio.clip) for one in made] == [hash_clip(one.clip) for one in measured]

@@ -1,8 +1,7 @@
 """Takes made and measured by the workers of a Ray cluster.
 
-A task makes a batch of takes and measures them; a worker keeps its model between tasks. Results are
-returned as tasks finish. A task whose worker is lost is run again, by default on another one: its
-takes are the same, since the batch is.
+A task makes some takes and measures them; a worker keeps its model between tasks. Results are
+returned as tasks finish. A task whose worker is lost is run again, by default on another one.
 """
 
 import logging
@@ -18,7 +17,9 @@ from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
 from tonearm.steering import SteeringVector
+from tonearm.studies.batch_rows import CPU_ROWS
 from tonearm.studies.measuring import Job, measure_jobs
+from tonearm.studies.stage_trials import AudioJobs
 from tonearm.studies.store import Values
 from tonearm.studies.stored_audio import StoredAudio
 
@@ -51,7 +52,7 @@ class Order:
 
     key: str
     request: TakeRequest
-    jobs: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
+    jobs: AudioJobs
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,17 @@ class Cluster:
     gpus: float = 0
 
     def make(
-        self, batches: Sequence[Sequence[Order]], vectors: Mapping[str, SteeringVector]
-    ) -> Iterator[list[Made]]:
-        """Make batches of takes, and yield each as it is finished.
+        self,
+        orders: Sequence[Order],
+        vectors: Mapping[str, SteeringVector],
+        batch_size: int | None,
+    ) -> Iterator[Made]:
+        """Make takes, and yield those of each task as it is finished.
 
         Args:
-            batches: of takes, one task each.
+            orders: in the order in which they are divided into tasks.
             vectors: by the names in the requests.
+            batch_size: takes per task; None for CPU_ROWS.
 
         Raises:
             TonearmError: Ray is not installed, no such cluster, a worker's checkpoint is another
@@ -96,12 +101,14 @@ class Cluster:
         waiting: list[Any] = []
         try:
             remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)
-            task = remote(make_batch)
+            task = remote(make_takes)
             shared = ray.put(dict(vectors))
-            waiting = [task.remote(self.source, list(batch), shared) for batch in batches]
+            size = batch_size or CPU_ROWS
+            tasks = [list(orders[first : first + size]) for first in range(0, len(orders), size)]
+            waiting = [task.remote(self.source, one, shared) for one in tasks]
             while waiting:
                 (done,), waiting = ray.wait(waiting, num_returns=1)
-                yield _result(ray, done)
+                yield from _result(ray, done)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
@@ -152,10 +159,12 @@ def _model(source: ModelSource) -> Model:
     return model
 
 
-def make_batch(
-    source: ModelSource, orders: Sequence[Order], vectors: Mapping[str, SteeringVector]
+def make_takes(
+    source: ModelSource,
+    orders: Sequence[Order],
+    vectors: Mapping[str, SteeringVector],
 ) -> list[Made]:
-    """Make and measure one batch of takes, on a worker."""
+    """Make and measure the takes of one task, on a worker."""
     model = _model(source)
     requests = [order.request for order in orders]
     takes = list(model.generate_batch(requests, vectors=vectors, batch_size=len(requests)))

@@ -38,7 +38,7 @@ from tonearm.studies.facchiano2025.design import (
     Design,
 )
 from tonearm.studies.facchiano2025.materials import Materials, random_name, subset_name
-from tonearm.studies.measure_groups import DIVERGENCE
+from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Processing, Stage, Study, Trial
 from tonearm.studies.processing import matched_shelf, matched_stretch
 from tonearm.studies.records import Record
