@@ -61,7 +61,7 @@ def takes(study, melody, folder, cluster):
 def dies_once(marker):
     """A task that kills its worker the second time that any task begins."""
 
-    def task(source, orders, vectors):
+    def task(source, orders, vectors, batch_size):
         try:
             with marker.open("x"):
                 pass
@@ -70,7 +70,7 @@ def dies_once(marker):
             if not second.exists():
                 second.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        return make_takes(source, orders, vectors)
+        return make_takes(source, orders, vectors, batch_size)
 
     return task
 

@@ -61,5 +61,5 @@ def test_a_worker_of_a_cluster_returns_the_audio_that_it_measured(melody, folder
         Order(prompt, TakeRequest(prompt, 1, seconds=0.4), (({}, ("signal",)),))
         for prompt in ("a folk tune", "calm")
     ]
-    made = make_takes(source, orders, {})
+    made = make_takes(source, orders, {}, None)
     assert [hash_clip(one.audio.clip) for one in made] == [hash_clip(one.clip) for one in measured]

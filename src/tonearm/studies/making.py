@@ -16,7 +16,9 @@ from tonearm.studies.stage_trials import AudioJobs
 from tonearm.studies.store import Store, Values
 from tonearm.studies.stored_audio import StoredAudio
 
-REQUESTS_PER_CALL = 256  # of generate_batch, which prepares them together
+# Requests of one call of generate_batch, which encodes their audio prompts first; whole batches of
+# 48, 64 or 128 rows.
+REQUESTS_PER_CALL = 1920
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
 from tonearm.steering import SteeringVector
-from tonearm.studies.batch_rows import CPU_ROWS
+from tonearm.studies.batch_rows import CPU_ROWS, batch_rows
 from tonearm.studies.measuring import Job, measure_jobs
 from tonearm.studies.stage_trials import AudioJobs
 from tonearm.studies.store import Values
 from tonearm.studies.stored_audio import StoredAudio
 
 RETRIES = 5  # of a task whose worker is lost
+GPU_TAKES = 128  # of a task; the rows of a batch are decided by the worker's memory
 LOCAL = "local"
 
 
@@ -91,7 +92,8 @@ class Cluster:
         Args:
             orders: in the order in which they are divided into tasks.
             vectors: by the names in the requests.
-            batch_size: takes per task; None for CPU_ROWS.
+            batch_size: rows per batch and takes per task; None for as many rows as a worker's memory
+                holds and GPU_TAKES, on a CPU CPU_ROWS of both.
 
         Raises:
             TonearmError: Ray is not installed, no such cluster, a worker's checkpoint is another
@@ -103,15 +105,21 @@ class Cluster:
             remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)
             task = remote(make_takes)
             shared = ray.put(dict(vectors))
-            size = batch_size or CPU_ROWS
-            tasks = [list(orders[first : first + size]) for first in range(0, len(orders), size)]
-            waiting = [task.remote(self.source, one, shared) for one in tasks]
+            waiting = [
+                task.remote(self.source, one, shared, batch_size)
+                for one in self.tasks(orders, batch_size)
+            ]
             while waiting:
                 (done,), waiting = ray.wait(waiting, num_returns=1)
                 yield from _result(ray, done)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
+
+    def tasks(self, orders: Sequence[Order], batch_size: int | None) -> list[Sequence[Order]]:
+        """Divide takes into tasks; see `make`."""
+        size = batch_size or (GPU_TAKES if self.gpus else CPU_ROWS)
+        return [orders[first : first + size] for first in range(0, len(orders), size)]
 
     def _connected(self) -> Any:
         try:
@@ -163,11 +171,14 @@ def make_takes(
     source: ModelSource,
     orders: Sequence[Order],
     vectors: Mapping[str, SteeringVector],
+    batch_size: int | None,
 ) -> list[Made]:
     """Make and measure the takes of one task, on a worker."""
     model = _model(source)
     requests = [order.request for order in orders]
-    takes = list(model.generate_batch(requests, vectors=vectors, batch_size=len(requests)))
+    rows = batch_rows(batch_size, model.checkpoint.device.type)
+    made = model.generate_batch(requests, vectors=vectors, order="completion", batch_size=rows)
+    takes = [take for _, take in sorted(made, key=lambda one: one[0])]
     audio = [StoredAudio.of(take.clip) for take in takes]
     jobs = [
         Job(order.key, clip, texts, groups)
