@@ -1,7 +1,9 @@
 """Application of all commands: checks of arguments, exit codes, errors of one line."""
 
+import atexit
 import errno
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -39,6 +41,10 @@ UsageError: Any = typer.BadParameter.__base__  # click's, or typer's copy of it,
 
 # Options that name a file, a folder or something bundled.
 PATH_LIKE = ("model", "beats", "clap", "device", "dtype")
+
+
+# Python's last collections take over a second once torch and transformers are imported.
+atexit.register(gc.freeze)
 
 
 def _checked(command: Callable[..., None]) -> Callable[..., None]:

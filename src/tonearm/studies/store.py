@@ -6,8 +6,8 @@
 A take is recorded after its audio is on the disk, and each record is one transaction, so that a
 process killed at any moment leaves no partial take. Several processes can use one store.
 
-Audio is measured as it is stored, so that measuring it again gives the same values: samples are
-rounded to 16 bits before, after division by `scale` where they exceed full scale.
+Audio is measured as it is stored, so that measuring it again gives the same values
+(`tonearm.studies.stored_audio`).
 """
 
 import json
@@ -182,25 +182,24 @@ class Store:
         return row is not None and row[0] is not None
 
     def add_take(
-        self, key: str, description: Mapping[str, Any], clip: Clip, codes: np.ndarray | None
-    ) -> Clip:
+        self,
+        key: str,
+        description: Mapping[str, Any],
+        audio: StoredAudio,
+        codes: np.ndarray | None,
+    ) -> None:
         """Record a take; one that is there already is kept.
 
         Args:
             key: of the take.
             description: of everything that determines it, as JSON.
-            clip: its audio.
+            audio: of it; `audio.clip` is what is measured.
             codes: its codes [K, T], or None for processed audio.
-
-        Returns:
-            The audio as it is stored.
 
         Raises:
             TonearmError: the disk is full, or the folder cannot be written.
         """
-        audio = StoredAudio.of(clip)
-        stored = audio.clip
-        name = hash_clip(stored)
+        name = hash_clip(audio.clip)
         file = self._audio_file(name)
         if self._keeps_audio and not file.is_file():
             with atomic_write(file) as temporary:
@@ -223,7 +222,6 @@ class Store:
                     time.time(),
                 ),
             )
-        return stored
 
     def throughput(self) -> dict[str, float]:
         """Number of takes, the hours that they took, and takes per hour.

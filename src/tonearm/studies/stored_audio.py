@@ -1,4 +1,8 @@
-"""Audio as a store keeps it: 16 bits, after division by a scale where it exceeds full scale."""
+"""Audio as a store keeps it: 16 bits, after division by a scale where it exceeds full scale.
+
+Audio is rounded once, where it is made: 16 bits have no +1.0, so that a positive peak beyond full
+scale becomes a smaller one, and rounding again would scale all samples by that.
+"""
 
 from dataclasses import dataclass
 
