@@ -55,7 +55,8 @@ def slowly(load: Callable[[], Group]) -> Callable[[], Group]:
     return lambda: Group(found.name, found.fingerprint, found.uses_texts, measure)
 
 
-plant(pytest.MonkeyPatch())
+if __name__ in ("__main__", "__mp_main__"):  # not where tests import its names
+    plant(pytest.MonkeyPatch())
 if __name__ == "__main__":
     print(BEGUN, file=sys.stderr, flush=True)
     sys.exit(main())
