@@ -76,7 +76,7 @@ def ends(process):
 @pytest.mark.parametrize("group", [True, False], ids=["terminal", "process"])
 def test_ctrl_c_does_not_wait_for_the_measures(start, tmp_path, group):
     process = start("run", seconds=LONG)
-    assert wait_for_takes(process, tmp_path / "run", 12)
+    assert wait_for_takes(process, tmp_path / "run", 5)
     while not (workers := workers_of(process)):
         time.sleep(0.01)
     (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
