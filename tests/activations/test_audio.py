@@ -176,7 +176,9 @@ def test_later_audio_does_not_change_earlier_positions(melody):
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
 def test_a_text_changes_rows_and_no_text_is_the_null_text(model_of, variant):
     model = model_of(variant)
-    plain, with_text = (rows_of(model, [stereo_noise()], text=text)["residual"] for text in (None, TEXT))
+    plain, with_text = (
+        rows_of(model, [stereo_noise()], text=text)["residual"] for text in (None, TEXT)
+    )
     assert not torch.allclose(plain, with_text, atol=1e-2)
     conditioning = condition(model.checkpoint, [None], guided=False)
     assert not conditioning.mask.any()
@@ -205,7 +207,11 @@ def test_the_default_segment_is_ten_seconds_or_the_window(melody):
         ("small", dict(pooling="at:"), "no list of different seconds"),
         ("small", dict(pooling="at:1,1"), "no list of different seconds"),
         ("small", dict(pooling="at:nan"), "no list of different seconds"),
-        ("small", dict(pooling="at:0.1"), "0.1 s is not possible in segments of 0.8 s; use 0.16 to"),
+        (
+            "small",
+            dict(pooling="at:0.1"),
+            "0.1 s is not possible in segments of 0.8 s; use 0.16 to",
+        ),
         ("small", dict(pooling="at:0.9"), "0.9 s is not possible"),
         ("small", dict(segment_seconds=0), "segments of 0 s"),
         ("small", dict(segment_seconds=0.12), "use 0.16 to 30 s"),

@@ -7,6 +7,7 @@ is written), whatever the number of recordings.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,6 +24,7 @@ from tonearm.activations.store import (
     read_shard_info,
     write_shard,
 )
+from tonearm.audio import Clip
 from tonearm.backend import Site
 from tonearm.datasets.labelled_audio import FailedFile
 from tonearm.datasets.recordings import Recording, Segment, SegmentFormat, segments_of
@@ -64,13 +66,11 @@ def capture_recordings(
     info = _info(engine, recordings, spec)
     begin_store(folder, info)
     place, number = (0, 0), 0
+    run = _Run(engine, recordings, spec, info.shard_segments, progress)
     while place[0] < total:
         shard = read_shard_info(folder, number)
         if shard is None or shard.first != place:
-            shard, rows = _capture_shard(
-                engine, recordings, spec, place, info.shard_segments, progress
-            )
-            write_shard(folder, number, shard, rows)
+            shard = _write_next(run, place, folder, number)
         place, number = shard.next, number + 1
         if progress:
             progress(place[0], total)
@@ -103,39 +103,50 @@ def _info(engine: Engine, recordings: Sequence[Recording], spec: AudioSpec) -> S
     )
 
 
-def _capture_shard(
-    engine: Engine,
-    recordings: Sequence[Recording],
-    spec: AudioSpec,
-    first: Place,
-    size: int,
-    progress: Progress | None,
-) -> tuple[ShardInfo, Rows]:
-    """Capture up to `size` segments from a place on: header and rows [m, L, D] by site."""
-    shape = engine.checkpoint.shape
-    records, failures, batch = list[SegmentRecord](), list[Failure](), list[Segment]()
-    captured, after = list[Rows](), (len(recordings), 0)
-    for index, found in _sections(recordings, spec.format(shape), first):
+@dataclass(frozen=True)
+class _Run:
+    """One call of `capture_recordings`; `size` counts the segments of a full shard."""
+
+    engine: Engine
+    recordings: Sequence[Recording]
+    spec: AudioSpec
+    size: int
+    progress: Progress | None
+
+
+def _write_next(run: _Run, first: Place, folder: Path, number: int) -> ShardInfo:
+    """Capture and write the shard that begins at a place; its rows are freed on return."""
+    shard, rows = _capture_shard(run, first)
+    write_shard(folder, number, shard, rows)
+    return shard
+
+
+def _capture_shard(run: _Run, first: Place) -> tuple[ShardInfo, Rows]:
+    """Capture the segments of a shard: its header, and rows [m, L, D] by site."""
+    shape, total = run.engine.checkpoint.shape, len(run.recordings)
+    records, failures, batch = list[SegmentRecord](), list[Failure](), list[Clip]()
+    captured, after = list[Rows](), (total, 0)
+    for index, found in _sections(run.recordings, run.spec.format(shape), first):
         if isinstance(found, FailedFile):
-            failures.append(Failure(name=str(found.path), reason=found.reason))
+            failures.append(Failure(name=found.path.as_posix(), reason=found.reason))
             continue
-        batch.append(found)
+        batch.append(found.clip)
         records.append(_record(found))
-        is_full = len(records) == size
-        if is_full or len(batch) == spec.batch_size:
-            captured.append(capture_segments(engine, [one.clip for one in batch], spec))
+        is_full = len(records) == run.size
+        if is_full or len(batch) == run.spec.batch_size:
+            captured.append(capture_segments(run.engine, batch, run.spec))
             batch = []
-            if progress:
-                progress(index, len(recordings))
+            if run.progress:
+                run.progress(index, total)
         if is_full:
             after = (index, found.number + 1)
             break
     if batch:
-        captured.append(capture_segments(engine, [one.clip for one in batch], spec))
+        captured.append(capture_segments(run.engine, batch, run.spec))
     none = torch.empty(0, shape.layer_count, shape.width)
     rows = {
         site: torch.cat([none, *(one[site].flatten(0, 1) for one in captured)])
-        for site in spec.sites
+        for site in run.spec.sites
     }
     shard = ShardInfo(first=first, next=after, segments=tuple(records), failures=tuple(failures))
     return shard, rows

@@ -120,11 +120,16 @@ def begin_store(folder: Path, info: StoreInfo) -> None:
         found = read_index(folder)
         for key in StoreInfo.model_fields:
             ours, theirs = getattr(info, key), getattr(found, key)
-            if ours != theirs and key != "library_version":
-                raise TonearmError(
-                    f"{folder} holds activations of another capture ({key} {theirs}, not {ours}); "
-                    "choose another folder, or delete this one"
-                )
+            if ours == theirs or key == "library_version":
+                continue
+            is_about_files = key.startswith("recordings")
+            reason = (
+                "other or changed recordings" if is_about_files else f"{key} {theirs}, not {ours}"
+            )
+            raise TonearmError(
+                f"{folder} holds activations of another capture ({reason}); "
+                "choose another folder, or delete this one"
+            )
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise TonearmError(

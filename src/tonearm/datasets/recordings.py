@@ -7,6 +7,7 @@ Shapes: C channels; N samples.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from tonearm.audio import Clip, check_audible
@@ -36,19 +37,46 @@ class Recording:
     read: Callable[[], Clip]
 
     @classmethod
-    def of_file(cls, file: LabelledFile) -> "Recording":
-        """The recording in a file; the file is not opened."""
-        try:
-            stat = file.path.stat()
-            identity = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            identity = "absent"  # reading it reports the error
-        return cls(str(file.path), file.label, file.track, identity, lambda: Clip.read(file.path))
-
-    @classmethod
     def of_clip(cls, clip: Clip, label: str, name: str) -> "Recording":
         """A clip in memory, a track of its own."""
         return cls(name, label, name, hash_clip(clip), lambda: clip)
+
+
+def recordings_of(files: Sequence[LabelledFile]) -> list[Recording]:
+    """Recordings in files, which are not opened.
+
+    Their names are relative to the folder that holds all of them, so that nothing that is written
+    states an absolute path; a file that is a track of its own has its name as track.
+    """
+    parts = [file.path.absolute().parts for file in files]
+    levels = zip(*(one[:-1] for one in parts), strict=False)
+    shared = sum(1 for _ in takewhile(lambda level: len(set(level)) == 1, levels))
+    return [
+        _of_file(file, _as_text("/".join(one[shared:])))
+        for file, one in zip(files, parts, strict=True)
+    ]
+
+
+def _of_file(file: LabelledFile, name: str) -> Recording:
+    try:
+        stat = file.path.stat()
+        identity = f"{stat.st_size} {stat.st_mtime_ns}"
+    except OSError:
+        identity = "absent"  # reading it reports the error
+
+    def read() -> Clip:
+        try:
+            return Clip.read(file.path)
+        except TonearmError as error:
+            raise TonearmError(str(error).replace(str(file.path), name)) from None
+
+    track = name if file.track == str(file.path) else _as_text(file.track)
+    return Recording(name, _as_text(file.label), track, identity, read)
+
+
+def _as_text(name: str) -> str:
+    """A name with escapes in place of bytes that are no text."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def contrast(
@@ -76,8 +104,9 @@ def contrast(
     if label in against:
         raise TonearmError(f"{quoted(label)} cannot be learned against itself; give other labels")
     others = set(against) or set(known) - {label}
-    positive = [Recording.of_file(file) for file in files if file.label == label]
-    return positive, [Recording.of_file(file) for file in files if file.label in others]
+    recordings = recordings_of([file for file in files if file.label in {label, *others}])
+    positive = [recording for recording in recordings if recording.label == label]
+    return positive, [recording for recording in recordings if recording.label != label]
 
 
 def shown_labels(labels: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from tonearm.activations.moments import RunningMoments
 from tonearm.activations.store import ActivationStore, Failure
 from tonearm.backend import Site
 from tonearm.datasets.labelled_audio import read_corpus
-from tonearm.datasets.recordings import Recording
+from tonearm.datasets.recordings import recordings_of
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
@@ -116,7 +116,7 @@ def probe_corpus(
     chosen = method_named(method)
     spec = AudioSpec(tuple(names), pooling, segment_seconds, text, batch_size)  # type: ignore[arg-type]
     spec = spec.resolved(model.checkpoint)
-    recordings = [Recording.of_file(file) for file in read_corpus([Path(path) for path in paths])]
+    recordings = recordings_of(read_corpus([Path(path) for path in paths]))
     labels = sorted({recording.label for recording in recordings})
     pairs = [Sides(frozenset([label]), frozenset(labels) - {label}) for label in labels]
     vectors: dict[Site, dict[str, SteeringVector]] = {}

@@ -7,7 +7,7 @@ stream.
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from tonearm.activations.corpus import capture_recordings
 from tonearm.activations.store import ActivationStore
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile, audio_files
-from tonearm.datasets.recordings import Recording
+from tonearm.datasets.recordings import Recording, recordings_of
 from tonearm.errors import TonearmError
 from tonearm.generation.request import AudioLike, audio_source
 from tonearm.hashing import hash_texts
@@ -102,7 +102,7 @@ def learn_from_audio(
     chosen = method_named(method)
     spec = AudioSpec((site,), pooling, segment_seconds, text, batch_size)
     spec = spec.resolved(model.checkpoint)
-    recordings = [*_recordings(positive, POSITIVE), *_recordings(negative, NEGATIVE)]
+    recordings = _recordings({POSITIVE: positive, NEGATIVE: negative})
     sides = Sides(frozenset([POSITIVE]), frozenset([NEGATIVE]))
     with store_folder(folder) as place:
         captured = capture_recordings(model.engine, recordings, spec, place, progress)
@@ -155,20 +155,22 @@ def store_folder(folder: str | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _recordings(audio: object, side: str) -> list[Recording]:
-    """Recordings labelled with their side."""
-    found = boundary.sequence(audio, side, lambda value, name: _of_item(value, name, side), AUDIO)
-    recordings = [recording for of_item in found for recording in of_item]
-    if not recordings:
-        raise TonearmError(f"{side} is empty; give one recording or more on each side")
-    return recordings
+def _recordings(audio: Mapping[str, object]) -> list[Recording]:
+    """Recordings labelled with their side, the files of all sides behind the others."""
+    found, files = list[Recording](), list[LabelledFile]()
+    for side, given in audio.items():
+        items = boundary.sequence(given, side, _item, AUDIO)
+        if not items:
+            raise TonearmError(f"{side} is empty; give one recording or more on each side")
+        for index, item in enumerate(items):
+            if isinstance(item, Recording):
+                found.append(replace(item, label=side))
+            elif isinstance(item, Clip):
+                found.append(Recording.of_clip(item, side, f"{side}[{index}]"))
+            else:
+                files += [LabelledFile(one, side, str(one)) for one in audio_files([Path(item)])]
+    return found + recordings_of(files)
 
 
-def _of_item(value: object, name: str, side: str) -> list[Recording]:
-    if isinstance(value, Recording):
-        return [replace(value, label=side)]
-    source = audio_source(value, name)
-    if isinstance(source, Clip):
-        return [Recording.of_clip(source, side, name)]
-    files = audio_files([Path(source)])
-    return [Recording.of_file(LabelledFile(file, side, str(file))) for file in files]
+def _item(value: object, name: str) -> Recording | Clip | str:
+    return value if isinstance(value, Recording) else audio_source(value, name)
