@@ -1,6 +1,6 @@
 """Capture of the activations of labelled recordings into a store, resumable.
 
-Memory holds one recording, one batch, and the rows of one shard (SHARD_BYTES, three times while it
+Memory holds one recording, one batch, and the rows of one shard (SHARD_BYTES, four times while it
 is written), whatever the number of recordings.
 """
 

@@ -166,8 +166,9 @@ def write_shard(
         "shard": shard.model_dump_json(),
         "sha256": json.dumps({key: _digest(tensor) for key, tensor in tensors.items()}),
     }
+    content = safetensors.torch.save(tensors, metadata)
     with atomic_write(shard_file(folder, number)) as temporary:
-        safetensors.torch.save_file(tensors, temporary, metadata)
+        temporary.write_bytes(content)
 
 
 def read_shard_info(folder: Path, number: int) -> ShardInfo | None:

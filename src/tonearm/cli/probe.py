@@ -94,11 +94,8 @@ def probe(
 
 
 def _facts(probes: "Probes") -> dict[str, str]:
-    labels = [
-        f"{label} {count.segments} ({count.tracks})" for label, count in probes.counts.items()
-    ]
-    left_out = [f"{len(probes.failures)}; the first: {probes.failures[0].reason}"]
-    return {
-        "segments (tracks)": ", ".join(labels),
-        "left out": "".join(left_out) if probes.failures else "",
-    }
+    counts = [f"{label} {one.segments} ({one.tracks})" for label, one in probes.counts.items()]
+    left_out = ""
+    if probes.failures:
+        left_out = f"{len(probes.failures)}; the first: {probes.failures[0].reason}"
+    return {"segments (tracks)": ", ".join(counts), "left out": left_out}

@@ -6,9 +6,8 @@ stream.
 
 import logging
 import os
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile, audio_files
 from tonearm.datasets.recordings import Recording, recordings_of
 from tonearm.errors import TonearmError
+from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.request import AudioLike, audio_source
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
@@ -145,14 +145,9 @@ def warn_of_failures(store: ActivationStore) -> None:
         )
 
 
-@contextmanager
-def store_folder(folder: str | None) -> Iterator[Path]:
+def store_folder(folder: str | None) -> AbstractContextManager[Path]:
     """The folder, or a temporary one that is removed afterwards."""
-    if folder is not None:
-        yield Path(folder)
-        return
-    with tempfile.TemporaryDirectory(prefix="tonearm-") as temporary:
-        yield Path(temporary)
+    return temporary_folder() if folder is None else nullcontext(Path(folder))
 
 
 def _recordings(audio: Mapping[str, object]) -> list[Recording]:
