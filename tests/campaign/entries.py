@@ -16,7 +16,7 @@ import torch
 import tonearm
 import tonearm.steering
 from tests.campaign import bad_files, bad_values
-from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
 from tonearm import measures, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
@@ -72,6 +72,14 @@ SAMPLED = {
 }
 SHOWN = {"as_json": ("flag",)}
 STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+# Beside an option of `tonearm learn` that belongs to audio.
+FROM_AUDIO = {
+    "positive": None,
+    "negative": None,
+    "audio": LOUD,
+    "label": "tone",
+    "segment": SEGMENT,
+}
 EMBEDDED = {
     "clap": ("text", "special", "clap"),
     "device": ("text",),
@@ -158,8 +166,41 @@ COMMANDS = {
             "engine": ("text",),
             "batch_size": ("integer",),
             "force": ("flag",),
+            "audio": ("corpus", "special", "text"),
+            "label": ("text",),
+            "against": ("text",),
+            "against_audio": ("corpus", "special", "audio"),
+            "segment": ("number",),
+            "text": ("text",),
+            "store": ("output", "special"),
         },
-        {"seconds": {"pooling": "mean"}},
+        {
+            "seconds": {"pooling": "mean"},
+            **dict.fromkeys(("audio", "label", "against", "segment", "text", "store"), FROM_AUDIO),
+            "against_audio": {**FROM_AUDIO, "label": None},
+        },
+    ),
+    "probe": Command(
+        lambda m: {
+            "folders": [m.file(LOUD)],
+            "output": "probes",
+            "segment": SEGMENT,
+            "model": m.checkpoint,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            "folders": ("corpus", "special", "text"),
+            "output": ("output", "special"),
+            "method": ("text",),
+            "site": ("text",),
+            "pooling": ("text",),
+            "segment": ("number",),
+            "text": ("text",),
+            "engine": ("text",),
+            "batch_size": ("integer",),
+            "force": ("flag",),
+        },
     ),
     "calibrate": Command(
         lambda m: {
@@ -206,7 +247,7 @@ COMMANDS = {
     ),
     "report": Command(
         lambda m: {"folder": m.folder},
-        {**SHOWN, "folder": ("special", "output")},
+        {**SHOWN, "folder": ("special", "output"), "markdown": ("output",)},
     ),
     "vectors": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
@@ -668,6 +709,21 @@ FUNCTIONS: dict[str, Function] = {
             **dict.fromkeys(("positive_label", "negative_label"), TEXT),
             **dict.fromkeys(("positive", "negative"), ("object", "names", "objects")),
             "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
+        },
+    ),
+    "learn_from_audio": Function(
+        lambda m: tonearm.learn_from_audio,
+        lambda m: {
+            "model": m.model, "name": "tone", "segment_seconds": SEGMENT,
+            "positive": [m.file(LOUD) / "tone"], "negative": [m.file(LOUD) / "noise"],
+        },
+        {
+            **PROGRESS,
+            **dict.fromkeys(("name", "method", "site", "pooling", "text"), TEXT),
+            **dict.fromkeys(("positive_label", "negative_label"), TEXT),
+            **dict.fromkeys(("positive", "negative"), ("object", "objects", "paths", "clips")),
+            "model": ANY, "batch_size": COUNT, "segment_seconds": REAL,
+            "store": ("object", "special", "output"),
         },
     ),
     "load": _fixed(

@@ -27,6 +27,7 @@ from tonearm.cli.inspect import inspect
 from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
+from tonearm.cli.probe import probe
 from tonearm.cli.replay import replay
 from tonearm.cli.report import report
 from tonearm.cli.study import study
@@ -69,6 +70,7 @@ for command in (
     generate,
     compare,
     learn,
+    probe,
     calibrate,
     vectors,
     measure,

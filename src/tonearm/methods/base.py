@@ -6,7 +6,7 @@ examples, or all rows.
 Shapes: n rows; L layers; D width.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -18,19 +18,29 @@ from tonearm.errors import TonearmError
 Needs = Literal["moments", "rows"]
 
 
+class Rows(Protocol):
+    """Rows float32 [n, L, D] in memory (a tensor) or on disk, from which `rows[:, layer]` is read."""
+
+    @property
+    def shape(self) -> Sequence[int]: ...
+
+    def __getitem__(self, place: tuple[slice, int], /) -> torch.Tensor: ...
+
+
 @dataclass(frozen=True)
 class Activations:
     """Activations of a positive and a negative set.
 
     positive, negative  running moments of [L, D] rows
-    rows                float32 [n, L, D], if the method needs rows
+    rows                float32 [n, L, D], if the method needs rows; take them layer by layer, since
+                        those of a store are on disk
     labels              int64 [n], 1 for the positive set, 0 for the negative one
-    groups              int64 [n], index of each row's example; a split must not divide a group
+    groups              int64 [n], index of each row's prompt or track; no split divides a group
     """
 
     positive: RunningMoments
     negative: RunningMoments
-    rows: torch.Tensor | None = None
+    rows: Rows | None = None
     labels: torch.Tensor | None = None
     groups: torch.Tensor | None = None
 

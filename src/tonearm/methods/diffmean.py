@@ -41,7 +41,7 @@ def diffmean(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor
     difference = (positive.mean - negative.mean).float()
     if not difference.any():
         raise TonearmError(
-            "the two prompt sets give the same activations, so there is no direction between them; "
+            "the two sets give the same activations, so there is no direction between them; "
             "give sets that differ"
         )
     return difference

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import torch
 
-from tonearm import __version__, boundary
+from tonearm import boundary
 from tonearm.activations import CaptureSpec, RunningMoments, capture_rows
 from tonearm.activations.capture import padded_lengths
 from tonearm.errors import TonearmError
 from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
+from tonearm.methods.as_vector import as_vector
 from tonearm.methods.base import Activations, Method
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.steering import Site, SteeringVector, VectorInfo
-
-DECIMALS = 6  # of norms and scores in a vector's metadata
+from tonearm.steering import Site, SteeringVector
 
 
 def learn(
@@ -77,28 +76,19 @@ def learn(
     shape = model.shape
     spec = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(shape)
     activations = _capture(model, positive, negative, spec, chosen, progress)
-    fit = chosen.fit(activations)
-    info = VectorInfo(
+    provenance = dict(
         name=name,
-        checkpoint=shape.public_name,
-        fingerprint=shape.fingerprint,
-        width=shape.width,
-        layer_count=shape.layer_count,
         site=site,
         method=method,
-        pooling=spec.pooling or "",
+        pooling=spec.pooling,
         positive_label=positive_label,
         negative_label=negative_label,
         positive_count=len(positive),
         negative_count=len(negative),
         data_hash=hash_texts(positive, negative),
         seed=seed,
-        best_layer=fit.best_layer,
-        activation_norms=_by_layer(activations.mean_norms),
-        scores={key: _by_layer(values) for key, values in fit.scores.items()},
-        library_version=__version__,
     )
-    return SteeringVector(dict(enumerate(fit.directions)), info)
+    return as_vector(chosen.fit(activations), activations.mean_norms, shape, provenance)
 
 
 def _prompts(prompts: object, side: str) -> list[str]:
@@ -150,7 +140,3 @@ def _capture(
     return Activations(
         moments[0], moments[1], torch.cat(rows), torch.tensor(labels), torch.cat(groups)
     )
-
-
-def _by_layer(values: torch.Tensor) -> dict[int, float]:
-    return {layer: round(float(value), DECIMALS) for layer, value in enumerate(values)}

@@ -331,10 +331,11 @@ class _Text:
         mask = conditioning.mask[rows][:: self.group].bool()
         self.mask = None if bool(mask.all()) else mask[:, None, None, :]
         states = project_text(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
+        split = (2, self.heads, states.shape[-1] // self.heads)
         self.keys, self.values = [], []
         for block in decoder.blocks:
             assert block.text_key_value is not None
-            k, v = block.text_key_value(states).view(*states.shape[:2], 2, self.heads, -1).unbind(2)
+            k, v = block.text_key_value(states).view(*states.shape[:2], *split).unbind(2)
             self.keys.append(k.transpose(1, 2).contiguous())
             self.values.append(v.transpose(1, 2).contiguous())
 
@@ -347,7 +348,7 @@ class _Text:
         # The rows of one prompt are queries of one prompt: its keys and values are read once for
         # all of them.
         q = block.text_query(block.text_norm(read)).view(
-            rows // self.group, self.group * length, self.heads, -1
+            rows // self.group, self.group * length, self.heads, width // self.heads
         )
         heads = F.scaled_dot_product_attention(
             q.transpose(1, 2), self.keys[index], self.values[index], attn_mask=self.mask
