@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._help import METHODS
 from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
@@ -41,7 +42,8 @@ def learn(
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="Method that fits the directions: diffmean.")
+        str,
+        typer.Option("--method", help=f"Method that fits the directions: {METHODS}."),
     ] = "diffmean",
     site: Annotated[
         str, typer.Option("--site", help="residual, attention, cross_attention or heads.")
@@ -82,6 +84,7 @@ def learn(
 
     above, below = read_prompts(positive), read_prompts(negative)
     loaded = load_model(model, device, dtype, engine)
+    from tonearm.methods.base import statistics_text
     from tonearm.methods.learn import learn as learn_vector
     from tonearm.steering import save_vector
 
@@ -111,6 +114,7 @@ def learn(
             "model": model_text(loaded),
             "prompts": f"{len(above)} positive, {len(below)} negative",
             "method": f"{vector.info.method}, {vector.info.pooling} at {vector.info.site}",
+            "best layer": statistics_text(vector.info.statistics),
             "licence": licence_note(loaded),
         }
     )

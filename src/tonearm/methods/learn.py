@@ -11,7 +11,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
-from tonearm.methods.base import Activations, Method
+from tonearm.methods.base import Activations, Method, require_direction
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector, VectorInfo
@@ -43,7 +43,7 @@ def learn(
         positive: prompts with the attribute.
         negative: prompts without it, or with its opposite.
         name: of the vector.
-        method: a registered method (tonearm/methods).
+        method: a registered method (tonearm/methods), with its option: ridge:0.1.
         site: where activations are read, and where the vector will act.
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         positive_label: meaning of a positive strength.
@@ -55,7 +55,8 @@ def learn(
 
     Raises:
         TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a
-            prompt that is too long; before any capture.
+            prompt that is too long; before any capture. After it: too few prompts for the method,
+            or no direction beyond chance.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
@@ -78,6 +79,7 @@ def learn(
     spec = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(shape)
     activations = _capture(model, positive, negative, spec, chosen, progress)
     fit = chosen.fit(activations)
+    require_direction(fit, chosen.name)
     info = VectorInfo(
         name=name,
         checkpoint=shape.public_name,
@@ -85,7 +87,7 @@ def learn(
         width=shape.width,
         layer_count=shape.layer_count,
         site=site,
-        method=method,
+        method=chosen.name,
         pooling=spec.pooling or "",
         positive_label=positive_label,
         negative_label=negative_label,
@@ -96,6 +98,7 @@ def learn(
         best_layer=fit.best_layer,
         activation_norms=_by_layer(activations.mean_norms),
         scores={key: _by_layer(values) for key, values in fit.scores.items()},
+        statistics={key: round(value, DECIMALS) for key, value in fit.statistics.items()},
         library_version=__version__,
     )
     return SteeringVector(dict(enumerate(fit.directions)), info)

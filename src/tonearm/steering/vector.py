@@ -15,7 +15,7 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 
-FORMAT_VERSION = 2  # 2 adds the calibration
+FORMAT_VERSION = 3  # 2 adds the calibration, 3 the statistics
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 
 
@@ -26,8 +26,8 @@ Layer = Annotated[int, Field(ge=0, lt=MAX_LAYERS)]
 class VectorInfo(Declared):
     """Provenance of a vector.
 
-    `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based;
-    `calibration` gives amounts a meaning.
+    `scores` are per-layer values by name, such as `separation`; `statistics` are values of the
+    whole fit, such as `p_value`; `best_layer` is 0-based; `calibration` gives amounts a meaning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -49,6 +49,7 @@ class VectorInfo(Declared):
     best_layer: Layer | None = None
     activation_norms: dict[Layer, float] = Field(default={})
     scores: dict[str, dict[Layer, float]] = Field(default={})
+    statistics: dict[str, float] = Field(default={})
     library_version: str = ""
     calibration: Calibration | None = None
 
@@ -164,6 +165,7 @@ class SteeringVector:
             "seed": seed,
             "data_hash": "",
             "scores": {},
+            "statistics": {},
             "calibration": None,
         }
         return SteeringVector(
@@ -212,6 +214,7 @@ class SteeringVector:
             "data_hash": "",
             "seed": None,
             "scores": {},
+            "statistics": {},
             "calibration": None,
             "best_layer": self.info.best_layer
             if self.info.best_layer == other.info.best_layer
