@@ -150,7 +150,9 @@ def test_ridge_without_an_option_chooses_lambda_by_validation():
 
 def test_names_and_their_options():
     assert {"diffmean", "lda", "mse-probe", "ridge", "bce-probe"} <= set(methods())
-    assert "ridge[:LAMBDA]" in usages() and "lda" in usages()
+    assert {"ridge[:LAMBDA]", "bce-probe[:C]", "lda"} <= set(usages())
+    assert method_named("bce-probe:0.5").name == "bce-probe:0.5"
+    assert method_named("bce-probe:0.5").solver.strengths == (0.5,)
     assert method_named("ridge:0.10").name == "ridge:0.1"
     assert method_named("ridge:0.1").solver.lambdas == (0.1,)
     for text in ("ridge:0", "ridge:1e6"):
@@ -166,6 +168,9 @@ def test_names_and_their_options():
         ("ridge:-1", "lambda -1 is not possible"),
         ("ridge:inf", "lambda inf is not possible"),
         ("ridge:1e7", r"lambda 1e\+07 is not possible; use 0 \(LDA\) to 1e\+06 \(DiffMean\)"),
+        ("bce-probe:", "takes a number as its option, not ''; write bce-probe:1"),
+        ("bce-probe:0", r"C 0 is not possible; use 1e-06 \(DiffMean\) to 1e\+06"),
+        ("bce-probe:nan", "C nan is not possible"),
         ("lda:1", "method lda takes no option, but '1' was given; write lda"),
         ("lasso:1", r"method 'lasso' is not known; use one of diffmean, .*ridge\[:LAMBDA\]"),
     ],

@@ -159,6 +159,26 @@ def method_named(name: str) -> Method:
     return method.with_option(option)
 
 
+def number_option(method: str, text: str, example: float) -> float:
+    """Read the option of a method as a number.
+
+    Args:
+        method: its name.
+        text: after the colon.
+        example: a usual value, for the message.
+
+    Raises:
+        TonearmError: a text that is no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise TonearmError(
+            f"method {method} takes a number as its option, not {quoted(text)}; write "
+            f"{method}:{example:g}, or {method} for a choice by validation"
+        ) from None
+
+
 def require_direction(fit: Fit, method: str) -> None:
     """Refuse a fit whose best score lies within its permutation null.
 

@@ -16,15 +16,18 @@ the rows.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from tonearm.methods.base import register
+from tonearm.errors import TonearmError
+from tonearm.methods.base import number_option, register
 from tonearm.methods.principal_axes import principal_axes
 from tonearm.methods.probe import LinearProbe
 from tonearm.methods.ridge import RidgeSolver
 from tonearm.methods.solver import Solved, Solver, unit
 
+MIN_C, MAX_C = 1e-6, 1e6
 GRID = tuple(10.0**power for power in range(-5, 3))
 TOLERANCE = 1e-6  # of the gradient
 
@@ -65,11 +68,29 @@ class LogisticSolver:
 
 
 class BCEProbe(LinearProbe):
-    """Logistic regression. The permutation null and p are those of LDA, which costs far less."""
+    """One C for all layers, or for each layer the C of GRID with the best AUC on validation parts.
 
-    name = "bce-probe"
-    solver: Solver = LogisticSolver(GRID)
+    The permutation null and p are those of LDA, which costs far less.
+
+    strength  C, MIN_C to MAX_C; None chooses
+    """
+
+    option: ClassVar[str] = "C"
     tester: Solver | None = RidgeSolver((None,))
+
+    def __init__(self, strength: float | None = None):
+        self.name = "bce-probe" if strength is None else f"bce-probe:{strength:g}"
+        self.solver: Solver = LogisticSolver(GRID if strength is None else (strength,))
+
+    def with_option(self, text: str) -> "BCEProbe":
+        """Return the method with C from a text. Raises TonearmError for another text."""
+        strength = number_option("bce-probe", text, example=1)
+        if not MIN_C <= strength <= MAX_C:
+            raise TonearmError(
+                f"C {strength:g} is not possible; use {MIN_C:g} (DiffMean) to {MAX_C:g} "
+                "(largest margin)"
+            )
+        return BCEProbe(strength)
 
 
 register(BCEProbe())

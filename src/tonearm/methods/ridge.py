@@ -36,11 +36,10 @@ from typing import ClassVar
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.methods.base import register
+from tonearm.methods.base import number_option, register
 from tonearm.methods.principal_axes import PrincipalAxes, principal_axes
 from tonearm.methods.probe import LinearProbe
 from tonearm.methods.solver import Solved, Solver, unit
-from tonearm.text import quoted
 
 MAX_LAMBDA = 1e6
 GRID = tuple(10.0**power for power in range(3, -5, -1))  # of `ridge` without a λ
@@ -146,13 +145,7 @@ class Ridge(LinearProbe):
 
     def with_option(self, text: str) -> "Ridge":
         """Return the method with λ from a text. Raises TonearmError for another text."""
-        try:
-            return Ridge(check_lambda(float(text)))
-        except ValueError:
-            raise TonearmError(
-                f"method ridge takes a number as its option, not {quoted(text)}; "
-                "write ridge:0.1, or ridge for a choice by validation"
-            ) from None
+        return Ridge(check_lambda(number_option("ridge", text, example=0.1)))
 
 
 def check_lambda(lam: float) -> float:
