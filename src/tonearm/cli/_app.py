@@ -14,6 +14,7 @@ import typer
 
 from tonearm import __version__
 from tonearm.cli import INTERRUPTED
+from tonearm.cli._help import Command
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
 from tonearm.cli.calibrate import calibrate
@@ -84,7 +85,7 @@ for command in (
     doctor,
     replay,
 ):
-    app.command()(_checked(command))
+    app.command(cls=Command)(_checked(command))
 
 
 def _show_version(wanted: bool) -> None:
