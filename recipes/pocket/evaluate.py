@@ -18,7 +18,6 @@ import torch
 
 import tonearm
 from recipes.pocket import vocabulary
-from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.corpus import as_float, as_int16, load_audio
 from recipes.pocket.encode import codes_path
 from recipes.pocket.instrument_classifier import (
@@ -29,6 +28,7 @@ from recipes.pocket.instrument_classifier import (
     train_classifier,
 )
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take

@@ -22,11 +22,11 @@ import torch
 import tonearm
 from recipes.pocket import evaluate, vocabulary
 from recipes.pocket.codec_metrics import centroid_error
-from recipes.pocket.compose import compose, nearest_beat_frames
 from recipes.pocket.corpus import as_int16, load_labels, load_melodies, melody_clip
 from recipes.pocket.evaluate import TRACKERS, ClipMeasures
-from recipes.pocket.render import Renderer
 from tonearm import assets
+from tonearm.datasets.rendering.compose import compose, nearest_beat_frames
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.files.atomic import atomic_write
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import faults, measure_tempo

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from recipes.pocket import evaluate
-from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 
 RATE = 16_000
 
