@@ -277,6 +277,23 @@ COMMANDS = {
         },
         {"model": {"embedding": "encodec"}},
     ),
+    "corpus": Command(
+        lambda m: {"action": "show", "what": str(m.corpus)},
+        {
+            **CHOSEN,
+            **SHOWN,
+            "action": ("text",),
+            "what": ("text", "corpus", "special"),
+            "output": ("output", "special"),
+            "clips": ("integer",),
+            "seed": ("integer",),
+            "sound_font": ("special", "audio"),
+        },
+        {
+            name: {"action": "render", "what": "notes", "output": "rendered", "clips": 1}
+            for name in ("output", "clips", "seed", "sound_font")
+        },
+    ),
     "inspect": Command(
         lambda m: {"file": m.file("energy.safetensors")},
         {

@@ -31,7 +31,9 @@ def _open(folder: Path) -> Table:
             f"the rendering of {folder} is not complete; run the same tonearm corpus render again"
         )
     rows = [row for _, row in read_table(file, (FILE_NAME,))]
-    columns = tuple(dict.fromkeys(name for row in rows for name in row if name != FILE_NAME))
+    columns = tuple(
+        dict.fromkeys(name for row in rows for name in row if name not in (FILE_NAME, TRACK))
+    )
 
     def entries(needed: Collection[str]) -> Iterator[Entry]:
         for number, row in enumerate(rows, 1):
@@ -41,8 +43,8 @@ def _open(folder: Path) -> Table:
                     f"row {number} of {file} lacks {' and '.join(absent)}; "
                     "give a value in every row, or choose another column"
                 )
-            columns = {name: value for name, value in row.items() if name != FILE_NAME}
-            yield Entry(folder / row[FILE_NAME], row.get(TRACK, row[FILE_NAME]), columns)
+            values = {name: row[name] for name in columns if name in row}
+            yield Entry(folder / row[FILE_NAME], row.get(TRACK, row[FILE_NAME]), values)
 
     return Table(columns, LABEL if LABEL in columns else None, entries)
 

@@ -61,6 +61,18 @@ def _check_sound_font(path: Path) -> None:
         raise TonearmError(f"{path} is no sound font; give a .sf2 or .sf3 file")
 
 
+def load_fluidsynth() -> Any:
+    """Import pyfluidsynth. Raises TonearmError where it or libfluidsynth is missing."""
+    try:
+        import fluidsynth
+    except ImportError as error:  # of the package, or of the library, which it looks for
+        missing = "pyfluidsynth" if error.name == "fluidsynth" else "libfluidsynth"
+        raise TonearmError(f"{missing} is not installed: {INSTALL}") from error
+    if not hasattr(fluidsynth, "Synth"):  # another package of that name
+        raise TonearmError(f"the package fluidsynth is not pyfluidsynth: {INSTALL}")
+    return fluidsynth
+
+
 class Renderer(AbstractContextManager["Renderer"]):
     """A synthesizer for many pieces.
 
@@ -78,7 +90,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     ) -> None:
         path = find_sound_font(sound_font)
         self.sample_rate = sample_rate
-        self.synth = _fluidsynth().Synth(gain=0.4, samplerate=sample_rate)
+        self.synth = load_fluidsynth().Synth(gain=0.4, samplerate=sample_rate)
         self.synth.setting("synth.reverb.active", 0)
         self.synth.setting("synth.chorus.active", 0)
         self.synth.setting("synth.dynamic-sample-loading", int(lazy))
@@ -185,18 +197,6 @@ def master(
         audio = thin + 4.0 * lift
     audio = audio * 10 ** (LEVEL_DBFS[dynamics] / 20) / _rms(audio)
     return np.tanh(audio).astype(np.float32)
-
-
-def _fluidsynth() -> Any:
-    """Import pyfluidsynth. Raises TonearmError where it or libfluidsynth is missing."""
-    try:
-        import fluidsynth
-    except ImportError as error:  # of the package, or of the library, which it looks for
-        missing = "pyfluidsynth" if error.name == "fluidsynth" else "libfluidsynth"
-        raise TonearmError(f"{missing} is not installed: {INSTALL}") from error
-    if not hasattr(fluidsynth, "Synth"):  # another package of that name
-        raise TonearmError(f"the package fluidsynth is not pyfluidsynth: {INSTALL}")
-    return fluidsynth
 
 
 def _rms(audio: np.ndarray) -> float:
