@@ -21,6 +21,7 @@ from tonearm.cli.calibrate import calibrate
 from tonearm.cli.classifier import classifier
 from tonearm.cli.cluster import cluster
 from tonearm.cli.compare import compare
+from tonearm.cli.corpus import corpus
 from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
@@ -78,6 +79,7 @@ for command in (
     distance,
     classifier,
     cluster,
+    corpus,
     study,
     report,
     inspect,
