@@ -154,8 +154,8 @@ def segments_of(
 ) -> Iterator[Segment | FailedFile]:
     """Read a recording and cut it into adjacent segments; the remainder is left out.
 
-    The last segment ends with the recording where it would be incomplete by MOST_OVERLAP or less; it
-    then begins within the one before.
+    The last segment of several ends with the recording where it would be incomplete by MOST_OVERLAP, or
+    by the slack, at most; it then begins within the one before.
 
     Args:
         recording: to read.
@@ -172,7 +172,9 @@ def segments_of(
         yield FailedFile(Path(recording.name), str(error))
         return
     length = clip.samples.shape[1]
-    missing = int(MOST_OVERLAP * form.samples) if length >= form.samples else max(0, form.slack - 1)
+    missing = max(0, form.slack - 1)
+    if length >= form.samples:
+        missing = max(missing, int(MOST_OVERLAP * form.samples))
     count = (length + missing) // form.samples
     if not count:
         reason = f"{recording.name} is {clip.seconds:.2f} s long, a segment {form.seconds:g} s"
