@@ -15,7 +15,7 @@ from tests.musicgen.recorded_graphs import codes_of, recording_decoder
 from tests.steering.vectors import vector_of
 from tonearm import Steer, Steering, TakeRequest, TonearmError
 from tonearm.musicgen import decoder as decoder_module
-from tonearm.musicgen import graph_pool
+from tonearm.musicgen import graph_pool, steering_buffers
 from tonearm.musicgen.conditioning import condition
 from tonearm.musicgen.cuda_graphs import kernel_settings
 from tonearm.musicgen.decode_loop import Decoding
@@ -145,6 +145,15 @@ def test_another_structure_is_captured_anew(model_of, variant, monkeypatch):
     for request in requests:
         codes_of(decoder, request)
     assert recorder.captures == len(requests)
+
+
+def test_a_setting_that_is_not_known_to_be_in_a_tensor_is_captured_anew(melody, monkeypatch):
+    known = steering_buffers.NOT_CAPTURED
+    monkeypatch.setattr(steering_buffers, "NOT_CAPTURED", known - {"high"})
+    decoder, recorder = recording_decoder(melody)
+    for high, captures in ((5.0, 1), (6.0, 2), (5.0, 2)):
+        codes_of(decoder, short(melody, [CLAMP.model_copy(update={"high": high})]))
+        assert recorder.captures == captures
 
 
 def test_another_layout_of_the_text_is_captured_anew(small):

@@ -24,6 +24,22 @@ from tonearm.steering.resolve import Intervention
 
 Item = TypeVar("Item")
 
+# Settings of a steer that steps of one position read from tensors, or not at all. All others are
+# captured with the step.
+NOT_CAPTURED = {
+    "vector",
+    "amount",
+    "strength",
+    "schedule",
+    "low",
+    "high",
+    "strategy",
+    "source_layer",
+    "layers",
+    "branch",
+    "positions",
+}
+
 
 class StrengthTrack:
     """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
@@ -200,8 +216,8 @@ class SteeringBuffers:
     def _signature(self, tap: Operation | FusedAdd) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
-        steer = tap.intervention.steer
-        return (steer.operator, steer.scale, self._operations[tap], self._tracks[tap.track])
+        settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
+        return (settings, self._operations[tap], self._tracks[tap.track])
 
     def place(self, keep: Keep) -> None:
         """Move the tensors to where captured steps read them; call `seek` before the next step."""
