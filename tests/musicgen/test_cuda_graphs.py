@@ -136,6 +136,15 @@ def test_a_tensor_keeps_its_address_shape_and_dtype():
             graphs.keep("a", other)
 
 
+def test_garbage_is_not_collected_during_a_capture():
+    with cuda_graphs._no_collection():
+        assert not gc.isenabled()
+        with cuda_graphs._no_collection():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
 @pytest.mark.parametrize("setting", ["enable_math_sdp", "enable_cudnn_sdp"])
 def test_settings_that_choose_kernels_are_part_of_the_key(setting):
     before = kernel_settings()

@@ -97,6 +97,15 @@ def test_an_eighth_of_the_memory_is_kept_while_another_key_is_decoded(pool, free
     assert pool.nbytes == 100 and kept_in(pool, 1, 2) == [1]
 
 
+@pytest.mark.parametrize("read", [None, {("residual", 0): [lambda h, span: None]}])
+def test_a_decoding_without_graphs_makes_room_too(melody, free, read):
+    decoder, _ = recording_decoder(melody)
+    codes_of(decoder, request_for(melody))
+    free(6 * decoder.pool.nbytes)
+    Decoding(decoder, request_for(melody), read, may_capture=read is not None)
+    assert decoder.pool.nbytes == 0
+
+
 def test_a_release_frees_everything(pool, free):
     graphs = graphs_of(1)
     cache = weakref.ref(graphs.tensors["cache"])

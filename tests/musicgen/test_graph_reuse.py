@@ -25,7 +25,8 @@ from tonearm.steering import SteeringVector
 from tonearm.steering.resolve import resolve
 
 VARIANTS = ["small", "medium", "large", "melody", "melody-large", "stereo-small", "stereo-melody"]
-OTHER_PROMPTS = ["dark piano", "a calm loud tune with soft piano"]  # of other lengths
+OTHER_PROMPTS = ["dark piano", "a calm loud tune"]  # shorter
+EQUAL_PROMPTS = ["dark piano", "calm jazz"]  # of one length: nothing is masked
 OTHER = dict(prompts=OTHER_PROMPTS, seeds=(8, 9))
 CLAMP = Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1)
 TWO_CLAMPS = (CLAMP, CLAMP.model_copy(update={"vector": "w"}))
@@ -70,7 +71,10 @@ def plain_codes(model, request):
 def test_other_prompts_and_seeds_replay_the_graphs_of_a_plain_decoding(model_of, variant):
     model = model_of(variant)
     decoder, recorder = recording_decoder(model)
-    requests = [request_for(model), request_for(model, **OTHER), request_for(model)]
+    prompts = [PROMPTS, OTHER_PROMPTS, EQUAL_PROMPTS, PROMPTS]
+    requests = [
+        request_for(model, prompts=some, seeds=(seed, 9)) for seed, some in enumerate(prompts)
+    ]
     codes = [codes_of(decoder, request) for request in requests]
     assert recorder.captures == 1
     for found, request in zip(codes, requests, strict=True):

@@ -107,22 +107,22 @@ class Decoder:
                 them.
         """
         capacity = conditioning.prefix + positions
-        fixed = steering is not None and self.capture is not None
-        text = None if conditioning.prefix else TextLayout.of(conditioning, fixed)
-        graphs = None
-        if steering is not None and self.capture is not None:
-            capacity = rounded_up(capacity, CAPACITY_MULTIPLE)
-            key = GraphKey(
-                rows=conditioning.rows,
-                forward_rows=len(conditioning.states),
-                capacity=capacity,
-                text=text,
-                taps=steering.structure,
-                settings=kernel_settings(),
-            )
-            graphs = self.pool.take(key) or StepGraphs(key, self.checkpoint.device, self.capture)
-            steering.place(graphs.keep)
-        return DecoderState(self, conditioning, capacity, text, first_frame, graphs)
+        is_fixed = steering is not None and self.capture is not None
+        text = None if conditioning.prefix else TextLayout.of(conditioning, is_fixed)
+        if steering is None or self.capture is None:
+            self.pool.make_room()
+            return DecoderState(self, conditioning, capacity, text, first_frame)
+        key = GraphKey(
+            rows=conditioning.rows,
+            forward_rows=len(conditioning.states),
+            capacity=rounded_up(capacity, CAPACITY_MULTIPLE),
+            text=text,
+            taps=steering.structure,
+            settings=kernel_settings(),
+        )
+        graphs = self.pool.take(key) or StepGraphs(key, self.checkpoint.device, self.capture)
+        steering.place(graphs.keep)
+        return DecoderState(self, conditioning, key.capacity, text, first_frame, graphs)
 
 
 class DecoderState:
@@ -134,7 +134,7 @@ class DecoderState:
         capacity: positions of the cache, prefix included.
         text: layout of the text that cross-attention reads; None for prefix checkpoints.
         first_frame: frame that the first code position decides.
-        graphs: those of its steps; they hold its tensors.
+        graphs: those of its steps, which hold its tensors; None if no step is captured.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class DecoderState:
         capacity: int,
         text: TextLayout | None,
         first_frame: int,
-        graphs: StepGraphs | None,
+        graphs: StepGraphs | None = None,
     ):
         checkpoint = decoder.checkpoint
         rows, width = len(conditioning.states), checkpoint.shape.width
