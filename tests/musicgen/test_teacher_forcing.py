@@ -1,5 +1,7 @@
 """Divergence of steered from plain predictions, teacher-forced."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -64,9 +66,14 @@ def test_divergence_is_0_without_steering_and_grows_with_the_strength(melody):
         assert 0 < small < large and opposite > 0
 
 
+def of_one_text(strength=None):
+    """Requests of one batch key."""
+    return [replace(one, prompt=PROMPTS[0]) for one in requests_of(strength)]
+
+
 def test_passes_are_as_large_as_the_memory(melody, monkeypatch):
     melody.vectors["push"] = vector_of(melody, "push")
-    takes = list(melody.generate_batch(requests_of()))
+    takes = list(melody.generate_batch(of_one_text()))
     sizes, batch = [], model.encode_batch
 
     def counted(checkpoint, rows, vectors):
@@ -74,17 +81,17 @@ def test_passes_are_as_large_as_the_memory(melody, monkeypatch):
         return batch(checkpoint, rows, vectors)
 
     monkeypatch.setattr(model, "encode_batch", counted)
-    together = melody.divergence(requests_of(0.4), takes)
+    together = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [len(takes)] * 2
     sizes.clear()
     shape = BatchShape(1, True, frames=10, window=10, known_frames=10)
     room = decoding_bytes(melody.checkpoint, shape)
     monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 4 * room)
-    apart = melody.divergence(requests_of(0.4), takes)
+    apart = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [1, 1] * len(takes) and apart == pytest.approx(together, rel=1e-4)
     monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 1.0)
     with pytest.raises(TonearmError, match="GiB beside the weights"):
-        melody.divergence(requests_of(0.4), takes)
+        melody.divergence(of_one_text(0.4), takes)
 
 
 def test_takes_of_another_length_and_another_engine_are_refused(melody):
