@@ -84,9 +84,10 @@ def test_passes_are_as_large_as_the_memory(melody, monkeypatch):
     together = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [len(takes)] * 2
     sizes.clear()
-    shape = BatchShape(1, True, frames=10, window=10, known_frames=10)
-    room = decoding_bytes(melody.checkpoint, shape)
-    monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 4 * room)
+    frames = takes[0].codes.shape[1]
+    shape = BatchShape(1, True, frames, melody.shape.window_frames, known_frames=frames)
+    room = 1.5 * decoding_bytes(melody.checkpoint, shape)
+    monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 2 * room)
     apart = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [1, 1] * len(takes) and apart == pytest.approx(together, rel=1e-4)
     monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 1.0)
