@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import _audio_options, _options
+from tonearm.cli import _audio_options, _corpora, _options
 from tonearm.cli._help import METHODS
 from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
@@ -65,6 +65,9 @@ def learn(
             "--against-audio", metavar="FOLDER", help="Audio without the attribute, or neutral."
         ),
     ] = None,
+    column: _audio_options.Column = None,
+    where: _corpora.Where = None,
+    layout: _corpora.Layout = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),
@@ -139,7 +142,18 @@ def learn(
     check_outputs([path], force)
     data = read_data(
         PromptOptions(positive, negative, seconds, seed),
-        AudioOptions(audio, label, against or (), against_audio, segment, text, store),
+        AudioOptions(
+            audio,
+            label,
+            against or (),
+            against_audio,
+            column,
+            where or (),
+            layout,
+            segment,
+            text,
+            store,
+        ),
     )
     loaded = load_model(model, device, dtype, engine)
     from tonearm.methods.base import statistics_text

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import _audio_options, _options
+from tonearm.cli import _audio_options, _corpora, _options
 from tonearm.cli._screen import (
     Stopped,
     load_model,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tonearm.methods.corpus_probes import Probes
 
 ACTIVATIONS = "activations"
+SHOWN = ("auc", "accuracy", "separation")  # scores in the terminal; the file has all
 
 
 def probe(
@@ -44,6 +45,9 @@ def probe(
             help="residual (default), attention, cross_attention or heads; repeat it for more.",
         ),
     ] = None,
+    column: _audio_options.Column = None,
+    where: _corpora.Where = None,
+    layout: _corpora.Layout = None,
     pooling: _audio_options.Pooling = "last",
     segment: _audio_options.Segment = None,
     text: _audio_options.Text = None,
@@ -68,6 +72,9 @@ def probe(
             probes = probe_corpus(
                 loaded,
                 folders,
+                column=column,
+                where=_corpora.parse_where(where),
+                layout=layout,
                 method=method,
                 sites=tuple(site or ["residual"]),  # type: ignore[arg-type]
                 pooling=pooling,
@@ -84,7 +91,7 @@ def probe(
         print_json({"file": str(path), **to_dict(probes)})
         return
     print_facts({"model": model_text(loaded), **_facts(probes), "licence": licence_note(loaded)})
-    table = score_table(probes)
+    table = score_table(probes, SHOWN)
     shown = new_table(*table.columns, numbers=table.columns)
     for row in table.rows:
         shown.add_row(*row)

@@ -73,6 +73,9 @@ def probe_corpus(
     model: Model,
     folders: Sequence[str | os.PathLike[str]],
     *,
+    column: str | None = None,
+    where: Mapping[str, str] | None = None,
+    layout: str | None = None,
     method: str = "diffmean",
     sites: Sequence[Site] = ("residual",),
     pooling: str = "last",
@@ -87,6 +90,9 @@ def probe_corpus(
     Args:
         model: whose activations are captured, all sites in one pass.
         folders: one labelled corpus, or one folder per label (tonearm/datasets/labelled_audio.py).
+        column: of the corpus with the labels; default: that of its layout.
+        where: values by column; other items of the corpus are left out.
+        layout: name of the layout; default: found by the files in the folder.
         method: a registered method; its scores become the tables.
         sites: to read.
         pooling: see tonearm/activations/audio_pooling.py.
@@ -116,7 +122,8 @@ def probe_corpus(
     chosen = method_named(method)
     spec = AudioSpec(tuple(names), pooling, segment_seconds, text, batch_size)  # type: ignore[arg-type]
     spec = spec.resolved(model.checkpoint)
-    recordings = recordings_of(read_corpus([Path(path) for path in paths]))
+    corpus = read_corpus([Path(path) for path in paths], label=column, where=where, layout=layout)
+    recordings = recordings_of(corpus)
     labels = sorted({recording.label for recording in recordings})
     pairs = [Sides(frozenset([label]), frozenset(labels) - {label}) for label in labels]
     vectors: dict[Site, dict[str, SteeringVector]] = {}

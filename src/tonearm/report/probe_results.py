@@ -8,7 +8,7 @@ vectors/SITE/LABEL.safetensors
 import io
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +71,15 @@ def to_dict(probes: Probes) -> dict[str, Any]:
     }
 
 
-def score_table(probes: Probes) -> Table:
-    """Mean scores over the labels: a row per layer, a column per score and site."""
-    columns = [(score, site) for score in probes.score_names for site in probes.vectors]
+def score_table(probes: Probes, scores: Sequence[str] = ()) -> Table:
+    """Mean scores over the labels: a row per layer, a column per score and site.
+
+    Args:
+        probes: of a corpus.
+        scores: names of those that are shown, where the probes have one of them; default: all.
+    """
+    shown = [score for score in probes.score_names if score in scores] or probes.score_names
+    columns = [(score, site) for score in shown for site in probes.vectors]
     values = [probes.mean_scores(site, score) for score, site in columns]
     layers = range(len(values[0]) if values else 0)
     return Table(
