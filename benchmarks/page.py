@@ -236,13 +236,13 @@ def preparation(results: list[dict], origin: dict) -> list[str]:
 
 
 def throughput(results: dict, origin: dict) -> list[str]:
-    columns = ("takes per hour", "", "compared with", "", "ratio", "range")
+    columns = ("condition", "takes per hour", "baseline", "takes per hour", "ratio", "range")
     rows = [
         [
-            one["better"],
-            f"{one['better_per_hour']:,}",
-            one["worse"],
-            f"{one['worse_per_hour']:,}",
+            one["compared"],
+            f"{one['compared_per_hour']:,}",
+            one["baseline"],
+            f"{one['baseline_per_hour']:,}",
             f"**{one['ratio']}x**",
             f"{one['lowest']}x to {one['highest']}x",
         ]

@@ -60,10 +60,10 @@ class Condition:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two conditions, better and worse, whose takes per hour are divided."""
+    """Two conditions whose takes per hour are divided, and the names of both."""
 
-    better: str
-    worse: str
+    compared: str
+    baseline: str
     conditions: tuple[Condition, Condition]
 
 
@@ -146,13 +146,13 @@ def measure(
 
 def summary(comparison: Comparison, rates: dict[Condition, list[float]]) -> dict:
     """Median takes per hour of both conditions, and median and range of their ratio."""
-    better, worse = (rates[condition] for condition in comparison.conditions)
-    ratios = [a / b for a, b in zip(better, worse, strict=True)]
+    compared, baseline = (rates[condition] for condition in comparison.conditions)
+    ratios = [a / b for a, b in zip(compared, baseline, strict=True)]
     return {
-        "better": comparison.better,
-        "worse": comparison.worse,
-        "better_per_hour": round(statistics.median(better)),
-        "worse_per_hour": round(statistics.median(worse)),
+        "compared": comparison.compared,
+        "baseline": comparison.baseline,
+        "compared_per_hour": round(statistics.median(compared)),
+        "baseline_per_hour": round(statistics.median(baseline)),
         "ratio": round(statistics.median(ratios), 2),
         "lowest": round(min(ratios), 2),
         "highest": round(max(ratios), 2),

@@ -73,6 +73,22 @@ LEARN = dict(
     seed=[None, -1, 2**63, *NO_INTEGER],
     progress=NO_FUNCTION,
 )
+LEARN_FROM_AUDIO = dict(
+    model=[None, *NO_OBJECT],
+    positive=[None, 3, "a.wav", [3], {"a": 1}, [np.zeros(8)]],
+    negative=[None, 3, "a.wav", [3], [None]],
+    name=[None, *NO_TEXT],
+    method=[None, *NO_TEXT],
+    site=[None, *NO_TEXT],
+    pooling=[None, *NO_TEXT],
+    segment_seconds=NO_NUMBER,
+    text=NO_TEXT,
+    positive_label=[None, *NO_TEXT],
+    negative_label=[None, *NO_TEXT],
+    batch_size=NO_INTEGER,
+    store=NO_PATH,
+    progress=NO_FUNCTION,
+)
 COMPARE = dict(
     model=[None, *NO_OBJECT],
     prompt=[None, *NO_TEXT],
@@ -147,6 +163,7 @@ def idle(melody, monkeypatch):
     monkeypatch.setattr(type(melody.engine), "rows", work)
     monkeypatch.setattr("tonearm.model.encode_batch", work)
     monkeypatch.setattr("tonearm.methods.learn.capture_rows", work)
+    monkeypatch.setattr("tonearm.methods.learn_from_audio.capture_recordings", work)
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", work)
     return melody
 
@@ -182,6 +199,12 @@ def test_a_request_refuses_wrong_types(wrong):
 def test_learn_refuses_wrong_types(idle, wrong):
     arguments = dict(model=idle, positive=["fast"], negative=["slow"], name="tempo")
     assert_refused(tonearm.learn, **arguments | wrong)
+
+
+@pytest.mark.parametrize("wrong", cases(**LEARN_FROM_AUDIO))
+def test_learn_from_audio_refuses_wrong_types(idle, wrong):
+    arguments = dict(model=idle, positive=["a.wav"], negative=["b.wav"], name="jazz")
+    assert_refused(tonearm.learn_from_audio, **arguments | wrong)
 
 
 @pytest.mark.parametrize("wrong", cases(**COMPARE))

@@ -15,7 +15,7 @@ import numpy as np
 from recipes.evaluators.captions import ATTRIBUTES
 from recipes.evaluators.features import WINDOW_SECONDS
 from recipes.pocket import vocabulary
-from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
+from tonearm.datasets.rendering.compose import BEAT_FRAMES, FRAME_RATE
 from tonearm.generation.request import TakeRequest
 from tonearm.studies.plan import Trial
 

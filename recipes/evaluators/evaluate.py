@@ -17,9 +17,9 @@ from recipes.evaluators.corpus import FIRST_SEED, compose, load_codec
 from recipes.evaluators.features import WINDOW_SECONDS
 from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import FRAME_RATE
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.clap import ClapEvaluator
 from tonearm.evaluators.load import load_tracker

@@ -29,7 +29,7 @@ from recipes.evaluators.corpus import KINDS
 from recipes.evaluators.figures import draw_confusions
 from recipes.evaluators.make import PACKAGE
 from recipes.evaluators.settings import CPU
-from recipes.pocket.compose import FRAME_RATE
+from tonearm.datasets.rendering.compose import FRAME_RATE
 from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.files.atomic import atomic_write
 from tonearm.report.marks import write_between_marks

@@ -7,12 +7,12 @@ import numpy as np
 
 from recipes.pocket import evaluate, vocabulary
 from recipes.pocket.card_study import PROMPT_SECONDS, SECONDS
-from recipes.pocket.compose import nearest_beat_frames
 from recipes.pocket.corpus import as_int16
 from recipes.pocket.evaluate import TEMPO, beat_share, excerpt, measure_clips
 from recipes.pocket.held_out import HeldOutPiece
 from recipes.pocket.instrument_classifier import InstrumentClassifier
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import nearest_beat_frames
 from tonearm.evaluators.load import load_tracker
 from tonearm.measures import measure_tempo
 from tonearm.stats.share import Share

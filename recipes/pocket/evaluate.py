@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 import librosa
 import numpy as np
 
-from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.instrument_classifier import (
     BATCH,
     CROP,
@@ -19,6 +18,7 @@ from recipes.pocket.instrument_classifier import (
     train_classifier,
 )
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
 from tonearm.measures import is_right_tempo
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model

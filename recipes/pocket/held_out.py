@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 import tonearm
-from recipes.pocket.compose import compose
 from recipes.pocket.corpus import (
     as_float,
     as_int16,
@@ -22,8 +21,9 @@ from recipes.pocket.corpus import (
     melody_clip,
 )
 from recipes.pocket.encode import codes_path
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import compose
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.model import Model
 from tonearm.musicgen.codec import decode_codes
 
@@ -34,7 +34,7 @@ pocket = cache(partial(tonearm.load, device="cpu"))  # once per process, since i
 class HeldOutPiece:
     """One held-out piece.
 
-    labels    of the composition (`recipes.pocket.compose.Piece.labels`)
+    labels    of the composition (`tonearm.datasets.rendering.compose.Piece.labels`)
     melody    pitch class of its lead per chroma frame, uint8 [T]
     rendered  its audio
     decoded   its audio, decoded by the codec

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tonearm.measures.batch import measure_files
     from tonearm.measures.describe import describe
     from tonearm.methods.learn import learn
+    from tonearm.methods.learn_from_audio import learn_from_audio
     from tonearm.model import Model, load
     from tonearm.musicgen.sampling import Sampling
     from tonearm.replaying import replay
@@ -52,6 +53,7 @@ _HOME = {
     "compare": "comparison",
     "describe": "measures.describe",
     "learn": "methods.learn",
+    "learn_from_audio": "methods.learn_from_audio",
     "load": "model",
     "load_vector": "steering",
     "measure_files": "measures.batch",

@@ -26,6 +26,33 @@ def test_any_split_into_batches_equals_numpy_over_all_rows(sizes, seed, offset):
     )
 
 
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=6), st.integers(0, 1000))
+def test_merged_moments_are_those_of_all_rows(sizes, seed):
+    rows = torch.randn(sum(sizes), 3, 5, generator=torch.Generator().manual_seed(seed))
+    whole, merged = RunningMoments(), RunningMoments()
+    for part in rows.split(sizes):
+        moments = RunningMoments()
+        if len(part):
+            moments.add(part)
+        merged.merge(moments)
+    if not len(rows):
+        assert merged.count == 0
+        return
+    whole.add(rows)
+    assert merged.count == whole.count
+    for name in ("mean", "variance", "mean_norm"):
+        assert torch.allclose(getattr(merged, name), getattr(whole, name)), name
+
+
+def test_merging_leaves_the_other_moments_as_they_were():
+    first, second = RunningMoments(), RunningMoments()
+    second.add(torch.ones(2, 4))
+    first.merge(second)
+    first.add(torch.zeros(2, 4))
+    assert (second.count, second.mean.tolist()) == (2, [1] * 4)
+    assert (first.count, first.mean.tolist()) == (4, [0.5] * 4)
+
+
 def test_one_row_has_no_spread_and_no_rows_have_no_mean():
     moments = RunningMoments()
     with pytest.raises(ValueError, match="no rows"):

@@ -55,11 +55,11 @@ def test_each_condition_differs_from_the_base_in_one_setting(own):
 
 
 def test_ratios_are_of_two_runs_of_one_repeat():
-    better, worse = Condition(48, 1, ONE_AT_A_TIME), Condition(1, 1, ONE_AT_A_TIME)
-    rates = {better: [10.0, 40.0, 30.0], worse: [5.0, 10.0, 30.0]}
-    found = summary(Comparison("many", "one", (better, worse)), rates)
+    compared, baseline = Condition(48, 1, ONE_AT_A_TIME), Condition(1, 1, ONE_AT_A_TIME)
+    rates = {compared: [10.0, 40.0, 30.0], baseline: [5.0, 10.0, 30.0]}
+    found = summary(Comparison("many", "one", (compared, baseline)), rates)
     assert (found["ratio"], found["lowest"], found["highest"]) == (2.0, 1.0, 4.0)
-    assert (found["better_per_hour"], found["worse_per_hour"]) == (30, 10)
+    assert (found["compared_per_hour"], found["baseline_per_hour"]) == (30, 10)
 
 
 def test_a_run_makes_and_measures_all_takes_under_its_condition(melody, peak, monkeypatch):

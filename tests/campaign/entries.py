@@ -16,7 +16,7 @@ import torch
 import tonearm
 import tonearm.steering
 from tests.campaign import bad_files, bad_values
-from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
 from tonearm import measures, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
@@ -72,6 +72,15 @@ SAMPLED = {
 }
 SHOWN = {"as_json": ("flag",)}
 STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+# Beside an option of `tonearm learn` that belongs to audio.
+FROM_AUDIO = {
+    "positive": None,
+    "negative": None,
+    "audio": LOUD,
+    "label": "tone",
+    "segment": SEGMENT,
+}
+CHOSEN = {"label": ("text",), "where": ("text",), "layout": ("text",)}
 EMBEDDED = {
     "clap": ("text", "special", "clap"),
     "device": ("text",),
@@ -158,8 +167,53 @@ COMMANDS = {
             "engine": ("text",),
             "batch_size": ("integer",),
             "force": ("flag",),
+            "audio": ("corpus", "special", "text"),
+            "label": ("text",),
+            "against": ("text",),
+            "against_audio": ("corpus", "special", "audio"),
+            "column": ("text",),
+            "where": ("text",),
+            "layout": ("text",),
+            "segment": ("number",),
+            "text": ("text",),
+            "store": ("output", "special"),
         },
-        {"seconds": {"pooling": "mean"}},
+        {
+            "seconds": {"pooling": "mean"},
+            **dict.fromkeys(
+                (
+                    *("audio", "label", "against", "segment", "text", "store"),
+                    *("column", "where", "layout"),
+                ),
+                FROM_AUDIO,
+            ),
+            "against_audio": {**FROM_AUDIO, "label": None},
+        },
+    ),
+    "probe": Command(
+        lambda m: {
+            "folders": [m.file(LOUD)],
+            "output": "probes",
+            "segment": SEGMENT,
+            "model": m.checkpoint,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            "folders": ("corpus", "special", "text"),
+            "column": ("text",),
+            "where": ("text",),
+            "layout": ("text",),
+            "output": ("output", "special"),
+            "method": ("text",),
+            "site": ("text",),
+            "pooling": ("text",),
+            "segment": ("number",),
+            "text": ("text",),
+            "engine": ("text",),
+            "batch_size": ("integer",),
+            "force": ("flag",),
+        },
     ),
     "calibrate": Command(
         lambda m: {
@@ -206,7 +260,7 @@ COMMANDS = {
     ),
     "report": Command(
         lambda m: {"folder": m.folder},
-        {**SHOWN, "folder": ("special", "output")},
+        {**SHOWN, "folder": ("special", "output"), "markdown": ("output",)},
     ),
     "vectors": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
@@ -258,6 +312,7 @@ COMMANDS = {
         {
             **EMBEDDED,
             **SHOWN,
+            **CHOSEN,
             "name": ("text", "output"),
             "folders": ("corpus", "special", "text"),
             "force": ("flag",),
@@ -268,11 +323,29 @@ COMMANDS = {
         {
             **EMBEDDED,
             **SHOWN,
+            **CHOSEN,
             "folders": ("corpus", "special", "text"),
             "embedding": ("text",),
             "model": ("text", "checkpoint"),
         },
         {"model": {"embedding": "encodec"}},
+    ),
+    "corpus": Command(
+        lambda m: {"action": "show", "what": str(m.corpus)},
+        {
+            **CHOSEN,
+            **SHOWN,
+            "action": ("text",),
+            "what": ("text", "corpus", "special"),
+            "output": ("output", "special"),
+            "clips": ("integer",),
+            "seed": ("integer",),
+            "sound_font": ("special", "audio"),
+        },
+        {
+            name: {"action": "render", "what": "notes", "output": "rendered", "clips": 1}
+            for name in ("output", "clips", "seed", "sound_font")
+        },
     ),
     "inspect": Command(
         lambda m: {"file": m.file("energy.safetensors")},
@@ -329,6 +402,11 @@ def _bad_audio(rng: Random, materials: Path, folder: Path) -> Any:
     return bad_values.wrong_object(rng)
 
 
+def _content(rng: Random, materials: Path, folder: Path) -> bytes:
+    """Bytes of a bad audio file."""
+    return bad_files.audio(rng, materials, folder).read_bytes()
+
+
 def _listed(make: Make) -> Make:
     """A list of bad inputs, some of them twice."""
     return lambda rng, materials, folder: [make(rng, materials, folder)] * rng.randrange(1, 3)
@@ -350,6 +428,7 @@ KINDS |= {
     "array": (_value(bad_values.bad_array), 10),
     "clip": (_bad_clip, 12),
     "any_audio": (_bad_audio, 24),
+    "content": (_content, 20),
     "name": (_value(bad_values.bad_text), 5),
     "objects": (_listed(OBJECT), 5),
     "names": (_listed(_value(bad_values.bad_text)), 5),
@@ -457,6 +536,11 @@ FUNCTIONS: dict[str, Function] = {
     "Clip.write": Function(lambda m: m.clip.write, kinds={"path": ("object", "special", "output")}),
     "Clip.encoded": Function(
         lambda m: m.clip.encoded, kinds={"suffix": TEXT, "quality": REAL}
+    ),
+    "Clip.decode": Function(
+        lambda m: tonearm.Clip.decode,
+        lambda m: {"content": m.file("clicks.wav").read_bytes(), "name": "clicks"},
+        {"content": ("object", "content"), "name": TEXT},
     ),
     "Clip.read": _fixed(tonearm.Clip.read, path=("object", "special", "audio", "odd_audio")),
     "Comparison.save": Function(
@@ -670,6 +754,21 @@ FUNCTIONS: dict[str, Function] = {
             "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
         },
     ),
+    "learn_from_audio": Function(
+        lambda m: tonearm.learn_from_audio,
+        lambda m: {
+            "model": m.model, "name": "tone", "segment_seconds": SEGMENT,
+            "positive": [m.file(LOUD) / "tone"], "negative": [m.file(LOUD) / "noise"],
+        },
+        {
+            **PROGRESS,
+            **dict.fromkeys(("name", "method", "site", "pooling", "text"), TEXT),
+            **dict.fromkeys(("positive_label", "negative_label"), TEXT),
+            **dict.fromkeys(("positive", "negative"), ("object", "objects", "paths", "clips")),
+            "model": ANY, "batch_size": COUNT, "segment_seconds": REAL,
+            "store": ("object", "special", "output"),
+        },
+    ),
     "load": _fixed(
         tonearm.load, name=("object", "special", "checkpoint"), device=TEXT, dtype=TEXT, engine=TEXT
     ),
@@ -847,7 +946,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"name": "x", "folders": [m.corpus], "embedder": _clap(m)},
         {
             **PROGRESS, "name": TEXT, "folders": ("object", "objects", "paths"), "embedder": ANY,
-            "seed": COUNT,
+            "label": TEXT, "where": ANY, "layout": TEXT, "seed": COUNT,
         },
     ),
 }  # fmt: skip

@@ -25,6 +25,7 @@ from tonearm.steering import SteeringVector
 PROMPT = "a fast folk tune"
 SECONDS = 0.4
 RATE = 8_000
+LOUD, SEGMENT = "corpus-loud", 0.4  # a corpus for activations, and seconds of its segments
 # No network, and no browser for --open.
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -99,6 +100,11 @@ def _write_audio(folder: Path) -> None:
         beats.write(folder / f"clicks.{ending}")
     soundfile.write(folder / "clicks.mp3", beats.samples.T, RATE)
     soundfile.write(folder / "clicks.aiff", beats.samples.T, RATE)
+    # The random codec of a tiny checkpoint tells only loud sounds apart.
+    for index in range(2):
+        for label, sound in (("noise", noise(0.9, seed=index)), ("tone", tone(330 + index, 0.9))):
+            loud = Clip(1e4 * sound.samples, sound.sample_rate).resampled(RATE)
+            loud.write(folder / LOUD / label / f"{index}.wav")
     for index in range(6):
         noise(0.5, seed=index).resampled(RATE).write(folder / "corpus" / "noise" / f"{index}.wav")
         tone(330 + 9 * index, 0.5).resampled(RATE).write(
@@ -133,6 +139,16 @@ def _run_every_command(folder: Path) -> None:
             folder / "positive.txt",
             "--negative",
             folder / "negative.txt",
+        ],
+        [
+            "probe",
+            folder / LOUD,
+            "--out",
+            made / "p",
+            "--segment",
+            SEGMENT,
+            "--force",
+            *model,
         ],
         ["vectors", folder / "energy.safetensors"],
         ["measure", folder / "clicks.wav", "--text", "jazz", *clap],

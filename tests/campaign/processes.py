@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +126,7 @@ def _be_child(
         confine(log)
         os.chdir(folder)
         os.environ.update(environment)
+        tempfile.tempdir = str(log)
         _redirect(out, err)
         faulthandler.enable(sys.stderr)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.image import imread
 
-from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
+from tonearm.activations.store import INDEX, read_index, read_shard_info
 from tonearm.audio import WRITABLE, Clip
 from tonearm.generation.provenance import read_sidecar
 from tonearm.hashing import hash_clip
 from tonearm.measures import load_classifier
 from tonearm.measures.classifier import is_classifier
 from tonearm.report.comparison_page import PAGE
+from tonearm.report.probe_results import FIGURE, RESULT
 from tonearm.steering import load_vector
 
 OUT = "out"  # folder of the files that a command writes, in its working directory
@@ -50,6 +53,13 @@ WRITING: dict[str, Line] = {
         "learn", "mood", "-o", f"{OUT}/mood", "--positive", m.file("positive.txt"), "--negative",
         m.file("negative.txt"), "--model", m.checkpoint, "--pooling", "mean", "--seed", seed,
     ],
+    "learn-audio": lambda m, seed: [
+        "learn", "mood", "-o", f"{OUT}/mood", "--audio", m.file(LOUD), "--label", "tone",
+        "--segment", SEGMENT, "--model", m.checkpoint,
+    ],
+    "probe": lambda m, seed: [
+        "probe", m.file(LOUD), "--out", OUT, "--segment", SEGMENT, "--model", m.checkpoint,
+    ],
     "classifier": lambda m, seed: [
         "classifier", f"{OUT}/kind", m.corpus, "--seed", seed, *_clap(m),
     ],
@@ -57,6 +67,7 @@ WRITING: dict[str, Line] = {
         "replay", m.file("take.json"), "-o", f"{OUT}/again.wav", "--model", m.checkpoint,
     ],
 }  # fmt: skip
+KEEPING = ("generate", "probe")  # keep finished parts: the first of the takes, activations
 # Commands that write into the cache or nowhere.
 READING: dict[str, Line] = {
     "measure": lambda m, seed: ["measure", m.corpus, "--text", "jazz", *_clap(m)],
@@ -88,8 +99,16 @@ def check_files(folder: Path) -> None:
 def _check_file(path: Path) -> None:
     if path.suffix in WRITABLE:
         assert Clip.read(path).samples.size
+    elif path.name == INDEX:
+        assert read_index(path.parent).sites
+    elif path.name == RESULT:
+        assert json.loads(path.read_text())["scores"]
     elif path.suffix == ".json":
         _check_take(path)
+    elif path.name.startswith("shard-"):
+        assert read_shard_info(path.parent, int(path.stem.removeprefix("shard-"))) is not None
+    elif path.name == FIGURE:
+        assert imread(path).size
     elif path.suffix == ".safetensors":
         (load_classifier if is_classifier(path) else load_vector)(path)
     elif path.suffix == ".npz":

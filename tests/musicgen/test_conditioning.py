@@ -72,6 +72,19 @@ def test_negative_prompts_replace_the_null_text_of_their_rows(model_of):
         assert torch.equal(mixed.mask[3], plain.mask[0])
 
 
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_rows_without_a_text_are_the_unconditional_rows_of_guidance(model_of, variant, nothing):
+    c = model_of(variant).checkpoint
+    guided = condition(c, PROMPTS, guided=True)
+    alone = condition(c, [nothing, nothing], guided=False, text_tokens=guided.text_ids.shape[1])
+    assert torch.equal(alone.states, guided.states[2:]) and torch.equal(alone.mask, guided.mask[2:])
+    mixed = condition(c, [PROMPTS[0], nothing], guided=False)
+    assert mixed.has_text.tolist() == [True, False]
+    short = condition(c, [nothing], guided=False)
+    assert short.states.shape[1] == alone.states.shape[1] - guided.text_ids.shape[1] + 1
+
+
 def test_text_is_padded_or_cut_to_a_given_number_of_tokens(small):
     c = small.checkpoint
     assert tokenise(c, PROMPTS, 12).ids.shape == (2, 12) and tokenise(c, PROMPTS).ids.shape == (

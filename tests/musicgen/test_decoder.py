@@ -141,7 +141,10 @@ def test_a_melody_is_followed_as_by_the_reference(melody):
     checked_codes(melody, DecodeRequest(conditioning, FRAMES, [Sampling(top_k=20)] * 2, [5, 6], ()))
 
 
-def test_activations_equal_those_of_hooks(model_of):
+@pytest.mark.parametrize(
+    ("texts", "guided"), [(PROMPTS, True), ([None, None], False), ([PROMPTS[0], None], False)]
+)
+def test_activations_equal_those_of_hooks(model_of, texts, guided):
     for variant in ("small", "melody"):
         model = model_of(variant)
         sites = model.checkpoint.shape.sites
@@ -152,7 +155,7 @@ def test_activations_equal_those_of_hooks(model_of):
                 place: [lambda h, span, to=to: to.append((span, h.clone()))]
                 for place, to in kept.items()
             }
-            engine.read(condition(model.checkpoint, PROMPTS, guided=True), taps)
+            engine.read(condition(model.checkpoint, texts, guided=guided), taps)
             seen[engine.name] = kept
         for place, calls in seen["decoder"].items():
             (span, ours), (their_span, theirs) = calls[-1], seen["reference"][place][-1]

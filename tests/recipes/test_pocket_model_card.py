@@ -21,11 +21,11 @@ from recipes.pocket.card_rows import (
     word_rows,
 )
 from recipes.pocket.card_study import FIRST_SEED, card_trials, prompted_bpms
-from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 from recipes.pocket.held_out import HeldOutPiece
 
 from tests.measures.sounds import SAMPLE_RATE, clicks, noise, silence, tone
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 from tonearm.evaluators.load import load_tracker
 from tonearm.hashing import hash_texts
 from tonearm.measures import measure_tempo

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.steering import as_steering, parse_short
+from tonearm.steering import Schedule, Steer, as_steering, parse_short
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,45 @@ def test_a_path_may_contain_equals_at_and_commas(path):
     if "=" not in path.split(",")[0] or "," not in path:
         (steer,) = as_steering(f"{path}=-1")[0].steers
         assert (steer.vector, steer.amount) == (path, -1)
+
+
+@pytest.mark.parametrize("number", ["0.4", "raw:0.4", "+0.4", " raw: 0.4 "])
+@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "remove"])
+def test_a_number_with_an_operator_is_a_strength(number, operator):
+    steer = parse_short(f"jazz={number}@{operator}")
+    assert (steer.vector, steer.strength, steer.amount) == ("jazz", 0.4, None)
+    assert steer == Steer(vector="jazz", strength=0.4, operator=operator)
+    (in_python,) = as_steering({"jazz": f"{number}@{operator}"})[0].steers
+    assert in_python == steer
+
+
+def test_an_operator_and_a_time_stand_in_any_order():
+    expected = Steer(
+        vector="jazz", strength=0.4, operator="blend", schedule=Schedule.window(2.0, 6.0)
+    )
+    assert parse_short("jazz=0.4@blend@2-6") == parse_short("jazz=0.4 @ 2-6 @ blend") == expected
+    first, second = as_steering("jazz=0.4@blend,tempo=1@2-6")[0].steers
+    assert (first.operator, second.amount, second.operator) == ("blend", 1, "add")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jazz=0.4@blur", "is not understood.*jazz=0.4@blend"),
+        ("jazz=0.4@blend@blend", "is not understood"),
+        ("jazz=0.4@blend@add", "is not understood"),
+        ("jazz=1@2-6@3-4", "is not understood"),
+        ("jazz=0.4@", "is not understood"),
+        ("jazz=@blend", "is not understood"),
+        ("jazz=much@blend", "strength 'much' is not a number"),
+        ("jazz=-1@blend", "blend divides by 1 . strength"),
+        ("jazz=1@clamp", "clamp needs low, high, or both"),
+    ],
+)
+def test_an_operator_that_is_none_or_cannot_be_written_so_is_one_line(text, message):
+    with pytest.raises(TonearmError, match=message) as error:
+        parse_short(text)
+    assert "\n" not in str(error.value)
 
 
 def test_several_steers_are_separated_by_commas():

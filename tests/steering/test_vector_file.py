@@ -46,6 +46,7 @@ def test_a_round_trip_is_exact(tmp_path):
         activation_norms={0: 1.5, 2: 0.1},
         library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
+        statistics={"best_auc": 0.9, "p_value": 1 / 201},
     )
     directions = {0: vector[0], 2: torch.tensor([-0.0, 1e-45, 3.4e38, *[0.1] * 5])}
     vector = SteeringVector(directions, vector.info.model_copy(update={"seed": 9}))
@@ -66,7 +67,7 @@ def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
     assert (
-        metadata["tonearm_format"] == "2"
+        metadata["tonearm_format"] == "3"
         and metadata["checkpoint"] == "toy"
         and metadata["site"] == "residual"
     )
@@ -103,7 +104,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "3"}, "format 3, this Tonearm reads up to 2"),
+        ({"tonearm_format": "4"}, "format 4, this Tonearm reads up to 3"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
         ({"width": "wide"}, "cannot read width of .* as JSON"),

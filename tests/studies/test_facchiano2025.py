@@ -227,6 +227,9 @@ def test_the_best_layer_steers_both_signs():
         for sign in ("+", "-")
     ]
     assert best_layer(effects) == 1
+    unknown = [replace(one, effect=effect(float("nan"), float("nan"))) for one in effects]
+    assert best_layer([*unknown[:2], *effects[2:]]) == 1
+    assert best_layer([*effects[:2], *unknown[2:]]) == 0 == best_layer(unknown)
 
 
 def test_records_are_selected_by_facts_in_the_order_of_prompts():

@@ -16,19 +16,27 @@ class RunningMoments:
 
     def add(self, rows: torch.Tensor) -> None:
         rows = rows.double()
-        mean, squares, norms = (
-            rows.mean(0),
-            rows.var(0, unbiased=False) * len(rows),
-            rows.norm(dim=-1).sum(0),
-        )
-        if self._mean is None or self._squares is None or self._norms is None:
-            self.count, self._mean, self._squares, self._norms = len(rows), mean, squares, norms
+        added = RunningMoments()
+        added.count, added._mean = len(rows), rows.mean(0)
+        added._squares = rows.var(0, unbiased=False) * len(rows)
+        added._norms = rows.norm(dim=-1).sum(0)
+        self.merge(added)
+
+    def merge(self, other: "RunningMoments") -> None:
+        """Add all rows of another one; its own moments do not change."""
+        if other._mean is None or other._squares is None or other._norms is None:
             return
-        total = self.count + len(rows)
-        gap = mean - self._mean
-        self._mean = self._mean + gap * (len(rows) / total)
-        self._squares = self._squares + squares + gap.square() * (self.count * len(rows) / total)
-        self._norms = self._norms + norms
+        if self._mean is None or self._squares is None or self._norms is None:
+            self.count, self._mean = other.count, other._mean
+            self._squares, self._norms = other._squares, other._norms
+            return
+        total = self.count + other.count
+        gap = other._mean - self._mean
+        self._mean = self._mean + gap * (other.count / total)
+        self._squares = (
+            self._squares + other._squares + gap.square() * (self.count * other.count / total)
+        )
+        self._norms = self._norms + other._norms
         self.count = total
 
     @property

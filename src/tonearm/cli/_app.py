@@ -14,12 +14,14 @@ import typer
 
 from tonearm import __version__
 from tonearm.cli import INTERRUPTED
+from tonearm.cli._help import Command
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
 from tonearm.cli.calibrate import calibrate
 from tonearm.cli.classifier import classifier
 from tonearm.cli.cluster import cluster
 from tonearm.cli.compare import compare
+from tonearm.cli.corpus import corpus
 from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
@@ -27,6 +29,7 @@ from tonearm.cli.inspect import inspect
 from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
+from tonearm.cli.probe import probe
 from tonearm.cli.replay import replay
 from tonearm.cli.report import report
 from tonearm.cli.study import study
@@ -69,12 +72,14 @@ for command in (
     generate,
     compare,
     learn,
+    probe,
     calibrate,
     vectors,
     measure,
     distance,
     classifier,
     cluster,
+    corpus,
     study,
     report,
     inspect,
@@ -82,7 +87,7 @@ for command in (
     doctor,
     replay,
 ):
-    app.command()(_checked(command))
+    app.command(cls=Command)(_checked(command))
 
 
 def _show_version(wanted: bool) -> None:

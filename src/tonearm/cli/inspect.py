@@ -37,6 +37,7 @@ def inspect(
 
 
 def _inspect_vector(file: Path, as_json: bool) -> None:
+    from tonearm.methods.base import statistics_text
     from tonearm.steering import load_vector
 
     vector = load_vector(file)
@@ -51,10 +52,11 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             "labels": f"+ {info.positive_label}, - {info.negative_label}",
             "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
             "method": f"{info.method} at {info.site}, pooling {info.pooling}",
-            "prompts": f"{info.positive_count} positive, {info.negative_count} negative, data {info.data_hash or '–'}",
+            **_data(info),
             "seed": "–" if info.seed is None else str(info.seed),
             **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
+            "scores": statistics_text(info.statistics),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
         }
@@ -72,6 +74,17 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             *("–" if value is None else f"{value:.3f}" for value in others),
         )
     out.print(table)
+
+
+def _data(info: "VectorInfo") -> dict[str, str]:
+    """The data that the vector was learned from, as a fact."""
+    counts = f"{info.positive_count} positive, {info.negative_count} negative"
+    data = f"data {info.data_hash or '–'}"
+    if info.source == "prompts":
+        return {"prompts": f"{counts}, {data}"}
+    text = f"with the text {info.text!r}" if info.text else "without a text"
+    length = "" if info.segment_seconds is None else f" of {info.segment_seconds:g} s"
+    return {"audio": f"{counts} segments{length}, {text}, {data}"}
 
 
 def _amounts(info: "VectorInfo") -> dict[str, str]:

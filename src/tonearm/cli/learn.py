@@ -1,4 +1,4 @@
-"""tonearm learn: two prompt files -> a steering vector."""
+"""tonearm learn: prompts or labelled audio -> a steering vector."""
 
 import shlex
 from pathlib import Path
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import _options
-from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
+from tonearm.cli import _audio_options, _corpora, _options
+from tonearm.cli._help import METHODS
+from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
+from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, is_blank, quoted
@@ -25,92 +27,168 @@ POCKET_STRENGTH, STRENGTH = 0.05, 1.0  # a start; `tonearm calibrate` finds the 
 def learn(
     name: Annotated[str, typer.Argument(help="Name of the vector, such as energy.")],
     positive: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--positive", metavar="FILE", help="Prompts with the attribute, one per line."
         ),
-    ],
+    ] = None,
     negative: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             "--negative", metavar="FILE", help="Prompts without it, or with its opposite."
         ),
-    ],
+    ] = None,
+    audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--audio",
+            metavar="FOLDER",
+            help="In place of prompts: a labelled corpus (with --label), or audio with the "
+            "attribute (with --against-audio).",
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option("--label", metavar="LABEL", help="Label of the corpus to be learned."),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--against",
+            metavar="LABEL",
+            help="Label to learn it against; repeat it for more. Default: all others.",
+        ),
+    ] = None,
+    against_audio: Annotated[
+        Path | None,
+        typer.Option(
+            "--against-audio", metavar="FOLDER", help="Audio without the attribute, or neutral."
+        ),
+    ] = None,
+    column: _audio_options.Column = None,
+    where: _corpora.Where = None,
+    layout: _corpora.Layout = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="Method that fits the directions: diffmean.")
+        str,
+        typer.Option(
+            "--method", metavar="METHOD", help=f"Method that fits the directions: {METHODS}."
+        ),
     ] = "diffmean",
     site: Annotated[
-        str, typer.Option("--site", help="residual, attention, cross_attention or heads.")
+        str,
+        typer.Option(
+            "--site", metavar="SITE", help="residual, attention, cross_attention or heads."
+        ),
     ] = "residual",
     pooling: Annotated[
         str | None,
         typer.Option(
             "--pooling",
-            help="eos, first, last, mean or frames; default: eos where the checkpoint has it, else mean.",
+            metavar="POOLING",
+            help="Of prompts: eos, first, last, mean or frames; default: eos where the checkpoint "
+            "has it, else mean. Of audio: last (default), first, mean, or at:SECONDS.",
         ),
     ] = None,
     positive_label: Annotated[
-        str, typer.Option("--positive-label", metavar="WORD", help="Meaning of +.")
-    ] = "more",
+        str | None,
+        typer.Option(
+            "--positive-label", metavar="WORD", help="Meaning of +; default: more, or the label."
+        ),
+    ] = None,
     negative_label: Annotated[
-        str, typer.Option("--negative-label", metavar="WORD", help="Meaning of -.")
-    ] = "less",
+        str | None,
+        typer.Option(
+            "--negative-label", metavar="WORD", help="Meaning of -; default: less, or the label."
+        ),
+    ] = None,
+    segment: _audio_options.Segment = None,
+    text: _audio_options.Text = None,
+    store: _audio_options.Store = None,
     seconds: Annotated[
-        float,
-        typer.Option("--seconds", help="Music per prompt (poolings last, mean and frames only)."),
-    ] = 2.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of that music.")] = 0,
+        float | None,
+        typer.Option(
+            "--seconds",
+            metavar="SECONDS",
+            help="Music per prompt (poolings last, mean and frames of prompts only); default: 2.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Seed of that music; default: 0.")
+    ] = None,
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
     engine: _options.Engine = "decoder",
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Prompts per batch.")] = 16,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            help="Prompts or segments per batch; default: up to 16.",
+        ),
+    ] = None,
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Learn a vector from two text files, one prompt per line, that differ in one attribute."""
+    """Learn a vector from prompts that differ in one attribute, or from labelled audio."""
     check_name(name)
     from tonearm.steering.vector_file import vector_file
 
     path = vector_file(output or name)
     check_outputs([path], force)
-    from tonearm.datasets.prompts import read_prompts
-
-    above, below = read_prompts(positive), read_prompts(negative)
+    data = read_data(
+        PromptOptions(positive, negative, seconds, seed),
+        AudioOptions(
+            audio,
+            label,
+            against or (),
+            against_audio,
+            column,
+            where or (),
+            layout,
+            segment,
+            text,
+            store,
+        ),
+    )
     loaded = load_model(model, device, dtype, engine)
-    from tonearm.methods.learn import learn as learn_vector
+    from tonearm.methods.base import statistics_text
     from tonearm.steering import save_vector
 
-    with progress_bar("capturing activations") as bar:
-        vector = learn_vector(
-            loaded,
-            above,
-            below,
-            name,
-            method=method,
-            site=site,  # type: ignore[arg-type]
-            pooling=pooling,
-            positive_label=positive_label,
-            negative_label=negative_label,
-            batch_size=batch_size,
-            seconds=seconds,
-            seed=seed,
-            progress=bar.update,
-        )
+    # Those that are not given have defaults that depend on the data.
+    chosen = {"pooling": pooling, "batch_size": batch_size}
+    try:
+        with progress_bar("capturing activations") as bar:
+            vector = data.learn(
+                loaded,
+                name=name,
+                method=method,
+                site=site,
+                positive_label=data.labels[0] if positive_label is None else positive_label,
+                negative_label=data.labels[1] if negative_label is None else negative_label,
+                progress=bar.update,
+                **{key: value for key, value in chosen.items() if value is not None},
+            )
+    except KeyboardInterrupt:
+        if store is None:
+            raise
+        raise Stopped(f"stopped; {store} is kept, and the same command continues") from None
     save_vector(vector, path)
+    info = vector.info
     if as_json:
-        info = vector.info.model_dump(mode="json")
-        print_json({"file": str(path), "content_hash": vector.content_hash(), **info})
+        content = {"file": str(path), "content_hash": vector.content_hash()}
+        print_json(content | info.model_dump(mode="json"))
         return
     print_facts(
         {
             "model": model_text(loaded),
-            "prompts": f"{len(above)} positive, {len(below)} negative",
-            "method": f"{vector.info.method}, {vector.info.pooling} at {vector.info.site}",
+            "prompts" if info.source == "prompts" else "audio": data_text(info),
+            "method": f"{info.method}, {info.pooling} at {info.site}",
+            "best layer": statistics_text(info.statistics),
             "licence": licence_note(loaded),
         }
     )
@@ -147,10 +225,10 @@ def _use(path: Path, strength: float, model: str) -> str:
 
 
 def _print_scores(vector: "SteeringVector") -> None:
-    """Print a bar per layer for the method's first score."""
+    """Print a bar per layer for the method's first score, and the others at the best layer."""
     if not vector.info.scores:
         return
-    name, scores = next(iter(vector.info.scores.items()))
+    (name, scores), *others = vector.info.scores.items()
     longest = max(scores.values()) or 1.0
     out.print(f"layer  {name.replace('_', ' ')}", style="bold")
     for layer, score in scores.items():
@@ -159,3 +237,7 @@ def _print_scores(vector: "SteeringVector") -> None:
         out.print(
             f"{layer:5}  {cells:{BAR_CELLS}} {score:8.2f}{best}", style="green" if best else None
         )
+    best_layer = vector.info.best_layer
+    if others and best_layer is not None:
+        values = [f"{other.replace('_', ' ')} {values[best_layer]:.2f}" for other, values in others]
+        out.print(f"at layer {best_layer}: {', '.join(values)}")

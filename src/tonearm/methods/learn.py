@@ -4,19 +4,18 @@ from collections.abc import Sequence
 
 import torch
 
-from tonearm import __version__, boundary
+from tonearm import boundary
 from tonearm.activations import CaptureSpec, RunningMoments, capture_rows
 from tonearm.activations.capture import padded_lengths
 from tonearm.errors import TonearmError
 from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
-from tonearm.methods.base import Activations, Method
+from tonearm.methods.as_vector import as_vector
+from tonearm.methods.base import Activations, Method, require_direction
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.steering import Site, SteeringVector, VectorInfo
-
-DECIMALS = 6  # of norms and scores in a vector's metadata
+from tonearm.steering import Site, SteeringVector
 
 
 def learn(
@@ -43,7 +42,7 @@ def learn(
         positive: prompts with the attribute.
         negative: prompts without it, or with its opposite.
         name: of the vector.
-        method: a registered method (tonearm/methods).
+        method: a registered method (tonearm/methods), with its option: ridge:0.1.
         site: where activations are read, and where the vector will act.
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         positive_label: meaning of a positive strength.
@@ -55,7 +54,8 @@ def learn(
 
     Raises:
         TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a
-            prompt that is too long; before any capture.
+            prompt that is too long; before any capture. After it: too few prompts for the method,
+            or no direction beyond chance.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
@@ -77,28 +77,21 @@ def learn(
     shape = model.shape
     spec = CaptureSpec(site, pooling, batch_size, seconds, seed).resolved(shape)
     activations = _capture(model, positive, negative, spec, chosen, progress)
-    fit = chosen.fit(activations)
-    info = VectorInfo(
+    provenance = dict(
         name=name,
-        checkpoint=shape.public_name,
-        fingerprint=shape.fingerprint,
-        width=shape.width,
-        layer_count=shape.layer_count,
         site=site,
-        method=method,
-        pooling=spec.pooling or "",
+        method=chosen.name,
+        pooling=spec.pooling,
         positive_label=positive_label,
         negative_label=negative_label,
         positive_count=len(positive),
         negative_count=len(negative),
         data_hash=hash_texts(positive, negative),
         seed=seed,
-        best_layer=fit.best_layer,
-        activation_norms=_by_layer(activations.mean_norms),
-        scores={key: _by_layer(values) for key, values in fit.scores.items()},
-        library_version=__version__,
     )
-    return SteeringVector(dict(enumerate(fit.directions)), info)
+    fit = chosen.fit(activations)
+    require_direction(fit, chosen.name)
+    return as_vector(fit, activations.mean_norms, shape, provenance)
 
 
 def _prompts(prompts: object, side: str) -> list[str]:
@@ -150,7 +143,3 @@ def _capture(
     return Activations(
         moments[0], moments[1], torch.cat(rows), torch.tensor(labels), torch.cat(groups)
     )
-
-
-def _by_layer(values: torch.Tensor) -> dict[int, float]:
-    return {layer: round(float(value), DECIMALS) for layer, value in enumerate(values)}

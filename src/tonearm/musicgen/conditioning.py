@@ -67,7 +67,7 @@ class Conditioning:
 
 def condition(
     checkpoint: Checkpoint,
-    prompts: Sequence[str],
+    prompts: Sequence[str | None],
     *,
     guided: bool,
     negatives: Sequence[str | None] | None = None,
@@ -77,9 +77,12 @@ def condition(
 ) -> Conditioning:
     """Encode prompts, negative prompts and a melody.
 
+    The null text has zero states and mask 0: MusicGen was trained so on music without a text. It is
+    not the encoded empty string, whose EOS has a state.
+
     Args:
         checkpoint: of the encoders.
-        prompts: B texts.
+        prompts: B texts; None or "" for the null text.
         guided: add the unconditional rows of classifier-free guidance.
         negatives: texts for the unconditional rows; None or "" for the null text.
         melody: shared by all rows.
@@ -91,19 +94,19 @@ def condition(
     """
     if melody is not None:
         check_melody(checkpoint.shape, melody)
-    tokens = tokenise(checkpoint, [*prompts, *(n or "" for n in negatives or ())], text_tokens)
-    rows = len(prompts)
+    texts = [text or "" for text in (*prompts, *(negatives or ()))]
+    tokens, rows = tokenise(checkpoint, texts, text_tokens), len(prompts)
+    is_given = torch.tensor([bool(text) for text in texts], device=checkpoint.device)[:, None]
     states = _encode_text(checkpoint, tokens.ids, tokens.mask)
-    conditional, mask = states[:rows], tokens.mask[:rows]
+    states, mask = torch.where(is_given[..., None], states, 0), tokens.mask * is_given
+    conditional, mask_of_text = states[:rows], mask[:rows]
     if guided:
-        null, null_mask = torch.zeros_like(conditional), torch.zeros_like(mask)
+        null, null_mask = torch.zeros_like(conditional), torch.zeros_like(mask_of_text)
         if negatives is not None:
-            given = torch.tensor([bool(n) for n in negatives], device=states.device)[:, None]
-            null = torch.where(given[..., None], states[rows:], null)
-            null_mask = torch.where(given, tokens.mask[rows:], null_mask)
-        states, mask = torch.cat([conditional, null]), torch.cat([mask, null_mask])
+            null, null_mask = states[rows:], mask[rows:]
+        states, mask = torch.cat([conditional, null]), torch.cat([mask_of_text, null_mask])
     else:
-        states = conditional
+        states, mask = conditional, mask_of_text
     prefix = 0
     if checkpoint.shape.text_in_prefix:
         chroma = _chroma_states(checkpoint, rows, guided, melody)

@@ -21,6 +21,11 @@ def sequence_length(frames: int, codebooks: int, channels: int) -> int:
     return 1 + frames + lags(codebooks, channels)[-1]
 
 
+def whole_columns(frames: int, codebooks: int, channels: int) -> range:
+    """Positions at which no codebook holds a BOS: 1 + max lag .. T for T frames."""
+    return range(1 + lags(codebooks, channels)[-1], frames + 1)
+
+
 def delay(codes: torch.Tensor, bos: int, channels: int = 1) -> torch.Tensor:
     """Codes [B, K, T] -> tokens [B, K, 1 + T + max lag], holes filled with `bos`."""
     rows, books, frames = codes.shape

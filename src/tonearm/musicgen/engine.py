@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 import torch
 
 from tonearm import boundary
-from tonearm.backend import Taps
+from tonearm.backend import ModelShape, Taps
 from tonearm.errors import TonearmError
 from tonearm.musicgen import reference
 from tonearm.musicgen.checkpoint import Checkpoint
@@ -18,7 +18,7 @@ from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder
-from tonearm.musicgen.delay import delay
+from tonearm.musicgen.delay import delay, whole_columns
 from tonearm.musicgen.self_check import check_reference
 from tonearm.progress import Progress
 
@@ -65,6 +65,10 @@ class Engine(Protocol):
         """
         ...
 
+    def release(self) -> bool:
+        """Free the memory that is kept for later batches; return whether there was any."""
+        ...
+
 
 def forced_tokens(
     checkpoint: Checkpoint, conditioning: Conditioning, codes: torch.Tensor | None
@@ -77,6 +81,18 @@ def forced_tokens(
         size = (conditioning.rows, shape.codebooks, 1)
         return torch.full(size, checkpoint.bos, device=checkpoint.device)
     return delay(codes.to(checkpoint.device), checkpoint.bos, shape.channels)
+
+
+def whole_positions(shape: ModelShape, frames: int) -> range:
+    """Code positions of a teacher-forced pass whose column has a code of every codebook.
+
+    Codebook k of the column at position p belongs to frame p - 1 - lag(k). The first of these
+    positions, 1 + delay, completes frame 0. The last one is T, for T frames: it has read codebook 0
+    of the last frame and all codebooks of frame T - 1 - delay, and an audio prompt of T frames is
+    continued from it. Before and after them, some codebooks of the column are BOS, as at no
+    position within a clip.
+    """
+    return whole_columns(frames, shape.codebooks, shape.channels)
 
 
 class ReferenceEngine:
@@ -120,6 +136,9 @@ class ReferenceEngine:
             self._check()
             reference.read(self.checkpoint, conditioning, tokens, taps)
 
+    def release(self) -> bool:
+        return False
+
     def _check(self) -> None:
         if self.self_check:
             check_reference(self.checkpoint)
@@ -160,6 +179,9 @@ class DecoderEngine:
     ) -> None:
         tokens = forced_tokens(self.checkpoint, conditioning, codes)
         self.decoder.begin(conditioning, tokens.shape[-1]).forward(tokens, taps)
+
+    def release(self) -> bool:
+        return self.decoder.pool.release()
 
 
 ENGINES = (DecoderEngine.name, ReferenceEngine.name)

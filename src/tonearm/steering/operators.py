@@ -11,6 +11,11 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 | rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
+
+remove takes an attribute out if v is the difference of the class means (DiffMean): their means are
+then equal. The weights of a probe do not span the attribute, and removing them leaves the means
+apart.
+
 rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
 1) there is no way to turn, and h becomes 0.
 """
@@ -21,6 +26,7 @@ import torch
 
 Operator = Literal["add", "blend", "rotate", "remove", "clamp"]
 Scale = Literal["unit", "activation"]
+Bound = float | torch.Tensor  # of a projection; a tensor of no dimensions can change in place
 
 
 def unit(v: torch.Tensor) -> torch.Tensor:
@@ -54,11 +60,12 @@ def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def clamp(
-    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: float, high: float
+    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: Bound, high: Bound
 ) -> torch.Tensor:
     r = unit(v)
     projection = (h * r).sum(-1, keepdim=True)
-    return h + s * (projection.clamp(low, high) - projection) * r
+    lowest, highest = (torch.as_tensor(bound).to(projection) for bound in (low, high))
+    return h + s * (projection.clamp(lowest, highest) - projection) * r
 
 
 def apply(
@@ -68,8 +75,8 @@ def apply(
     s: torch.Tensor,
     *,
     scale: Scale = "unit",
-    low: float = float("-inf"),
-    high: float = float("inf"),
+    low: Bound = float("-inf"),
+    high: Bound = float("inf"),
 ) -> torch.Tensor:
     """h moved by `operator`; where s is 0, h itself, bit for bit."""
     if operator == "add":

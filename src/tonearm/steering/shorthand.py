@@ -1,15 +1,18 @@
-"""Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, dictionaries, lists.
+"""Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, `jazz=0.4@blend`,
+dictionaries, lists.
 
-A number is an amount, calibrated per vector and sign; `raw:` marks a strength.
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator the
+number is a strength, with or without the mark: an amount has the operator of its calibration.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.schema import validated
+from tonearm.steering.operators import Operator
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
@@ -19,6 +22,7 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
+OPERATORS = get_args(Operator)
 
 SteeringLike = (
     Steering
@@ -31,8 +35,8 @@ SteeringLike = (
 
 
 def parse_short(text: str) -> Steer:
-    """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `path/to/file.safetensors=-1`,
-    or `tempo=1@2-6` (seconds 2 to 6).
+    """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
+    an operator), `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -46,18 +50,19 @@ def parse_short(text: str) -> Steer:
 
 
 def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
-    """Parse what follows the name: `+1`, `raw:1.25`, either with `@2-6`."""
-    number, at, window = setting.partition("@")
-    number = number.strip()
-    start, dash, end = (part.strip() for part in window.partition("-"))
+    """Parse what follows the name: `+1` or `raw:1.25`, with `@2-6`, `@blend` or both."""
+    number, *marks = (part.strip() for part in setting.split("@"))
+    operators = [mark for mark in marks if mark in OPERATORS]
+    windows = [mark.partition("-") for mark in marks if mark not in OPERATORS]
     is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
-    is_timed = not at or (dash and _is_time(start) and _is_time(end))
-    if not (is_named and number and is_timed):
+    is_marked = len(operators) <= 1 and len(windows) <= 1 and all(map(_is_window, windows))
+    if not (is_named and number and is_marked):
         raise TonearmError(
             f"{where} is not understood; write NAME=AMOUNT, such as tempo=+1, "
-            "NAME=raw:STRENGTH, such as tempo=raw:1.25, or tempo=1@2-6 for seconds 2 to 6"
+            "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
+            "jazz=0.4@blend, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if number.startswith(RAW) else "amount"
+    kind = "strength" if operators or number.startswith(RAW) else "amount"
     digits = number.removeprefix(RAW).strip()
     try:
         value = float(digits)
@@ -67,7 +72,9 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
         ) from None
     fields: dict[str, Any] = {"vector": name, kind: value}
-    if at:
+    if operators:
+        fields["operator"] = operators[0]
+    for start, _, end in windows:
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))
         except (ValueError, TonearmError) as error:
@@ -80,6 +87,12 @@ def _check_length(text: str) -> None:
         raise TonearmError(
             f"steer {quoted(text)} has {len(text)} characters; write at most {MAX_CHARACTERS}"
         )
+
+
+def _is_window(parts: tuple[str, str, str]) -> bool:
+    """Whether the parts of `2-6`, split at the hyphen, are two times."""
+    start, dash, end = parts
+    return bool(dash) and all(_is_time(time.strip()) for time in (start, end))
 
 
 def _is_time(text: str) -> bool:

@@ -27,7 +27,7 @@ _LAYER = re.compile(r"layer\.(0|[1-9][0-9]{0,4})")
 _TEXTS = {
     key
     for key, field in VectorInfo.model_fields.items()
-    if field.annotation is str or key == "site"
+    if field.annotation is str or key in ("site", "source")
 }
 
 

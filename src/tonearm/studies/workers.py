@@ -11,10 +11,11 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 from tonearm.errors import TonearmError
@@ -41,11 +42,15 @@ class WorkerPool(Generic[J, R]):
 
     def __init__(self, count: int, function: Callable[[J], R], prepare: Callable[[], None]) -> None:
         self._function, self._prepare = function, prepare
-        self._threads = ThreadPoolExecutor(count)
+        self._jobs: SimpleQueue[tuple[Future[R], J] | None] = SimpleQueue()  # None ends a thread
         self._own = threading.local()  # the worker of a thread
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._is_closed = False
+        # Python does not wait for daemons at its end: not where Ctrl-C interrupts `close` either.
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
 
     def submit(self, job: J) -> "Future[R]":
         """Have a job done by the next free process.
@@ -53,7 +58,9 @@ class WorkerPool(Generic[J, R]):
         The future raises TonearmError for a user's mistake and for a job whose processes end by
         themselves, and WorkerError for other errors.
         """
-        return self._threads.submit(self._apply, job)
+        future: Future[R] = Future()
+        self._jobs.put((future, job))
+        return future
 
     def close(self) -> None:
         """End all processes at once, and drop the jobs that are not done."""
@@ -61,7 +68,23 @@ class WorkerPool(Generic[J, R]):
             self._is_closed = True
             for worker in self._workers:
                 worker.kill()
-        self._threads.shutdown(cancel_futures=True)
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _serve(self) -> None:
+        """Do the jobs of one thread."""
+        while (entry := self._jobs.get()) is not None:
+            future, job = entry
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                result = self._apply(job)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
 
     def _apply(self, job: J) -> R:
         for attempt in range(1, ATTEMPTS + 1):

@@ -1,0 +1,43 @@
+"""A fit as a steering vector with its provenance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from tonearm import __version__
+from tonearm.backend import ModelShape
+from tonearm.methods.base import Fit
+from tonearm.steering import SteeringVector, VectorInfo
+
+DECIMALS = 6  # of norms and scores in a vector's metadata
+
+
+def as_vector(
+    fit: Fit, mean_norms: torch.Tensor, shape: ModelShape, provenance: Mapping[str, Any]
+) -> SteeringVector:
+    """Make a vector of a fit.
+
+    Args:
+        fit: of a method.
+        mean_norms: mean length of the activations per layer, [L].
+        shape: of the checkpoint.
+        provenance: other fields of VectorInfo.
+    """
+    info = VectorInfo(
+        checkpoint=shape.public_name,
+        fingerprint=shape.fingerprint,
+        width=shape.width,
+        layer_count=shape.layer_count,
+        best_layer=fit.best_layer,
+        activation_norms=_by_layer(mean_norms),
+        scores={name: _by_layer(values) for name, values in fit.scores.items()},
+        statistics={name: round(value, DECIMALS) for name, value in fit.statistics.items()},
+        library_version=__version__,
+        **provenance,
+    )
+    return SteeringVector(dict(enumerate(fit.directions)), info)
+
+
+def _by_layer(values: torch.Tensor) -> dict[int, float]:
+    return {layer: round(float(value), DECIMALS) for layer, value in enumerate(values)}

@@ -1,0 +1,90 @@
+"""Activations of two sets of labels in a store.
+
+The moments are computed in one pass over the shards. The rows stay on disk and are read one layer
+at a time, so that a method which takes its rows layer by layer holds [n, D] of them.
+
+Shapes: n rows; L layers; D width.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+
+from tonearm.activations.moments import RunningMoments
+from tonearm.activations.store import ActivationStore, SegmentRecord, StoredRows
+from tonearm.backend import Site
+from tonearm.errors import TonearmError
+from tonearm.methods.base import Activations
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Two sets of labels without a label in common."""
+
+    positive: frozenset[str]
+    negative: frozenset[str]
+
+
+def segments_of_sides(
+    store: ActivationStore, sides: Sides
+) -> tuple[list[SegmentRecord], list[SegmentRecord]]:
+    """Segments of the positive and of the negative set.
+
+    Raises:
+        TonearmError: an empty set, or a track or audio that is in both.
+    """
+    positive = [one for one in store.segments if one.label in sides.positive]
+    negative = [one for one in store.segments if one.label in sides.negative]
+    for name, found, labels in (
+        ("positive", positive, sides.positive),
+        ("negative", negative, sides.negative),
+    ):
+        if not found:
+            reason = f": {store.failures[0].reason}" if store.failures else ""
+            raise TonearmError(
+                f"no audio of the {name} set ({', '.join(sorted(labels))}) can be used{reason}"
+            )
+    for key in ("track", "sha256"):
+        known = {getattr(one, key): one for one in positive}
+        for one in negative:
+            other = known.get(getattr(one, key))
+            if other is not None:
+                what = f"track {one.track}" if key == "track" else "the same audio"
+                raise TonearmError(
+                    f"{what} is in both sets ({other.name} as {other.label}, {one.name} as "
+                    f"{one.label}); keep it in one of them"
+                )
+    return positive, negative
+
+
+def stored_activations(
+    store: ActivationStore, site: Site, sides: Sides, by_label: Mapping[str, RunningMoments]
+) -> Activations:
+    """Activations of two sets; groups are tracks.
+
+    Args:
+        store: with rows of the site.
+        site: to read.
+        sides: the two sets, each with segments.
+        by_label: moments of the site's rows, from `store.moments`.
+    """
+    rows_of_segment, tracks = store.segment_rows, dict[str, int]()
+    used = [one.label in sides.positive | sides.negative for one in store.segments]
+    chosen = [one for one, is_used in zip(store.segments, used, strict=True) if is_used]
+    labels = torch.tensor([int(one.label in sides.positive) for one in chosen])
+    groups = torch.tensor([tracks.setdefault(one.track, len(tracks)) for one in chosen])
+    return Activations(
+        _merged(by_label, sides.positive),
+        _merged(by_label, sides.negative),
+        StoredRows(store, site, torch.tensor(used).repeat_interleave(rows_of_segment)),
+        labels.repeat_interleave(rows_of_segment),
+        groups.repeat_interleave(rows_of_segment),
+    )
+
+
+def _merged(by_label: Mapping[str, RunningMoments], labels: frozenset[str]) -> RunningMoments:
+    moments = RunningMoments()
+    for label in sorted(labels & by_label.keys()):
+        moments.merge(by_label[label])
+    return moments
