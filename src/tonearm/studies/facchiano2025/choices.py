@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import fmean
 
-import numpy as np
-
 from tonearm.stats.effect import Effect, effect
 from tonearm.studies.facchiano2025.design import MEASURE, SIGNS
 from tonearm.studies.records import Record, select, values_of
