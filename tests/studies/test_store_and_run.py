@@ -122,15 +122,46 @@ def test_another_fingerprint_measures_again_and_generates_nothing(
     assert not made
 
 
-def test_a_take_without_its_audio_is_made_again(melody, monkeypatch, tmp_path, peak):
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_a_take_without_its_audio_is_made_again(melody, monkeypatch, tmp_path, peak, is_measured):
+    """As the error about a damaged file promises."""
+    reported = []
     with Store(tmp_path) as store:
         first = run(study(), melody, store, Settings(workers=0))
-        for file in (tmp_path / "audio").rglob("*.flac"):
+        removed = sorted((tmp_path / "audio").rglob("*.flac"))[:2]
+        for file in removed:
             file.unlink()
-        store._database.execute("DELETE FROM measurements")
-        made = counted(melody, monkeypatch)
+        if not is_measured:
+            store._database.execute("DELETE FROM measurements")
+        made, before = counted(melody, monkeypatch), sum(peak)
+        again = run(study(), melody, store, Settings(workers=0), lambda *one: reported.append(one))
+        assert again == first and all(file.is_file() for file in removed)
+        assert [store.clip(record["take"]).sample_rate for record in again] == [1600] * 3
+    assert sum(made) == 2 and sum(peak) - before == (0 if is_measured else 3)
+    assert reported[-1] == ((2, 2) if is_measured else (3, 3))
+
+
+def test_a_store_that_keeps_no_audio_is_complete_without_it(melody, monkeypatch, tmp_path, peak):
+    with Store(tmp_path, keeps_audio=False) as store:
+        first = run(study(), melody, store, Settings(workers=0))
+        monkeypatch.setattr(type(melody), "generate_batch", None)
         assert run(study(), melody, store, Settings(workers=0)) == first
-    assert sum(made) == 3
+    assert not list(tmp_path.rglob("*.flac"))
+
+
+def test_a_take_that_is_processed_is_made_where_no_trial_has_made_it(melody, tmp_path, peak):
+    stretch = Processing("time stretch", {"rate": 2.0})
+    stretched = [replace(trial, processing=stretch) for trial in trials()]
+    with Store(tmp_path) as store:
+        records = run(study(stretched=lambda found: stretched), melody, store, Settings(workers=0))
+        plain = [
+            melody.generate(text, seconds=SECONDS, seed=10 + i) for i, text in enumerate(PROMPTS)
+        ]
+        for record, take in zip(records, plain, strict=True):
+            assert store.clip(record["take"]).seconds == pytest.approx(
+                take.clip.seconds / 2, rel=0.01
+            )
+    assert len(records) == sum(peak) == 3
 
 
 def test_a_limit_stops_a_run_that_the_next_one_completes(melody, monkeypatch, tmp_path, peak):

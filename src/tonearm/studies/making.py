@@ -48,17 +48,28 @@ class TakeMaker:
     def make(self, trials: Mapping[str, Trial]) -> Iterator[tuple[str, Clip]]:
         """Make takes; yield each key, and the audio as it is stored.
 
+        Takes that are processed are made first where the store lacks them.
+
         Args:
             trials: by the keys of their takes.
 
         Raises:
             TonearmError: a mistake in a request, or the store cannot be written.
         """
-        processed = {key: one for key, one in trials.items() if one.processing is not None}
-        yield from self._generate({key: trials[key] for key in trials if key not in processed})
-        for key, trial in processed.items():
+        generated = {key: one for key, one in trials.items() if one.processing is None}
+        sources = {key: self.key(trials[key].unprocessed) for key in trials if key not in generated}
+        absent = {
+            source: trials[key].unprocessed
+            for key, source in sources.items()
+            if not self.store.has_take(source)
+        }
+        for key, clip in self._generate({**absent, **generated}):
+            if key in generated:
+                yield key, clip
+        for key, source in sources.items():
+            trial = trials[key]
             assert trial.processing is not None
-            clip = process(self.store.clip(self.key(trial.unprocessed)), trial.processing)
+            clip = process(self.store.clip(source), trial.processing)
             yield key, self._add(key, trial, StoredAudio.of(clip), None)
 
     def make_on(

@@ -123,6 +123,8 @@ class _StageRun:
 
         def submit(key: str, clip: Clip) -> None:
             progress.made()
+            if not jobs[key]:  # only its audio was removed
+                progress.measured(1)
             one = [Job(key, clip, texts, groups) for texts, groups in jobs[key]]
             collect(self.measure.add(one))
 

@@ -64,15 +64,20 @@ class StageTrials:
         ]
 
     def audio_jobs(self, store: Store) -> dict[str, AudioJobs]:
-        """Measurements on audio that a store lacks, by the keys of the takes."""
-        lacking = dict.fromkeys(
+        """Measurements on audio that a store lacks, by the keys of the takes.
+
+        A take whose audio was removed has an entry too, without measurements where it has them all.
+        """
+        wanted = dict.fromkeys(
             (key, tuple(self._texts(trial, [name]).items()), name)
             for key, trial in zip(self.keys, self.trials, strict=True)
             for name in trial.groups
             if name in self.audio_groups
         )
         found: dict[str, dict[tuple[tuple[str, str], ...], list[str]]] = {}
-        for key, texts, name in lacking:
+        for key, texts, name in wanted:
+            if store.lacks_audio(key):
+                found.setdefault(key, {})
             if not store.has_values(key, name, self.audio_groups[name].fingerprint, dict(texts)):
                 found.setdefault(key, {}).setdefault(texts, []).append(name)
         return {

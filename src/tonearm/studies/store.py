@@ -188,6 +188,10 @@ class Store:
         row = self._row("SELECT audio FROM takes WHERE key = ?", key)
         return row is not None and self._audio_file(row[0]).is_file()
 
+    def lacks_audio(self, key: str) -> bool:
+        """Whether the store keeps audio and has none of a take, such as that of a removed file."""
+        return self._keeps_audio and not self.has_take(key)
+
     def has_codes(self, key: str) -> bool:
         """Whether the store has the codes of a take."""
         row = self._row("SELECT codes FROM takes WHERE key = ?", key)
