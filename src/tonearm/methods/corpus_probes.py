@@ -92,7 +92,7 @@ def probe_corpus(
         pooling: see tonearm/activations/audio_pooling.py.
         segment_seconds: default: 10, or the checkpoint's window where that is shorter.
         text: read with every segment; default: none, the null text of guidance.
-        batch_size: segments per pass; default: as many as fit, 16 at most.
+        batch_size: segments per pass; default: as many as fit, 8 at most.
         store: folder that keeps the activations, so that a stopped call resumes; default: a
             temporary folder.
         progress: called with recordings done and recordings in all.

@@ -73,7 +73,7 @@ def learn_from_audio(
         text: read with every segment; default: none, the null text of guidance.
         positive_label: meaning of a positive strength.
         negative_label: meaning of a negative strength.
-        batch_size: segments per pass; default: as many as fit, 16 at most.
+        batch_size: segments per pass; default: as many as fit, 8 at most.
         store: folder that keeps the activations, so that a stopped call resumes; default: a
             temporary folder.
         progress: called with recordings done and recordings in all.
