@@ -20,7 +20,7 @@ from transformers import (
     T5Config,
 )
 
-from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint, shape_of
+from tonearm.musicgen.checkpoint import EXACT_PARTS, Checkpoint, load_checkpoint, shape_of
 from tonearm.musicgen.variants import POCKET
 
 # family, decoder width, layers, heads (Copet et al. 2023; the released configurations)
@@ -32,10 +32,22 @@ SHAPES = {
 CODEBOOK = 2048
 
 
-def checkpoint(name: str, dtype: str = "float32") -> Checkpoint:
-    """Load pocket, or build random weights of a released shape."""
+def checkpoint(
+    name: str,
+    dtype: str = "float32",
+    device: torch.device = torch.device("cpu"),
+    codec_filters: int = 8,
+) -> Checkpoint:
+    """Load pocket, or build random weights of a released shape.
+
+    Args:
+        name: pocket, or one of SHAPES.
+        dtype: of the decoder.
+        device: of the weights.
+        codec_filters: of the random codec; 64 in the released one.
+    """
     if name == POCKET:
-        return load_checkpoint(POCKET, "cpu", dtype)
+        return load_checkpoint(POCKET, str(device), dtype)
     family, width, layers, heads = SHAPES[name]
     text = T5Config(
         vocab_size=64, d_model=768, d_kv=64, d_ff=768, num_layers=1, num_heads=12, pad_token_id=0
@@ -46,7 +58,7 @@ def checkpoint(name: str, dtype: str = "float32") -> Checkpoint:
         audio_channels=1,
         normalize=False,
         chunk_length_s=None,
-        num_filters=8,
+        num_filters=codec_filters,
         upsampling_ratios=[8, 5, 4, 4],
         codebook_size=CODEBOOK,
         use_causal_conv=False,
@@ -79,7 +91,9 @@ def checkpoint(name: str, dtype: str = "float32") -> Checkpoint:
         )
     generation = model.generation_config
     generation.decoder_start_token_id = generation.pad_token_id = generation.bos_token_id = CODEBOOK
-    model = model.to(getattr(torch, dtype)).eval().requires_grad_(False)
+    for part, module in model.named_children():
+        module.to(device, torch.float32 if part in EXACT_PARTS else getattr(torch, dtype))
+    model = model.eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     shape = dataclasses.replace(
         shape_of(model, f"random {name}", name),

@@ -163,11 +163,12 @@ def measure(c: Checkpoint, decoder: Decoder, case: Case) -> dict:
     }
 
 
-def measured_on() -> dict:
+def measured_on(device: torch.device = torch.device("cpu")) -> dict:
     """Return this machine and pocket's fingerprint, for the performance page."""
     cpu = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    gpu = f"{torch.cuda.get_device_name(device)}, " if device.type == "cuda" else ""
     return {
-        "machine": f"{cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}",
+        "machine": f"{gpu}{cpu}, {torch.get_num_threads()} threads, torch {torch.__version__}",
         "pocket": tonearm.load(device="cpu").shape.fingerprint,
     }
 

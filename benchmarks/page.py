@@ -36,8 +36,8 @@ def write_page(folder: Path) -> None:
     lines = [
         "# Performance",
         "",
-        "`benchmarks.decode`, `.steering`, `.streaming`, `.precision` and `.prepare` write this "
-        "page; run them with `python -m`.",
+        "`benchmarks.decode`, `.steering`, `.streaming`, `.precision`, `.prepare` and "
+        "`.throughput` write this page; run them with `python -m`.",
         "Each section names the machine and the shapes of its figures.",
         "musicgen shapes have random weights; the released weights were never measured.",
     ]
@@ -50,6 +50,8 @@ def write_page(folder: Path) -> None:
         ("streaming", streaming),
         ("precision", precision),
         ("preparation", preparation),
+        ("throughput", throughput),
+        ("throughput_cuda", throughput),
         ("cuda", cuda),
     ):
         if section in known:
@@ -229,6 +231,34 @@ def preparation(results: list[dict], origin: dict) -> list[str]:
         "Time and memory to check, tokenise and pack requests before decoding starts: every "
         "request has a prompt of its own, half of them are steered all-to-all.",
         "Memory is the largest growth of the resident set.",
+        *table(columns, rows),
+    ]
+
+
+def throughput(results: dict, origin: dict) -> list[str]:
+    columns = ("condition", "takes per hour", "baseline", "takes per hour", "ratio", "range")
+    rows = [
+        [
+            one["compared"],
+            f"{one['compared_per_hour']:,}",
+            one["baseline"],
+            f"{one['baseline_per_hour']:,}",
+            f"**{one['ratio']}x**",
+            f"{one['lowest']}x to {one['highest']}x",
+        ]
+        for one in results["comparisons"]
+    ]
+    return [
+        "",
+        f"## Throughput of a study on {results['device'].upper()}",
+        "",
+        origin_line(origin),
+        f"{results['takes']} plain takes of {results['seconds']:g} s of {results['checkpoint']}, "
+        f"{results['precision']}, groups {', '.join(results['groups'])}.",
+        f"Medians over {results['repeats']} repeats, in each of which all conditions run in turn; "
+        "a ratio is of two runs of one repeat.",
+        f"Unless the row states otherwise: {results['rows']} rows per batch, one worker that "
+        "measures, and the number of rows that the codec chooses for the device.",
         *table(columns, rows),
     ]
 

@@ -134,6 +134,23 @@ def noise_file(path: Path, form: str, subtype: str, count: int = 480_001) -> Pat
 
 
 @pytest.mark.parametrize(("form", "subtype"), FORMATS)
+def test_the_content_of_a_file_of_any_format_is_decoded_as_the_file_is(tmp_path, form, subtype):
+    path = noise_file(tmp_path / "whole", form, subtype, 48_000)
+    content = path.read_bytes()
+    read, decoded = Clip.read(path), Clip.decode(content, "x")
+    assert read.sample_rate == decoded.sample_rate
+    np.testing.assert_array_equal(read.samples, decoded.samples)
+    with pytest.raises(TonearmError, match="row 3 of x"):
+        Clip.decode(content[: len(content) // 2], "row 3 of x")
+
+
+@pytest.mark.parametrize("content", [b"", b"no audio at all", "text", None])
+def test_content_that_is_no_audio_is_refused(content):
+    with pytest.raises(TonearmError, match=r"row 3|content"):
+        Clip.decode(content, "row 3")
+
+
+@pytest.mark.parametrize(("form", "subtype"), FORMATS)
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.97])
 def test_a_truncated_file_of_any_format_is_refused(tmp_path, form, subtype, share):
     whole = noise_file(tmp_path / "whole", form, subtype)
@@ -334,6 +351,7 @@ def test_a_wav_file_with_dummy_sizes_from_a_pipe_is_read(tmp_path, riff, data):
         whole[40:44] = data.to_bytes(4, "little")
     path.write_bytes(whole)
     assert Clip.read(path).samples.shape == (1, 4000)
+    assert Clip.decode(bytes(whole), "piped").samples.shape == (1, 4000)
 
 
 def test_files_of_other_formats_with_dummy_sizes_are_read(tmp_path):

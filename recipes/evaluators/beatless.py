@@ -6,8 +6,8 @@ A tracker that never saw such audio finds beats in it. Its pulse is confirmed, o
 import numpy as np
 
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import Note
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import Note
 
 GRAIN_SECONDS = (0.05, 0.17)
 FADE_SECONDS = 0.005

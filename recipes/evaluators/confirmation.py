@@ -18,9 +18,9 @@ from recipes.evaluators.beatless import EXPONENTS, coloured_noise, drone, held_c
 from recipes.evaluators.corpus import FIRST_SEED, KINDS, compose, load_codec
 from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import FRAME_RATE
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.load import load_tracker
 from tonearm.measures import is_right_tempo, measure_tempo

@@ -23,9 +23,9 @@ from recipes.evaluators.performances import perform, play_as_composed
 from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
 from recipes.evaluators.scores import Score
 from recipes.evaluators.settings import Settings
-from recipes.pocket.render import Renderer
 from tonearm import assets
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.evaluators.beat_this import spectrogram
 from tonearm.files.atomic import atomic_write
 

@@ -5,7 +5,7 @@ of Gouyon et al. 2006 (4 %). The beat F-measure is mir_eval's (70 ms), with the 
 five seconds included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,23 +17,22 @@ from recipes.evaluators.corpus import FIRST_SEED, compose, load_codec
 from recipes.evaluators.features import WINDOW_SECONDS
 from recipes.evaluators.render import SAMPLE_RATE, render, through_codec
 from recipes.evaluators.scores import Score
-from recipes.pocket import vocabulary
-from recipes.pocket.compose import BEAT_FRAMES, FRAME_RATE
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.clap import ClapEvaluator
-from tonearm.generation.request import TakeRequest
+from tonearm.evaluators.load import load_tracker
 from tonearm.measures.tempo import TempoEstimate, fitted_bpm, measure_tempo
 from tonearm.measures.tempo_accuracy import tempo_accuracy
 from tonearm.measures.zero_shot import TEMPLATE
-from tonearm.model import Model
 from tonearm.stats.share import Share
+from tonearm.studies.records import Record, values_of
 
 FRAMES = int(WINDOW_SECONDS * FRAME_RATE)
 CODEC_BATCH = 10
 QUIETER_DB = -20.0
-TAKE_SEED = 70_000
+CONFUSED = ("genre", "lead")  # attributes with confusion matrices
 # BPM of the free recordings; None where the tempo is not fixed.
 KNOWN_BPM = {
     "loop_amen_full": 140.0,
@@ -109,66 +108,44 @@ def evaluate_clap(evaluator: ClapEvaluator, clips: Sequence[UnseenClip]) -> tupl
             shares[copy][attribute] = share(
                 predict_values(attribute, evaluator, embedded[rows]), truths
             )
-            if attribute in ("genre", "lead"):
+            if attribute in CONFUSED:
                 answers = predict_values(attribute, evaluator, embedded[rows])
                 confusions.setdefault(copy, {})[attribute] = confusion(attribute, answers, truths)
     return shares, confusions
 
 
-def evaluate_clap_on_takes(evaluator: ClapEvaluator, model: Model, takes: int) -> tuple[dict, dict]:
-    """Evaluate zero-shot classification of pocket's takes against the word in their prompt.
+def evaluate_clap_on_takes(
+    evaluator: ClapEvaluator, records: Sequence[Record]
+) -> tuple[dict, dict]:
+    """Evaluate zero-shot classification of pocket's takes against the words in their prompt.
 
-    The accuracy is bounded by pocket's own response to the word.
+    The accuracy is bounded by pocket's own response to the words. A silent take has no embedding
+    and is left out.
 
     Args:
-        evaluator: CLAP model.
-        model: pocket.
-        takes: takes per question; twice as many for genre and lead.
+        evaluator: CLAP model, which made the embeddings.
+        records: of takes, with the values in their prompt by attribute as `truth`.
 
     Returns:
         Accuracy by attribute; confusion matrices of genre and lead.
     """
-    rng = np.random.default_rng(7)
-    genres, leads = list(vocabulary.GENRE), list(vocabulary.LEAD)
-    prompted = [(genres[i % len(genres)], leads[i % len(leads)]) for i in range(2 * takes)]
-    clips = generate_clips(
-        model,
-        [f"a {genre} {rng.choice(vocabulary.FORM[:8])} with {lead}" for genre, lead in prompted],
-    )
-    embedded = evaluator.embed(clips)
     shares, confusions = {}, {}
-    for attribute, truths in zip(
-        ("genre", "lead"), map(list, zip(*prompted, strict=True)), strict=True
-    ):
+    sounding = [record for record in records if record["embedding"] is not None]
+    for attribute in dict.fromkeys(name for record in sounding for name in record["truth"]):
+        takes = [record for record in sounding if attribute in record["truth"]]
+        truths = [record["truth"][attribute] for record in takes]
+        embedded = np.array([record["embedding"] for record in takes])
         answers = predict_values(attribute, evaluator, embedded)
         shares[attribute] = share(answers, truths)
-        confusions[attribute] = confusion(attribute, answers, truths)
-    for attribute, pair in {
-        "brightness": ("dark", "bright"),
-        "tempo": ("slow", "fast"),
-        "density": ("sparse", "dense"),
-        "energy": ("calm", "energetic"),
-        "mode": ("major", "minor"),
-    }.items():
-        truths, texts = [], []
-        for i in range(takes):
-            value = pair[i % 2]
-            word = ATTRIBUTES[attribute][value][0]
-            scene = f"{rng.choice(genres)} {rng.choice(vocabulary.FORM[:8])}"
-            truths.append(value)
-            texts.append(f"a {scene} {word}" if attribute == "mode" else f"a {word} {scene}")
-        answers = predict_values(
-            attribute, evaluator, evaluator.embed(generate_clips(model, texts))
-        )
-        shares[attribute] = share(answers, truths)
+        if attribute in CONFUSED:
+            confusions[attribute] = confusion(attribute, answers, truths)
     return shares, confusions
 
 
 def evaluate_beat_trackers(trackers: Sequence[BeatTracker], clips: Sequence[UnseenClip]) -> dict:
     """Return tempo accuracies and beat F-measure, by tracker and copy."""
     truths = [np.array(clip.score.beats) for clip in clips]
-    bpms = [fitted_bpm(beats) for beats in truths]
-    kept = [i for i, bpm in enumerate(bpms) if bpm is not None]
+    kept = {i: bpm for i, beats in enumerate(truths) if (bpm := fitted_bpm(beats)) is not None}
     results: dict[str, dict] = {}
     for tracker in trackers:
         results[tracker.name] = {}
@@ -178,42 +155,39 @@ def evaluate_beat_trackers(trackers: Sequence[BeatTracker], clips: Sequence[Unse
                 mir_eval.beat.f_measure(truths[i], np.array(e.beats))
                 for i, e in zip(kept, estimates, strict=True)
             ]
-            results[tracker.name][copy] = _accuracy(estimates, [bpms[i] for i in kept]) | {
+            bpms = [estimate.bpm for estimate in estimates]
+            results[tracker.name][copy] = _accuracy(bpms, list(kept.values())) | {
                 "f_measure": mean(scores)
             }
     return results
 
 
 def evaluate_beat_trackers_on_takes(
-    trackers: Sequence[BeatTracker], model: Model, takes: int
+    records: Sequence[Record], clip: Callable[[Record], Clip]
 ) -> dict:
     """Compare the tempo of pocket's takes with the BPM value in their prompt.
 
     Args:
-        trackers: beat trackers.
-        model: pocket.
-        takes: number of takes, over all of pocket's tempos.
+        records: of takes, with the `bpm` in their prompt.
+        clip: reads the audio of a record, for the beats of the bundled tracker, of which a record
+            has the tempo alone.
 
     Returns:
         By tracker: tempo accuracies, share of takes with a regularity, and the regularity of their
             beats.
     """
-    tempos = [60 * FRAME_RATE / n for frames in BEAT_FRAMES.values() for n in frames]
-    prompted = [tempos[i % len(tempos)] for i in range(takes)]
-    rng = np.random.default_rng(8)
-    texts = [
-        f"a {rng.choice(list(vocabulary.GENRE))} {rng.choice(vocabulary.FORM[:8])} "
-        f"at {round(bpm)} bpm"
-        for bpm in prompted
-    ]
-    clips = generate_clips(model, texts)
+    bundled, librosa = load_tracker("bundled"), load_tracker("librosa")
+    prompted = [record["bpm"] for record in records]
+    estimates = [measure_tempo(clip(record), bundled) for record in records]
     results = {}
-    for tracker in trackers:
-        estimates = [measure_tempo(clip, tracker) for clip in clips]
-        regularities = [e.beat_regularity for e in estimates if e.beat_regularity is not None]
-        results[tracker.name] = _accuracy(estimates, prompted) | {
-            "with_beats": asdict(Share.of(len(regularities), len(estimates))),
-            "beat_regularity": mean(regularities),
+    for tracker, tempo, regularities in (
+        (bundled, "bundled_tempo", [e.beat_regularity for e in estimates]),
+        (librosa, "tempo", values_of(records, "beat_regularity")),
+    ):
+        known = [value for value in regularities if value is not None]
+        results[tracker.name] = _accuracy(values_of(records, tempo), prompted) | {
+            "with_beats": asdict(Share.of(len(known), len(records))),
+            "beat_regularity": mean(known),
         }
     return results
 
@@ -231,15 +205,6 @@ def evaluate_recordings(trackers: Sequence[BeatTracker], folder: Path) -> dict:
         }
         for path in files
     }
-
-
-def generate_clips(model: Model, texts: Sequence[str]) -> list[Clip]:
-    """Generate a take of ten seconds per text with pocket."""
-    requests = [
-        TakeRequest(text, TAKE_SEED + i, seconds=float(WINDOW_SECONDS))
-        for i, text in enumerate(texts)
-    ]
-    return [take.clip for take in model.generate_batch(requests, batch_size=25)]
 
 
 def share(answers: Sequence[str], truths: Sequence[str]) -> dict:
@@ -266,8 +231,8 @@ def mean(values: Sequence[float]) -> dict:
     }
 
 
-def _accuracy(estimates: Sequence[TempoEstimate], true: Sequence[float | None]) -> dict:
-    accuracy = tempo_accuracy([e.bpm for e in estimates], [bpm for bpm in true if bpm is not None])
+def _accuracy(read: Sequence[float | None], true: Sequence[float]) -> dict:
+    accuracy = tempo_accuracy(read, true)
     return {"accuracy_1": asdict(accuracy.accuracy_1), "accuracy_2": asdict(accuracy.accuracy_2)}
 
 

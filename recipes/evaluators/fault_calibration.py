@@ -18,9 +18,9 @@ import numpy as np
 from recipes.evaluators.corpus import FIRST_SEED, compose
 from recipes.evaluators.render import SAMPLE_RATE, render
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import FRAME_RATE
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.measures import ClipAnalysis, Measure
 from tonearm.measures.comb_buzz import COMB_BUZZ
 from tonearm.measures.faults import find_faults

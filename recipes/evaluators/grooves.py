@@ -8,7 +8,7 @@ with random parts on any General MIDI program.
 import numpy as np
 
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import FRAME_RATE, SCALES, Note
+from tonearm.datasets.rendering.compose import FRAME_RATE, SCALES, Note
 
 KICK, SIDE_STICK, SNARE, CLAP, HAT, PEDAL_HAT, OPEN_HAT, CRASH, RIDE = (
     36,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from recipes.evaluators.scores import Score
-from recipes.pocket.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
+from tonearm.datasets.rendering.compose import FRAME_RATE, PROGRESSIONS, Note, Piece, compose
 
 # BPM; tempos between these ranges have no word
 SLOW_BELOW, MEDIUM, FAST_FROM = (87.0, (92.0, 127.0), 136.0)

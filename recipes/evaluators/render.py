@@ -6,8 +6,8 @@ from scipy import signal
 from transformers import EncodecModel
 
 from recipes.evaluators.scores import Score
-from recipes.pocket.render import Renderer, master
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.synthesizer import Renderer, master
 
 SAMPLE_RATE = 22_050  # of the beat tracker; the CLAP model and the codec read 16 kHz
 

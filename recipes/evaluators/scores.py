@@ -6,7 +6,7 @@ tempos.
 
 from dataclasses import dataclass, field
 
-from recipes.pocket.compose import Note
+from tonearm.datasets.rendering.compose import Note
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
+from tonearm.datasets.rendering.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 
 class BeatHead(nn.Module):

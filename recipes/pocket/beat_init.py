@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
+from tonearm.datasets.rendering.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 CHROMA_FRAMES = 3.2  # codec frames per frame of chroma: 4,096 samples at 32 kHz
 COUNTED_BEATS = (1, PROGRESSION_BEATS)

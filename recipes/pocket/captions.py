@@ -8,7 +8,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from recipes.pocket import vocabulary
-from recipes.pocket.compose import BPM_NUMBERS, bpm_numbers_for
+from tonearm.datasets.rendering.compose import BPM_NUMBERS, bpm_numbers_for
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 SOUND_OF_GENRE = {

@@ -19,12 +19,12 @@ from torch import nn
 from transformers import EncodecConfig, EncodecModel
 
 from recipes.pocket.codec_loss import coherent_loss, reconstruction_loss
-from recipes.pocket.compose import FRAME_RATE
 from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.quantizer import TrainedQuantizer
-from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import Settings
 from recipes.training import TrainingProgress, resume, save_pretrained_atomic, save_training_state
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 # the longest stride is outermost, since most of the time goes into the full rate
 RATIOS = [2, 2, 4, 4, 10]

@@ -20,10 +20,10 @@ from recipes.pocket.codec_metrics import centroid_error, reconstruct
 from recipes.pocket.corpus import as_float, load_audio, shards_present
 from recipes.pocket.encode import codes_path
 from recipes.pocket.evaluate import chroma_correlation
-from recipes.pocket.render import SAMPLE_RATE
 from recipes.pocket.settings import Settings
 from recipes.training import TrainingProgress, resume, save_pretrained_atomic, save_training_state
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE
 
 WARM_UP_STEPS = 50
 FIRST_GAIN = 1e-3  # of the decoder's new blocks

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from recipes.pocket.render import SAMPLE_RATE
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE
 
 COMPLEX_SIZES = (512, 2048)
 MAGNITUDE_SIZES = (256, 1024, 4096)

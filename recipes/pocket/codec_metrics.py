@@ -17,8 +17,8 @@ from transformers import EncodecModel
 
 from recipes.pocket.corpus import as_float, load_audio
 from recipes.pocket.evaluate import chroma_correlation
-from recipes.pocket.render import SAMPLE_RATE
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE
 from tonearm.measures import measure_spectral_centroid
 
 POWER_FLOOR = 1e-6  # of STFT power

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from recipes.pocket.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
-from recipes.pocket.render import Renderer
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.compose import FRAMES_PER_CLIP, LEAD, Piece, compose
+from tonearm.datasets.rendering.synthesizer import Renderer
 from tonearm.files.atomic import atomic_write
 from tonearm.musicgen.melody import chromagram
 

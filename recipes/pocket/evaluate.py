@@ -1,26 +1,15 @@
-"""Evaluation of pocket on held-out pieces, seeds and captions.
+"""Measures of pocket's model card: of clips, and by the instrument classifier.
 
-It returns numbers only; model_card.py formats them.
+They return numbers only; card_rows.py and card_codec.py format them.
 """
 
 import statistics
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cache, partial
-from multiprocessing import get_context
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import librosa
 import numpy as np
-import torch
 
-import tonearm
-from recipes.pocket import vocabulary
-from recipes.pocket.compose import FRAME_RATE
-from recipes.pocket.corpus import as_float, as_int16, load_audio
-from recipes.pocket.encode import codes_path
 from recipes.pocket.instrument_classifier import (
     BATCH,
     CROP,
@@ -29,67 +18,27 @@ from recipes.pocket.instrument_classifier import (
     train_classifier,
 )
 from tonearm.audio import Clip
-from tonearm.evaluators.load import load_tracker
-from tonearm.generation.request import TakeRequest
-from tonearm.generation.take import Take
-from tonearm.measures import (
-    TempoEstimate,
-    faults,
-    is_right_tempo,
-    measure_onset_rate,
-    measure_spectral_centroid,
-    measure_tempo,
-)
+from tonearm.datasets.rendering.compose import FRAME_RATE
+from tonearm.measures import is_right_tempo
 from tonearm.measures.key import mean_chroma
 from tonearm.model import Model
-from tonearm.musicgen.codec import decode_codes
 from tonearm.stats.share import Share
+from tonearm.studies.measure_groups import MeasureRequest, group
+from tonearm.studies.records import Record
 
-FIRST_SEED = 50_000
-PROMPTED_BPM = (60, 180)
+GROUPS = ("signal", "beats")  # of measures, of takes and of pieces
+TEMPO = {"librosa": "tempo", "bundled": "bundled_tempo"}  # measure of a record, by tracker
 TEMPO_TOLERANCE = 0.08
 MELODY_SECONDS = 0.128
 STEPS_PER_SECOND, BEAT_WINDOW = 100, 500  # of onset strength; the window is in steps
 CLASSIFIER_STEPS = 1_000
-TRACKERS = ("librosa", "bundled")
 
 
-@dataclass(frozen=True)
-class ClipMeasures:
-    """Measures of one clip."""
-
-    tempo: dict[str, TempoEstimate]  # by tracker
-    centroid: float | None  # Hz
-    onset_rate: float | None  # per second
-    faulty: bool  # has any of `tonearm.measures.faults`
-
-    def bpm(self, tracker: str) -> float | None:
-        return self.tempo[tracker].bpm
-
-
-tracker = cache(load_tracker)  # cached per process, since it reads a checkpoint
-pocket = cache(partial(tonearm.load, device="cpu"))  # likewise
-
-
-def measure_clip(clip: Clip) -> ClipMeasures:
-    """Compute the measures of a clip."""
-    return ClipMeasures(
-        {name: measure_tempo(clip, tracker(name)) for name in TRACKERS},
-        measure_spectral_centroid(clip).value,
-        measure_onset_rate(clip).value,
-        bool(faults(clip)),
-    )
-
-
-def workers(processes: int) -> ProcessPoolExecutor:
-    """Return a pool of processes of one thread each."""
-    return ProcessPoolExecutor(processes, get_context("spawn"), torch.set_num_threads, (1,))
-
-
-def measure_clips(clips: Sequence[Clip], processes: int) -> list[ClipMeasures]:
-    """Compute the measures of clips in several processes."""
-    with workers(processes) as pool:
-        return list(pool.map(measure_clip, clips, chunksize=8))
+def measure_clips(clips: Sequence[Clip]) -> list[Record]:
+    """Measure pieces and parts of takes by the groups that measure takes."""
+    requests = [MeasureRequest(clip, "", "") for clip in clips]
+    found = [group(name).measure(requests) for name in GROUPS]
+    return [signal | beats for signal, beats in zip(*found, strict=True)]
 
 
 def beat_share(clip: Clip, beat_frames: int) -> float:
@@ -113,17 +62,6 @@ def beat_share(clip: Clip, beat_frames: int) -> float:
         folded_variance_share = folded.mean(0).var() / folded.var() if folded.any() else 1 / beats
         shares.append((folded_variance_share - 1 / beats) / (1 - 1 / beats))
     return float(np.mean(shares))
-
-
-def held_out_pairs(model: Model, out: Path, pieces: int) -> Iterator[tuple[Clip, Clip]]:
-    """Yield held-out pieces, rendered and decoded by the codec."""
-    audio = load_audio(out / "corpus", "held-out", 0)[:pieces]
-    codes = np.load(codes_path(out, "held-out", 0))[:pieces].astype(np.int64)
-    for samples, piece in zip(audio, codes, strict=True):
-        yield (
-            Clip(as_float(samples), model.shape.sample_rate),
-            decode_codes(model.checkpoint, torch.from_numpy(piece)),
-        )
 
 
 def chroma_correlation(original: Clip, decoded: Clip) -> float:
@@ -187,35 +125,6 @@ def level_db(clip: Clip) -> float:
     return float(20 * np.log10(np.sqrt(np.mean(clip.samples**2)) + 1e-9))
 
 
-def scene(index: int, word: str = "", tail: str = "") -> str:
-    """Return a caption with genre, form and lead drawn by index.
-
-    Its seeds are held out, its words are not.
-    """
-    rng = np.random.default_rng((7, index))
-    genre, lead = (
-        rng.choice([s[0] for s in vocabulary.GENRE.values()]),
-        rng.choice([s[0] for s in vocabulary.LEAD.values()]),
-    )
-    form = rng.choice(vocabulary.FORM[:8])
-    return f"a {word + ' ' if word else ''}{genre} {form} with {lead}{tail and ' ' + tail}"
-
-
-def generate_takes(model: Model, texts: Sequence[str], seconds: float = 10.0) -> list[Take]:
-    """Generate a take per text, with seeds from FIRST_SEED."""
-    return list(
-        model.generate_batch(
-            [TakeRequest(text, FIRST_SEED + i, seconds=seconds) for i, text in enumerate(texts)],
-            batch_size=32,
-        )
-    )
-
-
-def prompted_bpms(takes: int) -> list[int]:
-    """Return whole BPM numbers, evenly spaced in ratio over PROMPTED_BPM."""
-    return [round(bpm) for bpm in np.geomspace(PROMPTED_BPM[0], PROMPTED_BPM[-1], takes)]
-
-
 def share_within_tolerance(
     read: Sequence[float | None], prompted: Sequence[float], folds: Sequence[float] = (1,)
 ) -> Share:
@@ -234,34 +143,6 @@ def share_within_tolerance(
         for bpm, wanted in zip(read, prompted, strict=True)
     ]
     return Share.of(sum(right), len(right))
-
-
-def mean(values: Sequence[float | None]) -> float:
-    return statistics.fmean(value for value in values if value is not None)
-
-
-def decoded_corpus(out: Path, split: str, shards: Iterable[int], processes: int) -> np.ndarray:
-    """Decode shards with the codec.
-
-    Args:
-        out: folder with `codes/`.
-        split: train or held-out.
-        shards: indices of shards.
-        processes: number of worker processes.
-
-    Returns:
-        int16 [pieces, samples].
-    """
-    with workers(processes) as pool:
-        return np.concatenate(list(pool.map(partial(_decoded_shard, out, split), shards)))
-
-
-def _decoded_shard(out: Path, split: str, shard: int) -> np.ndarray:
-    checkpoint = pocket().checkpoint
-    codes = np.load(codes_path(out, split, shard)).astype(np.int64)
-    return np.stack(
-        [as_int16(decode_codes(checkpoint, torch.from_numpy(piece)).mono) for piece in codes]
-    )
 
 
 def train_instrument_classifier(

@@ -11,8 +11,8 @@ from torch import nn
 from transformers import MusicgenMelodyForConditionalGeneration
 
 from recipes.pocket.beat_init import Coordinates, coordinates, frequency, init_beat_counters
-from recipes.pocket.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 from recipes.pocket.settings import Settings
+from tonearm.datasets.rendering.compose import BEAT_LENGTHS, PROGRESSION_BEATS
 
 CODE_EMBEDDING_STD = 0.6  # at the default 0.02 the sinusoidal positions dominate the codes
 LOOKBACK_HEADS = 6  # per layer, at fixed distances

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from recipes.pocket.corpus import as_float
-from recipes.pocket.render import SAMPLE_RATE
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE
 
 LABELS = ("genre", "lead", "mode")
 LABEL_WEIGHTS = (1.0, 1.0, 0.3)

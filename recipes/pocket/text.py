@@ -20,10 +20,10 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from recipes.pocket.captions import build_tokenizer, caption
-from recipes.pocket.compose import BPM_NUMBERS, bpm_numbers_for
 from recipes.pocket.corpus import load_labels, shards_present
 from recipes.pocket.settings import Settings
 from recipes.training import save_pretrained_atomic
+from tonearm.datasets.rendering.compose import BPM_NUMBERS, bpm_numbers_for
 
 HALF_CORRELATION_DISTANCE = (
     0.04  # numbers whose ratio differs from 1 by this start at a correlation of one half

@@ -13,7 +13,13 @@ import soundfile
 import soxr
 
 from tonearm import boundary
-from tonearm.audio_container import is_mpeg, missing_bytes, with_stated_length, without_clock
+from tonearm.audio_container import (
+    Source,
+    is_mpeg,
+    missing_bytes,
+    with_stated_length,
+    without_clock,
+)
 from tonearm.decoder_messages import without_decoder_messages
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
@@ -239,61 +245,79 @@ class Clip:
         path = Path(boundary.path(path, "path"))
         if not path.is_file():
             raise TonearmError(f"no audio file at {path}; give the path of a {READABLE} file")
+        return cls._of(path, str(path))
+
+    @classmethod
+    def decode(cls, content: bytes, name: str) -> "Clip":
+        """Decode the content of an audio file, such as a cell of a Parquet file.
+
+        Args:
+            content: bytes of a WAV, FLAC, OGG, MP3 or Opus file.
+            name: of the audio, for messages.
+
+        Raises:
+            TonearmError: as `read`.
+        """
+        content = boundary.instance(content, "content", bytes, "the bytes of an audio file")
+        return cls._of(content, boundary.text(name, "name"))
+
+    @classmethod
+    def _of(cls, source: Source, name: str) -> "Clip":
         try:
-            samples, sample_rate = _decoded(path)
+            samples, sample_rate = _decoded(source, name)
         except soundfile.SoundFileError as error:
             reason = getattr(error, "error_string", str(error)).strip()
             raise TonearmError(
-                f"cannot read {path} as audio ({reason or 'damaged'}); use {READABLE}"
+                f"cannot read {name} as audio ({reason or 'damaged'}); use {READABLE}"
             ) from error
         except OSError as error:
             raise TonearmError(
-                f"cannot read {path} ({error.strerror}); check its permissions, or copy it"
+                f"cannot read {name} ({error.strerror}); check its permissions, or copy it"
             ) from error
         if not len(samples):
-            raise TonearmError(f"{path} holds no samples; give a file with sound in it")
+            raise TonearmError(f"{name} holds no samples; give a file with sound in it")
         if not np.isfinite(samples).all():
-            raise TonearmError(f"{path} holds NaN or infinite samples; export it again")
+            raise TonearmError(f"{name} holds NaN or infinite samples; export it again")
         return cls(samples.T, sample_rate)
 
 
-def _decoded(path: Path) -> tuple[np.ndarray, int]:
+def _decoded(source: Source, name: str) -> tuple[np.ndarray, int]:
     """Samples float32 [N, C] and the sample rate of a file."""
-    missing = missing_bytes(path)
+    missing = missing_bytes(source)
     if missing != 0:
         part = "last page is" if missing is None else f"last {missing} bytes are"
-        raise TonearmError(f"{path} is cut off: its {part} missing; copy or export it again")
-    quiet = without_decoder_messages() if is_mpeg(path) else nullcontext()
-    with quiet, soundfile.SoundFile(with_stated_length(path)) as file:
-        _check_extent(path, file.frames, file.channels, file.samplerate)
+        raise TonearmError(f"{name} is cut off: its {part} missing; copy or export it again")
+    quiet = without_decoder_messages() if is_mpeg(source) else nullcontext()
+    with quiet, soundfile.SoundFile(with_stated_length(source)) as file:
+        _check_extent(name, file.frames, file.channels, file.samplerate)
         try:
             samples = file.read(dtype="float32", always_2d=True)
         except MemoryError:
             size = file.frames * file.channels * 4 / 2**30
             raise TonearmError(
-                f"{path} needs {size:.2g} GiB of memory, more than is free; cut it into parts"
+                f"{name} needs {size:.2g} GiB of memory, more than is free; cut it into parts"
             ) from None
         if file.frames - len(samples) > UNDECODED * file.samplerate:
             raise TonearmError(
-                f"{path} is damaged: {_duration(len(samples) / file.samplerate)} of "
+                f"{name} is damaged: {_duration(len(samples) / file.samplerate)} of "
                 f"{_duration(file.frames / file.samplerate)} can be decoded; "
                 "copy or export it again"
             )
         return samples, file.samplerate
 
 
-def _check_extent(path: Path, count: int, channels: int, sample_rate: int) -> None:
+def _check_extent(name: str, count: int, channels: int, sample_rate: int) -> None:
     """Raise TonearmError for a sample rate or a length that no music has."""
     if not MIN_FILE_RATE <= sample_rate <= MAX_FILE_RATE:
         raise TonearmError(
-            f"{path} states a sample rate of {sample_rate} Hz; "
+            f"{name} states a sample rate of {sample_rate} Hz; "
             f"give a file of {MIN_FILE_RATE} to {MAX_FILE_RATE} Hz"
         )
     if count == UNKNOWN_LENGTH:
-        raise TonearmError(f"{path} states no length; write it to a file instead of a pipe")
+        raise TonearmError(f"{name} states no length; write it to a file instead of a pipe")
     if count * channels > MAX_SAMPLES:
         raise TonearmError(
-            f"{path} states {_duration(count / sample_rate)} at {sample_rate} Hz, channels: "
+            f"{name} states {_duration(count / sample_rate)} at {sample_rate} Hz, channels: "
             f"{channels}, {count * channels * 4 / 2**30:.2g} GiB in memory; "
             f"cut it into parts of {_duration(MAX_SAMPLES / channels / sample_rate)} "
             f"({MAX_SAMPLES * 4 / 2**30:g} GiB) at most"

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+Source = Path | bytes  # an audio file, or its content
+
 OGG_SERIAL = 1  # any constant; a file of one stream needs no unique number
 OGG_HEADER = 27  # bytes before the segment table
 OGG_LAST_PAGE = 4  # flag of the header type
@@ -122,17 +124,22 @@ def _ogg_checksum(page: bytes) -> int:
     return int(f"{mirrored:032b}"[::-1], 2)
 
 
-def missing_bytes(path: Path) -> int | None:
+def opened(source: Source) -> BinaryIO:
+    """Open a file, or its content, for reading."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+
+
+def missing_bytes(source: Source) -> int | None:
     """Find how much a file is shorter than its container states.
 
     Args:
-        path: of an audio file of any format.
+        source: an audio file of any format.
 
     Returns:
         0 for a whole file and where nothing is stated; None for an Ogg file without a last page,
         which is cut off by an unknown number of bytes.
     """
-    with path.open("rb") as file:
+    with opened(source) as file:
         size = file.seek(0, io.SEEK_END)
         begin = _end_of_id3(_bytes_at(file, 0, 10))
         if _bytes_at(file, begin, 4) == b"OggS":
@@ -141,42 +148,60 @@ def missing_bytes(path: Path) -> int | None:
     return 0 if stated is None else max(0, stated - PADDING - size)
 
 
-def with_stated_length(path: Path) -> Path | mmap.mmap | io.BytesIO:
-    """Return the path, or a copy of the content of which libsndfile reads all samples.
+def with_stated_length(source: Source) -> Path | mmap.mmap | io.BytesIO:
+    """Return the file, or a copy of its content of which libsndfile reads all samples.
 
     A program that writes a WAV file into a pipe may state 0 bytes of samples. For an MP3 file of
     varying bit rate without a Xing header, libsndfile estimates the length by the first frame and
     ignores what follows.
     """
-    with path.open("rb") as file:
+    unchanged = io.BytesIO(source) if isinstance(source, bytes) else source
+    with opened(source) as file:
         begin = _end_of_id3(_bytes_at(file, 0, 10))
         head = _bytes_at(file, begin, 4)
         if head == b"RIFF":
-            return _with_data_size(file) or path
+            place = _empty_data_size(file)
+            return unchanged if place is None else _with_data_size(source, place)
         frames = _mp3_frames(file, begin) if _may_be_mp3(head, begin) else []
         if len({header[2] >> 4 for _, header in frames}) < 2 or _xing_place(file, begin):
-            return path
+            return unchanged
         start, first = frames[0]
-        content = _bytes_at(file, start, path.stat().st_size)
+        content = _bytes_at(file, start, file.seek(0, io.SEEK_END))
     return io.BytesIO(_xing_frame(first, len(frames), len(content)) + content)
 
 
-def _with_data_size(file: BinaryIO) -> mmap.mmap | None:
-    """A private view of a WAV file of 0 bytes that states all that follows; None for others."""
+def _empty_data_size(file: BinaryIO) -> int | None:
+    """Find the size of the samples in a WAV file that states 0 bytes although samples follow.
+
+    Returns:
+        The place of these 4 bytes; None where the size is not 0, or no samples follow.
+    """
     for name, start, size in _riff_chunks(file):
         if name == b"data":
             following = _bytes_at(file, start, 4)
             if size or len(following) < 4 or following in LATER_CHUNKS:
                 return None
-            view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-            view[start - 4 : start] = min(len(view) - start, 2**32 - 1).to_bytes(4, "little")
-            return view
+            return start - 4
     return None
 
 
-def is_mpeg(path: Path) -> bool:
+def _with_data_size(source: Source, place: int) -> mmap.mmap | io.BytesIO:
+    """Make a copy of a WAV file whose size of the samples, at `place`, covers all that follows.
+
+    The copy of a file is a private view of it, which takes no memory.
+    """
+    with opened(source) as file:
+        count = min(file.seek(0, io.SEEK_END) - place - 4, 2**32 - 1).to_bytes(4, "little")
+        if isinstance(source, bytes):
+            return io.BytesIO(source[:place] + count + source[place + 4 :])
+        view = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    view[place : place + 4] = count
+    return view
+
+
+def is_mpeg(source: Source) -> bool:
     """Whether libsndfile may decode a file by libmpg123."""
-    with path.open("rb") as file:
+    with opened(source) as file:
         head = file.read(4)
     return _may_be_mp3(head, 1 if head.startswith(b"ID3") else 0)
 

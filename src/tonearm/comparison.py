@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tonearm import boundary
-from tonearm.datasets.labelled_audio import LISTEN
+from tonearm.datasets.audio_files import LISTEN
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.files.atomic_folder import atomic_folder

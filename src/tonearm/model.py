@@ -10,12 +10,14 @@ import numpy as np
 import torch
 
 from tonearm import boundary
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
 from tonearm.generation.check import check_settings
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
 from tonearm.generation.prepare import PreparedRequest, prepare
 from tonearm.generation.provenance import (
+    MAX_ROWS,
     BatchRecord,
     CheckpointRecord,
     Provenance,
@@ -29,10 +31,15 @@ from tonearm.generation.stream import Played, Stream
 from tonearm.generation.take import Take
 from tonearm.hashing import hash_clip, hash_codes
 from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
-from tonearm.musicgen.codec import decode_codes
+from tonearm.musicgen.codec import decode_at, decode_codes, decode_rows
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
-from tonearm.musicgen.memory_estimate import check_memory, memory_budget, rows_that_fit
+from tonearm.musicgen.memory_estimate import (
+    batch_rows_limit,
+    check_memory,
+    memory_budget,
+    rows_that_fit,
+)
 from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.musicgen.teacher_forcing import mean_divergence
@@ -257,10 +264,12 @@ class Model:
             frames=None if self.engine.uniform_batches else place.frames,
         )
         complete = self.engine.rows(decode_request, report.next_batch())
-        codes = next(codes for row, codes in complete if row == place.row)
-        return self._take(
-            rows[place.row], found, place_in_batch(decode_request, rows, place.row), codes
+        codes = next(
+            codes[members.index(place.row)] for members, codes in complete if place.row in members
         )
+        clip = decode_at(self.checkpoint, codes, place.codec_rows, place.codec_row)
+        decoded = place_in_batch(decode_request, rows, place.row, place.codec_rows, place.codec_row)
+        return self._take(rows[place.row], found, decoded, codes, clip)
 
     def divergence(
         self,
@@ -387,7 +396,8 @@ class Model:
                 sampling=played.sampling,
                 frames=played.frames,
             )
-            return self._take(one, vectors, place_in_batch(decode_request, [one], 0), codes)
+            place = place_in_batch(decode_request, [one], 0)
+            return self._take(one, vectors, place, codes, decode_codes(self.checkpoint, codes))
 
         decoding = Decoding(self.engine.decoder, decode_request)
         codec = StreamingCodec(self.checkpoint)
@@ -448,6 +458,7 @@ class Model:
             window=window,
             overlap=overlap_frames(window),
             uniform=self.engine.uniform_batches,
+            rows=batch_rows_limit(checkpoint.device) or MAX_ROWS,
             fit=lambda shape: rows_that_fit(checkpoint, shape, chosen),
             check=lambda shape: check_memory(checkpoint, shape, given),
         )
@@ -459,10 +470,13 @@ class Model:
         vectors: Mapping[str, SteeringVector],
         progress: Progress | None,
     ) -> Iterator[Take]:
-        for batch, decode in self._decode(batches, prepared, vectors, progress):
-            takes = dict(decode())
-            for row in range(len(batch)):
-                yield takes[row]
+        for _, decode in self._decode(batches, prepared, vectors, progress):
+            takes, following = dict[int, Take](), 0
+            for row, take in decode():
+                takes[row] = take
+                while following in takes:
+                    yield takes.pop(following)
+                    following += 1
 
     def _by_completion(
         self,
@@ -490,9 +504,13 @@ class Model:
 
             def decode(rows: list[PreparedRequest] = rows) -> Iterator[tuple[int, Take]]:
                 request = encode_batch(self.checkpoint, rows, vectors)
-                for row, codes in self.engine.rows(request, report.next_batch()):
-                    place = place_in_batch(request, rows, row)
-                    yield row, self._take(rows[row], vectors, place, codes)
+                for members, codes in self.engine.rows(request, report.next_batch()):
+                    audio = decode_rows(self.checkpoint, codes)
+                    for row, own, decoded in zip(members, codes, audio, strict=True):
+                        place = place_in_batch(
+                            request, rows, row, decoded.codec_rows, decoded.codec_row
+                        )
+                        yield row, self._take(rows[row], vectors, place, own, decoded.clip)
 
             yield batch, decode
 
@@ -502,9 +520,9 @@ class Model:
         vectors: Mapping[str, SteeringVector],
         place: BatchRecord,
         codes: torch.Tensor,
+        clip: Clip,
     ) -> Take:
         shape, request = self.shape, prepared.request
-        clip = decode_codes(self.checkpoint, codes)
         steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
         requested = None
         if any(steer.amount is not None for steer in request.steering.steers):

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from recipes.pocket.compose import BEAT_LENGTHS, nearest_beat_frames
 
 import tonearm
 from tonearm import assets
 from tonearm.datasets import prompts
+from tonearm.datasets.rendering.compose import BEAT_LENGTHS, nearest_beat_frames
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.measures import (

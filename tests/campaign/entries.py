@@ -80,6 +80,7 @@ FROM_AUDIO = {
     "label": "tone",
     "segment": SEGMENT,
 }
+CHOSEN = {"label": ("text",), "where": ("text",), "layout": ("text",)}
 EMBEDDED = {
     "clap": ("text", "special", "clap"),
     "device": ("text",),
@@ -299,6 +300,7 @@ COMMANDS = {
         {
             **EMBEDDED,
             **SHOWN,
+            **CHOSEN,
             "name": ("text", "output"),
             "folders": ("corpus", "special", "text"),
             "force": ("flag",),
@@ -309,11 +311,29 @@ COMMANDS = {
         {
             **EMBEDDED,
             **SHOWN,
+            **CHOSEN,
             "folders": ("corpus", "special", "text"),
             "embedding": ("text",),
             "model": ("text", "checkpoint"),
         },
         {"model": {"embedding": "encodec"}},
+    ),
+    "corpus": Command(
+        lambda m: {"action": "show", "what": str(m.corpus)},
+        {
+            **CHOSEN,
+            **SHOWN,
+            "action": ("text",),
+            "what": ("text", "corpus", "special"),
+            "output": ("output", "special"),
+            "clips": ("integer",),
+            "seed": ("integer",),
+            "sound_font": ("special", "audio"),
+        },
+        {
+            name: {"action": "render", "what": "notes", "output": "rendered", "clips": 1}
+            for name in ("output", "clips", "seed", "sound_font")
+        },
     ),
     "inspect": Command(
         lambda m: {"file": m.file("energy.safetensors")},
@@ -370,6 +390,11 @@ def _bad_audio(rng: Random, materials: Path, folder: Path) -> Any:
     return bad_values.wrong_object(rng)
 
 
+def _content(rng: Random, materials: Path, folder: Path) -> bytes:
+    """Bytes of a bad audio file."""
+    return bad_files.audio(rng, materials, folder).read_bytes()
+
+
 def _listed(make: Make) -> Make:
     """A list of bad inputs, some of them twice."""
     return lambda rng, materials, folder: [make(rng, materials, folder)] * rng.randrange(1, 3)
@@ -391,6 +416,7 @@ KINDS |= {
     "array": (_value(bad_values.bad_array), 10),
     "clip": (_bad_clip, 12),
     "any_audio": (_bad_audio, 24),
+    "content": (_content, 20),
     "name": (_value(bad_values.bad_text), 5),
     "objects": (_listed(OBJECT), 5),
     "names": (_listed(_value(bad_values.bad_text)), 5),
@@ -498,6 +524,11 @@ FUNCTIONS: dict[str, Function] = {
     "Clip.write": Function(lambda m: m.clip.write, kinds={"path": ("object", "special", "output")}),
     "Clip.encoded": Function(
         lambda m: m.clip.encoded, kinds={"suffix": TEXT, "quality": REAL}
+    ),
+    "Clip.decode": Function(
+        lambda m: tonearm.Clip.decode,
+        lambda m: {"content": m.file("clicks.wav").read_bytes(), "name": "clicks"},
+        {"content": ("object", "content"), "name": TEXT},
     ),
     "Clip.read": _fixed(tonearm.Clip.read, path=("object", "special", "audio", "odd_audio")),
     "Comparison.save": Function(
@@ -903,7 +934,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"name": "x", "folders": [m.corpus], "embedder": _clap(m)},
         {
             **PROGRESS, "name": TEXT, "folders": ("object", "objects", "paths"), "embedder": ANY,
-            "seed": COUNT,
+            "label": TEXT, "where": ANY, "layout": TEXT, "seed": COUNT,
         },
     ),
 }  # fmt: skip

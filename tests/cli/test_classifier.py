@@ -54,8 +54,32 @@ def test_unreadable_and_silent_files_of_a_corpus_are_left_out_and_reported(
     outcome = run("cluster", corpus, "--clap", clap_folder, "--json")
     content = json.loads(outcome.out)
     assert outcome.code == 2
-    assert content["n"] == 12 and len(content["failed"]) == 2
-    assert outcome.err.count("\n") == 2
+    assert content["n"] == 12
+    assert [(one["reason"], one["count"]) for one in content["skipped"]] == [
+        ("unreadable", 1),
+        ("silent", 1),
+    ]
+    assert outcome.err.count("\n") == 2 and "left out 1 unreadable (cannot read" in outcome.err
+
+
+def test_documented_defects_of_a_corpus_are_reported_without_an_error(run, corpus, clap_folder):
+    for kind in ("noise", "tone"):
+        for i in range(6):
+            (corpus / kind / f"{i}.wav").rename(corpus / kind / f"{kind}.{i:05d}.wav")
+    (corpus / "tone" / "tone.00054.wav").write_text("")
+    outcome = run("cluster", corpus, "--clap", clap_folder, "--json")
+    assert outcome.code == 0 and json.loads(outcome.out)["n"] == 12
+    assert "left out 1 unreadable" in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_a_column_of_the_metadata_is_the_label(run, corpus, clap_folder):
+    rows = [f"{kind}/{i}.wav,{kind},{i % 2}" for kind in ("noise", "tone") for i in range(6)]
+    (corpus / "metadata.csv").write_text("\n".join(["file_name,kind,part", *rows]))
+    options = ("--label", "kind", "--where", "part=1", "--clap", clap_folder, "--json")
+    content = json.loads(run("cluster", corpus, *options).out)
+    assert content["labels"] == ["noise", "tone"] and content["n"] == 6
+    trained = json.loads(run("classifier", "kind", corpus, *options).out)
+    assert trained["counts"] == {"noise": 3, "tone": 3}
 
 
 @pytest.mark.parametrize(
@@ -65,6 +89,12 @@ def test_unreadable_and_silent_files_of_a_corpus_are_left_out_and_reported(
         (["classifier", "x", "nowhere"], "no folder at nowhere"),
         (["cluster", "nowhere"], "no folder at nowhere"),
         (["cluster", "corpus", "--embedding", "vggish"], "no embedding 'vggish'"),
+        (["cluster", "corpus", "--label", "key"], "no column 'key'; its columns are label"),
+        (["cluster", "corpus", "--where", "key=1"], "no column 'key'; its columns are label"),
+        (["cluster", "corpus", "--where", "label"], "no COLUMN=VALUE"),
+        (["cluster", "corpus", "--where", "label=a", "--where", "label=b"], "'label' twice"),
+        (["cluster", "corpus", "--layout", "gtzan"], "has not the layout gtzan"),
+        (["classifier", "x", "corpus", "--layout", "mp3"], "no layout 'mp3'; use one of"),
     ],
 )
 def test_mistakes_give_one_line(run, corpus, clap_folder, arguments, message):

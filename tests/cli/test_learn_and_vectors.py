@@ -96,6 +96,44 @@ def test_learn_into_another_file_with_json(run, tiny, folder):
     assert (vector.info.site, vector.info.pooling) == ("heads", "mean")
 
 
+@pytest.fixture
+def scenes(folder):
+    """Eight prompts a side, enough for methods that hold some out."""
+    nouns = ("piano", "guitar", "flute", "cello", "drums", "organ", "choir", "harp")
+    for file, word in (("fast.txt", "fast"), ("slow.txt", "slow")):
+        (folder / file).write_text("".join(f"{word} {noun}\n" for noun in nouns))
+
+
+def test_a_probe_is_learned_and_shown_with_its_held_out_scores(run, tiny, scenes, play):
+    outcome = learn(run, tiny, "--method", "ridge:1")
+    assert outcome.code == 0, outcome.err
+    shown = run("inspect", "drive.safetensors").out
+    for text in (outcome.out, shown):
+        assert "held-out auc 1.00 (95 % of permutations: up to 0." in text and "p = 0.0" in text
+    assert "ridge:1 at residual" in shown
+    statistics = json.loads(run("inspect", "drive.safetensors", "--json").out)["statistics"]
+    assert statistics.keys() == {"best_auc", "null_auc", "p_value"}
+    assert play("--steer", "drive=raw:1").code == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [("ridge:x", "takes a number"), ("magic", "use one of diffmean, "), ("lda", "needs 6 or more")],
+)
+def test_an_impossible_method_is_one_line_and_writes_nothing(run, tiny, folder, method, message):
+    outcome = learn(run, tiny, "--method", method)
+    assert outcome.code == 2 and outcome.err.count("\n") == 1 and message in outcome.err
+    assert not (folder / "drive.safetensors").exists()
+
+
+def test_help_lists_the_registered_methods(run, monkeypatch):
+    from tonearm.methods import base, usages
+
+    monkeypatch.setitem(base._METHODS, "latest-of-all", base._METHODS["lda"])
+    text = " ".join(run("learn", "--help").out.replace("│", " ").split())
+    assert ", ".join(usages()) in text and "latest-of-all" in text
+
+
 def test_vectors_lists_those_in_files_and_folders_and_skips_checkpoints(run, tiny, folder):
     (folder / "model.safetensors").write_bytes(b"something else")
     named = run("vectors", "energy.safetensors")

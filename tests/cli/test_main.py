@@ -138,3 +138,13 @@ def test_options_are_named_explicitly():
                     declared = [option.default, *(option.param_decls or ())]
                     is_named = any(str(one).startswith("--") for one in declared)
                     assert is_named, f"tonearm {command}: {name}"
+
+
+def test_the_end_of_a_command_collects_no_garbage():
+    """Python's last collections take over a second; `gc.freeze` spares them."""
+    program = (
+        "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "from tonearm.cli import main; main(['models'])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ended.stdout.decode().splitlines()[-1] == "True"

@@ -7,6 +7,7 @@ import pytest
 
 from tonearm.audio import Clip
 from tonearm.studies.store import Store, StoredTrial, Values
+from tonearm.studies.stored_audio import StoredAudio
 
 
 @pytest.fixture
@@ -14,9 +15,9 @@ def stored(folder):
     """A run of two trials, of which one is measured."""
     with Store(folder / "runs" / "mine") as store:
         store.set_study("facchiano2025", {"model": "pocket", "design": "smoke"}, {"g": "1"})
-        clip = Clip(np.zeros(100, np.float32), 16_000)
+        audio = StoredAudio.of(Clip(np.zeros(100), 16_000))
         for key in ("a", "b"):
-            store.add_take(key, {}, clip, None)
+            store.add_take(key, {}, audio, None)
         trials = [StoredTrial(key, ("g",), {}, {"condition": key}) for key in ("a", "b")]
         store.set_stage("facchiano2025", "plain", trials)
         store.add_values([Values("a", "g", "1", {}, {"tempo": {"value": 90.0}})])

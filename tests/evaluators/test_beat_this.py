@@ -146,7 +146,7 @@ def test_other_files_are_refused_in_one_line(checkpoint: Path, tmp_path: Path) -
     for path in (text, other, wide, tmp_path / "absent.ckpt"):
         with pytest.raises(TonearmError, match="final0") as caught:
             BeatThisTracker(path)
-        assert str(path) in str(caught.value)
+        assert path.name in str(caught.value)
         assert "\n" not in str(caught.value)
 
 

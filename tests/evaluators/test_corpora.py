@@ -66,9 +66,10 @@ class Refusing(Statistics):
 def test_a_clip_that_the_embedder_refuses_is_left_out(corpus: Path) -> None:
     noise(1.0).write(corpus / "noise" / "long.wav")
     found = embed_corpus([corpus], Refusing())
-    assert len(found.rows) == 4 and "long.wav: too long" in found.failures[0].reason
+    (skipped,) = found.skipped
+    assert len(found.rows) == 4 and "long.wav: too long" in skipped.detail
     rows, failures = embed_files([corpus / "noise"], Refusing())
-    assert len(rows) == 2 and failures == found.failures
+    assert len(rows) == 2 and [failure.reason for failure in failures] == [skipped.detail]
 
 
 def test_silent_and_unreadable_files_of_a_corpus_are_left_out(corpus: Path) -> None:
@@ -77,4 +78,22 @@ def test_silent_and_unreadable_files_of_a_corpus_are_left_out(corpus: Path) -> N
     found = embed_corpus([corpus], Statistics())
     assert found.labels == ("noise", "noise", "tone", "tone")
     assert found.rows.shape == (4, 3) and len(set(found.tracks)) == 4
-    assert {failure.path.name for failure in found.failures} == {"broken.wav", "silent.wav"}
+    assert {one.reason: Path(one.names[0]).name for one in found.skipped} == {
+        "unreadable": "broken.wav",
+        "silent": "silent.wav",
+    }
+
+
+def test_a_corpus_without_a_usable_file_is_refused_with_the_reasons(corpus: Path) -> None:
+    for file in corpus.rglob("*.wav"):
+        file.write_text("")
+    with pytest.raises(TonearmError, match=r"no file with sound in .*: 4 unreadable \(cannot read"):
+        embed_corpus([corpus], Statistics())
+
+
+def test_the_label_is_a_column_and_other_columns_select(corpus: Path) -> None:
+    rows = "noise/0.wav,a,1\nnoise/1.wav,b,1\ntone/0.wav,a,2\ntone/1.wav,b,2\n"
+    (corpus / "metadata.csv").write_text(f"file_name,kind,part\n{rows}")
+    found = embed_corpus([corpus], Statistics(), label="kind", where={"part": "2"})
+    assert found.labels == ("a", "b")
+    np.testing.assert_allclose(found.rows[0], Statistics().embed([tone(300, 0.5)])[0], atol=1e-6)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tonearm.datasets.captions import prompts_of_takes
-from tonearm.datasets.labelled_audio import read_table
 from tonearm.datasets.prompts import read_prompts
+from tonearm.datasets.tables import read_table
 from tonearm.errors import TonearmError
 from tonearm.files import text_file
 from tonearm.files.text_file import read_json, read_text

@@ -1,12 +1,18 @@
-"""Record of a batch: replay allocates the caches that the batch had, whose length decides shapes."""
+"""Record of a batch: replay allocates the caches that the batch had, whose length decides shapes, and
+decodes as many rows to audio together as the batch did.
+"""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.musicgen.decode_requests import with_window
 from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
+from tonearm.musicgen import codec
+from tonearm.musicgen.codec import CodecLimit
 from tonearm.musicgen.decoder import Decoder
 from tonearm.replaying import replay
 
@@ -68,6 +74,76 @@ def test_a_sidecar_without_the_length_of_the_batch_replays(small, tmp_path):
     assert replay(sidecar, model=small).identical
 
 
+@pytest.fixture
+def four_at_once(monkeypatch) -> None:
+    """The codec decodes up to four rows together."""
+    monkeypatch.setattr(codec, "codec_limit", lambda _: CodecLimit(4, 10**12))
+
+
+def six_requests() -> list[TakeRequest]:
+    """One take that is shorter than the five others."""
+    lengths = (0.4, 0.4, 0.2, 0.4, 0.4, 0.4)
+    return [TakeRequest(PROMPT, seed, seconds=length) for seed, length in enumerate(lengths)]
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
+def test_rows_decoded_to_audio_together_replay_bit_for_bit(
+    model_of, tmp_path, four_at_once, variant
+):
+    model = model_of(variant)
+    takes = list(model.generate_batch(six_requests(), batch_size=6))
+    records = [take.provenance.batch for take in takes]
+    assert [(one.codec_rows, one.codec_row) for one in records] == [
+        *((4, 0), (4, 1), (1, 0), (4, 2), (4, 3), (1, 0))
+    ]
+    for row, take in enumerate(takes):
+        again = replay(take.save(tmp_path / f"{row}.wav"), model=model)
+        assert again.identical and again.take.provenance.batch == records[row]
+
+
+def test_replay_decodes_as_many_rows_together_at_the_same_place(
+    small, tmp_path, four_at_once, monkeypatch
+):
+    """A codec whose samples depend on the number of rows and on the place among them."""
+    real = codec._decode_whole
+
+    def dependent(checkpoint, codes):
+        rows = enumerate(real(checkpoint, codes))
+        return [samples + 1e-3 * len(codes) + 1e-4 * place for place, samples in rows]
+
+    monkeypatch.setattr(codec, "_decode_whole", dependent)
+    takes = list(small.generate_batch(six_requests(), batch_size=6))
+    for row, take in enumerate(takes):
+        assert replay(take.save(tmp_path / f"{row}.wav"), model=small).identical
+    sidecar = tmp_path / "1.json"
+    for other in ({"codec_row": 0}, {"codec_rows": 3}):
+        change(takes[1].save(tmp_path / "1.wav"), **other)
+        assert not replay(sidecar, model=small).identical
+
+
+def test_the_neighbours_of_a_row_do_not_change_its_audio(small, four_at_once):
+    requests = [TakeRequest(PROMPT, seed, seconds=0.4) for seed in range(4)]
+    takes = list(small.generate_batch(requests, batch_size=4))
+    others = [replace(one, seed=one.seed + 10, prompt="calm") for one in requests]
+    for row, take in enumerate(takes):
+        batch = [*others[:row], requests[row], *others[row + 1 :]]
+        again = list(small.generate_batch(batch, batch_size=4))
+        assert np.array_equal(again[row].clip.samples, take.clip.samples)
+        assert not np.array_equal(again[row - 1].codes, takes[row - 1].codes)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_sidecar_of_an_earlier_format_has_one_row_of_the_codec(small, tmp_path, number):
+    take = small.generate(PROMPT, seconds=0.4, seed=1)
+    sidecar = take.save(tmp_path / "take.wav")
+    content = json.loads(sidecar.read_text())
+    assert content["format"] == 4
+    assert content["batch"].pop("codec_rows") == 1 and content["batch"].pop("codec_row") == 0
+    sidecar.write_text(json.dumps(content | {"format": number}))
+    again = replay(sidecar, model=small)
+    assert again.identical and again.take.provenance == take.provenance
+
+
 def change(sidecar, **batch) -> None:
     content = json.loads(sidecar.read_text())
     content["batch"] |= batch
@@ -82,6 +158,10 @@ def change(sidecar, **batch) -> None:
         ({"size": 10**9}, r"batch\.size: .* less than or equal to 4096"),
         ({"text_tokens": 10**9}, r"batch\.text_tokens: .* less than or equal to 16384"),
         ({"size": 4096, "text_tokens": 16_384}, "a batch of 4096 takes .* needs .* GiB"),
+        ({"codec_rows": 2}, "codec_rows 2 is more than a batch of 1"),
+        ({"codec_row": 1}, "codec_row 1 is outside of 1 rows"),
+        ({"codec_rows": 10**9}, r"batch\.codec_rows: .* less than or equal to 4096"),
+        ({"codec_row": -1}, r"batch\.codec_row: .* greater than or equal to 0"),
     ],
 )
 def test_a_batch_that_cannot_be_is_refused_before_anything_is_allocated(

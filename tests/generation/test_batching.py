@@ -10,8 +10,15 @@ from tests.steering.vectors import vector_of
 from tonearm import Clip, Sampling, Steer, Steering, TakeRequest, TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, pack
 from tonearm.generation.prepare import PreparedRequest
+from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.engine import DecoderEngine
-from tonearm.musicgen.memory_estimate import GIB, BatchShape, decoding_bytes
+from tonearm.musicgen.memory_estimate import (
+    CPU_BATCH_ROWS,
+    GIB,
+    BatchShape,
+    decoding_bytes,
+    rows_that_fit,
+)
 
 SECONDS = [0.4, 1.2, 0.2, 0.8, 0.4, 1.0]
 WINDOW, OVERLAP = 750, 300
@@ -42,8 +49,8 @@ class Fit:
         return max(1, min(shape.rows, 1000 // shape.frames))
 
 
-def limits(fit=None, uniform: bool = False, check=None) -> Limits:
-    return Limits(WINDOW, OVERLAP, uniform, fit or Fit(), check or (lambda _: None))
+def limits(fit=None, uniform: bool = False, rows: int = CPU_BATCH_ROWS) -> Limits:
+    return Limits(WINDOW, OVERLAP, uniform, rows, fit or Fit(), lambda _: None)
 
 
 def test_order_input_keeps_the_order_of_the_requests():
@@ -107,11 +114,26 @@ def test_the_shape_that_must_fit_is_that_of_the_largest_remaining_rows():
     assert second == dataclasses.replace(first, rows=2, frames=400, known_frames=0)
 
 
+@pytest.mark.parametrize(("rows", "largest"), [(CPU_BATCH_ROWS, 64), (MAX_ROWS, 150)])
+def test_the_memory_and_the_limit_of_the_device_decide_the_rows(small, rows, largest):
+    """A budget of 150 rows; on CUDA the limit is the largest batch of a sidecar."""
+    shape = BatchShape(rows=150, guided=True, frames=100, window=WINDOW, text_tokens=8, vectors=0)
+    budget = decoding_bytes(small.checkpoint, shape)
+
+    def fit(shape):
+        return rows_that_fit(small.checkpoint, shape, budget)
+
+    batches = pack([prepared(100)] * 400, "completion", None, limits(fit, rows=rows))
+    assert max(map(len, batches)) == len(batches[0]) == largest
+    assert [index for batch in batches for index in batch] == list(range(400))
+
+
+@pytest.mark.parametrize("rows", [CPU_BATCH_ROWS, MAX_ROWS])
 @pytest.mark.parametrize("order", ["input", "completion"])
-def test_20000_requests_are_packed_with_one_estimate_per_batch(order):
-    fit = Fit()
+def test_20000_requests_are_packed_with_one_estimate_per_batch(order, rows):
+    fit, most = Fit(), rows
     rows = [prepared(20 + i % 180, tokens=4 + i % 30) for i in range(20_000)]
-    batches = pack(rows, order, None, limits(fit))
+    batches = pack(rows, order, None, limits(fit, rows=most))
     assert sorted(index for batch in batches for index in batch) == list(range(20_000))
     assert len(fit.shapes) == len(batches)
     assert all(sum(rows[index].frames for index in batch) <= 1000 for batch in batches)

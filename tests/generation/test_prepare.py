@@ -138,7 +138,8 @@ def test_an_open_ended_request_has_no_length(small):
         small._prepare([TakeRequest("calm", 1, late)], vectors)
 
 
-def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small):
+@pytest.mark.parametrize(("rows", "first"), [(64, 64), (4096, 128)])
+def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small, rows, first):
     requests = [TakeRequest("calm", seed, seconds=0.4) for seed in range(130)]
     requests.append(TakeRequest("calm", 130, seconds=20))
     prepared, _ = small._prepare(requests, {})
@@ -146,8 +147,9 @@ def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small):
         window=750,
         overlap=300,
         uniform=False,
+        rows=rows,
         fit=lambda one: 1 if one.frames > 100 else one.rows,
         check=lambda one: None,
     )
     sizes = [len(batch) for batch in pack(prepared, "input", None, limits)]
-    assert sizes[0] == 64 and sum(sizes) == 131 and sizes[-1] == 1
+    assert sizes[0] == first and sum(sizes) == 131 and sizes[-1] == 1

@@ -12,6 +12,7 @@ from tests.measures.sounds import noise
 from tests.measures.test_batch import TextStatistics
 from tonearm.analysis.clusters import cluster_folders, measure_clusters
 from tonearm.audio import Clip
+from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.errors import TonearmError
 from tonearm.evaluators.corpora import embed_corpus, embed_files, embed_reference
 from tonearm.evaluators.embedding_set import EmbeddingSet
@@ -56,6 +57,7 @@ SCORED = {"clap": CLAP, "labels": ["fast", "slow"], "template": "a {}"}
 NOWHERE = Path("nowhere")
 
 # Each function with arguments that it accepts, or for which it refuses the absent file.
+CHOSEN = {"label": "genre", "where": {"split": "test"}, "layout": "metadata"}
 FUNCTIONS: list[tuple[Callable[..., object], dict[str, Any]]] = [
     (measure_clap_score, {"clip": CLIP, "clap": CLAP, "text": "fast"}),
     (measure_clap_scores, {"clips": [CLIP], "clap": CLAP, "texts": ["fast"]}),
@@ -86,21 +88,29 @@ FUNCTIONS: list[tuple[Callable[..., object], dict[str, Any]]] = [
             "seed": 0,
         },
     ),
-    (train_from_folders, {"name": "speed", "folders": [NOWHERE], "embedder": CLAP, "seed": 0}),
+    (
+        train_from_folders,
+        {"name": "speed", "folders": [NOWHERE], "embedder": CLAP, "seed": 0, **CHOSEN},
+    ),
     (load_classifier, {"path": NOWHERE}),
     (save_classifier, {"classifier": CLASSIFIER, "path": Path("speed.safetensors")}),
     (ClapScoring, {**SCORED, "texts": {}, "classifiers": (CLASSIFIER,)}),
     (measure_files, {"paths": [NOWHERE], "tracker": None, "scoring": None, "progress": None}),
     (register, {"measure": None}),
     (measure_clusters, {"rows": ROWS, "labels": LABELS, "source": "rows", "seed": 0}),
-    (cluster_folders, {"folders": [NOWHERE], "embedder": CLAP, "seed": 0, "progress": None}),
+    (
+        cluster_folders,
+        {"folders": [NOWHERE], "embedder": CLAP, "seed": 0, "progress": None, **CHOSEN},
+    ),
+    (read_corpus, {"folders": [NOWHERE], **CHOSEN}),
     (embed_files, {"paths": [NOWHERE], "embedder": CLAP, "progress": None}),
-    (embed_corpus, {"folders": [NOWHERE], "embedder": CLAP, "progress": None}),
+    (embed_corpus, {"folders": [NOWHERE], "embedder": CLAP, "progress": None, **CHOSEN}),
     (embed_reference, {"path": NOWHERE, "embedder": CLAP, "progress": None}),
     (EmbeddingSet, {"rows": ROWS, "embedder": "statistics", "source": "rows"}),
     (EmbeddingSet.of_clips, {"clips": [CLIP], "embedder": CLAP, "source": "noise"}),
     (EmbeddingSet.read, {"path": NOWHERE}),
     (Clip.read, {"path": NOWHERE}),
+    (Clip.decode, {"content": b"", "name": "row 3"}),
     (CLIP.write, {"path": Path("noise.wav")}),
     (CLIP.encoded, {"suffix": ".wav"}),
     (CLIP.resampled, {"sample_rate": 16_000}),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import clicks, noise, tone
-from tonearm.datasets.labelled_audio import FailedFile
+from tonearm.datasets.audio_files import FailedFile
 from tonearm.errors import TonearmError
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.measures import (
@@ -111,7 +111,7 @@ def test_a_classifier_is_trained_from_folders(tmp_path: Path) -> None:
     (tmp_path / "tone" / "broken.wav").write_text("")
     classifier, corpus = train_from_folders("kind", [tmp_path], Statistics())
     assert classifier.labels == ("noise", "tone") and classifier.accuracy.value == 1
-    assert [failure.path.name for failure in corpus.failures] == ["broken.wav"]
+    assert [Path(name).name for one in corpus.skipped for name in one.names] == ["broken.wav"]
 
 
 def a_set(count: int, width: int, size: float = 1.0) -> EmbeddingSet:

@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from tests.methods.planted import CONCEPT, planted
 from tonearm.activations import RunningMoments
 from tonearm.errors import TonearmError
+from tonearm.methods import Activations, method_named
 from tonearm.methods.diffmean import diffmean, separation
 
 LAYERS, WIDTH = 4, 64
@@ -60,3 +62,20 @@ def test_separation_of_single_rows_is_finite():
     assert torch.isfinite(
         separation(moments_of(torch.ones(1, 2, 3)), moments_of(torch.zeros(1, 2, 3)))
     ).all()
+
+
+def test_rows_add_held_out_scores_and_leave_the_directions_as_they_are():
+    truth = planted()
+    activations = truth.activations
+    moments_alone = Activations(activations.positive, activations.negative)
+    plain, tested = (method_named("diffmean").fit(one) for one in (moments_alone, activations))
+    assert torch.equal(plain.directions, tested.directions)
+    assert list(plain.scores) == ["separation"] and not plain.statistics and plain.has_direction
+    assert torch.equal(plain.scores["separation"], tested.scores["separation"])
+    assert {"auc", "accuracy", "validation_auc", "split_half_cosine"} < set(tested.scores)
+    assert tested.best_layer == CONCEPT
+
+
+def test_rows_of_few_groups_have_no_held_out_scores():
+    few = planted(positive=40, negative=10).activations
+    assert list(method_named("diffmean").fit(few).scores) == ["separation"]

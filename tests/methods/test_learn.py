@@ -86,6 +86,8 @@ def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
         (dict(negative=[]), "negative is empty"),
         (dict(name="  "), "name is empty"),
         (dict(method="magic"), "use one of diffmean"),
+        (dict(method="ridge:-1"), "lambda -1 is not possible"),
+        (dict(method="lda"), "method lda .* needs 6 or more on each side"),
         (dict(site="cross_attention"), "no site"),
         (dict(pooling="middle"), "pooling 'middle'"),
         (dict(batch_size=0), "batch size"),
@@ -116,3 +118,26 @@ def test_learning_does_not_change_the_model(melody):
     before = dict(melody.vectors)
     learn(melody, FAST, SLOW, "tempo")
     assert dict(melody.vectors) == before
+
+
+NOUNS = ("piano", "guitar", "flute", "cello", "drums", "organ", "choir", "harp")
+
+
+@pytest.mark.parametrize("method", ["lda", "mse-probe", "ridge:0.10", "bce-probe"])
+def test_a_probe_has_its_scores_and_its_test_in_the_vector(melody, method, tmp_path):
+    above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
+    vector = learn(melody, above, below, "tempo", method=method)
+    info = vector.info
+    assert info.method == method.removesuffix("0") and set(vector.layers) == {0, 1, 2}
+    assert {"auc", "accuracy", "validation_auc", "split_half_cosine"} < set(info.scores)
+    assert info.statistics["p_value"] <= 0.05 and info.statistics["best_auc"] > 0.9
+    diffmean = learn(melody, above, below, "tempo")
+    assert all(vector.cosine(diffmean, layer) > 0.1 for layer in vector.layers)
+    assert load_vector(save_vector(vector, tmp_path / "v")).info == info
+
+
+def test_prompt_sets_that_differ_by_chance_are_refused(melody):
+    prompts = [f"{word} {noun}" for noun in NOUNS for word in ("fast", "slow")]
+    mixed = [*prompts[0::4], *prompts[3::4]], [*prompts[1::4], *prompts[2::4]]
+    with pytest.raises(TonearmError, match=r"method lda finds no direction: held-out auc 0\.\d\d"):
+        learn(melody, *mixed, "nothing", method="lda")

@@ -8,7 +8,14 @@ import torch
 
 from tests.musicgen.decode_requests import FRAMES, request_for
 from tonearm import Steer, Steering, TakeRequest, load, replay
-from tonearm.musicgen.codec import decode_codes, encode_audio
+from tonearm.generation.provenance import MAX_ROWS
+from tonearm.musicgen.codec import (
+    codec_bytes,
+    codec_rows_at_once,
+    decode_codes,
+    decode_rows,
+    encode_audio,
+)
 from tonearm.musicgen.cuda_graphs import capture_on_cuda
 from tonearm.musicgen.decode_loop import Decoding
 
@@ -150,3 +157,33 @@ def test_rows_of_mixed_lengths_and_stopped_streams_replay_bit_for_bit(tmp_path, 
             stream.stop()
     for index, take in enumerate([*takes, stream.take]):
         assert replay(take.save(tmp_path / f"{index}.wav"), model=model).identical, index
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_rows_decoded_to_audio_together_replay_bit_for_bit(tmp_path, dtype):
+    model = load("pocket", device="cuda", dtype=dtype)
+    lengths = (2.0, 2.0, 1.0, 2.0, 2.0, 1.0)
+    requests = [TakeRequest(PROMPT, seed, seconds=length) for seed, length in enumerate(lengths)]
+    takes = list(model.generate_batch(requests, batch_size=len(requests)))
+    places = [take.provenance.batch for take in takes]
+    assert [(place.codec_rows, place.codec_row) for place in places] == [
+        *((4, 0), (4, 1), (2, 0), (4, 2), (4, 3), (2, 1))
+    ]
+    for index, take in enumerate(takes):
+        again = replay(take.save(tmp_path / f"{index}.wav"), model=model)
+        assert again.identical, index
+        alone = decode_codes(model.checkpoint, torch.from_numpy(take.codes)).samples
+        np.testing.assert_allclose(take.clip.samples, alone, rtol=0, atol=1e-4)
+
+
+def test_the_codec_takes_no_more_memory_than_estimated(pocket):
+    checkpoint, frames = pocket.checkpoint, 10 * pocket.shape.frame_rate
+    rows = codec_rows_at_once(checkpoint, frames, MAX_ROWS)
+    codes = torch.zeros(rows, checkpoint.shape.codebooks, frames, dtype=torch.int64)
+    list(decode_rows(checkpoint, codes[:1]))
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    assert {row.codec_rows for row in decode_rows(checkpoint, codes)} == {rows}
+    assert rows > 1
+    taken = torch.cuda.max_memory_allocated() - before
+    assert taken <= codec_bytes(checkpoint, frames, rows)

@@ -16,6 +16,7 @@ from tonearm.musicgen import memory_estimate
 from tonearm.musicgen.memory_estimate import (
     GIB,
     BatchShape,
+    batch_rows_limit,
     decoding_bytes,
     last_true,
     memory_budget,
@@ -116,15 +117,19 @@ def test_the_last_number_that_holds_is_found(last, high):
     assert last_true(lambda n: n <= last, 1, high) == min(last, high)
 
 
-def test_rows_that_fit_fill_the_budget_up_to_64(small):
+def test_rows_that_fit_fill_the_budget(small):
     batch = replace(BATCH, rows=500)
     nine = decoding_bytes(small.checkpoint, replace(batch, rows=9))
     assert rows_that_fit(small.checkpoint, batch, nine) == 9
     assert rows_that_fit(small.checkpoint, batch, nine - 1) == 8
-    assert rows_that_fit(small.checkpoint, batch, 10**15) == 64
-    assert rows_that_fit(small.checkpoint, BATCH, 10**15) == 4
+    assert rows_that_fit(small.checkpoint, batch, 10**15) == 500
     with pytest.raises(TonearmError, match=r"GiB beside the weights, the limit is 0\.00"):
         rows_that_fit(small.checkpoint, batch, 1000)
+
+
+def test_memory_alone_limits_the_rows_on_cuda():
+    assert batch_rows_limit(torch.device("cuda")) is None
+    assert batch_rows_limit(torch.device("cpu")) == 64
 
 
 def test_the_default_budget_is_half_of_the_free_memory(small, monkeypatch):

@@ -15,8 +15,9 @@ from recipes.evaluators.confirmation import (
     share_right,
     stretch_ratios,
 )
-from recipes.pocket.render import find_sound_font
 
+from tonearm.datasets.rendering.synthesizer import find_sound_font
+from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_tracker
 
 CLIPS, FIRST = 6, 900
@@ -27,7 +28,7 @@ KINDS = ("performances", "pieces")  # whose metrical level is defined by all the
 def readings() -> list[Reading]:
     try:
         find_sound_font()
-    except FileNotFoundError as error:
+    except TonearmError as error:
         pytest.skip(str(error))
     tracker = load_tracker("bundled")
     return [read(planted, tracker) for planted in plant(CLIPS, FIRST, decode=False)]

@@ -41,12 +41,12 @@ from recipes.evaluators.performances import (
     tempo_word,
 )
 from recipes.evaluators.settings import MINIATURE
-from recipes.pocket.compose import FRAME_RATE as FRAMES_PER_SECOND
-from recipes.pocket.compose import PROGRESSIONS, compose
-from recipes.pocket.styles import LEADS
 
 from tests.measures.sounds import noise, silence
 from tests.recipes.training_runs import assert_equal_states, train_with_interruption
+from tonearm.datasets.rendering.compose import FRAME_RATE as FRAMES_PER_SECOND
+from tonearm.datasets.rendering.compose import PROGRESSIONS, compose
+from tonearm.datasets.rendering.styles import LEADS
 from tonearm.evaluators.beat_this import BeatThisTracker, spectrogram
 
 SEEDS = range(60)

@@ -31,12 +31,12 @@ from recipes.pocket.codec_loss import (
 )
 from recipes.pocket.encode import codes_path
 from recipes.pocket.quantizer import TrainedQuantizer
-from recipes.pocket.render import SAMPLE_RATE, SAMPLES_PER_FRAME
 from recipes.pocket.settings import CPU, Settings
 from transformers import EncodecModel
 
 from tests.recipes.training_runs import assert_equal_states, train_with_interruption
 from tonearm.audio import Clip
+from tonearm.datasets.rendering.synthesizer import SAMPLE_RATE, SAMPLES_PER_FRAME
 
 TINY = Settings(
     codec_filters=2,

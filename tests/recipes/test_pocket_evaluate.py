@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from recipes.pocket import evaluate
-from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, bpm_numbers_for
 
 from tonearm.audio import Clip
 
@@ -59,21 +58,6 @@ def test_noise_has_the_requested_level():
     for decibels in (-40, -20):
         noise = evaluate.with_noise(clip, decibels, seed=0).mono - clip.mono
         assert 20 * np.log10(noise.std() / clip.mono.std()) == pytest.approx(decibels, abs=0.1)
-
-
-def test_prompted_bpms_span_the_range_and_map_to_the_nearest_tempo():
-    numbers = evaluate.prompted_bpms(9)
-    assert numbers[0] == 60 and numbers[-1] == 180 and numbers == sorted(numbers)
-    beats = [n for frames in BEAT_FRAMES.values() for n in frames]
-    beat_of_number = {number: n for n in beats for number in bpm_numbers_for(n)}
-    assert set(beat_of_number) == set(BPM_NUMBERS) and (
-        beat_of_number[40],
-        beat_of_number[240],
-    ) == (25, 8)
-    for number in range(60, 181):
-        nearest = min(beats, key=lambda n: abs(np.log(1500 / n / number)))
-        assert beat_of_number[number] == nearest
-        assert abs(1500 / nearest / number - 1) < 0.075
 
 
 def test_classification_accuracy_counts_predictions(monkeypatch):

@@ -26,7 +26,6 @@ from recipes.pocket.beat_aux_loss import BeatHead, beat_targets
 from recipes.pocket.beat_init import CHROMA_FRAMES, coordinates, counted_frequencies
 from recipes.pocket.captions import UNKNOWN, build_tokenizer, caption
 from recipes.pocket.codec import build_codec
-from recipes.pocket.compose import BEAT_FRAMES, BPM_NUMBERS, FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.data_parallel import Replica, run
 from recipes.pocket.decoder import build_model, code_losses, grow, per_codebook, train_decoder
@@ -36,6 +35,7 @@ from recipes.pocket.settings import Settings
 from recipes.pocket.text import init_number_embeddings, number_ids, text_config, train_text_encoder
 
 from tests.recipes.training_runs import assert_equal_states, train_with_interruption
+from tonearm.datasets.rendering.compose import BEAT_FRAMES, BPM_NUMBERS, FRAMES_PER_CLIP, compose
 
 SEEDS = range(60)
 SETTINGS = Settings(codebooks=2, codebook_size=16, layers=2)

@@ -8,7 +8,6 @@ import torch
 from recipes.pocket import robust
 from recipes.pocket.captions import build_tokenizer
 from recipes.pocket.codec import build_codec
-from recipes.pocket.compose import FRAMES_PER_CLIP, compose
 from recipes.pocket.corpus import MELODY_FRAMES
 from recipes.pocket.decoder import build_model
 from recipes.pocket.robust import Perturbation, draw_shifts, save_average, train_robust
@@ -18,6 +17,7 @@ from safetensors.torch import load_file
 from transformers import T5EncoderModel
 
 from tests.recipes.training_runs import assert_equal_states, train_with_interruption
+from tonearm.datasets.rendering.compose import FRAMES_PER_CLIP, compose
 
 SETTINGS = Settings(
     codebooks=2,

@@ -46,6 +46,7 @@ def test_a_round_trip_is_exact(tmp_path):
         activation_norms={0: 1.5, 2: 0.1},
         library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
+        statistics={"best_auc": 0.9, "p_value": 1 / 201},
     )
     directions = {0: vector[0], 2: torch.tensor([-0.0, 1e-45, 3.4e38, *[0.1] * 5])}
     vector = SteeringVector(directions, vector.info.model_copy(update={"seed": 9}))

@@ -110,7 +110,7 @@ def test_the_smoke_study_makes_every_figure_and_table_and_resumes(model, tmp_pat
         assert all(done == trials for done, trials in counts.values()) and len(counts) == 8
         records = store.records(NAME)
         made = int(store.throughput()["takes"])
-    assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 1.6
+    assert 0.6 < planned_takes(TINY, model.shape.layer_count) / made < 2
     experiments = {record["experiment"] for record in records}
     assert {"layers", "strengths", "set sizes", "pairs", "grid", "table 1", "random"} <= experiments
 
@@ -227,6 +227,9 @@ def test_the_best_layer_steers_both_signs():
         for sign in ("+", "-")
     ]
     assert best_layer(effects) == 1
+    unknown = [replace(one, effect=effect(float("nan"), float("nan"))) for one in effects]
+    assert best_layer([*unknown[:2], *effects[2:]]) == 1
+    assert best_layer([*effects[:2], *unknown[2:]]) == 0 == best_layer(unknown)
 
 
 def test_records_are_selected_by_facts_in_the_order_of_prompts():
@@ -241,9 +244,7 @@ def test_the_whole_study_has_the_sizes_of_the_paper():
     assert planned_takes(WHOLE, 9) > 6000
 
 
-@pytest.mark.parametrize(
-    ("layers", "expected"), [(3, (0, 1, 2)), (4, (0, 1, 2, 3)), (48, (0, 16, 31, 47))]
-)
+@pytest.mark.parametrize(("layers", "expected"), [(2, (0, 1)), (4, (0, 3)), (48, (0, 47))])
 def test_a_smoke_run_scans_few_layers_from_the_first_to_the_last(layers, expected):
     assert SMOKE.layers(layers) == expected and WHOLE.layers(layers) == tuple(range(layers))
     assert replace(SMOKE, scanned=1).layers(layers) == (layers // 2,)

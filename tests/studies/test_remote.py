@@ -9,7 +9,7 @@ from tests.steering.vectors import vector_of
 from tonearm import Steer, Steering, TakeRequest, TonearmError
 from tonearm.studies import remote
 from tonearm.studies.plan import Study, Trial
-from tonearm.studies.remote import LOCAL, Cluster, ModelSource, make_batch
+from tonearm.studies.remote import LOCAL, Cluster, ModelSource, make_takes
 from tonearm.studies.run import Settings, run
 from tonearm.studies.store import Store
 
@@ -61,7 +61,7 @@ def takes(study, melody, folder, cluster):
 def dies_once(marker):
     """A task that kills its worker the second time that any task begins."""
 
-    def task(source, orders, vectors):
+    def task(source, orders, vectors, batch_size):
         try:
             with marker.open("x"):
                 pass
@@ -70,7 +70,7 @@ def dies_once(marker):
             if not second.exists():
                 second.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
-        return make_batch(source, orders, vectors)
+        return make_takes(source, orders, vectors, batch_size)
 
     return task
 
@@ -81,7 +81,7 @@ def test_a_killed_worker_changes_no_take(
     workers = cluster(melody, folder_of)
     undisturbed = takes(study, melody, tmp_path / "a", workers)
     assert len(undisturbed) == len(PROMPTS)
-    monkeypatch.setattr(remote, "make_batch", dies_once(tmp_path / "marker"))
+    monkeypatch.setattr(remote, "make_takes", dies_once(tmp_path / "marker"))
     disturbed = takes(study, melody, tmp_path / "b", workers)
     assert (tmp_path / "marker.second").exists() and disturbed == undisturbed
     here = takes(study, melody, tmp_path / "c", None)

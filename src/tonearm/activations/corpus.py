@@ -26,7 +26,7 @@ from tonearm.activations.store import (
 )
 from tonearm.audio import Clip
 from tonearm.backend import Site
-from tonearm.datasets.labelled_audio import FailedFile
+from tonearm.datasets.audio_files import FailedFile
 from tonearm.datasets.recordings import Recording, Segment, SegmentFormat, segments_of
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_clip

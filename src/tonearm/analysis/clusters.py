@@ -17,7 +17,7 @@ Estimator: `sklearn.cluster.KMeans`, `adjusted_rand_score`, `normalized_mutual_i
 `scipy.optimize.linear_sum_assignment` for the order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,9 @@ def cluster_folders(
     folders: Sequence[Path],
     embedder: Embedder,
     *,
+    label: str | None = None,
+    where: Mapping[str, str] | None = None,
+    layout: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Clusters, EmbeddedCorpus]:
@@ -140,6 +143,9 @@ def cluster_folders(
     Args:
         folders: one corpus, or one folder per label.
         embedder: maps each file to one row.
+        label: column of the labels; default: that of the layout.
+        where: values by column; other items are left out.
+        layout: name of the layout; default: found by the files in the folder.
         seed: of k-means.
         progress: called with (done, total) files.
 
@@ -150,7 +156,9 @@ def cluster_folders(
         TonearmError: no labelled corpus.
     """
     seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)  # before hours of embedding
-    corpus = embed_corpus(folders, embedder, progress)
+    corpus = embed_corpus(
+        folders, embedder, label=label, where=where, layout=layout, progress=progress
+    )
     return measure_clusters(corpus.rows, corpus.labels, corpus.embedder, seed), corpus
 
 

@@ -4,7 +4,7 @@ Source: Facchiano et al. 2025, fig. 6, where blocks are seen in the matrix; here
 clustering, with the number of blocks by the silhouette.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -96,12 +96,33 @@ def split_half_cosines(
     if min(len(positive), len(negative)) < 2:
         raise TonearmError("a direction of one prompt has no halves; give 2 or more of each side")
     rng = np.random.default_rng(seed)
-    found = np.empty(draws)
-    for draw in range(draws):
-        halves = [np.array_split(rng.permutation(side), 2) for side in (positive, negative)]
-        first, second = (halves[0][i].mean(0) - halves[1][i].mean(0) for i in (0, 1))
-        found[draw] = cosine_matrix(np.stack([first, second]))[0, 1]
-    return found
+    rows = np.concatenate([positive, negative])
+    is_positive = np.arange(len(rows)) < len(positive)
+    halves = np.zeros((draws, len(rows)), dtype=bool)
+    for half in halves:
+        for side in (True, False):
+            members = rng.permutation(np.flatnonzero(is_positive == side))
+            half[np.array_split(members, 2)[0]] = True
+    return half_cosines(
+        halves, lambda half: rows[half & is_positive].mean(0) - rows[half & ~is_positive].mean(0)
+    )
+
+
+def half_cosines(
+    halves: Sequence[np.ndarray] | np.ndarray, direction: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Cosines between the directions of two halves of the rows.
+
+    Args:
+        halves: bool [draws, n], the rows of the first half; the others are the second.
+        direction: rows (bool [n]) -> direction [D].
+
+    Returns:
+        float64 [draws].
+    """
+    return np.array(
+        [cosine_matrix(np.stack([direction(half), direction(~half)]))[0, 1] for half in halves]
+    )
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:

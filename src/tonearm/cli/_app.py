@@ -1,7 +1,9 @@
 """Application of all commands: checks of arguments, exit codes, errors of one line."""
 
+import atexit
 import errno
 import functools
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,12 +14,14 @@ import typer
 
 from tonearm import __version__
 from tonearm.cli import INTERRUPTED
+from tonearm.cli._help import Command
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
 from tonearm.cli.calibrate import calibrate
 from tonearm.cli.classifier import classifier
 from tonearm.cli.cluster import cluster
 from tonearm.cli.compare import compare
+from tonearm.cli.corpus import corpus
 from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
@@ -40,6 +44,10 @@ UsageError: Any = typer.BadParameter.__base__  # click's, or typer's copy of it,
 
 # Options that name a file, a folder or something bundled.
 PATH_LIKE = ("model", "beats", "clap", "device", "dtype")
+
+
+# Python's last collections take over a second once torch and transformers are imported.
+atexit.register(gc.freeze)
 
 
 def _checked(command: Callable[..., None]) -> Callable[..., None]:
@@ -71,6 +79,7 @@ for command in (
     distance,
     classifier,
     cluster,
+    corpus,
     study,
     report,
     inspect,
@@ -78,7 +87,7 @@ for command in (
     doctor,
     replay,
 ):
-    app.command()(_checked(command))
+    app.command(cls=Command)(_checked(command))
 
 
 def _show_version(wanted: bool) -> None:

@@ -13,7 +13,8 @@ from tonearm.cli._takes import ABSENT, number
 
 if TYPE_CHECKING:
     from tonearm.analysis.clusters import Clusters
-    from tonearm.datasets.labelled_audio import FailedFile
+    from tonearm.datasets.audio_files import FailedFile
+    from tonearm.datasets.skips import Skipped
     from tonearm.measures import (
         FAD,
         KAD,
@@ -62,7 +63,7 @@ class Output:
             self._csv.writerow(CSV_HEADINGS)
 
     def add(self, found: "MeasuredFile | FailedFile") -> None:
-        from tonearm.datasets.labelled_audio import FailedFile
+        from tonearm.datasets.audio_files import FailedFile
 
         if isinstance(found, FailedFile):
             self.failures.append(found)
@@ -306,19 +307,19 @@ def _print_distance(distance: "FAD | KAD") -> None:
 
 
 def print_trained(
-    classifier: "Classifier", path: Path, failures: Sequence["FailedFile"], as_json: bool
+    classifier: "Classifier", path: Path, skipped: Sequence["Skipped"], as_json: bool
 ) -> None:
     """Print a trained classifier.
 
     Args:
         classifier: the classifier.
         path: its file.
-        failures: files of the corpus that were left out.
+        skipped: items of the corpus that were left out.
         as_json: print one JSON object.
     """
     if as_json:
-        failed = [failure.to_dict() for failure in failures]
-        print_json({"file": str(path), **classifier.to_dict(), "failed": failed})
+        left_out = [one.to_dict() for one in skipped]
+        print_json({"file": str(path), **classifier.to_dict(), "skipped": left_out})
         return
     print_classifier(classifier)
     use = f"tonearm measure FILES --classifier {shlex.quote(str(path))}"
@@ -346,17 +347,16 @@ def print_classifier(classifier: "Classifier") -> None:
     out.print(table)
 
 
-def print_clusters(clusters: "Clusters", failures: Sequence["FailedFile"], as_json: bool) -> None:
+def print_clusters(clusters: "Clusters", skipped: Sequence["Skipped"], as_json: bool) -> None:
     """Print the indices and the Jaccard matrix of clusters.
 
     Args:
         clusters: of a labelled corpus.
-        failures: files of the corpus that were left out.
+        skipped: items of the corpus that were left out.
         as_json: print one JSON object.
     """
     if as_json:
-        failed = [failure.to_dict() for failure in failures]
-        print_json({**clusters.to_dict(), "failed": failed})
+        print_json({**clusters.to_dict(), "skipped": [one.to_dict() for one in skipped]})
         return
     print_facts(
         {

@@ -11,7 +11,7 @@ from tonearm.cli._screen import Bar, err, progress_bar, quieten, say_error
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.datasets.labelled_audio import FailedFile
+    from tonearm.datasets.audio_files import FailedFile
     from tonearm.evaluators.base import Embedder
     from tonearm.evaluators.cache import CachedClap
 

@@ -7,15 +7,21 @@ import typer
 
 from tonearm import defaults
 from tonearm.cli import _options
+from tonearm.cli._corpora import (
+    Label,
+    Layout,
+    Where,
+    exit_if_unexpected,
+    parse_where,
+    print_skipped,
+)
 from tonearm.cli._measure_tables import print_trained
 from tonearm.cli._measuring import (
     Clap,
     EvaluatorDevice,
     classifier_file,
     embedding_bar,
-    exit_if_failed,
     load_cached_clap,
-    print_failures,
 )
 from tonearm.cli._takes import check_outputs
 
@@ -25,6 +31,9 @@ def classifier(
     folders: Annotated[
         list[Path], typer.Argument(help="A folder for each label, or one labelled folder.")
     ],
+    label: Label = None,
+    where: Where = None,
+    layout: Layout = None,
     clap: Clap = defaults.CLAP,
     device: EvaluatorDevice = "cpu",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the folds.")] = 0,
@@ -34,14 +43,22 @@ def classifier(
     """Train a classifier from labelled folders, with its held-out accuracy."""
     path = classifier_file(name)
     check_outputs([path], force)
+    chosen = parse_where(where)
     from tonearm.measures import save_classifier, train_from_folders
 
     embedder = load_cached_clap(clap, device)
     with embedding_bar() as bar:
         trained, corpus = train_from_folders(
-            path.stem, folders, embedder, seed=seed, progress=bar.update
+            path.stem,
+            folders,
+            embedder,
+            label=label,
+            where=chosen,
+            layout=layout,
+            seed=seed,
+            progress=bar.update,
         )
-    print_failures(corpus.failures)
+    print_skipped(corpus.skipped)
     save_classifier(trained, path)
-    print_trained(trained, path, corpus.failures, as_json)
-    exit_if_failed(corpus.failures)
+    print_trained(trained, path, corpus.skipped, as_json)
+    exit_if_unexpected(corpus.skipped)

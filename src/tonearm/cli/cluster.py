@@ -7,6 +7,14 @@ import typer
 
 from tonearm import defaults
 from tonearm.cli import _options
+from tonearm.cli._corpora import (
+    Label,
+    Layout,
+    Where,
+    exit_if_unexpected,
+    parse_where,
+    print_skipped,
+)
 from tonearm.cli._measure_tables import print_clusters
 from tonearm.cli._measuring import (
     Clap,
@@ -14,9 +22,7 @@ from tonearm.cli._measuring import (
     Embedding,
     EvaluatorDevice,
     embedding_bar,
-    exit_if_failed,
     load_embedder,
-    print_failures,
 )
 
 
@@ -24,6 +30,9 @@ def cluster(
     folders: Annotated[
         list[Path], typer.Argument(help="A folder for each label, or one labelled folder.")
     ],
+    label: Label = None,
+    where: Where = None,
+    layout: Layout = None,
     embedding: Embedding = "clap",
     clap: Clap = defaults.CLAP,
     model: CodecModel = "pocket",
@@ -34,9 +43,18 @@ def cluster(
     """Cluster labelled audio by its embeddings, and compare the clusters with the labels."""
     from tonearm.analysis.clusters import cluster_folders
 
+    chosen = parse_where(where)
     embedder = load_embedder(embedding, clap, model, device)
     with embedding_bar() as bar:
-        clusters, corpus = cluster_folders(folders, embedder, seed=seed, progress=bar.update)
-    print_failures(corpus.failures)
-    print_clusters(clusters, corpus.failures, as_json)
-    exit_if_failed(corpus.failures)
+        clusters, corpus = cluster_folders(
+            folders,
+            embedder,
+            label=label,
+            where=chosen,
+            layout=layout,
+            seed=seed,
+            progress=bar.update,
+        )
+    print_skipped(corpus.skipped)
+    print_clusters(clusters, corpus.skipped, as_json)
+    exit_if_unexpected(corpus.skipped)

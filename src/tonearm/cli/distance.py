@@ -53,7 +53,7 @@ def distance(
     if extrapolate and kad and not fad:
         raise TonearmError("--extrapolate is for the Fréchet distance; leave it out with --kad")
     check_embedding(embedding)
-    from tonearm.datasets.labelled_audio import FailedFile
+    from tonearm.datasets.audio_files import FailedFile
     from tonearm.evaluators.corpora import embed_files, embed_reference, is_embedding_file
     from tonearm.evaluators.embedding_set import EmbeddingSet
     from tonearm.measures import measure_distances

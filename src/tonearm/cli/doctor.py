@@ -58,6 +58,7 @@ def _checks(model: str) -> Iterator[Check]:
     )
     yield _guarded(model, "reinstall Tonearm, or give another --model", lambda: _plays(model))
     yield _optional_beats()
+    yield _optional_fluidsynth()
     yield Check("audio files", "WAV, FLAC, OGG, MP3 and Opus, without ffmpeg")
 
 
@@ -131,3 +132,14 @@ def _optional_beats() -> Check:
 
     there = util.find_spec("beat_this") is not None
     return Check("beat_this (optional)", "installed" if there else f"not installed: {INSTALL}")
+
+
+def _optional_fluidsynth() -> Check:
+    from tonearm.datasets.rendering.synthesizer import find_sound_font, load_fluidsynth
+
+    try:
+        load_fluidsynth()
+        found = f"installed, with {find_sound_font().name}"
+    except TonearmError as error:
+        found = str(error)
+    return Check("FluidSynth (optional)", found)

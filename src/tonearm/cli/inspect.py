@@ -37,6 +37,7 @@ def inspect(
 
 
 def _inspect_vector(file: Path, as_json: bool) -> None:
+    from tonearm.methods.base import statistics_text
     from tonearm.steering import load_vector
 
     vector = load_vector(file)
@@ -55,6 +56,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             "seed": "–" if info.seed is None else str(info.seed),
             **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
+            "scores": statistics_text(info.statistics),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
         }

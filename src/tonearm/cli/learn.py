@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _audio_options, _options
+from tonearm.cli._help import METHODS
 from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
@@ -71,7 +72,7 @@ def learn(
     method: Annotated[
         str,
         typer.Option(
-            "--method", metavar="METHOD", help="Method that fits the directions: diffmean."
+            "--method", metavar="METHOD", help=f"Method that fits the directions: {METHODS}."
         ),
     ] = "diffmean",
     site: Annotated[
@@ -141,6 +142,7 @@ def learn(
         AudioOptions(audio, label, against or (), against_audio, segment, text, store),
     )
     loaded = load_model(model, device, dtype, engine)
+    from tonearm.methods.base import statistics_text
     from tonearm.steering import save_vector
 
     # Those that are not given have defaults that depend on the data.
@@ -172,6 +174,7 @@ def learn(
             "model": model_text(loaded),
             "prompts" if info.source == "prompts" else "audio": data_text(info),
             "method": f"{info.method}, {info.pooling} at {info.site}",
+            "best layer": statistics_text(info.statistics),
             "licence": licence_note(loaded),
         }
     )

@@ -92,8 +92,8 @@ def measure(
         raise TonearmError("--template is for labels; give --labels, such as jazz,rock")
     if sum((text is not None, texts is not None, prompts)) > 1:
         raise TonearmError("--text, --texts and --prompts each give the files' texts; choose one")
+    from tonearm.datasets.audio_files import FailedFile, audio_files
     from tonearm.datasets.captions import captions_from_table, prompts_of_takes
-    from tonearm.datasets.labelled_audio import FailedFile, audio_files
     from tonearm.evaluators.load import load_tagger, load_tracker, load_transcriber
     from tonearm.measures import ClapScoring, load_classifier, measure_files
     from tonearm.measures.zero_shot import TEMPLATE

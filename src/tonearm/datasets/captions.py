@@ -7,7 +7,7 @@ a take                `prompt` in the JSON sidecar of its audio
 from collections.abc import Sequence
 from pathlib import Path
 
-from tonearm.datasets.labelled_audio import read_table
+from tonearm.datasets.tables import read_table
 from tonearm.errors import TonearmError
 from tonearm.files.real_path import real_path
 from tonearm.files.text_file import read_json

@@ -1,197 +1,241 @@
-"""Audio files on disk, with labels where there are some.
+"""Labelled audio: corpora of several layouts on disk, with one type for their items.
 
-    jazz/a.wav, train/rock/b.wav    the label is the name of the file's folder
-    metadata.csv                    columns file_name and label, and track where several files are
-                                    excerpts of one piece
-    metadata.jsonl                  the same, one JSON object per line
+    from tonearm.datasets.labelled_audio import read_corpus
+
+    corpus = read_corpus([Path("data/gtzan")])
+    for file in corpus:
+        clip = file.read()          # file.label, file.track, file.columns
+
+`tonearm.datasets.layouts` describes each layout: folders, metadata, gtzan, fma, music_genres and
+syntheory. Listing a corpus opens no audio.
 
 Training and evaluation must keep the files of one track together: excerpts of one piece in both
 halves of a split leak.
 """
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, overload
 
+from tonearm import boundary
 from tonearm.audio import Clip
+from tonearm.datasets import parquet
+from tonearm.datasets.audio_files import audio_files
+from tonearm.datasets.layouts.base import LABEL, Entry, Layout, Table
+from tonearm.datasets.layouts.folders import FOLDERS
+from tonearm.datasets.layouts.search import find_layout
+from tonearm.datasets.skips import NO_FILE, NO_LABEL, SkipLog, Skipped, describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.real_path import real_path
-from tonearm.files.text_file import parse_json, read_text
-from tonearm.progress import Progress
-from tonearm.text import check_text, first_line
+from tonearm.text import check_text, quoted
 
-AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif")
-LISTEN = "listen"  # folder of a comparison's copies at one loudness
-INPUTS = ("audio_prompt", "melody")  # a take's own inputs are <stem>.<input>.wav beside it
-METADATA = ("metadata.csv", "metadata.jsonl")
+MOST_VALUES = 12  # in a message
 
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """A file of a corpus; files of one track are excerpts of one piece."""
+    """An audio file of a corpus, or an audio file in a row of a Parquet shard.
+
+    Attributes:
+        path: of the audio file, or of the shard.
+        label: the chosen label.
+        track: files of one track are excerpts of one piece.
+        row: of the shard; None for an audio file.
+        columns: all labels of the file by name.
+    """
 
     path: Path
     label: str
     track: str
+    row: int | None = None
+    columns: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The path, with the row; unique in a corpus."""
+        return str(self.path) if self.row is None else f"{self.path}:{self.row}"
+
+    def read(self) -> Clip:
+        """Read the audio.
+
+        Raises:
+            TonearmError: it is absent or cannot be decoded.
+        """
+        if self.row is None:
+            return Clip.read(self.path)
+        return Clip.decode(parquet.read_audio(self.path, self.row), self.name)
 
 
 @dataclass(frozen=True)
-class FailedFile:
-    """A file that could not be used, with the reason in one line."""
+class Corpus(Sequence[LabelledFile]):
+    """Files of a corpus, in order.
 
-    path: Path
-    reason: str
-
-    def to_dict(self) -> dict[str, str]:
-        return {"file": str(self.path), "error": self.reason}
-
-
-def audio_files(paths: Sequence[Path]) -> list[Path]:
-    """List the files given, and those within the folders given, in order.
-
-    In folders, files that Tonearm derived from takes are left out: copies of a comparison at one
-    loudness, and audio prompts and melodies beside their takes. So are hidden files and folders.
-
-    Raises:
-        TonearmError: a folder has no audio.
+    Attributes:
+        files: with their labels.
+        skipped: items that the corpus lists and that have no audio file or no label.
+        layout: of the corpus.
     """
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            found.append(path)
-            continue
-        within = sorted(file for file in path.rglob("*") if _is_source(file, path))
-        if not within:
-            endings = ", ".join(AUDIO_ENDINGS)
-            raise TonearmError(f"no audio in {path}; give a folder with {endings} files")
-        found += within
-    return list(dict.fromkeys(found))
+
+    files: tuple[LabelledFile, ...]
+    skipped: tuple[Skipped, ...]
+    layout: Layout
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    @overload
+    def __getitem__(self, index: int) -> LabelledFile: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LabelledFile, ...]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self.files[index]
+
+    @property
+    def labels(self) -> list[str]:
+        """Distinct labels, sorted."""
+        return sorted({file.label for file in self.files})
 
 
-def read_clips(
-    paths: Sequence[Path], progress: Progress | None = None
-) -> Iterator[tuple[Path, Clip | FailedFile]]:
-    """Read audio files one by one.
-
-    Args:
-        paths: the files.
-        progress: called with (done, total) before each file and at the end.
-
-    Yields:
-        Each path with its clip, or with the reason where it cannot be read.
-    """
-    for done, path in enumerate(paths):
-        if progress is not None:
-            progress(done, len(paths))
-        try:
-            clip: Clip | FailedFile = Clip.read(path)
-        except TonearmError as error:
-            clip = FailedFile(path, str(error))
-        yield path, clip
-    if progress is not None:
-        progress(len(paths), len(paths))
-
-
-def read_corpus(folders: Sequence[Path]) -> list[LabelledFile]:
+def read_corpus(
+    folders: Sequence[Path],
+    *,
+    label: str | None = None,
+    where: Mapping[str, str] | None = None,
+    layout: str | None = None,
+) -> Corpus:
     """List the files of a labelled corpus.
 
     Args:
         folders: one corpus, or one folder per label.
+        label: column of the labels; default: that of the layout.
+        where: values by column; other items of the corpus are left out.
+        layout: name of the layout; default: found by the files in the folder.
 
     Returns:
         The files with label and track; they are not opened.
 
     Raises:
-        TonearmError: a folder is absent, metadata are incomplete, or there is one label alone.
+        TonearmError: a folder is absent, metadata are incomplete, no such column or value, all
+            items are skipped, or there is one label alone.
     """
+    folders = [Path(one) for one in boundary.sequence(folders, "folders", boundary.path, "paths")]
+    label = boundary.optional(boundary.text, label, "label")
+    layout = boundary.optional(boundary.text, layout, "layout")
+    where = _checked_where({} if where is None else where)
     for folder in folders:
         if not folder.is_dir():
             raise TonearmError(
                 f"no folder at {folder}; give a labelled corpus, or one folder for each label"
             )
-    if len(folders) == 1:
-        files = list(_corpus(folders[0]))
+    if not folders:
+        raise TonearmError("folders is empty; give a labelled corpus, or one folder for each label")
+    if len(folders) > 1:
+        if layout not in (None, FOLDERS.name) or label is not None or where:
+            raise TonearmError(
+                f"{len(folders)} folders were given, so that each is a label; "
+                "give one corpus with a layout, a column of labels, or values of columns"
+            )
+        corpus = Corpus(tuple(_folder_per_label(folders)), (), FOLDERS)
     else:
-        names = [real_path(folder).name for folder in folders]
-        if len(set(names)) < len(names):
-            raise TonearmError(
-                f"two folders have one name ({', '.join(names)}), and names are the labels; "
-                "rename one"
-            )
-        files = [
-            LabelledFile(path, name, str(path))
-            for folder, name in zip(folders, names, strict=True)
-            for path in audio_files([folder])
-        ]
-    labels = sorted({file.label for file in files})
-    if len(labels) < 2:
+        corpus = _read_one(folders[0], label, where, find_layout(folders[0], layout))
+    if len(corpus.labels) < 2:
         raise TonearmError(
-            f"{folders[0]} has the label {labels[0] if labels else '(none)'} alone; "
-            f"give a folder with a folder for each label, or with {METADATA[0]}"
+            f"{folders[0]} has the label {corpus.labels[0] if corpus else '(none)'} alone; "
+            "give a folder with a folder for each label, or with metadata.csv, or choose another "
+            "column of labels"
         )
-    return files
+    return corpus
 
 
-def read_table(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Read a .csv file with a header, or a .jsonl file of objects.
+def _checked_where(where: object) -> dict[str, str]:
+    pairs = boundary.instance(where, "where", Mapping, "values by column")  # type: ignore[type-abstract]
+    return {
+        boundary.text(name, "where"): boundary.text(value, f"where[{quoted(name)}]")
+        for name, value in pairs.items()
+    }
 
-    Args:
-        file: UTF-8 text.
-        columns: present and not empty in every row.
 
-    Yields:
-        Number of the row, from 1, and its values by column.
+def _folder_per_label(folders: Sequence[Path]) -> list[LabelledFile]:
+    names = [real_path(folder).name for folder in folders]
+    if len(set(names)) < len(names):
+        raise TonearmError(
+            f"two folders have one name ({', '.join(names)}), and names are the labels; rename one"
+        )
+    return [
+        LabelledFile(path, name, str(path), columns={LABEL: name})
+        for folder, name in zip(folders, names, strict=True)
+        for path in audio_files([folder])
+    ]
 
-    Raises:
-        TonearmError: the file cannot be read or is too large, or a row lacks one of `columns`.
-    """
-    remedy = f"give UTF-8 with {' and '.join(columns)} in every row"
-    text = read_text(file, "table", remedy)
-    # Each format has its own rule for lines: a quoted field of CSV may contain line breaks, and a
-    # string of JSON Lines may contain U+2028, at which `str.splitlines` would cut.
-    lines = io.StringIO(text, newline="" if file.suffix == ".csv" else None)
-    try:
-        if file.suffix == ".csv":
-            rows = list(csv.DictReader(lines))
-        else:
-            rows = [dict(parse_json(line, str(file), remedy)) for line in lines if line.strip()]
-    except (ValueError, TypeError, csv.Error) as error:  # a row that is no object, a long field
-        raise TonearmError(f"cannot read {file} ({first_line(error)}); {remedy}") from error
-    for number, row in enumerate(rows, 1):
-        if not all(row.get(column) for column in columns):
+
+def _read_one(folder: Path, label: str | None, where: Mapping[str, str], layout: Layout) -> Corpus:
+    table = layout.open(folder)
+    label = _column(table, folder, label)
+    for name in where:
+        _column(table, folder, name)
+    log = SkipLog(layout.known_defects)
+    files = []
+    values: dict[str, set[str]] = {name: set() for name in where}
+    for entry in table.entries({label, *where}):
+        for name, found in values.items():
+            found.add(entry.columns.get(name, ""))
+        if all(entry.columns.get(name) == value for name, value in where.items()):
+            file = _labelled(entry, label, log)
+            if file is not None:
+                files.append(file)
+    if not files:
+        _refuse_empty(folder, where, values, log)
+    return Corpus(tuple(files), log.skipped, layout)
+
+
+def _column(table: Table, folder: Path, name: str | None) -> str:
+    """Check the name of a column, or return the default label."""
+    if name is None and table.label is not None:
+        return table.label
+    if name in table.columns:
+        return str(name)
+    columns = _listed(table.columns)
+    if name is None:
+        raise TonearmError(
+            f"{folder} has no column {LABEL}; choose one of its columns as the label: {columns}"
+        )
+    raise TonearmError(f"{folder} has no column {quoted(name)}; its columns are {columns}")
+
+
+def _labelled(entry: Entry, label: str, log: SkipLog) -> LabelledFile | None:
+    """The file of an entry, or None, and the reason in the log."""
+    name = str(entry.path or entry.name)
+    if entry.path is None:
+        log.add(NO_FILE, name, f"no file at {name}")
+        return None
+    if label not in entry.columns:
+        log.add(NO_LABEL, name, f"{name} has no {label}")
+        return None
+    check_text(entry.columns[label], f"{label} of {name}")
+    return LabelledFile(entry.path, entry.columns[label], entry.track, entry.row, entry.columns)
+
+
+def _refuse_empty(
+    folder: Path, where: Mapping[str, str], values: Mapping[str, set[str]], log: SkipLog
+) -> None:
+    """Raise TonearmError with the reason why a corpus has no file, where one is known."""
+    for name, value in where.items():
+        if value not in values[name]:
             raise TonearmError(
-                f"row {number} of {file} lacks {' or '.join(columns)}; give both in every row"
+                f"no item of {folder} has {quoted(value)} as {name}; "
+                f"its values are {_listed(sorted(values[name]))}"
             )
-        values = {key: str(value) for key, value in row.items() if value}
-        for column in columns:
-            check_text(values[column], f"{column} in row {number} of {file}")
-        yield number, values
+    if log.skipped:
+        raise TonearmError(
+            f"every item of {folder} is left out: {describe_skips(log.skipped)}; "
+            "check that the download is complete"
+        )
+    if where:
+        chosen = " and ".join(f"{name}={value}" for name, value in where.items())
+        raise TonearmError(f"no item of {folder} has {chosen}; choose other values")
 
 
-def _corpus(folder: Path) -> Iterator[LabelledFile]:
-    for name in METADATA:
-        if (folder / name).is_file():
-            for _, row in read_table(folder / name, ("file_name", "label")):
-                path = folder / row["file_name"]
-                yield LabelledFile(path, row["label"], row.get("track", row["file_name"]))
-            return
-    for path in audio_files([folder]):
-        if path.parent != folder:
-            yield LabelledFile(path, path.parent.name, str(path))
-
-
-def _is_source(file: Path, folder: Path) -> bool:
-    """Whether a path within `folder` is audio that is neither hidden nor derived from a take."""
-    names = file.relative_to(folder).parts
-    if file.suffix.lower() not in AUDIO_ENDINGS or any(name.startswith(".") for name in names):
-        return False
-    if names[:-1] and file.parent.name == LISTEN:
-        take = file.parent.with_name(file.name)
-        if take.is_file() and take.with_suffix(".json").is_file():
-            return False
-    stem, _, role = file.stem.rpartition(".")
-    if role in INPUTS and file.with_name(f"{stem}.json").is_file():
-        return False
-    return file.is_file()
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_VALUES]) or "(none)"
+    return shown + (f" and {len(names) - MOST_VALUES} more" if len(names) > MOST_VALUES else "")

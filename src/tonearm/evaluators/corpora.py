@@ -1,11 +1,12 @@
 """Embedding of audio files: sets, references and labelled corpora.
 
-A file that cannot be read is returned as a `FailedFile`; the others are embedded.
+A file of a set that cannot be read is returned as a `FailedFile`, and those of a corpus are counted
+by reason; the others are embedded.
 
 Shapes: rows are [n files, D dimensions].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +14,15 @@ import numpy as np
 
 from tonearm import boundary
 from tonearm.audio import Clip
-from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips, read_corpus
+from tonearm.datasets.audio_files import FailedFile, audio_files, read_clips
+from tonearm.datasets.labelled_audio import read_corpus
+from tonearm.datasets.reading import skip_log, sounding_clips
+from tonearm.datasets.skips import REFUSED, Skipped, describe_skips
 from tonearm.errors import TonearmError
 from tonearm.evaluators.array_file import ARRAY_FILES
 from tonearm.evaluators.base import Embedder, as_embedder, describe_embedder
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.files.real_path import real_path
-from tonearm.frame_levels import is_sounding
 from tonearm.progress import Progress
 
 
@@ -32,14 +35,14 @@ class EmbeddedCorpus:
         labels: one per row.
         tracks: one per row.
         embedder: name and windows of the embedder.
-        failures: files without a row.
+        skipped: items without a row, by reason.
     """
 
     rows: np.ndarray
     labels: tuple[str, ...]
     tracks: tuple[str, ...]
     embedder: str
-    failures: tuple[FailedFile, ...]
+    skipped: tuple[Skipped, ...]
 
 
 def as_paths(value: object, name: str) -> list[Path]:
@@ -132,42 +135,52 @@ def embed_reference(
 
 
 def embed_corpus(
-    folders: Sequence[Path], embedder: Embedder, progress: Progress | None = None
+    folders: Sequence[Path],
+    embedder: Embedder,
+    *,
+    label: str | None = None,
+    where: Mapping[str, str] | None = None,
+    layout: str | None = None,
+    progress: Progress | None = None,
 ) -> EmbeddedCorpus:
-    """Embed a labelled corpus; silent files are left out.
+    """Embed a labelled corpus; unusable and silent files are left out.
 
     Args:
         folders: one corpus, or one folder per label.
         embedder: maps each file to one row.
+        label: column of the labels; default: that of the layout.
+        where: values by column; other items are left out.
+        layout: name of the layout; default: found by the files in the folder.
         progress: called with (done, total) files.
 
     Returns:
-        Rows with their labels and tracks, and the files left out.
+        Rows with their labels and tracks, and the items left out.
 
     Raises:
         TonearmError: no labelled corpus, or no file with sound.
     """
     folders, embedder = as_paths(folders, "folders"), as_embedder(embedder, "embedder")
     progress = boundary.optional(boundary.function, progress, "progress")
-    by_path = {file.path: file for file in read_corpus(folders)}
-    rows, kept, failures = [], [], []
-    for path, clip in read_clips(list(by_path), progress):
-        if isinstance(clip, Clip) and not is_sounding(clip):
-            clip = FailedFile(path, f"{path} is silent; it is left out")
-        row = _row(path, clip, embedder)
-        if isinstance(row, FailedFile):
-            failures.append(row)
+    corpus = read_corpus(folders, label=label, where=where, layout=layout)
+    log = skip_log(corpus)
+    rows, kept = [], []
+    for file, clip in sounding_clips(corpus, log, progress):
+        try:
+            rows.append(embedder.embed([clip])[0])
+        except TonearmError as error:
+            log.add(REFUSED, file.name, f"{file.name}: {error}")
         else:
-            rows.append(row)
-            kept.append(by_path[path])
+            kept.append(file)
+    skipped = (*corpus.skipped, *log.skipped)
     if not rows:
         raise TonearmError(
-            f"no file with sound in {', '.join(map(str, folders))}; give folders of audio"
+            f"no file with sound in {', '.join(map(str, folders))}: {describe_skips(skipped)}; "
+            "give folders of audio"
         )
     return EmbeddedCorpus(
         rows=np.stack(rows).astype(np.float64),
         labels=tuple(file.label for file in kept),
         tracks=tuple(file.track for file in kept),
         embedder=describe_embedder(embedder),
-        failures=tuple(failures),
+        skipped=skipped,
     )

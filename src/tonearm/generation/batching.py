@@ -8,11 +8,12 @@ from typing import Literal
 from tonearm.errors import TonearmError
 from tonearm.generation.prepare import PreparedRequest
 from tonearm.generation.provenance import MAX_ROWS
-from tonearm.musicgen.memory_estimate import MAX_BATCH_ROWS, BatchShape
+from tonearm.musicgen.memory_estimate import BatchShape
 from tonearm.progress import Progress
 
 Order = Literal["input", "completion"]
 ORDERS: tuple[Order, ...] = ("input", "completion")
+FIRST_ROWS = 64  # considered for a batch; twice as many, and so on, while all of them fit
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Limits:
 
     window, overlap  of decoding, in frames
     uniform          rows of a batch must have one length
+    rows             of a batch, at most, where its size is not given
     fit              number of a BatchShape's rows that fit the memory; raises if not one does
     check            raises if a batch of a given size does not fit the memory
     """
@@ -28,6 +30,7 @@ class Limits:
     window: int
     overlap: int
     uniform: bool
+    rows: int
     fit: Callable[[BatchShape], int]
     check: Callable[[BatchShape], None]
 
@@ -84,8 +87,13 @@ def _fitting(
     """Batches of neighbours that fit the memory, estimated from the largest of the next rows."""
     batches, first = [], 0
     while first < len(members):
-        rows = [prepared[index] for index in members[first : first + MAX_BATCH_ROWS]]
-        count = limits.fit(batch_shape(rows, limits))
+        most = min(limits.rows, len(members) - first)
+        count = considered = 0
+        # More rows are considered while all fit: a long row far behind does not count.
+        while count == considered < most:
+            considered = min(max(FIRST_ROWS, 2 * considered), most)
+            rows = [prepared[index] for index in members[first : first + considered]]
+            count = max(count, limits.fit(batch_shape(rows, limits)))
         batches.append(list(members[first : first + count]))
         first += count
     return batches

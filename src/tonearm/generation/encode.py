@@ -89,9 +89,21 @@ def encode_batch(
 
 
 def place_in_batch(
-    request: DecodeRequest, batch: Sequence[PreparedRequest], row: int
+    request: DecodeRequest,
+    batch: Sequence[PreparedRequest],
+    row: int,
+    codec_rows: int = 1,
+    codec_row: int = 0,
 ) -> BatchRecord:
-    """Record of a row's place in its batch."""
+    """Record of a row's place in its batch.
+
+    Args:
+        request: the batch.
+        batch: its rows.
+        row: the take's.
+        codec_rows: rows whose audio was decoded together.
+        codec_row: the take's place among them.
+    """
     conditioning, frames = request.conditioning, request.frames
     if frames is None:  # a stream without a given length, which has ended
         frames = request.window_end(batch[row].frames or 0)
@@ -103,6 +115,8 @@ def place_in_batch(
         guided=conditioning.guided,
         negative_rows=tuple(i for i, one in enumerate(batch) if one.request.negative),
         text_group=conditioning.text_group,
+        codec_rows=codec_rows,
+        codec_row=codec_row,
     )
 
 

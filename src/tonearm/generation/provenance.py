@@ -17,7 +17,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 3
+SIDECAR_FORMAT = 4  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -101,7 +101,7 @@ class CheckpointRecord(_Record):
 
 class BatchRecord(_Record):
     """Place of the take in its batch: the last bits of matrix products can depend on the batch's
-    shape.
+    shape, and those of the audio on the number of rows that the codec decodes together.
 
     size, row      rows of the batch, and the take's own
     text_tokens    length to which texts were padded
@@ -111,6 +111,8 @@ class BatchRecord(_Record):
     guided         the batch had unconditional rows
     negative_rows  rows with a negative prompt
     text_group     rows that shared text keys and values (cross-attention checkpoints)
+    codec_rows     rows whose audio was decoded together; one in sidecars before format 4
+    codec_row      the take's own among them
     """
 
     size: Rows
@@ -120,6 +122,8 @@ class BatchRecord(_Record):
     frames: Frames | None = None
     negative_rows: tuple[Row, ...] = ()
     text_group: Rows = 1
+    codec_rows: Rows = 1
+    codec_row: Row = 0
 
     @model_validator(mode="after")
     def _within(self) -> "BatchRecord":
@@ -131,6 +135,10 @@ class BatchRecord(_Record):
             raise ValueError("negative_rows are not in order, or one is there twice")
         if (self.size + len(self.negative_rows)) % self.text_group:
             raise ValueError(f"rows with text do not divide into groups of {self.text_group}")
+        if self.codec_row >= self.codec_rows:
+            raise ValueError(f"codec_row {self.codec_row} is outside of {self.codec_rows} rows")
+        if self.codec_rows > self.size:
+            raise ValueError(f"codec_rows {self.codec_rows} is more than a batch of {self.size}")
         return self
 
 

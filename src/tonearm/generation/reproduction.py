@@ -56,4 +56,5 @@ def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) 
         window=shape.window_frames,
         text_tokens=place.text_tokens,
         negatives=len(place.negative_rows),
+        codec_rows=place.codec_rows,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from tonearm import boundary
 from tonearm.audio import Clip
-from tonearm.datasets.labelled_audio import FailedFile, audio_files, read_clips
+from tonearm.datasets.audio_files import FailedFile, audio_files, read_clips
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import (
     AudioTextEmbedder,
@@ -244,6 +244,9 @@ def train_from_folders(
     folders: Sequence[Path],
     embedder: Embedder,
     *,
+    label: str | None = None,
+    where: Mapping[str, str] | None = None,
+    layout: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Classifier, EmbeddedCorpus]:
@@ -253,6 +256,9 @@ def train_from_folders(
         name: of the attribute.
         folders: one corpus, or one folder per label.
         embedder: of the classifier.
+        label: column of the labels; default: that of the layout.
+        where: values by column; other items are left out.
+        layout: name of the layout; default: found by the files in the folder.
         seed: of the folds.
         progress: called with (done, total) files.
 
@@ -264,6 +270,8 @@ def train_from_folders(
     """
     name = boundary.text(name, "name")
     seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)  # before hours of embedding
-    corpus = embed_corpus(folders, embedder, progress)
+    corpus = embed_corpus(
+        folders, embedder, label=label, where=where, layout=layout, progress=progress
+    )
     classifier = train_classifier(name, corpus.rows, corpus.labels, corpus.tracks, embedder, seed)
     return classifier, corpus

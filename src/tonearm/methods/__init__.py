@@ -1,6 +1,32 @@
 """Methods that fit a direction to activations, one file each."""
 
-from tonearm.methods import diffmean
-from tonearm.methods.base import Activations, Fit, Method, method_named, methods, register
+from tonearm.methods import diffmean, logistic, ridge
+from tonearm.methods.base import (
+    Activations,
+    Fit,
+    Method,
+    method_named,
+    methods,
+    register,
+    require_direction,
+    usages,
+)
+from tonearm.methods.one_hot import fit_one_against_one, fit_one_hot
+from tonearm.methods.regression import fit_regression
 
-__all__ = ["Activations", "Fit", "Method", "diffmean", "method_named", "methods", "register"]
+__all__ = [
+    "Activations",
+    "Fit",
+    "Method",
+    "diffmean",
+    "fit_one_against_one",
+    "fit_one_hot",
+    "fit_regression",
+    "logistic",
+    "method_named",
+    "methods",
+    "register",
+    "require_direction",
+    "ridge",
+    "usages",
+]

@@ -32,6 +32,7 @@ def as_vector(
         best_layer=fit.best_layer,
         activation_norms=_by_layer(mean_norms),
         scores={name: _by_layer(values) for name, values in fit.scores.items()},
+        statistics={name: round(value, DECIMALS) for name, value in fit.statistics.items()},
         library_version=__version__,
         **provenance,
     )

@@ -8,14 +8,18 @@ Shapes: n rows; L layers; D width.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 
 from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
+from tonearm.text import quoted
 
 Needs = Literal["moments", "rows"]
+MAX_P_VALUE = 0.05  # of a direction that is found
+BATCH = 256  # rows that are converted to float64 at once
 
 
 class Rows(Protocol):
@@ -44,6 +48,23 @@ class Activations:
     labels: torch.Tensor | None = None
     groups: torch.Tensor | None = None
 
+    @classmethod
+    def from_rows(
+        cls, rows: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
+    ) -> "Activations":
+        """Activations of rows [n, L, D] with their moments; both labels occur."""
+        moments = RunningMoments(), RunningMoments()
+        for label, side in zip((1, 0), moments, strict=True):
+            for index in torch.nonzero(labels == label)[:, 0].split(BATCH):
+                side.add(rows[index])
+        return cls(*moments, rows, labels, groups)
+
+    def labelled_rows(self) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """Rows, labels and groups. Raises ValueError where only moments were captured."""
+        if self.rows is None or self.labels is None or self.groups is None:
+            raise ValueError("the method needs rows, labels and groups, but has moments alone")
+        return self.rows, self.labels.numpy(), self.groups.numpy()
+
     @property
     def mean_norms(self) -> torch.Tensor:
         """Mean length of the rows of both sets per layer, float64 [L]."""
@@ -60,22 +81,49 @@ class Fit:
     best_layer  0-based; None if the method does not rank layers
     scores      per-layer values [L] by name
     extra       anything else worth keeping
+    statistics  values of the whole fit by name: of a method that holds out rows, the score of the
+                best layer (best_auc), the limit that 95 % of permutations do not exceed (null_auc),
+                and p_value, the share of permutations that score as high as the labels
     """
 
     directions: torch.Tensor
     best_layer: int | None = None
     scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    statistics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def has_direction(self) -> bool:
+        """Whether the best score is above its permutation null; True for a fit without a test."""
+        return self.statistics.get("p_value", 0.0) <= MAX_P_VALUE
 
 
 class Method(Protocol):
     """Fits a direction per layer."""
 
-    name: ClassVar[str]
     needs: ClassVar[Needs]
+
+    @property
+    def name(self) -> str:
+        """Name in the registry, with its option where it has one (ridge:0.1)."""
+        ...
 
     def fit(self, activations: Activations) -> Fit:
         """Fit directions. Raises TonearmError if there is none."""
+        ...
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A method with an option, given behind a colon: ridge:0.1.
+
+    option  its name, for usage texts
+    """
+
+    option: ClassVar[str]
+
+    def with_option(self, text: str) -> Method:
+        """Return the method with its option. Raises TonearmError for a text that is none."""
         ...
 
 
@@ -95,8 +143,76 @@ def methods() -> tuple[str, ...]:
     return tuple(_METHODS)
 
 
+def usages() -> tuple[str, ...]:
+    """Names of the registered methods with their options, such as ridge[:LAMBDA]."""
+    return tuple(
+        f"{name}[:{method.option}]" if isinstance(method, Configurable) else name
+        for name, method in _METHODS.items()
+    )
+
+
 def method_named(name: str) -> Method:
-    """The registered method. Raises TonearmError for an unknown name."""
-    if name not in _METHODS:
-        raise TonearmError(f"method {name!r} is not known; use one of {', '.join(_METHODS)}")
-    return _METHODS[name]
+    """The registered method, with its option where `name` has one (ridge:0.1).
+
+    Raises TonearmError for an unknown name, and for an option that the method does not take.
+    """
+    base, colon, option = name.partition(":")
+    if base not in _METHODS:
+        raise TonearmError(f"method {quoted(base)} is not known; use one of {', '.join(usages())}")
+    method = _METHODS[base]
+    if not colon:
+        return method
+    if not isinstance(method, Configurable):
+        raise TonearmError(
+            f"method {base} takes no option, but {quoted(option)} was given; write {base}"
+        )
+    return method.with_option(option)
+
+
+def number_option(method: str, text: str, example: float) -> float:
+    """Read the option of a method as a number.
+
+    Args:
+        method: its name.
+        text: after the colon.
+        example: a usual value, for the message.
+
+    Raises:
+        TonearmError: a text that is no number.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise TonearmError(
+            f"method {method} takes a number as its option, not {quoted(text)}; write "
+            f"{method}:{example:g}, or {method} for a choice by validation"
+        ) from None
+
+
+def require_direction(fit: Fit, method: str) -> None:
+    """Refuse a fit whose best score lies within its permutation null.
+
+    Args:
+        fit: of any method.
+        method: its name, for the message.
+
+    Raises:
+        TonearmError: with the score, the null and p.
+    """
+    if not fit.has_direction:
+        raise TonearmError(
+            f"method {method} finds no direction: {statistics_text(fit.statistics)}; "
+            "give more examples, or sets that differ in one attribute"
+        )
+
+
+def statistics_text(statistics: Mapping[str, float]) -> str:
+    """Describe the held-out score of a fit beside its null, or nothing where it has none."""
+    for name in ("auc", "correlation"):
+        if {f"best_{name}", f"null_{name}", "p_value"} <= statistics.keys():
+            return (
+                f"held-out {name} {statistics[f'best_{name}']:.2f} "
+                f"(95 % of permutations: up to {statistics[f'null_{name}']:.2f}; "
+                f"p = {statistics['p_value']:.3f})"
+            )
+    return ""

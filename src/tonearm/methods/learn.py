@@ -12,7 +12,7 @@ from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
 from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import Activations, Method
+from tonearm.methods.base import Activations, Method, require_direction
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
@@ -42,7 +42,7 @@ def learn(
         positive: prompts with the attribute.
         negative: prompts without it, or with its opposite.
         name: of the vector.
-        method: a registered method (tonearm/methods).
+        method: a registered method (tonearm/methods), with its option: ridge:0.1.
         site: where activations are read, and where the vector will act.
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         positive_label: meaning of a positive strength.
@@ -54,7 +54,8 @@ def learn(
 
     Raises:
         TonearmError: an empty set or prompt, equal sets, an unknown method, site or pooling, or a
-            prompt that is too long; before any capture.
+            prompt that is too long; before any capture. After it: too few prompts for the method,
+            or no direction beyond chance.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
@@ -79,7 +80,7 @@ def learn(
     provenance = dict(
         name=name,
         site=site,
-        method=method,
+        method=chosen.name,
         pooling=spec.pooling,
         positive_label=positive_label,
         negative_label=negative_label,
@@ -88,7 +89,9 @@ def learn(
         data_hash=hash_texts(positive, negative),
         seed=seed,
     )
-    return as_vector(chosen.fit(activations), activations.mean_norms, shape, provenance)
+    fit = chosen.fit(activations)
+    require_direction(fit, chosen.name)
+    return as_vector(fit, activations.mean_norms, shape, provenance)
 
 
 def _prompts(prompts: object, side: str) -> list[str]:

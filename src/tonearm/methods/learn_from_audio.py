@@ -23,7 +23,7 @@ from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.request import AudioLike, audio_source
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import method_named
+from tonearm.methods.base import method_named, require_direction
 from tonearm.methods.from_store import Sides, segments_of_sides, stored_activations
 from tonearm.model import Model
 from tonearm.progress import Progress
@@ -110,9 +110,10 @@ def learn_from_audio(
         above, below = segments_of_sides(captured, sides)
         activations = stored_activations(captured, site, sides, captured.moments(site))
         fit = chosen.fit(activations)
+    require_direction(fit, chosen.name)
     provenance = dict(
         name=name,
-        method=method,
+        method=chosen.name,
         positive_label=positive_label,
         negative_label=negative_label,
         positive_count=len(above),

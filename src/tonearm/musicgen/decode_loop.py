@@ -205,17 +205,19 @@ class Decoding:
             self.step()
             yield self.frames_done
 
-    def rows(self, progress: Progress | None = None) -> Iterator[tuple[int, torch.Tensor]]:
+    def rows(self, progress: Progress | None = None) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Step to the end of a clip of given length.
 
         Yields:
-            Each row with its codes [K, T of the row], on the CPU, as soon as they are complete.
+            Indices of n rows of equal length, and their codes [n, K, T of the rows], on the CPU, as
+            soon as they are complete.
         """
         assert self.end is not None and self.lengths is not None
-        waiting = set(range(len(self.lengths)))
+        waiting = sorted(set(self.lengths))
         for done in self:
             if progress:
                 progress(done, self.end)
-            for row in sorted(row for row in waiting if self.lengths[row] <= done):
-                waiting.remove(row)
-                yield row, self.codes_between(row, 0, self.lengths[row]).cpu()
+            while waiting and waiting[0] <= done:
+                length = waiting.pop(0)
+                rows = [row for row, its_length in enumerate(self.lengths) if its_length == length]
+                yield rows, self.codes[rows, :, :length].cpu()

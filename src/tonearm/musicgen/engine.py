@@ -43,8 +43,13 @@ class Engine(Protocol):
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Each row with its codes int64 [K, T of the row], on the CPU, as soon as it is complete."""
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Rows of equal length, as soon as they are complete, with their codes.
+
+        Yields:
+            Indices of n rows in ascending order, and their codes int64 [n, K, T of the rows], on
+            the CPU.
+        """
         ...
 
     def read(
@@ -115,8 +120,9 @@ class ReferenceEngine:
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[int, torch.Tensor]]:
-        yield from enumerate(self.decode(request, progress))
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        codes = self.decode(request, progress)
+        yield list(range(len(codes))), codes
 
     def read(
         self, conditioning: Conditioning, taps: Taps, codes: torch.Tensor | None = None
@@ -158,7 +164,7 @@ class DecoderEngine:
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[int, torch.Tensor]]:
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
         return Decoding(self.decoder, request).rows(progress)
 
     def read(

@@ -9,8 +9,8 @@ and negative prompts):
     tables     strengths, guidance and temperature of every frame
     prefill    intermediate values of one block over the known positions
     sampling   logits, their filtered copies, and the noise of a run of steps
-    audio      intermediate values of the codec's last stage for the frames of one row that are
-               decoded at once, and the row's samples, twice
+    audio      intermediate values of the codec's last stage for the rows and frames that are
+               decoded at once, and the rows' samples, twice
 
 The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured
 peak.
@@ -25,19 +25,18 @@ import torch
 
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.codec import frames_at_once
+from tonearm.musicgen.codec import codec_bytes, codec_row_bytes
 from tonearm.musicgen.noise import MAX_RUN_CELLS, MAX_RUN_STEPS
 from tonearm.musicgen.packed_linear import stream_dtype
 
 GIB = 2**30
 FREE_SHARE = 0.5  # of the free memory, where no limit is given
-MAX_BATCH_ROWS = 64  # more rows are hardly faster, and delay the first takes
+CPU_BATCH_ROWS = 64  # more rows are no faster on a CPU, and delay the first takes
 BLOCK_COPIES = 11  # of the stream, beside the two inside the feed-forward network
 LOGITS_COPIES = 8
 NOISE_BYTES = 40  # per cell, while a run of steps is made
 TABLE_BYTES = 256  # per frame, while strengths are tabulated
 SCORE_BYTES = 12  # of an attention score of the text encoder: itself and its softmax
-CODEC_COPIES = 5  # of the last stage's widest signal
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ class BatchShape:
     """Quantities that the memory of a decoding depends on.
 
     `frames` of the longest row, decoded `window` frames at a time; `known_frames`: longest stretch
-    read at once, an audio prompt or the start of a later window.
+    read at once, an audio prompt or the start of a later window; `codec_rows`: recorded number of
+    rows whose audio is decoded together, default: as the codec chooses.
     """
 
     rows: int
@@ -56,10 +56,11 @@ class BatchShape:
     text_tokens: int = 16
     vectors: int = 0
     negatives: int = 0
+    codec_rows: int | None = None
 
 
 def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
-    """Peak of decoding a batch and its rows' audio one by one, weights not counted, in bytes."""
+    """Peak of decoding a batch and its rows' audio, weights not counted, in bytes."""
     shape, size = checkpoint.shape, stream_dtype(checkpoint.device, checkpoint.dtype).itemsize
     width, layers = shape.width, shape.layer_count
     rows = batch.rows * (2 if batch.guided else 1)
@@ -76,9 +77,10 @@ def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
     run = max(cells, min(cells * MAX_RUN_STEPS, MAX_RUN_CELLS))
     sampling = 4 * LOGITS_COPIES * cells * (2 if batch.guided else 1) + NOISE_BYTES * run
     steering = 4 * batch.vectors * layers * rows * width
-    filters = checkpoint.model.audio_encoder.config.num_filters
-    hop, pieces = shape.sample_rate // shape.frame_rate, frames_at_once(checkpoint, batch.frames)
-    audio = 4 * hop * (CODEC_COPIES * filters * pieces + 2 * shape.channels * batch.frames)
+    if batch.codec_rows is None:
+        audio = codec_bytes(checkpoint, batch.frames, batch.rows)
+    else:
+        audio = batch.codec_rows * codec_row_bytes(checkpoint, batch.frames)
     return size * (cache + text) + max(size * prefill, sampling, audio, encoder) + steering + tables
 
 
@@ -113,8 +115,13 @@ def check_memory(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> No
     )
 
 
+def batch_rows_limit(device: torch.device) -> int | None:
+    """Rows of a batch beyond which decoding is no faster; None where memory alone decides."""
+    return None if device.type == "cuda" else CPU_BATCH_ROWS
+
+
 def rows_that_fit(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> int:
-    """Number of a batch's rows, 1 to MAX_BATCH_ROWS, that fit `budget` bytes.
+    """Number of a batch's rows that fit `budget` bytes.
 
     Raises:
         TonearmError: not even one row fits.
@@ -123,7 +130,7 @@ def rows_that_fit(checkpoint: Checkpoint, batch: BatchShape, budget: float) -> i
     return last_true(
         lambda rows: decoding_bytes(checkpoint, replace(batch, rows=rows)) <= budget,
         1,
-        min(batch.rows, MAX_BATCH_ROWS),
+        batch.rows,
     )
 
 

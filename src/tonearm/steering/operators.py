@@ -11,6 +11,11 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 | rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
+
+remove takes an attribute out if v is the difference of the class means (DiffMean): their means are
+then equal. The weights of a probe do not span the attribute, and removing them leaves the means
+apart.
+
 rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
 1) there is no way to turn, and h becomes 0.
 """

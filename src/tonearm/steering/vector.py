@@ -15,7 +15,7 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 
-FORMAT_VERSION = 3  # 2 adds the calibration, 3 the source
+FORMAT_VERSION = 3  # 2 adds the calibration, 3 the source and the statistics
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 
 
@@ -28,8 +28,9 @@ class VectorInfo(Declared):
 
     `source` says of which data its activations are; those of audio are of segments of
     `segment_seconds`, read with `text`, or without one where it is empty; the counts are of prompts
-    or segments, and `data_hash` is over them. `scores` are per-layer values by name, such as `separation`; `best_layer` is 0-based;
-    `calibration` gives amounts a meaning.
+    or segments, and `data_hash` is over them. `scores` are per-layer values by name, such as
+    `separation`; `statistics` are values of the whole fit, such as `p_value`; `best_layer` is
+    0-based; `calibration` gives amounts a meaning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -54,6 +55,7 @@ class VectorInfo(Declared):
     best_layer: Layer | None = None
     activation_norms: dict[Layer, float] = Field(default={})
     scores: dict[str, dict[Layer, float]] = Field(default={})
+    statistics: dict[str, float] = Field(default={})
     library_version: str = ""
     calibration: Calibration | None = None
 
@@ -169,6 +171,7 @@ class SteeringVector:
             "seed": seed,
             "data_hash": "",
             "scores": {},
+            "statistics": {},
             "calibration": None,
         }
         return SteeringVector(
@@ -217,6 +220,7 @@ class SteeringVector:
             "data_hash": "",
             "seed": None,
             "scores": {},
+            "statistics": {},
             "calibration": None,
             "best_layer": self.info.best_layer
             if self.info.best_layer == other.info.best_layer

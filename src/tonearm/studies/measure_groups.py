@@ -1,11 +1,9 @@
-"""Groups of measures that a study takes of each clip, each with a fingerprint of what computes it.
+"""Groups of measures that a study takes of each clip's audio, each with a fingerprint of what computes it.
 
     signal   tempo by librosa, onset rates, centroid, loudness, pulse clarity, faults ...
     beats    tempo by the bundled beat tracker
     clap     CLAP score and its control by the bundled CLAP, and the embedding for FAD and KAD
     tags     probabilities by musicnn; three quarters of the time of all groups
-
-`DIVERGENCE` is no group of these: it needs the model and no audio (`tonearm.studies.run`).
 
 A store keeps the values of each group with its fingerprint: where an evaluator or a protocol
 changes, that group alone is measured again, from stored audio.
@@ -63,7 +61,6 @@ NUMBERS = (
     "tempo",
     "bundled_tempo",
 )
-DIVERGENCE = "divergence"
 EMBEDDING_DECIMALS, TAG_DECIMALS = 6, 4
 
 Values = dict[str, Any]  # strict JSON

@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from tonearm.audio import Clip
 from tonearm.studies.measure_groups import MeasureRequest, group
 from tonearm.studies.store import Values
+from tonearm.studies.workers import WorkerPool
 
 CLIPS_PER_JOB = 8
 JOBS_PER_WORKER = 4  # waiting; beyond, decoding waits for the measures
@@ -28,7 +28,7 @@ class Job:
 class Measuring:
     """Jobs in worker processes, or in this process without workers."""
 
-    def __init__(self, pool: ProcessPoolExecutor | None, workers: int) -> None:
+    def __init__(self, pool: WorkerPool[Sequence[Job], list[Values]] | None, workers: int) -> None:
         self._pool, self._most = pool, workers * JOBS_PER_WORKER
         self._jobs: list[Job] = []
         self._waiting: deque[Future[list[Values]]] = deque()
@@ -41,7 +41,7 @@ class Measuring:
             if self._pool is None:
                 yield measure_jobs(chunk)
             else:
-                self._waiting.append(self._pool.submit(measure_jobs, chunk))
+                self._waiting.append(self._pool.submit(chunk))
         while self._waiting and (len(self._waiting) > self._most or self._waiting[0].done()):
             yield self._waiting.popleft().result()
 
@@ -53,31 +53,28 @@ class Measuring:
                 yield measure_jobs(chunk)
             return
         if chunk:
-            self._waiting.append(self._pool.submit(measure_jobs, chunk))
+            self._waiting.append(self._pool.submit(chunk))
         while self._waiting:
             yield self._waiting.popleft().result()
 
 
 @contextmanager
 def measuring(workers: int) -> Iterator[Measuring]:
-    """Processes that measure; they end with the block."""
+    """Processes that measure; they end with the block, at once where an exception ends it."""
     if not workers:
         yield Measuring(None, 0)
         return
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _prepare_worker)
+    pool = WorkerPool(workers, measure_jobs, _prepare_worker)
     try:
         yield Measuring(pool, workers)
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.close()
 
 
 def _prepare_worker() -> None:
-    import signal
-
     import torch
     import transformers
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
 

@@ -49,7 +49,7 @@ class Trial:
 
     request     with the names of the study's vectors; audio prompt and melody are clips
     facts       labels of its record, such as its condition and the number of its prompt; JSON
-    groups      measured groups of measures (`tonearm.studies.measure_groups`)
+    groups      that measure it (`tonearm.studies.measure_groups`, `tonearm.studies.model_groups`)
     text        which the CLAP score compares with; None for the request's prompt
     other_text  of the control of that score; None for the same
     processing  of the audio, None for none

@@ -1,8 +1,7 @@
 """Takes made and measured by the workers of a Ray cluster.
 
-A task makes a batch of takes and measures them; a worker keeps its model between tasks. Results are
-returned as tasks finish. A task whose worker is lost is run again, by default on another one: its
-takes are the same, since the batch is.
+A task makes some takes and measures them; a worker keeps its model between tasks. Results are
+returned as tasks finish. A task whose worker is lost is run again, by default on another one.
 """
 
 import logging
@@ -14,16 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
 from tonearm.steering import SteeringVector
+from tonearm.studies.batch_rows import CPU_ROWS, batch_rows
 from tonearm.studies.measuring import Job, measure_jobs
+from tonearm.studies.stage_trials import AudioJobs
 from tonearm.studies.store import Values
 from tonearm.studies.stored_audio import StoredAudio
 
 RETRIES = 5  # of a task whose worker is lost
+GPU_TAKES = 128  # of a task; the rows of a batch are decided by the worker's memory
 LOCAL = "local"
 
 
@@ -52,7 +53,7 @@ class Order:
 
     key: str
     request: TakeRequest
-    jobs: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
+    jobs: AudioJobs
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Made:
     """A take that a task made, and its measurements."""
 
     key: str
-    clip: Clip
+    audio: StoredAudio
     codes: np.ndarray
     values: tuple[Values, ...]
 
@@ -81,13 +82,18 @@ class Cluster:
     gpus: float = 0
 
     def make(
-        self, batches: Sequence[Sequence[Order]], vectors: Mapping[str, SteeringVector]
-    ) -> Iterator[list[Made]]:
-        """Make batches of takes, and yield each as it is finished.
+        self,
+        orders: Sequence[Order],
+        vectors: Mapping[str, SteeringVector],
+        batch_size: int | None,
+    ) -> Iterator[Made]:
+        """Make takes, and yield those of each task as it is finished.
 
         Args:
-            batches: of takes, one task each.
+            orders: in the order in which they are divided into tasks.
             vectors: by the names in the requests.
+            batch_size: rows per batch and takes per task; None for as many rows as a worker's memory
+                holds and GPU_TAKES, on a CPU CPU_ROWS of both.
 
         Raises:
             TonearmError: Ray is not installed, no such cluster, a worker's checkpoint is another
@@ -97,15 +103,23 @@ class Cluster:
         waiting: list[Any] = []
         try:
             remote = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)
-            task = remote(make_batch)
+            task = remote(make_takes)
             shared = ray.put(dict(vectors))
-            waiting = [task.remote(self.source, list(batch), shared) for batch in batches]
+            waiting = [
+                task.remote(self.source, one, shared, batch_size)
+                for one in self.tasks(orders, batch_size)
+            ]
             while waiting:
                 (done,), waiting = ray.wait(waiting, num_returns=1)
-                yield _result(ray, done)
+                yield from _result(ray, done)
         finally:
             for reference in waiting:
                 ray.cancel(reference, force=True)
+
+    def tasks(self, orders: Sequence[Order], batch_size: int | None) -> list[Sequence[Order]]:
+        """Divide takes into tasks; see `make`."""
+        size = batch_size or (GPU_TAKES if self.gpus else CPU_ROWS)
+        return [orders[first : first + size] for first in range(0, len(orders), size)]
 
     def _connected(self) -> Any:
         try:
@@ -153,23 +167,28 @@ def _model(source: ModelSource) -> Model:
     return model
 
 
-def make_batch(
-    source: ModelSource, orders: Sequence[Order], vectors: Mapping[str, SteeringVector]
+def make_takes(
+    source: ModelSource,
+    orders: Sequence[Order],
+    vectors: Mapping[str, SteeringVector],
+    batch_size: int | None,
 ) -> list[Made]:
-    """Make and measure one batch of takes, on a worker."""
+    """Make and measure the takes of one task, on a worker."""
     model = _model(source)
     requests = [order.request for order in orders]
-    takes = list(model.generate_batch(requests, vectors=vectors, batch_size=len(requests)))
-    clips = [StoredAudio.of(take.clip).clip for take in takes]
+    rows = batch_rows(batch_size, model.checkpoint.device.type)
+    made = model.generate_batch(requests, vectors=vectors, order="completion", batch_size=rows)
+    takes = [take for _, take in sorted(made, key=lambda one: one[0])]
+    audio = [StoredAudio.of(take.clip) for take in takes]
     jobs = [
         Job(order.key, clip, texts, groups)
-        for order, clip in zip(orders, clips, strict=True)
+        for order, clip in zip(orders, (one.clip for one in audio), strict=True)
         for texts, groups in order.jobs
     ]
     values: dict[str, list[Values]] = {order.key: [] for order in orders}
     for one in measure_jobs(jobs):
         values[one.key].append(one)
     return [
-        Made(order.key, take.clip, take.codes, tuple(values[order.key]))
-        for order, take in zip(orders, takes, strict=True)
+        Made(order.key, stored, take.codes, tuple(values[order.key]))
+        for order, stored, take in zip(orders, audio, takes, strict=True)
     ]

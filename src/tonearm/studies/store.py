@@ -6,8 +6,8 @@
 A take is recorded after its audio is on the disk, and each record is one transaction, so that a
 process killed at any moment leaves no partial take. Several processes can use one store.
 
-Audio is measured as it is stored, so that measuring it again gives the same values: samples are
-rounded to 16 bits before, after division by `scale` where they exceed full scale.
+Audio is measured as it is stored, so that measuring it again gives the same values
+(`tonearm.studies.stored_audio`).
 """
 
 import json
@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -155,10 +154,11 @@ class Store:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:  # SQLite ends it itself where the disk is full
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
 
     def close(self) -> None:
         self._database.close()
@@ -182,29 +182,28 @@ class Store:
         return row is not None and row[0] is not None
 
     def add_take(
-        self, key: str, description: Mapping[str, Any], clip: Clip, codes: np.ndarray | None
-    ) -> Clip:
+        self,
+        key: str,
+        description: Mapping[str, Any],
+        audio: StoredAudio,
+        codes: np.ndarray | None,
+    ) -> None:
         """Record a take; one that is there already is kept.
 
         Args:
             key: of the take.
             description: of everything that determines it, as JSON.
-            clip: its audio.
+            audio: of it; `audio.clip` is what is measured.
             codes: its codes [K, T], or None for processed audio.
-
-        Returns:
-            The audio as it is stored.
 
         Raises:
             TonearmError: the disk is full, or the folder cannot be written.
         """
-        audio = StoredAudio.of(clip)
-        stored = audio.clip
-        name = hash_clip(stored)
+        name = hash_clip(audio.clip)
         file = self._audio_file(name)
         if self._keeps_audio and not file.is_file():
             with atomic_write(file) as temporary:
-                soundfile.write(temporary, audio.pcm.T, audio.sample_rate, "PCM_16", format="FLAC")
+                audio.write(temporary)
         packed, codebooks = None, None
         if codes is not None:
             packed, codebooks = zlib.compress(codes.astype("<u2").tobytes()), len(codes)
@@ -223,7 +222,6 @@ class Store:
                     time.time(),
                 ),
             )
-        return stored
 
     def throughput(self) -> dict[str, float]:
         """Number of takes, the hours that they took, and takes per hour.
@@ -243,18 +241,17 @@ class Store:
         Raises:
             TonearmError: no such take, or its audio is missing or damaged.
         """
-        row = self._row("SELECT audio, sample_rate, scale FROM takes WHERE key = ?", key)
+        row = self._row("SELECT audio, scale FROM takes WHERE key = ?", key)
         if row is None:
             raise TonearmError(f"{self.folder} has no take {key}")
-        name, sample_rate, scale = row
+        name, scale = row
         file = self._audio_file(name)
         try:
-            pcm, _ = soundfile.read(file, dtype="int16", always_2d=True)
-        except (OSError, soundfile.LibsndfileError):
+            clip = StoredAudio.read(file, scale).clip
+        except OSError:
             raise TonearmError(
                 f"{file} is missing or damaged; remove it, and the next run makes it again"
             ) from None
-        clip = StoredAudio(pcm.T, sample_rate, scale).clip
         if hash_clip(clip) != name:
             raise TonearmError(
                 f"{file} is not the audio that was stored; remove it, and the next run makes it "

@@ -13,6 +13,7 @@ import numpy as np
 
 from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect
+from tonearm.stats.share import Share
 from tonearm.stats.trend import Slope, page_trend, theil_sen
 from tonearm.studies.facchiano2025.choices import (
     Curve,
@@ -98,6 +99,8 @@ class Contrast:
 class Results:
     """Everything that the report states.
 
+    `floor` and `plain_faulty` are of the plain takes of the held-out prompts.
+
     `certain` marks the layers, by pair and in the order of `scan`, whose effect counts after control
     of the false discovery rate over the scan.
     """
@@ -120,6 +123,7 @@ class Results:
     fast_dark: Sequence[tuple[Row, Effect]]
     plain: Mapping[str, tuple[float, float]]
     floor: Distance
+    plain_faulty: Share
     geometry: Mapping[str, Geometry]
 
 
@@ -185,6 +189,7 @@ def analyse(records: Sequence[Record], rows: Mapping[str, np.ndarray]) -> Result
             for measure in dict.fromkeys([*MEASURE.values(), *SECOND_MEASURE.values()])
         },
         floor=distance_of(held_out, reference),
+        plain_faulty=Share.of(sum(bool(one["faulty"]) for one in held_out), len(held_out)),
         geometry={pair: geometry_of(rows[pair]) for pair in rows},
     )
 

@@ -10,6 +10,8 @@ best layer         the layer whose direction moves the attribute's measure most 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf, isfinite
+from statistics import fmean
 
 import numpy as np
 
@@ -100,11 +102,16 @@ def layer_effects(records: Sequence[Record], pair: str) -> list[LayerEffect]:
 
 
 def best_layer(effects: Sequence[LayerEffect]) -> int:
-    """The layer with the highest mean score over both signs."""
+    """The layer with the highest mean score over both signs; the first of equal ones. A layer
+    without a score, for want of takes with the measure, is behind all others.
+    """
     scores: dict[int, list[float]] = {}
     for one in effects:
-        scores.setdefault(one.layer, []).append(one.score)
-    return max(scores, key=lambda layer: (float(np.nanmean(scores[layer])), -layer))
+        known = scores.setdefault(one.layer, [])
+        if isfinite(one.score):
+            known.append(one.score)
+    ranks = {layer: fmean(known) if known else -inf for layer, known in scores.items()}
+    return max(sorted(ranks), key=lambda layer: ranks[layer])
 
 
 def compared(plain: Sequence[Record], takes: Sequence[Record], measure: str) -> Effect:

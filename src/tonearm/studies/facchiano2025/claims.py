@@ -239,19 +239,23 @@ def quality(results: Results) -> Claim:
 
 def few_prompts(results: Results) -> Claim:
     """4.4: 10 to 25 prompts suffice."""
-    numbers, verdicts = [], []
+    numbers: list[str] = []
+    verdicts: list[Tested] = []
     for pair in PAIR.values():
         for sign in SIGNS:
             means = {
                 one.size: one.mean for one in results.sizes if (one.pair, one.sign) == (pair, sign)
             }
-            largest = means[max(means)]
-            shares = {size: means[size] / largest for size in FEW if size in means and largest}
-            verdicts.append(bool(shares) and max(shares.values()) >= PLATEAU)
-            listed = ", ".join(
-                f"{size} prompts {100 * share:.0f} %" for size, share in shares.items()
-            )
-            numbers.append(f"{pair} {sign}: {listed} of the effect of {max(means)}")
+            largest = max(means)
+            if not means[largest]:
+                verdicts.append(None)
+                numbers.append(f"{pair} {sign}: no effect of {largest} prompts")
+                continue
+            shares = {size: mean / means[largest] for size, mean in means.items()}
+            few = [shares[size] for size in FEW if size in shares]
+            verdicts.append(max(few) >= PLATEAU if few else None)
+            listed = ", ".join(f"{size}: {share:.0%}" for size, share in shares.items())
+            numbers.append(f"{pair} {sign}, share of the effect of {largest} prompts by {listed}")
     return Claim(
         "4.4, fig. 8",
         "10 to 25 prompts a side suffice.",

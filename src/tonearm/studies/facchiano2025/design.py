@@ -1,5 +1,6 @@
 """Sizes of the study: whole, as in the paper, and smoke, which only shows that everything runs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 PAPER = "Facchiano et al. 2025"
@@ -32,6 +33,7 @@ class Design:
     seconds         of each take
     prompts         of each side of a pair that its direction is learned from
     scanned         layers of the scan at most, evenly spaced
+    further         pairs beside those of the paper's tables, at most
     neutral         prompts of the layer scan, which choose
     sweep           neutral prompts of the sweep, of strategies, branches and steps
     held_out        prompts of Table 1
@@ -54,6 +56,7 @@ class Design:
     seconds: float = 10.0
     prompts: int = 100
     scanned: int = 1000
+    further: int = 1000
     neutral: int = 50
     sweep: int = 30
     held_out: int = 50
@@ -71,6 +74,13 @@ class Design:
     pair_prompts: int = 20
     class_prompts: int = 24
 
+    def pairs(self, known: Sequence[str]) -> tuple[str, ...]:
+        """Pairs of the study, of those that are known."""
+        further = [name for name in known if name not in PAIR.values()]
+        return tuple(
+            name for name in known if name in PAIR.values() or name in further[: self.further]
+        )
+
     def layers(self, layer_count: int) -> tuple[int, ...]:
         """Layers of the scan, of a checkpoint of so many."""
         count = min(self.scanned, layer_count)
@@ -82,22 +92,23 @@ class Design:
 WHOLE = Design("whole")
 SMOKE = Design(
     "smoke",
-    seconds=4.0,
-    prompts=12,
-    scanned=4,
+    seconds=2.0,
+    prompts=4,
+    scanned=2,
+    further=1,
     neutral=2,
     sweep=2,
     held_out=2,
     strengths=(0.05, 1.25),
-    curve=(0.01, 0.1, 1.0),
-    curve_prompts=2,
-    set_sizes=(1, 10),
+    curve=(0.02, 0.5),
+    curve_prompts=1,
+    set_sizes=(1, 4),
     draws=2,
-    size_prompts=2,
+    size_prompts=1,
     random=1,
     control_prompts=2,
     grid=(-1.0, 0.0, 1.0),
-    grid_prompts=2,
+    grid_prompts=1,
     pair_prompts=2,
-    class_prompts=3,
+    class_prompts=2,
 )

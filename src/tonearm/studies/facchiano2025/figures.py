@@ -17,6 +17,7 @@ from tonearm.studies.facchiano2025.pairs import Leakage
 
 COLOURS = {"+": "#c2571a", "-": "#2f6fb3"}
 POLES = {"tempo": {"+": "fast", "-": "slow"}, "brightness": {"+": "bright", "-": "dark"}}
+CONTOURS = (0.1, 0.3, 0.5, 0.7, 0.9)  # of the highest density
 UNITS = {"tempo": "BPM (bundled tracker)", "brightness": "spectral centroid"}
 
 
@@ -73,7 +74,10 @@ def activation_planes(results: Results) -> Figure:
             plane = results.geometry[pair].planes[layer]
             sides = zip(SIGNS, plane.densities, (plane.positive, plane.negative), strict=True)
             for sign, density, points in sides:
-                axis.contour(plane.x, plane.y, density, 5, colors=COLOURS[sign], linewidths=0.8)
+                levels = [share * float(np.max(density)) for share in CONTOURS]
+                axis.contour(
+                    plane.x, plane.y, density, levels, colors=COLOURS[sign], linewidths=0.8
+                )
                 axis.plot(*points.T, ".", color=COLOURS[sign], ms=3, label=POLES[pair][sign])
             axis.set_title(f"{pair}, layer {layer}: d' {plane.separation:.1f}")
             axis.set_xlabel(f"component 1 ({plane.variance[0]:.0%} of the variance)")
@@ -130,7 +134,7 @@ def layer_scan(results: Results) -> Figure:
     columns = ("pair", "layer", "sign", "λ", "change", "low", "high", "n")
     return _drawn(
         "fig4-layers",
-        "Change of the mean by each layer's direction in all layers, at equal divergence, with "
+        "Change by each layer's direction in all layers, at equal divergence, with "
         "95 % intervals over prompts.",
         Table("fig4", "", columns, rows),
         (8, 3.6),
@@ -154,7 +158,7 @@ def strengths(results: Results) -> Figure:
             axes[0, column].set_xlabel("λ")
             axes[1, column].set_xlabel("divergence, nats per frame")
             for axis in axes[:, column]:
-                axis.set_xscale("log")
+                _logarithmic(axis)
                 axis.set_ylabel(f"change of {UNITS[pair]}, %")
                 axis.legend(frameon=False)
 
@@ -172,7 +176,7 @@ def strengths(results: Results) -> Figure:
     columns = ("pair", "sign", "λ", "nats per frame", "change", "low", "high", "second measure")
     return _drawn(
         "fig5-strengths",
-        "Change of the mean over λ, and over the divergence that it causes, one-to-all from the "
+        "Change over λ, and over the divergence that it causes, one-to-all from the "
         "best layer, with 95 % intervals over prompts.",
         Table("fig5", "", columns, rows),
         (8, 6.4),
@@ -242,7 +246,7 @@ def distances(results: Results) -> Figure:
                             ms=3,
                             label=POLES[pair][sign],
                         )
-                axis.set_xscale("log")
+                _logarithmic(axis)
                 axis.set_ylabel(label)
             axes[0, column].legend(frameon=False)
 
@@ -284,7 +288,7 @@ def set_sizes(results: Results) -> Figure:
                     for one, d in zip(found, spread, strict=True)
                 ]
                 _line(axis, [one.size for one in found], points, sign, POLES[pair][sign])
-            axis.set_xscale("log")
+            _logarithmic(axis)
             axis.set_title(pair)
             axis.set_xlabel("prompts per side")
             measure = "onset rate" if pair == "tempo" else "spectral centroid"
@@ -298,7 +302,7 @@ def set_sizes(results: Results) -> Figure:
     ]
     return _drawn(
         "fig8-prompts",
-        "Change of the mean by directions of few prompts; mean and standard deviation over draws.",
+        "Change by directions of few prompts; mean and standard deviation over draws.",
         Table("fig8", "", ("pair", "prompts", "sign", "draw", "change"), rows),
         (8, 3.6),
         draw,
@@ -364,9 +368,9 @@ def divergence_curves(curves: Mapping[tuple[str, str], Curve]) -> Figure:
                     axis.plot(curve.strengths, curve.divergences, color=COLOURS[sign], lw=0.8)
                 if variant.startswith("random") and variant.endswith(pair):
                     axis.plot(curve.strengths, curve.divergences, color="grey", lw=0.8, ls=":")
-            axis.set_xscale("log")
+            _logarithmic(axis)
             axis.set_yscale("log")
-            axis.set_title(f"{pair}: every layer; dotted: random directions")
+            axis.set_title(pair)
             axis.set_xlabel("λ")
         axes[0].set_ylabel("divergence, nats per frame")
 
@@ -377,7 +381,8 @@ def divergence_curves(curves: Mapping[tuple[str, str], Curve]) -> Figure:
     ]
     return _drawn(
         "divergence",
-        "Mean KL divergence of steered from plain predictions, teacher-forced on plain takes.",
+        "Mean KL divergence of steered from plain predictions, teacher-forced on plain takes: every "
+        "layer's direction, and random directions (dotted).",
         Table("divergence", "", ("variant", "sign", "λ", "nats per frame"), rows),
         (8, 3.6),
         draw,
@@ -425,8 +430,8 @@ def grid(results: Results) -> Figure:
     ]
     return _drawn(
         "grid",
-        "Two vectors at once, in units of their strengths of equal divergence: change of the mean "
-        "tempo and centroid, and share of takes with a fault.",
+        "Two vectors at once, in units of their strengths of equal divergence: change of tempo "
+        "and centroid, and share of takes with a fault.",
         Table(
             "grid", "", ("tempo", "brightness", "tempo change", "centroid change", "faulty"), rows
         ),
@@ -478,6 +483,19 @@ def _line(
         x, values[:, 0], bars, fmt="o-", color=COLOURS[sign], ms=3, lw=1, capsize=2, label=label
     )
     axis.axhline(0, color="grey", lw=0.6)
+
+
+def _logarithmic(axis: Any) -> None:
+    """Logarithmic x, with labels at powers of ten alone: others overlap on a short axis.
+
+    An axis without a finite point stays linear: it has no range.
+    """
+    from matplotlib.ticker import NullFormatter
+
+    if not np.isfinite(axis.dataLim.minposx):
+        return
+    axis.set_xscale("log")
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _is(facts: Mapping[str, Any], pair: str, sign: str) -> bool:

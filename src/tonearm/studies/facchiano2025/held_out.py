@@ -29,7 +29,9 @@ def held_out(context: Context, found: Found) -> list[Trial]:
             trials += _random(context, found, pair, sign)
             word = WORDS[pair][list(SIGNS).index(sign)]
             worded = [with_word(text, word) for text in context.held_out_set().texts]
-            trials += _takes(context, "word", word, requested=worded, pair=pair, sign=sign)
+            trials += _takes(
+                context, "word", f"word {word}", requested=worded, pair=pair, sign=sign
+            )
     return trials + _fast_dark(context, found)
 
 

@@ -50,7 +50,7 @@ def make_materials(model: Model, design: Design) -> Materials:
         design: sizes.
     """
     vectors, rows = dict[str, SteeringVector](), {}
-    for name in PAIRS:
+    for name in design.pairs(tuple(PAIRS)):
         pair = load_pair(name)
         positive, negative = pair.positive[: design.prompts], pair.negative[: design.prompts]
         vectors[name] = learn(

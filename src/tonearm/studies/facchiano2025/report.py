@@ -262,16 +262,15 @@ def table_1(results: Results) -> Table:
     for pair in PAIR.values():
         mean, deviation = results.plain[MEASURE[pair]]
         paper = TABLE_1[pair, ""]
-        own = f"{mean:.0f} ± {_text(deviation, '.0f')}"
         rows.append(
             [
                 pair,
                 "plain",
                 "",
-                own,
+                _moments(mean, deviation),
                 "",
                 _text(results.floor.fad, ".2f"),
-                "",
+                str(results.plain_faulty),
                 f"{paper[0]:.0f} ± {paper[1]:.0f}",
                 "",
                 "",
@@ -309,7 +308,7 @@ def _steered(pair: str, row: Row, distance: Distance) -> list[str]:
         pair,
         POLES[pair][sign],
         f"{row.facts['strength']:g} ({row.facts['rule']})",
-        f"{row.effect.mean:.0f} ± {_text(row.effect.deviation, '.0f')}",
+        _moments(row.effect.mean, row.effect.deviation),
         percent(row.effect),
         _text(distance.fad, ".2f"),
         str(row.faulty),
@@ -326,7 +325,7 @@ NUMBERS = ("change", "second measure", "CLAP score", "faulty", "pulse clarity")
 
 def _condition(row: Row) -> list[str]:
     pair, sign, strength = (row.facts.get(name) for name in ("pair", "sign", "strength"))
-    towards = POLES[pair][sign] if pair in POLES and sign else ""
+    towards = POLES[pair][sign] if pair in POLES and sign else f"({pair})"
     return [row.facts["variant"], towards, "" if strength is None else f"{strength:g}"]
 
 
@@ -463,6 +462,10 @@ def _ogg(clip: Clip) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, clip.samples.T, clip.sample_rate, format="OGG", subtype="VORBIS")
     return file.getvalue()
+
+
+def _moments(mean: float, deviation: float) -> str:
+    return f"{_text(mean, '.0f')} ± {_text(deviation, '.0f')}"
 
 
 def _difference(effect: Effect) -> str:

@@ -39,7 +39,7 @@ from tonearm.studies.facchiano2025.variants import (
     strategy_variant,
     subset_variant,
 )
-from tonearm.studies.measure_groups import DIVERGENCE
+from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
 
 

@@ -62,7 +62,7 @@ def make_context(design: Design, layer_count: int) -> Context:
         design.layers(layer_count),
         prompts.neutral(),
         prompts.held_out(),
-        {p: _poles(p) for p in prompts.PAIRS},
+        {name: _poles(name) for name in design.pairs(tuple(prompts.PAIRS))},
     )
 
 
@@ -146,10 +146,12 @@ def estimate(model: Model, design: Design) -> dict[str, float]:
 
 
 def planned_takes(design: Design, layers: int) -> int:
-    """Takes of a whole run, shared ones counted once or twice: about those that are made."""
+    """Takes of a run; takes that experiments share are counted in each, so that a smoke run makes
+    fewer.
+    """
     attributes, signs = len(PAIR), len(SIGNS)
     both = attributes * signs
-    further = len(prompts.PAIRS) - attributes
+    further = len(design.pairs(tuple(prompts.PAIRS))) - attributes
     neutral = design.neutral * (2 + len(REFERENCE_SEEDS))
     scan = both * len(design.layers(layers)) * design.neutral
     sweep = both * design.sweep * (len(design.strengths) + len(STRATEGIES) + len(BRANCHES) - 1)

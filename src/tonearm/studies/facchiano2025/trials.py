@@ -8,7 +8,7 @@ from tonearm.generation.request import TakeRequest
 from tonearm.steering import Steer, Steering
 from tonearm.studies.facchiano2025.design import SIGNS, Design
 from tonearm.studies.facchiano2025.variants import Variant
-from tonearm.studies.measure_groups import DIVERGENCE
+from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Trial
 
 GROUPS = ("signal", "beats", "clap")

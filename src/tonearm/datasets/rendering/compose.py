@@ -1,4 +1,4 @@
-"""Pieces composed by rules from seeds, with exact ground truth.
+"""Pieces of pocket's corpus, composed by rules from seeds, with exact ground truth.
 
 Time is counted in codec frames (40 ms) and all beats start on a frame, so that a repeated bar also
 repeats as codes. This makes a beat learnable for a small model. A beat lasts a whole number of
@@ -8,10 +8,19 @@ frames n, so the tempos are 60 * 25 / n BPM. One of them is within 7 % of any nu
 
 from dataclasses import dataclass, field
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
-from recipes.pocket.styles import BEATS, KICK, LEADS, PULSE_SOUNDS, SHAKER, STYLES, Style
+from tonearm.datasets.rendering.styles import (
+    BEATS,
+    KICK,
+    LEADS,
+    PULSE_SOUNDS,
+    SHAKER,
+    STYLES,
+    Style,
+)
 
 FRAME_RATE = 25  # frames per second
 FRAMES_PER_CLIP = 256  # 10.24 s
@@ -86,7 +95,7 @@ class Piece:
         """Beat times in seconds."""
         return [frame / FRAME_RATE for frame in range(0, FRAMES_PER_CLIP, self.beat_frames)]
 
-    def labels(self) -> dict:
+    def labels(self) -> dict[str, Any]:
         keys = (
             "seed",
             "genre",
@@ -120,7 +129,7 @@ def compose(
     rng = np.random.default_rng(seed)
     genre = str(rng.choice(list(STYLES)))
     tempo = str(rng.choice(list(BEAT_FRAMES)))
-    labels = dict(
+    labels: dict[str, Any] = dict(
         seed=seed,
         genre=genre,
         lead=str(rng.choice(list(LEADS))),
@@ -145,8 +154,13 @@ class _Arranger:
     """Choose the pattern of each part, then place notes slot by slot (eighths; eight per bar)."""
 
     def __init__(
-        self, labels: dict, style: Style, progressions: dict[str, tuple], frames: int, rng
-    ):
+        self,
+        labels: dict[str, Any],
+        style: Style,
+        progressions: dict[str, tuple],
+        frames: int,
+        rng: np.random.Generator,
+    ) -> None:
         self.labels, self.frames, self.rng = labels, frames, rng
         self.beat: int = labels["beat_frames"]
         self.density: str = labels["density"]

@@ -1,4 +1,4 @@
-"""Rhythms and instruments of the genres.
+"""Rhythms and instruments of the genres of pocket's corpus.
 
 Slots are the eight eighth notes of a bar. Programs are General MIDI programs, 0-based.
 """

@@ -1,19 +1,21 @@
-"""Rendering of pieces: FluidSynth with the FluidR3 sound font.
+"""Rendering of notes: FluidSynth with the FluidR3 sound font.
 
-The lead is balanced against the band; brightness filter and level follow.
-
-Reverb and chorus are off, so that a repeated bar has the same samples and codes.
+Reverb and chorus are off, so that a repeated bar has the same samples and codes. In a piece, the
+lead is balanced against the band; brightness filter and level follow.
 """
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import signal
 
-from recipes.pocket.compose import FRAME_RATE, FRAMES_PER_CLIP, LEAD, Note, Piece
+from tonearm.datasets.rendering.compose import FRAME_RATE, FRAMES_PER_CLIP, LEAD, Note, Piece
+from tonearm.errors import TonearmError
 
 SAMPLE_RATE = 16_000
 SAMPLES_PER_FRAME = SAMPLE_RATE // FRAME_RATE
@@ -21,33 +23,88 @@ SOUND_FONTS = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",
     "/usr/share/fluidr3mono-gm-soundfont/FluidR3Mono_GM.sf3",
 )
+INSTALL = 'pip install "tonearm[render]", and apt-get install fluidsynth fluid-soundfont-gm'
 LEAD_TO_BAND = 1.0  # of their RMS levels
 DARK_CUTOFF, BRIGHT_CUTOFF = 1200, 3000  # Hz
 LEVEL_DBFS = {"soft": -30.0, "normal": -23.0, "loud": -15.0}  # RMS of the whole clip
 
 
-def find_sound_font() -> str:
-    """Return `$TONEARM_SOUND_FONT`, or Debian's path of FluidR3."""
-    for path in (os.environ.get("TONEARM_SOUND_FONT", ""), *SOUND_FONTS):
-        if path and Path(path).exists():
+def find_sound_font(given: Path | None = None) -> Path:
+    """Find a sound font: the given one, `$TONEARM_SOUND_FONT`, or Debian's path of FluidR3.
+
+    Raises:
+        TonearmError: none is there, or the file is no sound font.
+    """
+    named = given or os.environ.get("TONEARM_SOUND_FONT")
+    for path in map(Path, [named] if named else SOUND_FONTS):
+        if path.is_file():
+            _check_sound_font(path)
             return path
-    raise FileNotFoundError(
-        "no FluidR3 sound font: apt-get install fluidsynth fluid-soundfont-gm, "
-        "or set TONEARM_SOUND_FONT to a .sf2 or .sf3"
+    if named:
+        raise TonearmError(f"no sound font at {named}; give a .sf2 or .sf3 file")
+    raise TonearmError(
+        "no FluidR3 sound font is installed: apt-get install fluid-soundfont-gm, "
+        "or name a .sf2 or .sf3 file by --sound-font or TONEARM_SOUND_FONT"
     )
 
 
-class Renderer:
-    """A synthesizer for many pieces."""
+def _check_sound_font(path: Path) -> None:
+    """Raise TonearmError for a file that is no sound font, before FluidSynth prints lines of it."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise TonearmError(
+            f"cannot read {path} ({error.strerror}); check its permissions, or give another"
+        ) from error
+    if not (head.startswith(b"RIFF") and head.endswith(b"sfbk")):
+        raise TonearmError(f"{path} is no sound font; give a .sf2 or .sf3 file")
 
-    def __init__(self, sound_font: str | None = None, sample_rate: int = SAMPLE_RATE):
-        import fluidsynth  # needs libfluidsynth, for this stage only
 
+def load_fluidsynth() -> Any:
+    """Import pyfluidsynth. Raises TonearmError where it or libfluidsynth is missing."""
+    try:
+        import fluidsynth
+    except ImportError as error:  # of the package, or of the library, which it looks for
+        missing = "pyfluidsynth" if error.name == "fluidsynth" else "libfluidsynth"
+        raise TonearmError(f"{missing} is not installed: {INSTALL}") from error
+    if not hasattr(fluidsynth, "Synth"):  # another package of that name
+        raise TonearmError(f"the package fluidsynth is not pyfluidsynth: {INSTALL}")
+    return fluidsynth
+
+
+class Renderer(AbstractContextManager["Renderer"]):
+    """A synthesizer for many pieces.
+
+    Args:
+        sound_font: .sf2 or .sf3 file; default: `find_sound_font()`.
+        sample_rate: in Hz.
+        lazy: load the samples of an instrument at its first use. This is faster for few pieces.
+
+    Raises:
+        TonearmError: FluidSynth, its Python package or the sound font is missing or damaged.
+    """
+
+    def __init__(
+        self, sound_font: Path | None = None, sample_rate: int = SAMPLE_RATE, lazy: bool = False
+    ) -> None:
+        path = find_sound_font(sound_font)
         self.sample_rate = sample_rate
-        self.synth = fluidsynth.Synth(gain=0.4, samplerate=sample_rate)
+        self.synth = load_fluidsynth().Synth(gain=0.4, samplerate=sample_rate)
         self.synth.setting("synth.reverb.active", 0)
         self.synth.setting("synth.chorus.active", 0)
-        self.font = self.synth.sfload(sound_font or find_sound_font())
+        self.synth.setting("synth.dynamic-sample-loading", int(lazy))
+        self.font = self.synth.sfload(str(path))
+        if self.font < 0:
+            self.close()
+            raise TonearmError(f"FluidSynth cannot load {path}; copy it again, or give another")
+
+    def close(self) -> None:
+        """Free the synthesizer and the samples of the sound font."""
+        self.synth.delete()
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def render(self, piece: Piece) -> np.ndarray:
         """Return mono float32 [FRAMES_PER_CLIP * SAMPLES_PER_FRAME], within [-1, 1]."""

@@ -1,0 +1,1 @@
+"""Labelled audio rendered offline: scores, a synthesizer, and recipes of corpora."""
