@@ -30,6 +30,7 @@ SHAPES = {
     "musicgen-melody": ("musicgen_melody", 1536, 48, 24),
 }
 CODEBOOK = 2048
+WORDS = ("a", "folk", "tune", "with", "flute", "number")  # of the prompts; others are unknown
 
 
 def checkpoint(
@@ -105,7 +106,8 @@ def checkpoint(
 
 
 def _tokenizer() -> PreTrainedTokenizerFast:
-    raw = Tokenizer(WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
+    vocabulary = {word: index for index, word in enumerate(("<pad>", "</s>", "<unk>", *WORDS))}
+    raw = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Whitespace()
     raw.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]

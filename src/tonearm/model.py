@@ -35,8 +35,11 @@ from tonearm.musicgen.codec import decode_at, decode_codes, decode_rows
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
 from tonearm.musicgen.memory_estimate import (
+    FREE_SHARE,
+    BatchShape,
     batch_rows_limit,
     check_memory,
+    decoding_bytes,
     memory_budget,
     rows_that_fit,
 )
@@ -249,8 +252,7 @@ class Model:
         boundary.instance(place, "place", BatchRecord, "a BatchRecord, from a take's provenance")
         vectors = _vectors(vectors)
         progress = boundary.optional(boundary.function, progress, "progress")
-        recorded = recorded_shape(request, place, self.shape)
-        check_memory(self.checkpoint, recorded, memory_budget(self.checkpoint, share=1))
+        self._limits().check(recorded_shape(request, place, self.shape))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
@@ -452,15 +454,22 @@ class Model:
 
     def _limits(self, memory_gib: float | None = None) -> Limits:
         window, checkpoint = self.shape.window_frames, self.checkpoint
-        chosen = memory_budget(checkpoint, memory_gib)
-        given = memory_budget(checkpoint, memory_gib, share=1)
+
+        def budget(shape: BatchShape, share: float) -> float:
+            """Bytes for a batch; if more are needed, memory kept for later batches is freed."""
+            found = memory_budget(checkpoint, memory_gib, share)
+            is_short = memory_gib is None and decoding_bytes(checkpoint, shape) > found
+            if is_short and self.engine.release():
+                return memory_budget(checkpoint, share=share)
+            return found
+
         return Limits(
             window=window,
             overlap=overlap_frames(window),
             uniform=self.engine.uniform_batches,
             rows=batch_rows_limit(checkpoint.device) or MAX_ROWS,
-            fit=lambda shape: rows_that_fit(checkpoint, shape, chosen),
-            check=lambda shape: check_memory(checkpoint, shape, given),
+            fit=lambda shape: rows_that_fit(checkpoint, shape, budget(shape, FREE_SHARE)),
+            check=lambda shape: check_memory(checkpoint, shape, budget(shape, 1)),
         )
 
     def _by_input(

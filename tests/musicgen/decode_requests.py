@@ -1,6 +1,6 @@
 """Small decode requests and one steer of each kind, for the tests of the engines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,30 +24,34 @@ def request_for(
     shared_noise: bool = False,
     frames: int = FRAMES,
     live: bool = False,
+    prompts: Sequence[str] = PROMPTS,
+    seeds: Sequence[int] = (5, 6),
 ) -> DecodeRequest:
-    """Request of two rows, both with the same steering.
+    """Request of one row per prompt, all with the same steering.
 
     Args:
         model: to decode.
         steering: default: none.
         vectors: the vectors that it names.
-        guidance: of both rows.
-        shared_noise: one generator for both rows, as plain generate() draws.
+        guidance: of all rows.
+        shared_noise: one generator for all rows, as plain generate() draws.
         frames: length.
         live: strengths will be changed while decoding.
+        prompts: of the rows.
+        seeds: of the rows.
     """
     checkpoint = model.checkpoint
-    sampling = [Sampling(guidance=guidance, top_k=20)] * 2
-    conditioning = condition(checkpoint, PROMPTS, guided=guidance > 1)
+    sampling = [Sampling(guidance=guidance, top_k=20)] * len(prompts)
+    conditioning = condition(checkpoint, prompts, guided=guidance > 1)
     plan = resolve(
-        [steering or Steering()] * 2,
+        [steering or Steering()] * len(prompts),
         vectors or {},
         model.shape,
         frames,
         checkpoint.device,
         live=live,
     )
-    return DecodeRequest(conditioning, frames, sampling, [5, 6], plan, shared_noise=shared_noise)
+    return DecodeRequest(conditioning, frames, sampling, seeds, plan, shared_noise=shared_noise)
 
 
 def reshaped(model: Model, **numbers: Any) -> Model:

@@ -1,12 +1,15 @@
 """Decoding on CUDA: pocket against the reference engine, half precision, captured graphs."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
 
 from tests.musicgen.decode_requests import FRAMES, request_for
+from tests.musicgen.recorded_graphs import codes_of
+from tests.steering.vectors import vector_of
 from tonearm import Steer, Steering, TakeRequest, load, replay
 from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.codec import (
@@ -101,11 +104,94 @@ def test_captured_graphs_give_the_codes_of_uncaptured_steps(folder_of, variant):
     codes = []
     for capture in (capture_on_cuda, None):
         decoder.capture = capture
-        decoding = Decoding(decoder, request_for(model, frames=4 * FRAMES))
-        for _ in decoding:
-            pass
-        codes.append(decoding.codes)
+        codes.append(codes_of(decoder, request_for(model, frames=4 * FRAMES)))
     assert torch.equal(*codes)
+
+
+CLAMP = Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1)
+ADD = Steer(vector="v", strength=1.5, source_layer=1)
+
+
+def steered_request(model, steer, seed):
+    """A request whose prompts, seeds and directions depend on the seed."""
+    prompts = [("a fast folk tune", "dark piano", "a calm jazz piece")[seed], "slow jazz"]
+    vectors = {"v": vector_of(model, seed=seed)}
+    seeds = (seed, 7)
+    return request_for(
+        model, Steering(steers=(steer,)), vectors, prompts=prompts, seeds=seeds, frames=4 * FRAMES
+    )
+
+
+@pytest.fixture
+def captured(folder_of):
+    """Variant name -> a model of its own, and a list with one entry per capture."""
+
+    def model_of(variant):
+        model, calls = load(str(folder_of(variant)), device="cuda", dtype="float32"), []
+
+        def capture(step, device):
+            calls.append(device)
+            return capture_on_cuda(step, device)
+
+        model.engine.decoder.capture = capture
+        return model, calls
+
+    return model_of
+
+
+@pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (CLAMP, CLAMP.model_copy(update={"low": -1.0, "high": 0.5})),
+        (ADD, ADD.model_copy(update={"strength": -0.7})),
+    ],
+    ids=["clamp", "add"],
+)
+def test_later_decodings_of_a_shape_capture_nothing(captured, monkeypatch, variant, first, later):
+    model, calls = captured(variant)
+    decoder = model.engine.decoder
+    requests = [
+        steered_request(model, first, 0),
+        *(steered_request(model, later, n) for n in (1, 2)),
+    ]
+    codes, captures = [], []
+    for request in requests:
+        codes.append(codes_of(decoder, request))
+        captures.append(len(calls))
+    assert captures == [captures[0]] * 3 and captures[0] > 0
+    monkeypatch.setattr(decoder, "capture", None)
+    for found, request in zip(codes, requests, strict=True):
+        assert torch.equal(found, codes_of(decoder, request))
+    assert not torch.equal(codes[0], codes[1])
+
+
+def test_decodings_that_alternate_or_share_threads_do_not_share_graphs(captured, monkeypatch):
+    model, _ = captured("small")
+    decoder = model.engine.decoder
+    requests = [steered_request(model, CLAMP, seed) for seed in range(3)]
+    found = []
+    for _ in range(2):
+        running = [Decoding(decoder, request) for request in requests]
+        while not all(decoding.done for decoding in running):
+            for decoding in running:
+                decoding.step()
+        found.append([decoding.codes for decoding in running])
+    with ThreadPoolExecutor(3) as threads:
+        found.append(list(threads.map(lambda request: codes_of(decoder, request), requests)))
+    monkeypatch.setattr(decoder, "capture", None)
+    expected = [codes_of(decoder, request) for request in requests]
+    for codes in found:
+        assert all(map(torch.equal, codes, expected))
+
+
+def test_the_memory_of_kept_graphs_is_freed_by_a_release(captured):
+    model, _ = captured("small")
+    request = steered_request(model, CLAMP, 0)
+    codes_of(model.engine.decoder, request)
+    kept, allocated = model.engine.decoder.pool.nbytes, torch.cuda.memory_allocated()
+    assert model.engine.release()
+    assert allocated - torch.cuda.memory_allocated() >= kept > 0
 
 
 def play_with_changes(pocket) -> tuple[np.ndarray, list[int]]:

@@ -112,6 +112,23 @@ def test_the_estimate_grows_with_every_quantity(loaded_model, rows, frames, know
             assert decoding_bytes(model.checkpoint, bigger) >= size
 
 
+def test_sizes_are_those_of_captured_steps(small, melody):
+    """Equal within a multiple of positions and tokens, larger beyond it."""
+    for model in (small, melody):
+        delay = model.shape.delay_frames
+        prefix = model.shape.prefix_positions if model is melody else 0
+        frames = 32 * 4 - delay - 1 - (prefix + 16 if model is melody else 0)
+        batch = replace(BATCH, frames=frames, text_tokens=16)
+        size = decoding_bytes(model.checkpoint, batch)
+        one_less = decoding_bytes(model.checkpoint, replace(batch, frames=frames - 1))
+        one_more = decoding_bytes(model.checkpoint, replace(batch, frames=frames + 1))
+        cache = 2 * model.shape.layer_count * 8 * model.shape.width * 4
+        assert one_more - size >= 32 * cache > 2 * (size - one_less)
+    fewer, more = (decoding_bytes(small.checkpoint, replace(BATCH, text_tokens=n)) for n in (3, 17))
+    same = decoding_bytes(small.checkpoint, replace(BATCH, text_tokens=16))
+    assert more - same > same - fewer
+
+
 @given(st.integers(1, 300), st.integers(1, 300))
 def test_the_last_number_that_holds_is_found(last, high):
     assert last_true(lambda n: n <= last, 1, high) == min(last, high)
@@ -139,6 +156,13 @@ def test_the_default_budget_is_half_of_the_free_memory(small, monkeypatch):
     for impossible in (0, -1, float("nan")):
         with pytest.raises(TonearmError, match="GiB of memory is not possible"):
             memory_budget(small.checkpoint, impossible)
+
+
+def test_memory_that_torch_caches_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 30)
+    assert memory_estimate.free_bytes(torch.device("cuda")) == 140
 
 
 def test_the_limit_of_a_container_counts(tmp_path, monkeypatch):

@@ -188,6 +188,7 @@ class Stream:
             if self._begun:
                 return
             self._ended = True
+            self._decoding.close()
         self._refuse_changes()
 
     @property
@@ -225,6 +226,7 @@ class Stream:
         finally:
             with self._lock:
                 self._ended = True
+                decoding.close()
             self._refuse_changes()
 
     def _stop_if_asked(self) -> None:

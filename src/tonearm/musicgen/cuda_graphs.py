@@ -1,77 +1,167 @@
 """CUDA graphs of decode steps: one replay instead of a thousand kernel launches.
 
-A captured step has constant shapes and addresses, so everything that changes from step to step is
-in buffers: the tokens, the position, and the strengths of steering (steering_buffers.py). Attention
-reads the cache up to the end of a bucket, masked after the position; a graph is captured for each
-bucket of BUCKET positions when it is reached, so that little more than the valid part is read.
+A captured step has constant shapes and addresses, so all values that change are in tensors that are
+written in place: from step to step the tokens, the position and the strengths of steering, from
+decoding to decoding also the cache, the text and the directions. All Python values that a step
+reads are captured for good, so they are part of the GraphKey.
+
+Attention reads the cache up to the end of a bucket, masked after the position; a graph is captured
+for each bucket of BUCKET positions when it is reached, so that little more than the valid part is
+read.
 """
 
+import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 
-from tonearm.backend import Taps
 from tonearm.text import first_line
 
 logger = logging.getLogger(__name__)
 
 BUCKET = 256  # positions
+# Sizes of captured steps are rounded up, so that prompts and clips of similar lengths share graphs.
+CAPACITY_MULTIPLE = 32  # positions of the cache
+TEXT_MULTIPLE = 16  # tokens of a text
+
 Step = Callable[[], torch.Tensor]
-GraphCapture = Callable[[Step, torch.device], Step]
-"""Wraps a decode step in a graph; calling the result replays it without Python overhead."""
+GraphCapture = Callable[[Step, torch.device], Step | None]
+"""Captures a decode step in a graph; calling the result replays it. None if that is not possible."""
+
+FixedStep = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
+"""(tokens [B, K, 1], position [1], bucket end) -> logits [R, K, V], with constant shapes."""
+
+Keep = Callable[[str, torch.Tensor], torch.Tensor]
+"""(name, value) -> the tensor that holds the value from then on."""
 
 
-FixedStep = Callable[[torch.Tensor, torch.Tensor, int, Taps], torch.Tensor]
-"""(tokens [B, K, 1], position [1], bucket end, taps) -> logits [R, K, V], with constant shapes."""
+def rounded_up(size: int, multiple: int) -> int:
+    """The least multiple that is not below `size`."""
+    return -(-size // multiple) * multiple
+
+
+def kernel_settings() -> tuple[Hashable, ...]:
+    """Switches of the process that decide which kernels a step runs."""
+    cuda = torch.backends.cuda
+    # Reading allow_tf32 raises where fp32_precision, of torch 2.9 and later, was set.
+    precision = getattr(cuda.matmul, "fp32_precision", None) or cuda.matmul.allow_tf32
+    return (
+        torch.is_autocast_enabled("cuda"),
+        torch.get_autocast_dtype("cuda"),
+        torch.are_deterministic_algorithms_enabled(),
+        precision,
+        cuda.matmul.allow_fp16_reduced_precision_reduction,
+        cuda.matmul.allow_bf16_reduced_precision_reduction,
+        cuda.flash_sdp_enabled(),
+        cuda.mem_efficient_sdp_enabled(),
+        cuda.cudnn_sdp_enabled(),
+        cuda.math_sdp_enabled(),
+    )
+
+
+@dataclass(frozen=True)
+class GraphKey:
+    """All that decides the kernels of a decoder's captured step and the sizes of their tensors.
+
+    rows, forward_rows  B and R
+    capacity            positions of the cache
+    text                layout of the text that cross-attention reads; None for prefix checkpoints
+    taps                structure of the taps, without their values
+    settings            see `kernel_settings`
+    """
+
+    rows: int
+    forward_rows: int
+    capacity: int
+    text: Hashable
+    taps: Hashable
+    settings: Hashable
 
 
 class StepGraphs:
-    """Graphs of the steps of one decoding, which belong to its taps: call it with the same ones.
+    """Graphs of a decoding's steps, and the tensors that they read and write.
+
+    They serve one decoding at a time. A later one of the same key writes its values into the
+    tensors, by `keep` and `zeros`, and replays the graphs.
 
     Args:
-        step: one decode step.
-        rows: batch rows B.
-        codebooks: K.
-        capacity: positions of the cache.
+        key: of the decoding.
         device: of the tensors.
-        capture: wraps a step in a graph.
+        capture: captures a step.
     """
 
-    def __init__(
-        self,
-        step: FixedStep,
-        rows: int,
-        codebooks: int,
-        capacity: int,
-        device: torch.device,
-        capture: GraphCapture,
-    ):
-        self.step, self.capacity, self.capture = step, capacity, capture
-        self.tokens = torch.zeros(rows, codebooks, 1, dtype=torch.int64, device=device)
+    def __init__(self, key: GraphKey, device: torch.device, capture: GraphCapture):
+        self.key, self.device, self.capture = key, device, capture
         self.position = torch.zeros(1, dtype=torch.int64, device=device)
-        self.steps: dict[int, Step] = {}
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.steps: dict[int, Step] = {}  # by bucket end
 
-    def __call__(self, tokens: torch.Tensor, position: int, taps: Taps) -> torch.Tensor:
-        """Read tokens [B, K, 1] at a position.
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensors; the graphs' own intermediate values are small beside them."""
+        return sum(tensor.nbytes for tensor in self.tensors.values())
+
+    def keep(self, name: str, value: torch.Tensor) -> torch.Tensor:
+        """Copy a value into the tensor of this name, which is made at its first use.
 
         Returns:
-            Logits [R, K, V], which the next call overwrites.
+            The tensor.
+
+        Raises:
+            ValueError: a value of another shape or dtype than the tensor's.
         """
-        self.tokens.copy_(tokens)
-        self.position.fill_(position)
-        bucket_end = min(self.capacity, (position // BUCKET + 1) * BUCKET)
-        if bucket_end not in self.steps:
-            self.steps[bucket_end] = self.capture(
-                lambda: self.step(self.tokens, self.position, bucket_end, taps), self.tokens.device
+        tensor = self.tensors.get(name)
+        if tensor is None:
+            self.tensors[name] = tensor = value.clone(memory_format=torch.contiguous_format)
+            return tensor
+        if (value.shape, value.dtype) != (tensor.shape, tensor.dtype):
+            raise ValueError(
+                f"{name} is {list(value.shape)} {value.dtype}, its graphs read "
+                f"{list(tensor.shape)} {tensor.dtype}: the key is not complete"
             )
+        return tensor.copy_(value)
+
+    def zeros(self, name: str, size: Sequence[int], dtype: torch.dtype) -> torch.Tensor:
+        """Fill the tensor of this name, which is made at its first use, with zeros.
+
+        Returns:
+            The tensor.
+        """
+        tensor = self.tensors.get(name)
+        if tensor is None:
+            self.tensors[name] = tensor = torch.zeros(size, dtype=dtype, device=self.device)
+            return tensor
+        return tensor.zero_()
+
+    def __call__(self, tokens: torch.Tensor, position: int, step: FixedStep) -> torch.Tensor | None:
+        """Run a step, captured if its bucket has no graph yet.
+
+        Args:
+            tokens: [B, K, 1].
+            position: of the tokens.
+            step: reads no tensors but those of `keep` and `zeros`, and constants.
+
+        Returns:
+            Logits [R, K, V], which the next call overwrites; None if capture is not possible.
+        """
+        tokens = self.keep("tokens", tokens)
+        self.position.fill_(position)
+        bucket_end = min(self.key.capacity, (position // BUCKET + 1) * BUCKET)
+        if bucket_end not in self.steps:
+            captured = self.capture(lambda: step(tokens, self.position, bucket_end), self.device)
+            if captured is None:
+                return None
+            self.steps[bucket_end] = captured
         return self.steps[bucket_end]()
 
 
-def capture_on_cuda(step: Step, device: torch.device) -> Step:
+def capture_on_cuda(step: Step, device: torch.device) -> Step | None:
     """Capture a CUDA graph of a step on a device, which need not be the current one.
 
-    If that is not possible, log a warning and return the step.
+    If that is not possible, log a warning and return None.
     """
     try:
         return _graph_of(step, device)
@@ -79,7 +169,7 @@ def capture_on_cuda(step: Step, device: torch.device) -> Step:
         logger.warning(
             "CUDA graphs are not possible here (%s); decoding without them", first_line(error)
         )
-        return step
+        return None
 
 
 def _graph_of(step: Step, device: torch.device) -> Step:
@@ -96,7 +186,7 @@ def _captured(step: Step) -> Step:
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     # Other threads may allocate memory meanwhile.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    with _no_collection(), torch.cuda.graph(graph, capture_error_mode="thread_local"):
         logits = step()
 
     def replay() -> torch.Tensor:
@@ -104,3 +194,17 @@ def _captured(step: Step) -> Step:
         return logits
 
     return replay
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from collecting garbage: an abandoned decoding that is collected puts its graphs
+    back, which waits for the device, and that would break a capture.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -21,13 +21,25 @@ UNKNOWN = -1
 class Decoding:
     """State of one request while it is decoded step by step.
 
+    Args:
+        decoder: to run.
+        request: to decode.
+        read: further taps, which see the activations as steered.
+        may_capture: steps may run as captured graphs, where the device has them.
+
     Frames are counted from the start of the clip, positions from the start of the window:
 
         frames     0 ........... W                      the first window
                            o ........... o + W          the second, which starts with known codes
     """
 
-    def __init__(self, decoder: Decoder, request: DecodeRequest, read: Taps | None = None):
+    def __init__(
+        self,
+        decoder: Decoder,
+        request: DecodeRequest,
+        read: Taps | None = None,
+        may_capture: bool = True,
+    ):
         checkpoint, rows = decoder.checkpoint, request.conditioning.rows
         self.decoder, self.request = decoder, request
         self.end = request.frames
@@ -52,10 +64,12 @@ class Decoding:
             self.buffers.hold_after(self.lengths)
             self.sampler.guidance.hold_after(self.lengths)
             self.sampler.temperature.hold_after(self.lengths)
-        self.taps: dict[tuple[Site, int], list[Tap]] = dict(self.buffers.taps)
+        self.taps: dict[tuple[Site, int], list[Tap]] = {
+            place: list(taps) for place, taps in self.buffers.taps.items()
+        }
         for place, more in (read or {}).items():
             self.taps[place] = [*self.taps.get(place, ()), *more]
-        self.may_capture = not read  # readers have to be called at every step
+        self.may_capture = may_capture and not read  # readers have to be called at every step
         self.state: DecoderState | None = None
         self._open(0, known=request.prompt_frames)
 
@@ -67,13 +81,10 @@ class Decoding:
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
-        if self.state is not None:  # its cache is freed before the next one is allocated
-            self.state.drop_graphs()
-            self.state = None
+        self.close()  # its cache is free before the next one is allocated
         conditioning = self.request.conditioning_from(start)
-        self.state = self.decoder.begin(
-            conditioning, self.tokens.shape[-1], start, self.may_capture
-        )
+        steering = self.buffers if self.may_capture else None
+        self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], start, steering)
 
     def _extend(self, stop: int) -> None:
         """Lengthen the codes to `stop` frames: the audio prompt, UNKNOWN, and BOS after a row's
@@ -169,6 +180,17 @@ class Decoding:
         self.position += 1
         if self.position % FINITE_CHECK_STEPS == 0:
             self.sampler.check_finite()
+        if self.done:
+            self.close()
+
+    def close(self) -> None:
+        """Free the cache, or leave it with its graphs to later decodings. No step can follow.
+
+        The last step does this too; it is needed where decoding ends before.
+        """
+        if self.state is not None:
+            self.state.close()
+            self.state = None
 
     def apply(self, control: Control, frame: int) -> None:
         """Apply a control from `frame` on to all rows: guidance or temperature.
@@ -200,10 +222,13 @@ class Decoding:
         self.lengths = [end] * len(codes)
 
     def __iter__(self) -> Iterator[int]:
-        """Step to the end; yields the frames done."""
-        while not self.done:
-            self.step()
-            yield self.frames_done
+        """Step to the end; yields the frames done. Closes the decoding, also where it is left early."""
+        try:
+            while not self.done:
+                self.step()
+                yield self.frames_done
+        finally:
+            self.close()
 
     def rows(self, progress: Progress | None = None) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Step to the end of a clip of given length.

@@ -9,69 +9,33 @@ rows without text, where it is exactly 0.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 
 from tonearm.backend import Span, Taps, run_taps
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.conditioning import Conditioning, project_text
-from tonearm.musicgen.cuda_graphs import GraphCapture, StepGraphs, capture_on_cuda
-from tonearm.musicgen.packed_linear import Linear, pack, stream_dtype
-
-
-@dataclass(frozen=True)
-class _Norm:
-    weight: torch.Tensor
-    bias: torch.Tensor
-    eps: float
-
-    @classmethod
-    def of(cls, module: Any) -> "_Norm":
-        dtype = stream_dtype(module.weight.device, module.weight.dtype)
-        return cls(module.weight.detach().to(dtype), module.bias.detach().to(dtype), module.eps)
-
-    def __call__(self, h: torch.Tensor) -> torch.Tensor:
-        return F.layer_norm(h, h.shape[-1:], self.weight, self.bias, self.eps)
-
-
-@dataclass(frozen=True)
-class _Block:
-    attention_norm: _Norm
-    query_key_value: Linear
-    attention_out: Linear
-    text_norm: _Norm | None
-    text_query: Linear | None
-    text_key_value: Linear | None
-    text_out: Linear | None
-    feed_norm: _Norm
-    feed_in: Linear
-    feed_out: Linear
-
-    @classmethod
-    def of(cls, layer: Any, int8: bool) -> "_Block":
-        def packed(*weights: torch.Tensor) -> Linear:
-            return pack(torch.cat(weights), int8)
-
-        own, text = layer.self_attn, getattr(layer, "encoder_attn", None)
-        return cls(
-            attention_norm=_Norm.of(layer.self_attn_layer_norm),
-            query_key_value=packed(own.q_proj.weight, own.k_proj.weight, own.v_proj.weight),
-            attention_out=packed(own.out_proj.weight),
-            text_norm=_Norm.of(layer.encoder_attn_layer_norm) if text else None,
-            text_query=packed(text.q_proj.weight) if text else None,
-            text_key_value=packed(text.k_proj.weight, text.v_proj.weight) if text else None,
-            text_out=packed(text.out_proj.weight) if text else None,
-            feed_norm=_Norm.of(layer.final_layer_norm),
-            feed_in=packed(layer.fc1.weight),
-            feed_out=packed(layer.fc2.weight),
-        )
+from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.cuda_graphs import (
+    CAPACITY_MULTIPLE,
+    GraphCapture,
+    GraphKey,
+    StepGraphs,
+    capture_on_cuda,
+    kernel_settings,
+    rounded_up,
+)
+from tonearm.musicgen.graph_pool import GraphPool
+from tonearm.musicgen.packed_block import Block, Norm
+from tonearm.musicgen.packed_linear import pack, stream_dtype
+from tonearm.musicgen.steering_buffers import SteeringBuffers
+from tonearm.musicgen.text_attention import TextAttention, TextLayout
 
 
 class Decoder:
-    """Packed weights, ready to decode. It holds no state of any decoding, so that many can share
-    it.
+    """Packed weights, ready to decode. It holds no state of a decoding that runs, so that many can
+    share it, and the captured graphs of earlier ones (graph_pool.py).
 
     Args:
         checkpoint: whose decoder weights are packed.
@@ -88,10 +52,10 @@ class Decoder:
         self.activation = stack.layers[0].activation_fn
         self.blocks = []
         for layer in stack.layers:
-            self.blocks.append(_Block.of(layer, checkpoint.int8))
+            self.blocks.append(Block.of(layer, checkpoint.int8))
             if consume:
                 layer.to_empty(device="meta")
-        self.norm = _Norm.of(stack.layer_norm)
+        self.norm = Norm.of(stack.layer_norm)
         self.logits = pack(torch.cat([head.weight for head in decoder.lm_heads]), checkpoint.int8)
         self.embeddings = torch.cat(
             [table.weight for table in stack.embed_tokens]
@@ -104,6 +68,7 @@ class Decoder:
         self.capture: GraphCapture | None = (
             capture_on_cuda if checkpoint.device.type == "cuda" else None
         )
+        self.pool = GraphPool(checkpoint.device)
         if consume:
             for module in (*decoder.lm_heads, *stack.embed_tokens):
                 module.to_empty(device="meta")
@@ -123,12 +88,13 @@ class Decoder:
         """Logits [R, K, V] of normed states [R, D]."""
         return self.logits(h).view(len(h), self.checkpoint.shape.codebooks, -1)
 
+    @torch.inference_mode()
     def begin(
         self,
         conditioning: Conditioning,
         positions: int,
         first_frame: int = 0,
-        may_capture: bool = False,
+        steering: SteeringBuffers | None = None,
     ) -> "DecoderState":
         """State for one decoding.
 
@@ -136,47 +102,77 @@ class Decoder:
             conditioning: of the rows.
             positions: code positions to allocate.
             first_frame: frame that the first position decides.
-            may_capture: its steps may run as captured graphs, where the device has them; all taps
-                then have to be those of SteeringBuffers.
+            steering: the taps of its steps, if there are no others: the steps may then run as
+                captured graphs, where the device has them. Its tensors move to where these read
+                them.
         """
-        return DecoderState(
-            self, conditioning, positions, first_frame, self.capture if may_capture else None
+        capacity = conditioning.prefix + positions
+        is_fixed = steering is not None and self.capture is not None
+        text = None if conditioning.prefix else TextLayout.of(conditioning, is_fixed)
+        if steering is None or self.capture is None:
+            self.pool.make_room()
+            return DecoderState(self, conditioning, capacity, text, first_frame)
+        key = GraphKey(
+            rows=conditioning.rows,
+            forward_rows=len(conditioning.states),
+            capacity=rounded_up(capacity, CAPACITY_MULTIPLE),
+            text=text,
+            taps=steering.structure,
+            settings=kernel_settings(),
         )
+        graphs = self.pool.take(key) or StepGraphs(key, self.checkpoint.device, self.capture)
+        steering.place(graphs.keep)
+        return DecoderState(self, conditioning, key.capacity, text, first_frame, graphs)
 
 
 class DecoderState:
-    """Cache and position of one decoding."""
+    """Cache and position of one decoding.
+
+    Args:
+        decoder: to run.
+        conditioning: of the rows.
+        capacity: positions of the cache, prefix included.
+        text: layout of the text that cross-attention reads; None for prefix checkpoints.
+        first_frame: frame that the first code position decides.
+        graphs: those of its steps, which hold its tensors; None if no step is captured.
+    """
 
     def __init__(
         self,
         decoder: Decoder,
         conditioning: Conditioning,
-        positions: int,
+        capacity: int,
+        text: TextLayout | None,
         first_frame: int,
-        capture: GraphCapture | None,
+        graphs: StepGraphs | None = None,
     ):
         checkpoint = decoder.checkpoint
         rows, width = len(conditioning.states), checkpoint.shape.width
-        self.decoder, self.conditioning = decoder, conditioning
-        self.capacity, self.first_frame = conditioning.prefix + positions, first_frame
+        self.decoder, self.conditioning, self.graphs = decoder, conditioning, graphs
+        self.capacity, self.first_frame = capacity, first_frame
         self.length = 0  # positions in the cache, prefix included
-        size = (len(decoder.blocks), rows, decoder.heads, self.capacity, width // decoder.heads)
-        # Graphs read past the position with weight 0, which keeps NaN: their cache starts as zeros.
-        make = torch.zeros if capture else torch.empty
-        self.keys = make(size, device=checkpoint.device, dtype=decoder.dtype)
-        self.values = make(size, device=checkpoint.device, dtype=decoder.dtype)
-        self.positions = decoder.position_table(self.capacity).to(self.keys)
-        self.text = None if conditioning.prefix else _Text(decoder, conditioning)
-        self.graphs: StepGraphs | None = None
-        if capture:
-            self.graphs = StepGraphs(
-                self.fixed_step,
-                conditioning.rows,
-                checkpoint.shape.codebooks,
-                self.capacity,
-                checkpoint.device,
-                capture,
+        size = (len(decoder.blocks), rows, decoder.heads, capacity, width // decoder.heads)
+        # Captured steps read past the position with weight 0, which keeps NaN: their cache starts as
+        # zeros.
+        if graphs:
+            self.keys = graphs.zeros("keys", size, decoder.dtype)
+            self.values = graphs.zeros("values", size, decoder.dtype)
+        else:
+            self.keys = torch.empty(size, device=checkpoint.device, dtype=decoder.dtype)
+            self.values = torch.empty_like(self.keys)
+        keep = graphs.keep if graphs else _as_it_is
+        self.positions = keep("positions", decoder.position_table(capacity).to(self.keys))
+        self.text = None
+        if text is not None:
+            self.text = TextAttention(
+                checkpoint, decoder.blocks, conditioning, text, decoder.dtype, keep
             )
+
+    def close(self) -> None:
+        """Put the graphs back for later decodings, which overwrite the tensors of this one."""
+        graphs, self.graphs = self.graphs, None
+        if graphs:
+            self.decoder.pool.put(graphs)
 
     @property
     def codes_read(self) -> int:
@@ -190,9 +186,11 @@ class DecoderState:
         """
         if self.graphs and self.length and tokens.shape[-1] == 1:
             self._check_capacity(self.length + 1)
-            logits = self.graphs(tokens, self.length, taps)
-            self.length += 1
-            return logits
+            logits = self.graphs(tokens, self.length, partial(self.fixed_step, taps=taps))
+            if logits is not None:
+                self.length += 1
+                return logits
+            self.graphs = None
         return self.decoder.heads_of(self.hidden(tokens, taps)[:, -1])
 
     @torch.inference_mode()
@@ -212,14 +210,6 @@ class DecoderState:
         h = self._through(h, DynamicCacheView(end, span.length), span, taps)
         self.length = end
         return h[:, prefix:]
-
-    def drop_graphs(self) -> None:
-        """Drop the graphs, which refer to this state: without them it is freed with its last
-        reference.
-        """
-        if self.graphs:
-            self.graphs.steps.clear()
-            self.graphs = None
 
     def fixed_step(
         self, tokens: torch.Tensor, position: torch.Tensor, bucket_end: int, taps: Taps
@@ -258,7 +248,7 @@ class DecoderState:
     def _attend(
         self,
         index: int,
-        block: _Block,
+        block: Block,
         h: torch.Tensor,
         cache: "DynamicCacheView | StaticCacheView",
         span: Span,
@@ -278,6 +268,11 @@ class DecoderState:
         heads = run_taps(taps.get(("heads", index), ()), heads, span)
         attended = block.attention_out(heads)
         return h + run_taps(taps.get(("attention", index), ()), attended, span)
+
+
+def _as_it_is(name: str, value: torch.Tensor) -> torch.Tensor:
+    """The value itself, for steps that are not captured."""
+    return value
 
 
 @dataclass(frozen=True)
@@ -310,53 +305,3 @@ class StaticCacheView:
     def put(self, cache: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         cache.index_copy_(2, self.position, new.transpose(1, 2))
         return cache[:, :, : self.bucket_end]
-
-
-class _Text:
-    """Keys and values of the text, for the rows that have one: null rows attend to zeros, which
-    gives exactly 0.
-    """
-
-    def __init__(self, decoder: Decoder, conditioning: Conditioning):
-        has_text = conditioning.has_text
-        rows = has_text.nonzero()[:, 0]
-        # With guidance and no negative prompts the rows with text come first: a slice needs no
-        # copy.
-        self.rows: slice | torch.Tensor = (
-            slice(0, len(rows)) if bool(has_text[: len(rows)].all()) else rows
-        )
-        self.heads = decoder.heads
-        self.group = conditioning.text_group
-        states = conditioning.states[rows][:: self.group]
-        mask = conditioning.mask[rows][:: self.group].bool()
-        self.mask = None if bool(mask.all()) else mask[:, None, None, :]
-        states = project_text(decoder.checkpoint, states).to(decoder.dtype) * mask[..., None]
-        split = (2, self.heads, states.shape[-1] // self.heads)
-        self.keys, self.values = [], []
-        for block in decoder.blocks:
-            assert block.text_key_value is not None
-            k, v = block.text_key_value(states).view(*states.shape[:2], *split).unbind(2)
-            self.keys.append(k.transpose(1, 2).contiguous())
-            self.values.append(v.transpose(1, 2).contiguous())
-
-    def attend(
-        self, index: int, block: _Block, h: torch.Tensor, span: Span, taps: Taps
-    ) -> torch.Tensor:
-        assert block.text_norm and block.text_query and block.text_out
-        read = h[self.rows]
-        rows, length, width = read.shape
-        # The rows of one prompt are queries of one prompt: its keys and values are read once for
-        # all of them.
-        q = block.text_query(block.text_norm(read)).view(
-            rows // self.group, self.group * length, self.heads, width // self.heads
-        )
-        heads = F.scaled_dot_product_attention(
-            q.transpose(1, 2), self.keys[index], self.values[index], attn_mask=self.mask
-        )
-        attended = block.text_out(heads.transpose(1, 2).reshape(rows, length, width))
-        here = taps.get(("cross_attention", index), ())
-        if len(read) == len(h):
-            return h + run_taps(here, attended, span)
-        spread = torch.zeros_like(h)
-        spread[self.rows] = attended
-        return h + run_taps(here, spread, span)

@@ -65,6 +65,10 @@ class Engine(Protocol):
         """
         ...
 
+    def release(self) -> bool:
+        """Free the memory that is kept for later batches; return whether there was any."""
+        ...
+
 
 def forced_tokens(
     checkpoint: Checkpoint, conditioning: Conditioning, codes: torch.Tensor | None
@@ -132,6 +136,9 @@ class ReferenceEngine:
             self._check()
             reference.read(self.checkpoint, conditioning, tokens, taps)
 
+    def release(self) -> bool:
+        return False
+
     def _check(self) -> None:
         if self.self_check:
             check_reference(self.checkpoint)
@@ -172,6 +179,9 @@ class DecoderEngine:
     ) -> None:
         tokens = forced_tokens(self.checkpoint, conditioning, codes)
         self.decoder.begin(conditioning, tokens.shape[-1]).forward(tokens, taps)
+
+    def release(self) -> bool:
+        return self.decoder.pool.release()
 
 
 ENGINES = (DecoderEngine.name, ReferenceEngine.name)

@@ -12,7 +12,8 @@ and negative prompts):
     audio      intermediate values of the codec's last stage for the rows and frames that are
                decoded at once, and the rows' samples, twice
 
-The weights are not counted. tests/musicgen/test_memory_estimate.py compares this with the measured
+Positions and tokens are rounded up, as those of captured steps (cuda_graphs.py). The weights are not
+counted. tests/musicgen/test_memory_estimate.py compares this with the measured
 peak.
 """
 
@@ -26,6 +27,7 @@ import torch
 from tonearm.errors import TonearmError
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.codec import codec_bytes, codec_row_bytes
+from tonearm.musicgen.cuda_graphs import CAPACITY_MULTIPLE, TEXT_MULTIPLE, rounded_up
 from tonearm.musicgen.noise import MAX_RUN_CELLS, MAX_RUN_STEPS
 from tonearm.musicgen.packed_linear import stream_dtype
 
@@ -66,9 +68,11 @@ def decoding_bytes(checkpoint: Checkpoint, batch: BatchShape) -> int:
     rows = batch.rows * (2 if batch.guided else 1)
     prefix = shape.prefix_positions + batch.text_tokens if shape.text_in_prefix else 0
     positions = prefix + min(batch.frames, batch.window) + 1 + shape.delay_frames
+    positions = rounded_up(positions, CAPACITY_MULTIPLE)
     cache = 2 * layers * rows * positions * width
     texts, tokens = batch.rows + batch.negatives, batch.text_tokens
-    text = 0 if shape.text_in_prefix else 2 * layers * texts * tokens * width
+    text = 2 * layers * texts * rounded_up(tokens, TEXT_MULTIPLE) * width
+    text = 0 if shape.text_in_prefix else text
     heads = checkpoint.model.text_encoder.config.num_attention_heads
     encoder, tables = SCORE_BYTES * heads * texts * tokens**2, TABLE_BYTES * batch.frames
     read = prefix + batch.known_frames + 1
@@ -143,9 +147,10 @@ def last_true(holds: Callable[[int], bool], low: int, high: int) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Free memory of a device now; a container's limit counts."""
+    """Free memory of a device now; a container's limit counts, and torch's cache as free."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
     return min(psutil.virtual_memory().available, _container_bytes())
 
 

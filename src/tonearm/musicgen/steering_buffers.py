@@ -5,33 +5,53 @@ The strengths of each Intervention are kept in a buffer over all rows, written i
 change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
 nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer are summed
 once and applied as one.
+
+Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
+in tensors: strengths, directions, bounds and sums. `structure` is the rest.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import groupby
+from typing import TypeVar
 
 import torch
 
-from tonearm.backend import Site, Span, Tap
+from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
 from tonearm.steering.resolve import Intervention
+
+Item = TypeVar("Item")
+
+# Settings of a steer that steps of one position read from tensors, or not at all. All others are
+# captured with the step.
+NOT_CAPTURED = {
+    "vector",
+    "amount",
+    "strength",
+    "schedule",
+    "low",
+    "high",
+    "strategy",
+    "source_layer",
+    "layers",
+    "branch",
+    "positions",
+}
 
 
 class StrengthTrack:
     """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
 
-    `table` holds [n, T] over frames; `now` [R, 1] is the strength at the frame sought last.
+    `table` holds [n, T] over frames; `now` [R, 1] is the strength at the frame sought last;
+    `bounds` [2] are those of the projection, for clamp.
     """
 
     def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
         steer, rows = intervention.steer, intervention.rows
-        self.position, self.rows, self.vectors = (
-            intervention.position,
-            rows.tolist(),
-            intervention.vectors,
-        )
+        self.intervention, self.position = intervention, intervention.position
+        self.rows = rows.tolist()
         self.table = FrameTable(intervention.strengths.cpu().clone())
         self.in_prefix, self.first_frame = steer.positions == "all", first_frame
         halves = []
@@ -44,6 +64,7 @@ class StrengthTrack:
         for half in halves:
             self.spread[half, torch.arange(len(rows), device=rows.device)] = 1
         self.now = torch.zeros(len(conditioning.states), 1, device=rows.device)
+        self.bounds = self._bounds()
         self._column: torch.Tensor | None = None
 
     def seek(self, frame: int) -> bool:
@@ -55,6 +76,15 @@ class StrengthTrack:
         torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
         return True
 
+    def unset(self) -> None:
+        """Make the next `seek` set the strengths in any case."""
+        self._column = None
+
+    def place(self, keep: Keep, name: str) -> None:
+        """Move the tensors to where captured steps read them."""
+        self.now = keep(f"{name}, now", torch.zeros_like(self.now))
+        self.bounds = keep(f"{name}, bounds", self._bounds())
+
     def over(self, span: Span) -> torch.Tensor:
         """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or
         none.
@@ -65,21 +95,44 @@ class StrengthTrack:
         prefix = first.expand(-1, span.prefix) * float(self.in_prefix)
         return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
 
+    def _bounds(self) -> torch.Tensor:
+        return torch.tensor(self.intervention.bounds, device=self.now.device)
 
-@dataclass(frozen=True)
+
 class Operation:
-    """One Intervention at one layer, its directions [R, D] over all rows."""
+    """One Intervention at one layer, its directions [R, D] over all rows.
 
-    intervention: Intervention
-    track: StrengthTrack
-    directions: torch.Tensor
+    Args:
+        track: its strengths.
+        part: index of the directions among those of the intervention.
+        conditioning: of the rows.
+    """
+
+    def __init__(self, track: StrengthTrack, part: int, conditioning: Conditioning):
+        self.track, self.part, self.conditioning = track, part, conditioning
+        self.intervention = track.intervention
+        self.directions = self._over_all_rows()
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
         return self.apply(h, self.track.now[:, None] if span.length == 1 else self.track.over(span))
 
     def apply(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         """h [R, S, D], strength [R, S, 1]."""
-        return self.intervention.apply(h, self.directions[:, None], strength)
+        return self.intervention.apply(h, self.directions[:, None], strength, self.track.bounds)
+
+    def place(self, keep: Keep, name: str) -> None:
+        """Move the directions to where captured steps read them."""
+        self.directions = keep(name, self._over_all_rows())
+
+    def _over_all_rows(self) -> torch.Tensor:
+        """The directions [R, D], zeros for rows that are not steered."""
+        directions, rows = self.intervention.directions[self.part], self.intervention.rows
+        conditioning = self.conditioning
+        spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
+        spread[rows] = directions
+        if conditioning.guided:
+            spread[rows + conditioning.rows] = directions
+        return spread
 
 
 class FusedAdd:
@@ -101,6 +154,10 @@ class FusedAdd:
         for operation in self.operations:
             total.addcmul_(operation.track.now, operation.directions)
         self.offset.copy_(total[:, None])
+
+    def place(self, keep: Keep, name: str) -> None:
+        """Move the offset to where captured steps read it; `refresh` sets it."""
+        self.offset = keep(name, torch.zeros_like(self.offset))
 
 
 Part = tuple[
@@ -129,41 +186,49 @@ class SteeringBuffers:
         operations: dict[Part, Operation] = {}
         parts_at: dict[tuple[Site, int], list[Part]] = {}
         for index, intervention in enumerate(plan):
-            for which, directions in enumerate(intervention.directions):
-                spread = _over_all_rows(directions, intervention.rows, conditioning)
-                operations[index, which] = Operation(intervention, self.tracks[index], spread)
+            for which in range(len(intervention.directions)):
+                operations[index, which] = Operation(self.tracks[index], which, conditioning)
             for layer, which in intervention.layers.items():
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
-        self._sums: dict[
-            tuple[Part, ...], FusedAdd
-        ] = {}  # layers that add the same share one offset
-        self.taps: dict[tuple[Site, int], list[Tap]] = {
-            place: self._fused(parts, operations, dtype) for place, parts in parts_at.items()
+        # Layers that add the same share one offset.
+        sums: dict[tuple[Part, ...], FusedAdd] = {}
+        self.taps: dict[tuple[Site, int], list[Operation | FusedAdd]] = {
+            place: _fused(parts_at[place], operations, sums, dtype) for place in sorted(parts_at)
         }
         self._sums_of = [
-            [
-                total
-                for parts, total in self._sums.items()
-                if any(part[0] == index for part in parts)
-            ]
+            [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
             for index in range(len(plan))
         ]
+        # Everything that steps of one position read, numbered by first use.
+        taps = dict.fromkeys(tap for here in self.taps.values() for tap in here)
+        self._sums = _numbered(tap for tap in taps if isinstance(tap, FusedAdd))
+        self._operations = _numbered(tap for tap in taps if isinstance(tap, Operation))
+        self._tracks = _numbered(operation.track for operation in self._operations)
 
-    def _fused(
-        self, parts: Sequence[Part], operations: Mapping[Part, Operation], dtype: torch.dtype
-    ) -> list[Tap]:
-        fused: list[Tap] = []
-        for adds, group in groupby(
-            parts, key=lambda part: operations[part].intervention.steer.operator == "add"
-        ):
-            run = tuple(group)
-            if not adds:
-                fused += [operations[part] for part in run]
-                continue
-            if run not in self._sums:
-                self._sums[run] = FusedAdd([operations[part] for part in run], dtype)
-            fused.append(self._sums[run])
-        return fused
+    @property
+    def structure(self) -> Hashable:
+        """Where which operators act, and which of them share tensors, without any values."""
+        return tuple(
+            (place, tuple(self._signature(tap) for tap in taps))
+            for place, taps in self.taps.items()
+        )
+
+    def _signature(self, tap: Operation | FusedAdd) -> Hashable:
+        if isinstance(tap, FusedAdd):
+            return ("sum", self._sums[tap])
+        settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
+        return (settings, self._operations[tap], self._tracks[tap.track])
+
+    def place(self, keep: Keep) -> None:
+        """Move the tensors to where captured steps read them; call `seek` before the next step."""
+        for track in self.tracks:
+            track.unset()
+        for track, number in self._tracks.items():
+            track.place(keep, f"strengths {number}")
+        for operation, number in self._operations.items():
+            operation.place(keep, f"directions {number}")
+        for total, number in self._sums.items():
+            total.place(keep, f"sum {number}")
 
     def seek(self, frame: int) -> None:
         """Set all strengths to those of code position `frame`."""
@@ -189,12 +254,27 @@ class SteeringBuffers:
         return track.table.values[track.rows.index(row)].tolist()
 
 
-def _over_all_rows(
-    directions: torch.Tensor, rows: torch.Tensor, conditioning: Conditioning
-) -> torch.Tensor:
-    """Directions [n, D] of `rows` -> [R, D], zeros for rows that are not steered."""
-    spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
-    spread[rows] = directions
-    if conditioning.guided:
-        spread[rows + conditioning.rows] = directions
-    return spread
+def _fused(
+    parts: Sequence[Part],
+    operations: Mapping[Part, Operation],
+    sums: dict[tuple[Part, ...], FusedAdd],
+    dtype: torch.dtype,
+) -> list[Operation | FusedAdd]:
+    """Operations at one layer, consecutive additions as one; adds those that are new to `sums`."""
+    fused: list[Operation | FusedAdd] = []
+    for adds, group in groupby(
+        parts, key=lambda part: operations[part].intervention.steer.operator == "add"
+    ):
+        run = tuple(group)
+        if not adds:
+            fused += [operations[part] for part in run]
+            continue
+        if run not in sums:
+            sums[run] = FusedAdd([operations[part] for part in run], dtype)
+        fused.append(sums[run])
+    return fused
+
+
+def _numbered(items: Iterable[Item]) -> dict[Item, int]:
+    """Distinct items, numbered by first occurrence."""
+    return {item: number for number, item in enumerate(dict.fromkeys(items))}

@@ -29,7 +29,7 @@ def forced_log_probabilities(
     Yields:
         For each position, log-probabilities float32 [B, K, V].
     """
-    decoding = Decoding(decoder, request)
+    decoding = Decoding(decoder, request, may_capture=False)
     assert decoding.state is not None
     tokens = forced_tokens(decoder.checkpoint, request.conditioning, codes)
     last = decoding.frames.stop - 1

@@ -26,6 +26,7 @@ import torch
 
 Operator = Literal["add", "blend", "rotate", "remove", "clamp"]
 Scale = Literal["unit", "activation"]
+Bound = float | torch.Tensor  # of a projection; a tensor of no dimensions can change in place
 
 
 def unit(v: torch.Tensor) -> torch.Tensor:
@@ -59,11 +60,12 @@ def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def clamp(
-    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: float, high: float
+    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, low: Bound, high: Bound
 ) -> torch.Tensor:
     r = unit(v)
     projection = (h * r).sum(-1, keepdim=True)
-    return h + s * (projection.clamp(low, high) - projection) * r
+    lowest, highest = (torch.as_tensor(bound).to(projection) for bound in (low, high))
+    return h + s * (projection.clamp(lowest, highest) - projection) * r
 
 
 def apply(
@@ -73,8 +75,8 @@ def apply(
     s: torch.Tensor,
     *,
     scale: Scale = "unit",
-    low: float = float("-inf"),
-    high: float = float("inf"),
+    low: Bound = float("-inf"),
+    high: Bound = float("inf"),
 ) -> torch.Tensor:
     """h moved by `operator`; where s is 0, h itself, bit for bit."""
     if operator == "add":

@@ -41,15 +41,30 @@ class Intervention:
     layers: Mapping[int, int]
     strengths: torch.Tensor
 
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Bounds of the projection, for clamp; infinite where the steer has none."""
+        low, high = self.steer.low, self.steer.high
+        return float("-inf") if low is None else low, float("inf") if high is None else high
+
     def apply(
-        self, h: torch.Tensor, directions: torch.Tensor, strength: torch.Tensor
+        self,
+        h: torch.Tensor,
+        directions: torch.Tensor,
+        strength: torch.Tensor,
+        bounds: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Edit activations h [n, S, D] along directions [n, 1, D] with strength [n, S, 1]."""
-        low = float("-inf") if self.steer.low is None else self.steer.low
-        high = float("inf") if self.steer.high is None else self.steer.high
-        return apply(
-            self.steer.operator, h, directions, strength, scale=self.steer.scale, low=low, high=high
-        )
+        """Edit activations.
+
+        Args:
+            h: [n, S, D].
+            directions: [n, 1, D].
+            strength: [n, S, 1].
+            bounds: [2], those of the projection, in a tensor; default: those of the steer.
+        """
+        low, high = self.bounds if bounds is None else bounds.unbind()
+        steer = self.steer
+        return apply(steer.operator, h, directions, strength, scale=steer.scale, low=low, high=high)
 
 
 def resolve(
