@@ -72,7 +72,8 @@ SAMPLED = {
 }
 SHOWN = {"as_json": ("flag",)}
 STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
-# Beside an option of `tonearm learn` that belongs to audio.
+# Options of `tonearm learn` that belong to audio, and the others beside each of them.
+OF_AUDIO = ("audio", "label", "against", "column", "where", "layout", "segment", "text", "store")
 FROM_AUDIO = {
     "positive": None,
     "negative": None,
@@ -171,13 +172,16 @@ COMMANDS = {
             "label": ("text",),
             "against": ("text",),
             "against_audio": ("corpus", "special", "audio"),
+            "column": ("text",),
+            "where": ("text",),
+            "layout": ("text",),
             "segment": ("number",),
             "text": ("text",),
             "store": ("output", "special"),
         },
         {
             "seconds": {"pooling": "mean"},
-            **dict.fromkeys(("audio", "label", "against", "segment", "text", "store"), FROM_AUDIO),
+            **dict.fromkeys(OF_AUDIO, FROM_AUDIO),
             "against_audio": {**FROM_AUDIO, "label": None},
         },
     ),
@@ -186,11 +190,13 @@ COMMANDS = {
             "folders": [m.file(LOUD)],
             "output": "probes",
             "segment": SEGMENT,
+            "method": "diffmean",
             "model": m.checkpoint,
         },
         {
             **LOADED,
             **SHOWN,
+            **CHOSEN,
             "folders": ("corpus", "special", "text"),
             "output": ("output", "special"),
             "method": ("text",),

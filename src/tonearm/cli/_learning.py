@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tonearm.cli._corpora import parse_where, print_skipped
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class AudioOptions:
     label: str | None
     against: Sequence[str]
     against_audio: Path | None
+    column: str | None
+    where: Sequence[str]
+    layout: str | None
     segment: float | None
     text: str | None
     store: Path | None
@@ -79,6 +83,9 @@ class AudioOptions:
             "--label": self.label,
             "--against": self.against or None,
             "--against-audio": self.against_audio,
+            "--label-column": self.column,
+            "--where": self.where or None,
+            "--layout": self.layout,
             "--segment": self.segment,
             "--text": self.text,
             "--store": self.store,
@@ -107,17 +114,19 @@ class AudioOptions:
 
         assert self.audio is not None
         if self.against_audio is not None:
-            if self.label is not None or self.against:
-                raise TonearmError(
-                    "--against-audio is the whole negative set; omit it, or --label and --against"
-                )
+            of_corpus = ("--label", "--against", "--label-column", "--where", "--layout")
+            chosen = {option: self.named()[option] for option in of_corpus}
+            _refuse(chosen, "chooses from a corpus; omit it, or --against-audio")
             return [self.audio], [self.against_audio], ("more", "less")
         if self.label is None:
             raise TonearmError(
                 f"give --label, the label of {self.audio} to be learned, or --against-audio FOLDER "
                 "with neutral audio"
             )
-        positive, negative = contrast(read_corpus([self.audio]), self.label, self.against)
+        where = parse_where(self.where)
+        corpus = read_corpus([self.audio], label=self.column, where=where, layout=self.layout)
+        positive, negative = contrast(corpus, self.label, self.against)
+        print_skipped(corpus.skipped)
         return positive, negative, (self.label, ", ".join(self.against) or REST)
 
 

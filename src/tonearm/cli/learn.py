@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tonearm.cli import _audio_options, _options
+from tonearm.cli import _audio_options, _corpora, _options
 from tonearm.cli._help import METHODS
 from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
@@ -59,6 +59,16 @@ def learn(
             help="Label to learn it against; repeat it for more. Default: all others.",
         ),
     ] = None,
+    column: Annotated[
+        str | None,
+        typer.Option(
+            "--label-column",
+            metavar="COLUMN",
+            help="Column of the corpus' labels; default: that of the layout.",
+        ),
+    ] = None,
+    where: _corpora.Where = None,
+    layout: _corpora.Layout = None,
     against_audio: Annotated[
         Path | None,
         typer.Option(
@@ -139,7 +149,18 @@ def learn(
     check_outputs([path], force)
     data = read_data(
         PromptOptions(positive, negative, seconds, seed),
-        AudioOptions(audio, label, against or (), against_audio, segment, text, store),
+        AudioOptions(
+            audio,
+            label,
+            against or (),
+            against_audio,
+            column,
+            where or (),
+            layout,
+            segment,
+            text,
+            store,
+        ),
     )
     loaded = load_model(model, device, dtype, engine)
     from tonearm.methods.base import statistics_text
