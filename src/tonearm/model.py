@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, overload
 
@@ -321,7 +321,7 @@ class Model:
         for index, one in enumerate(steered):
             groups.setdefault(one.batch_key, []).append(index)
         values = dict[int, float]()
-        for members in groups.values():
+        for members in self._forced_batches(groups.values(), steered):
             rows = [steered[index] for index in members]
             plain = [replace(one, steering=Steering()) for one in rows]
             read = torch.stack([torch.from_numpy(codes[index]) for index in members])
@@ -331,6 +331,21 @@ class Model:
             )
             values |= dict(zip(members, divergence.tolist(), strict=True))
         return [values[index] for index in range(len(requests))]
+
+    def _forced_batches(
+        self, groups: Iterable[Sequence[int]], prepared: Sequence[PreparedRequest]
+    ) -> Iterator[Sequence[int]]:
+        """Divide groups of requests of one length into teacher-forced passes that fit the memory.
+
+        A pass reads all frames at once, and the steered and the plain one are in memory together.
+        """
+        limits = self._limits()
+        for members in groups:
+            shape = batch_shape([prepared[index] for index in members], limits)
+            whole = replace(shape, known_frames=shape.frames)
+            count = rows_that_fit(self.checkpoint, whole, memory_budget(self.checkpoint) / 2)
+            for first in range(0, len(members), count):
+                yield members[first : first + count]
 
     def stream(
         self,

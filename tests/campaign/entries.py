@@ -196,8 +196,10 @@ COMMANDS = {
         {
             **LOADED,
             **SHOWN,
-            **CHOSEN,
             "folders": ("corpus", "special", "text"),
+            "column": ("text",),
+            "where": ("text",),
+            "layout": ("text",),
             "output": ("output", "special"),
             "method": ("text",),
             "site": ("text",),

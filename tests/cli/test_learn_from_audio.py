@@ -105,12 +105,12 @@ def test_audio_that_is_left_out_is_a_warning(learn, folder):
         (["--audio", "music", "--label", "pop"], "no audio has the label 'pop'; there are 'folk', 'jazz', 'rock'"),
         (["--audio", "music", "--label", "jazz", "--against", "pop"], "no audio has the label 'pop'"),
         (["--audio", "music", "--label", "jazz", "--against", "jazz"], "against itself"),
-        (["--audio", "music", "--label", "jazz", "--against-audio", "neutral"], "--label chooses from a corpus; omit it, or --against-audio"),
+        (["--audio", "music", "--label", "jazz", "--against-audio", "neutral"], "--against-audio is the whole"),
         (["--audio", "nowhere", "--label", "jazz"], "no folder at nowhere"),
         (["--audio", "music/jazz", "--label", "jazz"], "has the label"),
         (["--audio", "music", "--label", "jazz", "--where", "mood"], "is no COLUMN=VALUE"),
         (["--audio", "music", "--label", "jazz", "--layout", "roof"], "roof"),
-        (["--audio", "music/jazz", "--against-audio", "neutral", "--layout", "gtzan"], "--layout chooses"),
+        (["--audio", "music/jazz", "--against-audio", "neutral", "--layout", "gtzan"], "--layout belongs to a labelled corpus"),
         (["--audio", "empty", "--label", "jazz"], "no audio in empty"),
         (["--audio", "music/jazz", "--against-audio", "empty"], "no audio in empty"),
         (["--audio", "music/jazz", "--against-audio", "silent"], "no audio of the negative set"),
@@ -206,7 +206,7 @@ def test_a_column_of_a_corpus_is_learned(learn, music):
     ]
     (music / "metadata.csv").write_text("\n".join(["file_name,label,mood", *rows]) + "\n")
     corpus = ("--audio", "music", "--json", "--force")
-    by_mood = learn(*corpus, "--label", "calm", "--label-column", "mood")
+    by_mood = learn(*corpus, "--label", "calm", "--column", "mood")
     assert by_mood.code == 0, by_mood.err
     content = json.loads(by_mood.out)
     assert (content["positive_count"], content["negative_count"]) == (4, 4)
@@ -224,7 +224,7 @@ def test_a_column_of_a_corpus_is_learned(learn, music):
         (["music", "--method", "magic"], "method 'magic'"),
         (["music", "--segment", "0.8"], "set (folk)"),
         (["music", "--segment", "0.4"], "method lda tests its directions on held-out"),
-        (["music", "--label", "mood"], "mood"),
+        (["music", "--column", "mood"], "mood"),
         (["music", "--where", "mood"], "--where 'mood' is no COLUMN=VALUE"),
         (["music", "--layout", "roof"], "roof"),
     ],

@@ -265,7 +265,7 @@ def test_a_column_may_give_the_labels_and_choose_items(small, tmp_path):
         rows.append(f"{name},{'ab'[number % 2]},{'calm' if number < 4 else 'loud'}")
     (tmp_path / "c" / "metadata.csv").write_text("\n".join(rows) + "\n")
     settings = dict(method="diffmean") | SHORT
-    by_mood = probe_corpus(small, [tmp_path / "c"], label="mood", **settings)
+    by_mood = probe_corpus(small, [tmp_path / "c"], column="mood", **settings)
     assert by_mood.counts == {"calm": LabelCount(4, 4), "loud": LabelCount(4, 4)}
     calm = probe_corpus(small, [tmp_path / "c"], where={"mood": "calm"}, **settings)
     assert calm.counts == {"a": LabelCount(2, 2), "b": LabelCount(2, 2)}
@@ -314,7 +314,7 @@ def test_probes_of_another_store_resume(small, corpus, tmp_path, monkeypatch):
         (dict(method="magic"), "use one of diffmean"),
         (dict(pooling="eos"), "use last"),
         (dict(segment_seconds=0.8), "no audio of the positive set .folk."),
-        (dict(label="mood"), "mood"),
+        (dict(column="mood"), "mood"),
         (dict(where={"mood": "calm"}), "mood"),
         (dict(layout="roof"), "roof"),
         (dict(method="lda"), "needs 6 or more"),

@@ -5,6 +5,14 @@ from typing import Annotated
 
 import typer
 
+Column = Annotated[
+    str | None,
+    typer.Option(
+        "--column",
+        metavar="COLUMN",
+        help="Column of the corpus with the labels; default: that of the layout.",
+    ),
+]
 Pooling = Annotated[
     str,
     typer.Option(

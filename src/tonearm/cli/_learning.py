@@ -83,7 +83,7 @@ class AudioOptions:
             "--label": self.label,
             "--against": self.against or None,
             "--against-audio": self.against_audio,
-            "--label-column": self.column,
+            "--column": self.column,
             "--where": self.where or None,
             "--layout": self.layout,
             "--segment": self.segment,
@@ -114,17 +114,25 @@ class AudioOptions:
 
         assert self.audio is not None
         if self.against_audio is not None:
-            of_corpus = ("--label", "--against", "--label-column", "--where", "--layout")
-            chosen = {option: self.named()[option] for option in of_corpus}
-            _refuse(chosen, "chooses from a corpus; omit it, or --against-audio")
+            if self.label is not None or self.against:
+                raise TonearmError(
+                    "--against-audio is the whole negative set; omit it, or --label and --against"
+                )
+            choice = {
+                "--column": self.column,
+                "--where": self.where or None,
+                "--layout": self.layout,
+            }
+            _refuse(choice, "belongs to a labelled corpus, with --label; omit {}")
             return [self.audio], [self.against_audio], ("more", "less")
         if self.label is None:
             raise TonearmError(
                 f"give --label, the label of {self.audio} to be learned, or --against-audio FOLDER "
                 "with neutral audio"
             )
-        where = parse_where(self.where)
-        corpus = read_corpus([self.audio], label=self.column, where=where, layout=self.layout)
+        corpus = read_corpus(
+            [self.audio], label=self.column, where=parse_where(self.where), layout=self.layout
+        )
         positive, negative = contrast(corpus, self.label, self.against)
         print_skipped(corpus.skipped)
         return positive, negative, (self.label, ", ".join(self.against) or REST)

@@ -59,22 +59,15 @@ def learn(
             help="Label to learn it against; repeat it for more. Default: all others.",
         ),
     ] = None,
-    column: Annotated[
-        str | None,
-        typer.Option(
-            "--label-column",
-            metavar="COLUMN",
-            help="Column of the corpus' labels; default: that of the layout.",
-        ),
-    ] = None,
-    where: _corpora.Where = None,
-    layout: _corpora.Layout = None,
     against_audio: Annotated[
         Path | None,
         typer.Option(
             "--against-audio", metavar="FOLDER", help="Audio without the attribute, or neutral."
         ),
     ] = None,
+    column: _audio_options.Column = None,
+    where: _corpora.Where = None,
+    layout: _corpora.Layout = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),

@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _audio_options, _options
-from tonearm.cli._corpora import (
-    Label,
-    Layout,
-    Where,
-    exit_if_unexpected,
-    parse_where,
-    print_skipped,
-)
+from tonearm.cli._corpora import Layout, Where, exit_if_unexpected, parse_where, print_skipped
 from tonearm.cli._help import METHODS
 from tonearm.cli._screen import (
     Stopped,
@@ -43,7 +36,7 @@ def probe(
             "--out", "-o", metavar="FOLDER", help="Table, figure, vectors and activations."
         ),
     ],
-    label: Label = None,
+    column: _audio_options.Column = None,
     where: Where = None,
     layout: Layout = None,
     method: Annotated[
@@ -90,7 +83,7 @@ def probe(
             probes = probe_corpus(
                 loaded,
                 folders,
-                label=label,
+                column=column,
                 where=chosen,
                 layout=layout,
                 method=method,

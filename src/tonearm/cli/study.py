@@ -14,6 +14,7 @@ from tonearm.cli._screen import (
     print_facts,
     print_json,
     progress_bar,
+    say_error,
 )
 from tonearm.errors import TonearmError
 from tonearm.text import quoted
@@ -93,19 +94,30 @@ def study(
     target = output or RUNS / what
     from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
     from tonearm.studies.run import Settings
-    from tonearm.studies.store import DATABASE
 
     design = SMOKE if smoke else WHOLE
-    if (target / DATABASE).exists() and not resume and not dry_run:
-        raise TonearmError(
-            f"{target} holds a run already; continue it with --resume, or choose another --out"
-        )
+    _check_target(target, resume or dry_run)
     loaded = load_model(model, device, dtype)
     if dry_run:
         _print_plan(loaded, design, as_json)
     else:
         cluster = None if ray is None else _cluster(ray, loaded, model, device, dtype)
         _run(loaded, target, design, Settings(workers, limit=limit, cluster=cluster), as_json)
+
+
+def _check_target(folder: Path, may_exist: bool) -> None:
+    """Refuse a folder that cannot be that of the run, before a model is loaded."""
+    from tonearm.studies.store import DATABASE, Store
+
+    if folder.is_file():
+        raise TonearmError(f"{folder} is a file; give a folder as --out")
+    if not (folder / DATABASE).exists():
+        return
+    if not may_exist:
+        raise TonearmError(
+            f"{folder} holds a run already; continue it with --resume, or choose another --out"
+        )
+    Store.existing(folder).close()
 
 
 def _cluster(
@@ -166,25 +178,40 @@ def _print_plan(loaded: "Model", design: "Design", as_json: bool) -> None:
     )
 
 
-def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_json: bool) -> None:
+def _list(where: Path, as_json: bool) -> None:
+    """Print the runs below a folder; those that cannot be read are one line each."""
     from tonearm.studies.store import DATABASE, Store
 
-    if what == "list":
-        where = folder or RUNS
-        found = sorted(where.rglob(DATABASE)) if where.is_dir() else []
-        runs = []
-        for file in found:
+    runs: list[dict[str, object]] = []
+    faults = []
+    for file in sorted(where.rglob(DATABASE)) if where.is_dir() else []:
+        try:
             with Store.existing(file.parent) as store:
                 runs += [
                     {"folder": str(file.parent), "study": name, **_described(store, name)}
                     for name in store.studies()
                 ]
-        _print_runs(runs, where, as_json)
+        except TonearmError as fault:
+            faults.append(fault)
+    _print_runs(runs, where, as_json)
+    for one in faults[:-1]:
+        say_error(str(one))
+    if faults:
+        raise faults[-1]
+
+
+def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_json: bool) -> None:
+    from tonearm.studies.store import Store
+
+    if what == "list":
+        _list(folder or RUNS, as_json)
         return
     if folder is None:
         raise TonearmError(f"study {what} needs the folder of a run, such as {RUNS / FACCHIANO}")
     with Store.existing(folder) as store:
         names = store.studies()
+        if not names:
+            raise TonearmError(f"{folder} holds no study yet; tonearm study {FACCHIANO} makes one")
         if what == "show":
             shown = {name: _described(store, name) for name in names}
             if as_json:

@@ -85,7 +85,7 @@ def read_audio(shard: Path, row: int) -> bytes:
     if row < 0 or group == len(ends):
         raise TonearmError(f"{shard} has no row {row}; {REMEDY}")
     first = ends[group - 1] if group else 0
-    content = _audio_of_group(shard, group)[row - first].as_py()
+    content = (_audio_of_group(shard, group)[row - first].as_py() or {}).get(BYTES)
     if not content:
         raise TonearmError(f"row {row} of {shard} holds no audio; {REMEDY}")
     return content
@@ -99,13 +99,12 @@ def _ends_of_groups(shard: Path) -> list[int]:
 
 @lru_cache(maxsize=1)
 def _audio_of_group(shard: Path, group: int) -> Any:
-    """Column of bytes of one row group."""
+    """Column of the audio in one row group, without the names."""
     try:
         table = _opened(shard).read_row_group(group, columns=[f"{AUDIO}.{BYTES}"])
     except (OSError, ValueError) as error:  # pyarrow's errors are of these classes
         raise _unreadable(shard, error) from error
-    (chunk,) = table.column(AUDIO).combine_chunks().flatten()
-    return chunk
+    return table.column(AUDIO)
 
 
 def _guarded(shard: Path, columns: Sequence[str]) -> Iterator[Any]:

@@ -79,7 +79,7 @@ def probe_corpus(
     model: Model,
     folders: Sequence[str | os.PathLike[str]],
     *,
-    label: str | None = None,
+    column: str | None = None,
     where: Mapping[str, str] | None = None,
     layout: str | None = None,
     method: str = "lda",
@@ -96,8 +96,8 @@ def probe_corpus(
     Args:
         model: whose activations are captured, all sites in one pass.
         folders: one labelled corpus, or one folder per label (tonearm/datasets/labelled_audio.py).
-        label: column of the labels; default: that of the layout.
-        where: values by column; other items are left out.
+        column: of the corpus with the labels; default: that of its layout.
+        where: values by column; other items of the corpus are left out.
         layout: name of the layout; default: found by the files in the folder.
         method: a registered method; its scores become the tables. A label may have no direction
             beyond chance, which its statistics say.
@@ -129,7 +129,7 @@ def probe_corpus(
     chosen = method_named(method)
     spec = AudioSpec(tuple(names), pooling, segment_seconds, text, batch_size)  # type: ignore[arg-type]
     spec = spec.resolved(model.checkpoint)
-    corpus = read_corpus([Path(path) for path in paths], label=label, where=where, layout=layout)
+    corpus = read_corpus([Path(path) for path in paths], label=column, where=where, layout=layout)
     recordings = recordings_of(corpus)
     labels = sorted({recording.label for recording in recordings})
     pairs = [Sides(frozenset([label]), frozenset(labels) - {label}) for label in labels]

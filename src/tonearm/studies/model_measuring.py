@@ -12,7 +12,7 @@ from tonearm.studies.store import Values
 
 log = logging.getLogger(__name__)
 
-FORCED_ROWS = 16  # of one teacher-forced pass
+REQUESTS_PER_CALL = 64  # whose values are stored together; the memory decides the rows of a pass
 
 
 def measure_by_model(
@@ -41,8 +41,8 @@ def measure_by_model(
     for key, trial in trials.items():
         by_length.setdefault(trial.request.seconds, []).append(key)
     for same in by_length.values():
-        for first in range(0, len(same), FORCED_ROWS):
-            chunk = same[first : first + FORCED_ROWS]
+        for first in range(0, len(same), REQUESTS_PER_CALL):
+            chunk = same[first : first + REQUESTS_PER_CALL]
             requests = [trials[key].request for key in chunk]
             codes = [maker.store.codes(plain_keys[key]) for key in chunk]
             records = group.measure(maker.model, requests, codes, maker.vectors)

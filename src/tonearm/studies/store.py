@@ -32,6 +32,7 @@ from tonearm.text import quoted
 DATABASE = "store.sqlite"
 AUDIO = "audio"
 VERSION = 1
+TABLES = {"takes", "measurements", "studies", "trials"}
 WAIT_SECONDS = 60.0  # for another process
 PAUSE_SECONDS = 300.0  # a longer gap between two takes is a pause of the run
 SCHEMA = """
@@ -120,9 +121,13 @@ class Store:
             self._database = sqlite3.connect(
                 folder / DATABASE, timeout=WAIT_SECONDS, isolation_level=None
             )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._create()
+            try:
+                self._create()
+                self._database.execute("PRAGMA journal_mode = WAL")
+                self._database.execute("PRAGMA synchronous = FULL")
+            except BaseException:
+                self._database.close()
+                raise
 
     @classmethod
     def existing(cls, folder: Path) -> "Store":
@@ -136,16 +141,23 @@ class Store:
         return cls(folder)
 
     def _create(self) -> None:
+        """Make the tables of a new store; refuse what is none of this version."""
         with self._transaction():
             (version,) = self._database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
+            tables = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = {name for (name,) in tables}
+            if version == 0 and not names:
                 for statement in SCHEMA.split(";"):
                     self._database.execute(statement)
                 self._database.execute(f"PRAGMA user_version = {VERSION}")
+            elif not names >= TABLES:
+                raise TonearmError(
+                    f"{self.folder / DATABASE} is of another program; choose another folder"
+                )
             elif version != VERSION:
                 raise TonearmError(
                     f"{self.folder} is a store of version {version}, and this Tonearm reads "
-                    f"version {VERSION}; choose another --out"
+                    f"version {VERSION}; choose another folder"
                 )
 
     @contextmanager
@@ -228,7 +240,7 @@ class Store:
 
         A pause of more than PAUSE_SECONDS between two takes does not count.
         """
-        rows = self._database.execute("SELECT made FROM takes ORDER BY made")
+        rows = self._rows("SELECT made FROM takes ORDER BY made")
         times = np.array([made for (made,) in rows])
         gaps = np.diff(times)
         hours = float(gaps[gaps <= PAUSE_SECONDS].sum()) / 3600
@@ -269,7 +281,11 @@ class Store:
         if row is None or row[0] is None:
             raise TonearmError(f"{self.folder} has no codes of a take {key}")
         packed, codebooks = row
-        return np.frombuffer(zlib.decompress(packed), "<u2").reshape(codebooks, -1).astype(np.int64)
+        try:
+            codes = np.frombuffer(zlib.decompress(packed), "<u2").reshape(codebooks, -1)
+        except (zlib.error, ValueError, TypeError):
+            raise _damaged(self.folder, f"the codes of take {key}") from None
+        return codes.astype(np.int64)
 
     def _audio_file(self, name: str) -> Path:
         return self.folder / AUDIO / name[:2] / f"{name}.flac"
@@ -347,16 +363,15 @@ class Store:
 
     def studies(self) -> list[str]:
         """Names of the studies."""
-        rows = self._database.execute("SELECT name FROM studies ORDER BY name")
-        return [name for (name,) in rows]
+        return [name for (name,) in self._rows("SELECT name FROM studies ORDER BY name")]
 
     def details(self, study: str) -> dict[str, Any]:
         """What was recorded of a study."""
-        return json.loads(self._study(study)[0])
+        return self._study(study)[0]
 
     def fingerprints(self, study: str) -> dict[str, str]:
         """Fingerprint of each group of measures, by which its measurements are found."""
-        return json.loads(self._study(study)[1])
+        return self._study(study)[1]
 
     def counts(self, study: str) -> dict[str, tuple[int, int]]:
         """Trials that are measured in all their groups, and trials in all, by stage."""
@@ -384,45 +399,55 @@ class Store:
 
     def _joined(self, study: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """Each trial's stage and record, None where a measurement is missing."""
-        fingerprints = json.loads(self._study(study)[1])
+        fingerprints = self.fingerprints(study)
         measured: dict[tuple[str, str, str], dict[str, Any]] = {}
-        rows = self._database.execute(
+        rows = self._rows(
             "SELECT DISTINCT m.key, m.family, m.fingerprint, m.arguments, m.record "
             "FROM measurements m JOIN trials t ON t.key = m.key WHERE t.study = ?",
-            (study,),
+            study,
         )
         for key, family, fingerprint, arguments, record in rows:
             if fingerprints.get(family) == fingerprint:
-                measured[key, family, arguments] = json.loads(record)
-        trials = self._database.execute(
+                measured[key, family, arguments] = self._load(record)
+        trials = self._rows(
             "SELECT stage, key, families, arguments, facts FROM trials WHERE study = ? "
             "ORDER BY stage_index, position",
-            (study,),
+            study,
         )
         for stage, key, families, arguments, facts in trials:
             found = [
                 measured.get((key, family, arguments), measured.get((key, family, _dump({}))))
-                for family in json.loads(families)
+                for family in self._load(families)
             ]
             whole = [values for values in found if values is not None]
             if len(whole) < len(found):
                 yield stage, None
                 continue
-            record = {**json.loads(facts), "stage": stage, "take": key}
+            record = {**self._load(facts), "stage": stage, "take": key}
             for values in whole:
                 record |= values
             yield stage, record
 
-    def _study(self, name: str) -> tuple[str, str]:
+    def _study(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """Details of a study, and fingerprints."""
         row = self._row("SELECT details, fingerprints FROM studies WHERE name = ?", name)
         if row is None:
             known = ", ".join(self.studies()) or "none"
             raise TonearmError(f"{self.folder} has no study {quoted(name)}; it has {known}")
-        return row[0], row[1]
+        return self._load(row[0]), self._load(row[1])
 
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
+        return next(self._rows(query, *values), None)
+
+    def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
         with _errors(self.folder):
-            return self._database.execute(query, values).fetchone()
+            yield from self._database.execute(query, values)
+
+    def _load(self, text: str) -> Any:
+        try:
+            return json.loads(text)
+        except (ValueError, TypeError):
+            raise _damaged(self.folder, "a value is no JSON") from None
 
 
 def _dump(value: object) -> str:
@@ -441,7 +466,11 @@ def _errors(folder: Path) -> Iterator[None]:
             "database is locked": "another process has used it for a minute; try again later",
         }.get(message, "check the folder's rights and its disk")
         raise TonearmError(f"{folder / DATABASE}: {message}; {remedy}") from None
-    except sqlite3.DatabaseError as error:
-        raise TonearmError(
-            f"{folder / DATABASE} is no store, or is damaged ({error}); choose another --out"
-        ) from None
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise _damaged(folder, str(error)) from None
+
+
+def _damaged(folder: Path, what: str) -> TonearmError:
+    return TonearmError(
+        f"{folder / DATABASE} is no store, or is damaged ({what}); choose another folder"
+    )

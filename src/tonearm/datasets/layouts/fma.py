@@ -66,7 +66,7 @@ def _open(folder: Path) -> Table:
         kept = [name for name in columns if name in {*needed, SUBSET, SPLIT, ARTIST}]
         return _entries(table, columns, kept, audio[0])
 
-    return Table(columns, GENRE if GENRE in columns else None, entries)
+    return Table(columns, GENRE, entries)
 
 
 def _entries(
@@ -83,22 +83,23 @@ def _entries(
     """
     files = {file.stem: file for file in audio.glob("[0-9][0-9][0-9]/*.mp3")}
     subsets = SUBSETS.get(audio.resolve().name)
+    places = {name: columns.index(name) + 1 for name in kept}
     with _rows(table) as rows:
         _header(rows, table)
         for row in rows:
-            values = dict(zip(columns, row[1:], strict=False))
-            if not row or not row[0].isdigit():
+            if len(row) <= len(columns) or not row[0].isdigit():
                 raise TonearmError(
-                    f"{table} has a row without a track_id; unpack fma_metadata.zip again"
+                    f"{table} has a row without a track_id or with too few columns; "
+                    "unpack fma_metadata.zip again"
                 )
             track = f"{int(row[0]):06d}"
             file = files.get(track)
-            if file is None and (subsets is None or values.get(SUBSET) not in subsets):
+            if file is None and (subsets is None or row[places[SUBSET]] not in subsets):
                 continue
             yield Entry(
                 file,
                 track,
-                {name: values[name] for name in kept if values.get(name)},
+                {name: row[place] for name, place in places.items() if row[place]},
                 name=str(audio / track[:3] / f"{track}.mp3"),
             )
 
@@ -125,14 +126,16 @@ def _rows(table: Path) -> Iterator[Iterator[list[str]]]:
 def _header(rows: Iterator[list[str]], table: Path) -> tuple[str, ...]:
     """Read the rows of the header, and return the names of the columns after the track."""
     header = list(islice(rows, HEADER_ROWS))
-    if len(header) < HEADER_ROWS or header[2][:1] != ["track_id"]:
+    names: tuple[str, ...] = ()
+    if len(header) == HEADER_ROWS and header[2][:1] == ["track_id"]:
+        pairs = zip(header[0][1:], header[1][1:], strict=False)
+        names = tuple(f"{group}.{column}" for group, column in pairs)
+    if not {GENRE, SUBSET} <= set(names):
         raise TonearmError(
-            f"{table} has not the header of FMA's tracks.csv (groups, columns, track_id); "
-            "unpack fma_metadata.zip again"
+            f"{table} has not the header of FMA's tracks.csv (groups, columns, track_id) "
+            f"with {GENRE} and {SUBSET}; unpack fma_metadata.zip again"
         )
-    return tuple(
-        f"{group}.{column}" for group, column in zip(header[0][1:], header[1][1:], strict=False)
-    )
+    return names
 
 
 FMA = Layout(
