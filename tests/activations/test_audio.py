@@ -188,7 +188,7 @@ def test_a_text_changes_rows_and_no_text_is_the_null_text(model_of, variant):
 
 def test_the_default_segment_is_ten_seconds_or_the_window(melody):
     spec = AudioSpec().resolved(melody.checkpoint)
-    assert spec.segment_seconds == 10 and 1 <= spec.batch_size <= 16
+    assert spec.segment_seconds == 10 and 1 <= spec.batch_size <= 8
     form = spec.format(melody.shape)
     assert (form.samples, form.sample_rate, form.seconds) == (16_000, 1600, 10)
     odd = AudioSpec(segment_seconds=0.99).resolved(melody.checkpoint)

@@ -19,6 +19,7 @@ from tonearm.activations.store import INDEX, shard_file
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile
 from tonearm.datasets.recordings import Recording, recordings_of
+from tonearm.datasets.skips import SHORT, SILENT, UNREADABLE
 from tonearm.errors import TonearmError
 
 SPEC = AudioSpec(sites=("residual", "heads"), segment_seconds=0.4, batch_size=2)
@@ -74,7 +75,7 @@ def test_a_store_has_the_rows_of_every_segment_with_label_track_and_time(
         joined = torch.cat([rows for _, rows in store.rows(site)])
         assert torch.allclose(joined, rows[:, 0], atol=1e-5)
     assert len({one.sha256 for one in store.segments}) == 8
-    assert reports[-1] == (4, 4) and len(store.shards) == 3 and not store.failures
+    assert reports[-1] == (4, 4) and len(store.shards) == 3 and not store.skipped()
     info = store.info
     assert (info.fingerprint, info.pooling, info.text) == (melody.shape.fingerprint, "last", None)
     assert info.segment_seconds == 0.4 and info.seconds == (0.4,)
@@ -256,19 +257,23 @@ def test_audio_that_cannot_be_used_is_left_out_with_its_reason(melody, tmp_path,
     store = capture_recordings(melody.engine, given, SPEC, tmp_path / "s")
     kept = [(one.name, one.number) for one in store.segments]
     assert kept == [("loud", 0), ("loud", 1), ("half", 0), ("nan", 0)]
-    reasons = {Path(one.name).name: one.reason for one in store.failures}
-    assert list(reasons) == ["short", "empty", "half", "nan", "text.wav", "nowhere.wav"]
-    assert "short is 0.20 s long, a segment 0.4 s" in reasons["short"]
-    assert "half from 0.4 s is silent" in reasons["half"]
-    assert "nan from 0.4 s holds NaN" in reasons["nan"]
-    assert "cannot read" in reasons["text.wav"] and "no audio file" in reasons["nowhere.wav"]
+    skipped = {one.reason: (one.names, one.known) for one in store.skipped({SILENT})}
+    assert skipped == {
+        SHORT: (("short", "empty"), False),
+        SILENT: (("half",), True),
+        UNREADABLE: (("nan", "text.wav", "nowhere.wav"), False),
+    }
+    details = [one.detail for shard in store.shards for one in shard.left_out]
+    assert "short is 0.20 s long, a segment 0.4 s" in details[0]
+    assert "half from 0.4 s is silent" in details[2] and "nan from 0.4 s holds NaN" in details[3]
+    assert "cannot read text.wav" in details[4] and "no audio file" in details[5]
     again = capture_recordings(melody.engine, given, SPEC, tmp_path / "s")
-    assert again.failures == store.failures
+    assert again.skipped() == store.skipped()
 
 
 def test_a_capture_without_usable_audio_is_refused(melody, tmp_path):
     silent = [Recording.of_clip(Clip(np.zeros(800), RATE), "a", "quiet")]
-    with pytest.raises(TonearmError, match="no audio can be used: quiet from 0 s is silent"):
+    with pytest.raises(TonearmError, match=r"can be used: 1 silent \(quiet from 0 s is silent"):
         capture_recordings(melody.engine, silent, SPEC, tmp_path / "a")
     with pytest.raises(TonearmError, match="no audio can be used: none was given"):
         capture_recordings(melody.engine, [], SPEC, tmp_path / "b")

@@ -1,8 +1,12 @@
 import numpy as np
 import pytest
-from sklearn.metrics import jaccard_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    jaccard_score,
+    normalized_mutual_info_score,
+)
 
-from tonearm.analysis.clusters import jaccard_matrix, measure_clusters
+from tonearm.analysis.clusters import jaccard_matrix, measure_clusters, whitened
 from tonearm.errors import TonearmError
 
 rng = np.random.default_rng(0)
@@ -17,7 +21,8 @@ def planted(apart: float) -> np.ndarray:
 def test_planted_clusters_are_found_and_ordered_on_the_diagonal() -> None:
     found = measure_clusters(planted(20), LABELS, "planted points")
     assert found.labels == ("folk", "jazz", "rock")
-    assert found.ari == found.nmi == 1
+    assert found.ari == 1 and (found.ami, found.nmi) == pytest.approx((1, 1))
+    assert all(null.bound < 0.2 for null in found.nulls.values())
     np.testing.assert_array_equal(found.jaccard, np.eye(3))
     assert [found.labels[cluster] for cluster in found.assigned] == LABELS
     assert found.protocol == "k-means, k = 3, best of 10 starts, seed 0, planted points, n = 60"
@@ -28,6 +33,22 @@ def test_random_labels_score_about_zero() -> None:
     found = measure_clusters(planted(20), list(rng.permutation(LABELS)), "shuffled")
     assert abs(found.ari) < 0.15
     assert found.nmi < 0.2
+
+
+def test_nmi_of_independent_labels_is_high_and_its_null_says_so() -> None:
+    labels = [str(label) for label in np.arange(300) % 60]
+    found = measure_clusters(rng.normal(size=(300, 3)), labels, "independent")
+    assert found.nmi > 0.4 and abs(found.ari) < 0.05 and abs(found.ami) < 0.1
+    assert found.nmi < found.nulls["nmi"].bound + 0.05
+    assert found.nulls["nmi"].mean > 0.4 and abs(found.nulls["ami"].mean) < 0.05
+
+
+def test_a_dimension_of_large_variance_does_not_decide_whitened_rows() -> None:
+    rows = np.hstack([planted(20), 1000 * rng.normal(size=(len(LABELS), 1))])
+    assert measure_clusters(rows, LABELS, "raw").ari < 0.3
+    white = whitened(rows, 50)
+    assert white.shape == (60, 3) and white.std(0) == pytest.approx(np.ones(3), abs=0.02)
+    assert measure_clusters(white, LABELS, "whitened").ari > 0.8
 
 
 def test_the_matrix_is_overlap_over_union() -> None:
@@ -44,6 +65,13 @@ def test_the_trace_is_the_largest_and_each_cluster_keeps_its_members() -> None:
     assert np.trace(found.jaccard) >= np.trace(found.jaccard[:, [1, 2, 0]])
     truth = np.array([found.labels.index(label) for label in LABELS])
     np.testing.assert_allclose(jaccard_matrix(truth, found.assigned, 3), found.jaccard)
+
+
+def test_the_indices_are_those_of_scikit_learn() -> None:
+    found = measure_clusters(planted(1.5), LABELS, "close")
+    truth = np.array([found.labels.index(label) for label in LABELS])
+    assert found.ami == pytest.approx(adjusted_mutual_info_score(truth, found.assigned))
+    assert found.nmi == pytest.approx(normalized_mutual_info_score(truth, found.assigned))
 
 
 def test_one_label_and_unequal_lists_are_refused() -> None:

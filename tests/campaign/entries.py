@@ -72,7 +72,8 @@ SAMPLED = {
 }
 SHOWN = {"as_json": ("flag",)}
 STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
-# Beside an option of `tonearm learn` that belongs to audio.
+# Options of `tonearm learn` that belong to audio, and the others beside each of them.
+OF_AUDIO = ("audio", "label", "against", "column", "where", "layout", "segment", "text", "store")
 FROM_AUDIO = {
     "positive": None,
     "negative": None,
@@ -180,13 +181,7 @@ COMMANDS = {
         },
         {
             "seconds": {"pooling": "mean"},
-            **dict.fromkeys(
-                (
-                    *("audio", "label", "against", "segment", "text", "store"),
-                    *("column", "where", "layout"),
-                ),
-                FROM_AUDIO,
-            ),
+            **dict.fromkeys(OF_AUDIO, FROM_AUDIO),
             "against_audio": {**FROM_AUDIO, "label": None},
         },
     ),
@@ -195,6 +190,7 @@ COMMANDS = {
             "folders": [m.file(LOUD)],
             "output": "probes",
             "segment": SEGMENT,
+            "method": "diffmean",
             "model": m.checkpoint,
         },
         {

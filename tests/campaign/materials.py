@@ -147,6 +147,8 @@ def _run_every_command(folder: Path) -> None:
             made / "p",
             "--segment",
             SEGMENT,
+            "--method",
+            "diffmean",
             "--force",
             *model,
         ],

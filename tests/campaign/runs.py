@@ -59,6 +59,7 @@ WRITING: dict[str, Line] = {
     ],
     "probe": lambda m, seed: [
         "probe", m.file(LOUD), "--out", OUT, "--segment", SEGMENT, "--model", m.checkpoint,
+        "--method", "diffmean",
     ],
     "classifier": lambda m, seed: [
         "classifier", f"{OUT}/kind", m.corpus, "--seed", seed, *_clap(m),

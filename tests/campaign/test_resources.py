@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 
 import tonearm
-from tests.campaign.materials import PROMPT, SECONDS, Materials
+from tests.activations.sounds import noise_clip
+from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
 from tests.campaign.processes import run_forked
+from tonearm.activations import AudioSpec, capture_recordings, corpus
+from tonearm.datasets.recordings import Recording
 
 TAKES, WARM_UP = 240, 40
+SEGMENTS = 800
 MAX_SLOPE = 4 * 1024  # bytes a take
 REPEATS = 4
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
@@ -72,6 +76,32 @@ def test_memory_does_not_grow_with_the_number_of_takes(
     assert slope < MAX_SLOPE, f"{slope:.0f} bytes a take"
 
 
+def test_memory_does_not_grow_with_the_number_of_segments(
+    materials: Materials, tmp_path: Path
+) -> None:
+    def run() -> list[int]:
+        sizes = []
+        recordings = [
+            Recording(f"{i}", "ab"[i % 2], f"{i}", "", lambda i=i: noise_clip(0.5, i))
+            for i in range(SEGMENTS)
+        ]
+        corpus.SHARD_SEGMENTS = 16
+        capture_recordings(
+            materials.model.engine,
+            recordings,
+            AudioSpec(segment_seconds=SEGMENT),
+            Path("rows"),
+            lambda done, total: sizes.append(resident_bytes()),
+        )
+        return sizes
+
+    sizes = in_a_fork(run, tmp_path)
+    later = sizes[len(sizes) // 4 :]
+    segments = SEGMENTS / len(sizes)
+    slope = np.polyfit(np.arange(len(later)), later, 1)[0] / segments
+    assert slope < MAX_SLOPE, f"{slope:.0f} bytes a segment"
+
+
 def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
@@ -119,6 +149,11 @@ def _learn(m: Materials) -> None:
     tonearm.load_vector(tonearm.save_vector(vector, "tempo"))
 
 
+def _learn_from_audio(m: Materials) -> None:
+    sides = [[m.file(LOUD) / label] for label in ("tone", "noise")]
+    tonearm.learn_from_audio(m.model, *sides, "tone", segment_seconds=SEGMENT)
+
+
 def _load(m: Materials) -> None:
     tonearm.load(m.checkpoint, device="cpu").generate(PROMPT, seconds=SECONDS, seed=1)
 
@@ -141,6 +176,7 @@ USES = {
     "compare": _compare,
     "measure": _measure,
     "learn": _learn,
+    "learn from audio": _learn_from_audio,
     "load": _load,
     "load in vain": _load_in_vain,
 }

@@ -90,9 +90,9 @@ def test_audio_that_is_left_out_is_a_warning(learn, folder):
     outcome = learn("--audio", "music", "--label", "jazz")
     assert outcome.code == 0
     assert outcome.err == (
-        "tonearm: warning: audio was left out: 2 recordings or segments; the first: "
-        "jazz/quiet.wav from 0 s is silent to the model: mixed to mono and without a constant "
-        "offset its peak is under -100 dBFS; give audio with a peak of at least -54 dBFS\n"
+        "tonearm: warning: left out 2 silent (jazz/quiet.wav from 0 s is silent to the model: "
+        "mixed to mono and without a constant offset its peak is under -100 dBFS; give audio with "
+        "a peak of at least -54 dBFS)\n"
     )
 
 
@@ -107,7 +107,10 @@ def test_audio_that_is_left_out_is_a_warning(learn, folder):
         (["--audio", "music", "--label", "jazz", "--against", "jazz"], "against itself"),
         (["--audio", "music", "--label", "jazz", "--against-audio", "neutral"], "--against-audio is the whole"),
         (["--audio", "nowhere", "--label", "jazz"], "no folder at nowhere"),
-        (["--audio", "music/jazz", "--label", "jazz"], "no audio has the label|has the label"),
+        (["--audio", "music/jazz", "--label", "jazz"], "has the label"),
+        (["--audio", "music", "--label", "jazz", "--where", "mood"], "is no COLUMN=VALUE"),
+        (["--audio", "music", "--label", "jazz", "--layout", "roof"], "roof"),
+        (["--audio", "music/jazz", "--against-audio", "neutral", "--layout", "gtzan"], "--layout belongs to a labelled corpus"),
         (["--audio", "empty", "--label", "jazz"], "no audio in empty"),
         (["--audio", "music/jazz", "--against-audio", "empty"], "no audio in empty"),
         (["--audio", "music/jazz", "--against-audio", "silent"], "no audio of the negative set"),
@@ -139,7 +142,7 @@ def test_mistakes_are_one_line(learn, folder, arguments, message):
     lines = outcome.err.splitlines()
     assert all(line.startswith("tonearm: ") for line in lines)
     assert any(part in lines[-1] for part in message.split("|"))
-    assert all(line.startswith("tonearm: warning: audio was left out") for line in lines[:-1])
+    assert all(line.startswith("tonearm: warning: left out") for line in lines[:-1])
     assert set(folder.rglob("*")) == before
 
 
@@ -160,6 +163,7 @@ def test_options_of_audio_need_audio(run, tiny, folder, arguments, message):
 
 def test_probe_writes_a_table_a_figure_and_vectors(run, tiny, music, folder):
     arguments = ("probe", "music", "--out", "probes", "--site", "residual", "--site", "heads")
+    arguments = (*arguments, "--method", "diffmean")
     outcome = run(*arguments, *SEGMENT, *tiny())
     assert outcome.code == 0, outcome.err
     assert "folk 4 (2), jazz 4 (2), rock 4 (2)" in outcome.out
@@ -178,11 +182,36 @@ def test_an_interrupted_probe_continues(run, tiny, music, folder, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
+    arguments = ("probe", "music", "--out", "probes", "--method", "diffmean", *SEGMENT, *tiny())
     with monkeypatch.context() as patched:
         patched.setattr("tonearm.activations.corpus.capture_segments", stop)
-        outcome = run("probe", "music", "--out", "probes", *SEGMENT, *tiny())
+        outcome = run(*arguments)
         assert outcome.code == 130 and "the same command continues" in outcome.err
-    assert run("probe", "music", "--out", "probes", *SEGMENT, *tiny()).code == 0
+    assert run(*arguments).code == 0
+
+
+def test_probe_counts_what_it_left_out(run, tiny, music, folder):
+    Clip(np.zeros(1600), 1600).write(music / "jazz" / "quiet.wav")
+    outcome = run("probe", "music", "--out", "p", "--method", "diffmean", *SEGMENT, *tiny())
+    assert outcome.code == 2 and (folder / "p" / "probe.json").is_file()
+    assert outcome.err.startswith("tonearm: left out 2 silent (jazz/quiet.wav from 0 s is silent")
+    assert outcome.err.count("\n") == 1
+
+
+def test_a_column_of_a_corpus_is_learned(learn, music):
+    rows = [
+        f"{label}/{i}.wav,{label},{'calm' if i else 'loud'}"
+        for label in ("jazz", "rock")
+        for i in (0, 1)
+    ]
+    (music / "metadata.csv").write_text("\n".join(["file_name,label,mood", *rows]) + "\n")
+    corpus = ("--audio", "music", "--json", "--force")
+    by_mood = learn(*corpus, "--label", "calm", "--column", "mood")
+    assert by_mood.code == 0, by_mood.err
+    content = json.loads(by_mood.out)
+    assert (content["positive_count"], content["negative_count"]) == (4, 4)
+    calm = learn(*corpus, "--label", "jazz", "--where", "mood=calm", "--layout", "metadata")
+    assert json.loads(calm.out)["positive_count"] == 2
 
 
 @pytest.mark.parametrize(
@@ -193,7 +222,11 @@ def test_an_interrupted_probe_continues(run, tiny, music, folder, monkeypatch):
         (["music", "--site", "roof"], "no site 'roof'"),
         (["music", "--site", "heads", "--site", "heads"], "use each once"),
         (["music", "--method", "magic"], "method 'magic'"),
-        (["music", "--segment", "0.8"], "segments of another|set (folk)"),
+        (["music", "--segment", "0.8"], "set (folk)"),
+        (["music", "--segment", "0.4"], "method lda tests its directions on held-out"),
+        (["music", "--column", "mood"], "mood"),
+        (["music", "--where", "mood"], "--where 'mood' is no COLUMN=VALUE"),
+        (["music", "--layout", "roof"], "roof"),
     ],
 )
 def test_mistakes_of_probe_are_one_line(run, tiny, music, folder, arguments, message):

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from tonearm.audio import Clip
-from tonearm.datasets.audio_files import FailedFile
 from tonearm.datasets.labelled_audio import LabelledFile
 from tonearm.datasets.recordings import (
+    LeftOut,
     Recording,
     SegmentFormat,
     contrast,
     recordings_of,
     segments_of,
 )
+from tonearm.datasets.skips import UNREADABLE
 from tonearm.errors import TonearmError
 
 RATE = 8000
@@ -110,7 +111,7 @@ def test_segments_have_the_rate_and_the_channels_of_the_format():
 def test_an_only_segment_may_lack_less_than_the_slack(missing, count):
     clip = Clip(ramp(1.0).samples[:, : RATE - missing], RATE)
     found = list(segments_of(Recording.of_clip(clip, "a", "x"), FORM))
-    assert sum(not isinstance(one, FailedFile) for one in found) == count
+    assert sum(not isinstance(one, LeftOut) for one in found) == count
 
 
 @pytest.mark.parametrize(("share", "count"), [(0.0, 3), (0.02, 3), (0.03, 2)])
@@ -128,4 +129,4 @@ def test_a_recording_that_cannot_be_read_is_one_failure():
         raise TonearmError("it is broken")
 
     (found,) = segments_of(Recording("x", "a", "x", "", fail), FORM)
-    assert found == FailedFile(Path("x"), "it is broken")
+    assert found == LeftOut("x", UNREADABLE, "it is broken")

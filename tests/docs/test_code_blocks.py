@@ -33,6 +33,11 @@ def write_inputs(folder: Path) -> None:
     tone = Clip((0.3 * np.sin(2 * np.pi * np.cumsum(pitches) / 16_000)).astype(np.float32), 16_000)
     for name in ("hummed.wav", "idea.wav", "a.wav", "b.wav"):
         tone.write(folder / name)
+    noise = Clip(0.1 * np.random.default_rng(0).standard_normal(4 * 16_000), 16_000)
+    for name in ("my-clips/a.wav", "corpus/strings/a.wav"):
+        tone.write(folder / name)
+    for name in ("neutral/a.wav", "corpus/drums/a.wav"):
+        noise.write(folder / name)
 
 
 def arguments_of(command: str) -> list[str]:

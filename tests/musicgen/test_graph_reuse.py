@@ -1,7 +1,7 @@
 """Graphs of one decoding, replayed by later ones, against new decoders without graphs.
 
-The tensors of graphs are overwritten between decodings (SpoilingPool), so that a value which a later
-decoding does not set itself is found.
+The tensors of graphs are overwritten between decodings (SpoilingPool), so that a value which a
+later decoding does not set itself is found.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -2,15 +2,23 @@
 
 import io
 import json
+from dataclasses import replace
 
 import matplotlib.image
 import pytest
 import torch
 
 from tests.steering.vectors import vector_of
-from tonearm.activations.store import Failure
+from tonearm.datasets.skips import SILENT, Skipped
 from tonearm.methods.corpus_probes import LabelCount, Probes
-from tonearm.report.probe_results import file_names, save_probes, score_table, to_dict
+from tonearm.report.probe_results import (
+    file_names,
+    label_table,
+    save_probes,
+    score_table,
+    shown_scores,
+    to_dict,
+)
 from tonearm.steering import SteeringVector, load_vector
 
 SITES = ("residual", "heads")
@@ -35,16 +43,45 @@ def probes(small) -> Probes:
     return Probes(
         {site: {label: vector(site, i) for i, label in enumerate(LABELS)} for site in SITES},
         {"jazz": LabelCount(6, 2), "drum & bass": LabelCount(3, 1)},
-        (Failure(name="a.wav", reason="a.wav is silent"),),
+        (Skipped(SILENT, ("a.wav",), "a.wav is silent", False),),
     )
+
+
+def test_the_table_of_labels_has_the_best_layer_and_its_test(probes):
+    statistics = {"best_auc": 0.91, "null_auc": 0.62, "p_value": 0.005}
+    vector = probes.vectors["heads"]["jazz"]
+    info = vector.info.model_copy(update={"statistics": statistics, "best_layer": 2})
+    vectors = {"heads": {"jazz": SteeringVector(vector.directions, info)}}
+    (row,) = label_table(replace(probes, vectors=vectors)).rows
+    assert row[:3] == ["jazz", "heads", "2"] and "held-out auc 0.91" in row[3]
+    assert label_table(probes).rows[0][3] == "not tested"
+
+
+def test_scores_that_not_every_label_has_are_left_out(probes):
+    vector = probes.vectors["heads"]["jazz"]
+    info = vector.info.model_copy(update={"scores": {"auc": vector.info.scores["auc"]}})
+    vectors = {
+        "heads": {**probes.vectors["heads"], "jazz": SteeringVector(vector.directions, info)}
+    }
+    assert score_table(replace(probes, vectors=vectors)).columns == ("layer", "auc, heads")
+
+
+def test_scores_of_held_out_rows_are_shown_before_others(probes):
+    layers = range(3)
+    scores = {"separation": dict.fromkeys(layers, 9.0), "auc": dict.fromkeys(layers, 0.5)}
+    vectors = {}
+    for label, vector in probes.vectors["heads"].items():
+        info = vector.info.model_copy(update={"scores": scores})
+        vectors[label] = SteeringVector(vector.directions, info)
+    assert shown_scores(replace(probes, vectors={"heads": vectors})) == ("auc",)
 
 
 def test_the_table_has_the_mean_over_labels_by_layer(probes):
     table = score_table(probes)
     assert table.columns == (
-        "layer", "auc, residual", "auc, heads", "accuracy, residual", "accuracy, heads"
+        "layer", "accuracy, residual", "accuracy, heads", "auc, residual", "auc, heads"
     )  # fmt: skip
-    assert table.rows[2] == ["2", "0.750", "0.750", "0.500", "0.500"]
+    assert table.rows[2] == ["2", "0.500", "0.500", "0.750", "0.750"]
 
 
 def test_the_files_hold_counts_scores_vectors_and_a_figure(probes, tmp_path):
@@ -52,7 +89,8 @@ def test_the_files_hold_counts_scores_vectors_and_a_figure(probes, tmp_path):
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["labels"]["jazz"] == {"segments": 6, "tracks": 2}
     assert content["scores"]["auc"]["heads"]["drum & bass"] == pytest.approx([0.6, 0.7, 0.8])
-    assert content["left_out"] == [{"name": "a.wav", "reason": "a.wav is silent"}]
+    assert content["skipped"] == [{"reason": "silent", "count": 1, "names": ["a.wav"]}]
+    assert content["best_layers"]["heads"] == dict.fromkeys(LABELS, 1)
     assert (content["segment_seconds"], content["pooling"]) == (10.0, "eos")
     for site in SITES:
         for label in LABELS:

@@ -11,17 +11,12 @@ from tonearm.errors import TonearmError
 from tonearm.model import Model
 from tonearm.stats.effect import Effect
 from tonearm.studies import effects_processing, processing
+from tonearm.studies.equal_divergence import Curve, equal_strength
 from tonearm.studies.facchiano2025 import context as context_module
 from tonearm.studies.facchiano2025 import controls, held_out, stages
 from tonearm.studies.facchiano2025 import materials as facchiano_materials
 from tonearm.studies.facchiano2025.analysis import analyse
-from tonearm.studies.facchiano2025.choices import (
-    Curve,
-    LayerEffect,
-    best_layer,
-    equal_strength,
-    select,
-)
+from tonearm.studies.facchiano2025.choices import LayerEffect, best_layer
 from tonearm.studies.facchiano2025.claims import all_claims
 from tonearm.studies.facchiano2025.context import Context
 from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
@@ -36,6 +31,7 @@ from tonearm.studies.facchiano2025.study import (
 )
 from tonearm.studies.measure_groups import LOADERS, Group, group
 from tonearm.studies.plan import Found, Stack, take_key
+from tonearm.studies.records import select
 from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 

@@ -7,7 +7,7 @@ is written), whatever the number of recordings.
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ import torch
 from tonearm.activations.audio import AudioSpec, capture_segments
 from tonearm.activations.store import (
     ActivationStore,
-    Failure,
+    LeftOutRecord,
     Place,
     SegmentRecord,
     ShardInfo,
@@ -26,8 +26,8 @@ from tonearm.activations.store import (
 )
 from tonearm.audio import Clip
 from tonearm.backend import Site
-from tonearm.datasets.audio_files import FailedFile
-from tonearm.datasets.recordings import Recording, Segment, SegmentFormat, segments_of
+from tonearm.datasets.recordings import LeftOut, Recording, Segment, SegmentFormat, segments_of
+from tonearm.datasets.skips import describe_skips
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_clip
 from tonearm.musicgen.engine import Engine
@@ -76,8 +76,8 @@ def capture_recordings(
             progress(place[0], total)
     store = ActivationStore.read(folder, info.fingerprint)
     if not store.segments:
-        reasons = [failure.reason for failure in store.failures] or ["none was given"]
-        raise TonearmError(f"no audio can be used: {reasons[0]}")
+        reason = describe_skips(store.skipped()) or "none was given"
+        raise TonearmError(f"no audio can be used: {reason}; give audio with sound")
     return store
 
 
@@ -124,11 +124,11 @@ def _write_next(run: _Run, first: Place, folder: Path, number: int) -> ShardInfo
 def _capture_shard(run: _Run, first: Place) -> tuple[ShardInfo, Rows]:
     """Capture the segments of a shard: its header, and rows [m, L, D] by site."""
     shape, total = run.engine.checkpoint.shape, len(run.recordings)
-    records, failures, batch = list[SegmentRecord](), list[Failure](), list[Clip]()
+    records, left_out, batch = list[SegmentRecord](), list[LeftOutRecord](), list[Clip]()
     captured, after = list[Rows](), (total, 0)
     for index, found in _sections(run.recordings, run.spec.format(shape), first):
-        if isinstance(found, FailedFile):
-            failures.append(Failure(name=found.path.as_posix(), reason=found.reason))
+        if isinstance(found, LeftOut):
+            left_out.append(LeftOutRecord(**asdict(found)))
             continue
         batch.append(found.clip)
         records.append(_record(found))
@@ -148,14 +148,14 @@ def _capture_shard(run: _Run, first: Place) -> tuple[ShardInfo, Rows]:
         site: torch.cat([none, *(one[site].flatten(0, 1) for one in captured)])
         for site in run.spec.sites
     }
-    shard = ShardInfo(first=first, next=after, segments=tuple(records), failures=tuple(failures))
+    shard = ShardInfo(first=first, next=after, segments=tuple(records), left_out=tuple(left_out))
     return shard, rows
 
 
 def _sections(
     recordings: Sequence[Recording], form: SegmentFormat, first: Place
-) -> Iterator[tuple[int, Segment | FailedFile]]:
-    """Segments and failures from a place on, with the index of their recording."""
+) -> Iterator[tuple[int, Segment | LeftOut]]:
+    """Segments from a place on, and those left out, with the index of their recording."""
     for index in range(first[0], len(recordings)):
         start = first[1] if index == first[0] else 0
         for found in segments_of(recordings[index], form, start):

@@ -18,7 +18,7 @@ Shapes: m rows of a shard; n rows of a segment; L layers; D width.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,6 +31,7 @@ from pydantic import ConfigDict, Field
 from tonearm import __version__, boundary
 from tonearm.activations.moments import RunningMoments
 from tonearm.backend import Site
+from tonearm.datasets.skips import SkipLog, Skipped
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json, read_json
@@ -85,13 +86,14 @@ class SegmentRecord(Declared):
     sha256: str
 
 
-class Failure(Declared):
-    """A recording or segment that was left out."""
+class LeftOutRecord(Declared):
+    """A recording or segment that was left out (tonearm/datasets/recordings.py)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     reason: str
+    detail: str
 
 
 class ShardInfo(Declared):
@@ -102,7 +104,7 @@ class ShardInfo(Declared):
     first: Place
     next: Place
     segments: tuple[SegmentRecord, ...]
-    failures: tuple[Failure, ...] = ()
+    left_out: tuple[LeftOutRecord, ...] = ()
 
 
 def shard_file(folder: Path, number: int) -> Path:
@@ -229,10 +231,17 @@ class ActivationStore:
         """Segments in order."""
         return [segment for shard in self.shards for segment in shard.segments]
 
-    @property
-    def failures(self) -> list[Failure]:
-        """Recordings and segments that were left out."""
-        return [failure for shard in self.shards for failure in shard.failures]
+    def skipped(self, known: Collection[str] = ()) -> tuple[Skipped, ...]:
+        """Recordings and segments that were left out, by reason.
+
+        Args:
+            known: reasons that are documented defects of the corpus.
+        """
+        log = SkipLog(known)
+        for shard in self.shards:
+            for one in shard.left_out:
+                log.add(one.reason, one.name, one.detail)
+        return log.skipped
 
     @property
     def segment_rows(self) -> int:

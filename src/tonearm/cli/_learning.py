@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tonearm.cli._corpora import parse_where
+from tonearm.cli._corpora import parse_where, print_skipped
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class AudioOptions:
             [self.audio], label=self.column, where=parse_where(self.where), layout=self.layout
         )
         positive, negative = contrast(corpus, self.label, self.against)
+        print_skipped(corpus.skipped)
         return positive, negative, (self.label, ", ".join(self.against) or REST)
 
 

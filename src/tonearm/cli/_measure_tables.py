@@ -12,7 +12,7 @@ from tonearm.cli._screen import csv_row, new_table, out, print_facts, print_json
 from tonearm.cli._takes import ABSENT, number
 
 if TYPE_CHECKING:
-    from tonearm.analysis.clusters import Clusters
+    from tonearm.analysis.clusters import Clusters, Null
     from tonearm.datasets.audio_files import FailedFile
     from tonearm.datasets.skips import Skipped
     from tonearm.measures import (
@@ -347,6 +347,10 @@ def print_classifier(classifier: "Classifier") -> None:
     out.print(table)
 
 
+def _above_chance(value: float, null: "Null") -> str:
+    return f"{value:.3f} (permuted labels: {null.mean:.3f}, 95 % below {null.bound:.3f})"
+
+
 def print_clusters(clusters: "Clusters", skipped: Sequence["Skipped"], as_json: bool) -> None:
     """Print the indices and the Jaccard matrix of clusters.
 
@@ -360,8 +364,9 @@ def print_clusters(clusters: "Clusters", skipped: Sequence["Skipped"], as_json: 
         return
     print_facts(
         {
-            "adjusted Rand index": f"{clusters.ari:.3f}",
-            "normalised mutual information": f"{clusters.nmi:.3f}",
+            "adjusted Rand index": _above_chance(clusters.ari, clusters.nulls["ari"]),
+            "adjusted mutual information": _above_chance(clusters.ami, clusters.nulls["ami"]),
+            "normalised mutual information": _above_chance(clusters.nmi, clusters.nulls["nmi"]),
             "": clusters.protocol,
         }
     )

@@ -128,7 +128,7 @@ def learn(
         typer.Option(
             "--batch-size",
             metavar="N",
-            help="Prompts or segments per batch; default: up to 16.",
+            help="Prompts or segments per batch; default: up to 16 or 8.",
         ),
     ] = None,
     force: _options.Force = False,

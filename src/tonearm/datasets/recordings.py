@@ -8,11 +8,12 @@ Shapes: C channels; N samples.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
+
+import numpy as np
 
 from tonearm.audio import Clip, check_audible
-from tonearm.datasets.audio_files import FailedFile
 from tonearm.datasets.labelled_audio import LabelledFile
+from tonearm.datasets.skips import SHORT, SILENT, UNREADABLE
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_clip
 from tonearm.text import quoted
@@ -149,13 +150,24 @@ class Segment:
     clip: Clip
 
 
+@dataclass(frozen=True)
+class LeftOut:
+    """A recording or section that is no segment: its name, a reason of `tonearm.datasets.skips`, and
+    one line of detail.
+    """
+
+    name: str
+    reason: str
+    detail: str
+
+
 def segments_of(
     recording: Recording, form: SegmentFormat, first: int = 0
-) -> Iterator[Segment | FailedFile]:
+) -> Iterator[Segment | LeftOut]:
     """Read a recording and cut it into adjacent segments; the remainder is left out.
 
-    The last segment of several ends with the recording where it would be incomplete by MOST_OVERLAP, or
-    by the slack, at most; it then begins within the one before.
+    The last segment of several ends with the recording where it would be incomplete by
+    MOST_OVERLAP, or by the slack, at most; it then begins within the one before.
 
     Args:
         recording: to read.
@@ -163,13 +175,14 @@ def segments_of(
         first: number of the first segment.
 
     Yields:
-        Segments, and the reasons where a segment, or all of the recording, cannot be used: it
-        cannot be read, is shorter than a segment, or a segment is silent or not finite.
+        Segments, and the reason where the recording or one of them cannot be used: it cannot be
+        read, is shorter than a segment, or a segment is silent or not finite.
     """
+    name = recording.name
     try:
         clip = recording.read().resampled(form.sample_rate).with_channels(form.channels)
     except TonearmError as error:
-        yield FailedFile(Path(recording.name), str(error))
+        yield LeftOut(name, UNREADABLE, str(error))
         return
     length = clip.samples.shape[1]
     missing = max(0, form.slack - 1)
@@ -177,18 +190,15 @@ def segments_of(
         missing = max(missing, int(MOST_OVERLAP * form.samples))
     count = (length + missing) // form.samples
     if not count:
-        reason = f"{recording.name} is {clip.seconds:.2f} s long, a segment {form.seconds:g} s"
-        yield FailedFile(
-            Path(recording.name), f"{reason}; choose shorter segments, or leave it out"
-        )
+        detail = f"{name} is {clip.seconds:.2f} s long, a segment {form.seconds:g} s"
+        yield LeftOut(name, SHORT, detail)
     for number in range(first, count):
         start = max(0, min(number * form.samples, length - form.samples))
         part = Clip(clip.samples[:, start : start + form.samples], form.sample_rate)
         try:
-            check_audible(
-                part, f"{recording.name} from {start / form.sample_rate:g} s", 0, form.channels
-            )
+            check_audible(part, f"{name} from {start / form.sample_rate:g} s", 0, form.channels)
         except TonearmError as error:
-            yield FailedFile(Path(recording.name), str(error))
+            reason = SILENT if np.isfinite(part.samples).all() else UNREADABLE
+            yield LeftOut(name, reason, str(error))
             continue
         yield Segment(recording, number, part)

@@ -12,15 +12,21 @@ from tonearm import boundary
 from tonearm.activations.audio import AudioSpec
 from tonearm.activations.corpus import capture_recordings
 from tonearm.activations.moments import RunningMoments
-from tonearm.activations.store import ActivationStore, Failure
+from tonearm.activations.store import ActivationStore
 from tonearm.backend import Site
 from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.datasets.recordings import recordings_of
+from tonearm.datasets.skips import Skipped
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
 from tonearm.methods.base import Method, method_named
-from tonearm.methods.from_store import Sides, segments_of_sides, stored_activations
+from tonearm.methods.from_store import (
+    Sides,
+    segments_of_sides,
+    stored_activations,
+    warn_of_same_audio,
+)
 from tonearm.methods.learn_from_audio import audio_provenance, store_folder
 from tonearm.model import Model
 from tonearm.progress import Progress
@@ -41,20 +47,20 @@ class LabelCount:
 class Probes:
     """Probes of a corpus.
 
-    vectors   by site and label, each with the scores of its method per layer
-    counts    by label
-    failures  recordings and segments that were left out
+    vectors  by site and label, each with the scores of its method per layer
+    counts   by label
+    skipped  items of the corpus and segments that were left out, by reason
     """
 
     vectors: Mapping[Site, Mapping[str, SteeringVector]]
     counts: Mapping[str, LabelCount]
-    failures: tuple[Failure, ...]
+    skipped: tuple[Skipped, ...]
 
     @property
     def score_names(self) -> tuple[str, ...]:
-        """Names of the scores; the first one ranks the layers."""
-        first = next(iter(next(iter(self.vectors.values())).values()))
-        return tuple(first.info.scores)
+        """Names of the scores that all vectors have."""
+        first, *others = [one.info.scores for of in self.vectors.values() for one in of.values()]
+        return tuple(name for name in first if all(name in scores for scores in others))
 
     def scores(self, site: Site, score: str) -> dict[str, list[float]]:
         """A score of every label, per layer [L]."""
@@ -76,7 +82,7 @@ def probe_corpus(
     column: str | None = None,
     where: Mapping[str, str] | None = None,
     layout: str | None = None,
-    method: str = "diffmean",
+    method: str = "lda",
     sites: Sequence[Site] = ("residual",),
     pooling: str = "last",
     segment_seconds: float | None = None,
@@ -93,19 +99,20 @@ def probe_corpus(
         column: of the corpus with the labels; default: that of its layout.
         where: values by column; other items of the corpus are left out.
         layout: name of the layout; default: found by the files in the folder.
-        method: a registered method; its scores become the tables.
+        method: a registered method; its scores become the tables. A label may have no direction
+            beyond chance, which its statistics say.
         sites: to read.
         pooling: see tonearm/activations/audio_pooling.py.
         segment_seconds: default: 10, or the checkpoint's window where that is shorter.
         text: read with every segment; default: none, the null text of guidance.
-        batch_size: segments per pass; default: as many as fit, 16 at most.
+        batch_size: segments per pass; default: as many as fit, 8 at most.
         store: folder that keeps the activations, so that a stopped call resumes; default: a
             temporary folder.
-        progress: called with recordings done and recordings in all.
+        progress: called with steps done and steps in all, one for each recording and each fit.
 
     Raises:
-        TonearmError: no labelled corpus, a label without usable audio, a track or audio with two
-            labels, or an argument that is not possible.
+        TonearmError: no labelled corpus, a label without usable audio or with too little for the
+            method, a track with two labels, or an argument that is not possible.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     boundary.text(method, "method")
@@ -128,17 +135,24 @@ def probe_corpus(
     pairs = [Sides(frozenset([label]), frozenset(labels) - {label}) for label in labels]
     vectors: dict[Site, dict[str, SteeringVector]] = {}
     with store_folder(folder) as place:
-        captured = capture_recordings(model.engine, recordings, spec, place, progress)
+        steps = len(recordings) + len(pairs) * len(spec.sites)
+
+        def report(done: int, _: int = 0) -> None:
+            if progress:
+                progress(done, steps)
+
+        captured = capture_recordings(model.engine, recordings, spec, place, report)
         for sides in pairs:
             segments_of_sides(captured, sides)
+        warn_of_same_audio(captured.segments)
         for site in spec.sites:
-            moments = captured.moments(site)
-            vectors[site] = {
-                label: _vector(model, captured, site, label, sides, moments, chosen)
-                for label, sides in zip(labels, pairs, strict=True)
-            }
-    counts = {label: _count(captured, label) for label in labels}
-    return Probes(vectors, counts, tuple(captured.failures))
+            moments, vectors[site] = captured.moments(site), {}
+            for one, sides in zip(labels, pairs, strict=True):
+                vectors[site][one] = _vector(model, captured, site, one, sides, moments, chosen)
+                report(len(recordings) + sum(map(len, vectors.values())))
+    counts = {one: _count(captured, one) for one in labels}
+    skipped = (*corpus.skipped, *captured.skipped(corpus.layout.known_defects))
+    return Probes(vectors, counts, skipped)
 
 
 def _vector(

@@ -6,7 +6,8 @@ at a time, so that a method which takes its rows layer by layer holds [n, D] of 
 Shapes: n rows; L layers; D width.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,8 +15,11 @@ import torch
 from tonearm.activations.moments import RunningMoments
 from tonearm.activations.store import ActivationStore, SegmentRecord, StoredRows
 from tonearm.backend import Site
+from tonearm.datasets.skips import describe_skips
 from tonearm.errors import TonearmError
 from tonearm.methods.base import Activations
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def segments_of_sides(
     """Segments of the positive and of the negative set.
 
     Raises:
-        TonearmError: an empty set, or a track or audio that is in both.
+        TonearmError: an empty set, or a track that is in both.
     """
     positive = [one for one in store.segments if one.label in sides.positive]
     negative = [one for one in store.segments if one.label in sides.negative]
@@ -41,21 +45,38 @@ def segments_of_sides(
         ("negative", negative, sides.negative),
     ):
         if not found:
-            reason = f": {store.failures[0].reason}" if store.failures else ""
+            reason = describe_skips(store.skipped()) or "none was given"
             raise TonearmError(
-                f"no audio of the {name} set ({', '.join(sorted(labels))}) can be used{reason}"
+                f"no audio of the {name} set ({', '.join(sorted(labels))}) can be used: {reason}; "
+                "give audio with sound"
             )
-    for key in ("track", "sha256"):
-        known = {getattr(one, key): one for one in positive}
-        for one in negative:
-            other = known.get(getattr(one, key))
-            if other is not None:
-                what = f"track {one.track}" if key == "track" else "the same audio"
-                raise TonearmError(
-                    f"{what} is in both sets ({other.name} as {other.label}, {one.name} as "
-                    f"{one.label}); keep it in one of them"
-                )
+    of_track = {one.track: one for one in positive}
+    for one in negative:
+        other = of_track.get(one.track)
+        if other is not None:
+            raise TonearmError(
+                f"track {one.track} is in both sets ({other.name} as {other.label}, {one.name} as "
+                f"{one.label}); keep it in one of them"
+            )
     return positive, negative
+
+
+def warn_of_same_audio(segments: Sequence[SegmentRecord]) -> None:
+    """Warn once of audio with two labels, which teaches nothing."""
+    first: dict[str, SegmentRecord] = {}
+    pairs = [(first.setdefault(one.sha256, one), one) for one in segments]
+    found = [(one, other) for one, other in pairs if one.label != other.label]
+    if found:
+        one, other = found[0]
+        _log.warning(
+            "the same audio has two labels in %d segments: %s as %s, %s as %s; "
+            "leave it out, or correct the labels",
+            len(found),
+            one.name,
+            one.label,
+            other.name,
+            other.label,
+        )
 
 
 def stored_activations(

@@ -18,13 +18,19 @@ from tonearm.activations.store import ActivationStore
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile, audio_files
 from tonearm.datasets.recordings import Recording, recordings_of
+from tonearm.datasets.skips import describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.request import AudioLike, audio_source
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
 from tonearm.methods.base import method_named, require_direction
-from tonearm.methods.from_store import Sides, segments_of_sides, stored_activations
+from tonearm.methods.from_store import (
+    Sides,
+    segments_of_sides,
+    stored_activations,
+    warn_of_same_audio,
+)
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
@@ -55,10 +61,9 @@ def learn_from_audio(
     """Learn the direction from `negative` to `positive` audio at every layer. The model is not
     changed.
 
-    The audio is cut into segments of one length without overlap, encoded, and read in one
-    teacher-forced pass per batch. Audio that cannot be used (shorter than a segment, silent,
-    damaged) is left out with a warning. Every path and clip is a track of its own; a Recording
-    states its track.
+    The audio is cut into adjacent segments of one length, encoded, and read in one teacher-forced
+    pass per batch. Audio that cannot be used (shorter than a segment, silent, damaged) is left out
+    with a warning. Every path and clip is a track of its own; a Recording states its track.
 
     Args:
         model: whose activations are captured.
@@ -73,14 +78,14 @@ def learn_from_audio(
         text: read with every segment; default: none, the null text of guidance.
         positive_label: meaning of a positive strength.
         negative_label: meaning of a negative strength.
-        batch_size: segments per pass; default: as many as fit, 16 at most.
+        batch_size: segments per pass; default: as many as fit, 8 at most.
         store: folder that keeps the activations, so that a stopped call resumes; default: a
             temporary folder.
         progress: called with recordings done and recordings in all.
 
     Raises:
-        TonearmError: no usable audio on a side, a track or audio on both, or an argument that is
-            not possible.
+        TonearmError: no usable audio on a side, a track on both, an argument that is not possible,
+            too little audio for the method, or no direction beyond chance.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
@@ -106,8 +111,11 @@ def learn_from_audio(
     sides = Sides(frozenset([POSITIVE]), frozenset([NEGATIVE]))
     with store_folder(folder) as place:
         captured = capture_recordings(model.engine, recordings, spec, place, progress)
-        warn_of_failures(captured)
+        skipped = captured.skipped()
+        if skipped:
+            _log.warning("left out %s", describe_skips(skipped))
         above, below = segments_of_sides(captured, sides)
+        warn_of_same_audio([*above, *below])
         activations = stored_activations(captured, site, sides, captured.moments(site))
         fit = chosen.fit(activations)
     require_direction(fit, chosen.name)
@@ -133,17 +141,6 @@ def audio_provenance(store: ActivationStore, site: Site) -> dict[str, object]:
         segment_seconds=store.info.segment_seconds,
         text=store.info.text or "",
     )
-
-
-def warn_of_failures(store: ActivationStore) -> None:
-    """Warn of audio that was left out, in one line."""
-    failures = store.failures
-    if failures:
-        _log.warning(
-            "audio was left out: %d recordings or segments; the first: %s",
-            len(failures),
-            failures[0].reason,
-        )
 
 
 def store_folder(folder: str | None) -> AbstractContextManager[Path]:

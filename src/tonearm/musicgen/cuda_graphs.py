@@ -29,7 +29,7 @@ TEXT_MULTIPLE = 16  # tokens of a text
 
 Step = Callable[[], torch.Tensor]
 GraphCapture = Callable[[Step, torch.device], Step | None]
-"""Captures a decode step in a graph; calling the result replays it. None if that is not possible."""
+"""Captures a step in a graph; calling the result replays it. None if that is not possible."""
 
 FixedStep = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 """(tokens [B, K, 1], position [1], bucket end) -> logits [R, K, V], with constant shapes."""

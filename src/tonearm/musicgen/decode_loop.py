@@ -222,7 +222,7 @@ class Decoding:
         self.lengths = [end] * len(codes)
 
     def __iter__(self) -> Iterator[int]:
-        """Step to the end; yields the frames done. Closes the decoding, also where it is left early."""
+        """Step to the end and close the decoding, also where it is left early; yields frames done."""
         try:
             while not self.done:
                 self.step()

@@ -3,12 +3,12 @@
 Graphs are taken out of the pool while a decoding uses them, so that no two decodings share them.
 Their tensors hold a whole cache, so the memory of the pool is bounded:
 
-    KEPT_SHARE   of the memory, after a decoding: as much as a batch takes where no limit is given
-    SPARE_SHARE  of the memory, when a decoding begins that replays none of them. The memory that it needs was
+    KEPT_SHARE   after a decoding: as much as a batch takes where no limit is given
+    SPARE_SHARE  when a decoding begins that replays none of them. The memory that it needs was
                  estimated before, when less may have been kept, at 1.3 times its true peak or more
                  (memory_estimate.py): the share is within that margin.
 
-The memory is that which is free or kept.
+Both are shares of the memory that is free or kept.
 """
 
 from threading import RLock

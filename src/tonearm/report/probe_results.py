@@ -1,24 +1,26 @@
 """Results of probes as files: a table, a figure, and a vector for each site and label.
 
 probe.json                  counts, scores and protocol, written last
-scores.png                  every score over the layers, a panel per site
+scores.png                  the scores over the layers, a panel per site
 vectors/SITE/LABEL.safetensors
 """
 
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tonearm.files.atomic import atomic_write
+from tonearm.methods.base import statistics_text
 from tonearm.methods.corpus_probes import Probes
 from tonearm.report.table import Table
 from tonearm.steering import save_vector
 
 RESULT, FIGURE, VECTORS = "probe.json", "scores.png", "vectors"
 MAX_NAME = 80  # characters of a file's name
+HELD_OUT = ("accuracy", "auc")  # balanced accuracy, and area under the ROC curve
 MEAN_COLOUR, LABEL_COLOUR = "#c2571a", "#8a8f98"
 
 
@@ -67,19 +69,46 @@ def to_dict(probes: Probes) -> dict[str, Any]:
             score: {site: probes.scores(site, score) for site in probes.vectors}
             for score in probes.score_names
         },
-        "left_out": [failure.model_dump() for failure in probes.failures],
+        "statistics": {
+            site: {label: dict(vector.info.statistics) for label, vector in of_site.items()}
+            for site, of_site in probes.vectors.items()
+        },
+        "best_layers": {
+            site: {label: vector.info.best_layer for label, vector in of_site.items()}
+            for site, of_site in probes.vectors.items()
+        },
+        "skipped": [one.to_dict() for one in probes.skipped],
     }
 
 
-def score_table(probes: Probes, scores: Sequence[str] = ()) -> Table:
-    """Mean scores over the labels: a row per layer, a column per score and site.
+def shown_scores(probes: Probes) -> tuple[str, ...]:
+    """Names of the held-out scores, or of all where the method has none."""
+    names = probes.score_names
+    return tuple(name for name in HELD_OUT if name in names) or names
 
-    Args:
-        probes: of a corpus.
-        scores: names of those that are shown, where the probes have one of them; default: all.
-    """
-    shown = [score for score in probes.score_names if score in scores] or probes.score_names
-    columns = [(score, site) for score in shown for site in probes.vectors]
+
+def label_table(probes: Probes) -> Table:
+    """Best layer of each label and site, with its held-out score beside the permutation null."""
+    return Table(
+        "probe-labels",
+        "Each label against the others, at its best layer.",
+        ("label", "site", "best layer", "direction"),
+        [
+            [
+                label,
+                site,
+                "–" if vector.info.best_layer is None else str(vector.info.best_layer),
+                statistics_text(vector.info.statistics) or "not tested",
+            ]
+            for site, of_site in probes.vectors.items()
+            for label, vector in of_site.items()
+        ],
+    )
+
+
+def score_table(probes: Probes) -> Table:
+    """Mean scores over the labels: a row per layer, a column per score and site."""
+    columns = [(score, site) for score in shown_scores(probes) for site in probes.vectors]
     values = [probes.mean_scores(site, score) for score, site in columns]
     layers = range(len(values[0]) if values else 0)
     return Table(
@@ -91,10 +120,10 @@ def score_table(probes: Probes, scores: Sequence[str] = ()) -> Table:
 
 
 def draw_scores(probes: Probes) -> bytes:
-    """Draw every score over the layers: a line per label, and the mean; PNG."""
+    """Draw the scores over the layers: a line per label, and the mean; PNG."""
     from matplotlib.figure import Figure
 
-    scores, sites = probes.score_names, tuple(probes.vectors)
+    scores, sites = shown_scores(probes), tuple(probes.vectors)
     canvas = Figure(figsize=(4 * len(sites), 2.8 * len(scores)), layout="constrained", dpi=150)
     grid = canvas.subplots(len(scores), len(sites), sharex=True, sharey="row", squeeze=False)
     for row, score in zip(grid, scores, strict=True):

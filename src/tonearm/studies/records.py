@@ -33,6 +33,12 @@ def records_of(records: Sequence[Record], setting: str) -> list[Record]:
     return sorted(found, key=lambda record: record["prompt"])
 
 
+def select(records: Sequence[Record], **facts: object) -> list[Record]:
+    """Select the records with these facts, by prompt."""
+    found = [one for one in records if all(one.get(key) == value for key, value in facts.items())]
+    return sorted(found, key=lambda record: record["prompt"])
+
+
 def values_of(records: Sequence[Record], measure: str) -> list[float | None]:
     """The values of a measure, in the order of the records."""
     return [record[measure]["value"] for record in records]

@@ -15,15 +15,8 @@ from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect
 from tonearm.stats.share import Share
 from tonearm.stats.trend import Slope, page_trend, theil_sen
-from tonearm.studies.facchiano2025.choices import (
-    Curve,
-    LayerEffect,
-    best_layer,
-    compared,
-    curves,
-    layer_effects,
-    select,
-)
+from tonearm.studies.equal_divergence import Curve, curves
+from tonearm.studies.facchiano2025.choices import LayerEffect, best_layer, compared, layer_effects
 from tonearm.studies.facchiano2025.design import MEASURE, PAIR, SECOND_MEASURE, SIGNS
 from tonearm.studies.facchiano2025.geometry import Geometry, geometry_of
 from tonearm.studies.facchiano2025.pairs import Leakage, PairRow, leakage_of, pair_rows
@@ -38,7 +31,7 @@ from tonearm.studies.facchiano2025.rows import (
     spreads_of,
     with_centroid,
 )
-from tonearm.studies.records import Record, values_of
+from tonearm.studies.records import Record, select, values_of
 
 # experiment -> endings of the names of the variants that the paper prefers, and of the others
 PREFERRED = {

@@ -5,13 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tonearm.steering import Steer
-from tonearm.studies.facchiano2025.choices import (
-    Curve,
-    best_layer,
-    curves,
-    equal_strength,
-    layer_effects,
-)
+from tonearm.studies.equal_divergence import Curve, curves, equal_strength
+from tonearm.studies.facchiano2025.choices import best_layer, layer_effects
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS, Design
 from tonearm.studies.facchiano2025.trials import HELD_OUT_SEED, NEUTRAL_SEED, PromptSet
 from tonearm.studies.facchiano2025.variants import Variant, layer_variant

@@ -10,8 +10,8 @@ import numpy as np
 from tonearm.audio import Clip
 from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
+from tonearm.studies.equal_divergence import Curve
 from tonearm.studies.facchiano2025.analysis import Results
-from tonearm.studies.facchiano2025.choices import Curve
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS
 from tonearm.studies.facchiano2025.pairs import Leakage
 

@@ -14,9 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect, effect
 from tonearm.stats.share import Share
-from tonearm.studies.facchiano2025.choices import select
 from tonearm.studies.facchiano2025.rows import Row, by_condition, row_of
-from tonearm.studies.records import Record
+from tonearm.studies.records import Record, select
 
 LEAKAGE_MEASURES = (
     "bundled_tempo",

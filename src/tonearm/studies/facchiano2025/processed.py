@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from tonearm.studies.facchiano2025.choices import select
 from tonearm.studies.facchiano2025.context import Context
 from tonearm.studies.facchiano2025.design import SIGNS
 from tonearm.studies.facchiano2025.trials import PromptSet, takes
 from tonearm.studies.plan import Found, Processing, Trial
 from tonearm.studies.processing import matched_both, matched_shelf, matched_stretch
-from tonearm.studies.records import Record
+from tonearm.studies.records import Record, select
 
 Matched = Callable[[Sequence[Record], Sequence[Record], Found], Processing | None]
 MATCHED: Mapping[str, Matched] = {

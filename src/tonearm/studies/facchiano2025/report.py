@@ -14,7 +14,6 @@ from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
 from tonearm.stats.effect import Effect
 from tonearm.studies.facchiano2025.analysis import Results
-from tonearm.studies.facchiano2025.choices import select
 from tonearm.studies.facchiano2025.claims import all_claims, percent
 from tonearm.studies.facchiano2025.design import (
     MEASURE,
@@ -25,7 +24,7 @@ from tonearm.studies.facchiano2025.design import (
 )
 from tonearm.studies.facchiano2025.figures import POLES, all_figures, spectrograms
 from tonearm.studies.facchiano2025.rows import Distance, Row, Spread
-from tonearm.studies.records import Record
+from tonearm.studies.records import Record, select
 
 BRIGHTNESS = ("plain", *POLES["brightness"].values())  # takes of fig. 9
 SMOKE = "Smoke run: it shows that everything runs, and its numbers mean nothing."

@@ -15,9 +15,9 @@ from tonearm.measures.kad import measure_kad
 from tonearm.stats.effect import Effect
 from tonearm.stats.share import Share
 from tonearm.studies.effects_evaluators import embedding_set
-from tonearm.studies.facchiano2025.choices import compared, select
+from tonearm.studies.facchiano2025.choices import compared
 from tonearm.studies.facchiano2025.design import MEASURE, SECOND_MEASURE, SIGNS
-from tonearm.studies.records import Record, values_of
+from tonearm.studies.records import Record, select, values_of
 
 CONDITION = ("variant", "pair", "sign", "strength")  # facts that tell conditions apart
 
