@@ -85,6 +85,7 @@ def fit_probe(
         rows, task, groups, solver, permutations=0 if tester else PERMUTATIONS, seed=SEED
     )
     tested = evaluate(rows, task, groups, tester, seed=SEED) if tester else held_out
+    halves = [grouped_folds(task.strata, groups, 2, SEED + draw) == 0 for draw in range(HALVES)]
     directions, regularisation, stability = [], [], []
     for layer, index, contrast in zip(layers_of(rows), held_out.choice, contrasts, strict=True):
         chosen = solver.only(int(index))
@@ -92,7 +93,7 @@ def fit_probe(
         found = solved.directions[0, 0]
         directions.append((found @ contrast) * found)
         regularisation.append(solved.regularisation[0, 0])
-        stability.append(_stability(layer, task, groups, chosen))
+        stability.append(_stability(layer, task.targets, halves, chosen))
     metric = task.metric.name
     scores: dict[str, Any] = {metric: held_out.test}
     if task.metric is AUC:
@@ -112,11 +113,12 @@ def fit_probe(
     )
 
 
-def _stability(rows: np.ndarray, task: Task, groups: np.ndarray, solver: Solver) -> float:
-    """Mean cosine of the directions of random halves of the groups."""
-    halves = [grouped_folds(task.strata, groups, 2, SEED + draw) == 0 for draw in range(HALVES)]
+def _stability(
+    rows: np.ndarray, targets: np.ndarray, halves: list[np.ndarray], solver: Solver
+) -> float:
+    """Mean cosine of the directions of two halves of the rows, over draws of halves."""
 
     def direction(half: np.ndarray) -> np.ndarray:
-        return solver.solve(rows[half], task.targets[half, None]).directions[0, 0]
+        return solver.solve(rows[half], targets[half, None]).directions[0, 0]
 
     return float(half_cosines(halves, direction).mean())
