@@ -206,9 +206,13 @@ def test_a_subset_of_all_prompts_is_the_whole_vector(model):
 @pytest.mark.parametrize(
     ("divergence", "expected"), [(0.1, 0.1), (0.4, 0.2), (1.6, 0.4), (0.025, 0.05), (6.4, 0.8)]
 )
-def test_strengths_of_equal_divergence_follow_a_power_law(divergence, expected):
+def test_strengths_of_equal_divergence_follow_a_power_law(divergence, expected, caplog):
     curve = Curve((0.1, 0.2, 0.4), (0.1, 0.4, 1.6))  # divergence = 10 strength^2
     assert equal_strength(curve, divergence) == pytest.approx(expected, rel=1e-3)
+    flat = Curve((0.02, 0.5), (0.001, 0.0011))
+    with caplog.at_level("WARNING"):
+        assert equal_strength(flat, 0.5) == 1000
+    assert "no strength up to 1000 has 0.5 nats per frame" in caplog.text
     with pytest.raises(TonearmError, match="does not rise"):
         equal_strength(Curve((0.1, 0.2), (0.3, 0.3)), 0.5)
 

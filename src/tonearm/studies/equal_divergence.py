@@ -4,13 +4,17 @@ Variants are compared at the strength at which the mean divergence of their pred
 ones has a given value, interpolated between the strengths of a curve (logarithms of both).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tonearm.errors import TonearmError
+from tonearm.steering.spec import MAX_STRENGTH
 from tonearm.studies.records import Record, select
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ def curves(records: Sequence[Record]) -> dict[tuple[str, str], Curve]:
 def equal_strength(curve: Curve, divergence: float) -> float:
     """Find the strength of a divergence.
 
-    Beyond the ends of the curve its first or last two points are continued.
+    Beyond the ends of the curve its first or last two points are continued, to MAX_STRENGTH at most,
+    with a warning: predictions of a checkpoint without training hardly move.
 
     Args:
         curve: of two strengths or more, with divergences above 0.
@@ -55,4 +60,13 @@ def equal_strength(curve: Curve, divergence: float) -> float:
             f"the divergence does not rise from strength {curve.strengths[at - 1]:g} to "
             f"{curve.strengths[at]:g}, so that no strength has {divergence:g} nats per frame"
         )
-    return float(f"{np.exp(x[at - 1] + (target - y[at - 1]) / slope):.4g}")
+    found = x[at - 1] + (target - y[at - 1]) / slope
+    if found > np.log(MAX_STRENGTH):
+        log.warning(
+            "no strength up to %g has %g nats per frame; %g is used, with less",
+            MAX_STRENGTH,
+            divergence,
+            MAX_STRENGTH,
+        )
+        return MAX_STRENGTH
+    return float(f"{np.exp(found):.4g}")
