@@ -1,4 +1,4 @@
-"""Rows per batch of a study's takes: whole batches on a CPU, and as many as fit on a GPU."""
+"""Rows per batch of a study's takes: as given, or as many as the memory holds."""
 
 from dataclasses import replace
 
@@ -7,7 +7,6 @@ import pytest
 from tonearm import TakeRequest
 from tonearm.model import Model
 from tonearm.studies import making, remote
-from tonearm.studies.batch_rows import CPU_ROWS
 from tonearm.studies.making import REQUESTS_PER_CALL, TakeMaker
 from tonearm.studies.plan import Stack, Trial
 from tonearm.studies.remote import Cluster, ModelSource, Order, make_takes
@@ -35,9 +34,11 @@ def trials(count):
 
 @pytest.mark.parametrize(
     ("device", "given", "rows"),
-    [("cpu", None, CPU_ROWS), ("cpu", 3, 3), ("cuda", None, None), ("cuda", 3, 3)],
+    [("cpu", None, None), ("cpu", 3, 3), ("cuda", None, None), ("cuda", 3, 3)],
 )
-def test_the_memory_of_a_gpu_decides(melody, monkeypatch, tmp_path, calls, device, given, rows):
+def test_the_memory_decides_where_no_size_is_given(
+    melody, monkeypatch, tmp_path, calls, device, given, rows
+):
     stack = replace(Stack.of(melody), device=device)
     monkeypatch.setattr(making.Stack, "of", lambda model: stack)
     with Store(tmp_path) as store:
@@ -46,7 +47,7 @@ def test_the_memory_of_a_gpu_decides(melody, monkeypatch, tmp_path, calls, devic
 
 
 def test_the_requests_of_a_call_fill_its_batches(melody, monkeypatch, tmp_path, calls):
-    assert all(REQUESTS_PER_CALL % rows == 0 for rows in (CPU_ROWS, 64, 128))
+    assert all(REQUESTS_PER_CALL % rows == 0 for rows in (48, 64, 128))
     monkeypatch.setattr(making, "REQUESTS_PER_CALL", 6)
     with Store(tmp_path) as store:
         assert len(list(TakeMaker(melody, store, {}, 3).make(trials(8)))) == 8
@@ -60,7 +61,7 @@ def test_a_worker_of_a_cluster_decides_by_its_own_device(melody, folder_of, monk
     made = make_takes(source, orders, {}, None)
     assert [one.key for one in made] == ["0", "1", "2", "3"]
     make_takes(source, orders, {}, 2)
-    assert calls == [(4, CPU_ROWS), (4, 2)]
+    assert calls == [(4, None), (4, 2)]
 
 
 @pytest.mark.parametrize(

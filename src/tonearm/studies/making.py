@@ -8,7 +8,6 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.model import Model
-from tonearm.studies.batch_rows import batch_rows
 from tonearm.studies.plan import Stack, Trial, Vectors, describe_take, take_key
 from tonearm.studies.processing import process
 from tonearm.studies.remote import Cluster, Order
@@ -28,7 +27,7 @@ class TakeMaker:
     model       to generate with
     store       of the takes
     vectors     by the names in the requests
-    batch_size  rows per batch; None for as many as the memory holds, on a CPU at most CPU_ROWS
+    batch_size  rows per batch; None for as many as the memory holds
     """
 
     model: Model
@@ -98,7 +97,7 @@ class TakeMaker:
                 [trials[key].request for key in chunk],
                 vectors=dict(self.vectors),
                 order="completion",
-                batch_size=batch_rows(self.batch_size, self.stack.device),
+                batch_size=self.batch_size,
             )
             for index, take in takes:
                 key = chunk[index]

@@ -17,14 +17,14 @@ from tonearm.errors import TonearmError
 from tonearm.generation.request import TakeRequest
 from tonearm.model import Model, load
 from tonearm.steering import SteeringVector
-from tonearm.studies.batch_rows import CPU_ROWS, batch_rows
 from tonearm.studies.measuring import Job, measure_jobs
 from tonearm.studies.stage_trials import AudioJobs
 from tonearm.studies.store import Values
 from tonearm.studies.stored_audio import StoredAudio
 
 RETRIES = 5  # of a task whose worker is lost
-GPU_TAKES = 128  # of a task; the rows of a batch are decided by the worker's memory
+# Takes of a task; the rows of a batch are decided by the worker's memory.
+GPU_TAKES, CPU_TAKES = 128, 48
 LOCAL = "local"
 
 
@@ -93,7 +93,7 @@ class Cluster:
             orders: in the order in which they are divided into tasks.
             vectors: by the names in the requests.
             batch_size: rows per batch and takes per task; None for as many rows as a worker's memory
-                holds and GPU_TAKES, on a CPU CPU_ROWS of both.
+                holds, and GPU_TAKES or CPU_TAKES per task.
 
         Raises:
             TonearmError: Ray is not installed, no such cluster, a worker's checkpoint is another
@@ -118,7 +118,7 @@ class Cluster:
 
     def tasks(self, orders: Sequence[Order], batch_size: int | None) -> list[Sequence[Order]]:
         """Divide takes into tasks; see `make`."""
-        size = batch_size or (GPU_TAKES if self.gpus else CPU_ROWS)
+        size = batch_size or (GPU_TAKES if self.gpus else CPU_TAKES)
         return [orders[first : first + size] for first in range(0, len(orders), size)]
 
     def _connected(self) -> Any:
@@ -176,8 +176,9 @@ def make_takes(
     """Make and measure the takes of one task, on a worker."""
     model = _model(source)
     requests = [order.request for order in orders]
-    rows = batch_rows(batch_size, model.checkpoint.device.type)
-    made = model.generate_batch(requests, vectors=vectors, order="completion", batch_size=rows)
+    made = model.generate_batch(
+        requests, vectors=vectors, order="completion", batch_size=batch_size
+    )
     takes = [take for _, take in sorted(made, key=lambda one: one[0])]
     audio = [StoredAudio.of(take.clip) for take in takes]
     jobs = [

@@ -30,7 +30,7 @@ class Settings:
     """How a run computes; nothing of it changes the results.
 
     workers     processes that measure; 0 for this one
-    batch_size  rows per batch; None for as many as the memory holds, on a CPU at most CPU_ROWS
+    batch_size  rows per batch; None for as many as the memory holds
     limit       takes that are made at most, in this run; None for all
     cluster     makes and measures takes elsewhere; None for this machine. Processed audio and groups
                 of the model are made here
