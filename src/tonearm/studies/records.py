@@ -29,8 +29,7 @@ def read_records(path: Path) -> Iterator[Record]:
 
 def records_of(records: Sequence[Record], setting: str) -> list[Record]:
     """Select the records of a setting, by prompt."""
-    found = [record for record in records if record["setting"] == setting]
-    return sorted(found, key=lambda record: record["prompt"])
+    return select(records, setting=setting)
 
 
 def select(records: Sequence[Record], **facts: object) -> list[Record]:

@@ -2,12 +2,10 @@
 
 from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.facchiano2025.context import PAIRS_OF_PAPER, Context, best
-from tonearm.studies.facchiano2025.design import SIGNS, WORDS
+from tonearm.studies.facchiano2025.design import EQUAL_DIVERGENCE, EQUAL_NORM, SIGNS, WORDS
 from tonearm.studies.facchiano2025.trials import ALL_GROUPS, GROUPS, signed, takes
 from tonearm.studies.facchiano2025.variants import random_variant
 from tonearm.studies.plan import Found, Trial
-
-EQUAL_NORM, EQUAL_DIVERGENCE = "equal norm", "equal divergence"
 
 
 def controls(context: Context, found: Found) -> list[Trial]:

@@ -21,6 +21,8 @@ TABLE_1 = {
     ("brightness", "+"): (2161.15, 303.72, 0.20, 1.78),
     ("brightness", "-"): (1076.80, 200.04, -0.401, 3.49),
 }
+# strengths of random directions: that of the vector, and that of its divergence
+EQUAL_NORM, EQUAL_DIVERGENCE = "equal norm", "equal divergence"
 STRATEGIES = ("one-to-all", "all-to-all", "one-to-one")
 BRANCHES = ("both", "conditional", "unconditional")
 

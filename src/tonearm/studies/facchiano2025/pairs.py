@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect, effect
 from tonearm.stats.share import Share
+from tonearm.studies.facchiano2025.design import EQUAL_DIVERGENCE
 from tonearm.studies.facchiano2025.rows import Row, by_condition, row_of
 from tonearm.studies.records import Record, select
 
@@ -26,7 +27,6 @@ LEAKAGE_MEASURES = (
     "clap_score",
 )
 LEAKAGE_TAGS = ("fast", "slow", "loud", "soft", "classical", "techno", "rock", "flute", "cello")
-RANDOM_RULE = "equal divergence"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def pair_rows(records: Sequence[Record]) -> list[PairRow]:
 def random_takes(records: Sequence[Record]) -> list[list[Record]]:
     """Takes of each random direction and sign at equal divergence, on neutral prompts."""
     sets = by_condition(records, "neutral random", "rule", "draw")
-    return [takes for takes in sets if takes[0]["rule"] == RANDOM_RULE]
+    return [takes for takes in sets if takes[0]["rule"] == EQUAL_DIVERGENCE]
 
 
 def _classifier(prompted: Sequence[Record]) -> tuple[Any, Share]:
