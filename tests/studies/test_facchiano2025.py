@@ -6,15 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tonearm.datasets import prompts
+from tests.studies.miniature import TINY, plant, scenes
 from tonearm.errors import TonearmError
 from tonearm.model import Model
 from tonearm.stats.effect import Effect
-from tonearm.studies import effects_processing, processing
 from tonearm.studies.equal_divergence import Curve, equal_strength
 from tonearm.studies.facchiano2025 import context as context_module
 from tonearm.studies.facchiano2025 import controls, held_out, stages
-from tonearm.studies.facchiano2025 import materials as facchiano_materials
 from tonearm.studies.facchiano2025.analysis import analyse
 from tonearm.studies.facchiano2025.choices import LayerEffect, best_layer
 from tonearm.studies.facchiano2025.claims import all_claims
@@ -29,66 +27,16 @@ from tonearm.studies.facchiano2025.study import (
     report,
     run_study,
 )
-from tonearm.studies.measure_groups import LOADERS, Group, group
+from tonearm.studies.measure_groups import group
 from tonearm.studies.plan import Found, Stack, take_key
 from tonearm.studies.records import select
 from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
-TINY = replace(SMOKE, seconds=0.4, curve=(0.5, 2.0), random=1, set_sizes=(1, 10), draws=1)
-
-
-def value(number):
-    return {"value": float(number), "unit": "", "protocol": "planted"}
-
-
-def planted(name):
-    """A group whose values are functions of the audio."""
-
-    def measure(requests):
-        found = []
-        for request in requests:
-            level = float(np.abs(request.clip.samples).mean())
-            rng = np.random.default_rng(int(level * 1e9) % 2**32)
-            names = {
-                "signal": ("onset_rate", "spectral_centroid", "loudness", "pulse_clarity"),
-                "beats": ("bundled_tempo",),
-                "clap": ("clap_score",),
-            }.get(name, ())
-            record = {one: value(100 * (1 + level) * rng.uniform(0.9, 1.1)) for one in names}
-            if name == "signal":
-                record |= {"faulty": bool(rng.uniform() < 0.2), "faults": []}
-            if name == "clap":
-                record |= {"embedding": rng.normal(size=4).tolist(), "embedder": "planted"}
-            if name == "tags":
-                record |= {"tags": {"fast": float(rng.uniform())}}
-            found.append(record)
-        return found
-
-    return lambda: Group(name, "planted", name == "clap", measure)
-
-
-def scenes(word):
-    """Prompts in the vocabulary of the tiny checkpoint."""
-    return tuple(f"a {word} {kind}{' tune' * i}" for i in range(6) for kind in ("folk", "jazz"))
-
 
 @pytest.fixture
 def model(melody, monkeypatch):
-    pairs = {name: prompts.PAIRS[name] for name in ("tempo", "brightness", "energy")}
-    for module in (prompts, facchiano_materials):
-        monkeypatch.setattr(module, "PAIRS", pairs)
-        monkeypatch.setattr(
-            module,
-            "load_pair",
-            lambda name: prompts.PromptPair(name, scenes("fast"), scenes("slow"), "more", "less"),
-        )
-    monkeypatch.setattr(prompts, "neutral", lambda: scenes("calm"))
-    monkeypatch.setattr(prompts, "held_out", lambda: scenes("slow"))
-    monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
-    monkeypatch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
-    for name in LOADERS:
-        monkeypatch.setitem(LOADERS, name, planted(name))
+    plant(monkeypatch)
     group.cache_clear()
     yield Model(melody.checkpoint)
     group.cache_clear()

@@ -14,34 +14,13 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.studies.test_facchiano2025 import TINY, planted, scenes
+from tests.studies.miniature import TINY, plant
 from tonearm.cli import main
-from tonearm.datasets import prompts
-from tonearm.studies import effects_processing, processing
-from tonearm.studies.facchiano2025 import design, materials
+from tonearm.studies.facchiano2025 import design
 from tonearm.studies.measure_groups import LOADERS, Group
 
 SECONDS = "TINY_STUDY_SECONDS"
 BEGUN = "begun"  # on stderr, once the command begins
-
-
-def plant(patch: pytest.MonkeyPatch) -> None:
-    """Replace sizes, prompts and measures."""
-    pairs = {name: prompts.PAIRS[name] for name in ("tempo", "brightness", "energy")}
-    for module in (prompts, materials):
-        patch.setattr(module, "PAIRS", pairs)
-        patch.setattr(
-            module,
-            "load_pair",
-            lambda name: prompts.PromptPair(name, scenes("fast"), scenes("slow"), "more", "less"),
-        )
-    patch.setattr(prompts, "neutral", lambda: scenes("calm"))
-    patch.setattr(prompts, "held_out", lambda: scenes("slow"))
-    patch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
-    patch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
-    patch.setattr(design, "SMOKE", TINY)
-    for name in LOADERS:
-        patch.setitem(LOADERS, name, slowly(planted(name)) if name == "signal" else planted(name))
 
 
 def slowly(load: Callable[[], Group]) -> Callable[[], Group]:
@@ -55,8 +34,16 @@ def slowly(load: Callable[[], Group]) -> Callable[[], Group]:
     return lambda: Group(found.name, found.fingerprint, found.uses_texts, measure)
 
 
+def plant_study() -> None:
+    """Replace sizes, prompts and measures for good; the signal group waits."""
+    patch = pytest.MonkeyPatch()
+    plant(patch)
+    patch.setattr(design, "SMOKE", TINY)
+    patch.setitem(LOADERS, "signal", slowly(LOADERS["signal"]))
+
+
 if __name__ in ("__main__", "__mp_main__"):  # not where tests import its names
-    plant(pytest.MonkeyPatch())
+    plant_study()
 if __name__ == "__main__":
     print(BEGUN, file=sys.stderr, flush=True)
     sys.exit(main())
