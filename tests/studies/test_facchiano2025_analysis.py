@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from tonearm.report.claims import verdict as verdict_of
 from tonearm.stats.effect import effect
 from tonearm.studies.facchiano2025.analysis import Contrast, _contrasts
-from tonearm.studies.facchiano2025.claims import _all, _tested
+from tonearm.studies.facchiano2025.claims import _tested
 from tonearm.studies.facchiano2025.pairs import leakage_of
 from tonearm.studies.facchiano2025.rows import by_condition, distance_of, row_of, spreads_of
 
@@ -99,14 +100,14 @@ def test_a_preferred_variant_has_to_be_better_beyond_the_interval(better, worse,
     assert {(one.better.split(", ")[1], one.worse.split(", ")[1]) for one in found} == {
         ("one-to-all", "all-to-all")
     }
-    assert _all([_tested(one) for one in found]) == verdict
+    assert verdict_of([_tested(one) for one in found]) == verdict
 
 
 def test_a_test_without_numbers_is_not_testable():
     nothing = Contrast("steps", "tempo", "+", "a", "b", effect([1.0], [2.0]))
     assert _tested(nothing) is None
-    assert _all([True, None]) == _all([]) == "not testable here"
-    assert _all([True, False]) == "holds in part" and _all([True, True]) == "holds"
+    assert verdict_of([True, None]) == verdict_of([]) == "not testable here"
+    assert verdict_of([True, False]) == "holds in part" and verdict_of([True, True]) == "holds"
 
 
 def test_leakage_marks_the_planted_cell_and_random_directions_are_beside_it():

@@ -5,39 +5,18 @@ met in some, and is not testable where the records hold no number for the test. 
 numbers is comparable: checkpoint, tracker and embedding of FAD differ.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import isnan, nan
 from statistics import fmean
-from typing import Literal
 
+from tonearm.report.claims import Claim, Tested, verdict
 from tonearm.stats.effect import Effect
 from tonearm.studies.facchiano2025.analysis import Contrast, Results
 from tonearm.studies.facchiano2025.choices import LayerEffect
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS
 
-Verdict = Literal["holds", "holds in part", "does not hold", "not testable here"]
-Tested = bool | None  # None where there is no number
 PLATEAU = 0.8  # of the effect of the largest set counts as the plateau
 FEW = (10, 25)  # prompts that suffice by the paper
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim of the paper.
-
-    place    in the paper
-    text     of the claim, in our words
-    test     that decides it
-    verdict  of the test
-    numbers  in one sentence or more
-    """
-
-    place: str
-    text: str
-    test: str
-    verdict: Verdict
-    numbers: str
 
 
 def all_claims(results: Results) -> list[Claim]:
@@ -91,7 +70,7 @@ def middle_layers(results: Results) -> Claim:
         "Directions of a middle block of layers have the largest effect.",
         "the middle third of the layers has the highest mean t-statistic at equal divergence, for "
         "both attributes",
-        _all(verdicts),
+        verdict(verdicts),
         "; ".join(numbers) + ".",
     )
 
@@ -113,7 +92,7 @@ def blocks(results: Results) -> Claim:
         "4.2, fig. 6",
         "Directions of neighbouring layers are similar and form blocks.",
         "clusters of layers are contiguous, with a silhouette above 0.25, for both attributes",
-        _all([one.contiguous and one.silhouette > 0.25 for one in found.values()]),
+        verdict([one.contiguous and one.silhouette > 0.25 for one in found.values()]),
         numbers + ".",
     )
 
@@ -173,7 +152,7 @@ def _preferred(
         text,
         f"{level} the onset rate or centroid goes further in the sign's sense, beyond the interval of "
         "the paired difference, for both attributes and signs",
-        _all([_tested(one) for one in found]),
+        verdict([_tested(one) for one in found]),
         "; ".join(_contrast_text(one) for one in found) + ".",
     )
 
@@ -203,7 +182,7 @@ def threshold(results: Results) -> Claim:
         "4.3, fig. 5",
         "The effect grows with λ up to a threshold, beyond which it becomes inconsistent.",
         "Page's trend is certain and the rise ends within the strengths tried, in every curve",
-        _all(verdicts),
+        verdict(verdicts),
         "; ".join(numbers) + ".",
     )
 
@@ -232,7 +211,7 @@ def quality(results: Results) -> Claim:
         "4.3, fig. 7",
         "FAD stays low for small λ and rises sharply beyond a threshold.",
         "FAD at the largest strength is more than twice that at the smallest, in every curve",
-        _all(verdicts),
+        verdict(verdicts),
         "; ".join(numbers) + ".",
     )
 
@@ -260,7 +239,7 @@ def few_prompts(results: Results) -> Claim:
         "4.4, fig. 8",
         "10 to 25 prompts a side suffice.",
         f"their mean effect is at least {PLATEAU:.0%} of that of the largest set, in every curve",
-        _all(verdicts),
+        verdict(verdicts),
         "; ".join(numbers) + ".",
     )
 
@@ -276,16 +255,7 @@ def combination(results: Results) -> Claim:
         "6",
         'Two vectors combine: "fast but dark".',
         "held-out takes have more onsets and a lower centroid, both beyond their intervals",
-        _all([row.second.low > 0, centroid.high < 0]),
+        verdict([row.second.low > 0, centroid.high < 0]),
         f"BPM {percent(row.effect)}, onset rate {percent(row.second)}, centroid {percent(centroid)}, "
         f"faulty {row.faulty}.",
     )
-
-
-def _all(verdicts: Sequence[Tested]) -> Verdict:
-    known = [one for one in verdicts if one is not None]
-    if len(known) < len(verdicts) or not known:
-        return "not testable here"
-    if all(known):
-        return "holds"
-    return "holds in part" if any(known) else "does not hold"

@@ -9,6 +9,7 @@ from typing import Any
 import soundfile
 
 from tonearm.audio import Clip
+from tonearm.report.claims import claims_tables
 from tonearm.report.levels import level_matched
 from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
@@ -51,7 +52,7 @@ def make_report(
         warning=SMOKE if details["design"] == "smoke" else "",
         lead=_lead(details),
         sections=[
-            Section("Claims", tables=claims_tables(results)),
+            Section("Claims", tables=claims_tables(all_claims(results))),
             Section(
                 "Activations (fig. 2 and 6)",
                 figures=[figures["2"], figures["6"]],
@@ -120,24 +121,6 @@ def _lead(details: Mapping[str, Any]) -> list[str]:
         "family; onset rate, centroid, faults and musicnn's tags are independent of them. The "
         "paper's numbers are of another checkpoint, tracker and embedding: they are shown, and not "
         "comparable.",
-    ]
-
-
-def claims_tables(results: Results) -> list[Table]:
-    claims = all_claims(results)
-    return [
-        Table(
-            "claims",
-            "The paper's claims on this checkpoint.",
-            ("place", "claim", "here", "test"),
-            [[one.place, one.text, one.verdict, one.test] for one in claims],
-        ),
-        Table(
-            "claims-numbers",
-            "The numbers of each test.",
-            ("place", "numbers"),
-            [[one.place, one.numbers] for one in claims],
-        ),
     ]
 
 
