@@ -20,6 +20,8 @@ LATEX = str.maketrans(
         "^": r"\textasciicircum{}",
         "±": r"$\pm$",
         "λ": r"$\lambda$",
+        "α": r"$\alpha$",
+        "∞": r"$\infty$",
         "≤": r"$\leq$",
         "≥": r"$\geq$",
         "–": "--",

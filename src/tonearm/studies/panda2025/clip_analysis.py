@@ -1,0 +1,164 @@
+"""Transfer of instruments and styles to given clips: the target's scores beside what stays of the
+clip.
+
+Harmony of a continuation is compared with the whole clip by means over time, since its notes come
+after those of the clip; that of a take with the clip's melody at equal times. The control of both is
+another given clip in place of the take's own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tonearm.measures import (
+    chroma_similarity,
+    mean_chroma_similarity,
+    note_agreement,
+    pitch_class_overlap,
+)
+from tonearm.stats.effect import Effect, effect
+from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, STYLE
+from tonearm.studies.panda2025.design import INSTRUMENTS
+from tonearm.studies.panda2025.rows import Row, by_facts, row_of
+from tonearm.studies.panda2025.scores import Score, Scorer
+from tonearm.studies.records import Record, select
+
+Similarity = Callable[[Record, Record], float | None]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A similarity of takes and their clips.
+
+    own        change against the plain takes
+    mean       of the takes with their own clips
+    plain      mean of the plain takes with their own clips
+    unrelated  mean of the takes with other clips
+    """
+
+    own: Effect
+    mean: float
+    plain: float
+    unrelated: float
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """One condition of one experiment, mode and target against plain takes of the same clips.
+
+    plain    paper's score of the target of the plain takes
+    clip     the same of the given clips themselves
+    row      scores and damage
+    kept     similarities by name
+    """
+
+    experiment: str
+    mode: str
+    source: str
+    target: str
+    variant: str
+    nats: float | None
+    plain: float
+    clip: float
+    row: Row
+    kept: Mapping[str, Kept]
+
+
+def transfers(
+    records: Sequence[Record],
+    references: Sequence[Record],
+    genres: Scorer,
+    instruments: Scorer,
+) -> list[Transfer]:
+    """Every condition of both experiments.
+
+    Args:
+        records: of the study.
+        references: of the given clips, with `name`.
+        genres, instruments: scorers.
+    """
+    by_name = {one["name"]: one for one in references}
+    heard = [
+        *select(records, experiment=INSTRUMENT, mode="melody"),
+        *select(records, experiment=STYLE, mode="melody"),
+        *select(records, part="new"),
+    ]
+    groups = by_facts(heard, "experiment", "mode", "source", "target", "variant", "nats")
+    found = []
+    for key, takes in groups.items():
+        experiment, mode, source, target, variant, nats = key
+        if variant == "plain":
+            continue
+        plain = groups[experiment, mode, source, target, "plain", None]
+        scores = _scores(experiment, source, target, genres, instruments)
+        read = scores["pair"]
+        found.append(
+            Transfer(
+                experiment,
+                mode,
+                source,
+                target,
+                variant,
+                nats,
+                _mean([read(one) for one in plain]),
+                _mean([read(by_name[one["clip"]]) for one in plain]),
+                row_of(plain, takes, scores),
+                {
+                    name: _kept(plain, takes, by_name, similarity)
+                    for name, similarity in _similarities(mode).items()
+                    if _needs(name) in takes[0]
+                },
+            )
+        )
+    return found
+
+
+def _scores(
+    experiment: str, source: str, target: str, genres: Scorer, instruments: Scorer
+) -> dict[str, Score]:
+    """Scores; of an instrument, the paper's is among the three of its table."""
+    if experiment == STYLE:
+        return genres.scores(target, source)
+    among = [one.target for one in INSTRUMENTS]
+    found = instruments.scores(target, "")
+    return {"pair": lambda one: instruments.texts.probability(one, target, among), **found}
+
+
+def _similarities(mode: str) -> dict[str, Similarity]:
+    if mode == CONTINUED:
+        return {
+            "chroma": lambda one, clip: mean_chroma_similarity(one["chroma"], clip["chroma"]),
+            "notes": lambda one, clip: pitch_class_overlap(one["notes"], clip["notes"]),
+        }
+    return {
+        "chroma": lambda one, clip: chroma_similarity(one["chroma"], clip["chroma"]),
+        "notes": lambda one, clip: note_agreement(one["notes"], clip["notes"]),
+    }
+
+
+def _needs(similarity: str) -> str:
+    return similarity
+
+
+def _kept(
+    plain: Sequence[Record],
+    takes: Sequence[Record],
+    clips: Mapping[Any, Record],
+    similarity: Similarity,
+) -> Kept:
+    by_prompt = {one["prompt"]: one for one in plain}
+    before = [by_prompt[one["prompt"]] for one in takes]
+    own, of_plain = (
+        [similarity(one, clips[one["clip"]]) for one in some] for some in (takes, before)
+    )
+    others = [
+        similarity(one, clips[other["clip"]])
+        for one, other in zip(takes, [*takes[1:], takes[0]], strict=True)
+        if one["clip"] != other["clip"]
+    ]
+    return Kept(effect(of_plain, own, "difference"), _mean(own), _mean(of_plain), _mean(others))
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else float("nan")
