@@ -138,17 +138,26 @@ def _sounding_length(sounding: np.ndarray) -> int:
     return int(positions[gaps[0] if len(gaps) else -1]) + 1
 
 
-def _load_session() -> Any:
-    """Load the model; the package is located without importing it."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise TonearmError(f"onnxruntime is not installed: {INSTALL}") from error
+def model_file() -> Path:
+    """Find the model in the installed package, without importing it.
+
+    Raises:
+        TonearmError: basic-pitch is not installed, or has no such model.
+    """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise TonearmError(f"basic-pitch is not installed: {INSTALL}")
     path = Path(spec.submodule_search_locations[0]) / MODEL
     if not path.is_file():
         raise TonearmError(f"basic-pitch has no {MODEL}; install version 0.4: {INSTALL}")
+    return path
+
+
+def _load_session() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise TonearmError(f"onnxruntime is not installed: {INSTALL}") from error
+    path = model_file()
     with loading_errors("the model of basic-pitch", INSTALL):
         return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

@@ -12,6 +12,7 @@ from tonearm.measures.batch import (
     measure_files,
     train_from_folders,
 )
+from tonearm.measures.chroma_similarity import chroma_similarity, mean_chroma_similarity
 from tonearm.measures.clap_score import measure_clap_score, measure_clap_scores
 from tonearm.measures.classifier import (
     Classifier,
@@ -35,6 +36,7 @@ from tonearm.measures.kad import KAD, measure_kad
 from tonearm.measures.key import KEY, KeyEstimate, measure_key
 from tonearm.measures.loudness import LOUDNESS, measure_loudness
 from tonearm.measures.loudness_range import LOUDNESS_RANGE, measure_loudness_range
+from tonearm.measures.note_agreement import NoteAgreement, note_agreement, pitch_class_overlap
 from tonearm.measures.notes import Notes, measure_notes
 from tonearm.measures.onset_rate import ONSET_RATE, measure_onset_rate
 from tonearm.measures.onset_rate_superflux import (
@@ -90,17 +92,20 @@ __all__ = [
     "Measure",
     "MeasuredFile",
     "Measurement",
+    "NoteAgreement",
     "Notes",
     "Prediction",
     "Tags",
     "TempoAccuracy",
     "TempoEstimate",
     "ZeroShot",
+    "chroma_similarity",
     "describe",
     "faults",
     "fitted_bpm",
     "is_right_tempo",
     "load_classifier",
+    "mean_chroma_similarity",
     "measure_clap_score",
     "measure_clap_scores",
     "measure_classifier",
@@ -134,6 +139,8 @@ __all__ = [
     "measure_zero_shots",
     "measures",
     "median_bpm",
+    "note_agreement",
+    "pitch_class_overlap",
     "register",
     "save_classifier",
     "tempo_accuracy",

@@ -23,7 +23,13 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker, EnvelopeTracker, as_clip, as_tracker
 from tonearm.evaluators.load import default_tracker
 from tonearm.frame_levels import FrameLevels, frame_levels, is_sounding
-from tonearm.measures.chroma import CHROMA_SAMPLE_RATE, MIN_CHROMA_SECONDS, chroma_of_samples
+from tonearm.measures.chroma import (
+    CHROMA_SAMPLE_RATE,
+    MIN_CHROMA_SECONDS,
+    chroma_frames,
+    mean_of_frames,
+    steps_of_frames,
+)
 from tonearm.measures.spectrum import Spectrum, magnitude_spectrum
 from tonearm.onset_envelope import ENVELOPE_SAMPLE_RATE, envelope_of_samples
 
@@ -175,11 +181,26 @@ class ClipAnalysis:
         return self.tracker.track(self.clip)
 
     @cached_property
-    def chroma(self) -> np.ndarray | None:
-        """Mean chroma from C, float64 [12]; None for silence and under 2 s."""
+    def chroma_frames(self) -> np.ndarray | None:
+        """Chroma from C in frames of 64 ms, float32 [12, F]; None for silence and under 2 s."""
         if self.clip.seconds < MIN_CHROMA_SECONDS or not self.is_sounding:
             return None
-        return chroma_of_samples(self.resampled_mono(CHROMA_SAMPLE_RATE))
+        return chroma_frames(self.resampled_mono(CHROMA_SAMPLE_RATE))
+
+    @cached_property
+    def chroma(self) -> np.ndarray | None:
+        """Mean chroma from C, float64 [12]; None for silence and under 2 s."""
+        return None if self.chroma_frames is None else mean_of_frames(self.chroma_frames)
+
+    @cached_property
+    def chroma_steps(self) -> np.ndarray | None:
+        """Chroma from C over 0.5-s steps, float64 [T, 12]; None for silence and under 2 s.
+
+        A step has unit length, or is zero where it is silent.
+        """
+        if self.chroma_frames is None:
+            return None
+        return steps_of_frames(self.chroma_frames, self.resampled_mono(CHROMA_SAMPLE_RATE))
 
 
 _registry: dict[str, Measure] = {}

@@ -3,7 +3,18 @@
     signal   tempo by librosa, onset rates, centroid, loudness, pulse clarity, faults ...
     beats    tempo by the bundled beat tracker
     clap     CLAP score and its control by the bundled CLAP, and the embedding for FAD and KAD
-    tags     probabilities by musicnn; three quarters of the time of all groups
+    tags     probabilities by musicnn; three quarters of the time of these four groups
+    chroma   chroma over time and its mean, for `tonearm.measures.chroma_similarity`
+    notes    notes by basic-pitch, which is optional, and their statistics, for
+             `tonearm.measures.note_agreement`
+
+The values of chroma and notes are those of one clip; a study compares two records of the same store:
+
+    chroma       0.5-s steps of 12 pitch classes from C, each of unit length, or zero where silent
+    mean_chroma  12 pitch classes, of unit length
+    notes        start and end in seconds, and MIDI number, of each note by start
+
+All three are None for silence, and chroma under 2 s.
 
 A store keeps the values of each group with its fingerprint: where an evaluator or a protocol
 changes, that group alone is measured again, from stored audio.
@@ -23,12 +34,21 @@ from tonearm.evaluators.base import (
     AudioTextEmbedder,
     BeatTracker,
     Tagger,
+    Transcriber,
     describe_embedder,
     embed_sounding,
 )
+from tonearm.evaluators.basic_pitch import model_file
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
-from tonearm.evaluators.load import bundled_tracker_file, load_clap, load_tagger, load_tracker
-from tonearm.measures import ClipAnalysis, Measurement, measure_tempo
+from tonearm.evaluators.load import (
+    bundled_tracker_file,
+    load_clap,
+    load_tagger,
+    load_tracker,
+    load_transcriber,
+)
+from tonearm.measures import ClipAnalysis, Measurement, measure_notes, measure_tempo
+from tonearm.measures.chroma import STEPS_PROTOCOL, unit_or_zero
 from tonearm.measures.faults import find_faults
 from tonearm.measures.held_tones import HELD_TONES
 from tonearm.measures.loudness import LOUDNESS
@@ -62,6 +82,7 @@ NUMBERS = (
     "bundled_tempo",
 )
 EMBEDDING_DECIMALS, TAG_DECIMALS = 6, 4
+CHROMA_DECIMALS, NOTE_DECIMALS = 4, 2
 
 Values = dict[str, Any]  # strict JSON
 
@@ -98,14 +119,40 @@ def group(name: str) -> Group:
     Raises:
         TonearmError: no such group.
     """
+    _check_name(name)
+    return LOADERS[name]()
+
+
+def reason_unavailable(name: str) -> str | None:
+    """Load a group on trial.
+
+    Returns:
+        Why it cannot be measured, such as a package that is not installed, in one line with the
+        remedy; None where it can.
+
+    Raises:
+        TonearmError: no such group.
+    """
+    _check_name(name)
+    try:
+        group(name)
+    except TonearmError as error:
+        return str(error)
+    return None
+
+
+def _check_name(name: str) -> None:
     if name not in LOADERS:
         raise TonearmError(f"no group of measures {quoted(name)}; there are {', '.join(LOADERS)}")
-    return LOADERS[name]()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _signal() -> Group:
     texts = [f"{measure.name} {measure.unit} {measure.protocol}" for measure in SIGNAL_MEASURES]
-    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
+    digest = _digest("\n".join(texts).encode())
     return Group("signal", f"signal {digest}", False, lambda all: [_signal_of(r.clip) for r in all])
 
 
@@ -119,7 +166,7 @@ def _signal_of(clip: Clip) -> Values:
 
 def _beats() -> Group:
     tracker: BeatTracker = load_tracker("bundled")
-    digest = hashlib.sha256(bundled_tracker_file().read_bytes()).hexdigest()[:16]
+    digest = _digest(bundled_tracker_file().read_bytes())
 
     def measure(requests: Sequence[MeasureRequest]) -> list[Values]:
         estimates = (measure_tempo(request.clip, tracker) for request in requests)
@@ -175,10 +222,51 @@ def tag_probabilities(clip: Clip, tagger: Tagger) -> dict[str, float] | None:
     return {tag: round(value, TAG_DECIMALS) for tag, value in found.items()}
 
 
+def _chroma() -> Group:
+    digest = _digest(f"{STEPS_PROTOCOL}, {CHROMA_DECIMALS} decimals".encode())
+    return Group("chroma", f"chroma {digest}", False, lambda all: [_chroma_of(r.clip) for r in all])
+
+
+def _chroma_of(clip: Clip) -> Values:
+    analysis = ClipAnalysis(clip)
+    steps, mean = analysis.chroma_steps, analysis.chroma
+    return {
+        "chroma": None if steps is None else steps.round(CHROMA_DECIMALS).tolist(),
+        "mean_chroma": None if mean is None else unit_or_zero(mean).round(CHROMA_DECIMALS).tolist(),
+    }
+
+
+def _notes() -> Group:
+    transcriber: Transcriber = load_transcriber()
+    protocol = f"{transcriber.settings}, {NOTE_DECIMALS} decimals"
+    digest = _digest(model_file().read_bytes() + protocol.encode())
+    return Group(
+        "notes",
+        f"{transcriber.name} {digest}",
+        False,
+        lambda all: [_notes_of(request.clip, transcriber) for request in all],
+    )
+
+
+def _notes_of(clip: Clip, transcriber: Transcriber) -> Values:
+    found = measure_notes(clip, transcriber)
+    rows = [
+        [round(note.start, NOTE_DECIMALS), round(note.end, NOTE_DECIMALS), note.pitch]
+        for note in found.notes
+    ]
+    statistics = {one.name: one.to_dict() for one in found.measurements}
+    return {"notes": None if found.rate is None else rows, **statistics}
+
+
+# Every group that exists.
 LOADERS: Mapping[str, Callable[[], Group]] = {
     "signal": _signal,
     "beats": _beats,
     "clap": _clap,
     "tags": _tags,
+    "chroma": _chroma,
+    "notes": _notes,
 }
-ALL_GROUPS = tuple(LOADERS)
+# Those of calibrations, effects, gallery and steered takes, whose stores would measure every take
+# again for another one.
+ALL_GROUPS = ("signal", "beats", "clap", "tags")

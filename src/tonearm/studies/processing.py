@@ -1,5 +1,9 @@
-"""Signal processing of takes by name, as a baseline of steering."""
+"""Processing of takes by name: signal processing as a baseline of steering, and excerpts.
 
+An excerpt is the new part of a continuation, measured without the audio prompt before it.
+"""
+
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from tonearm.audio import Clip
@@ -15,7 +19,24 @@ def stretched_and_filtered(clip: Clip, rate: float, gain: float) -> Clip:
     return high_shelf(time_stretch(clip, rate), gain)
 
 
+def excerpt(clip: Clip, start: float) -> Clip:
+    """Copy the part of a clip from `start` seconds on.
+
+    Raises:
+        TonearmError: the start is below 0 or not finite, or nothing follows it.
+    """
+    if not 0 <= start < math.inf:
+        raise TonearmError(f"an excerpt cannot start at {start:g} s; give 0 or more")
+    samples = clip.samples[:, round(start * clip.sample_rate) :]
+    if not samples.shape[1]:
+        raise TonearmError(
+            f"a clip of {clip.seconds:.2f} s has no excerpt from {start:g} s on; give an earlier start"
+        )
+    return Clip(samples.copy(), clip.sample_rate)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Clip]] = {
+    "excerpt": excerpt,
     "shelving filter": high_shelf,
     "time stretch": time_stretch,
     "time stretch and shelving filter": stretched_and_filtered,
