@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tonearm.measures import (
+    NoteAgreement,
     chroma_similarity,
     mean_chroma_similarity,
     note_agreement,
@@ -106,7 +107,7 @@ def transfers(
                 {
                     name: _kept(plain, takes, by_name, similarity)
                     for name, similarity in _similarities(mode).items()
-                    if _needs(name) in takes[0]
+                    if name in takes[0]
                 },
             )
         )
@@ -125,19 +126,22 @@ def _scores(
 
 
 def _similarities(mode: str) -> dict[str, Similarity]:
+    """Similarity of a take and a clip, by the group of measures that it is computed from."""
     if mode == CONTINUED:
         return {
-            "chroma": lambda one, clip: mean_chroma_similarity(one["chroma"], clip["chroma"]),
+            "chroma": lambda one, clip: mean_chroma_similarity(
+                one["mean_chroma"], clip["mean_chroma"]
+            ),
             "notes": lambda one, clip: pitch_class_overlap(one["notes"], clip["notes"]),
         }
     return {
         "chroma": lambda one, clip: chroma_similarity(one["chroma"], clip["chroma"]),
-        "notes": lambda one, clip: note_agreement(one["notes"], clip["notes"]),
+        "notes": lambda one, clip: _f1(note_agreement(clip["notes"], one["notes"])),
     }
 
 
-def _needs(similarity: str) -> str:
-    return similarity
+def _f1(agreement: NoteAgreement | None) -> float | None:
+    return None if agreement is None else agreement.f1
 
 
 def _kept(

@@ -84,7 +84,12 @@ def alpha_curves(results: Results) -> Figure:
 def _line(axis: Any, x: list[float], effects: list[Effect], colour: str, label: str) -> None:
     axis.plot(x, [one.change for one in effects], "o-", color=colour, ms=3, lw=1, label=label)
     axis.fill_between(
-        x, [one.low for one in effects], [one.high for one in effects], color=colour, alpha=0.15, lw=0
+        x,
+        [one.low for one in effects],
+        [one.high for one in effects],
+        color=colour,
+        alpha=0.15,
+        lw=0,
     )
 
 

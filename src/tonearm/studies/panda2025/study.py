@@ -3,9 +3,6 @@
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from tonearm.audio import Clip
 from tonearm.evaluators.load import load_clap
 from tonearm.model import Model
 from tonearm.progress import Progress
@@ -143,9 +140,7 @@ def planned_takes(design: Design, has_melody: bool) -> int:
     ridge = (len(RIDGE_PAIRS) - 1) * len(design.ridge)
     neutral = (pairs * sites * len(design.divergences) + ridge) * design.neutral
     conditions = (sites + 1) * len(design.methods) + 2 + 2
-    held_out = pairs * (
-        conditions * design.held_out + 2 * design.random * design.random_prompts
-    )
+    held_out = pairs * (conditions * design.held_out + 2 * design.random * design.random_prompts)
     stacked = 3 * design.held_out
     transfers = len(INSTRUMENTS) + len(STYLE_PAIRS)
     each = 2 + 2 * len(design.clip_divergences)

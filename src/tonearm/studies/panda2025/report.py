@@ -1,0 +1,608 @@
+"""Report of the study: sections in the order of the paper."""
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isnan
+from statistics import fmean
+from typing import Any
+
+from tonearm.audio import Clip
+from tonearm.report.claims import Claim, claims_tables
+from tonearm.report.levels import level_matched
+from tonearm.report.study_page import Player, Report, Section
+from tonearm.report.table import Table
+from tonearm.studies.panda2025.analysis import PairResult, Results
+from tonearm.studies.panda2025.claims import all_claims, points
+from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, MELODY, STYLE
+from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER, SITES
+from tonearm.studies.panda2025.figures import all_figures
+from tonearm.studies.panda2025.rows import Row, Spread
+from tonearm.studies.published_run import StoredStudy
+from tonearm.studies.records import Record, select
+
+SMOKE = "Smoke run: it shows that everything runs, and its numbers mean nothing."
+SCORES = ("CLAP {source, target}", "CLAP all labels", "cosine", "embeddings", "tags")
+SCORE_NAMES = ("pair", "full", "cosine", "embeddings", "tags")
+CONDITION = ("pair", "condition", "site", "α")
+DAMAGE = ("text agreement", "FAD", "faulty")
+
+
+def make_report(
+    results: Results,
+    stored: StoredStudy,
+    structure: Sequence[Section] = (),
+    structure_claims: Sequence[Claim] = (),
+) -> Report:
+    """Write the report.
+
+    Args:
+        results: numbers of the steering experiments.
+        stored: records of which some takes are played, and details of the run.
+        structure: sections about clusters and probes.
+        structure_claims: claims that they bear on.
+    """
+    figures, details = all_figures(results), stored.details
+    claims = [*structure_claims, *all_claims(results)]
+    ridge = [figures["ridge"]] if "ridge" in figures else []
+    return Report(
+        title=f"{PAPER} on {details['model']}",
+        warning=SMOKE if details["design"] == "smoke" else "",
+        lead=_lead(details, results),
+        sections=[
+            Section("Claims", tables=claims_tables(claims)),
+            *structure,
+            Section(
+                "Vectors and evaluators",
+                tables=[vectors_table(results), evaluators_table(results)],
+            ),
+            Section(
+                "Strength",
+                [
+                    "α = 1 halves the activation in every layer before anything is added, so that raw "
+                    "values of α compare neither sites nor methods. They are compared at equal "
+                    "divergence of the predictions, teacher-forced on plain takes, and at equal α."
+                ],
+                figures=[figures["divergence"], figures["alpha"]],
+                tables=[strengths_table(results)],
+            ),
+            Section(
+                "Genres (tables I and II), on held-out prompts",
+                tables=[tables_1_and_2(results), scores_table(results), random_table(results)],
+                players=_genre_players(stored, results),
+            ),
+            Section(
+                "Methods, sites and layers",
+                figures=[figures["methods"], *ridge],
+                tables=[methods_table(results), contrasts_table(results)],
+            ),
+            Section(
+                "Fusion and stacking",
+                figures=[figures["fusion"]],
+                tables=[fusion_table(results), stacked_table(results)],
+            ),
+            Section(
+                "Instruments (table III) and styles, on given clips",
+                [
+                    "A continuation keeps the first half of the clip, and its new part is measured "
+                    "alone. A take with the clip's melody is the model's own from its first frame on. "
+                    "Harmony is compared with the given clip at equal times for takes with its "
+                    "melody, and by means over time for continuations; the control is another given "
+                    "clip."
+                ],
+                tables=[table_3(results), transfer_table(results)],
+                players=_clip_players(stored),
+            ),
+        ],
+    )
+
+
+def _lead(details: Mapping[str, Any], results: Results) -> list[str]:
+    stand_ins = [
+        f"{one.pair.name} stands for {one.pair.stands_for}"
+        for one in results.pairs
+        if one.pair.stands_for
+    ]
+    stand_ins += [f"{one.target} for {one.stands_for}" for one in INSTRUMENTS if one.stands_for]
+    return [
+        f"Checkpoint {details['model']} ({details['fingerprint']}) on {details['device']}; design "
+        f"{details['design']}; {details['takes']} takes of {details['seconds']:g} s, "
+        f"{details['takes_per_hour']:,.0f} per hour.",
+        "Every change of a score is a difference against plain takes of the same prompts and seeds, "
+        "with a 95 % t-interval over prompts. Vectors are fitted to rendered pieces of the genres "
+        f"{', '.join(details['genres'])}; α of the tables is chosen on neutral prompts, and the "
+        "held-out prompts are used once. Layers are counted from 0.",
+        f"Labels that the corpus lacks have stand-ins: {'; '.join(stand_ins)}."
+        if stand_ins
+        else "The corpus has all of the paper's labels.",
+        "The bundled CLAP was trained on pocket's own corpus. The classifier of musicnn's tags is of "
+        "another family, and an effect counts where both see it. The paper's numbers are of another "
+        "checkpoint, corpus and CLAP: they are shown, and not comparable.",
+    ]
+
+
+def vectors_table(results: Results) -> Table:
+    """Held-out scores of the probes."""
+    rows = []
+    for info in results.vectors.values():
+        statistics, auc = info.statistics, info.scores.get("auc", {})
+        rows.append(
+            [
+                f"{info.positive_label} against {info.negative_label}",
+                info.site,
+                info.method,
+                f"{info.positive_count} and {info.negative_count}",
+                "–" if info.best_layer is None else str(info.best_layer),
+                _text(statistics.get("best_auc"), ".2f"),
+                _text(statistics.get("null_auc"), ".2f"),
+                _text(statistics.get("p_value"), ".3f"),
+                " ".join(f"{value:.2f}" for value in auc.values()) or "–",
+            ]
+        )
+    return Table(
+        "vectors",
+        "Vectors, each from segments of the corpus: AUC of the best layer on parts that chose neither "
+        "the layer nor the regularisation, the limit that 95 % of permutations do not exceed, and AUC "
+        "of each layer. DiffMean is not tested by AUC.",
+        (
+            "vector",
+            "site",
+            "method",
+            "segments",
+            "best layer",
+            "AUC",
+            "null",
+            "p",
+            "AUC of each layer",
+        ),
+        sorted(rows),
+    )
+
+
+def evaluators_table(results: Results) -> Table:
+    """What the evaluators recognise."""
+    labels = {
+        label: share
+        for scorer in (results.genres, results.instruments)
+        for label, share in scorer.by_tags.accuracy.items()
+    }
+    by_embedding = {
+        **results.genres.by_embedding.accuracy,
+        **results.instruments.by_embedding.accuracy,
+    }
+    rows = []
+    for label, share in labels.items():
+        takes = results.recognised.get(label, {})
+        rows.append(
+            [
+                label,
+                str(by_embedding[label]),
+                str(share),
+                *(
+                    str(takes[name]) if name in takes else "–"
+                    for name in ("CLAP", "embeddings", "tags")
+                ),
+            ]
+        )
+    return Table(
+        "evaluators",
+        "Share of cases in which a label is the most probable of all: on pieces that did not train the "
+        "classifiers (five folds), and on plain takes of prompts with the label.",
+        (
+            "label",
+            "pieces, embeddings",
+            "pieces, tags",
+            "takes, CLAP",
+            "takes, embeddings",
+            "takes, tags",
+        ),
+        rows,
+    )
+
+
+def strengths_table(results: Results) -> Table:
+    rows = [
+        [
+            one.pair.name,
+            str(row.facts["site"]),
+            f"{row.facts['nats']:g}",
+            f"{row.facts['alpha']:.3g}",
+            points(row.target),
+            points(row.text),
+            _text(row.fad, ".2f"),
+            str(row.faulty),
+        ]
+        for one in results.pairs
+        for row in one.strengths
+    ]
+    return Table(
+        "strengths",
+        "The paper's method at rising divergence, on neutral prompts.",
+        ("pair", "site", "nats per frame", "α", "target's score", *DAMAGE),
+        rows,
+    )
+
+
+def tables_1_and_2(results: Results) -> Table:
+    """Tables I and II beside the paper's."""
+    rows = []
+    for one in results.pairs:
+        pair = one.pair
+        paper = [f"{pair.before:g} to {pair.after:g}", f"{pair.after - pair.before:+.3f}"]
+        rows.append(
+            [
+                pair.table,
+                pair.name,
+                "plain",
+                "",
+                f"{one.plain:.3f}",
+                "",
+                "",
+                _text(one.floor, ".2f"),
+                str(one.faulty),
+                *paper,
+            ]
+        )
+        chosen = [("chosen", one.table)] if one.table else []
+        for name, row in (*chosen, ("equal divergence", one.own)):
+            rows.append(
+                [
+                    pair.table,
+                    pair.name,
+                    name,
+                    f"{row.facts['alpha']:.3g}",
+                    f"{row.target.mean:.3f}",
+                    points(row.target),
+                    points(row.text),
+                    _text(row.fad, ".2f"),
+                    str(row.faulty),
+                    *paper,
+                ]
+            )
+    return Table(
+        "tables-1-and-2",
+        "Tables I and II: CLAP's probability of the target against the source, plain, at the α that "
+        f"neutral prompts chose (text agreement may fall by {MAX_TEXT_LOSS:g}), and at equal "
+        "divergence. On the right the paper's scores and their change, which are not comparable.",
+        (
+            "table",
+            "pair",
+            "condition",
+            "α",
+            "target's score",
+            "change",
+            *DAMAGE,
+            "paper: score",
+            "paper: change",
+        ),
+        rows,
+    )
+
+
+def scores_table(results: Results) -> Table:
+    """Every score of the paper's method, of its controls, and of the words."""
+    rows = []
+    for one in results.pairs:
+        conditions = [("other seeds", one.seeds), ("vector, equal divergence", one.own)]
+        conditions += [("vector, chosen α", one.table)] if one.table else []
+        conditions += [(str(row.facts["variant"]), row) for row in one.words]
+        rows += [
+            [*_condition(one, name, row), *_scores(row), *_damage(row)] for name, row in conditions
+        ]
+    return Table(
+        "scores",
+        "Every score of the target, and controls: plain takes of other seeds, both genres in the "
+        "prompt, and the target's word in place of the source's.",
+        (*CONDITION, *SCORES, *DAMAGE),
+        rows,
+    )
+
+
+def _condition(one: PairResult, name: str, row: Row) -> list[str]:
+    alpha = row.facts.get("alpha")
+    return [
+        one.pair.name,
+        name,
+        str(row.facts.get("site", "")),
+        "" if alpha is None else f"{alpha:.3g}",
+    ]
+
+
+def _scores(row: Row) -> list[str]:
+    return [points(row.scores[name]) if name in row.scores else "–" for name in SCORE_NAMES]
+
+
+def _damage(row: Row) -> list[str]:
+    return [points(row.text), _text(row.fad, ".2f"), str(row.faulty)]
+
+
+def random_table(results: Results) -> Table:
+    rows = [
+        [
+            str(spread.facts["pair"]),
+            str(spread.facts["site"]),
+            str(spread.facts["rule"]),
+            f"{fmean(float(row.facts['alpha']) for row in spread.rows):.3g}",
+            *(_spread(spread, name) for name in ("pair", "tags")),
+            str(spread.as_far()),
+            points(spread.vector.target),
+            f"{spread.text:+.3f}",
+            str(spread.faulty),
+        ]
+        for one in results.pairs
+        for spread in one.random
+    ]
+    return Table(
+        "random",
+        "Random directions in every layer at the site of the paper's row, at the α of the vector "
+        "(equal norm) and at its divergence: mean and range over directions, how many move the score "
+        "as far as the vector, and the vector on the same prompts.",
+        (
+            "pair",
+            "site",
+            "rule",
+            "α",
+            "CLAP {source, target}",
+            "tags",
+            "as far",
+            "vector",
+            "text agreement",
+            "faulty",
+        ),
+        rows,
+    )
+
+
+def _spread(spread: Spread, name: str) -> str:
+    if any(name not in row.scores for row in spread.rows):
+        return "–"
+    changes = spread.changes(name)
+    return f"{fmean(changes):+.3f} ({min(changes):+.3f} to {max(changes):+.3f})"
+
+
+def methods_table(results: Results) -> Table:
+    rows = []
+    for one in results.pairs:
+        sets = [
+            ("equal divergence", one.methods),
+            ("equal α", one.same),
+            ("best layer", [one.layer]),
+        ]
+        rows += [
+            [
+                *_condition(one, f"{row.facts['method']}, {name}", row),
+                points(row.target),
+                _score(row, "cosine"),
+                _score(row, "embeddings"),
+                *_damage(row),
+            ]
+            for name, members in sets
+            for row in members
+        ]
+    return Table(
+        "methods-table",
+        "Methods at equal divergence at both sites, at the α of the MSE probe at the site of the "
+        "paper's row, and the layer with the best probe alone; held-out prompts.",
+        (*CONDITION, "CLAP {source, target}", "cosine", "embeddings", *DAMAGE),
+        rows,
+    )
+
+
+def _score(row: Row, name: str) -> str:
+    return points(row.scores[name]) if name in row.scores else "–"
+
+
+def contrasts_table(results: Results) -> Table:
+    rows = [
+        [
+            one.comparison,
+            one.pair,
+            one.site,
+            one.better,
+            one.worse,
+            points(one.score),
+            _text(one.score.p, ".2g"),
+            points(one.text),
+        ]
+        for one in results.contrasts
+    ]
+    return Table(
+        "contrasts",
+        "Conditions against one another, paired by prompt and seed: difference of the target's score "
+        "and of text agreement.",
+        ("comparison", "pair", "site", "condition", "against", "score", "p", "text agreement"),
+        rows,
+    )
+
+
+def fusion_table(results: Results) -> Table:
+    rows = []
+    for one in results.pairs:
+        conditions = [(f"vector, {site}", one.at(site)) for site in SITES]
+        conditions += [(str(row.facts["variant"]), row) for row in one.words]
+        rows += [
+            [
+                *_condition(one, name, row),
+                _score(row, "cosine"),
+                _score(row, "source cosine"),
+                _score(row, "tags"),
+                _score(row, "source tags"),
+            ]
+            for name, row in conditions
+        ]
+    return Table(
+        "fusion-table",
+        "Target and source apart, at equal divergence: CLAP's cosines with both texts, which do not "
+        "enter one another, and the probabilities by tags.",
+        (*CONDITION, "target, cosine", "source, cosine", "target, tags", "source, tags"),
+        rows,
+    )
+
+
+def stacked_table(results: Results) -> Table:
+    rows = [
+        [
+            one.name,
+            ", ".join(f"{name} {points(e)}" for name, e in one.cosines.items()),
+            points(one.text),
+            str(one.faulty),
+        ]
+        for one in results.stacked
+    ]
+    return Table(
+        "stacked",
+        "Two genres at once, each at half of its α of equal divergence, and each alone at that α: "
+        "change of the cosines with the targets' and the source's texts.",
+        ("vectors", "cosines", "text agreement", "faulty"),
+        rows,
+    )
+
+
+def table_3(results: Results) -> Table:
+    """Table III beside the paper's."""
+    paper = {one.target: one for one in INSTRUMENTS}
+    rows = []
+    for one in results.transfers:
+        if one.experiment != INSTRUMENT:
+            continue
+        known = paper[one.target]
+        rows.append(
+            [
+                one.target,
+                one.mode,
+                _variant(one.variant),
+                _text(one.nats, "g"),
+                f"{one.clip:.3f}",
+                f"{one.plain:.3f}",
+                points(one.row.target),
+                _score(one.row, "full"),
+                _score(one.row, "embeddings"),
+                _score(one.row, "tags"),
+                str(one.row.faulty),
+                f"{known.before:g} to {known.after:g}",
+            ]
+        )
+    return Table(
+        "table-3",
+        "Table III: CLAP's probability of the target among flute, violin and marimba, of the given "
+        "clips, of plain takes, and its change; then the change by other scores. On the right the "
+        "paper's scores, which are not comparable.",
+        (
+            "target",
+            "mode",
+            "condition",
+            "nats per frame",
+            "clip",
+            "plain",
+            "change",
+            "all labels",
+            "embeddings",
+            "tags",
+            "faulty",
+            "paper",
+        ),
+        rows,
+    )
+
+
+def _variant(name: str) -> str:
+    if name.startswith("random"):
+        return "random direction"
+    return "vector" if " against " in name else name
+
+
+def transfer_table(results: Results) -> Table:
+    """What stays of the given clips."""
+    rows = []
+    for one in results.transfers:
+        cells = []
+        for name in ("chroma", "notes"):
+            kept = one.kept.get(name)
+            cells += (
+                [
+                    f"{kept.mean:.2f} (plain {kept.plain:.2f}, other clips {kept.unrelated:.2f})",
+                    points(kept.own),
+                ]
+                if kept
+                else ["–", "–"]
+            )
+        rows.append(
+            [
+                f"{one.source} to {one.target}" if one.source else one.target,
+                one.mode,
+                _variant(one.variant),
+                _text(one.nats, "g"),
+                points(one.row.target),
+                *cells,
+                points(one.row.text),
+            ]
+        )
+    return Table(
+        "transfer",
+        "Transfer of instruments and styles: the target's score beside the similarity with the given "
+        "clip: chroma, and notes (F1 at equal times, or overlap of pitch classes of a continuation).",
+        (
+            "target",
+            "mode",
+            "condition",
+            "nats per frame",
+            "target's score",
+            "chroma",
+            "difference",
+            "notes",
+            "difference",
+            "text agreement",
+        ),
+        rows,
+    )
+
+
+def _genre_players(stored: StoredStudy, results: Results) -> list[Player]:
+    """The first held-out prompt of each pair: plain, and at equal divergence."""
+    chosen: dict[str, list[Record]] = {}
+    for one in results.pairs:
+        plain = select(
+            stored.records, experiment="plain", split="held-out", source=one.pair.source, prompt=0
+        )
+        steered = select(
+            stored.records,
+            experiment="equal divergence",
+            variant=one.own.facts["variant"],
+            pair=one.pair.name,
+            prompt=0,
+        )
+        chosen[f"{one.pair.source}, plain"] = plain
+        chosen[f"{one.pair.name}, {one.pair.site}"] = steered
+    return _players(chosen, stored.clip)
+
+
+def _clip_players(stored: StoredStudy) -> list[Player]:
+    """The first given clip of each instrument and style: continued, and with its melody."""
+    chosen: dict[str, list[Record]] = {}
+    for experiment in (INSTRUMENT, STYLE):
+        for mode in (CONTINUED, MELODY):
+            takes = select(stored.records, experiment=experiment, mode=mode, prompt=0)
+            for one in takes:
+                if one.get("part") or (
+                    one["variant"] != "plain" and " against " not in one["variant"]
+                ):
+                    continue
+                if one["variant"].startswith("random"):
+                    continue
+                nats = f" at {one['nats']:g} nats" if "nats" in one else ""
+                name = "plain" if not nats else f"to {one['target']}{nats}"
+                of = f"{one['source']} clip" if one["source"] else "clip"
+                chosen[f"{of} {mode}, {name}"] = [one]
+    return _players(chosen, stored.clip)
+
+
+def _players(
+    chosen: Mapping[str, Sequence[Record]], clip: Callable[[Record], Clip]
+) -> list[Player]:
+    clips = level_matched([clip(takes[0]) for takes in chosen.values()])
+    return [
+        Player(title, "audio/ogg", one.encoded(".ogg"))
+        for title, one in zip(chosen, clips, strict=True)
+    ]
+
+
+def _text(value: float | None, form: str) -> str:
+    return "–" if value is None or isnan(value) else f"{value:{form}}"
