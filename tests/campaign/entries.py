@@ -250,6 +250,7 @@ COMMANDS = {
             "limit": ("integer",),
             "dry_run": ("flag",),
             "ray": ("text",),
+            "genres": ("corpus", "special", "text"),
             "workers": ("integer",),
             "force": ("flag",),
         },

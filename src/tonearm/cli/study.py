@@ -1,7 +1,8 @@
 """tonearm study: run a published experiment, and look at what runs have stored."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,17 +18,18 @@ from tonearm.cli._screen import (
     say_error,
 )
 from tonearm.errors import TonearmError
+from tonearm.studies.published import STUDIES, PublishedStudy
 from tonearm.text import quoted
 
 if TYPE_CHECKING:
     from tonearm.model import Model
-    from tonearm.studies.facchiano2025.design import Design
     from tonearm.studies.remote import Cluster
     from tonearm.studies.run import Settings
     from tonearm.studies.store import Store
 
-FACCHIANO = "facchiano2025"
 ACTIONS = ("list", "show", "export")
+EXAMPLE = next(iter(STUDIES))
+SUMMARIES = ", ".join(f"{one.name} ({one.summary})" for one in STUDIES.values())
 RUNS = Path("runs")
 
 
@@ -36,7 +38,8 @@ def study(
         str,
         typer.Argument(
             metavar="WHAT",
-            help="facchiano2025 runs that study; list, show and export read what runs have stored.",
+            help=f"A published study to run: {SUMMARIES}. Or list, show or export, which read what "
+            "runs have stored.",
         ),
     ],
     folder: Annotated[
@@ -75,6 +78,14 @@ def study(
             help="Make takes on a Ray cluster: ray://HOST:10001, auto, or local.",
         ),
     ] = None,
+    genres: Annotated[
+        Path | None,
+        typer.Option(
+            "--genres",
+            metavar="FOLDER",
+            help="A labelled corpus of yours in place of rendered pieces, for a study of genres.",
+        ),
+    ] = None,
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
@@ -82,30 +93,42 @@ def study(
     as_json: _options.Json = False,
 ) -> None:
     """Run a published study as one command, or list, show and export what is stored of runs."""
+    options = {name: value for name, value in {"genres": genres}.items() if value is not None}
     if what in ACTIONS:
+        _check_options(what, options, ())
         _read(what, folder, output, force, as_json)
         return
-    if what != FACCHIANO:
+    if what not in STUDIES:
         raise TonearmError(
-            f"no study {quoted(what)}; give {FACCHIANO}, or one of {', '.join(ACTIONS)}"
+            f"no study {quoted(what)}; give {', '.join(STUDIES)}, or one of {', '.join(ACTIONS)}"
         )
     if folder is not None:
         raise TonearmError(f"a study takes its folder as --out {folder}")
+    published = STUDIES[what]
+    _check_options(what, options, published.options)
     target = output or RUNS / what
-    from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
     from tonearm.studies.run import Settings
 
-    design = SMOKE if smoke else WHOLE
-    _check_target(target, resume or dry_run)
+    _check_target(target, what, resume or dry_run)
     loaded = load_model(model, device, dtype)
     if dry_run:
-        _print_plan(loaded, design, as_json)
-    else:
-        cluster = None if ray is None else _cluster(ray, loaded, model, device, dtype)
-        _run(loaded, target, design, Settings(workers, limit=limit, cluster=cluster), as_json)
+        _print_plan(published.estimate(loaded, smoke, **options), as_json)
+        return
+    cluster = None if ray is None else _cluster(ray, loaded, model, device, dtype)
+    settings = Settings(workers, limit=limit, cluster=cluster)
+    _run(published, loaded, target, smoke, settings, options, as_json)
 
 
-def _check_target(folder: Path, may_exist: bool) -> None:
+def _check_options(what: str, given: Mapping[str, Path], taken: Sequence[str]) -> None:
+    """Refuse options that belong to other studies, and folders that are none."""
+    for name, folder in given.items():
+        if name not in taken:
+            raise TonearmError(f"{what} takes no --{name}; leave it out")
+        if not folder.is_dir():
+            raise TonearmError(f"no folder at {folder}; --{name} takes a labelled corpus")
+
+
+def _check_target(folder: Path, name: str, may_exist: bool) -> None:
     """Refuse a folder that cannot be that of the run, before a model is loaded."""
     from tonearm.studies.store import DATABASE, Store
 
@@ -117,7 +140,13 @@ def _check_target(folder: Path, may_exist: bool) -> None:
         raise TonearmError(
             f"{folder} holds a run already; continue it with --resume, or choose another --out"
         )
-    Store.existing(folder).close()
+    with Store.existing(folder) as store:
+        for other in store.studies():
+            if other in STUDIES and other != name:
+                raise TonearmError(
+                    f"{folder} holds a run of {other}, whose report would be replaced; choose "
+                    "another --out"
+                )
 
 
 def _cluster(
@@ -132,24 +161,25 @@ def _cluster(
 
 
 def _run(
+    published: PublishedStudy,
     loaded: "Model",
     folder: Path,
-    design: "Design",
+    smoke: bool,
     settings: "Settings",
+    options: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    from tonearm.studies.facchiano2025.study import run_study
     from tonearm.studies.store import Store
 
     try:
         with progress_bar("generating and measuring") as bar:
-            page = run_study(loaded, folder, design, settings, bar.update)
+            page = published.run(loaded, folder, smoke, settings, bar.update, **options)
     except KeyboardInterrupt:
         raise Stopped(
             f"stopped; what was made is in {folder}, and the same command with --resume continues"
         ) from None
     with Store.existing(folder) as store:
-        done = _described(store, FACCHIANO)
+        done = _described(store, published.name)
     if as_json:
         print_json({"folder": str(folder), "report": page and str(page), **done})
         return
@@ -160,11 +190,8 @@ def _run(
         out.print(f"open {page}", soft_wrap=True)
 
 
-def _print_plan(loaded: "Model", design: "Design", as_json: bool) -> None:
-    """Print the size of the study, with a rate that is measured now."""
-    from tonearm.studies.facchiano2025.study import estimate
-
-    found = estimate(loaded, design)
+def _print_plan(found: Mapping[str, float], as_json: bool) -> None:
+    """Print the size of a study, with a rate that was measured for it."""
     if as_json:
         print_json(found)
         return
@@ -207,11 +234,11 @@ def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_j
         _list(folder or RUNS, as_json)
         return
     if folder is None:
-        raise TonearmError(f"study {what} needs the folder of a run, such as {RUNS / FACCHIANO}")
+        raise TonearmError(f"study {what} needs the folder of a run, such as {RUNS / EXAMPLE}")
     with Store.existing(folder) as store:
         names = store.studies()
         if not names:
-            raise TonearmError(f"{folder} holds no study yet; tonearm study {FACCHIANO} makes one")
+            raise TonearmError(f"{folder} holds no study yet; tonearm study {EXAMPLE} makes one")
         if what == "show":
             shown = {name: _described(store, name) for name in names}
             if as_json:
@@ -253,7 +280,7 @@ def _print_runs(runs: list[dict[str, object]], where: Path, as_json: bool) -> No
         print_json({"runs": runs})
         return
     if not runs:
-        out.print(f"no runs in {where}; tonearm study {FACCHIANO} makes one", soft_wrap=True)
+        out.print(f"no runs in {where}; tonearm study {EXAMPLE} makes one", soft_wrap=True)
         return
     table = new_table("folder", "study", "model", "design", "takes", numbers=("takes",))
     for run in runs:

@@ -8,9 +8,10 @@ from tonearm.steering import Steer
 from tonearm.studies.equal_divergence import Curve, curves, equal_strength
 from tonearm.studies.facchiano2025.choices import best_layer, layer_effects
 from tonearm.studies.facchiano2025.design import PAIR, SIGNS, Design
-from tonearm.studies.facchiano2025.trials import HELD_OUT_SEED, NEUTRAL_SEED, PromptSet
+from tonearm.studies.facchiano2025.trials import HELD_OUT_SEED, NEUTRAL_SEED
 from tonearm.studies.facchiano2025.variants import Variant, layer_variant
 from tonearm.studies.plan import Found
+from tonearm.studies.prompt_takes import PromptSet
 
 PAIRS_OF_PAPER = tuple(PAIR.values())
 

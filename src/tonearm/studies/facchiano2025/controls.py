@@ -3,9 +3,10 @@
 from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.facchiano2025.context import PAIRS_OF_PAPER, Context, best
 from tonearm.studies.facchiano2025.design import EQUAL_DIVERGENCE, EQUAL_NORM, SIGNS, WORDS
-from tonearm.studies.facchiano2025.trials import ALL_GROUPS, GROUPS, signed, takes
+from tonearm.studies.facchiano2025.trials import ALL_GROUPS, GROUPS, signed
 from tonearm.studies.facchiano2025.variants import random_variant
 from tonearm.studies.plan import Found, Trial
+from tonearm.studies.prompt_takes import takes
 
 
 def controls(context: Context, found: Found) -> list[Trial]:
@@ -85,7 +86,7 @@ def _worded(
     """Takes of the first neutral prompts with a word in each."""
     prompts = context.neutral_set()
     return takes(
-        context.design,
+        context.design.seconds,
         prompts,
         count,
         {"experiment": experiment, "variant": f"word {word}", "pair": pair, "sign": sign},

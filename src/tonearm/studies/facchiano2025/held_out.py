@@ -9,9 +9,10 @@ from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.facchiano2025.context import PAIRS_OF_PAPER, Context, best
 from tonearm.studies.facchiano2025.controls import random_strengths
 from tonearm.studies.facchiano2025.design import PAPER_STRENGTH, SIGNS, WORDS
-from tonearm.studies.facchiano2025.trials import HELD_OUT_SEED, takes
+from tonearm.studies.facchiano2025.trials import GROUPS, HELD_OUT_SEED
 from tonearm.studies.facchiano2025.variants import random_variant
 from tonearm.studies.plan import Found, Trial
+from tonearm.studies.prompt_takes import takes
 
 OTHER_SEEDS = 1000  # after those of the held-out prompts
 FAST_DARK = {"tempo": 1.0, "brightness": -1.0}
@@ -45,11 +46,12 @@ def _takes(
     **facts: Any,
 ) -> list[Trial]:
     return takes(
-        context.design,
+        context.design.seconds,
         context.held_out_set(seed),
         context.design.held_out,
         {"experiment": experiment, "variant": variant, **facts},
         steers,
+        groups=GROUPS,
         requested=requested,
     )
 

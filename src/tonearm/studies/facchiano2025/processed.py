@@ -6,9 +6,10 @@ from typing import Any
 
 from tonearm.studies.facchiano2025.context import Context
 from tonearm.studies.facchiano2025.design import SIGNS
-from tonearm.studies.facchiano2025.trials import PromptSet, takes
+from tonearm.studies.facchiano2025.trials import GROUPS
 from tonearm.studies.plan import Found, Processing, Trial
 from tonearm.studies.processing import matched_both, matched_shelf, matched_stretch
+from tonearm.studies.prompt_takes import PromptSet, takes
 from tonearm.studies.records import Record, select
 
 Matched = Callable[[Sequence[Record], Sequence[Record], Found], Processing | None]
@@ -68,5 +69,7 @@ def _processed(
     labels = {"variant": processing.name, "processing": dict(processing.parameters)}
     return [
         replace(trial, processing=processing)
-        for trial in takes(context.design, prompts, count, {**facts, **labels})
+        for trial in takes(
+            context.design.seconds, prompts, count, {**facts, **labels}, groups=GROUPS
+        )
     ]

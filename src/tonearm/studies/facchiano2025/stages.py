@@ -24,10 +24,8 @@ from tonearm.studies.facchiano2025.trials import (
     NEUTRAL_SEED,
     OTHER_SEED,
     REFERENCE_SEEDS,
-    PromptSet,
     curve,
     signed,
-    takes,
 )
 from tonearm.studies.facchiano2025.variants import (
     Variant,
@@ -41,6 +39,7 @@ from tonearm.studies.facchiano2025.variants import (
 )
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
+from tonearm.studies.prompt_takes import PromptSet, takes
 
 
 def plain(context: Context, found: Found) -> list[Trial]:
@@ -52,10 +51,11 @@ def plain(context: Context, found: Found) -> list[Trial]:
         trial
         for experiment, variant, seed in sets
         for trial in takes(
-            design,
+            design.seconds,
             context.neutral_set(seed),
             design.neutral,
             {"experiment": experiment, "variant": variant},
+            groups=GROUPS,
         )
     ]
 
@@ -159,7 +159,7 @@ def _prompted(context: Context) -> list[Trial]:
         for pair, poles in context.pairs.items()
         for sign, pole in poles.items()
         for trial in takes(
-            context.design,
+            context.design.seconds,
             PromptSet(pole.prompts, CLASS_SEED),
             context.design.class_prompts,
             {
@@ -190,7 +190,7 @@ def _pairs(context: Context, found: Found) -> list[Trial]:
         )
     facts = {"experiment": "plain of pairs", "variant": "plain"}
     return trials + takes(
-        design, context.neutral_set(), design.pair_prompts, facts, groups=ALL_GROUPS
+        design.seconds, context.neutral_set(), design.pair_prompts, facts, groups=ALL_GROUPS
     )
 
 
@@ -201,7 +201,7 @@ def _grid(context: Context, found: Found) -> list[Trial]:
         for tempo in design.grid
         for brightness in design.grid
         for trial in takes(
-            design,
+            design.seconds,
             context.neutral_set(),
             design.grid_prompts,
             {
@@ -211,5 +211,6 @@ def _grid(context: Context, found: Found) -> list[Trial]:
                 "brightness_factor": brightness,
             },
             context.pair_steers(found, {"tempo": tempo, "brightness": brightness}),
+            groups=GROUPS,
         )
     ]

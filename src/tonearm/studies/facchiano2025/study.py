@@ -1,23 +1,17 @@
 """The whole study: made, resumed, and reported."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
-from tonearm.errors import TonearmError
-from tonearm.files.atomic import atomic_write
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.report.study_page import write_markdown, write_report
+from tonearm.report.study_page import Report
 from tonearm.studies.facchiano2025.analysis import analyse
 from tonearm.studies.facchiano2025.context import Context, Pole
 from tonearm.studies.facchiano2025.controls import controls
@@ -35,12 +29,21 @@ from tonearm.studies.facchiano2025.stages import (
 )
 from tonearm.studies.facchiano2025.trials import REFERENCE_SEEDS
 from tonearm.studies.plan import Found, Study, Trial
-from tonearm.studies.run import Settings, run
+from tonearm.studies.published_run import (
+    PROBED,
+    StoredStudy,
+    complete,
+    estimate_size,
+    model_details,
+    read_arrays,
+    report_stored,
+    write_arrays,
+)
+from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
 NAME = "facchiano2025"
 ACTIVATIONS = "activations.npz"
-PROBED = 8  # takes that estimate the rate
 
 
 STAGES: Mapping[str, Callable[[Context, Found], Sequence[Trial]]] = {
@@ -79,13 +82,7 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
     """The study of a checkpoint on the bundled prompts."""
     context = make_context(design, model.shape.layer_count)
     stages = {name: partial(stage, context) for name, stage in STAGES.items()}
-    details = {
-        "model": model.shape.public_name,
-        "fingerprint": model.shape.fingerprint,
-        "device": f"{model.checkpoint.device.type}, {model.checkpoint.precision}",
-        "design": design.name,
-        "seconds": design.seconds,
-    }
+    details = {**model_details(model), "design": design.name, "seconds": design.seconds}
     return Study(NAME, stages, materials.vectors, details)
 
 
@@ -110,12 +107,9 @@ def run_study(
     """
     with Store(folder) as store:
         materials = make_materials(model, design)
-        with atomic_write(folder / ACTIVATIONS) as temporary:
-            np.savez_compressed(temporary, **materials.rows)  # type: ignore[arg-type]
+        write_arrays(folder / ACTIVATIONS, materials.rows)
         study = make_study(model, design, materials)
-        run(study, model, store, settings, progress)
-        counts = store.counts(NAME)
-        if len(counts) < len(study.stages) or any(done < all for done, all in counts.values()):
+        if not complete(study, model, store, settings, progress):
             return None
     return report(folder)
 
@@ -130,19 +124,7 @@ def estimate(model: Model, design: Design) -> dict[str, float]:
     takes = planned_takes(design, model.shape.layer_count)
     context = make_context(replace(design, neutral=PROBED), model.shape.layer_count)
     probes = plain(context, Found((), lambda record: Clip(np.zeros(1), 1)))[:PROBED]
-    study = Study("probe", {"plain": lambda found: probes}, {})
-    with TemporaryDirectory(prefix="tonearm-") as folder, Store(Path(folder)) as store:
-        began = time.monotonic()
-        run(study, model, store, Settings(workers=0))
-        seconds = (time.monotonic() - began) / len(probes)
-        size = sum(file.stat().st_size for file in Path(folder).rglob("*.flac")) / len(probes)
-    return {
-        "takes": takes,
-        "probed": len(probes),
-        "takes_per_hour": 3600 / seconds,
-        "hours": takes * seconds / 3600,
-        "gigabytes": takes * size / 1e9,
-    }
+    return estimate_size(model, probes, takes)
 
 
 def planned_takes(design: Design, layers: int) -> int:
@@ -177,28 +159,9 @@ def report(folder: Path, page: Path | None = None) -> Path:
     Raises:
         TonearmError: no such study, or one that is not complete.
     """
-    with Store.existing(folder) as store:
-        counts = store.counts(NAME)
-        if missing := [stage for stage, (done, all) in counts.items() if done < all]:
-            raise TonearmError(
-                f"the study in {folder} is not complete: stage {missing[0]} has "
-                f"{counts[missing[0]][0]} of {counts[missing[0]][1]} takes; run it again with --resume"
-            )
-        records = store.records(NAME)
-        results = analyse(records, _activations(folder / ACTIVATIONS))
-        details: dict[str, Any] = {**store.details(NAME), **store.throughput()}
-        made = make_report(results, records, details, lambda record: store.clip(record["take"]))
-    if page is not None:
-        write_markdown(made, page)
-    return write_report(made, folder)
 
+    def make(stored: StoredStudy) -> Report:
+        results = analyse(stored.records, read_arrays(folder / ACTIVATIONS))
+        return make_report(results, stored.records, stored.details, stored.clip)
 
-def _activations(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as rows:
-            return dict(rows)
-    except (OSError, ValueError, EOFError, BadZipFile):
-        raise TonearmError(
-            f"{path} is missing or damaged; run the study again with --resume, which makes no take "
-            "again"
-        ) from None
+    return report_stored(folder, NAME, make, page)

@@ -1,67 +1,18 @@
-"""Trials of the study: takes of the first prompts of a set under a steering."""
+"""Trials of a variant in both signs, and at the strengths of its divergence curve."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from tonearm.generation.request import TakeRequest
-from tonearm.steering import Steer, Steering
 from tonearm.studies.facchiano2025.design import SIGNS, Design
 from tonearm.studies.facchiano2025.variants import Variant
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Trial
+from tonearm.studies.prompt_takes import PromptSet, takes
 
 GROUPS = ("signal", "beats", "clap")
 ALL_GROUPS = (*GROUPS, "tags")
 NEUTRAL_SEED, OTHER_SEED, HELD_OUT_SEED, CLASS_SEED = 10_000, 11_000, 12_000, 14_000
 REFERENCE_SEEDS = (15_000, 16_000)  # of unsteered takes that FAD and KAD are measured against
-
-
-@dataclass(frozen=True)
-class PromptSet:
-    """Prompts and the seed of the first; prompt i has the seed `seed` + i."""
-
-    texts: Sequence[str]
-    seed: int
-
-
-def takes(
-    design: Design,
-    prompts: PromptSet,
-    count: int,
-    facts: Mapping[str, Any],
-    steers: Sequence[Steer] = (),
-    *,
-    requested: Sequence[str] | None = None,
-    groups: tuple[str, ...] = GROUPS,
-) -> list[Trial]:
-    """Trials of the first prompts.
-
-    Args:
-        design: sizes.
-        prompts: which the CLAP score compares the takes with.
-        count: of prompts.
-        facts: of the records.
-        steers: of all takes.
-        requested: texts that the takes are generated from; None for the prompts.
-        groups: of measures.
-    """
-    texts = prompts.texts[:count]
-    return [
-        Trial(
-            TakeRequest(
-                text if requested is None else requested[index],
-                prompts.seed + index,
-                Steering(steers=tuple(steers)),
-                seconds=design.seconds,
-            ),
-            {**facts, "prompt": index, "seed": prompts.seed + index},
-            groups,
-            text=text,
-            other_text=texts[index - 1],
-        )
-        for index, text in enumerate(texts)
-    ]
 
 
 def signed(
@@ -91,7 +42,7 @@ def signed(
         trial
         for sign, strength in strengths.items()
         for trial in takes(
-            design,
+            design.seconds,
             prompts,
             count,
             {
