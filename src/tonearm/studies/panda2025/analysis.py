@@ -4,16 +4,15 @@ Every change is against the plain takes of the same prompts and seeds, as a diff
 t-interval over prompts. A random direction is a unit of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tonearm.stats.effect import Effect, effect
 from tonearm.stats.share import Share
 from tonearm.steering import VectorInfo
 from tonearm.studies.equal_divergence import Curve, curves
-from tonearm.studies.panda2025.choices import chosen_alpha
 from tonearm.studies.panda2025.clip_analysis import Transfer, transfers
-from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair
+from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair, plain_name
 from tonearm.studies.panda2025.rows import Row, Spread, by_facts, distance, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
 from tonearm.studies.records import Record, select
@@ -276,19 +275,20 @@ def _stacked(records: Sequence[Record], genres: Scorer) -> list[Stacked]:
 
 def _recognised(takes: Sequence[Record], genre: str, scorer: Scorer) -> dict[str, Share]:
     """Share of plain takes whose prompt's genre is the most probable one, by evaluator."""
-    labels = scorer.texts.labels
-    readers = {
-        "CLAP": lambda one, label: scorer.texts.probability(one, label),
+    readers: Mapping[str, Callable[[Record, str], float | None]] = {
+        "CLAP": scorer.texts.probability,
         "embeddings": scorer.by_embedding.probability,
         "tags": scorer.by_tags.probability,
     }
     found = {}
     for name, read in readers.items():
-        known = [one for one in takes if read(one, genre) is not None]
-        best = [max(labels, key=lambda label: read(one, label)) for one in known]
-        if known:
-            found[name] = Share.of(sum(label == genre for label in best), len(known))
+        values = [{label: read(one, label) for label in scorer.texts.labels} for one in takes]
+        known = [
+            {label: value for label, value in one.items() if value is not None} for one in values
+        ]
+        best = [max(one, key=lambda label: one[label]) for one in known if one]
+        if best:
+            found[name] = Share.of(
+                sum(plain_name(label) == plain_name(genre) for label in best), len(best)
+            )
     return found
-
-
-__all__ = ["Contrast", "PairResult", "Results", "Stacked", "analyse", "chosen_alpha"]

@@ -5,7 +5,7 @@ and is not testable where the records hold no number for the test. None of the p
 comparable: checkpoint, corpus and CLAP differ.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import isnan
 
 from tonearm.report.claims import Claim, verdict
@@ -15,9 +15,6 @@ from tonearm.studies.panda2025.clip_analysis import Transfer
 from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, SITES
 from tonearm.studies.panda2025.rows import Row
-from tonearm.studies.panda2025.variants import BEST
-
-FEWEST = 1 / 6  # of random directions may move a score as far as the vector: none of five
 
 
 def all_claims(results: Results) -> list[Claim]:
@@ -255,11 +252,3 @@ def stacking(results: Results) -> Claim:
 
 def _above(effect: Effect) -> bool | None:
     return None if isnan(effect.low) else effect.low > 0
-
-
-def listed(rows: Sequence[Row]) -> str:
-    """Targets' scores of rows in one line."""
-    return ", ".join(f"{row.facts['variant']}: {points(row.target)}" for row in rows)
-
-
-__all__ = ["BEST", "all_claims", "listed", "points"]

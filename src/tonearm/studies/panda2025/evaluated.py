@@ -66,6 +66,8 @@ def evaluated(
         for found in jobs.finish():
             for one in found:
                 values[one.key].update(one.record)
-    records = [{"name": piece.name, **piece.labels, **values[piece.name]} for piece, _ in pieces]
+    records: list[Record] = [
+        {"name": piece.name, **piece.labels, **values[piece.name]} for piece, _ in pieces
+    ]
     save_records(records, path)
     return records

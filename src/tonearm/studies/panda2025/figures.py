@@ -121,7 +121,7 @@ def method_effects(results: Results) -> Figure:
                     )
             for spread in one.random:
                 if spread.facts["rule"] == "equal divergence":
-                    x = 6 * list(SITES).index(str(spread.facts["site"])) + 4
+                    x = 6 * [str(site) for site in SITES].index(spread.facts["site"]) + 4
                     changes = spread.changes()
                     axis.plot([x] * len(changes), changes, "x", color=GREY, ms=4)
             axis.axhline(0, color=GREY, lw=0.8)

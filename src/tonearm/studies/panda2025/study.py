@@ -7,7 +7,7 @@ from tonearm.evaluators.load import load_clap
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.report.study_page import Report
-from tonearm.steering import VectorInfo, load_vector
+from tonearm.steering import SteeringVector, VectorInfo, load_vector
 from tonearm.studies.measure_groups import reason_unavailable
 from tonearm.studies.panda2025.analysis import analyse
 from tonearm.studies.panda2025.clips import CONTINUED, MELODY
@@ -61,7 +61,7 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
     context = Context(
         design,
         materials.pairs,
-        {name: vector.info.best_layer for name, vector in materials.vectors.items()},
+        {name: best_layer(vector) for name, vector in materials.vectors.items()},
         LabelTexts.of(load_clap("bundled"), materials.genres),
         materials.given,
         [CONTINUED, MELODY] if follows_melody(model) else [CONTINUED],
@@ -75,6 +75,12 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
         "genres": list(materials.genres),
     }
     return Study(NAME, stages, materials.vectors, details)
+
+
+def best_layer(vector: SteeringVector) -> int:
+    """The layer with the best probe; the middle one where the method ranks none."""
+    found = vector.info.best_layer
+    return vector.info.layer_count // 2 if found is None else found
 
 
 def follows_melody(model: Model) -> bool:
