@@ -1,36 +1,55 @@
-"""What the neutral prompts decide: α of each row of the tables, as a pure function of the records.
+"""What the neutral prompts decide, as a pure function of the records.
 
-rule   of the strengths tried, those that lose at most MAX_TEXT_LOSS of the cosine of take and prompt
+rule   of the conditions tried, those that lose at most MAX_TEXT_LOSS of the cosine of take and prompt
        and have no more faulty takes than plain plus one standard error; of these the one with the
        highest mean pair score of the target
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean
 
+from tonearm.backend import Site
 from tonearm.studies.panda2025.design import MAX_TEXT_LOSS, GenrePair
+from tonearm.studies.panda2025.rows import by_facts
 from tonearm.studies.panda2025.scores import LabelTexts
+from tonearm.studies.panda2025.variants import Form
 from tonearm.studies.records import Record, mean_of, select
 
 
-def chosen_alpha(records: Sequence[Record], pair: GenrePair, texts: LabelTexts) -> float | None:
-    """α of a pair at its own site; None where every strength costs too much.
+@dataclass(frozen=True)
+class Choice:
+    """Site, method, form and α of a pair."""
+
+    site: Site
+    method: str
+    form: Form
+    alpha: float
+
+
+def chosen(
+    records: Sequence[Record],
+    pair: GenrePair,
+    texts: LabelTexts,
+    **facts: str,
+) -> Choice | None:
+    """Choose for a pair; None where every condition costs too much.
 
     Args:
         records: of the experiments "plain" and "strengths".
         pair: of the tables.
         texts: of the genres.
+        facts: of the conditions that may be chosen, such as their site; all by default.
     """
     plain = select(records, experiment="plain", split="neutral", source=pair.source)
-    tried = select(records, experiment="strengths", pair=pair.name, site=pair.site)
-    scores: dict[float, float] = {}
-    for alpha in sorted({record["alpha"] for record in tried}):
-        takes = [one for one in tried if one["alpha"] == alpha]
+    tried = select(records, experiment="strengths", pair=pair.name, **facts)
+    scores: dict[Choice, float] = {}
+    for key, takes in by_facts(tried, "site", "method", "form", "alpha").items():
         score = mean_score(takes, texts, pair)
         if score is not None and _is_whole(plain, takes):
-            scores[alpha] = score
-    return max(scores, key=lambda alpha: scores[alpha]) if scores else None
+            scores[Choice(*key)] = score
+    return max(scores, key=lambda choice: scores[choice]) if scores else None
 
 
 def mean_score(takes: Sequence[Record], texts: LabelTexts, pair: GenrePair) -> float | None:

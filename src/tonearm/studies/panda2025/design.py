@@ -10,6 +10,7 @@ PAPER = "Panda et al. 2025"
 SITES: tuple[Site, ...] = ("residual", "attention")
 PAPER_METHOD = "mse-probe"  # which the paper found best
 METHODS = (PAPER_METHOD, "bce-probe", "diffmean", "lda")
+ROTATED = ("diffmean", "lda")  # methods that are injected by rotation, too
 # λ = 0 is the MSE probe, and the far end DiffMean
 RIDGE_PATH = (PAPER_METHOD, "ridge:0.01", "ridge:0.1", "ridge:1", "ridge:10", "diffmean")
 MAX_TEXT_LOSS = 0.05  # of the cosine of take and prompt, at the chosen strength
@@ -71,11 +72,17 @@ RIDGE_PAIRS = ("rock to jazz", "rock to pop", "folk to rock")  # on which effect
 STYLE_PAIRS = ("rock to folk", "folk to rock")  # of which given clips are steered
 FORMS = {
     "neutral": ("a {genre} song with {lead}", "the main theme of a {genre} track on {lead}"),
-    "held-out": ("a {genre} tune led by {lead}", "a {genre} piece for {lead}"),
+    "held-out": (
+        "a {genre} tune led by a {lead}",
+        "a {genre} piece for {lead}",
+        "a {lead} recording in a {genre} style",
+        "{genre} music featuring the {lead}",
+        "this is a {genre} number with a {lead} lead",
+    ),
 }
 LEADS = {
     "neutral": ("guitar", "piano", "saxophone", "organ", "trumpet"),
-    "held-out": ("flute", "violin", "synth", "harmonica", "bells"),
+    "held-out": ("flute", "violin", "synth", "harmonica", "bells", "cello", "marimba"),
 }
 
 
@@ -143,6 +150,7 @@ class Design:
     notes, chords, progressions  clips of these corpora; None for all
     segment         seconds of a piece that are captured
     methods         that fit the vectors
+    rotated         methods that are injected by rotation, too
     ridge           methods along the ridge family
     classified      pieces of each genre that train the classifiers
     neutral         prompts of each source genre, which choose
@@ -166,14 +174,15 @@ class Design:
     progressions: int | None = None
     segment: float = 10.0
     methods: tuple[str, ...] = METHODS
+    rotated: tuple[str, ...] = ROTATED
     ridge: tuple[str, ...] = RIDGE_PATH
     classified: int = 60
-    neutral: int = 12
+    neutral: int = 10
     held_out: int = 30
-    curve: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-    curve_prompts: int = 6
+    curve: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    curve_prompts: int = 4
     divergence: float = 0.5
-    divergences: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0, 2.0)
+    divergences: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     clip_divergences: tuple[float, ...] = (0.5, 1.5)
     random: int = 5
     random_prompts: int = 10
@@ -191,6 +200,7 @@ SMOKE = Design(
     progressions=76,
     segment=4.0,
     methods=(PAPER_METHOD, "diffmean"),
+    rotated=("diffmean",),
     ridge=(PAPER_METHOD, "diffmean"),
     classified=4,
     neutral=2,

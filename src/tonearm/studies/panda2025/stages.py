@@ -3,11 +3,10 @@
     plain      prompts of the source genres without steering, with other seeds, and prompts of the
                target genres
     curves     divergence of every variant at rising α
-    neutral    the paper's method at rising divergence, at both sites: α curves, and the choice of α
-               for the tables; the ridge family at equal divergence
-    held out   tables I and II on prompts that chose nothing: methods, sites and placements at equal
-               divergence and at equal α, the paper's method at the chosen α, controls, and two
-               genres at once
+    neutral    every method at rising divergence, at both sites: α curves, and the choices for the
+               tables; the ridge family at equal divergence
+    held out   tables I and II on prompts that chose nothing: methods, sites, forms and placements at
+               equal divergence, methods at equal α, the choices, controls, and two genres at once
     clips      table III and style transfer: a given clip continued, and rendered anew with its
                melody
     new parts  of the continuations, the new part alone
@@ -17,12 +16,15 @@ A record has `experiment`, `variant`, `source`, `target`, `site`, `method`, `alp
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any
 
-from tonearm.studies.panda2025.choices import chosen_alpha
+from tonearm.backend import Site
+from tonearm.studies.panda2025.choices import chosen
 from tonearm.studies.panda2025.clips import clip_vectors, clips, new_parts
 from tonearm.studies.panda2025.context import Context
-from tonearm.studies.panda2025.design import PAPER_METHOD, SITES, GenrePair
+from tonearm.studies.panda2025.design import PAPER_METHOD, SITES, Design, GenrePair
 from tonearm.studies.panda2025.trials import (
     OTHER_SEED,
     REFERENCE_SEED,
@@ -32,8 +34,8 @@ from tonearm.studies.panda2025.trials import (
     takes,
 )
 from tonearm.studies.panda2025.variants import (
+    Form,
     Variant,
-    VectorName,
     best_layer,
     every_layer,
     pair_vector,
@@ -42,6 +44,30 @@ from tonearm.studies.panda2025.variants import (
 from tonearm.studies.plan import Found, Trial
 
 EQUAL_NORM, EQUAL_DIVERGENCE = "equal norm", "equal divergence"
+# rows of the tables that neutral prompts choose: what may be chosen
+CHOICES: Mapping[str, Callable[[GenrePair], dict[str, str]]] = {
+    "chosen strength": lambda pair: {"site": pair.site, "method": PAPER_METHOD, "form": "blend"},
+    "chosen method": lambda pair: {},
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A way to steer a pair, in every layer."""
+
+    site: Site
+    method: str
+    form: Form = "blend"
+
+    def variant(self, pair: GenrePair) -> Variant:
+        return every_layer(pair_vector(pair, self.site, self.method), self.form)
+
+
+def conditions(design: Design) -> list[Condition]:
+    """Conditions of the α curves, of which neutral prompts choose."""
+    forms: list[tuple[str, Form]] = [(method, "blend") for method in design.methods]
+    forms += [(method, "rotate") for method in design.rotated]
+    return [Condition(site, method, form) for site in SITES for method, form in forms]
 
 
 def plain(context: Context, found: Found) -> list[Trial]:
@@ -80,21 +106,28 @@ def divergences(context: Context, found: Found) -> list[Trial]:
 def _all_variants(context: Context, pair: GenrePair) -> list[Variant]:
     """Variants of a pair whose α is that of a divergence."""
     design = context.design
-    methods = [(site, method) for site in SITES for method in design.methods]
+    members = conditions(design)
     if pair in context.ridge_pairs():
-        methods += [(pair.site, method) for method in design.ridge]
+        members += [Condition(pair.site, method) for method in design.ridge]
     if pair in context.stacked_pairs():
-        methods.append(("residual", PAPER_METHOD))
-    vectors = dict.fromkeys(pair_vector(pair, site, method) for site, method in methods)
+        members.append(Condition("residual", PAPER_METHOD))
     return [
-        *(every_layer(vector) for vector in vectors),
-        _in_best_layer(context, pair_vector(pair)),
+        *(one.variant(pair) for one in members),
+        *_forms(context, pair),
         *_randoms(context, pair),
     ]
 
 
-def _in_best_layer(context: Context, vector: VectorName) -> Variant:
-    return best_layer(vector, context.best_layers[str(vector)])
+def _forms(context: Context, pair: GenrePair) -> list[Variant]:
+    """Other ways to inject the direction of the paper's method."""
+    vector = pair_vector(pair)
+    layer = context.best_layers[str(vector)]
+    return [
+        best_layer(vector, layer),
+        every_layer(vector, "literal"),
+        best_layer(vector, layer, "literal"),
+        every_layer(vector, "rotate"),
+    ]
 
 
 def _randoms(context: Context, pair: GenrePair) -> list[Variant]:
@@ -105,21 +138,20 @@ def neutral(context: Context, found: Found) -> list[Trial]:
     """α curves and the ridge family, on neutral prompts."""
     design = context.design
     trials: list[Trial] = []
-    for pair in context.pairs:
-        for site in SITES:
-            variant = every_layer(pair_vector(pair, site))
-            for divergence in design.divergences:
-                alpha = context.alpha(variant, found, divergence)
-                facts = {**_facts(pair, "strengths", variant, alpha), "site": site}
-                facts |= {"method": PAPER_METHOD, "nats": divergence}
-                trials += takes(
-                    design, pair.source, "neutral", design.neutral, facts, [variant.steer(alpha)]
-                )
+    for pair, one in product(context.pairs, conditions(design)):
+        variant = one.variant(pair)
+        for nats in design.divergences:
+            alpha = context.alpha(variant, found, nats)
+            facts = _facts(pair, "strengths", variant, alpha, nats=nats, **asdict(one))
+            trials += takes(
+                design, pair.source, "neutral", design.neutral, facts, [variant.steer(alpha)]
+            )
     for pair in context.ridge_pairs():
         for method in design.ridge:
-            variant = every_layer(pair_vector(pair, method=method))
+            one = Condition(pair.site, method)
+            variant = one.variant(pair)
             alpha = context.alpha(variant, found)
-            facts = {**_facts(pair, "ridge", variant, alpha), "site": pair.site, "method": method}
+            facts = _facts(pair, "ridge", variant, alpha, **asdict(one))
             trials += takes(
                 design, pair.source, "neutral", design.neutral, facts, [variant.steer(alpha)]
             )
@@ -128,7 +160,7 @@ def neutral(context: Context, found: Found) -> list[Trial]:
 
 def _facts(
     pair: GenrePair, experiment: str, variant: Variant, alpha: float, **more: Any
-) -> Mapping[str, Any]:
+) -> dict[str, Any]:
     return {
         "experiment": experiment,
         "variant": variant.name,
@@ -150,57 +182,40 @@ def held_out(context: Context, found: Found) -> list[Trial]:
 
 
 def _methods(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
-    """Methods and sites at equal divergence and at equal α, and the chosen α."""
+    """Methods, sites and forms at equal divergence, methods at equal α, and the choices."""
     design = context.design
-    own = every_layer(pair_vector(pair))
+    paper = Condition(pair.site, PAPER_METHOD)
     trials: list[Trial] = []
 
-    def add(variant: Variant, alpha: float, **facts: Any) -> None:
-        # the tagger takes most of the time of all measures, and is for the paper's method
-        groups = {"groups": TAGGED} if variant == own else {}
-        labels = _facts(pair, facts.pop("experiment"), variant, alpha, **facts)
+    def add(
+        experiment: str, one: Condition, alpha: float | None = None, used: Variant | None = None
+    ) -> None:
+        variant = used or one.variant(pair)
+        chosen_alpha = context.alpha(variant, found) if alpha is None else alpha
+        labels = {**asdict(one), "form": variant.form}
         trials.extend(
             takes(
                 design,
                 pair.source,
                 "held-out",
                 design.held_out,
-                labels,
-                [variant.steer(alpha)],
-                **groups,  # type: ignore[arg-type]
+                _facts(pair, experiment, variant, chosen_alpha, **labels),
+                [variant.steer(chosen_alpha)],
+                groups=TAGGED,
             )
         )
 
-    for site in SITES:
-        for method in design.methods:
-            variant = every_layer(pair_vector(pair, site, method))
-            add(
-                variant,
-                context.alpha(variant, found),
-                experiment="equal divergence",
-                site=site,
-                method=method,
-            )
-    in_best = _in_best_layer(context, pair_vector(pair))
-    add(
-        in_best,
-        context.alpha(in_best, found),
-        experiment="best layer",
-        site=pair.site,
-        method=PAPER_METHOD,
-    )
+    for site, method in product(SITES, design.methods):
+        add("equal divergence", Condition(site, method))
+    for variant in _forms(context, pair):
+        add("forms", paper, used=variant)
     for method in design.methods:
-        variant = every_layer(pair_vector(pair, method=method))
-        add(
-            variant,
-            context.alpha(own, found),
-            experiment="equal alpha",
-            site=pair.site,
-            method=method,
-        )
-    chosen = chosen_alpha(found.records, pair, context.texts)
-    if chosen is not None:
-        add(own, chosen, experiment="table", site=pair.site, method=PAPER_METHOD)
+        alpha = context.alpha(paper.variant(pair), found)
+        add("equal alpha", Condition(pair.site, method), alpha)
+    for rule, limits in CHOICES.items():
+        choice = chosen(found.records, pair, context.texts, **limits(pair))
+        if choice is not None:
+            add(rule, Condition(choice.site, choice.method, choice.form), choice.alpha)
     return trials
 
 

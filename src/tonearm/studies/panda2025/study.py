@@ -37,7 +37,7 @@ from tonearm.studies.panda2025.scores import (
     embedding,
     tag_logits,
 )
-from tonearm.studies.panda2025.stages import STAGES
+from tonearm.studies.panda2025.stages import STAGES, conditions
 from tonearm.studies.panda2025.trials import takes
 from tonearm.studies.panda2025.vectors import FOLDER as VECTORS
 from tonearm.studies.plan import Study
@@ -144,9 +144,10 @@ def planned_takes(design: Design, has_melody: bool) -> int:
     sources = len({pair.source for pair in GENRE_PAIRS})
     plain = sources * (design.neutral + 3 * design.held_out)
     ridge = (len(RIDGE_PAIRS) - 1) * len(design.ridge)
-    neutral = (pairs * sites * len(design.divergences) + ridge) * design.neutral
-    conditions = (sites + 1) * len(design.methods) + 2 + 2
-    held_out = pairs * (conditions * design.held_out + 2 * design.random * design.random_prompts)
+    cells = pairs * len(conditions(design)) * len(design.divergences)
+    neutral = (cells + ridge) * design.neutral
+    cases = (sites + 1) * len(design.methods) + 4 + 2 + 2  # methods, forms, choices and words
+    held_out = pairs * (cases * design.held_out + 2 * design.random * design.random_prompts)
     stacked = 3 * design.held_out
     transfers = len(INSTRUMENTS) + len(STYLE_PAIRS)
     each = 2 + 2 * len(design.clip_divergences)

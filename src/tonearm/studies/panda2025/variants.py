@@ -1,12 +1,27 @@
-"""Ways to inject a direction from audio, each with a name in the records."""
+"""Ways to inject a direction from audio, each with a name in the records.
 
+blend     (h + α |h| r) / (1 + α): the sum is scaled "such that the norm is maintained", as the
+          paper says
+literal   (h + α r) / (1 + α): the paper's formula. Where |h| is far above 1 it shrinks h by 1 + α
+          in every layer and hardly adds r
+rotate    h + α |h| r, scaled to the norm of h exactly; ours
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from tonearm.backend import Site
 from tonearm.steering import Steer
 from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair, Instrument
 
 BEST = "best layer"
+Form = Literal["blend", "literal", "rotate"]
+FIELDS: Mapping[Form, Mapping[str, Any]] = {
+    "blend": {"operator": "blend", "scale": "activation"},
+    "literal": {"operator": "blend", "scale": "unit"},
+    "rotate": {"operator": "rotate"},
+}
 REST = "the rest"
 
 
@@ -25,39 +40,40 @@ class VectorName:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to steer, by (h + α r) / (1 + α).
+    """One way to steer.
 
     name        in the records
     vector      name of the vector in the study
+    form        of the injection
     best_layer  the layer of the best probe alone; None: every layer with its own direction
     """
 
     name: str
     vector: str
+    form: Form = "blend"
     best_layer: int | None = None
 
     def steer(self, alpha: float) -> Steer:
-        if self.best_layer is None:
-            return Steer(
-                vector=self.vector, strength=alpha, operator="blend", strategy="all-to-all"
-            )
-        return Steer(
-            vector=self.vector,
-            strength=alpha,
-            operator="blend",
-            strategy="one-to-one",
-            source_layer=self.best_layer,
+        place: dict[str, Any] = (
+            {"strategy": "all-to-all"}
+            if self.best_layer is None
+            else {"strategy": "one-to-one", "source_layer": self.best_layer}
         )
+        return Steer(vector=self.vector, strength=alpha, **place, **FIELDS[self.form])
 
 
-def every_layer(vector: VectorName) -> Variant:
+def every_layer(vector: VectorName, form: Form = "blend") -> Variant:
     """Every layer with its own direction."""
-    return Variant(str(vector), str(vector))
+    return Variant(_name(str(vector), form), str(vector), form)
 
 
-def best_layer(vector: VectorName, layer: int) -> Variant:
+def best_layer(vector: VectorName, layer: int, form: Form = "blend") -> Variant:
     """The direction of the layer with the best probe, there alone."""
-    return Variant(f"{vector}, {BEST}", str(vector), layer)
+    return Variant(_name(f"{vector}, {BEST}", form), str(vector), form, layer)
+
+
+def _name(name: str, form: Form) -> str:
+    return name if form == "blend" else f"{name}, {form}"
 
 
 def random_variant(vector: VectorName, index: int) -> Variant:
