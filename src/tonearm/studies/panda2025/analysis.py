@@ -15,14 +15,11 @@ from tonearm.studies.panda2025.clip_analysis import Transfer, transfers
 from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair, plain_name
 from tonearm.studies.panda2025.rows import Row, Spread, by_facts, distance, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
+from tonearm.studies.panda2025.stages import CHOICES
+from tonearm.studies.panda2025.variants import BEST
 from tonearm.studies.records import Record, select
 
-PREFERRED = {  # comparison -> fact that tells its sides apart, and the preferred value
-    "methods at equal divergence": ("equal divergence", "method"),
-    "methods at equal α": ("equal alpha", "method"),
-    "sites at equal divergence": ("equal divergence", "site"),
-    "layers at equal divergence": ("best layer", "variant"),
-}
+EVERY = "every layer"
 
 
 @dataclass(frozen=True)
@@ -48,12 +45,12 @@ class PairResult:
     plain     paper's score of the target without steering, on held-out prompts
     floor     FAD of the plain takes to plain takes of other seeds
     faulty    share of plain takes with a fault
-    strengths rows of the α curves on neutral prompts, by site and divergence
+    strengths rows of the α curves on neutral prompts, by site, method, form and divergence
     ridge     rows along the ridge family on neutral prompts
     methods   rows of methods and sites at equal divergence, held-out
     same      rows of methods at equal α
-    layer     the best layer alone
-    table     row at the chosen α; None where every α costs too much
+    forms     rows of other forms of the paper's method at equal divergence
+    chosen    rows that neutral prompts chose, by rule; none where every condition costs too much
     random    spreads by rule
     words     rows of the words
     seeds     row of plain takes of other seeds
@@ -67,8 +64,8 @@ class PairResult:
     ridge: Sequence[Row]
     methods: Sequence[Row]
     same: Sequence[Row]
-    layer: Row
-    table: Row | None
+    forms: Sequence[Row]
+    chosen: Mapping[str, Row]
     random: Sequence[Spread]
     words: Sequence[Row]
     seeds: Row
@@ -158,8 +155,6 @@ def _pair(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> PairRes
         groups = by_facts(found, "variant", *names).values()
         return [row_of(before, takes, scores, reference) for takes in groups]
 
-    methods = rows("equal divergence")
-    tables = rows("table")
     own = select(
         records,
         experiment="equal divergence",
@@ -177,10 +172,10 @@ def _pair(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> PairRes
         faulty=Share.of(sum(bool(one["faulty"]) for one in held_out), len(held_out)),
         strengths=rows("strengths", "nats"),
         ridge=rows("ridge"),
-        methods=methods,
+        methods=rows("equal divergence"),
         same=rows("equal alpha"),
-        layer=rows("best layer")[0],
-        table=tables[0] if tables else None,
+        forms=rows("forms"),
+        chosen={rule: row for rule in CHOICES for row in rows(rule)},
         random=_spreads(records, pair, held_out, own, scores),
         words=rows("word"),
         seeds=row_of(held_out, seeds, scores, reference),
@@ -215,7 +210,7 @@ def _contrasts(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> li
     score = genres.scores(pair.target, pair.source)["pair"]
     equal = select(records, experiment="equal divergence", pair=pair.name)
     same = select(records, experiment="equal alpha", pair=pair.name)
-    alone = select(records, experiment="best layer", pair=pair.name)
+    forms = select(records, experiment="forms", pair=pair.name)
     found = []
 
     def add(
@@ -256,7 +251,10 @@ def _contrasts(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> li
     residual, attention = by_site["residual",], by_site["attention",]
     add("sites at equal divergence", "both", ("residual", residual), ("attention", attention))
     own = by_site[pair.site,]
-    add("layers at equal divergence", pair.site, ("every layer", own), ("best layer", alone))
+    for (form, variant), other in by_facts(forms, "form", "variant").items():
+        place = BEST if BEST in variant else EVERY
+        against = (f"{form}, {place}", other)
+        add("forms at equal divergence", pair.site, (f"blend, {EVERY}", own), against)
     return found
 
 

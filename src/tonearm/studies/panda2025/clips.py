@@ -11,7 +11,7 @@ from typing import Any
 from tonearm.generation.request import TakeRequest
 from tonearm.steering import Steer, Steering
 from tonearm.studies.panda2025.context import Context, GivenClip
-from tonearm.studies.panda2025.design import INSTRUMENTS, Design
+from tonearm.studies.panda2025.design import INSTRUMENTS, Design, plain_name
 from tonearm.studies.panda2025.trials import GROUPS, TAGGED
 from tonearm.studies.panda2025.variants import (
     VectorName,
@@ -42,14 +42,17 @@ def _transfers(context: Context) -> list[tuple[str, str, str, VectorName]]:
     return instruments + styles
 
 
-def given_of(context: Context, experiment: str, source: str) -> list[GivenClip]:
-    """Clips of a source genre, or without the instruments of table III."""
-    targets = {one.target for one in INSTRUMENTS}
-    if experiment == STYLE:
-        found = [one for one in context.given if one.genre == source]
-    else:
-        found = [one for one in context.given if one.lead not in targets]
+def given_of(context: Context, source: str) -> list[GivenClip]:
+    """Clips of a source genre; without one, those without the instruments of table III."""
+    found = [one for one in context.given if is_given(one.genre, one.lead, source)]
     return found[: context.design.clips]
+
+
+def is_given(genre: str, lead: str, source: str) -> bool:
+    """Whether a piece serves as a clip of a source genre, or of instruments where it is empty."""
+    if source:
+        return plain_name(genre) == plain_name(source)
+    return lead not in {one.target for one in INSTRUMENTS}
 
 
 def clips(context: Context, found: Found) -> list[Trial]:
@@ -58,7 +61,7 @@ def clips(context: Context, found: Found) -> list[Trial]:
     for mode in context.modes:
         for experiment, source, target, vector in _transfers(context):
             facts = {"experiment": experiment, "mode": mode, "source": source, "target": target}
-            given = given_of(context, experiment, source)
+            given = given_of(context, source)
             trials += _takes(context, given, {**facts, "variant": "plain"})
             words = {**facts, "variant": "target's word"}
             trials += _takes(context, given, words, prompt=WORDED.format(target))

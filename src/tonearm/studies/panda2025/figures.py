@@ -7,7 +7,8 @@ from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
 from tonearm.stats.effect import Effect
 from tonearm.studies.panda2025.analysis import PairResult, Results
-from tonearm.studies.panda2025.design import PAPER_METHOD, RIDGE_PATH, SITES
+from tonearm.studies.panda2025.design import MAX_TEXT_LOSS, PAPER_METHOD, RIDGE_PATH, SITES
+from tonearm.studies.panda2025.rows import Row
 
 COLOURS = {"residual": "#c2571a", "attention": "#2f6fb3"}
 METHOD_COLOURS = {
@@ -23,6 +24,7 @@ def all_figures(results: Results) -> dict[str, Figure]:
     """Draw every figure of the steering experiments, by name."""
     found = {
         "alpha": alpha_curves(results),
+        "frontier": frontier(results),
         "methods": method_effects(results),
         "fusion": fusion_plane(results),
         "divergence": divergence_curves(results),
@@ -40,7 +42,7 @@ def alpha_curves(results: Results) -> Figure:
         grid = canvas.subplots(2, len(pairs), sharey="row", squeeze=False)
         for column, one in zip(grid.T, pairs, strict=True):
             for site in SITES:
-                rows = [row for row in one.strengths if row.facts["site"] == site]
+                rows = [row for row in one.strengths if _is_paper(row, site)]
                 rows.sort(key=lambda row: row.facts["alpha"])
                 alphas = [row.facts["alpha"] for row in rows]
                 for axis, effects in (
@@ -67,7 +69,9 @@ def alpha_curves(results: Results) -> Figure:
             *_numbers(row.text),
         ]
         for one in pairs
+        for site in SITES
         for row in one.strengths
+        if _is_paper(row, site)
     ]
     columns = ("pair", "site", "nats", "α", "score", "low", "high", "text", "low", "high")
     return drawn(
@@ -77,6 +81,70 @@ def alpha_curves(results: Results) -> Figure:
         "intervals over prompts.",
         Table("alpha-curves", "", columns, rows),
         (2.4 * len(pairs) + 0.6, 4.6),
+        draw,
+    )
+
+
+def _is_paper(row: Row, site: str) -> bool:
+    facts = row.facts
+    return (facts["site"], facts["method"], facts["form"]) == (site, PAPER_METHOD, "blend")
+
+
+def frontier(results: Results) -> Figure:
+    """Target's score over the loss of text agreement, of every condition."""
+    pairs = results.pairs
+
+    def draw(canvas: Any) -> None:
+        grid = canvas.subplots(2, len(pairs), sharex=True, sharey=True, squeeze=False)
+        for column, one in zip(grid.T, pairs, strict=True):
+            for axis, site in zip(column, SITES, strict=True):
+                lines: dict[tuple[str, str], list[Row]] = {}
+                for row in one.strengths:
+                    if row.facts["site"] == site:
+                        key = str(row.facts["method"]), str(row.facts["form"])
+                        lines.setdefault(key, []).append(row)
+                for (method, form), rows in lines.items():
+                    rows.sort(key=lambda row: row.facts["alpha"])
+                    axis.plot(
+                        [0.0, *(-row.text.change for row in rows)],
+                        [0.0, *(row.target.change for row in rows)],
+                        "--" if form == "rotate" else "-",
+                        marker="o",
+                        ms=2.5,
+                        lw=1,
+                        color=METHOD_COLOURS.get(method, GREY),
+                        label=f"{method}, {form}",
+                    )
+                axis.axvline(MAX_TEXT_LOSS, color=GREY, lw=0.8, ls=":")
+                axis.axhline(0, color=GREY, lw=0.8)
+            column[0].set_title(f"{one.pair.name} ({one.pair.table})")
+            column[1].set_xlabel("loss of text agreement")
+        for axis, site in zip(grid[:, 0], SITES, strict=True):
+            axis.set_ylabel(f"{site}: change of score")
+        grid[0][0].legend(frameon=False, fontsize=6)
+
+    rows = [
+        [
+            one.pair.name,
+            *(str(row.facts[name]) for name in ("site", "method", "form")),
+            f"{row.facts['nats']:g}",
+            *_numbers(row.target),
+            *_numbers(row.text),
+        ]
+        for one in pairs
+        for row in one.strengths
+    ]
+    columns = (
+        *("pair", "site", "method", "form", "nats"),
+        *("score", "low", "high", "text", "low", "high"),
+    )
+    return drawn(
+        "frontier",
+        "Every condition at rising divergence on neutral prompts: change of the target's score over "
+        "the loss of the cosine of take and prompt. The dotted line is the loss that the tables "
+        "allow.",
+        Table("frontier", "", columns, rows),
+        (2.4 * len(pairs) + 0.6, 4.8),
         draw,
     )
 

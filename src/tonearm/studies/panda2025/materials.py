@@ -19,8 +19,15 @@ from tonearm.datasets.rendering.corpus import render_corpus
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector
+from tonearm.studies.panda2025.clips import is_given
 from tonearm.studies.panda2025.context import GivenClip
-from tonearm.studies.panda2025.design import SITES, Design, GenrePair, genre_pairs
+from tonearm.studies.panda2025.design import (
+    SITES,
+    STYLE_PAIRS,
+    Design,
+    GenrePair,
+    genre_pairs,
+)
 from tonearm.studies.panda2025.evaluated import Piece, evaluated
 from tonearm.studies.panda2025.vectors import (
     SET_ASIDE,
@@ -89,6 +96,7 @@ def make_materials(
     pairs = genre_pairs(genres.labels)
     names = vector_names(design, pairs)
     vectors = make_vectors(model, genres, leads, names, folder, design.random, progress)
+    given = _needed(given, pairs, design.clips)
     clips = [(one, one.clip(design.seconds, model.shape.sample_rate)) for one in [*aside, *given]]
     first = len(aside)
     return Materials(
@@ -126,6 +134,17 @@ def _first_of_each(pieces: Sequence[Piece], column: str, count: int) -> list[Pie
         if taken[label] <= count:
             found.append(piece)
     return found
+
+
+def _needed(pieces: Sequence[Piece], pairs: Sequence[GenrePair], count: int) -> list[Piece]:
+    """The pieces that serve as given clips, in order."""
+    sources = ["", *(pair.source for pair in pairs if pair.name in STYLE_PAIRS)]
+    chosen = [
+        [one for one in pieces if is_given(one.labels[GENRE], one.labels[LEAD], source)][:count]
+        for source in sources
+    ]
+    names = {one.name for some in chosen for one in some}
+    return [one for one in pieces if one.name in names]
 
 
 def _by_column(

@@ -16,6 +16,7 @@ from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, MELODY, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER, SITES
 from tonearm.studies.panda2025.figures import all_figures
 from tonearm.studies.panda2025.rows import Row, Spread
+from tonearm.studies.panda2025.variants import BEST
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
 
@@ -57,11 +58,16 @@ def make_report(
             Section(
                 "Strength",
                 [
-                    "α = 1 halves the activation in every layer before anything is added, so that raw "
-                    "values of α compare neither sites nor methods. They are compared at equal "
-                    "divergence of the predictions, teacher-forced on plain takes, and at equal α."
+                    'The paper scales the sum "such that the norm is maintained", and its formula, '
+                    "(h + α r) / (1 + α) with a unit r, does so only where |h| is 1. Here |h| is far "
+                    "larger, so that the literal formula shrinks h in every layer and hardly adds r. "
+                    "The form that is used, blend, is (h + α |h| r) / (1 + α); rotate scales h + α |h| r "
+                    "to the norm of h exactly; literal is the formula.",
+                    "Raw values of α compare neither sites nor forms. They are compared at equal "
+                    "divergence of the predictions, teacher-forced on plain takes, and methods at equal "
+                    "α, too.",
                 ],
-                figures=[figures["divergence"], figures["alpha"]],
+                figures=[figures["divergence"], figures["alpha"], figures["frontier"]],
                 tables=[strengths_table(results)],
             ),
             Section(
@@ -203,6 +209,7 @@ def strengths_table(results: Results) -> Table:
         [
             one.pair.name,
             str(row.facts["site"]),
+            _method(row),
             f"{row.facts['nats']:g}",
             f"{row.facts['alpha']:.3g}",
             points(row.target),
@@ -215,8 +222,8 @@ def strengths_table(results: Results) -> Table:
     ]
     return Table(
         "strengths",
-        "The paper's method at rising divergence, on neutral prompts.",
-        ("pair", "site", "nats per frame", "α", "target's score", *DAMAGE),
+        "Every method and site at rising divergence, on neutral prompts.",
+        ("pair", "site", "method", "nats per frame", "α", "target's score", *DAMAGE),
         rows,
     )
 
@@ -241,13 +248,12 @@ def tables_1_and_2(results: Results) -> Table:
                 *paper,
             ]
         )
-        chosen = [("chosen", one.table)] if one.table else []
-        for name, row in (*chosen, ("equal divergence", one.own)):
+        for name, row in (*one.chosen.items(), ("equal divergence", one.own)):
             rows.append(
                 [
                     pair.table,
                     pair.name,
-                    name,
+                    f"{name}: {_method(row)}",
                     f"{row.facts['alpha']:.3g}",
                     f"{row.target.mean:.3f}",
                     points(row.target),
@@ -259,9 +265,10 @@ def tables_1_and_2(results: Results) -> Table:
             )
     return Table(
         "tables-1-and-2",
-        "Tables I and II: CLAP's probability of the target against the source, plain, at the α that "
-        f"neutral prompts chose (text agreement may fall by {MAX_TEXT_LOSS:g}), and at equal "
-        "divergence. On the right the paper's scores and their change, which are not comparable.",
+        "Tables I and II: CLAP's probability of the target against the source, plain, under what "
+        f"neutral prompts chose (text agreement may fall by {MAX_TEXT_LOSS:g}): α of the paper's "
+        "method, and method, site, form and α; and at equal divergence. On the right the paper's "
+        "scores and their change, which are not comparable.",
         (
             "table",
             "pair",
@@ -277,12 +284,18 @@ def tables_1_and_2(results: Results) -> Table:
     )
 
 
+def _method(row: Row) -> str:
+    """Method, form, and the place where it is the best layer alone."""
+    place = f", {BEST}" if BEST in str(row.facts["variant"]) else ""
+    return f"{row.facts['method']}, {row.facts['form']}{place}"
+
+
 def scores_table(results: Results) -> Table:
     """Every score of the paper's method, of its controls, and of the words."""
     rows = []
     for one in results.pairs:
         conditions = [("other seeds", one.seeds), ("vector, equal divergence", one.own)]
-        conditions += [("vector, chosen α", one.table)] if one.table else []
+        conditions += list(one.chosen.items())
         conditions += [(str(row.facts["variant"]), row) for row in one.words]
         rows += [
             [*_condition(one, name, row), *_scores(row), *_damage(row)] for name, row in conditions
@@ -361,14 +374,10 @@ def _spread(spread: Spread, name: str) -> str:
 def methods_table(results: Results) -> Table:
     rows = []
     for one in results.pairs:
-        sets = [
-            ("equal divergence", one.methods),
-            ("equal α", one.same),
-            ("best layer", [one.layer]),
-        ]
+        sets = [("equal divergence", one.methods), ("equal α", one.same), ("form", one.forms)]
         rows += [
             [
-                *_condition(one, f"{row.facts['method']}, {name}", row),
+                *_condition(one, f"{_method(row)}, {name}", row),
                 points(row.target),
                 _score(row, "cosine"),
                 _score(row, "embeddings"),
@@ -380,7 +389,7 @@ def methods_table(results: Results) -> Table:
     return Table(
         "methods-table",
         "Methods at equal divergence at both sites, at the α of the MSE probe at the site of the "
-        "paper's row, and the layer with the best probe alone; held-out prompts.",
+        "paper's row, and other forms of the MSE probe; held-out prompts.",
         (*CONDITION, "CLAP {source, target}", "cosine", "embeddings", *DAMAGE),
         rows,
     )
