@@ -1,13 +1,14 @@
 """Report of a study as one page that opens offline, as Markdown, and as LaTeX tables.
 
 report.html      everything in one file: figures as SVG, players with their audio
-report.md        the same text and tables, with figures/*.svg
+report.md        the same text and tables, with figures/*.svg and *.ogg
 tables.tex       every table
 data/*.csv       every table, and the numbers of every figure
 """
 
 import base64
 import html
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,11 +52,17 @@ class Figure:
 
 @dataclass(frozen=True)
 class Player:
-    """A take to listen to: its title and its audio as a file's content."""
+    """A take to listen to: its title and its audio as a file's content, such as audio/ogg."""
 
     title: str
     media_type: str
     content: bytes
+
+    @property
+    def file(self) -> str:
+        """Name of its file."""
+        slug = re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
+        return f"{slug}.{self.media_type.partition('/')[2]}"
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,10 @@ class Report:
     def figures(self) -> list[Figure]:
         return [figure for section in self.sections for figure in section.figures]
 
+    @property
+    def players(self) -> list[Player]:
+        return [player for section in self.sections for player in section.players]
+
 
 def write_report(report: Report, folder: Path) -> Path:
     """Write all files of a report.
@@ -124,7 +135,7 @@ def write_markdown(report: Report, path: Path) -> None:
 
 
 def _write_parts(report: Report, figures: Path, data: Path) -> None:
-    """Write figures as SVG, and the numbers of figures and tables as CSV."""
+    """Write figures as SVG and takes as audio files, and numbers of figures and tables as CSV."""
     for folder in (figures, data):
         folder.mkdir(parents=True, exist_ok=True)
     for figure in report.figures:
@@ -132,6 +143,9 @@ def _write_parts(report: Report, figures: Path, data: Path) -> None:
         _write(data / f"{figure.name}.csv", figure.data.csv())
     for table in report.tables:
         _write(data / f"{table.name}.csv", table.csv())
+    for player in report.players:
+        with atomic_write(figures / player.file) as temporary:
+            temporary.write_bytes(player.content)
 
 
 def markdown(report: Report, figures: str) -> str:
@@ -152,6 +166,11 @@ def markdown(report: Report, figures: str) -> str:
             lines += [f"![{figure.caption}]({figures}/{figure.name}.svg)", "", figure.caption, ""]
         for table in section.tables:
             lines += [_with_warning(report, table.caption), "", table.markdown(), ""]
+        for player in section.players:
+            lines += [
+                f'{player.title}: <audio controls preload="none" src="{figures}/{player.file}"></audio>',
+                "",
+            ]
     return "\n".join(lines)
 
 
