@@ -179,8 +179,8 @@ class Design:
     classified: int = 60
     neutral: int = 10
     held_out: int = 30
-    curve: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-    curve_prompts: int = 4
+    curve: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
+    curve_prompts: int = 3
     divergence: float = 0.5
     divergences: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
     clip_divergences: tuple[float, ...] = (0.5, 1.5)
