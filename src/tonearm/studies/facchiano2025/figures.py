@@ -1,13 +1,13 @@
 """Figures of the study as SVG, each with its numbers."""
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from tonearm.audio import Clip
+from tonearm.report.drawing import drawn
 from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
 from tonearm.studies.equal_divergence import Curve
@@ -43,27 +43,6 @@ def all_figures(results: Results) -> dict[str, Figure]:
     }
 
 
-def _drawn(
-    name: str, caption: str, data: Table, size: tuple[float, float], draw: Callable[..., None]
-) -> Figure:
-    """Let `draw` fill a figure; the text of the SVG stays text."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
-
-    style = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "tonearm",
-        "font.size": 9,
-        "axes.unicode_minus": False,  # the sign is lost in some browsers' fonts
-    }
-    with mpl.rc_context(style):
-        canvas = Canvas(figsize=size, layout="constrained")
-        draw(canvas)
-        file = io.StringIO()
-        canvas.savefig(file, format="svg", metadata={"Date": None})
-    return Figure(name, caption, file.getvalue(), data)
-
-
 def activation_planes(results: Results) -> Figure:
     """Fig. 2: prompt activations of the best layers, with densities."""
     chosen = [(pair, results.best[pair]) for pair in PAIR.values()]
@@ -89,7 +68,7 @@ def activation_planes(results: Results) -> Figure:
         for pair, geometry in results.geometry.items()
         for layer, plane in enumerate(geometry.planes)
     ]
-    return _drawn(
+    return drawn(
         "fig2-activations",
         "Activations at the EOS token of both prompt sets on their first two principal components, "
         "with kernel densities, at the best layer; d' along DiffMean in the whole space.",
@@ -132,7 +111,7 @@ def layer_scan(results: Results) -> Figure:
         for one in effects
     ]
     columns = ("pair", "layer", "sign", "λ", "change", "low", "high", "n")
-    return _drawn(
+    return drawn(
         "fig4-layers",
         "Change by each layer's direction in all layers, at equal divergence, with "
         "95 % intervals over prompts.",
@@ -174,7 +153,7 @@ def strengths(results: Results) -> Figure:
         for row, _ in results.strengths
     ]
     columns = ("pair", "sign", "λ", "nats per frame", "change", "low", "high", "second measure")
-    return _drawn(
+    return drawn(
         "fig5-strengths",
         "Change over λ, and over the divergence that it causes, one-to-all from the "
         "best layer, with 95 % intervals over prompts.",
@@ -208,7 +187,7 @@ def layer_cosines(results: Results) -> Figure:
         for pair in pairs
         for (i, j), value in np.ndenumerate(results.geometry[pair].cosines)
     ]
-    return _drawn(
+    return drawn(
         "fig6-cosines",
         "Cosines between the directions of the layers; lines separate the blocks that clustering "
         "finds.",
@@ -264,7 +243,7 @@ def distances(results: Results) -> Figure:
         for row, distance in results.strengths
     ]
     columns = ("pair", "sign", "λ", "FAD", "KAD", "CLAP score", "faulty", "pulse clarity")
-    return _drawn(
+    return drawn(
         "fig7-quality",
         "Fréchet distance to unsteered takes of other seeds, change of the CLAP score of take and "
         "prompt, and share of takes with a fault, over λ.",
@@ -300,7 +279,7 @@ def set_sizes(results: Results) -> Figure:
         for one in results.sizes
         for i, change in enumerate(one.changes)
     ]
-    return _drawn(
+    return drawn(
         "fig8-prompts",
         "Change by directions of few prompts; mean and standard deviation over draws.",
         Table("fig8", "", ("pair", "prompts", "sign", "draw", "change"), rows),
@@ -347,7 +326,7 @@ def spectrograms(clips: Mapping[str, Clip]) -> Figure:
         for title, level in levels.items()
         for band, value in enumerate(level.mean(1))
     ]
-    return _drawn(
+    return drawn(
         "fig9-spectrograms",
         "Takes of one prompt and seed without steering, bright and dark, at one loudness.",
         Table("fig9", "", ("take", "mel band", "mean level, dB"), rows),
@@ -379,7 +358,7 @@ def divergence_curves(curves: Mapping[tuple[str, str], Curve]) -> Figure:
         for (variant, sign), curve in known.items()
         for strength, value in zip(curve.strengths, curve.divergences, strict=True)
     ]
-    return _drawn(
+    return drawn(
         "divergence",
         "Mean KL divergence of steered from plain predictions, teacher-forced on plain takes: every "
         "layer's direction, and random directions (dotted).",
@@ -428,7 +407,7 @@ def grid(results: Results) -> Figure:
         for t in factors
         for b in factors
     ]
-    return _drawn(
+    return drawn(
         "grid",
         "Two vectors at once, in units of their strengths of equal divergence: change of tempo "
         "and centroid, and share of takes with a fault.",
@@ -459,7 +438,7 @@ def leakage(found: Leakage) -> Figure:
         for y, row in enumerate(found.rows)
         for x, column in enumerate(found.columns)
     ]
-    return _drawn(
+    return drawn(
         "leakage",
         "Every vector and sign, and random directions of equal divergence at +, against every "
         "measure, as change over the standard deviation of plain takes; a dot where the false discovery rate over all cells is below 5 %.",
