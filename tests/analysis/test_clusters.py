@@ -6,7 +6,12 @@ from sklearn.metrics import (
     normalized_mutual_info_score,
 )
 
-from tonearm.analysis.clusters import jaccard_matrix, measure_clusters, whitened
+from tonearm.analysis.clusters import (
+    jaccard_matrix,
+    measure_clusters,
+    permuted_agreement,
+    whitened,
+)
 from tonearm.errors import TonearmError
 
 rng = np.random.default_rng(0)
@@ -72,6 +77,19 @@ def test_the_indices_are_those_of_scikit_learn() -> None:
     truth = np.array([found.labels.index(label) for label in LABELS])
     assert found.ami == pytest.approx(adjusted_mutual_info_score(truth, found.assigned))
     assert found.nmi == pytest.approx(normalized_mutual_info_score(truth, found.assigned))
+
+
+def test_the_null_keeps_the_rows_of_a_track_together() -> None:
+    """20 tracks of 10 equal rows: 20 independent samples, not 200."""
+    track = np.repeat(np.arange(20), 10)
+    truth, found = rng.permutation(20)[track] % 2, rng.permutation(20)[track] % 2
+    of_rows = permuted_agreement(truth, found, np.arange(200), seed=0)["ari"]
+    of_tracks = permuted_agreement(truth, found, track, seed=0)["ari"]
+    assert of_tracks.std() > 5 * of_rows.std()
+    mixed = np.concatenate([track, np.arange(20, 60)])  # tracks of two sizes
+    labels = np.concatenate([truth, truth[:40]])
+    same = permuted_agreement(labels, labels, mixed, seed=0)["nmi"]
+    assert len(same) == 200 and same.max() < 0.9
 
 
 def test_one_label_and_unequal_lists_are_refused() -> None:

@@ -22,6 +22,14 @@ def test_a_rendered_corpus_is_shown_by_its_labels(run, sines):  # noqa: F811
     assert table.code == 0 and re.search(r"^C#? +1 +1", table.out, re.MULTILINE)
 
 
+def test_a_selection_of_a_recipe_is_rendered(run, sines):  # noqa: F811
+    options = ("--out", "c", "--clips", 6, "--sound-font", sines, "--json")
+    selection = ("--where", "root_note_name=C", "--where", "chord_type=major")
+    assert json.loads(run("corpus", "render", "chords", *selection, *options).out)["clips"] == 6
+    shown = run("corpus", "show", "c", "--label", "inversion", "--where", "chord_type=major")
+    assert shown.code == 0 and re.search(r"^64 +2 +2", shown.out, re.MULTILINE)
+
+
 def test_ctrl_c_keeps_the_finished_clips(run, sines, monkeypatch):  # noqa: F811
     def interrupted(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
@@ -59,6 +67,8 @@ def test_left_out_items_are_shown_with_their_number(run, folder):
         (["render", "notes", "--out", "x", "--seed", "-1"], "seed -1 is not possible"),
         (["render", "notes", "--out", "x", "--sound-font", "y.sf2"], "no sound font at y.sf2"),
         (["render", "notes", "--out", "x", "--label", "octave"], "render takes no --label"),
+        (["render", "notes", "--out", "x", "--where", "octave"], "no COLUMN=VALUE"),
+        (["render", "notes", "--out", "x", "--where", "octave=9"], "has '9' as octave"),
         (["show"], "needs the folder"),
         (["show", "nowhere"], "no folder at nowhere"),
         (["show", "nowhere", "--seed", "1"], "show takes no --seed"),

@@ -47,6 +47,11 @@ class Null:
     mean: float
     bound: float
 
+    @classmethod
+    def of(cls, draws: np.ndarray) -> "Null":
+        """Summarise the values of an index under permutations."""
+        return cls(float(draws.mean()), float(np.quantile(draws, NULL_QUANTILE)))
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -130,21 +135,16 @@ def measure_clusters(
             f"clusters are compared with two labels or more; {source} has "
             f"{', '.join(names) or 'none'}"
         )
-    from sklearn.cluster import KMeans
-
-    kmeans = KMeans(len(names), n_init=STARTS, random_state=seed)
-    found = kmeans.fit_predict(rows)
+    found = k_means(rows, len(names), seed)
     truth = np.array([names.index(label) for label in labels])
-    jaccard, order = _matched(jaccard_matrix(truth, found, len(names)))
-    rng = np.random.default_rng(seed)
-    expected = _expected_information(truth, found)
-    permuted = [_indices(rng.permutation(truth), found, expected) for _ in range(PERMUTATIONS)]
+    jaccard, assigned = matched_jaccard(truth, found, len(names))
+    draws = permuted_agreement(truth, found, np.arange(len(truth)), seed)
     return Clusters(
         labels=names,
-        **_indices(truth, found, expected),
-        nulls={name: _null([one[name] for one in permuted]) for name in permuted[0]},
+        **agreement(truth, found),
+        nulls={name: Null.of(values) for name, values in draws.items()},
         jaccard=jaccard,
-        assigned=np.argsort(order)[found],
+        assigned=assigned,
         n=len(rows),
         seed=seed,
         source=source,
@@ -202,6 +202,92 @@ def whitened(rows: np.ndarray, components: int, seed: int = 0) -> np.ndarray:
     return PCA(count, whiten=True, random_state=seed).fit_transform(rows.astype(np.float64))
 
 
+def k_means(rows: np.ndarray, count: int, seed: int, starts: int = STARTS) -> np.ndarray:
+    """Cluster rows.
+
+    Args:
+        rows: [n, D].
+        count: of clusters, at most n.
+        seed: of the starts.
+        starts: of which the one with the least squared distances is kept.
+
+    Returns:
+        Cluster of each row, int [n], from 0.
+    """
+    from sklearn.cluster import KMeans
+
+    return np.asarray(KMeans(count, n_init=starts, random_state=seed).fit_predict(rows))
+
+
+def agreement(truth: np.ndarray, found: np.ndarray) -> dict[str, float]:
+    """ARI, AMI and NMI of two partitions.
+
+    Args:
+        truth: group of each row, int [n].
+        found: cluster of each row, int [n].
+    """
+    return _indices(truth, found, _expected_information(truth, found))
+
+
+def permuted_agreement(
+    truth: np.ndarray,
+    found: np.ndarray,
+    tracks: np.ndarray,
+    seed: int,
+    permutations: int = PERMUTATIONS,
+) -> dict[str, np.ndarray]:
+    """ARI, AMI and NMI of clusters with permuted labels.
+
+    Tracks of one number of rows exchange their labels, so that rows of a track, which resemble each
+    other, keep one label, and every label keeps its number of rows.
+
+    Args:
+        truth: label of each row, int [n].
+        found: cluster of each row, int [n].
+        tracks: of each row, [n].
+        seed: of the permutations; it alone decides them for given tracks.
+        permutations: their number P.
+
+    Returns:
+        float64 [P] by index.
+    """
+    _, track, sizes = np.unique(tracks, return_inverse=True, return_counts=True)
+    by_track = np.argsort(track, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    pools = [
+        by_track[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)
+    ]  # rows of the tracks of one size, [tracks, size]
+    rng = np.random.default_rng(seed)
+    expected = _expected_information(truth, found)
+    draws = []
+    for _ in range(permutations):
+        permuted = truth.copy()
+        for rows in pools:
+            permuted[rows] = truth[rng.permutation(rows)]
+        draws.append(_indices(permuted, found, expected))
+    return {name: np.array([draw[name] for draw in draws]) for name in draws[0]}
+
+
+def matched_jaccard(
+    truth: np.ndarray, found: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Jaccard matrix with its clusters in the order that maximises the trace.
+
+    Args:
+        truth: label of each row, int [n] below `count`.
+        found: cluster of each row, likewise.
+        count: of labels and clusters.
+
+    Returns:
+        float64 [labels, clusters], and the cluster of each row in that order, int [n].
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    jaccard = jaccard_matrix(truth, found, count)
+    order = linear_sum_assignment(jaccard, maximize=True)[1]
+    return jaccard[:, order], np.argsort(order)[found]
+
+
 def _indices(truth: np.ndarray, found: np.ndarray, expected: float) -> dict[str, float]:
     """ARI, AMI and NMI; `expected` is the mutual information by chance, in nats.
 
@@ -227,10 +313,6 @@ def _expected_information(truth: np.ndarray, found: np.ndarray) -> float:
     return float(expected_mutual_information(contingency, len(truth)))
 
 
-def _null(values: Sequence[float]) -> Null:
-    return Null(float(np.mean(values)), float(np.quantile(values, NULL_QUANTILE)))
-
-
 def jaccard_matrix(first: np.ndarray, second: np.ndarray, count: int) -> np.ndarray:
     """Compute overlap over union of the groups of two partitions.
 
@@ -247,11 +329,3 @@ def jaccard_matrix(first: np.ndarray, second: np.ndarray, count: int) -> np.ndar
     both = (a[:, None] & b[None]).sum(-1)
     either = (a[:, None] | b[None]).sum(-1)
     return both / np.maximum(either, 1)
-
-
-def _matched(jaccard: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix with its columns in the order that maximises the trace, and that order."""
-    from scipy.optimize import linear_sum_assignment
-
-    order = linear_sum_assignment(jaccard, maximize=True)[1]
-    return jaccard[:, order], order

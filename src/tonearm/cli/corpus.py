@@ -36,9 +36,7 @@ def corpus(
     ] = None,
     clips: Annotated[
         int | None,
-        typer.Option(
-            "--clips", metavar="N", help="A balanced random subset; default: all of the recipe."
-        ),
+        typer.Option("--clips", metavar="N", help="A balanced random subset; default: all clips."),
     ] = None,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Seed of the subset and the pieces.")
@@ -53,7 +51,7 @@ def corpus(
     as_json: _options.Json = False,
 ) -> None:
     """Render a labelled corpus with FluidSynth, or show the labels of one."""
-    of_show = {"--label": label, "--where": where, "--layout": layout}
+    of_show = {"--label": label, "--layout": layout}
     of_render = {
         "--out": output,
         "--clips": clips,
@@ -62,7 +60,7 @@ def corpus(
     }
     if action == RENDER:
         _refuse(RENDER, of_show)
-        _render(what, output, clips, seed, sound_font, as_json)
+        _render(what, output, clips, parse_where(where), seed, sound_font, as_json)
     elif action == SHOW:
         _refuse(SHOW, of_render)
         _show(what, label, parse_where(where), layout, as_json)
@@ -81,6 +79,7 @@ def _render(
     recipe: str | None,
     output: Path | None,
     clips: int | None,
+    where: dict[str, str],
     seed: int,
     sound_font: Path | None,
     as_json: bool,
@@ -96,7 +95,13 @@ def _render(
     try:
         with progress_bar("rendering") as bar:
             rendered = render_corpus(
-                recipe, output, clips=clips, seed=seed, sound_font=sound_font, progress=bar.update
+                recipe,
+                output,
+                clips=clips,
+                where=where,
+                seed=seed,
+                sound_font=sound_font,
+                progress=bar.update,
             )
     except KeyboardInterrupt:
         raise Stopped(f"stopped; the same command continues the rendering of {output}") from None

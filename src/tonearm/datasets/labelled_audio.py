@@ -25,12 +25,11 @@ from tonearm.datasets.audio_files import audio_files
 from tonearm.datasets.layouts.base import LABEL, Entry, Layout, Table
 from tonearm.datasets.layouts.folders import FOLDERS
 from tonearm.datasets.layouts.search import find_layout
+from tonearm.datasets.selection import checked_where, is_selected, listed, no_column, no_item
 from tonearm.datasets.skips import NO_FILE, NO_LABEL, SkipLog, Skipped, describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.real_path import real_path
-from tonearm.text import check_text, quoted
-
-MOST_VALUES = 12  # in a message
+from tonearm.text import check_text
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def read_corpus(
     folders = [Path(one) for one in boundary.sequence(folders, "folders", boundary.path, "paths")]
     label = boundary.optional(boundary.text, label, "label")
     layout = boundary.optional(boundary.text, layout, "layout")
-    where = _checked_where({} if where is None else where)
+    where = checked_where({} if where is None else where)
     for folder in folders:
         if not folder.is_dir():
             raise TonearmError(
@@ -146,14 +145,6 @@ def read_corpus(
             "column of labels"
         )
     return corpus
-
-
-def _checked_where(where: object) -> dict[str, str]:
-    pairs = boundary.instance(where, "where", Mapping, "values by column")  # type: ignore[type-abstract]
-    return {
-        boundary.text(name, "where"): boundary.text(value, f"where[{quoted(name)}]")
-        for name, value in pairs.items()
-    }
 
 
 def _folder_per_label(folders: Sequence[Path]) -> list[LabelledFile]:
@@ -180,7 +171,7 @@ def _read_one(folder: Path, label: str | None, where: Mapping[str, str], layout:
     for entry in table.entries({label, *where}):
         for name, found in values.items():
             found.add(entry.columns.get(name, ""))
-        if all(entry.columns.get(name) == value for name, value in where.items()):
+        if is_selected(entry.columns, where):
             file = _labelled(entry, label, log)
             if file is not None:
                 files.append(file)
@@ -195,12 +186,12 @@ def _column(table: Table, folder: Path, name: str | None) -> str:
         return table.label
     if name in table.columns:
         return str(name)
-    columns = _listed(table.columns)
     if name is None:
         raise TonearmError(
-            f"{folder} has no column {LABEL}; choose one of its columns as the label: {columns}"
+            f"{folder} has no column {LABEL}; choose one of its columns as the label: "
+            f"{listed(table.columns)}"
         )
-    raise TonearmError(f"{folder} has no column {quoted(name)}; its columns are {columns}")
+    raise no_column(str(folder), name, table.columns)
 
 
 def _labelled(entry: Entry, label: str, log: SkipLog) -> LabelledFile | None:
@@ -220,22 +211,10 @@ def _refuse_empty(
     folder: Path, where: Mapping[str, str], values: Mapping[str, set[str]], log: SkipLog
 ) -> None:
     """Raise TonearmError with the reason why a corpus has no file, where one is known."""
-    for name, value in where.items():
-        if value not in values[name]:
-            raise TonearmError(
-                f"no item of {folder} has {quoted(value)} as {name}; "
-                f"its values are {_listed(sorted(values[name]))}"
-            )
-    if log.skipped:
+    if log.skipped and all(value in values[name] for name, value in where.items()):
         raise TonearmError(
             f"every item of {folder} is left out: {describe_skips(log.skipped)}; "
             "check that the download is complete"
         )
     if where:
-        chosen = " and ".join(f"{name}={value}" for name, value in where.items())
-        raise TonearmError(f"no item of {folder} has {chosen}; choose other values")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:MOST_VALUES]) or "(none)"
-    return shown + (f" and {len(names) - MOST_VALUES} more" if len(names) > MOST_VALUES else "")
+        raise no_item(str(folder), where, values)

@@ -1,23 +1,24 @@
-"""Drawing of a report's figures as SVG."""
+"""Figures of reports, drawn by matplotlib as SVG."""
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
 
 
 def drawn(
-    name: str, caption: str, data: Table, size: tuple[float, float], draw: Callable[..., None]
+    name: str, caption: str, data: Table, size: tuple[float, float], draw: Callable[[Any], None]
 ) -> Figure:
-    """Draw a figure; the text of the SVG stays text.
+    """Draw a figure; the text of the SVG stays text, and the same numbers give the same file.
 
     Args:
-        name: of files.
+        name: of its files.
         caption: one or more sentences.
-        data: numbers of the figure.
+        data: its numbers.
         size: width and height in inches.
-        draw: fills a matplotlib Figure.
+        draw: fills a matplotlib figure.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas

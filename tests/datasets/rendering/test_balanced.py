@@ -47,3 +47,16 @@ def test_all_cells_are_in_order_and_a_seed_decides_the_choice() -> None:
     first, again, other = (balanced_subset(NOTES, 100, seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
+
+
+def test_a_subset_of_the_allowed_cells_is_balanced() -> None:
+    allowed = np.zeros(NOTES, dtype=bool)
+    allowed[5] = True  # one pitch class
+    cells = balanced_subset(NOTES, 200, 0, allowed)
+    assert set(cells[:, 0]) == {5} and len(np.unique(cells, axis=0)) == 200
+    for factor in (1, 2):
+        counts = np.bincount(cells[:, factor], minlength=NOTES[factor])
+        assert counts.max() - counts.min() <= 1
+    np.testing.assert_array_equal(
+        balanced_subset(NOTES, int(allowed.sum()), 0, allowed), np.argwhere(allowed)
+    )

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,61 @@ def test_a_finished_corpus_is_not_rendered_again(sines: Path, tmp_path: Path) ->
         assert [row["track"] for row in csv.DictReader(file)] == [str(2**32 + i) for i in range(3)]
 
 
+def test_only_the_selected_clips_are_rendered(
+    sines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tonearm.datasets.rendering.corpus.is_sounding", lambda clip: False)
+    where = {"root_note_pitch_class": "3", "octave": "4"}
+    with pytest.raises(TonearmError, match="all 92 clips are silent"):  # one of each program
+        render_corpus("notes", tmp_path / "notes", where=where, sound_font=sines)
+    parts = sorted((tmp_path / "notes" / "parts").iterdir())
+    stems = [
+        json.loads(line)["silent"]
+        for part in parts
+        for line in part.read_text().split("\n")
+        if line
+    ]
+    assert stems == sorted(stems) and len(set(stems)) == 92
+    assert all(stem.startswith("key-051-") for stem in stems)
+
+
+def test_a_subset_of_the_selected_clips_is_balanced(sines: Path, tmp_path: Path) -> None:
+    options = {"clips": 24, "where": {"root_note_name": "C"}, "sound_font": sines}
+    render_corpus("chords", tmp_path / "chords", **options)
+    with (tmp_path / "chords" / "metadata.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["root_note_name"] for row in rows} == {"C"}
+    assert set(Counter(row["chord_type"] for row in rows).values()) == {6}
+    assert set(Counter(row["inversion"] for row in rows).values()) == {8}
+    assert len({row["midi_program_num"] for row in rows}) == 24
+    again, other = (
+        render_corpus("chords", tmp_path / f"seed {seed}", seed=seed, **options) for seed in (0, 1)
+    )
+    assert contents(again.folder) == contents(tmp_path / "chords")
+    assert contents(other.folder).keys() != contents(again.folder).keys()
+
+
+def test_a_selection_belongs_to_the_record(sines: Path, tmp_path: Path) -> None:
+    folder, where = tmp_path / "notes", {"octave": "4"}
+    render_corpus("notes", folder, clips=4, where=where, sound_font=sines)
+    record = json.loads((folder / "rendering.json").read_text())
+    assert record["where"] == where
+    for other, message in [
+        ({"octave": "5"}, "with where octave=4; give"),
+        (None, "where octave=4"),
+    ]:
+        with pytest.raises(TonearmError, match=message):
+            render_corpus("notes", folder, clips=4, where=other, sound_font=sines)
+    render_corpus("notes", tmp_path / "old", clips=4, sound_font=sines)
+    path = tmp_path / "old" / "rendering.json"
+    record = json.loads(path.read_text())
+    del record["where"]  # as in records of corpora without a selection
+    path.write_text(json.dumps(record))
+    assert render_corpus("notes", tmp_path / "old", clips=4, sound_font=sines).clips
+    with pytest.raises(TonearmError, match="with no where; give"):
+        render_corpus("notes", tmp_path / "old", clips=4, where=where, sound_font=sines)
+
+
 def test_another_rendering_or_other_files_in_the_folder_are_refused(
     sines: Path, tmp_path: Path
 ) -> None:
@@ -154,6 +210,22 @@ def test_a_sound_font_without_these_notes_is_refused(
         ({"sound_font": Path("nowhere.sf2")}, "no sound font at nowhere.sf2"),
         ({"folder": ""}, "empty path"),
         ({"progress": 3}, "progress 3 is of type int"),
+        (
+            {"where": {"key": "C"}},
+            "the recipe notes has no column 'key'; its columns are root_note_name, root_note_pitch",
+        ),
+        (
+            {"where": {"octave": "9"}},
+            "has '9' as octave; its values are 0, 1, 2, 3, 4, 5, 6, 7, 8$",
+        ),
+        (
+            {"where": {"octave": "0", "midi_note_val": "60"}},
+            "no item of the recipe notes has octave=0 and midi_note_val=60; choose other values",
+        ),
+        ({"where": {"octave": "4"}, "clips": 1105}, "makes 1 to 1104 where octave=4"),
+        ({"where": {"octave": 4}}, r"where\['octave'\] 4 is of type int; give a text"),
+        ({"where": "octave=4"}, "is of type str; give values by column"),
+        ({"recipe": "pocket", "where": {"genre": "jazz"}}, "pocket has no end, so that its clips"),
     ],
 )
 def test_impossible_arguments_are_refused_before_anything_is_written(

@@ -65,6 +65,6 @@ RECIPE = Recipe(
     name="chords",
     summary="one triad: root, quality, inversion, program",
     sample_rate=SAMPLE_RATE,
-    size=int(np.prod(SIZES)),
+    sizes=SIZES,
     plan=_plan,
 )

@@ -1,6 +1,6 @@
 """Corpora rendered offline into a folder that `read_corpus` reads.
 
-    rendering.json        recipe, number of clips, seed and sound font; then the silent clips
+    rendering.json        recipe, selection, number of clips, seed, sound font; then the silent clips
     clips/<stem>.flac     mono, 16 bits
     metadata.csv          file_name, columns of labels, track; written last
     parts/00000.jsonl     rows of a finished group of clips, until all are finished
@@ -20,12 +20,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.datasets.layouts.metadata import FILE_NAME, METADATA, RENDERING, TRACK
+from tonearm.datasets.rendering.balanced import balanced_subset
 from tonearm.datasets.rendering.catalogue import find_recipe
 from tonearm.datasets.rendering.recipe import PlannedClip, Recipe
 from tonearm.datasets.rendering.synthesizer import Renderer, find_sound_font, load_fluidsynth
+from tonearm.datasets.selection import (
+    checked_where,
+    is_selected,
+    no_column,
+    no_item,
+    shown_where,
+)
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json, read_json, read_text
@@ -62,6 +72,7 @@ def render_corpus(
     folder: Path,
     *,
     clips: int | None = None,
+    where: Mapping[str, str] | None = None,
     seed: int = 0,
     sound_font: Path | None = None,
     progress: Progress | None = None,
@@ -71,7 +82,9 @@ def render_corpus(
     Args:
         recipe: notes, chords, progressions, tempos or pocket.
         folder: absent, empty, or of a run with the same arguments.
-        clips: a balanced random subset of this number; default: all clips of the recipe.
+        clips: a balanced random subset of this number; default: all clips of the recipe, or all
+            that `where` selects. The subset is balanced among the selected clips.
+        where: values by column, compared as text; other clips of the recipe are not rendered.
         seed: of the subset, and of all that a recipe draws.
         sound_font: .sf2 or .sf3 file; default: `find_sound_font()`.
         progress: called with (done, total) clips.
@@ -85,32 +98,74 @@ def render_corpus(
     """
     found = find_recipe(boundary.text(recipe, "recipe"))
     folder = Path(boundary.path(folder, "folder"))
-    count = _count(found, clips)
     seed = boundary.seed(seed, MAX_SEED)
+    where = checked_where({} if where is None else where)
+    clips = boundary.optional(boundary.integer, clips, "clips")
+    count, planned = _planned(found, clips, seed, where)
     if sound_font is not None:
         sound_font = Path(boundary.path(sound_font, "sound_font"))
     load_fluidsynth()
     font = find_sound_font(sound_font)
     progress = boundary.optional(boundary.function, progress, "progress")
-    record = {"recipe": found.name, "clips": count, "seed": seed, "sound_font": _identity(font)}
+    record = {
+        "recipe": found.name,
+        "where": where,
+        "clips": count,
+        "seed": seed,
+        "sound_font": _identity(font),
+    }
     _claim(folder, record)
     if not (folder / METADATA[0]).is_file():
-        planned = found.plan(count, seed)
         rows = _render_groups(planned, count, folder, font, found.sample_rate, progress)
         _finish(folder, record, rows)
     return _finished(folder)
 
 
-def _count(recipe: Recipe, clips: int | None) -> int:
-    """Number of clips to render."""
+def _planned(
+    recipe: Recipe, clips: int | None, seed: int, where: Mapping[str, str]
+) -> tuple[int, Iterator[PlannedClip]]:
+    """Number of clips to render, and the clips."""
+    if not where:
+        count = _count(recipe, clips, MAX_CLIPS if recipe.size is None else recipe.size)
+        return count, recipe.plan(count, seed)
+    if recipe.sizes is None or recipe.size is None:
+        raise TonearmError(
+            f"the recipe {recipe.name} has no end, so that its clips cannot be selected; "
+            "render without where, and select clips when the corpus is read"
+        )
+    grid = list(recipe.plan(recipe.size, seed))
+    selected = np.array([is_selected(clip.columns, where) for clip in grid])
+    if not selected.any():
+        raise _nothing_selected(recipe, grid, where)
+    count = _count(recipe, clips, int(selected.sum()), where)
+    cells = balanced_subset(recipe.sizes, count, seed, selected.reshape(recipe.sizes))
+    return count, (grid[i] for i in np.ravel_multi_index(tuple(cells.T), recipe.sizes))
+
+
+def _nothing_selected(
+    recipe: Recipe, grid: Sequence[PlannedClip], where: Mapping[str, str]
+) -> TonearmError:
+    """Make the error for values that no clip of a recipe has."""
+    source, columns = f"the recipe {recipe.name}", tuple(grid[0].columns)
+    for name in where:
+        if name not in columns:
+            return no_column(source, name, columns)
+    return no_item(
+        source, where, {name: {str(clip.columns[name]) for clip in grid} for name in where}
+    )
+
+
+def _count(
+    recipe: Recipe, clips: int | None, most: int, where: Mapping[str, str] | None = None
+) -> int:
+    """Number of clips to render, of `most` that are possible."""
     if clips is None and recipe.size is None:
         raise TonearmError(f"the recipe {recipe.name} has no end; give a number of clips (--clips)")
-    count = recipe.size if clips is None else boundary.integer(clips, "clips")
-    most = MAX_CLIPS if recipe.size is None else recipe.size
-    assert count is not None  # one of the two numbers is given
+    count = most if clips is None else clips
     if not 1 <= count <= most:
+        selection = f" where {shown_where(where)}" if where else ""
         raise TonearmError(
-            f"{count} clips are not possible; the recipe {recipe.name} makes 1 to {most}"
+            f"{count} clips are not possible; the recipe {recipe.name} makes 1 to {most}{selection}"
         )
     return count
 
@@ -128,9 +183,10 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
         stored = read_json(path, "record of a rendering", REMEDY)
         if not isinstance(stored, dict):
             raise TonearmError(f"{path} is no record of a rendering; {REMEDY}")
+        stored = {"where": {}, **stored}  # a record without a selection may leave it out
         differing = [name for name in record if stored.get(name) != record[name]]
         if differing:
-            options = ", ".join(f"{name} {stored.get(name)}" for name in differing)
+            options = ", ".join(_option(name, stored.get(name)) for name in differing)
             raise TonearmError(
                 f"{folder} holds a rendering with {options}; "
                 "give the same options to continue it, or choose another folder"
@@ -139,6 +195,13 @@ def _claim(folder: Path, record: Mapping[str, Any]) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise TonearmError(f"{folder} holds other files; choose another folder")
     _write_record(path, record)
+
+
+def _option(name: str, value: Any) -> str:
+    """An option of a record as text."""
+    if name == "where" and isinstance(value, dict):
+        return f"where {shown_where(value)}" if value else "no where"
+    return f"{name} {value}"
 
 
 def _write_record(path: Path, record: Mapping[str, Any]) -> None:

@@ -42,6 +42,6 @@ RECIPE = Recipe(
     name="notes",
     summary="one note: pitch class, octave, program",
     sample_rate=SAMPLE_RATE,
-    size=int(np.prod(SIZES)),
+    sizes=SIZES,
     plan=_plan,
 )

@@ -33,6 +33,6 @@ RECIPE = Recipe(
     name="pocket",
     summary="pieces: genre, lead, tempo, BPM, mode, tonic, brightness, density, dynamics",
     sample_rate=SAMPLE_RATE,
-    size=None,
+    sizes=None,
     plan=_plan,
 )

@@ -68,6 +68,6 @@ RECIPE = Recipe(
     name="progressions",
     summary="four chords: key, mode, progression, program",
     sample_rate=SAMPLE_RATE,
-    size=int(np.prod(SIZES)),
+    sizes=SIZES,
     plan=_plan,
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -33,12 +34,18 @@ class Recipe:
         name: as the command takes it.
         summary: one line.
         sample_rate: of the clips, in Hz.
-        size: number of all clips; None for a recipe without an end.
-        plan: yields a number of clips for a seed. The same arguments give the same clips.
+        sizes: of the grid of factors that is its clips; None for a recipe without an end.
+        plan: yields a number of clips for a seed. The same arguments give the same clips; all clips
+            of a grid are in its order, the last factor the fastest.
     """
 
     name: str
     summary: str
     sample_rate: int
-    size: int | None
+    sizes: tuple[int, ...] | None
     plan: Callable[[int, int], Iterator[PlannedClip]]
+
+    @property
+    def size(self) -> int | None:
+        """Number of all clips; None for a recipe without an end."""
+        return None if self.sizes is None else prod(self.sizes)

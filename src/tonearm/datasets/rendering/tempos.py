@@ -102,6 +102,6 @@ RECIPE = Recipe(
     name="tempos",
     summary="a metronome: BPM, click sound",
     sample_rate=SAMPLE_RATE,
-    size=int(np.prod(SIZES)),
+    sizes=SIZES,
     plan=_plan,
 )
