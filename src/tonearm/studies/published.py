@@ -112,6 +112,8 @@ STUDIES: Mapping[str, PublishedStudy] = {
     one.name: one
     for one in (
         PublishedStudy("facchiano2025", "steering by directions from contrasting prompts"),
-        PublishedStudy("panda2025", "probes of audio that steer genres and instruments"),
+        PublishedStudy(
+            "panda2025", "probes of audio that steer genres and instruments", ("genres",)
+        ),
     )
 }

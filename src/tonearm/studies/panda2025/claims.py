@@ -15,6 +15,8 @@ from tonearm.studies.panda2025.clip_analysis import Transfer
 from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, SITES
 from tonearm.studies.panda2025.rows import Row
+from tonearm.studies.panda2025.structure_report import structure_claims
+from tonearm.studies.panda2025.structure_results import Structure
 
 
 def all_claims(results: Results) -> list[Claim]:
@@ -35,6 +37,53 @@ def all_claims(results: Results) -> list[Claim]:
         stacking,
     ]
     return [test(results) for test in tests]
+
+
+def concept_claims(structure: Structure) -> list[Claim]:
+    """Test the claims about clusters and probes.
+
+    Args:
+        structure: of the activations.
+    """
+    found = structure_claims(structure)
+    return [
+        Claim(
+            "III, V, figs. 1 to 4",
+            "Musical concepts are present: k-means clusters overlap with the labels.",
+            "at the layer with the highest ARI, ARI is above what 95 % of permutations reach in any "
+            "layer, for every concept and site",
+            verdict([one.is_found for one in found.clusters]),
+            "; ".join(
+                f"{one.task}, {one.site}: ARI {one.ari:.3f} (null {one.bound:.3f}) in layer {one.layer}"
+                for one in found.clusters
+            )
+            + ".",
+        ),
+        Claim(
+            "III, figs. 1 and 2",
+            "Concepts are represented best in middle layers.",
+            "the layer with the highest ARI is in the middle third, for every concept and site",
+            verdict([one.is_middle for one in found.clusters]),
+            "; ".join(
+                f"{one.task}, {one.site}: layer {one.layer} of 0 to {one.layers - 1}"
+                for one in found.clusters
+            )
+            + ".",
+        ),
+        Claim(
+            "III, IV-C",
+            "Concepts are linearly separable in the activations.",
+            "the balanced accuracy of a linear probe on held-out tracks is above what 95 % of "
+            "permutations reach in any layer, for every concept and site",
+            verdict([one.is_found for one in found.probes]),
+            "; ".join(
+                f"{one.task}, {one.site}: {one.accuracy:.2f} (chance {one.chance:.2f}, null "
+                f"{one.bound:.2f}) in layer {one.layer}"
+                for one in found.probes
+            )
+            + ".",
+        ),
+    ]
 
 
 def points(effect: Effect) -> str:

@@ -8,7 +8,7 @@ by the recording's name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tonearm.activations.audio import AudioSpec
@@ -24,7 +24,8 @@ from tonearm.progress import Progress
 
 SITES: tuple[Site, ...] = ("residual", "attention")
 POOLING = "last"
-PIECES = "pieces"
+PIECES, INSTRUMENT_PIECES = "pieces", "instrument-pieces"
+COMPOSED = "pocket"  # recipe of pieces
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ CORPORA = (
     StudyCorpus("notes", "notes", "root_note_name"),
     StudyCorpus("chords", "chords", "chord_type", {"root_note_name": "C"}),
     StudyCorpus("progressions", "progressions", "chord_progression", {"key_note_name": "C"}),
-    StudyCorpus(PIECES, "pocket", "genre"),
+    StudyCorpus(PIECES, COMPOSED, "genre"),
 )
 
 
@@ -72,19 +73,19 @@ class CorpusSizes:
     tone_seconds: float = 4.0
     piece_seconds: float = 10.0
 
-    def clips(self, name: str) -> int | None:
-        """Number of clips of a corpus; None for all."""
-        by_name = {
+    def clips(self, recipe: str) -> int | None:
+        """Number of clips of a recipe; None for all."""
+        by_recipe = {
             "notes": self.notes,
             "chords": self.chords,
             "progressions": self.progressions,
-            PIECES: self.pieces,
+            COMPOSED: self.pieces,
         }
-        return by_name[name]
+        return by_recipe[recipe]
 
-    def seconds(self, name: str) -> float:
-        """Length of the segments of a corpus."""
-        return self.piece_seconds if name == PIECES else self.tone_seconds
+    def seconds(self, recipe: str) -> float:
+        """Length of the segments of a recipe's clips."""
+        return self.piece_seconds if recipe == COMPOSED else self.tone_seconds
 
 
 @dataclass(frozen=True)
@@ -149,32 +150,69 @@ def capture_corpora(
     """
     found = {}
     for corpus in CORPORA:
-        clips = sizes.clips(corpus.name)
         own = genres if corpus.name == PIECES else None
-        steps = _Steps(progress)
-        if own is None:
-            audio = folder / "corpora" / corpus.name
-            render_corpus(
-                corpus.recipe,
-                audio,
-                clips=clips,
-                where=corpus.where,
-                seed=seed,
-                sound_font=sound_font,
-                progress=steps.rendered,
-            )
-        else:
-            audio = own
-        found[corpus.name] = _captured(
-            model,
-            corpus,
-            audio,
-            None if own else corpus.label,
-            sizes.seconds(corpus.name),
-            folder / "activations" / corpus.name,
-            steps,
+        found[corpus.name] = _of_corpus(
+            model, folder, corpus, sizes, own, seed, sound_font, progress
         )
     return found
+
+
+def capture_pieces(
+    model: Model,
+    folder: Path,
+    name: str,
+    sizes: CorpusSizes,
+    progress: Progress | None = None,
+) -> CapturedCorpus:
+    """Render and capture composed pieces under another name, beside a corpus of the user's.
+
+    Args:
+        model: whose activations are captured. It is not changed.
+        folder: of the run.
+        name: of the corpus.
+        sizes: of the corpora.
+        progress: as for `capture_corpora`.
+
+    Raises:
+        TonearmError: as for `capture_corpora`.
+    """
+    corpus = replace(next(one for one in CORPORA if one.name == PIECES), name=name)
+    return _of_corpus(model, folder, corpus, sizes, None, 0, None, progress)
+
+
+def _of_corpus(
+    model: Model,
+    folder: Path,
+    corpus: StudyCorpus,
+    sizes: CorpusSizes,
+    own: Path | None,
+    seed: int,
+    sound_font: Path | None,
+    progress: Progress | None,
+) -> CapturedCorpus:
+    """Render a corpus, or take the user's own, and capture it."""
+    steps = _Steps(progress)
+    audio = own
+    if audio is None:
+        audio = folder / "corpora" / corpus.name
+        render_corpus(
+            corpus.recipe,
+            audio,
+            clips=sizes.clips(corpus.recipe),
+            where=corpus.where,
+            seed=seed,
+            sound_font=sound_font,
+            progress=steps.rendered,
+        )
+    return _captured(
+        model,
+        corpus,
+        audio,
+        None if own else corpus.label,
+        sizes.seconds(corpus.recipe),
+        folder / "activations" / corpus.name,
+        steps,
+    )
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """The whole study: made, resumed, and reported."""
 
 from functools import partial
+from lzma import LZMAError
 from pathlib import Path
 
+from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_clap
 from tonearm.model import Model
 from tonearm.progress import Progress
@@ -10,6 +12,7 @@ from tonearm.report.study_page import Report
 from tonearm.steering import SteeringVector, VectorInfo, load_vector
 from tonearm.studies.measure_groups import reason_unavailable
 from tonearm.studies.panda2025.analysis import analyse
+from tonearm.studies.panda2025.claims import concept_claims
 from tonearm.studies.panda2025.clips import CONTINUED, MELODY
 from tonearm.studies.panda2025.context import Context
 from tonearm.studies.panda2025.design import (
@@ -22,10 +25,11 @@ from tonearm.studies.panda2025.design import (
     genre_pairs,
 )
 from tonearm.studies.panda2025.materials import (
-    CLASSIFIED_FILE,
+    CLASSIFIED_FILES,
     GENRE,
     GIVEN_FILE,
     LEAD,
+    STRUCTURE_FILE,
     Materials,
     make_materials,
 )
@@ -38,6 +42,8 @@ from tonearm.studies.panda2025.scores import (
     tag_logits,
 )
 from tonearm.studies.panda2025.stages import STAGES, conditions
+from tonearm.studies.panda2025.structure_report import structure_sections
+from tonearm.studies.panda2025.structure_results import load_structure
 from tonearm.studies.panda2025.trials import takes
 from tonearm.studies.panda2025.vectors import FOLDER as VECTORS
 from tonearm.studies.plan import Study
@@ -99,6 +105,7 @@ def run_study(
     design: Design,
     settings: Settings = Settings(),
     progress: Progress | None = None,
+    genres: Path | None = None,
 ) -> Path | None:
     """Complete the study, and write its report.
 
@@ -108,25 +115,29 @@ def run_study(
         design: sizes.
         settings: of the run.
         progress: called with steps done and steps in all of each part.
+        genres: labelled corpus of the user's, in place of rendered pieces.
 
     Returns:
         The path of the report; None where the limit of the settings was reached before the end.
     """
     with Store(folder) as store:
         materials = make_materials(
-            model, folder, design, harmony_groups(), settings.workers, progress
+            model, folder, design, harmony_groups(), settings.workers, genres, progress
         )
         if not complete(make_study(model, design, materials), model, store, settings, progress):
             return None
     return report(folder)
 
 
-def estimate(model: Model, design: Design) -> dict[str, float]:
+def estimate(model: Model, design: Design, genres: Path | None = None) -> dict[str, float]:
     """Estimate takes, hours and disk, by a few takes that are made and measured now.
+
+    Corpora, their activations and the vectors come before the takes and are not counted.
 
     Args:
         model: the checkpoint.
         design: sizes.
+        genres: labelled corpus of the user's; the number of takes does not depend on it.
     """
     facts = {"experiment": "plain", "variant": "plain"}
     probes = takes(design, "rock", "neutral", PROBED, facts)
@@ -173,18 +184,28 @@ def report(folder: Path, page: Path | None = None) -> Path:
 
 
 def _report(folder: Path, stored: StoredStudy) -> Report:
-    pieces = list(read_records(folder / CLASSIFIED_FILE))
-    references = list(read_records(folder / GIVEN_FILE))
-    infos = _infos(folder / VECTORS)
+    pieces = _kept_records(folder / CLASSIFIED_FILES[GENRE])
+    instruments = folder / CLASSIFIED_FILES[LEAD]
     results = analyse(
         stored.records,
         genre_pairs(stored.details["genres"]),
         scorer(pieces, GENRE),
-        scorer(pieces, LEAD),
-        references,
-        infos,
+        scorer(_kept_records(instruments) if instruments.exists() else pieces, LEAD),
+        _kept_records(folder / GIVEN_FILE),
+        _infos(folder / VECTORS),
     )
-    return make_report(results, stored)
+    structure = load_structure(folder / STRUCTURE_FILE)
+    return make_report(results, stored, structure_sections(structure), concept_claims(structure))
+
+
+def _kept_records(path: Path) -> list[Record]:
+    try:
+        return list(read_records(path))
+    except (OSError, ValueError, LZMAError, EOFError):
+        raise TonearmError(
+            f"{path} is missing or damaged; delete it and run the study again with --resume, which "
+            "makes no take again"
+        ) from None
 
 
 def scorer(pieces: list[Record], column: str) -> Scorer:
