@@ -3,9 +3,9 @@
 A study is one line of STUDIES, and a package `tonearm.studies.NAME` with two modules:
 
     design  SMOKE and WHOLE, the sizes of a smoke run and of the whole study
-    study   run_study(model, folder, design, settings, progress), estimate(model, design) and
-            report(folder, page), with the results of the methods of `PublishedStudy`; the first two
-            take the options of the study as keyword arguments, too
+    study   NAME, run_study(model, folder, design, settings, progress), estimate(model, design) and
+            report(folder, page), with the results of the methods of `PublishedStudy`; run_study and
+            estimate also take the options of the study as keyword arguments
 """
 
 from collections.abc import Mapping

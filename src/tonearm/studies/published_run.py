@@ -23,6 +23,8 @@ from tonearm.studies.run import Settings, run
 from tonearm.studies.store import Store
 
 PROBED = 8  # takes that estimate the rate
+# what NumPy and zipfile raise for damaged archives
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, BadZipFile, zlib.error)
 
 
 def model_details(model: Model) -> dict[str, str]:
@@ -101,7 +103,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
-    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
+    except UNREADABLE:
         raise TonearmError(
             f"{path} is missing or damaged; run the study again with --resume, which makes no take "
             "again"
