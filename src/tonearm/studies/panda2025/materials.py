@@ -12,6 +12,7 @@ Genres are those of the rendered pieces, or of a corpus of the user's. Instrumen
 clips, are always of rendered pieces.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ CLASSIFIED_FILES = {GENRE: "pieces.jsonl.xz", LEAD: "instruments.jsonl.xz"}
 GIVEN_FILE = "given.jsonl.xz"
 GIVEN = "given"
 GIVEN_SEED = 1  # of the rendering; the pieces of the corpus have seed 0
+LEAST_PIECES = 2  # of each instrument that are set aside
 CLASSIFIED_GROUPS: tuple[str, ...] = ("clap", "tags")
 
 
@@ -116,8 +118,8 @@ def make_materials(
         by_lead = capture_pieces(model, folder, INSTRUMENT_PIECES, sizes, progress).store
         players = _pieces(folder / "corpora" / INSTRUMENT_PIECES)
     asides = {
-        GENRE: _first_of_each(pieces, GENRE, design.classified),
-        LEAD: _first_of_each(players, GENRE, design.classified),
+        GENRE: _set_aside(pieces, design.classified),
+        LEAD: _set_aside(players, design.classified),
     }
     of_genres = _labelled(by_genre, pieces, GENRE, asides[GENRE])
     of_leads = _labelled(by_lead, players, LEAD, asides[LEAD])
@@ -173,6 +175,19 @@ def _first_of_each(pieces: Sequence[Piece], column: str, count: int) -> list[Pie
         if len(tracks) < count and piece.recording.track not in tracks:
             tracks.add(piece.recording.track)
             found.append(piece)
+    return found
+
+
+def _set_aside(pieces: Sequence[Piece], count: int) -> list[Piece]:
+    """The first pieces of each genre, and more where an instrument has fewer than LEAST_PIECES."""
+    found = _first_of_each(pieces, GENRE, count)
+    if all(LEAD in piece.labels for piece in pieces):
+        counts = Counter(piece.labels[LEAD] for piece in found)
+        known = {piece.name for piece in found}
+        for piece in pieces:
+            if counts[piece.labels[LEAD]] < LEAST_PIECES and piece.name not in known:
+                counts[piece.labels[LEAD]] += 1
+                found.append(piece)
     return found
 
 
