@@ -34,7 +34,7 @@ OPERATORS = ("add", "blend", "rotate")  # whose strength has no end of its own
 # added norm as a share of the activation norm, both summed over all layers
 PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
 # α as a share of the component of the activations along the direction
-FACTORS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+FACTORS = (0.01, 0.025, 0.06, 0.15, 0.4, 1.0, 2.5)
 
 
 @dataclass(frozen=True)
