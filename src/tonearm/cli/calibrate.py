@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tonearm.steering import Configuration, SteeringVector
 
 # of an operator whose paper has others than one-to-all
-STRATEGIES = {"blend": ("one-to-one", "all-to-all")}
+STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
 
 def calibrate(
