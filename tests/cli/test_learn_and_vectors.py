@@ -147,7 +147,15 @@ def test_vectors_lists_those_in_files_and_folders_and_skips_checkpoints(run, tin
 def test_inspect_a_vector(run, energy, folder):
     shown = run("inspect", "energy.safetensors").out
     assert energy.content_hash() in shown and "diffmean at residual, pooling eos" in shown
+    info = energy.info
+    best = info.positive_projections[info.best_layer], info.negative_projections[info.best_layer]
+    assert "mean h·r at layer {}: {:+.3g} (more), {:+.3g} (less)".format(
+        info.best_layer, *best
+    ) in (shown)
     content = json.loads(run("inspect", "energy.safetensors", "--json").out)
+    assert content["positive_projections"] == {
+        str(layer): value for layer, value in info.positive_projections.items()
+    }
     assert content["norms"] == {str(layer): norm for layer, norm in energy.norms().items()}
 
 

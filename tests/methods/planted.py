@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 import torch
 
 from tonearm.methods import Activations
+from tonearm.steering import SteeringVector
 
 LAYERS, WIDTH, CONCEPT = 3, 24, 1  # the concept is in layer 1 alone
 
@@ -79,3 +81,19 @@ def planted(
 def cosine(first, second) -> float:
     first, second = (np.asarray(one, dtype=np.float64) for one in (first, second))
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
+
+
+def assert_projections(
+    vector: SteeringVector, positive: torch.Tensor, negative: torch.Tensor
+) -> None:
+    """The vector holds the means of h·r over the rows [n, L, D] of either set."""
+    info = vector.info
+    for stated, rows in (
+        (info.positive_projections, positive),
+        (info.negative_projections, negative),
+    ):
+        for layer, direction in vector.directions.items():
+            length = float(direction.double().norm())
+            along = float((rows[:, layer].double() @ direction.double()).mean())
+            expected = along / length if length else 0.0
+            assert stated[layer] == pytest.approx(expected, abs=1e-4)

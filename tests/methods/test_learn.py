@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tests.methods.planted import assert_projections
 from tonearm import __version__
 from tonearm.activations import CaptureSpec, capture_rows
 from tonearm.errors import TonearmError
@@ -48,6 +49,7 @@ def test_a_vector_is_the_difference_of_means_with_its_provenance(
         )
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
         assert vector.info.activation_norms[layer] == pytest.approx(norm, abs=1e-5)
+    assert_projections(vector, above, below)
     info = vector.info
     assert (info.name, info.site, info.method, info.seed) == ("tempo", site, "diffmean", 5)
     assert info.pooling == (pooling or model.shape.default_pooling)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.activations.sounds import RATE, noise_clip
+from tests.methods.planted import assert_projections
 from tonearm.activations import ActivationStore, AudioSpec, capture_segments
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile
@@ -94,6 +95,7 @@ def test_a_vector_is_the_difference_of_means_with_its_provenance(
         assert torch.allclose(vector[layer], expected, atol=1e-5)
         norm = float(torch.cat([above, below]).norm(dim=-1).mean(0)[layer])
         assert vector.info.activation_norms[layer] == pytest.approx(norm, abs=1e-4)
+    assert_projections(vector, above, below)
     info = vector.info
     assert (info.name, info.site, info.method, info.pooling) == ("jazz", site, method, pooling)
     assert (info.source, info.segment_seconds, info.text) == ("audio", 0.4, text or "")

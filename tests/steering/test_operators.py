@@ -45,6 +45,17 @@ def test_blend_is_the_formula_of_the_paper(seed, s):
     assert (by_activation.norm(dim=-1) <= h.norm(dim=-1) * (1 + 1e-5)).all()  # bounded, not kept
 
 
+@given(seeds, st.floats(0.01, 30))
+@pytest.mark.parametrize("scale", ["unit", "activation"])
+def test_a_negative_blend_is_that_of_the_negated_direction(scale, seed, s):
+    """Its two signs are mirror images, also at s = -1 and beyond."""
+    h, v = random_pair(seed)
+    negated = apply("blend", h, -v, scalar(s), scale=scale)
+    assert torch.equal(apply("blend", h, v, scalar(-s), scale=scale), negated)
+    at_one = apply("blend", h, v, scalar(-1.0))
+    assert torch.allclose(at_one, (h - unit(v)) / 2, atol=1e-6)
+
+
 @given(seeds, strengths)
 def test_rotate_keeps_the_norm_and_rotates_towards_the_direction(seed, s):
     h, v = random_pair(seed)

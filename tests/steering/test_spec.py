@@ -128,13 +128,6 @@ def test_the_known_keys_are_those_of_the_nested_schema():
         (dict(strength=1001), "beyond ±1000"),
         (dict(strength="loud"), "number"),
         (dict(operator="shift"), "'add', 'blend', 'rotate', 'remove' or 'clamp'"),
-        (dict(operator="blend", strength=-1), "strength -1 must be above -0.9"),
-        (dict(operator="blend", strength=-0.999), "strength -0.999 must be above -0.9"),
-        (dict(operator="blend", strength=-0.9), "strength -0.9 must be above -0.9"),
-        (
-            dict(operator="blend", strength=1, schedule={"points": [[0, 1], [1, -0.95]]}),
-            "strength -0.95 must be above -0.9",
-        ),
         (dict(strength=10, schedule={"points": [[0, 1], [1, 101]]}), "strength 1010 is beyond"),
         (dict(operator="clamp"), "needs low, high, or both"),
         (dict(operator="clamp", low=2, high=1), "low 2 above high 1"),

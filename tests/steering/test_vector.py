@@ -95,6 +95,21 @@ def test_the_random_control_has_the_same_norms_and_one_direction():
     assert control.info.method == "random" and control.info.seed == 7
 
 
+def test_projections_follow_the_direction_and_are_no_part_of_its_identity():
+    """The means of h·r change places and signs with r; directions that were not learned have none."""
+    above, below = {0: 4.0, 1: 2.5}, {0: 1.0, 1: -0.5}
+    v = random_vector(positive_projections=above, negative_projections=below)
+    assert v.content_hash() == random_vector().content_hash()
+    assert _projections(2.0 * v) == (above, below)
+    assert _projections(-v) == ({0: -1.0, 1: 0.5}, {0: -4.0, 1: -2.5})
+    for other in (0 * v, v + v, v - 0.5 * v, v.random_like(1)):
+        assert _projections(other) == ({}, {})
+
+
+def _projections(vector):
+    return vector.info.positive_projections, vector.info.negative_projections
+
+
 def test_directions_are_kept_as_float32_in_layer_order():
     info = random_vector().info
     vector = SteeringVector(

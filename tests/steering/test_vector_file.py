@@ -44,6 +44,8 @@ def test_a_round_trip_is_exact(tmp_path):
         data_hash="007",
         best_layer=2,
         activation_norms={0: 1.5, 2: 0.1},
+        positive_projections={0: 0.75, 2: -0.1},
+        negative_projections={0: -3e-6},
         library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
         statistics={"best_auc": 0.9, "p_value": 1 / 201},
@@ -67,10 +69,18 @@ def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
     assert (
-        metadata["tonearm_format"] == "3"
+        metadata["tonearm_format"] == "4"
         and metadata["checkpoint"] == "toy"
         and metadata["site"] == "residual"
     )
+
+
+def test_a_file_of_format_3_has_no_projections_and_keeps_its_hash(file):
+    before = load_vector(file)
+    rewrite(file, tonearm_format="3", positive_projections=None, negative_projections=None)
+    again = load_vector(file)
+    assert again.info.positive_projections == again.info.negative_projections == {}
+    assert again.content_hash() == before.content_hash()
 
 
 def test_a_missing_suffix_is_added(tmp_path):
@@ -104,7 +114,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "4"}, "format 4, this Tonearm reads up to 3"),
+        ({"tonearm_format": "5"}, "format 5, this Tonearm reads up to 4"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
         ({"width": "wide"}, "cannot read width of .* as JSON"),
@@ -199,6 +209,8 @@ def test_a_file_larger_than_any_vector_is_refused_before_its_tensors_are_read(tm
         ({"best_layer": "-1"}, "best_layer"),
         ({"scores": '{"separation": {"7": 1.0}}'}, "scores.separation names layer 7"),
         ({"activation_norms": '{"0": NaN}'}, "finite"),
+        ({"positive_projections": '{"3": 1.0}'}, "positive_projections names layer 3"),
+        ({"negative_projections": '{"0": Infinity}'}, "finite"),
         ({"positive_count": "-1"}, "positive_count"),
         ({"negative_count": "1e300"}, "negative_count"),
         ({"width": "1000000000"}, "width"),

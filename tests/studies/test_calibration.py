@@ -229,6 +229,37 @@ def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, ve
     assert strengths[0][tuple(vector.layers)] == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("strategy", ["one-to-one", "all-to-all"])
+def test_alpha_of_blend_is_found_around_the_component_of_the_activations(
+    monkeypatch, melody, vector, strategy
+):
+    """The pulse reaches its limit at 0.4 of the component on the positive side, 0.2 on the other."""
+    layers = range(melody.shape.layer_count)
+    update = {
+        "positive_projections": dict.fromkeys(layers, 7.0),
+        "negative_projections": dict.fromkeys(layers, 1.0),
+    }  # a component of 5
+    vector = SteeringVector(vector.directions, vector.info.model_copy(update=update))
+    planted = Planted(
+        effect=lambda s: s / 10,
+        pulse=lambda s: 0.7 * (1 - 0.1 * abs(s) / (2.0 if s > 0 else 1.0)),
+    )
+    configuration = Configuration(operator="blend", strategy=strategy)
+    found = calibrated(
+        monkeypatch, melody, vector, planted, configurations=(configuration,), factors=(0.1, 0.5, 1)
+    )
+    assert found.positive.strength == pytest.approx(2.0, rel=0.01)
+    assert found.negative.strength == pytest.approx(1.0, rel=0.01)
+    assert f"blend {strategy}: α at 0.1 to 1 times 5, the component" in found.protocol
+    info = vector.info.model_copy(update={"calibration": found})
+    vector = SteeringVector(vector.directions, info)
+    for amount, strength in ((1, found.positive.strength), (-0.5, -found.negative.strength / 2)):
+        by_amount = melody.generate("a tune", steer={vector: amount}, seconds=0.2, seed=1)
+        (steer,) = by_amount.provenance.steering.steers
+        assert (steer.operator, steer.strategy) == ("blend", strategy)
+        assert steer.strength == pytest.approx(strength)
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [

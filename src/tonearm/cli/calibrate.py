@@ -20,7 +20,10 @@ from tonearm.cli._takes import check_outputs, model_text
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.steering import SteeringVector
+    from tonearm.steering import Configuration, SteeringVector
+
+# of an operator whose paper has others than one-to-all
+STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
 
 def calibrate(
@@ -55,6 +58,25 @@ def calibrate(
     takes: Annotated[
         int, typer.Option("--takes", min=1, max=100, help="Takes of each prompt.")
     ] = 1,
+    operator: Annotated[
+        str,
+        typer.Option(
+            "--operator",
+            metavar="OPERATOR",
+            help="add, rotate, or blend (Panda et al.: α is searched around the activations' own "
+            "component along the direction).",
+        ),
+    ] = "add",
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--strategy",
+            metavar="STRATEGY",
+            help="one-to-one (the best layer alone), one-to-all or all-to-all; repeat it, and the "
+            "one with the most effect is taken. Default: one-to-all; with blend one-to-one and "
+            "all-to-all.",
+        ),
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +99,7 @@ def calibrate(
 
     path = vector_file(output or vector)
     check_outputs([path], force)
+    configurations = _configurations(operator, strategy)
     texts = _prompts(prompts)
     loaded = load_model(model, device, dtype)
     from tonearm.steering import save_vector
@@ -92,6 +115,7 @@ def calibrate(
                 measure,
                 texts[:half],
                 texts[half:],
+                configurations=configurations,
                 seconds=seconds,
                 takes=takes,
                 store=store,
@@ -110,6 +134,18 @@ def calibrate(
     print_facts({"model": model_text(loaded), "protocol": calibration.protocol})
     _print_signs(calibrated)
     out.print(f"wrote {path}", soft_wrap=True)
+
+
+def _configurations(operator: str, strategies: list[str] | None) -> list["Configuration"]:
+    from tonearm.schema import validated
+    from tonearm.steering import Configuration
+
+    return [
+        validated(
+            Configuration, {"operator": operator, "strategy": strategy}, where="the injection"
+        )
+        for strategy in dict.fromkeys(strategies or STRATEGIES.get(operator, ("one-to-all",)))
+    ]
 
 
 def _prompts(file: Path | None) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             "seed": "–" if info.seed is None else str(info.seed),
             **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
+            **_projections(info),
             "scores": statistics_text(info.statistics),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
@@ -85,6 +86,19 @@ def _data(info: "VectorInfo") -> dict[str, str]:
     text = f"with the text {info.text!r}" if info.text else "without a text"
     length = "" if info.segment_seconds is None else f" of {info.segment_seconds:g} s"
     return {"audio": f"{counts} segments{length}, {text}, {data}"}
+
+
+def _projections(info: "VectorInfo") -> dict[str, str]:
+    """Mean h·r of both sets at the best layer, as a fact; --json has all layers."""
+    sides = (
+        (info.positive_projections, info.positive_label),
+        (info.negative_projections, info.negative_label),
+    )
+    best = info.best_layer
+    if best is None or any(best not in found for found, _ in sides):
+        return {}
+    means = ", ".join(f"{found[best]:+.3g} ({label})" for found, label in sides)
+    return {"projections": f"mean h·r at layer {best}: {means}"}
 
 
 def _amounts(info: "VectorInfo") -> dict[str, str]:

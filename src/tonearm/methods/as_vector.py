@@ -7,30 +7,33 @@ import torch
 
 from tonearm import __version__
 from tonearm.backend import ModelShape
-from tonearm.methods.base import Fit
+from tonearm.methods.base import Activations, Fit
 from tonearm.steering import SteeringVector, VectorInfo
 
-DECIMALS = 6  # of norms and scores in a vector's metadata
+DECIMALS = 6  # of norms, projections and scores in a vector's metadata
 
 
 def as_vector(
-    fit: Fit, mean_norms: torch.Tensor, shape: ModelShape, provenance: Mapping[str, Any]
+    fit: Fit, activations: Activations, shape: ModelShape, provenance: Mapping[str, Any]
 ) -> SteeringVector:
     """Make a vector of a fit.
 
     Args:
         fit: of a method.
-        mean_norms: mean length of the activations per layer, [L].
+        activations: that it is a fit of, for the scales of its layers.
         shape: of the checkpoint.
         provenance: other fields of VectorInfo.
     """
+    positive, negative = activations.mean_projections(fit.directions)
     info = VectorInfo(
         checkpoint=shape.public_name,
         fingerprint=shape.fingerprint,
         width=shape.width,
         layer_count=shape.layer_count,
         best_layer=fit.best_layer,
-        activation_norms=_by_layer(mean_norms),
+        activation_norms=_by_layer(activations.mean_norms),
+        positive_projections=_by_layer(positive),
+        negative_projections=_by_layer(negative),
         scores={name: _by_layer(values) for name, values in fit.scores.items()},
         statistics={name: round(value, DECIMALS) for name, value in fit.statistics.items()},
         library_version=__version__,

@@ -72,6 +72,25 @@ class Activations:
         weighted = self.positive.mean_norm * self.positive.count
         return (weighted + self.negative.mean_norm * self.negative.count) / total
 
+    def mean_projections(self, directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the mean projection of the rows of either set on unit directions.
+
+        It is that of the set's mean, and so exact for a method that has moments alone.
+
+        Args:
+            directions: of any length, [L, D]; a direction of zeros has projections of 0.
+
+        Returns:
+            Those of the positive and of the negative set, float64 [L].
+        """
+        wide = directions.double()
+        length = wide.norm(dim=-1, keepdim=True)
+        units = torch.where(length > 0, wide / length, 0.0)
+        positive, negative = (
+            (side.mean * units).sum(-1) for side in (self.positive, self.negative)
+        )
+        return positive, negative
+
 
 @dataclass(frozen=True)
 class Fit:

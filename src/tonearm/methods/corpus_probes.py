@@ -177,7 +177,7 @@ def _vector(
         **audio_provenance(store, site),
         data_hash=hash_texts([one.sha256 for one in above], [one.sha256 for one in below]),
     )
-    return as_vector(method.fit(activations), activations.mean_norms, model.shape, provenance)
+    return as_vector(method.fit(activations), activations, model.shape, provenance)
 
 
 def _count(store: ActivationStore, label: str) -> LabelCount:

@@ -91,7 +91,7 @@ def learn(
     )
     fit = chosen.fit(activations)
     require_direction(fit, chosen.name)
-    return as_vector(fit, activations.mean_norms, shape, provenance)
+    return as_vector(fit, activations, shape, provenance)
 
 
 def _prompts(prompts: object, side: str) -> list[str]:

@@ -129,7 +129,7 @@ def learn_from_audio(
         **audio_provenance(captured, site),
         data_hash=hash_texts([one.sha256 for one in above], [one.sha256 for one in below]),
     )
-    return as_vector(fit, activations.mean_norms, model.shape, provenance)
+    return as_vector(fit, activations, model.shape, provenance)
 
 
 def audio_provenance(store: ActivationStore, site: Site) -> dict[str, object]:

@@ -7,7 +7,7 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 | operator | h becomes                                                        | from                              |
 |----------|------------------------------------------------------------------|-----------------------------------|
 | add      | h + s v                                                          | Facchiano et al. 2025, eq. 2      |
-| blend    | (h + s r) / (1 + s); with scale "activation": r times the norm h | Panda et al. 2025, IV-D           |
+| blend    | (h + s r) / (1 + |s|); scale "activation": r times the norm of h | Panda et al. 2025, IV-D, at s > 0  |
 | rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
@@ -15,6 +15,8 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 remove takes an attribute out if v is the difference of the class means (DiffMean): their means are
 then equal. The weights of a probe do not span the attribute, and removing them leaves the means
 apart.
+
+blend at s < 0 is blend of -v at |s|: the paper has positive strengths alone.
 
 rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
 1) there is no way to turn, and h becomes 0.
@@ -43,7 +45,7 @@ def blend(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, scale: Scale = "uni
     r = unit(v)
     if scale == "activation":
         r = r * h.norm(dim=-1, keepdim=True)
-    return (h + s * r) / (1 + s)
+    return (h + s * r) / (1 + s.abs())
 
 
 def rotate(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:

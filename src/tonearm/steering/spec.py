@@ -30,7 +30,6 @@ CALIBRATED = (
     "high",
 )
 MAX_STEERS = 256  # of one take; each is a tensor per layer
-MIN_BLEND_STRENGTH = -0.9  # exclusive: blend divides by 1 + strength at every layer
 
 
 class Steer(Declared):
@@ -88,12 +87,6 @@ class Steer(Declared):
             raise ValueError(
                 f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
                 "useful values are within about ±3"
-            )
-        lowest = min(self._values(self.raw_strength))
-        if self.operator == "blend" and lowest <= MIN_BLEND_STRENGTH:
-            raise ValueError(
-                f"blend divides by 1 + strength, so strength {lowest:g} must be above "
-                f"{MIN_BLEND_STRENGTH:g}; negate the vector instead"
             )
         if self.operator == "clamp":
             if self.low is None and self.high is None:

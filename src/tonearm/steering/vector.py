@@ -15,8 +15,11 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 
-FORMAT_VERSION = 3  # 2 adds the calibration, 3 the source and the statistics
+# 2 adds the calibration, 3 the source and the statistics, 4 the projections
+FORMAT_VERSION = 4
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
+# fields of a vector whose directions are not those that were learned
+NO_PROJECTIONS: Mapping[str, Any] = {"positive_projections": {}, "negative_projections": {}}
 
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -31,6 +34,10 @@ class VectorInfo(Declared):
     or segments, and `data_hash` is over them. `scores` are per-layer values by name, such as
     `separation`; `statistics` are values of the whole fit, such as `p_value`; `best_layer` is
     0-based; `calibration` gives amounts a meaning.
+
+    The scales of the activations that the vector was learned from, per layer: `activation_norms` is
+    the mean of |h|; `positive_projections` and `negative_projections` are the means of h·r over
+    either set, with r the unit direction of the layer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -54,6 +61,8 @@ class VectorInfo(Declared):
     seed: int | None = Field(default=None, ge=0, le=2**63 - 1)
     best_layer: Layer | None = None
     activation_norms: dict[Layer, float] = Field(default={})
+    positive_projections: dict[Layer, float] = Field(default={})
+    negative_projections: dict[Layer, float] = Field(default={})
     scores: dict[str, dict[Layer, float]] = Field(default={})
     statistics: dict[str, float] = Field(default={})
     library_version: str = ""
@@ -61,7 +70,11 @@ class VectorInfo(Declared):
 
     @model_validator(mode="after")
     def _within(self) -> "VectorInfo":
-        by_layer = {"activation_norms": self.activation_norms}
+        by_layer = {
+            "activation_norms": self.activation_norms,
+            "positive_projections": self.positive_projections,
+            "negative_projections": self.negative_projections,
+        }
         by_layer |= {f"scores.{name}": values for name, values in self.scores.items()}
         layers = {"best_layer": [] if self.best_layer is None else [self.best_layer], **by_layer}
         layers["calibration"] = _calibrated_layers(self.calibration)
@@ -173,6 +186,7 @@ class SteeringVector:
             "scores": {},
             "statistics": {},
             "calibration": None,
+            **NO_PROJECTIONS,
         }
         return SteeringVector(
             {i: noise * d.norm() for i, d in self.directions.items()},
@@ -191,7 +205,11 @@ class SteeringVector:
             update |= {
                 "positive_label": self.info.negative_label,
                 "negative_label": self.info.positive_label,
+                "positive_projections": _negated(self.info.negative_projections),
+                "negative_projections": _negated(self.info.positive_projections),
             }
+        elif not factor:
+            update |= NO_PROJECTIONS
         return SteeringVector(
             {i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update)
         )
@@ -222,6 +240,7 @@ class SteeringVector:
             "scores": {},
             "statistics": {},
             "calibration": None,
+            **NO_PROJECTIONS,
             "best_layer": self.info.best_layer
             if self.info.best_layer == other.info.best_layer
             else None,
@@ -238,6 +257,10 @@ def _as_direction(given: object, layer: int) -> torch.Tensor:
         return torch.as_tensor(given).detach().to("cpu", torch.float32).contiguous()
     except (TypeError, ValueError, RuntimeError, OverflowError):
         raise boundary.refusal(given, f"direction of layer {layer}", "a tensor [D]") from None
+
+
+def _negated(values: Mapping[int, float]) -> dict[int, float]:
+    return {layer: -value for layer, value in values.items()}
 
 
 def _span(layers: tuple[int, ...]) -> str:

@@ -1,7 +1,8 @@
 """Calibration of a vector's amounts: how far each sign goes while the music stays whole.
 
-For every sign, strengths of a geometric grid are tried on a set of prompts, beside unsteered takes
-of the same prompts and seeds. Three kinds of damage are measured:
+For every sign, strengths of a geometric grid in units of the vector's activations
+(tonearm/studies/strength_grids.py) are tried on a set of prompts, beside unsteered takes of the same
+prompts and seeds. Three kinds of damage are measured:
 
     faults      gain in the share of takes with a fault, at most 3 points
     pulse       loss of mean pulse clarity, at most a tenth
@@ -40,14 +41,13 @@ from tonearm.steering import (
     SteeringVector,
 )
 from tonearm.steering.calibration import DIFFERENCES
-from tonearm.studies.injection import layers_of, steer_of
+from tonearm.studies.injection import steer_of
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
+from tonearm.studies.strength_grids import FACTORS, PUSHES, strength_grid
 from tonearm.text import quoted
 
-# added norm as a share of the activation norm, both summed over all layers
-PUSHES = (0.008, 0.012, 0.018, 0.027, 0.04)
 # standard errors of a damage beyond its limit, when a strength is chosen and when it is confirmed
 CHOICE_TOLERANCE, CONFIRMATION_TOLERANCE = 0.5, 1.0
 CONFIRMATIONS, STEP_BACK = 4, 0.8
@@ -126,6 +126,7 @@ def calibrate(
     *,
     configurations: Sequence[Configuration] = (Configuration(),),
     pushes: Sequence[float] = PUSHES,
+    factors: Sequence[float] = FACTORS,
     limits: Limits = Limits(),
     seconds: float = 10.0,
     takes: int = 1,
@@ -146,6 +147,8 @@ def calibrate(
         configurations: that are tried; a source layer left out is the vector's best layer.
         pushes: added norms as shares of the activation norm, both summed over all layers, in rising
             order; configurations are so compared at equal force, however many layers they steer.
+        factors: of blend, in place of pushes: α as a share of the component of the activations
+            along the direction, in rising order.
         limits: of whole music.
         seconds: of each take; faults need 10.
         takes: of each prompt, over which its values are averaged.
@@ -157,7 +160,8 @@ def calibrate(
         The vector with its calibration. A sign without a strength that passes has the reason.
 
     Raises:
-        TonearmError: an unknown measure, prompts in both sets, or too few of them.
+        TonearmError: an unknown measure, prompts in both sets or too few of them, an operator that
+            has no strength to search, or a vector without the scales of its activations.
     """
     value_of = reader(measure)
     if boundary.integer(takes, "takes") < 1:
@@ -171,10 +175,14 @@ def calibrate(
             "one chooses the strength and one confirms it"
         )
     configurations = [_with_source(vector, configuration) for configuration in configurations]
-    trials = [
-        (sign, configuration, push * _unit_strength(vector, configuration, model))
+    grids = [
+        strength_grid(vector, configuration, model.shape, pushes, factors)
         for configuration in configurations
-        for push in pushes
+    ]
+    trials = [
+        (sign, configuration, strength)
+        for configuration, grid in zip(configurations, grids, strict=True)
+        for strength in grid.strengths
         for sign in SIGNS
     ]
 
@@ -223,7 +231,8 @@ def calibrate(
         protocol=(
             f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, "
             f"{len(texts[0])} prompts to choose and {len(texts[1])} to confirm, "
-            f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from {FIRST_SEED} and {CONFIRMATION_SEED}; limits: "
+            f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from {FIRST_SEED} and {CONFIRMATION_SEED}; "
+            f"{'; '.join(dict.fromkeys(grid.description for grid in grids))}; limits: "
             f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
@@ -395,19 +404,3 @@ def _with_source(vector: SteeringVector, configuration: Configuration) -> Config
     if configuration.strategy == "all-to-all" or configuration.source_layer is not None:
         return configuration
     return configuration.model_copy(update={"source_layer": vector.info.best_layer})
-
-
-def _unit_strength(vector: SteeringVector, configuration: Configuration, model: Model) -> float:
-    """Strength at which a configuration adds, summed over layers, the activation norms of all."""
-    norms = vector.info.activation_norms
-    targets = layers_of(configuration, vector, model.shape)
-    if not norms:
-        raise TonearmError(
-            f"vector {vector.name} has no activation norms, which set the scale of strengths; "
-            "learn it again"
-        )
-    if configuration.operator in ("rotate", "blend"):
-        added = [norms[layer] for layer in targets]
-    else:
-        added = [float(vector[source].norm()) for source in targets.values()]
-    return sum(norms.values()) / sum(added)

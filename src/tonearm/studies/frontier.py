@@ -28,6 +28,7 @@ from tonearm.methods.cleaning import without_mean, without_variation
 from tonearm.methods.learn import learn
 from tonearm.model import Model, load
 from tonearm.steering import Configuration, Steer, Steering, SteeringVector
+from tonearm.steering.vector import NO_PROJECTIONS
 from tonearm.studies.frontier_report import write_report
 from tonearm.studies.injection import layers_of, steer_of
 from tonearm.studies.records import mean_of
@@ -101,7 +102,8 @@ def variants(model: Model, name: str) -> dict[str, SteeringVector]:
     directions = torch.stack([raw[layer] for layer in raw.layers])
 
     def with_directions(found: torch.Tensor) -> SteeringVector:
-        return SteeringVector(dict(zip(raw.layers, found, strict=True)), raw.info)
+        info = raw.info.model_copy(update=NO_PROJECTIONS)
+        return SteeringVector(dict(zip(raw.layers, found, strict=True)), info)
 
     def learned(**fields: str) -> SteeringVector:
         return learn(model, pair.positive, pair.negative, name, **fields)  # type: ignore[arg-type]

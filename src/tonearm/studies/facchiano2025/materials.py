@@ -15,6 +15,7 @@ from tonearm.datasets.prompts import PAIRS, load_pair
 from tonearm.methods.learn import learn
 from tonearm.model import Model
 from tonearm.steering import SteeringVector
+from tonearm.steering.vector import NO_PROJECTIONS
 from tonearm.studies.facchiano2025.design import PAIR, Design
 
 SUBSET_SEED, RANDOM_SEED = 100, 500
@@ -97,6 +98,7 @@ def _of_subset(whole: SteeringVector, rows: np.ndarray, size: int, draw: int) ->
             "data_hash": "",
             "scores": {},
             "calibration": None,
+            **NO_PROJECTIONS,
         }
     )
     layers = enumerate(torch.from_numpy(difference))

@@ -1,0 +1,97 @@
+"""tonearm calibrate: the injections that it tries, and mistakes."""
+
+import json
+
+import pytest
+
+import tonearm.studies.calibration as calibration
+from tonearm.steering import Configuration, load_vector
+from tonearm.studies.strength_grids import FACTORS, component
+
+ARGUMENTS = ("calibrate", "energy.safetensors", "--measure", "onset_rate", "--force")
+
+
+def planted_takes(model, name, settings, prompts, *others, **options):
+    """Records whose onset rate follows the strength, and whose music stays whole."""
+
+    def record(strength, prompt):
+        return {
+            "onset_rate": {"value": (3 + 0.01 * prompt) * (1 + 0.1 * strength)},
+            "pulse_clarity": {"value": 0.7},
+            "clap_score": {"value": 0.3},
+            "faulty": False,
+        }
+
+    return {
+        setting.name: [
+            record(sum(steer.raw_strength for steer in setting.steering.steers), prompt)
+            for prompt in range(len(prompts.texts))
+        ]
+        for setting in settings
+    }
+
+
+@pytest.fixture
+def calibrate(run, tiny, monkeypatch):
+    monkeypatch.setattr(calibration, "run_settings", planted_takes)
+    return lambda *more: run(*ARGUMENTS, *tiny(), *more)
+
+
+def test_blend_is_calibrated_around_the_component_and_then_has_amounts(
+    calibrate, play, energy, folder, loaded_model
+):
+    outcome = calibrate("--operator", "blend", "--strategy", "one-to-one")
+    assert outcome.code == 0, outcome.err
+    own = Configuration(
+        operator="blend", strategy="one-to-one", source_layer=energy.info.best_layer
+    )
+    size = component(energy, own, loaded_model("melody").shape)
+    found = load_vector(folder / "energy.safetensors").info.calibration
+    for signed in (found.positive, found.negative):
+        assert signed.configuration == own
+        assert signed.strength == pytest.approx(max(FACTORS) * size, rel=0.01)
+    assert f"times {size:.3g}, the component" in " ".join(outcome.out.split())
+    assert all(len(line) <= 80 for line in outcome.out.splitlines())
+    taken = play("--steer", "energy.safetensors=-0.5", "-o", "a.wav")
+    assert taken.code == 0, taken.err
+    (steer,) = json.loads((folder / "a.json").read_text())["steering"]["steers"]
+    assert steer["operator"] == "blend"
+    assert steer["strength"] == pytest.approx(-found.negative.strength / 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), {("add", "one-to-all")}),
+        (("--operator", "blend"), {("blend", "one-to-one"), ("blend", "all-to-all")}),
+        (
+            (*("--operator", "rotate", "--strategy", "all-to-all"), *("--strategy", "one-to-all")),
+            {("rotate", "all-to-all"), ("rotate", "one-to-all")},
+        ),
+    ],
+)
+def test_the_injections_that_are_tried(calibrate, monkeypatch, options, expected):
+    tried = set()
+
+    def watched(model, name, settings, *others, **more):
+        steers = [steer for setting in settings for steer in setting.steering.steers]
+        tried.update((steer.operator, steer.strategy) for steer in steers)
+        return planted_takes(model, name, settings, *others, **more)
+
+    monkeypatch.setattr(calibration, "run_settings", watched)
+    outcome = calibrate(*options)
+    assert outcome.code == 0, outcome.err
+    assert tried == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--operator", "blur"), "'add', 'blend', 'rotate', 'remove' or 'clamp' (given: 'blur')"),
+        (("--operator", "clamp"), "operator clamp cannot be calibrated; use one of add, blend"),
+        (("--strategy", "own"), "'all-to-all' or 'one-to-one' (given: 'own')"),
+    ],
+)
+def test_an_injection_that_cannot_be_tried_is_one_line(calibrate, options, message):
+    outcome = calibrate(*options)
+    assert outcome.code == 2 and message in outcome.err and outcome.err.count("\n") == 1
