@@ -11,23 +11,16 @@ from pathlib import Path
 from tonearm import boundary
 from tonearm.activations.audio import AudioSpec
 from tonearm.activations.corpus import capture_recordings
-from tonearm.activations.moments import RunningMoments
 from tonearm.activations.store import ActivationStore
 from tonearm.backend import Site
 from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.datasets.recordings import recordings_of
 from tonearm.datasets.skips import Skipped
 from tonearm.errors import TonearmError
-from tonearm.hashing import hash_texts
-from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import Method, method_named
-from tonearm.methods.from_store import (
-    Sides,
-    segments_of_sides,
-    stored_activations,
-    warn_of_same_audio,
-)
-from tonearm.methods.learn_from_audio import audio_provenance, store_folder
+from tonearm.methods.base import method_named
+from tonearm.methods.from_store import Sides, segments_of_sides, warn_of_same_audio
+from tonearm.methods.learn_from_audio import store_folder
+from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector
@@ -148,36 +141,21 @@ def probe_corpus(
         for site in spec.sites:
             moments, vectors[site] = captured.moments(site), {}
             for one, sides in zip(labels, pairs, strict=True):
-                vectors[site][one] = _vector(model, captured, site, one, sides, moments, chosen)
+                vectors[site][one], _ = vector_of_store(
+                    model.shape,
+                    captured,
+                    site,
+                    sides,
+                    moments,
+                    chosen,
+                    one,
+                    positive_label=one,
+                    negative_label=REST,
+                )
                 report(len(recordings) + sum(map(len, vectors.values())))
     counts = {one: _count(captured, one) for one in labels}
     skipped = (*corpus.skipped, *captured.skipped(corpus.layout.known_defects))
     return Probes(vectors, counts, skipped)
-
-
-def _vector(
-    model: Model,
-    store: ActivationStore,
-    site: Site,
-    label: str,
-    sides: Sides,
-    moments: Mapping[str, RunningMoments],
-    method: Method,
-) -> SteeringVector:
-    """Vector of a label against the others."""
-    above, below = segments_of_sides(store, sides)
-    activations = stored_activations(store, site, sides, moments)
-    provenance = dict(
-        name=label,
-        method=method.name,
-        positive_label=label,
-        negative_label=REST,
-        positive_count=len(above),
-        negative_count=len(below),
-        **audio_provenance(store, site),
-        data_hash=hash_texts([one.sha256 for one in above], [one.sha256 for one in below]),
-    )
-    return as_vector(method.fit(activations), activations, model.shape, provenance)
 
 
 def _count(store: ActivationStore, label: str) -> LabelCount:

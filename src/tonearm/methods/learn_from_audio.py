@@ -14,7 +14,6 @@ from pathlib import Path
 from tonearm import boundary
 from tonearm.activations.audio import AudioSpec
 from tonearm.activations.corpus import capture_recordings
-from tonearm.activations.store import ActivationStore
 from tonearm.audio import Clip
 from tonearm.datasets.labelled_audio import LabelledFile, audio_files
 from tonearm.datasets.recordings import Recording, recordings_of
@@ -22,15 +21,9 @@ from tonearm.datasets.skips import describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.request import AudioLike, audio_source
-from tonearm.hashing import hash_texts
-from tonearm.methods.as_vector import as_vector
 from tonearm.methods.base import method_named, require_direction
-from tonearm.methods.from_store import (
-    Sides,
-    segments_of_sides,
-    stored_activations,
-    warn_of_same_audio,
-)
+from tonearm.methods.from_store import Sides, segments_of_sides, warn_of_same_audio
+from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
@@ -116,31 +109,19 @@ def learn_from_audio(
             _log.warning("left out %s", describe_skips(skipped))
         above, below = segments_of_sides(captured, sides)
         warn_of_same_audio([*above, *below])
-        activations = stored_activations(captured, site, sides, captured.moments(site))
-        fit = chosen.fit(activations)
+        vector, fit = vector_of_store(
+            model.shape,
+            captured,
+            site,
+            sides,
+            captured.moments(site),
+            chosen,
+            name,
+            positive_label=positive_label,
+            negative_label=negative_label,
+        )
     require_direction(fit, chosen.name)
-    provenance = dict(
-        name=name,
-        method=chosen.name,
-        positive_label=positive_label,
-        negative_label=negative_label,
-        positive_count=len(above),
-        negative_count=len(below),
-        **audio_provenance(captured, site),
-        data_hash=hash_texts([one.sha256 for one in above], [one.sha256 for one in below]),
-    )
-    return as_vector(fit, activations, model.shape, provenance)
-
-
-def audio_provenance(store: ActivationStore, site: Site) -> dict[str, object]:
-    """Fields of VectorInfo that tell how activations were captured from audio."""
-    return dict(
-        source="audio",
-        site=site,
-        pooling=store.info.pooling,
-        segment_seconds=store.info.segment_seconds,
-        text=store.info.text or "",
-    )
+    return vector
 
 
 def store_folder(folder: str | None) -> AbstractContextManager[Path]:

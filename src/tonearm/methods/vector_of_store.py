@@ -7,7 +7,7 @@ from tonearm.activations.store import ActivationStore
 from tonearm.backend import ModelShape, Site
 from tonearm.hashing import hash_texts
 from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import Method
+from tonearm.methods.base import Fit, Method
 from tonearm.methods.from_store import Sides, segments_of_sides, stored_activations
 from tonearm.steering import SteeringVector
 
@@ -23,8 +23,8 @@ def vector_of_store(
     *,
     positive_label: str,
     negative_label: str,
-) -> SteeringVector:
-    """Fit a method to two sets of labels. The vector's statistics say whether it is beyond chance.
+) -> tuple[SteeringVector, Fit]:
+    """Fit a method to two sets of labels.
 
     Args:
         shape: of the checkpoint whose activations the store holds.
@@ -37,11 +37,15 @@ def vector_of_store(
         positive_label: meaning of a positive strength.
         negative_label: meaning of a negative strength.
 
+    Returns:
+        The vector, and the fit, which knows whether it is beyond chance.
+
     Raises:
         TonearmError: an empty set, a track in both, or too little audio for the method.
     """
     above, below = segments_of_sides(store, sides)
     activations = stored_activations(store, site, sides, moments)
+    fit = method.fit(activations)
     provenance = dict(
         name=name,
         method=method.name,
@@ -56,4 +60,4 @@ def vector_of_store(
         text=store.info.text or "",
         data_hash=hash_texts([one.sha256 for one in above], [one.sha256 for one in below]),
     )
-    return as_vector(method.fit(activations), activations.mean_norms, shape, provenance)
+    return as_vector(fit, activations, shape, provenance), fit

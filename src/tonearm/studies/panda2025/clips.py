@@ -65,8 +65,10 @@ def clips(context: Context, found: Found) -> list[Trial]:
             trials += _takes(context, given, {**facts, "variant": "plain"})
             words = {**facts, "variant": "target's word"}
             trials += _takes(context, given, words, prompt=WORDED.format(target))
-            for variant in (every_layer(vector), random_variant(vector, 0)):
-                for nats in context.design.clip_divergences:
+            divergences = context.design.clip_divergences
+            control = random_variant(vector, 0), divergences[:1]
+            for variant, levels in ((every_layer(vector), divergences), control):
+                for nats in levels:
                     alpha = context.alpha(variant, found, nats)
                     steered = {**facts, "variant": variant.name, "alpha": alpha, "nats": nats}
                     trials += _takes(context, given, steered, [variant.steer(alpha)])

@@ -26,6 +26,7 @@ from tonearm.studies.panda2025.clips import clip_vectors, clips, new_parts
 from tonearm.studies.panda2025.context import Context
 from tonearm.studies.panda2025.design import PAPER_METHOD, SITES, Design, GenrePair
 from tonearm.studies.panda2025.trials import (
+    GROUPS,
     OTHER_SEED,
     REFERENCE_SEED,
     SEEDS,
@@ -82,7 +83,8 @@ def plain(context: Context, found: Found) -> list[Trial]:
             ("reference", "neutral", design.held_out, REFERENCE_SEED),
         ):
             facts = {"experiment": experiment, "variant": experiment}
-            trials += takes(design, genre, split, count, facts, seed=seed, groups=TAGGED)
+            groups = TAGGED if split == "held-out" else GROUPS
+            trials += takes(design, genre, split, count, facts, seed=seed, groups=groups)
     return trials
 
 
@@ -191,6 +193,8 @@ def _methods(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
         experiment: str, one: Condition, alpha: float | None = None, used: Variant | None = None
     ) -> None:
         variant = used or one.variant(pair)
+        # the tagger takes most of the time of all measures
+        is_tagged = experiment in CHOICES or (one.method == PAPER_METHOD and used is None)
         chosen_alpha = context.alpha(variant, found) if alpha is None else alpha
         labels = {**asdict(one), "form": variant.form}
         trials.extend(
@@ -201,7 +205,7 @@ def _methods(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
                 design.held_out,
                 _facts(pair, experiment, variant, chosen_alpha, **labels),
                 [variant.steer(chosen_alpha)],
-                groups=TAGGED,
+                groups=TAGGED if is_tagged else GROUPS,
             )
         )
 
@@ -237,7 +241,6 @@ def _random(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
             design.random_prompts,
             _facts(pair, "random", variant, alpha, site=pair.site, rule=rule, draw=draw),
             [variant.steer(alpha)],
-            groups=TAGGED,
         )
     ]
 

@@ -137,7 +137,7 @@ def _vector(model: Model, labelled: Labelled, name: VectorName, folder: Path) ->
         data = hash_texts([one.sha256 for one in above], [one.sha256 for one in below])
         if (vector.info.fingerprint, vector.info.data_hash) == (model.shape.fingerprint, data):
             return vector
-    vector = vector_of_store(
+    vector, _ = vector_of_store(
         model.shape,
         store,
         name.site,
