@@ -3,15 +3,23 @@
 Pieces that are set aside train the classifiers; given clips are what takes are compared with.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from lzma import LZMAError
 from pathlib import Path
+from typing import Any
 
 from tonearm.audio import Clip
 from tonearm.datasets.recordings import Recording
+from tonearm.errors import TonearmError
 from tonearm.progress import Progress
+from tonearm.studies.measure_groups import group
 from tonearm.studies.measuring import Job, measuring
 from tonearm.studies.records import Record, read_records, save_records
+from tonearm.studies.store import Values
+
+TEXT = "music"  # that the CLAP score compares pieces with, which no table uses
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ def evaluated(
     workers: int,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Measure pieces, or read their records where the file has just these pieces.
+    """Measure pieces, or read their records where the file has these pieces by the same evaluators.
 
     Args:
         pieces: each with the audio that is measured.
@@ -47,27 +55,45 @@ def evaluated(
         progress: called with pieces done and pieces in all.
 
     Returns:
-        One record per piece: `name`, labels, and the values of the groups.
+        One record per piece: `name`, labels, `fingerprints` of the groups, and their values.
+
+    Raises:
+        TonearmError: the file is damaged.
     """
+    names = [piece.name for piece, _ in pieces]
+    fingerprints = {name: group(name).fingerprint for name in groups}
     if path.is_file():
-        known = list(read_records(path))
-        if [one["name"] for one in known] == [piece.name for piece, _ in pieces]:
+        known = kept_records(path)
+        if [one["name"] for one in known] == names and all(
+            one["fingerprints"] == fingerprints for one in known
+        ):
             return known
-    values: dict[str, dict[str, object]] = {piece.name: {} for piece, _ in pieces}
-    counted = 0
+    values: dict[str, dict[str, Any]] = {name: {} for name in names}
+
+    def keep(measured: Iterable[list[Values]]) -> None:
+        for one in chain.from_iterable(measured):
+            values[one.key].update(one.record)
+
     with measuring(workers) as jobs:
-        for piece, clip in pieces:
-            for found in jobs.add([Job(piece.name, clip, {"text": "music"}, groups)]):
-                for one in found:
-                    values[one.key].update(one.record)
-            counted += 1
+        for done, (piece, clip) in enumerate(pieces):
             if progress:
-                progress(counted, len(pieces))
-        for found in jobs.finish():
-            for one in found:
-                values[one.key].update(one.record)
+                progress(done, len(pieces))
+            keep(jobs.add([Job(piece.name, clip, {"text": TEXT, "other_text": TEXT}, groups)]))
+        keep(jobs.finish())
     records: list[Record] = [
-        {"name": piece.name, **piece.labels, **values[piece.name]} for piece, _ in pieces
+        {"name": piece.name, **piece.labels, "fingerprints": fingerprints, **values[piece.name]}
+        for piece, _ in pieces
     ]
     save_records(records, path)
     return records
+
+
+def kept_records(path: Path) -> list[Record]:
+    """Read records of pieces. Raises TonearmError where the file is missing or damaged."""
+    try:
+        return list(read_records(path))
+    except (OSError, ValueError, LZMAError, EOFError):
+        raise TonearmError(
+            f"{path} is missing or damaged; delete it and run the study again with --resume, which "
+            "makes no take again"
+        ) from None

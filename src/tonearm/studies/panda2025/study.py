@@ -1,10 +1,8 @@
 """The whole study: made, resumed, and reported."""
 
 from functools import partial
-from lzma import LZMAError
 from pathlib import Path
 
-from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_clap
 from tonearm.model import Model
 from tonearm.progress import Progress
@@ -24,6 +22,7 @@ from tonearm.studies.panda2025.design import (
     Design,
     genre_pairs,
 )
+from tonearm.studies.panda2025.evaluated import kept_records
 from tonearm.studies.panda2025.materials import (
     CLASSIFIED_FILES,
     GENRE,
@@ -55,7 +54,7 @@ from tonearm.studies.published_run import (
     model_details,
     report_stored,
 )
-from tonearm.studies.records import Record, read_records
+from tonearm.studies.records import Record
 from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
@@ -184,28 +183,18 @@ def report(folder: Path, page: Path | None = None) -> Path:
 
 
 def _report(folder: Path, stored: StoredStudy) -> Report:
-    pieces = _kept_records(folder / CLASSIFIED_FILES[GENRE])
+    pieces = kept_records(folder / CLASSIFIED_FILES[GENRE])
     instruments = folder / CLASSIFIED_FILES[LEAD]
     results = analyse(
         stored.records,
         genre_pairs(stored.details["genres"]),
         scorer(pieces, GENRE),
-        scorer(_kept_records(instruments) if instruments.exists() else pieces, LEAD),
-        _kept_records(folder / GIVEN_FILE),
+        scorer(kept_records(instruments) if instruments.exists() else pieces, LEAD),
+        kept_records(folder / GIVEN_FILE),
         _infos(folder / VECTORS),
     )
     structure = load_structure(folder / STRUCTURE_FILE)
     return make_report(results, stored, structure_sections(structure), concept_claims(structure))
-
-
-def _kept_records(path: Path) -> list[Record]:
-    try:
-        return list(read_records(path))
-    except (OSError, ValueError, LZMAError, EOFError):
-        raise TonearmError(
-            f"{path} is missing or damaged; delete it and run the study again with --resume, which "
-            "makes no take again"
-        ) from None
 
 
 def scorer(pieces: list[Record], column: str) -> Scorer:
