@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import (
     adjusted_mutual_info_score,
+    adjusted_rand_score,
     jaccard_score,
     normalized_mutual_info_score,
 )
@@ -75,6 +76,7 @@ def test_the_trace_is_the_largest_and_each_cluster_keeps_its_members() -> None:
 def test_the_indices_are_those_of_scikit_learn() -> None:
     found = measure_clusters(planted(1.5), LABELS, "close")
     truth = np.array([found.labels.index(label) for label in LABELS])
+    assert found.ari == pytest.approx(adjusted_rand_score(truth, found.assigned))
     assert found.ami == pytest.approx(adjusted_mutual_info_score(truth, found.assigned))
     assert found.nmi == pytest.approx(normalized_mutual_info_score(truth, found.assigned))
 

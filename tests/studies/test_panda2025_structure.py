@@ -1,17 +1,23 @@
 """Structure of activations: planted concepts are found, permuted ones are not; files; sections."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from tests.activations.sounds import recordings
 from tests.datasets.rendering.conftest import sines  # noqa: F401
+from tonearm.activations import AudioSpec, capture_recordings
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.model import Model
 from tonearm.studies.panda2025 import structure
-from tonearm.studies.panda2025.corpora import CorpusSizes, capture_corpora
+from tonearm.studies.panda2025.corpora import CapturedCorpus, CorpusSizes, capture_corpora
 from tonearm.studies.panda2025.structure import measure_structure, measure_task
+from tonearm.studies.panda2025.structure_report import structure_claims, structure_sections
 from tonearm.studies.panda2025.structure_results import (
     Structure,
     TaskStructure,
@@ -122,55 +128,117 @@ def test_a_damaged_file_gives_one_line(tmp_path: Path, damage: str) -> None:
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
-def test_the_corpora_are_captured_once_and_measured(
+SIZES = CorpusSizes(
+    pieces=4, notes=12, chords=8, progressions=6, tone_seconds=0.3, piece_seconds=0.3
+)
+
+
+def test_a_run_that_is_repeated_captures_nothing_again(
     sines: Path,  # noqa: F811
     tmp_path: Path,
-    melody,
+    melody: Model,
 ) -> None:
-    sizes = CorpusSizes(
-        pieces=8, notes=27, chords=24, progressions=19, tone_seconds=0.3, piece_seconds=0.3
-    )
     steps: list[tuple[int, int]] = []
 
-    def capture():
+    def capture() -> dict[str, CapturedCorpus]:
         return capture_corpora(
-            melody, tmp_path, sizes, sound_font=sines,
+            melody,
+            tmp_path,
+            SIZES,
+            sound_font=sines,
             progress=lambda done, total: steps.append((done, total)),
-        )  # fmt: skip
+        )
 
     corpora = capture()
-    assert steps[-1][0] == steps[-1][1]
+    assert list(corpora) == ["notes", "chords", "progressions", "pieces"]
+    assert all(0 <= done <= total for done, total in steps) and steps[-1][0] == steps[-1][1]
     chords = corpora["chords"]
     assert set(chords.values("root_note_name")) == {"C"}
-    assert len(set(chords.values("midi_program_name"))) == 24
-    assert {one.label for one in chords.store.segments} == {"major", "minor", "aug", "dim"}
+    assert [one.label for one in chords.store.segments] == chords.values("chord_type")
+    assert chords.store.info.sites == ("residual", "attention")
+    assert corpora["pieces"].has("lead") and not chords.has("lead")
     files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
     again = capture()
     assert again["pieces"].store.segments == corpora["pieces"].store.segments
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.*")}
-    results = measure_structure(corpora)
-    assert [task.name for task in results.tasks] == [task.name for task in structure.TASKS]
-    instruments = results.tasks[1]
-    assert instruments.n == 6 and set(instruments.sites) == {"residual", "attention"}
 
 
 def test_genres_of_the_user_take_the_place_of_the_pieces(
     sines: Path,  # noqa: F811
     tmp_path: Path,
-    melody,
+    melody: Model,
 ) -> None:
-    from tests.activations.sounds import noise_clip
-
     for genre in ("jazz", "rock"):
-        for i in range(3):
-            noise_clip(1.0, i).write(tmp_path / "own" / genre / f"{i}.wav")
-    sizes = CorpusSizes(
-        pieces=1, notes=27, chords=24, progressions=19, tone_seconds=0.3, piece_seconds=0.3
-    )
+        for i in range(2):
+            samples = np.random.default_rng(i).uniform(-1, 1, (1, 1600))
+            Clip(samples, 1600).write(tmp_path / "own" / genre / f"{i}.wav")
     corpora = capture_corpora(
-        melody, tmp_path / "run", sizes, genres=tmp_path / "own", sound_font=sines
+        melody, tmp_path / "run", SIZES, genres=tmp_path / "own", sound_font=sines
     )
     pieces = corpora["pieces"]
     assert not (tmp_path / "run" / "corpora" / "pieces").exists() and not pieces.has("lead")
-    assert len(pieces.store.segments) == 18 and set(pieces.values("genre")) == {"jazz", "rock"}
-    assert [task.name for task in measure_structure(corpora).tasks][-1] == "genres"
+    assert len(pieces.store.segments) == 12 and len(set(pieces.tracks)) == 4
+    assert set(pieces.values("genre")) == {"jazz", "rock"}
+
+
+def test_every_concept_reads_its_own_rows_and_columns(tmp_path: Path, melody: Model) -> None:
+    given = recordings(24, seconds=0.4)
+    spec = AudioSpec(sites=("residual", "attention"), segment_seconds=0.4)
+    store = capture_recordings(melody.engine, given, spec, tmp_path)
+    columns = {
+        f"clip {i}": {
+            "root_note_name": "CDE"[i % 3],
+            "chord_type": ("major", "minor")[i % 2],
+            "midi_program_name": f"program {i % 8}",
+            "inversion": ("5", "6", "64")[i // 8],
+            "chord_progression": "xyz"[i % 3],
+            "genre": ("jazz", "rock")[i % 2],
+        }
+        for i in range(24)
+    }
+    names = ("notes", "chords", "progressions", "pieces")
+    corpora = {name: CapturedCorpus(name, store, columns, ()) for name in names}
+    steps: list[tuple[int, int]] = []
+    results = measure_structure(corpora, lambda *step: steps.append(step))
+    by_name = {task.name: task for task in results.tasks}
+    assert list(by_name) == [task.name for task in structure.TASKS if task.name != "leads"]
+    instruments = by_name["instruments"]
+    assert (instruments.n, len(instruments.labels)) == (12, 4)  # of the major chords alone
+    probe = instruments.sites["attention"].probe
+    assert probe is not None and probe.folds == "3 folds: 5, 6, 64"
+    assert len(instruments.sites["residual"].layers) == melody.shape.layer_count
+    assert steps[-1] == (5 * 2 * melody.shape.layer_count,) * 2
+
+
+def test_sections_hold_a_figure_for_each_site_and_a_row_for_each_cell(found: TaskStructure) -> None:
+    few = measure_task(
+        "few", {site: planted(LABELS[:8]) for site in found.sites}, LABELS[:8], TRACKS[:8]
+    )
+    clusters, probes = structure_sections(Structure(tasks=(found, few)))
+    assert [figure.name for figure in clusters.figures] == [
+        "fig1-indices-residual",
+        "fig2-indices-attention",
+        "fig3-jaccard-residual",
+        "fig4-jaccard-attention",
+    ]
+    assert all("label 3" in figure.svg for figure in clusters.figures[2:])
+    assert "concept: layer 1" in clusters.figures[2].svg
+    table = clusters.tables[0]
+    assert [row[:5] for row in table.rows][:2] == [
+        ["concept", "residual", "4", "80", "1"],
+        ["concept", "attention", "4", "80", str(found.sites["attention"].best_layer)],
+    ]
+    assert table.rows[2][-2:] == ["–", "–"]  # too few rows for a probe
+    assert len(probes.figures) == 1 and "few" not in probes.figures[0].svg
+    assert [row[3] for row in probes.tables[0].rows][-1] == "too few rows of a label"
+
+
+def test_claims_compare_with_the_null_of_the_best_layer(found: TaskStructure) -> None:
+    claims = structure_claims(Structure(tasks=(found,)))
+    residual, attention = claims.clusters
+    assert residual.is_found and residual.is_middle and residual.layer == PLANTED
+    assert residual.bound == found.sites["residual"].best_bound and not attention.is_found
+    assert [one.is_found for one in claims.probes] == [True, False]
+    assert claims.probes[0].chance == 0.25
+    edge = replace(residual, layer=2)
+    assert not edge.is_middle and not replace(edge, layer=0).is_middle

@@ -51,7 +51,7 @@ from tonearm.studies.panda2025.structure_results import (
 )
 
 SEEDS = tuple(range(5))  # of k-means
-LARGE, STARTS_OF_LARGE = 4000, 2  # rows; the seeds together then have as many starts as one seed
+LARGE, STARTS_OF_LARGE = 1500, 2  # above so many rows, the seeds together have ten starts
 COMPONENTS = 50  # of whitened rows
 PROBE_ROWS = 2000
 PROBE_PERMUTATIONS = 20

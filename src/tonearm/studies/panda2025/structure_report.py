@@ -179,7 +179,7 @@ def indices_figure(results: Structure, site: str) -> Figure:
             axis.set_xlabel("layer")
             axis.axhline(0, color="grey", lw=0.6)
         canvas.axes[0].set_ylabel("agreement of clusters and labels")
-        canvas.axes[0].legend(frameon=False, fontsize=7)
+        _legend(canvas)
 
     rows = [
         [task.name, kind, name, str(layer), *_index_cells(index)]
@@ -258,7 +258,7 @@ def accuracy_figure(tasks: Sequence[TaskStructure]) -> Figure:
             axis.set_xlabel("layer")
             axis.set_ylim(0, 1.02)
         canvas.axes[0].set_ylabel("balanced accuracy")
-        canvas.axes[0].legend(frameon=False, fontsize=7)
+        _legend(canvas)
 
     rows = [
         [
@@ -355,6 +355,14 @@ def _panels(canvas: Any, count: int) -> list[Any]:
     rows = -(-count // COLUMNS)
     grid = canvas.add_gridspec(rows, COLUMNS)
     return [canvas.add_subplot(grid[i // COLUMNS, i % COLUMNS]) for i in range(count)]
+
+
+def _legend(canvas: Any) -> None:
+    """One legend of all panels, below them."""
+    handles, labels = canvas.axes[0].get_legend_handles_labels()
+    canvas.legend(
+        handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8
+    )
 
 
 def _height(panels: int, of_row: float) -> float:
