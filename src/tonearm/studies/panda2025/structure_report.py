@@ -374,8 +374,9 @@ def _index_lines(axis: Any, found: SiteStructure, name: str) -> None:
     series, colour = found.series(name), COLOURS[name]
     layers, means = range(len(series)), [one.mean for one in series]
     bars = [
-        [one.mean - min(one.values) for one in series],
-        [max(one.values) - one.mean for one in series],
+        # the mean of equal values may differ from them by rounding
+        [max(0.0, one.mean - min(one.values)) for one in series],
+        [max(0.0, max(one.values) - one.mean) for one in series],
     ]
     axis.errorbar(
         layers, means, bars, fmt="o-", color=colour, ms=3, lw=1, capsize=2, label=name.upper()
