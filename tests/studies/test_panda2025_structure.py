@@ -17,8 +17,15 @@ from tonearm.model import Model
 from tonearm.studies.panda2025 import structure
 from tonearm.studies.panda2025.corpora import CapturedCorpus, CorpusSizes, capture_corpora
 from tonearm.studies.panda2025.structure import measure_structure, measure_task
-from tonearm.studies.panda2025.structure_report import structure_claims, structure_sections
+from tonearm.studies.panda2025.structure_report import (
+    indices_figure,
+    structure_claims,
+    structure_sections,
+)
 from tonearm.studies.panda2025.structure_results import (
+    INDICES,
+    Index,
+    LayerClusters,
     Structure,
     TaskStructure,
     load_structure,
@@ -231,6 +238,16 @@ def test_sections_hold_a_figure_for_each_site_and_a_row_for_each_cell(found: Tas
     assert table.rows[2][-2:] == ["–", "–"]  # too few rows for a probe
     assert len(probes.figures) == 1 and "few" not in probes.figures[0].svg
     assert [row[3] for row in probes.tables[0].rows][-1] == "too few rows of a label"
+
+
+def test_equal_values_of_all_seeds_are_drawn(found: TaskStructure) -> None:
+    """Their mean, rounded, is above the largest of them."""
+    equal = Index(values=(0.1, 0.1, 0.1), null_mean=0.0, null_bound=0.01)
+    assert equal.mean > 0.1
+    layer = LayerClusters(raw=dict.fromkeys(INDICES, equal), whitened=dict.fromkeys(INDICES, equal))
+    site = found.sites["residual"].model_copy(update={"layers": (layer,) * LAYERS})
+    task = found.model_copy(update={"sites": {"residual": site}})
+    assert "ARI" in indices_figure(Structure(tasks=(task,)), "residual").svg
 
 
 def test_claims_compare_with_the_null_of_the_best_layer(found: TaskStructure) -> None:

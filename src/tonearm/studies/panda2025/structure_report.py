@@ -373,8 +373,7 @@ def _index_lines(axis: Any, found: SiteStructure, name: str) -> None:
     """An index over the layers with the range over seeds and the band of its null."""
     series, colour = found.series(name), COLOURS[name]
     layers, means = range(len(series)), [one.mean for one in series]
-    bars = [
-        # the mean of equal values may differ from them by rounding
+    bars = [  # rounding may put the mean of equal values a little outside their range
         [max(0.0, one.mean - min(one.values)) for one in series],
         [max(0.0, max(one.values) - one.mean) for one in series],
     ]
