@@ -8,7 +8,7 @@ the clip; the square root of the magnitudes is averaged, so that one loud note d
     steps    mean of the frames centred in each 0.5 s, scaled to unit length; zero in a silent step
 
 A step is silent where no 50 ms of it reach -60 dBFS. The filters of the lowest octave are up to 2 s
-long, so that a bass note also counts in the steps beside its own.
+long, so that a bass note also counts in the steps next to its own.
 
 Shapes: N samples, F frames, T whole steps; pitch classes from C.
 

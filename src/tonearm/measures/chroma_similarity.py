@@ -11,7 +11,7 @@ equal times measures whether a take has its melody; here with all of the chroma 
 Conventions: chroma has no octaves; steps where either clip is silent are left out; None where
 nothing remains, such as for a silent clip (which a study counts apart, since a mean without it is
 too favourable). Chroma is not negative, so that the cosine of unrelated music is well above 0 (0.88
-on average in rendered pieces, docs/measures.md): read it beside that of the same clip with a third,
+on average in rendered pieces, docs/measures.md): compare it with that of the same clip with a third,
 unrelated one.
 
 Shapes: steps [T, 12] and means [12] from C, at any scale: `ClipAnalysis.chroma_steps` and

@@ -16,7 +16,7 @@ pitch-class histogram of Tzanetakis et al. 2003, here weighted by duration.
 
 Conventions: times in seconds, pitches as whole MIDI numbers. Values are None for silent clips
 (which a study counts apart, since a mean without them is too favourable). Notes in unrelated music
-agree by chance, the more the denser it is: read a value beside that of the same clip with a third,
+agree by chance, the more the denser it is: compare a value with that of the same clip with a third,
 unrelated one.
 """
 

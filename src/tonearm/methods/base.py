@@ -226,7 +226,7 @@ def require_direction(fit: Fit, method: str) -> None:
 
 
 def statistics_text(statistics: Mapping[str, float]) -> str:
-    """Describe the held-out score of a fit beside its null, or nothing where it has none."""
+    """Describe the held-out score of a fit and its null, or nothing where it has none."""
     for name in ("auc", "correlation"):
         if {f"best_{name}", f"null_{name}", "p_value"} <= statistics.keys():
             return (

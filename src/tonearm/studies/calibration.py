@@ -1,7 +1,7 @@
 """Calibration of a vector's amounts: how far each sign goes while the music stays whole.
 
 For every sign, strengths of a geometric grid in units of the vector's activations
-(tonearm/studies/strength_grids.py) are tried on a set of prompts, beside unsteered takes of the same
+(tonearm/studies/strength_grids.py) are tried on a set of prompts, with unsteered takes of the same
 prompts and seeds. Three kinds of damage are measured:
 
     faults      gain in the share of takes with a fault, at most 3 points

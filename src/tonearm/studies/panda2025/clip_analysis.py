@@ -1,4 +1,4 @@
-"""Transfer of instruments and styles to given clips: the target's scores beside what stays of the
+"""Transfer of instruments and styles to given clips: the scores of the target, and what stays of the
 clip.
 
 Harmony of a continuation is compared with the whole clip by means over time, since its notes come
@@ -79,12 +79,12 @@ def transfers(
         genres, instruments: scorers.
     """
     by_name = {one["name"]: one for one in references}
-    heard = [
+    measured = [
         *select(records, experiment=INSTRUMENT, mode="melody"),
         *select(records, experiment=STYLE, mode="melody"),
         *select(records, part="new"),
     ]
-    groups = by_facts(heard, "experiment", "mode", "source", "target", "variant", "nats")
+    groups = by_facts(measured, "experiment", "mode", "source", "target", "variant", "nats")
     found = []
     for key, takes in groups.items():
         experiment, mode, source, target, variant, nats = key

@@ -164,7 +164,7 @@ def capture_pieces(
     sizes: CorpusSizes,
     progress: Progress | None = None,
 ) -> CapturedCorpus:
-    """Render and capture composed pieces under another name, beside a corpus of the user's.
+    """Render and capture composed pieces under another name, in addition to a corpus of the user's.
 
     Args:
         model: whose activations are captured. It is not changed.

@@ -166,7 +166,7 @@ def _numbers(effect: Effect) -> list[str]:
 
 
 def method_effects(results: Results) -> Figure:
-    """Methods and sites at equal divergence beside random directions."""
+    """Methods and sites at equal divergence, and random directions."""
     pairs = results.pairs
 
     def draw(canvas: Any) -> None:
