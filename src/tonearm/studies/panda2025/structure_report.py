@@ -178,7 +178,7 @@ def indices_figure(results: Structure, site: str) -> Figure:
             axis.set_title(f"{task.name}: k = {len(task.labels)}, n = {task.n}")
             axis.set_xlabel("layer")
             axis.axhline(0, color="grey", lw=0.6)
-        canvas.axes[0].set_ylabel("agreement of clusters and labels")
+        canvas.axes[0].set_ylabel("agreement")
         _legend(canvas)
 
     rows = [
