@@ -1,5 +1,6 @@
 """Study core: takes are made once, measured once per fingerprint, and survive any stop."""
 
+import gc
 import json
 import os
 import random
@@ -357,3 +358,23 @@ def test_trials_share_measurements_by_text(tmp_path):
         assert json.loads(json.dumps(store.details("s"))) == {"n": 1}
         with pytest.raises(TonearmError, match="no study 't'; it has s"):
             store.records("t")
+
+
+@pytest.mark.parametrize(("table", "column"), [("measurements", "record"), ("trials", "facts")])
+def test_a_damaged_value_leaves_no_query_open(tmp_path, monkeypatch, table, column):
+    faults = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda fault: faults.append(str(fault.exc_value)))
+    with Store(tmp_path) as store:
+        store.set_study("mine", {}, {"peak": "1"})
+        trials = []
+        for key in ("a", "b"):
+            store.add_take(key, {}, StoredAudio.of(Clip(np.zeros(100), 16_000)), None)
+            trials.append(StoredTrial(key, ("peak",), {}, {}))
+        store.set_stage("mine", "plain", trials)
+        store.add_values([Values(key, "peak", "1", {}, {"peak": 1.0}) for key in ("a", "b")])
+        store._database.execute(f"UPDATE {table} SET {column} = '{{'")
+        with pytest.raises(TonearmError, match="a value is no JSON") as caught:
+            store.records("mine")
+    del caught
+    gc.collect()
+    assert faults == []

@@ -14,8 +14,8 @@ import json
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -410,27 +410,29 @@ class Store:
             "FROM measurements m JOIN trials t ON t.key = m.key WHERE t.study = ?",
             study,
         )
-        for key, family, fingerprint, arguments, record in rows:
-            if fingerprints.get(family) == fingerprint:
-                measured[key, family, arguments] = self._load(record)
+        with closing(rows):  # damaged JSON must not leave a query open until the next collection
+            for key, family, fingerprint, arguments, record in rows:
+                if fingerprints.get(family) == fingerprint:
+                    measured[key, family, arguments] = self._load(record)
         trials = self._rows(
             "SELECT stage, key, families, arguments, facts FROM trials WHERE study = ? "
             "ORDER BY stage_index, position",
             study,
         )
-        for stage, key, families, arguments, facts in trials:
-            found = [
-                measured.get((key, family, arguments), measured.get((key, family, _dump({}))))
-                for family in self._load(families)
-            ]
-            whole = [values for values in found if values is not None]
-            if len(whole) < len(found):
-                yield stage, None
-                continue
-            record = {**self._load(facts), "stage": stage, "take": key}
-            for values in whole:
-                record |= values
-            yield stage, record
+        with closing(trials):
+            for stage, key, families, arguments, facts in trials:
+                found = [
+                    measured.get((key, family, arguments), measured.get((key, family, _dump({}))))
+                    for family in self._load(families)
+                ]
+                whole = [values for values in found if values is not None]
+                if len(whole) < len(found):
+                    yield stage, None
+                    continue
+                record = {**self._load(facts), "stage": stage, "take": key}
+                for values in whole:
+                    record |= values
+                yield stage, record
 
     def _study(self, name: str) -> tuple[dict[str, Any], dict[str, str]]:
         """Details of a study, and fingerprints."""
@@ -443,7 +445,7 @@ class Store:
     def _row(self, query: str, *values: str) -> tuple[Any, ...] | None:
         return next(self._rows(query, *values), None)
 
-    def _rows(self, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, query: str, *values: str) -> Generator[tuple[Any, ...], None, None]:
         with _errors(self.folder):
             yield from self._database.execute(query, values)
 
