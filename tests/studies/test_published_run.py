@@ -12,7 +12,8 @@ from tonearm.steering import Steer
 from tonearm.studies.facchiano2025.study import estimate, planned_takes
 from tonearm.studies.measure_groups import group
 from tonearm.studies.prompt_takes import PromptSet, takes
-from tonearm.studies.published_run import PROBED, read_arrays, write_arrays
+from tonearm.studies.published_run import PROBED, read_arrays, report_stored, write_arrays
+from tonearm.studies.store import Store
 
 
 def test_an_estimate_is_that_of_the_planned_takes_at_the_rate_of_the_probes(melody, monkeypatch):
@@ -77,3 +78,14 @@ def test_takes_of_prompts_have_rising_seeds_and_another_prompt_as_control():
     assert trials[0].request.steering.steers == (steer,)
     (plain, *_) = takes(2.0, prompts, 9, {}, groups=("clap",))
     assert plain.request.prompt == "a" and not plain.request.steering
+
+
+def test_a_run_that_was_killed_between_two_stages_is_not_complete(tmp_path):
+    with Store(tmp_path) as store:
+        store.set_study("s", {}, {})
+
+    def refuse(stored):
+        raise AssertionError("a report of a part")
+
+    with pytest.raises(TonearmError, match="stage takes has none of its takes; run it again"):
+        report_stored(tmp_path, "s", ["takes"], refuse)

@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -125,13 +125,18 @@ class StoredStudy:
 
 
 def report_stored(
-    folder: Path, name: str, make: Callable[[StoredStudy], Report], page: Path | None = None
+    folder: Path,
+    name: str,
+    stages: Iterable[str],
+    make: Callable[[StoredStudy], Report],
+    page: Path | None = None,
 ) -> Path:
     """Write the report of a complete study from its store; nothing is generated.
 
     Args:
         folder: of the store, in which the report is written.
         name: of the study.
+        stages: that the study has.
         make: makes the report, while the store is open.
         page: also write the report as Markdown to this path, with its figures and data in a folder
             of the same name.
@@ -143,13 +148,15 @@ def report_stored(
         TonearmError: the folder has no such study, or one that is not complete.
     """
     with Store.existing(folder) as store:
-        for stage, (done, trials) in store.counts(name).items():
-            if done < trials:
+        details, counts = {**store.details(name), **store.throughput()}, store.counts(name)
+        for stage in stages:
+            done, trials = counts.get(stage, (0, None))
+            if done != trials:
+                state = "none of its" if trials is None else f"{done} of {trials}"
                 raise TonearmError(
-                    f"the study in {folder} is not complete: stage {stage} has {done} of {trials} "
-                    "takes; run it again with --resume"
+                    f"the study in {folder} is not complete: stage {stage} has {state} takes; run "
+                    "it again with --resume"
                 )
-        details = {**store.details(name), **store.throughput()}
         made = make(
             StoredStudy(store.records(name), details, lambda record: store.clip(record["take"]))
         )

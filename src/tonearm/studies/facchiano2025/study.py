@@ -164,4 +164,4 @@ def report(folder: Path, page: Path | None = None) -> Path:
         results = analyse(stored.records, read_arrays(folder / ACTIVATIONS))
         return make_report(results, stored.records, stored.details, stored.clip)
 
-    return report_stored(folder, NAME, make, page)
+    return report_stored(folder, NAME, STAGES, make, page)

@@ -12,7 +12,7 @@ from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
 from tonearm.studies.panda2025.analysis import PairResult, Results
 from tonearm.studies.panda2025.claims import all_claims, points
-from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, MELODY, STYLE
+from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER, SITES
 from tonearm.studies.panda2025.figures import all_figures
 from tonearm.studies.panda2025.rows import Row, Spread
@@ -584,23 +584,24 @@ def _genre_players(stored: StoredStudy, results: Results) -> list[Player]:
 
 
 def _clip_players(stored: StoredStudy) -> list[Player]:
-    """The first given clip of each instrument and style: continued, and with its melody."""
+    """The first given clip of each instrument and style: plain, and at the smallest divergence."""
     chosen: dict[str, list[Record]] = {}
-    for experiment in (INSTRUMENT, STYLE):
-        for mode in (CONTINUED, MELODY):
-            takes = select(stored.records, experiment=experiment, mode=mode, prompt=0)
-            for one in takes:
-                if one.get("part") or (
-                    one["variant"] != "plain" and " against " not in one["variant"]
-                ):
-                    continue
-                if one["variant"].startswith("random"):
-                    continue
-                nats = f" at {one['nats']:g} nats" if "nats" in one else ""
-                name = "plain" if not nats else f"to {one['target']}{nats}"
-                of = f"{one['source']} clip" if one["source"] else "clip"
-                chosen[f"{of} {mode}, {name}"] = [one]
+    steered = [one for one in stored.records if _is_steered_clip(one)]
+    nats = min((one["nats"] for one in steered), default=None)
+    for one in stored.records:
+        if one["experiment"] not in (INSTRUMENT, STYLE) or one["prompt"] or one.get("part"):
+            continue
+        of = f"{one['source']} clip" if one["source"] else "clip"
+        if one["variant"] == "plain":
+            chosen[f"{of} {one['mode']}, plain"] = [one]
+        elif _is_steered_clip(one) and one["nats"] == nats:
+            chosen[f"{of} {one['mode']}, to {one['target']}"] = [one]
     return _players(chosen, stored.clip)
+
+
+def _is_steered_clip(record: Record) -> bool:
+    """Whether a take is of a given clip, steered by a learned vector."""
+    return record["experiment"] in (INSTRUMENT, STYLE) and _variant(record["variant"]) == "vector"
 
 
 def _players(

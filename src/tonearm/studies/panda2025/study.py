@@ -179,7 +179,7 @@ def report(folder: Path, page: Path | None = None) -> Path:
     Raises:
         TonearmError: no such study, or one that is not complete.
     """
-    return report_stored(folder, NAME, partial(_report, folder), page)
+    return report_stored(folder, NAME, STAGES, partial(_report, folder), page)
 
 
 def _report(folder: Path, stored: StoredStudy) -> Report:
