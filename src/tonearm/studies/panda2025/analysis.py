@@ -32,8 +32,8 @@ class Contrast:
     comparison: str
     pair: str
     site: str
-    better: str
-    worse: str
+    condition: str
+    against: str
     score: Effect
     text: Effect
 
@@ -216,10 +216,10 @@ def _contrasts(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> li
     def add(
         comparison: str,
         site: str,
-        better: tuple[str, Sequence[Record]],
-        worse: tuple[str, Sequence[Record]],
+        condition: tuple[str, Sequence[Record]],
+        against: tuple[str, Sequence[Record]],
     ) -> None:
-        (name, takes), (other, others) = better, worse
+        (name, takes), (other, others) = condition, against
         by_prompt = {one["prompt"]: one for one in others}
         before = [by_prompt[one["prompt"]] for one in takes]
         found.append(
@@ -253,8 +253,8 @@ def _contrasts(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> li
     own = by_site[pair.site,]
     for (form, variant), other in by_facts(forms, "form", "variant").items():
         place = BEST if BEST in variant else EVERY
-        against = (f"{form}, {place}", other)
-        add("forms at equal divergence", pair.site, (f"blend, {EVERY}", own), against)
+        other_form = f"{form}, {place}", other
+        add("forms at equal divergence", pair.site, (f"blend, {EVERY}", own), other_form)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the neutral prompts decide, as a pure function of the records.
+"""Choices on neutral prompts, as a pure function of the records.
 
 rule   of the conditions tried, those that lose at most MAX_TEXT_LOSS of the cosine of take and prompt
        and have no more faulty takes than plain plus one standard error; of these the one with the
@@ -47,7 +47,7 @@ def chosen(
     scores: dict[Choice, float] = {}
     for key, takes in by_facts(tried, "site", "method", "form", "alpha").items():
         score = mean_score(takes, texts, pair)
-        if score is not None and _is_whole(plain, takes):
+        if score is not None and _keeps_prompt(plain, takes):
             scores[Choice(*key)] = score
     return max(scores, key=lambda choice: scores[choice]) if scores else None
 
@@ -59,7 +59,7 @@ def mean_score(takes: Sequence[Record], texts: LabelTexts, pair: GenrePair) -> f
     return fmean(known) if known else None
 
 
-def _is_whole(plain: Sequence[Record], takes: Sequence[Record]) -> bool:
+def _keeps_prompt(plain: Sequence[Record], takes: Sequence[Record]) -> bool:
     """Whether takes keep the prompt and are not faulty, against all plain takes."""
     loss = mean_of(plain, "clap_score") - mean_of(takes, "clap_score")
     before, after = (fmean(bool(one["faulty"]) for one in some) for some in (plain, takes))

@@ -18,10 +18,11 @@ from tonearm.measures import (
     pitch_class_overlap,
 )
 from tonearm.stats.effect import Effect, effect
-from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, STYLE
+from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, MELODY, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS
 from tonearm.studies.panda2025.rows import Row, by_facts, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
+from tonearm.studies.panda2025.variants import is_random
 from tonearm.studies.records import Record, select
 
 Similarity = Callable[[Record, Record], float | None]
@@ -64,6 +65,11 @@ class Transfer:
     row: Row
     kept: Mapping[str, Kept]
 
+    @property
+    def is_random(self) -> bool:
+        """Whether the direction is random."""
+        return is_random(self.variant)
+
 
 def transfers(
     records: Sequence[Record],
@@ -80,8 +86,8 @@ def transfers(
     """
     by_name = {one["name"]: one for one in references}
     measured = [
-        *select(records, experiment=INSTRUMENT, mode="melody"),
-        *select(records, experiment=STYLE, mode="melody"),
+        *select(records, experiment=INSTRUMENT, mode=MELODY),
+        *select(records, experiment=STYLE, mode=MELODY),
         *select(records, part="new"),
     ]
     groups = by_facts(measured, "experiment", "mode", "source", "target", "variant", "nats")

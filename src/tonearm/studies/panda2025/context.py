@@ -1,4 +1,4 @@
-"""What the stages know beforehand, and what earlier stages decide for later ones."""
+"""Inputs of the stages: sizes, pairs, clips, and α from the divergence curves of earlier stages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Context:
         return [pair for pair in self.pairs if pair.name in STYLE_PAIRS]
 
     def stacked_pairs(self) -> list[GenrePair]:
-        """Two pairs with one source, whose targets are asked for at once."""
+        """Two pairs with one source, to whose targets takes are steered at once."""
         for source in self.sources():
             found = [pair for pair in self.pairs if pair.source == source]
             if len(found) > 1:

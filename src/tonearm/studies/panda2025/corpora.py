@@ -104,6 +104,11 @@ class CapturedCorpus:
     columns: Mapping[str, Mapping[str, str]]
     skipped: tuple[Skipped, ...]
 
+    @property
+    def column_names(self) -> frozenset[str]:
+        """Columns that the recordings have."""
+        return frozenset().union(*(columns.keys() for columns in self.columns.values()))
+
     def has(self, column: str) -> bool:
         """Whether every segment has a value of a column."""
         return all(column in self.columns[segment.name] for segment in self.store.segments)

@@ -126,6 +126,12 @@ def plain_name(label: str) -> str:
     return "".join(letter for letter in label.lower() if letter.isalnum())
 
 
+def spelled(label: str) -> str:
+    """A label as the paper spells it, or as it is."""
+    known = [one.source for one in GENRE_PAIRS] + [one.target for one in GENRE_PAIRS]
+    return next((one for one in known if plain_name(one) == plain_name(label)), label)
+
+
 def prompts_of(genre: str, split: str, count: int) -> tuple[str, ...]:
     """Prompts of a genre; the splits share no form and no lead.
 

@@ -33,56 +33,84 @@ class Piece:
     def name(self) -> str:
         return self.recording.name
 
-    def clip(self, seconds: float, sample_rate: int) -> Clip:
-        """Its beginning, as a checkpoint would give it back."""
-        return self.recording.read().resampled(sample_rate).first(seconds)
+
+@dataclass(frozen=True)
+class Excerpt:
+    """The beginning of a piece, at the sample rate of a checkpoint.
+
+    piece        of which it is the beginning
+    seconds      its length
+    sample_rate  in Hz
+    """
+
+    piece: Piece
+    seconds: float
+    sample_rate: int
+
+    def clip(self) -> Clip:
+        """Read it. Raises TonearmError for audio that cannot be read."""
+        return self.piece.recording.read().resampled(self.sample_rate).first(self.seconds)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its values depend on, besides the evaluators; JSON."""
+        file, length = self.piece.recording.identity, f"{self.seconds:g} s"
+        return {
+            "name": self.piece.name,
+            "audio": f"{file}, {length}, {self.sample_rate} Hz",
+            **self.piece.labels,
+        }
 
 
-def evaluated(
-    pieces: Sequence[tuple[Piece, Clip]],
+def evaluate_pieces(
+    excerpts: Sequence[Excerpt],
     groups: tuple[str, ...],
     path: Path,
     workers: int,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Measure pieces, or read their records where the file has these pieces by the same evaluators.
+    """Measure pieces, or read their records where the file has them by the same evaluators.
 
     Args:
-        pieces: each with the audio that is measured.
+        excerpts: of the pieces.
         groups: of measures.
         path: of the file.
         workers: processes that measure; 0 for this one.
         progress: called with pieces done and pieces in all.
 
     Returns:
-        One record per piece: `name`, labels, `fingerprints` of the groups, and their values.
+        One record per piece: `name`, `audio`, labels, `fingerprints` of the groups, and their
+        values.
 
     Raises:
-        TonearmError: the file is damaged.
+        TonearmError: the file is damaged, or a piece cannot be read.
     """
-    names = [piece.name for piece, _ in pieces]
     fingerprints = {name: group(name).fingerprint for name in groups}
+    wanted = [{**one.identity, "fingerprints": fingerprints} for one in excerpts]
     if path.is_file():
         known = kept_records(path)
-        if [one["name"] for one in known] == names and all(
-            one["fingerprints"] == fingerprints for one in known
+        if len(known) == len(wanted) and all(
+            record.get(name) == value
+            for record, identity in zip(known, wanted, strict=True)
+            for name, value in identity.items()
         ):
             return known
-    values: dict[str, dict[str, Any]] = {name: {} for name in names}
+    values: dict[str, dict[str, Any]] = {one.piece.name: {} for one in excerpts}
 
     def keep(measured: Iterable[list[Values]]) -> None:
         for one in chain.from_iterable(measured):
             values[one.key].update(one.record)
 
     with measuring(workers) as jobs:
-        for done, (piece, clip) in enumerate(pieces):
+        for done, one in enumerate(excerpts):
             if progress:
-                progress(done, len(pieces))
-            keep(jobs.add([Job(piece.name, clip, {"text": TEXT, "other_text": TEXT}, groups)]))
+                progress(done, len(excerpts))
+            texts = {"text": TEXT, "other_text": TEXT}
+            keep(jobs.add([Job(one.piece.name, one.clip(), texts, groups)]))
         keep(jobs.finish())
     records: list[Record] = [
-        {"name": piece.name, **piece.labels, "fingerprints": fingerprints, **values[piece.name]}
-        for piece, _ in pieces
+        {**identity, **values[one.piece.name]}
+        for one, identity in zip(excerpts, wanted, strict=True)
     ]
     save_records(records, path)
     return records

@@ -16,7 +16,7 @@ from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER, SITES
 from tonearm.studies.panda2025.figures import all_figures
 from tonearm.studies.panda2025.rows import Row, Spread
-from tonearm.studies.panda2025.variants import BEST
+from tonearm.studies.panda2025.variants import BEST, is_random
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
 
@@ -58,11 +58,12 @@ def make_report(
             Section(
                 "Strength",
                 [
-                    'The paper scales the sum "such that the norm is maintained", and its formula, '
-                    "(h + α r) / (1 + α) with a unit r, does so only where |h| is 1. Here |h| is far "
-                    "larger, so that the literal formula shrinks h in every layer and hardly adds r. "
-                    "The form that is used, blend, is (h + α |h| r) / (1 + α); rotate scales h + α |h| r "
-                    "to the norm of h exactly; literal is the formula.",
+                    'The paper scales the sum "such that the norm is maintained". Its formula, '
+                    "(h + α r) / (1 + α) with a unit r, keeps the norm only of a unit h along r. Here "
+                    f"the mean of |h| is {_norms(details)}, by layer of the residual stream, so that the "
+                    "literal formula shrinks h by 1 + α in every layer and hardly adds r. The form that "
+                    "is used, blend, is (h + α |h| r) / (1 + α), which keeps the norm of any h along r; "
+                    "rotate scales h + α |h| r to the norm of h exactly; literal is the formula.",
                     "Raw values of α compare neither sites nor forms. They are compared at equal "
                     "divergence of the predictions, teacher-forced on plain takes, and methods at equal "
                     "α, too.",
@@ -101,6 +102,11 @@ def make_report(
     )
 
 
+def _norms(details: Mapping[str, Any]) -> str:
+    low, high = details["norms"]
+    return f"{low:g} to {high:g}"
+
+
 def _lead(details: Mapping[str, Any], results: Results) -> list[str]:
     stand_ins = [
         f"{one.pair.name} stands for {one.pair.stands_for}"
@@ -108,20 +114,21 @@ def _lead(details: Mapping[str, Any], results: Results) -> list[str]:
         if one.pair.stands_for
     ]
     stand_ins += [f"{one.target} for {one.stands_for}" for one in INSTRUMENTS if one.stands_for]
+    left_out = "; ".join(details["left_out"]) or "nothing"
     return [
         f"Checkpoint {details['model']} ({details['fingerprint']}) on {details['device']}; design "
         f"{details['design']}; {details['takes']} takes of {details['seconds']:g} s, "
         f"{details['takes_per_hour']:,.0f} per hour.",
+        f"Vectors of genres are fitted to {details['corpus']} ({', '.join(details['genres'])}), those "
+        f"of instruments to rendered pieces. Left out of the corpora: {left_out}. Stand-ins: "
+        f"{'; '.join(stand_ins)}.",
         "Every change of a score is a difference against plain takes of the same prompts and seeds, "
-        "with a 95 % t-interval over prompts. Vectors are fitted to rendered pieces of the genres "
-        f"{', '.join(details['genres'])}; α of the tables is chosen on neutral prompts, and the "
-        "held-out prompts are used once. Layers are counted from 0.",
-        f"Labels that the corpus lacks have stand-ins: {'; '.join(stand_ins)}."
-        if stand_ins
-        else "The corpus has all of the paper's labels.",
+        "with a 95 % t-interval over prompts. Neutral prompts choose α and methods; the held-out "
+        "prompts choose nothing. Layers are counted from 0.",
         "The bundled CLAP was trained on pocket's own corpus. The classifier of musicnn's tags is of "
-        "another family, and an effect counts where both see it. The paper's numbers are of another "
-        "checkpoint, corpus and CLAP: they are shown, and not comparable.",
+        "another family; the claim about both sites needs both, and the tables give both where tags "
+        "were measured. The paper's numbers are of another checkpoint, corpus and CLAP: they are "
+        "shown, and not comparable.",
     ]
 
 
@@ -164,36 +171,28 @@ def vectors_table(results: Results) -> Table:
 
 
 def evaluators_table(results: Results) -> Table:
-    """What the evaluators recognise."""
-    labels = {
-        label: share
-        for scorer in (results.genres, results.instruments)
-        for label, share in scorer.by_tags.accuracy.items()
-    }
-    by_embedding = {
-        **results.genres.by_embedding.accuracy,
-        **results.instruments.by_embedding.accuracy,
-    }
+    """Labels that the evaluators recognise."""
     rows = []
-    for label, share in labels.items():
-        takes = results.recognised.get(label, {})
-        rows.append(
-            [
-                label,
-                str(by_embedding[label]),
-                str(share),
-                *(
-                    str(takes[name]) if name in takes else "–"
-                    for name in ("CLAP", "embeddings", "tags")
-                ),
-            ]
-        )
+    for kind, scorer in (("genre", results.genres), ("instrument", results.instruments)):
+        for label, share in scorer.by_tags.accuracy.items():
+            takes = results.recognised.get(label, {}) if kind == "genre" else {}
+            found = (takes.get(name) for name in ("CLAP", "embeddings", "tags"))
+            rows.append(
+                [
+                    label,
+                    kind,
+                    str(scorer.by_embedding.accuracy[label]),
+                    str(share),
+                    *("–" if one is None else str(one) for one in found),
+                ]
+            )
     return Table(
         "evaluators",
         "Share of cases in which a label is the most probable of all: on pieces that did not train the "
         "classifiers (five folds), and on plain takes of prompts with the label.",
         (
             "label",
+            "kind",
             "pieces, embeddings",
             "pieces, tags",
             "takes, CLAP",
@@ -222,7 +221,8 @@ def strengths_table(results: Results) -> Table:
     ]
     return Table(
         "strengths",
-        "Every method and site at rising divergence, on neutral prompts.",
+        "Every method and site at rising divergence, on neutral prompts; FAD is of few takes and "
+        "compares within this table alone.",
         ("pair", "site", "method", "nats per frame", "α", "target's score", *DAMAGE),
         rows,
     )
@@ -233,7 +233,11 @@ def tables_1_and_2(results: Results) -> Table:
     rows = []
     for one in results.pairs:
         pair = one.pair
-        paper = [f"{pair.before:g} to {pair.after:g}", f"{pair.after - pair.before:+.3f}"]
+        paper = [
+            f"{pair.before:g} to {pair.after:g}",
+            f"{pair.after - pair.before:+.3f}",
+            f"{pair.kept:g}",
+        ]
         rows.append(
             [
                 pair.table,
@@ -279,6 +283,7 @@ def tables_1_and_2(results: Results) -> Table:
             *DAMAGE,
             "paper: score",
             "paper: change",
+            "paper: source's score",
         ),
         rows,
     )
@@ -334,8 +339,8 @@ def random_table(results: Results) -> Table:
             str(spread.facts["site"]),
             str(spread.facts["rule"]),
             f"{fmean(float(row.facts['alpha']) for row in spread.rows):.3g}",
-            *(_spread(spread, name) for name in ("pair", "cosine")),
-            str(spread.as_far()),
+            *(_spread(spread, name) for name in ("pair", "cosine", "tags")),
+            f"{spread.as_far()} of {len(spread.rows)}",
             points(spread.vector.target),
             f"{spread.text:+.3f}",
             str(spread.faulty),
@@ -346,8 +351,9 @@ def random_table(results: Results) -> Table:
     return Table(
         "random",
         "Random directions in every layer at the site of the paper's row, at the α of the vector "
-        "(equal norm) and at its divergence: mean and range over directions, how many move the score "
-        "as far as the vector, and the vector on the same prompts.",
+        "(equal norm) and at its divergence: mean and range over directions, how many move CLAP's "
+        "score as far as the vector, and the vector on the same prompts. All pairs share the "
+        "directions.",
         (
             "pair",
             "site",
@@ -355,6 +361,7 @@ def random_table(results: Results) -> Table:
             "α",
             "CLAP {source, target}",
             "cosine",
+            "tags",
             "as far",
             "vector",
             "text agreement",
@@ -405,8 +412,8 @@ def contrasts_table(results: Results) -> Table:
             one.comparison,
             one.pair,
             one.site,
-            one.better,
-            one.worse,
+            one.condition,
+            one.against,
             points(one.score),
             _text(one.score.p, ".2g"),
             points(one.text),
@@ -492,8 +499,8 @@ def table_3(results: Results) -> Table:
     return Table(
         "table-3",
         "Table III: CLAP's probability of the target among flute, violin and marimba, of the given "
-        "clips, of plain takes, and its change; then the change by other scores. On the right the "
-        "paper's scores, which are not comparable.",
+        "clips, of plain takes, and its change; then the change by other scores. The divergence is that "
+        "of takes of prompts, not of clips. On the right the paper's scores, which are not comparable.",
         (
             "target",
             "mode",
@@ -513,7 +520,7 @@ def table_3(results: Results) -> Table:
 
 
 def _variant(name: str) -> str:
-    if name.startswith("random"):
+    if is_random(name):
         return "random direction"
     return "vector" if " against " in name else name
 

@@ -47,7 +47,7 @@ def row_of(
     Args:
         plain: takes without steering.
         takes: of the condition.
-        scores: by name; a score of which no take has the values is left out.
+        scores: by name; one of tags is left out where they were not measured.
         reference: plain takes of other seeds.
     """
     by_prompt = {record["prompt"]: record for record in plain}
@@ -55,6 +55,7 @@ def row_of(
     changes = {
         name: effect([read(one) for one in before], [read(one) for one in takes], "difference")
         for name, read in scores.items()
+        if "tags" in takes[0] or "tags" not in name
     }
     return Row(
         facts={
@@ -62,7 +63,7 @@ def row_of(
             for name, value in takes[0].items()
             if isinstance(value, str | int | float) and name not in ("prompt", "seed", "take")
         },
-        scores={name: one for name, one in changes.items() if one.n},
+        scores=changes,
         text=effect(values_of(before, "clap_score"), values_of(takes, "clap_score"), "difference"),
         faulty=Share.of(sum(bool(one["faulty"]) for one in takes), len(takes)),
         fad=distance(takes, reference),

@@ -13,7 +13,7 @@ Classifiers, trained on pieces of the corpus that no vector was fitted to
     tags        the same on the tags of musicnn, which shares nothing with the bundled CLAP
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from tonearm.errors import TonearmError
 from tonearm.evaluators.base import AudioTextEmbedder
 from tonearm.measures.zero_shot import TEMPLATE, check_labels
 from tonearm.stats.share import Share
@@ -32,6 +33,19 @@ from tonearm.studies.records import Record
 Score = Callable[[Record], float | None]
 FOLDS, C = 5, 0.1
 LEAST = 1e-3  # of a tag's probability, before its logarithm
+
+
+def known_labels(clap: AudioTextEmbedder, labels: Iterable[str]) -> list[str]:
+    """Labels with a word in an evaluator's vocabulary, sorted."""
+
+    def is_known(label: str) -> bool:
+        try:
+            clap.check_words(label)
+        except TonearmError:
+            return False
+        return True
+
+    return sorted(label for label in labels if is_known(label))
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +192,6 @@ class Scorer:
         return {
             "pair": lambda one: texts.probability(one, target, (source, target)),
             **found,
-            "source full": lambda one: texts.probability(one, source),
             "source cosine": lambda one: texts.cosine(one, source),
-            "source embeddings": lambda one: self.by_embedding.probability(one, source),
             "source tags": lambda one: self.by_tags.probability(one, source),
         }

@@ -1,7 +1,6 @@
 """Stages of the study.
 
-    plain      prompts of the source genres without steering, with other seeds, and prompts of the
-               target genres
+    plain      prompts of the source genres without steering, with the study's seeds and with others
     curves     divergence of every variant at rising α
     neutral    every method at rising divergence, at both sites: α curves, and the choices for the
                tables; the ridge family at equal divergence
@@ -111,8 +110,6 @@ def _all_variants(context: Context, pair: GenrePair) -> list[Variant]:
     members = conditions(design)
     if pair in context.ridge_pairs():
         members += [Condition(pair.site, method) for method in design.ridge]
-    if pair in context.stacked_pairs():
-        members.append(Condition("residual", PAPER_METHOD))
     return [
         *(one.variant(pair) for one in members),
         *_forms(context, pair),
@@ -241,6 +238,7 @@ def _random(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
             design.random_prompts,
             _facts(pair, "random", variant, alpha, site=pair.site, rule=rule, draw=draw),
             [variant.steer(alpha)],
+            groups=TAGGED if rule == EQUAL_DIVERGENCE else GROUPS,
         )
     ]
 
@@ -248,17 +246,17 @@ def _random(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
 def _words(context: Context, pair: GenrePair) -> list[Trial]:
     """Both genres in the prompt, and the target in place of the source."""
     design = context.design
-    spoken = {"both words": f"{pair.source} {pair.target}", "target's word": pair.target}
+    named = {"both words": f"{pair.source} {pair.target}", "target's word": pair.target}
     return [
         trial
-        for name, words in spoken.items()
+        for name, words in named.items()
         for trial in takes(
             design,
             pair.source,
             "held-out",
             design.held_out,
             {"experiment": "word", "variant": name, "pair": pair.name, "target": pair.target},
-            spoken=words,
+            prompt_genre=words,
             groups=TAGGED,
         )
     ]

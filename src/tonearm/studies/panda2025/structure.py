@@ -209,7 +209,7 @@ def _plan_probe(
 
 
 def _balanced_draw(truth: np.ndarray) -> np.ndarray:
-    """Indices of at most PROBE_ROWS rows, drawn at random, equally many of each label."""
+    """Indices of at most PROBE_ROWS rows, drawn at random, equally many of each label where it has as many."""
     rng = np.random.default_rng(SEED)
     most = max(1, PROBE_ROWS // len(np.unique(truth)))
     drawn = [rng.permutation(np.flatnonzero(truth == label))[:most] for label in np.unique(truth)]

@@ -127,9 +127,10 @@ class TaskStructure(_Result):
 
 
 class Structure(_Result):
-    """All concepts, in order."""
+    """All concepts, in order; `source` identifies the activations that they are of."""
 
     format: Literal[1] = 1
+    source: str = ""
     tasks: tuple[TaskStructure, ...]
 
 

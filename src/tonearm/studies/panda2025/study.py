@@ -1,5 +1,6 @@
 """The whole study: made, resumed, and reported."""
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tonearm.studies.panda2025.design import (
     SITES,
     STYLE_PAIRS,
     Design,
+    GenrePair,
     genre_pairs,
 )
 from tonearm.studies.panda2025.evaluated import kept_records
@@ -30,7 +32,9 @@ from tonearm.studies.panda2025.materials import (
     LEAD,
     STRUCTURE_FILE,
     Materials,
+    genre_labels,
     make_materials,
+    pairs_of,
 )
 from tonearm.studies.panda2025.report import make_report
 from tonearm.studies.panda2025.scores import (
@@ -40,11 +44,13 @@ from tonearm.studies.panda2025.scores import (
     embedding,
     tag_logits,
 )
-from tonearm.studies.panda2025.stages import STAGES, conditions
+from tonearm.studies.panda2025.stages import CHOICES, STAGES, conditions
 from tonearm.studies.panda2025.structure_report import structure_sections
 from tonearm.studies.panda2025.structure_results import load_structure
 from tonearm.studies.panda2025.trials import takes
+from tonearm.studies.panda2025.variants import pair_vector
 from tonearm.studies.panda2025.vectors import FOLDER as VECTORS
+from tonearm.studies.panda2025.vectors import vector_names
 from tonearm.studies.plan import Study
 from tonearm.studies.published_run import (
     PROBED,
@@ -59,10 +65,20 @@ from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
 NAME = "panda2025"
+RENDERED = "rendered pieces"  # corpus of genres
 
 
-def make_study(model: Model, design: Design, materials: Materials) -> Study:
-    """The study of a checkpoint on what its corpora gave."""
+def make_study(
+    model: Model, design: Design, materials: Materials, genres: Path | None = None
+) -> Study:
+    """The study of a checkpoint on what its corpora gave.
+
+    Args:
+        model: the checkpoint.
+        design: sizes.
+        materials: made before.
+        genres: labelled corpus of the user's, if there is one.
+    """
     context = Context(
         design,
         materials.pairs,
@@ -73,11 +89,16 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
         harmony_groups(),
     )
     stages = {name: partial(stage, context) for name, stage in STAGES.items()}
+    norms = materials.vectors[str(pair_vector(materials.pairs[0]))].info.activation_norms
     details = {
         **model_details(model),
         "design": design.name,
         "seconds": design.seconds,
         "genres": list(materials.genres),
+        "corpus": RENDERED if genres is None else genres.name,
+        "left_out": list(materials.left_out),
+        "vectors": [str(name) for name in vector_names(design, materials.pairs)],
+        "norms": [round(min(norms.values()), 1), round(max(norms.values()), 1)],
     }
     return Study(NAME, stages, materials.vectors, details)
 
@@ -121,9 +142,17 @@ def run_study(
     """
     with Store(folder) as store:
         materials = make_materials(
-            model, folder, design, harmony_groups(), settings.workers, genres, progress
+            model,
+            folder,
+            design,
+            load_clap("bundled"),
+            harmony_groups(),
+            settings.workers,
+            genres,
+            progress,
         )
-        if not complete(make_study(model, design, materials), model, store, settings, progress):
+        study = make_study(model, design, materials, genres)
+        if not complete(study, model, store, settings, progress):
             return None
     return report(folder)
 
@@ -136,31 +165,34 @@ def estimate(model: Model, design: Design, genres: Path | None = None) -> dict[s
     Args:
         model: the checkpoint.
         design: sizes.
-        genres: labelled corpus of the user's; the number of takes does not depend on it.
+        genres: labelled corpus of the user's; one without some genres makes fewer takes.
     """
+    pairs = GENRE_PAIRS if genres is None else pairs_of(genre_labels(genres, load_clap("bundled")))
     facts = {"experiment": "plain", "variant": "plain"}
     probes = takes(design, "rock", "neutral", PROBED, facts)
-    return estimate_size(model, probes, planned_takes(design, follows_melody(model)))
+    return estimate_size(model, probes, planned_takes(design, pairs, follows_melody(model)))
 
 
-def planned_takes(design: Design, has_melody: bool) -> int:
+def planned_takes(design: Design, pairs: Sequence[GenrePair], has_melody: bool) -> int:
     """Takes of a run; takes that experiments share are counted in each.
 
     Args:
         design: sizes.
+        pairs: rows of tables I and II.
         has_melody: of the checkpoint.
     """
-    pairs, sites = len(GENRE_PAIRS), len(SITES)
-    sources = len({pair.source for pair in GENRE_PAIRS})
-    plain = sources * (design.neutral + 3 * design.held_out)
-    ridge = (len(RIDGE_PAIRS) - 1) * len(design.ridge)
-    cells = pairs * len(conditions(design)) * len(design.divergences)
+    names = {pair.name for pair in pairs}
+    sources = [pair.source for pair in pairs]
+    plain = len(set(sources)) * (design.neutral + 3 * design.held_out)
+    ridge = len(names & set(RIDGE_PAIRS)) * len(design.ridge)
+    cells = len(pairs) * len(conditions(design)) * len(design.divergences)
     neutral = (cells + ridge) * design.neutral
-    cases = (sites + 1) * len(design.methods) + 4 + 2 + 2  # methods, forms, choices and words
-    held_out = pairs * (cases * design.held_out + 2 * design.random * design.random_prompts)
-    stacked = 3 * design.held_out
-    transfers = len(INSTRUMENTS) + len(STYLE_PAIRS)
-    each = 2 + 2 * len(design.clip_divergences)
+    methods, forms, words = (len(SITES) + 1) * len(design.methods), 4, 2
+    cases = methods + forms + len(CHOICES) + words
+    held_out = len(pairs) * (cases * design.held_out + 2 * design.random * design.random_prompts)
+    stacked = 3 * design.held_out if len(set(sources)) < len(sources) else 0
+    transfers = len(INSTRUMENTS) + len(names & set(STYLE_PAIRS))
+    each = 3 + len(design.clip_divergences)  # plain, word, random direction, and the vector
     clips = (2 if has_melody else 1) * transfers * each * design.clips
     return plain + neutral + held_out + stacked + clips
 
@@ -183,15 +215,17 @@ def report(folder: Path, page: Path | None = None) -> Path:
 
 
 def _report(folder: Path, stored: StoredStudy) -> Report:
+    details = stored.details
     pieces = kept_records(folder / CLASSIFIED_FILES[GENRE])
-    instruments = folder / CLASSIFIED_FILES[LEAD]
+    is_rendered = details["corpus"] == RENDERED
+    instruments = pieces if is_rendered else kept_records(folder / CLASSIFIED_FILES[LEAD])
     results = analyse(
         stored.records,
-        genre_pairs(stored.details["genres"]),
-        scorer(pieces, GENRE),
-        scorer(kept_records(instruments) if instruments.exists() else pieces, LEAD),
+        genre_pairs(details["genres"]),
+        scorer([one for one in pieces if one[GENRE] in details["genres"]], GENRE),
+        scorer(instruments, LEAD),
         kept_records(folder / GIVEN_FILE),
-        _infos(folder / VECTORS),
+        _infos(folder / VECTORS, details["vectors"]),
     )
     structure = load_structure(folder / STRUCTURE_FILE)
     return make_report(results, stored, structure_sections(structure), concept_claims(structure))
@@ -212,6 +246,7 @@ def scorer(pieces: list[Record], column: str) -> Scorer:
     )
 
 
-def _infos(folder: Path) -> dict[str, VectorInfo]:
+def _infos(folder: Path, names: Sequence[str]) -> dict[str, VectorInfo]:
+    """Infos of the study's vectors; files of others are left out."""
     found = (load_vector(path).info for path in sorted(folder.glob("*.safetensors")))
-    return {info.name: info for info in found}
+    return {info.name: info for info in found if info.name in names}

@@ -25,7 +25,7 @@ def takes(
     steers: Sequence[Steer] = (),
     *,
     seed: int | None = None,
-    spoken: str | None = None,
+    prompt_genre: str | None = None,
     groups: tuple[str, ...] = GROUPS,
 ) -> list[Trial]:
     """Trials of a genre's prompts.
@@ -38,11 +38,11 @@ def takes(
         facts: of the records.
         steers: of all takes.
         seed: of the first take; by default that of the split.
-        spoken: genre in the prompts that the takes are generated from; by default `genre`.
+        prompt_genre: in the prompts that the takes are generated from; by default `genre`.
         groups: of measures.
     """
     first = SEEDS[split] if seed is None else seed
-    texts, given = (prompts_of(one, split, count) for one in (genre, spoken or genre))
+    texts, given = (prompts_of(one, split, count) for one in (genre, prompt_genre or genre))
     return [
         Trial(
             TakeRequest(

@@ -82,6 +82,11 @@ def random_variant(vector: VectorName, index: int) -> Variant:
     return Variant(name, name)
 
 
+def is_random(variant: str) -> bool:
+    """Whether a variant of that name has a random direction."""
+    return variant.startswith("random ")
+
+
 def random_name(vector: VectorName, index: int) -> str:
     return f"random {index} like {vector}"
 

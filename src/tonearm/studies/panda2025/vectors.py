@@ -1,7 +1,7 @@
 """Vectors of the study, from the activations of its pieces; each is kept in a file."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +16,15 @@ from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
-from tonearm.studies.panda2025.design import INSTRUMENTS, SITES, Design, GenrePair, plain_name
+from tonearm.studies.panda2025.design import (
+    INSTRUMENTS,
+    PAPER_METHOD,
+    RIDGE_PAIRS,
+    SITES,
+    Design,
+    GenrePair,
+    plain_name,
+)
 from tonearm.studies.panda2025.variants import (
     REST,
     VectorName,
@@ -63,7 +71,7 @@ class Labelled:
         return Sides(frozenset([positive]), negative)
 
 
-def relabelled(store: ActivationStore, labels: Mapping[str, str]) -> ActivationStore:
+def relabel(store: ActivationStore, labels: Mapping[str, str]) -> ActivationStore:
     """The store with other labels.
 
     Args:
@@ -83,11 +91,12 @@ def relabelled(store: ActivationStore, labels: Mapping[str, str]) -> ActivationS
     return replace(store, shards=shards)
 
 
-def vector_names(design: Design, pairs: Iterable[GenrePair]) -> list[VectorName]:
+def vector_names(design: Design, pairs: Sequence[GenrePair]) -> list[VectorName]:
     """Directions of the study, without random ones."""
     sited = [(site, method) for site in SITES for method in design.methods]
     found = [pair_vector(pair, site, method) for pair in pairs for site, method in sited]
-    found += [pair_vector(pair, method=method) for pair in pairs for method in design.ridge]
+    on_ridge = [pair for pair in pairs if pair.name in RIDGE_PAIRS]
+    found += [pair_vector(pair, method=method) for pair in on_ridge for method in design.ridge]
     found += [instrument_vector(one) for one in INSTRUMENTS]
     return list(dict.fromkeys(found))
 
@@ -96,33 +105,34 @@ def make_vectors(
     model: Model,
     genres: Labelled,
     instruments: Labelled,
-    names: Iterable[VectorName],
+    design: Design,
+    pairs: Sequence[GenrePair],
     folder: Path,
-    random: int,
     progress: Progress | None = None,
 ) -> dict[str, SteeringVector]:
-    """Fit the vectors that the folder lacks, and draw random directions.
+    """Fit the vectors that the folder lacks, and draw random directions with the norms of those by
+    the paper's method. Direction i of every vector is the same up to its norm.
 
     Args:
         model: the checkpoint.
         genres: activations by genre.
         instruments: activations by instrument.
-        names: of the vectors.
+        design: sizes.
+        pairs: rows of tables I and II.
         folder: of the run.
-        random: directions with the norms of each vector.
         progress: called with vectors done and vectors in all.
 
     Returns:
         Vectors by name.
     """
-    listed, found = list(names), dict[str, SteeringVector]()
-    for done, name in enumerate(listed):
+    names, found = vector_names(design, pairs), dict[str, SteeringVector]()
+    for done, name in enumerate(names):
         if progress:
-            progress(done, len(listed))
+            progress(done, len(names))
         labelled = instruments if name.source == REST else genres
         vector = _vector(model, labelled, name, folder / FOLDER)
         found[str(name)] = vector
-        for index in range(random):
+        for index in range(design.random if name.method == PAPER_METHOD else 0):
             found[random_name(name, index)] = vector.random_like(RANDOM_SEED + index)
     return found
 
