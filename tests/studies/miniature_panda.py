@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from tests.studies.miniature import value
+from tonearm.errors import TonearmError
 from tonearm.studies.measure_groups import LOADERS, Group
 from tonearm.studies.panda2025 import corpora, materials, study
 from tonearm.studies.panda2025.design import SMOKE
@@ -29,6 +30,7 @@ COLUMNS = {
 }
 REPEATS = {"notes": 3, "chords": 1, "progressions": 4, "pocket": 4}
 DIMENSIONS = 6  # of planted embeddings
+UNKNOWN = "polka"  # genre that the planted CLAP does not know
 
 
 def render(recipe, folder, *, seed=0, **_):
@@ -44,10 +46,13 @@ def render(recipe, folder, *, seed=0, **_):
         writer.writerow(["file_name", *names, "track"])
         for index, labels in enumerate(rows):
             writer.writerow([f"{index}.wav", *labels, index])
-            rng = np.random.default_rng([seed, index])
-            # loud enough for the codes of the tiny random codec to vary
-            noise = 1e4 * rng.standard_normal(int(seconds * RATE))
-            soundfile.write(folder / f"{index}.wav", noise, RATE, subtype="FLOAT")
+            write_noise(folder / f"{index}.wav", seconds, [seed, index])
+
+
+def write_noise(path, seconds, seed):
+    """Write noise that is loud enough for the codes of the tiny random codec to vary."""
+    noise = 1e4 * np.random.default_rng(seed).standard_normal(int(seconds * RATE))
+    soundfile.write(path, noise, RATE, subtype="FLOAT")
 
 
 def planted(name):
@@ -82,6 +87,14 @@ VALUES = {
 }
 
 
+class Clap:
+    """An evaluator that knows all words but one."""
+
+    def check_words(self, text):
+        if text == UNKNOWN:
+            raise TonearmError(f"{text} is not in the vocabulary")
+
+
 def texts_of(_, labels):
     """Planted texts of labels."""
     rows = np.random.default_rng(len(labels)).normal(size=(len(labels), DIMENSIONS))
@@ -93,6 +106,6 @@ def plant(patch: pytest.MonkeyPatch) -> None:
     for module in (corpora, materials):
         patch.setattr(module, "render_corpus", render)
     patch.setattr(LabelTexts, "of", texts_of)
-    patch.setattr(study, "load_clap", lambda name: None)
+    patch.setattr(study, "load_clap", lambda name: Clap())
     for name in VALUES:
         patch.setitem(LOADERS, name, planted(name))
