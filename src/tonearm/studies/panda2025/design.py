@@ -10,7 +10,8 @@ PAPER = "Panda et al. 2025"
 SITES: tuple[Site, ...] = ("residual", "attention")
 PAPER_METHOD = "mse-probe"  # which the paper found best
 METHODS = (PAPER_METHOD, "bce-probe", "diffmean", "lda")
-ROTATED = ("diffmean", "lda")  # methods that are injected by rotation, too
+PROMPTS = "prompts"  # DiffMean of prompts, as in Facchiano et al. 2025, for comparison
+ROTATED = ("diffmean", "lda", PROMPTS)  # methods that are injected by rotation, too
 # λ = 0 is the MSE probe, and the far end DiffMean
 RIDGE_PATH = (PAPER_METHOD, "ridge:0.01", "ridge:0.1", "ridge:1", "ridge:10", "diffmean")
 MAX_TEXT_LOSS = 0.05  # of the cosine of take and prompt, at the chosen strength
@@ -71,6 +72,7 @@ INSTRUMENTS = (
 RIDGE_PAIRS = ("rock to jazz", "rock to pop", "folk to rock")  # on which effect along λ is measured
 STYLE_PAIRS = ("rock to folk", "folk to rock")  # of which given clips are steered
 FORMS = {
+    "learned": ("a {genre} melody on {lead}", "{genre} music with a {lead}"),
     "neutral": ("a {genre} song with {lead}", "the main theme of a {genre} track on {lead}"),
     "held-out": (
         "a {genre} tune led by a {lead}",
@@ -81,6 +83,7 @@ FORMS = {
     ),
 }
 LEADS = {
+    "learned": ("guitar", "piano", "saxophone", "organ", "trumpet", "flute", "violin", "synth"),
     "neutral": ("guitar", "piano", "saxophone", "organ", "trumpet"),
     "held-out": ("flute", "violin", "synth", "harmonica", "bells", "cello", "marimba"),
 }
@@ -137,7 +140,7 @@ def prompts_of(genre: str, split: str, count: int) -> tuple[str, ...]:
 
     Args:
         genre: in the prompts.
-        split: neutral, which chooses, or held-out.
+        split: learned, for vectors of prompts; neutral, which chooses; or held-out.
         count: of prompts; texts repeat, with other seeds, beyond the combinations.
     """
     texts = [

@@ -16,6 +16,7 @@ METHOD_COLOURS = {
     "bce-probe": "#2f6fb3",
     "diffmean": "#3d8b40",
     "lda": "#7b5aa6",
+    "prompts": "#b8860b",
 }
 GREY = "#8a8f98"
 
@@ -175,7 +176,7 @@ def method_effects(results: Results) -> Figure:
             for site_index, site in enumerate(SITES):
                 rows = [row for row in one.methods if row.facts["site"] == site]
                 for index, row in enumerate(rows):
-                    x = 6 * site_index + index
+                    x = 7 * site_index + index
                     e, colour = row.target, METHOD_COLOURS.get(str(row.facts["method"]), GREY)
                     axis.errorbar(
                         x,
@@ -189,12 +190,12 @@ def method_effects(results: Results) -> Figure:
                     )
             for spread in one.random:
                 if spread.facts["rule"] == "equal divergence":
-                    x = 6 * [str(site) for site in SITES].index(spread.facts["site"]) + 4
+                    x = 7 * [str(site) for site in SITES].index(spread.facts["site"]) + 5
                     changes = spread.changes()
                     axis.plot([x] * len(changes), changes, "x", color=GREY, ms=4)
             axis.axhline(0, color=GREY, lw=0.8)
             axis.set_title(one.pair.name)
-            axis.set_xticks([1.5, 7.5], SITES)
+            axis.set_xticks([2, 8.5], SITES)
         axes[0].set_ylabel("change of the target's score")
         axes[0].legend(frameon=False, fontsize=7)
 

@@ -154,7 +154,7 @@ def vectors_table(results: Results) -> Table:
         "vectors",
         "Vectors, each from segments of the corpus: AUC of the best layer on parts that chose neither "
         "the layer nor the regularisation, the limit that 95 % of permutations do not exceed, and AUC "
-        "of each layer. DiffMean is not tested by AUC.",
+        "of each layer.",
         (
             "vector",
             "site",

@@ -23,7 +23,7 @@ from tonearm.backend import Site
 from tonearm.studies.panda2025.choices import chosen
 from tonearm.studies.panda2025.clips import clip_vectors, clips, new_parts
 from tonearm.studies.panda2025.context import Context
-from tonearm.studies.panda2025.design import PAPER_METHOD, SITES, Design, GenrePair
+from tonearm.studies.panda2025.design import PAPER_METHOD, PROMPTS, SITES, Design, GenrePair
 from tonearm.studies.panda2025.trials import (
     GROUPS,
     OTHER_SEED,
@@ -65,9 +65,13 @@ class Condition:
 
 def conditions(design: Design) -> list[Condition]:
     """Conditions of the α curves, of which neutral prompts choose."""
-    forms: list[tuple[str, Form]] = [(method, "blend") for method in design.methods]
+    forms: list[tuple[str, Form]] = [(method, "blend") for method in (*design.methods, PROMPTS)]
     forms += [(method, "rotate") for method in design.rotated]
-    return [Condition(site, method, form) for site in SITES for method, form in forms]
+    return [
+        Condition(site, method, form)
+        for site, (method, form) in product(SITES, forms)
+        if method != PROMPTS or site == "residual"
+    ]
 
 
 def plain(context: Context, found: Found) -> list[Trial]:
@@ -206,8 +210,9 @@ def _methods(context: Context, found: Found, pair: GenrePair) -> list[Trial]:
             )
         )
 
-    for site, method in product(SITES, design.methods):
-        add("equal divergence", Condition(site, method))
+    for one in conditions(design):
+        if one.form == "blend":
+            add("equal divergence", one)
     for variant in _forms(context, pair):
         add("forms", paper, used=variant)
     for method in design.methods:

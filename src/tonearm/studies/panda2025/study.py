@@ -17,6 +17,7 @@ from tonearm.studies.panda2025.context import Context
 from tonearm.studies.panda2025.design import (
     GENRE_PAIRS,
     INSTRUMENTS,
+    PROMPTS,
     RIDGE_PAIRS,
     SITES,
     STYLE_PAIRS,
@@ -97,7 +98,9 @@ def make_study(
         "genres": list(materials.genres),
         "corpus": RENDERED if genres is None else genres.name,
         "left_out": list(materials.left_out),
-        "vectors": [str(name) for name in vector_names(design, materials.pairs)],
+        "vectors": [
+            str(name) for name in vector_names(design, materials.pairs) if name.method != PROMPTS
+        ],
         "norms": [round(min(norms.values()), 1), round(max(norms.values()), 1)],
     }
     return Study(NAME, stages, materials.vectors, details)
@@ -187,7 +190,7 @@ def planned_takes(design: Design, pairs: Sequence[GenrePair], has_melody: bool) 
     ridge = len(names & set(RIDGE_PAIRS)) * len(design.ridge)
     cells = len(pairs) * len(conditions(design)) * len(design.divergences)
     neutral = (cells + ridge) * design.neutral
-    methods, forms, words = (len(SITES) + 1) * len(design.methods), 4, 2
+    methods, forms, words = (len(SITES) + 1) * len(design.methods) + 1, 4, 2
     cases = methods + forms + len(CHOICES) + words
     held_out = len(pairs) * (cases * design.held_out + 2 * design.random * design.random_prompts)
     stacked = 3 * design.held_out if len(set(sources)) < len(sources) else 0

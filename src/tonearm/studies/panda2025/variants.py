@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tonearm.backend import Site
 from tonearm.steering import Steer
-from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair, Instrument
+from tonearm.studies.panda2025.design import PAPER_METHOD, PROMPTS, GenrePair, Instrument
 
 BEST = "best layer"
 Form = Literal["blend", "literal", "rotate"]
@@ -96,6 +96,11 @@ def pair_vector(
 ) -> VectorName:
     """Direction from the source to the target; by default at the site of the paper's row."""
     return VectorName(pair.target, pair.source, pair.site if site is None else site, method)
+
+
+def prompt_vector(pair: GenrePair) -> VectorName:
+    """Direction of prompts, which is of the residual stream at the end of the text."""
+    return pair_vector(pair, "residual", PROMPTS)
 
 
 def instrument_vector(instrument: Instrument) -> VectorName:

@@ -12,24 +12,30 @@ from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
 from tonearm.methods.base import method_named
 from tonearm.methods.from_store import Sides, segments_of_sides
+from tonearm.methods.learn import learn
 from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
 from tonearm.studies.panda2025.design import (
+    FORMS,
     INSTRUMENTS,
+    LEADS,
     PAPER_METHOD,
+    PROMPTS,
     RIDGE_PAIRS,
     SITES,
     Design,
     GenrePair,
     plain_name,
+    prompts_of,
 )
 from tonearm.studies.panda2025.variants import (
     REST,
     VectorName,
     instrument_vector,
     pair_vector,
+    prompt_vector,
     random_name,
 )
 from tonearm.text import quoted
@@ -95,6 +101,7 @@ def vector_names(design: Design, pairs: Sequence[GenrePair]) -> list[VectorName]
     """Directions of the study, without random ones."""
     sited = [(site, method) for site in SITES for method in design.methods]
     found = [pair_vector(pair, site, method) for pair in pairs for site, method in sited]
+    found += [prompt_vector(pair) for pair in pairs]
     on_ridge = [pair for pair in pairs if pair.name in RIDGE_PAIRS]
     found += [pair_vector(pair, method=method) for pair in on_ridge for method in design.ridge]
     found += [instrument_vector(one) for one in INSTRUMENTS]
@@ -129,12 +136,31 @@ def make_vectors(
     for done, name in enumerate(names):
         if progress:
             progress(done, len(names))
-        labelled = instruments if name.source == REST else genres
-        vector = _vector(model, labelled, name, folder / FOLDER)
+        if name.method == PROMPTS:
+            vector = _of_prompts(model, name)
+        else:
+            labelled = instruments if name.source == REST else genres
+            vector = _vector(model, labelled, name, folder / FOLDER)
         found[str(name)] = vector
         for index in range(design.random if name.method == PAPER_METHOD else 0):
             found[random_name(name, index)] = vector.random_like(RANDOM_SEED + index)
     return found
+
+
+def _of_prompts(model: Model, name: VectorName) -> SteeringVector:
+    """DiffMean of prompts that name the target and of those that name the source."""
+    count = len(FORMS["learned"]) * len(LEADS["learned"])
+    positive, negative = (
+        prompts_of(genre, "learned", count) for genre in (name.target, name.source)
+    )
+    return learn(
+        model,
+        positive,
+        negative,
+        str(name),
+        positive_label=name.target,
+        negative_label=name.source,
+    )
 
 
 def _vector(model: Model, labelled: Labelled, name: VectorName, folder: Path) -> SteeringVector:
