@@ -271,6 +271,8 @@ def test_timbre_is_transferred_where_the_instrument_comes_and_the_music_stays(
         is_random=False,
         target="flute",
         mode="melody",
+        method="mse-probe",
+        source="",
         row=row,
         kept={"chroma": kept},
     )

@@ -51,6 +51,7 @@ class Transfer:
     plain    paper's score of the target of the plain takes
     clip     the same of the given clips themselves
     row      scores and damage
+    method   of the vector; empty for words
     kept     similarities by name
     """
 
@@ -59,6 +60,7 @@ class Transfer:
     source: str
     target: str
     variant: str
+    method: str
     nats: float | None
     plain: float
     clip: float
@@ -106,6 +108,7 @@ def transfers(
                 source,
                 target,
                 variant,
+                takes[0].get("method", ""),
                 nats,
                 _mean([read(one) for one in plain]),
                 _mean([read(by_name[one["clip"]]) for one in plain]),

@@ -5,13 +5,20 @@ clip's melody is the model's own from its first frame on.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from tonearm.generation.request import TakeRequest
 from tonearm.steering import Steer, Steering
 from tonearm.studies.panda2025.context import Context, GivenClip
-from tonearm.studies.panda2025.design import INSTRUMENTS, Design, plain_name
+from tonearm.studies.panda2025.design import (
+    DIFFMEAN,
+    INSTRUMENTS,
+    PAPER_METHOD,
+    Design,
+    plain_name,
+)
 from tonearm.studies.panda2025.trials import GROUPS, TAGGED
 from tonearm.studies.panda2025.variants import (
     VectorName,
@@ -28,18 +35,37 @@ CONTINUED, MELODY = "continued", "melody"
 INSTRUMENT, STYLE = "instruments", "styles"
 
 
-def clip_vectors(context: Context) -> list[VectorName]:
-    """Vectors that act on given clips."""
-    return [vector for *_, vector in _transfers(context)]
+@dataclass(frozen=True)
+class ClipSteering:
+    """A vector that acts on given clips.
+
+    experiment   instruments or styles
+    source       genre of the clips; empty for all other instruments
+    target       label
+    vector       direction
+    divergences  at which it is injected
+    """
+
+    experiment: str
+    source: str
+    target: str
+    vector: VectorName
+    divergences: tuple[float, ...]
 
 
-def _transfers(context: Context) -> list[tuple[str, str, str, VectorName]]:
-    """Experiment, source (a genre, or empty for all other instruments), target and vector."""
-    instruments = [(INSTRUMENT, "", one.target, instrument_vector(one)) for one in INSTRUMENTS]
-    styles = [
-        (STYLE, pair.source, pair.target, pair_vector(pair)) for pair in context.style_pairs()
-    ]
-    return instruments + styles
+def clip_steerings(context: Context) -> list[ClipSteering]:
+    """Vectors by the paper's method, and by DiffMean at the smallest divergence."""
+    levels = context.design.clip_divergences
+    methods = {PAPER_METHOD: levels, DIFFMEAN: levels[:1]}
+    found = []
+    for method, divergences in methods.items():
+        for one in INSTRUMENTS:
+            vector = instrument_vector(one, method)
+            found.append(ClipSteering(INSTRUMENT, "", one.target, vector, divergences))
+        for pair in context.style_pairs():
+            vector = pair_vector(pair, method=method)
+            found.append(ClipSteering(STYLE, pair.source, pair.target, vector, divergences))
+    return found
 
 
 def given_of(context: Context, source: str) -> list[GivenClip]:
@@ -58,20 +84,25 @@ def is_given(genre: str, lead: str, source: str) -> bool:
 def clips(context: Context, found: Found) -> list[Trial]:
     """Plain takes, steered ones, and the controls of both modes."""
     trials: list[Trial] = []
-    for mode in context.modes:
-        for experiment, source, target, vector in _transfers(context):
-            facts = {"experiment": experiment, "mode": mode, "source": source, "target": target}
-            given = given_of(context, source)
+    for mode, one in product(context.modes, clip_steerings(context)):
+        facts = {
+            "experiment": one.experiment,
+            "mode": mode,
+            "source": one.source,
+            "target": one.target,
+        }
+        given = given_of(context, one.source)
+        variants = {every_layer(one.vector): one.divergences}
+        if one.vector.method == PAPER_METHOD:
             trials += _takes(context, given, {**facts, "variant": "plain"})
             words = {**facts, "variant": "target's word"}
-            trials += _takes(context, given, words, prompt=WORDED.format(target))
-            divergences = context.design.clip_divergences
-            control = random_variant(vector, 0), divergences[:1]
-            for variant, levels in ((every_layer(vector), divergences), control):
-                for nats in levels:
-                    alpha = context.alpha(variant, found, nats)
-                    steered = {**facts, "variant": variant.name, "alpha": alpha, "nats": nats}
-                    trials += _takes(context, given, steered, [variant.steer(alpha)])
+            trials += _takes(context, given, words, prompt=WORDED.format(one.target))
+            variants[random_variant(one.vector, 0)] = one.divergences[:1]
+        for variant, nats in [(key, value) for key, levels in variants.items() for value in levels]:
+            alpha = context.alpha(variant, found, nats)
+            steered = {**facts, "variant": variant.name, "alpha": alpha, "nats": nats}
+            steered["method"] = one.vector.method
+            trials += _takes(context, given, steered, [variant.steer(alpha)])
     return trials
 
 

@@ -9,7 +9,8 @@ from tonearm.backend import Site
 PAPER = "Panda et al. 2025"
 SITES: tuple[Site, ...] = ("residual", "attention")
 PAPER_METHOD = "mse-probe"  # which the paper found best
-METHODS = (PAPER_METHOD, "bce-probe", "diffmean", "lda")
+DIFFMEAN = "diffmean"
+METHODS = (PAPER_METHOD, "bce-probe", DIFFMEAN, "lda")
 PROMPTS = "prompts"  # DiffMean of prompts, as in Facchiano et al. 2025, for comparison
 ROTATED = ("diffmean", "lda", PROMPTS)  # methods that are injected by rotation, too
 # λ = 0 is the MSE probe, and the far end DiffMean

@@ -12,8 +12,16 @@ from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
 from tonearm.studies.panda2025.analysis import PairResult, Results
 from tonearm.studies.panda2025.claims import all_claims, points
+from tonearm.studies.panda2025.clip_analysis import Transfer
 from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
-from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER, SITES
+from tonearm.studies.panda2025.design import (
+    DIFFMEAN,
+    INSTRUMENTS,
+    MAX_TEXT_LOSS,
+    PAPER,
+    PAPER_METHOD,
+    SITES,
+)
 from tonearm.studies.panda2025.figures import all_figures
 from tonearm.studies.panda2025.rows import Row, Spread
 from tonearm.studies.panda2025.variants import BEST, is_random
@@ -484,7 +492,7 @@ def table_3(results: Results) -> Table:
             [
                 one.target,
                 one.mode,
-                _variant(one.variant),
+                _condition_of(one),
                 _text(one.nats, "g"),
                 f"{one.clip:.3f}",
                 f"{one.plain:.3f}",
@@ -519,10 +527,10 @@ def table_3(results: Results) -> Table:
     )
 
 
-def _variant(name: str) -> str:
-    if is_random(name):
+def _condition_of(one: Transfer) -> str:
+    if one.is_random:
         return "random direction"
-    return "vector" if " against " in name else name
+    return one.method or one.variant
 
 
 def transfer_table(results: Results) -> Table:
@@ -544,7 +552,7 @@ def transfer_table(results: Results) -> Table:
             [
                 f"{one.source} to {one.target}" if one.source else one.target,
                 one.mode,
-                _variant(one.variant),
+                _condition_of(one),
                 _text(one.nats, "g"),
                 points(one.row.target),
                 *cells,
@@ -572,43 +580,46 @@ def transfer_table(results: Results) -> Table:
 
 
 def _genre_players(stored: StoredStudy, results: Results) -> list[Player]:
-    """The first held-out prompt of each pair: plain, and at equal divergence."""
+    """The first held-out prompt of each pair: plain, and by two methods at equal divergence."""
     chosen: dict[str, list[Record]] = {}
     for one in results.pairs:
-        plain = select(
-            stored.records, experiment="plain", split="held-out", source=one.pair.source, prompt=0
+        pair = one.pair
+        chosen[f"{pair.source}, plain"] = select(
+            stored.records, experiment="plain", split="held-out", source=pair.source, prompt=0
         )
-        steered = select(
-            stored.records,
-            experiment="equal divergence",
-            variant=one.own.facts["variant"],
-            pair=one.pair.name,
-            prompt=0,
-        )
-        chosen[f"{one.pair.source}, plain"] = plain
-        chosen[f"{one.pair.name}, {one.pair.site}"] = steered
+        for method in (PAPER_METHOD, DIFFMEAN):
+            chosen[f"{pair.name}, {pair.site}, {method}"] = select(
+                stored.records,
+                experiment="equal divergence",
+                pair=pair.name,
+                site=pair.site,
+                method=method,
+                prompt=0,
+            )
     return _players(chosen, stored.clip)
 
 
 def _clip_players(stored: StoredStudy) -> list[Player]:
-    """The first given clip of each instrument and style: plain, and at the smallest divergence."""
+    """The first given clip of each instrument and style: plain, and by DiffMean."""
     chosen: dict[str, list[Record]] = {}
-    steered = [one for one in stored.records if _is_steered_clip(one)]
-    nats = min((one["nats"] for one in steered), default=None)
     for one in stored.records:
         if one["experiment"] not in (INSTRUMENT, STYLE) or one["prompt"] or one.get("part"):
             continue
         of = f"{one['source']} clip" if one["source"] else "clip"
         if one["variant"] == "plain":
             chosen[f"{of} {one['mode']}, plain"] = [one]
-        elif _is_steered_clip(one) and one["nats"] == nats:
+        elif _is_steered_clip(one):
             chosen[f"{of} {one['mode']}, to {one['target']}"] = [one]
     return _players(chosen, stored.clip)
 
 
 def _is_steered_clip(record: Record) -> bool:
     """Whether a take is of a given clip, steered by a learned vector."""
-    return record["experiment"] in (INSTRUMENT, STYLE) and _variant(record["variant"]) == "vector"
+    return (
+        record["experiment"] in (INSTRUMENT, STYLE)
+        and record.get("method") == DIFFMEAN
+        and not is_random(record["variant"])
+    )
 
 
 def _players(

@@ -21,7 +21,7 @@ from typing import Any
 
 from tonearm.backend import Site
 from tonearm.studies.panda2025.choices import chosen
-from tonearm.studies.panda2025.clips import clip_vectors, clips, new_parts
+from tonearm.studies.panda2025.clips import clip_steerings, clips, new_parts
 from tonearm.studies.panda2025.context import Context
 from tonearm.studies.panda2025.design import PAPER_METHOD, PROMPTS, SITES, Design, GenrePair
 from tonearm.studies.panda2025.trials import (
@@ -38,6 +38,7 @@ from tonearm.studies.panda2025.variants import (
     Variant,
     best_layer,
     every_layer,
+    is_random,
     pair_vector,
     random_variant,
 )
@@ -98,9 +99,10 @@ def divergences(context: Context, found: Found) -> list[Trial]:
         for pair in context.pairs
         for variant in _all_variants(context, pair)
     }
-    for vector in clip_vectors(context):
-        for variant in (every_layer(vector), random_variant(vector, 0)):
-            variants.setdefault(variant.name, (context.sources()[0], variant))
+    for one in clip_steerings(context):
+        for variant in (every_layer(one.vector), random_variant(one.vector, 0)):
+            if one.vector.method == PAPER_METHOD or not is_random(variant.name):
+                variants.setdefault(variant.name, (context.sources()[0], variant))
     return [
         trial
         for genre, variant in variants.values()

@@ -195,7 +195,8 @@ def planned_takes(design: Design, pairs: Sequence[GenrePair], has_melody: bool) 
     held_out = len(pairs) * (cases * design.held_out + 2 * design.random * design.random_prompts)
     stacked = 3 * design.held_out if len(set(sources)) < len(sources) else 0
     transfers = len(INSTRUMENTS) + len(names & set(STYLE_PAIRS))
-    each = 3 + len(design.clip_divergences)  # plain, word, random direction, and the vector
+    # plain, word, random direction, the vector at each divergence, and DiffMean
+    each = 4 + len(design.clip_divergences)
     clips = (2 if has_melody else 1) * transfers * each * design.clips
     return plain + neutral + held_out + stacked + clips
 

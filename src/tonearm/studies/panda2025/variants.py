@@ -103,6 +103,6 @@ def prompt_vector(pair: GenrePair) -> VectorName:
     return pair_vector(pair, "residual", PROMPTS)
 
 
-def instrument_vector(instrument: Instrument) -> VectorName:
+def instrument_vector(instrument: Instrument, method: str = PAPER_METHOD) -> VectorName:
     """Direction from all other instruments, on the residual stream as in table III."""
-    return VectorName(instrument.target, REST, "residual", PAPER_METHOD)
+    return VectorName(instrument.target, REST, "residual", method)

@@ -18,6 +18,7 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
 from tonearm.studies.panda2025.design import (
+    DIFFMEAN,
     FORMS,
     INSTRUMENTS,
     LEADS,
@@ -104,7 +105,9 @@ def vector_names(design: Design, pairs: Sequence[GenrePair]) -> list[VectorName]
     found += [prompt_vector(pair) for pair in pairs]
     on_ridge = [pair for pair in pairs if pair.name in RIDGE_PAIRS]
     found += [pair_vector(pair, method=method) for pair in on_ridge for method in design.ridge]
-    found += [instrument_vector(one) for one in INSTRUMENTS]
+    found += [
+        instrument_vector(one, method) for one in INSTRUMENTS for method in (PAPER_METHOD, DIFFMEAN)
+    ]
     return list(dict.fromkeys(found))
 
 
