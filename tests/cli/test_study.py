@@ -19,7 +19,8 @@ NAMES = ", ".join(STUDIES)
 def stored(folder):
     """A run of two trials, of which one is measured."""
     with Store(folder / "runs" / "mine") as store:
-        store.set_study("facchiano2025", {"model": "pocket", "design": "smoke"}, {"g": "1"})
+        details = {"model": "pocket", "design": "smoke", "vectors": ["a long list"]}
+        store.set_study("facchiano2025", details, {"g": "1"})
         audio = StoredAudio.of(Clip(np.zeros(100), 16_000))
         for key in ("a", "b"):
             store.add_take(key, {}, audio, None)
@@ -36,6 +37,9 @@ def test_runs_are_listed_and_shown_with_how_far_they_are(run, stored):
     assert one["stage plain"] == "1 of 2" and one["takes"] == 2
     shown = run("study", "show", "runs/mine")
     assert "1 of 2" in shown.out and "pocket" in shown.out
+    assert "a long list" not in shown.out
+    (found,) = json.loads(run("study", "show", "runs/mine", "--json").out)["studies"].values()
+    assert found["vectors"] == ["a long list"]
     assert "no runs in elsewhere" in run("study", "list", "elsewhere").out
 
 

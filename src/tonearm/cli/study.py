@@ -183,7 +183,7 @@ def _run(
     if as_json:
         print_json({"folder": str(folder), "report": page and str(page), **done})
         return
-    print_facts({name: str(value) for name, value in done.items()})
+    print_facts(_in_short(done))
     if page is None:
         out.print(f"the limit is reached; continue with --resume --out {folder}", soft_wrap=True)
     else:
@@ -245,7 +245,7 @@ def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_j
                 print_json({"studies": shown})
                 return
             for name, facts in shown.items():
-                print_facts({"study": name, **{key: str(value) for key, value in facts.items()}})
+                print_facts({"study": name, **_in_short(facts)})
             return
         if output is None:
             raise TonearmError("study export needs --out FILE, a .csv or .parquet file")
@@ -259,6 +259,11 @@ def _read(what: str, folder: Path | None, output: Path | None, force: bool, as_j
         print_json({"file": str(output), "records": len(records)})
     else:
         out.print(f"wrote {len(records)} records to {output}", soft_wrap=True)
+
+
+def _in_short(facts: dict[str, object]) -> dict[str, str]:
+    """Facts for a terminal; lists are left to --json."""
+    return {name: str(value) for name, value in facts.items() if not isinstance(value, list)}
 
 
 def _described(store: "Store", name: str) -> dict[str, object]:

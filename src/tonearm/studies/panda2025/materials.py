@@ -156,7 +156,11 @@ def make_materials(
             GivenClip(one.piece.name, one.piece.labels[GENRE], one.piece.labels[LEAD], one.clip())
             for one in excerpts(given)
         ],
-        [f"{name}: {one}" for name, corpus in corpora.items() for one in corpus.skipped],
+        [
+            f"{name}: {len(one.names)} {one.reason}"
+            for name, corpus in corpora.items()
+            for one in corpus.skipped
+        ],
     )
 
 
