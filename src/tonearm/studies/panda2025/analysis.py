@@ -75,12 +75,12 @@ class PairResult:
         """The paper's method at the paper's site, at equal divergence."""
         return self.at(self.pair.site)
 
-    def at(self, site: str) -> Row:
-        """The paper's method at a site, at equal divergence."""
+    def at(self, site: str, method: str = PAPER_METHOD) -> Row:
+        """A method at a site, at equal divergence; by default the paper's."""
         return next(
             row
             for row in self.methods
-            if (row.facts["site"], row.facts["method"]) == (site, PAPER_METHOD)
+            if (row.facts["site"], row.facts["method"]) == (site, method)
         )
 
 

@@ -7,7 +7,13 @@ from tonearm.report.study_page import Figure
 from tonearm.report.table import Table
 from tonearm.stats.effect import Effect
 from tonearm.studies.panda2025.analysis import PairResult, Results
-from tonearm.studies.panda2025.design import MAX_TEXT_LOSS, PAPER_METHOD, RIDGE_PATH, SITES
+from tonearm.studies.panda2025.design import (
+    DIFFMEAN,
+    MAX_TEXT_LOSS,
+    PAPER_METHOD,
+    RIDGE_PATH,
+    SITES,
+)
 from tonearm.studies.panda2025.rows import Row
 
 COLOURS = {"residual": "#c2571a", "attention": "#2f6fb3"}
@@ -122,7 +128,8 @@ def frontier(results: Results) -> Figure:
             column[1].set_xlabel("loss of text agreement")
         for axis, site in zip(grid[:, 0], SITES, strict=True):
             axis.set_ylabel(f"{site}: change of score")
-        grid[0][0].legend(frameon=False, fontsize=6)
+        lines, labels = grid[0][0].get_legend_handles_labels()
+        canvas.legend(lines, labels, loc="outside lower center", ncols=4, frameon=False)
 
     rows = [
         [
@@ -145,7 +152,7 @@ def frontier(results: Results) -> Figure:
         "the loss of the cosine of take and prompt. The dotted line is the loss that the tables "
         "allow.",
         Table("frontier", "", columns, rows),
-        (2.4 * len(pairs) + 0.6, 4.8),
+        (2.4 * len(pairs) + 0.6, 5.4),
         draw,
     )
 
@@ -254,18 +261,25 @@ def _lambda(method: str) -> str:
     return "∞" if method == "diffmean" else method.partition(":")[2]
 
 
+def fused(one: PairResult) -> dict[str, Row]:
+    """Conditions in which target and source are looked at apart, by name."""
+    rows = {
+        f"{method}, {site}": one.at(site, method)
+        for method in (PAPER_METHOD, DIFFMEAN)
+        for site in SITES
+    }
+    return rows | {str(row.facts["variant"]): row for row in one.words}
+
+
 def fusion_plane(results: Results) -> Figure:
     """Change of the source's cosine against that of the target's."""
     pairs = results.pairs
 
     def points(one: PairResult) -> list[tuple[str, Effect, Effect]]:
-        rows = [(row.facts["site"], row) for row in (one.at(site) for site in SITES)]
-        rows += [(row.facts["variant"], row) for row in one.words]
-        return [
-            (str(name), row.scores["cosine"], row.scores["source cosine"]) for name, row in rows
-        ]
+        rows = [(name, row) for name, row in fused(one).items()]
+        return [(name, row.scores["cosine"], row.scores["source cosine"]) for name, row in rows]
 
-    marks = {"residual": "o", "attention": "s", "both words": "^", "target's word": "v"}
+    marks = {"both words": "^", "target's word": "v"}
 
     def draw(canvas: Any) -> None:
         axes = canvas.subplots(1, len(pairs), sharex=True, sharey=True, squeeze=False)[0]
@@ -276,8 +290,8 @@ def fusion_plane(results: Results) -> Figure:
                     source.change,
                     [[source.change - source.low], [source.high - source.change]],
                     [[target.change - target.low], [target.high - target.change]],
-                    fmt=marks[name],
-                    color=COLOURS.get(name, GREY),
+                    fmt=marks.get(name, "s" if "attention" in name else "o"),
+                    color=METHOD_COLOURS.get(name.partition(",")[0], GREY),
                     ms=5,
                     lw=0.8,
                     label=name,
@@ -287,7 +301,12 @@ def fusion_plane(results: Results) -> Figure:
             axis.set_title(one.pair.name)
             axis.set_xlabel("change towards the target")
         axes[0].set_ylabel("change towards the source")
-        axes[0].legend(frameon=False, fontsize=7)
+        canvas.legend(
+            *axes[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=3,
+            frameon=False,
+        )
 
     rows = [
         [one.pair.name, name, *_numbers(target), *_numbers(source)]
@@ -298,10 +317,10 @@ def fusion_plane(results: Results) -> Figure:
     return drawn(
         "fusion",
         "Fusion and replacement: change of CLAP's cosines with the target's and with the source's "
-        "text, by the vectors at equal divergence (both sites) and by words in the prompt. Fusion is "
+        "text, by two methods at equal divergence (both sites) and by words in the prompt. Fusion is "
         "to the right without going down; replacement goes down.",
         Table("fusion", "", columns, rows),
-        (2.2 * len(pairs) + 0.8, 3.0),
+        (2.2 * len(pairs) + 0.8, 3.5),
         draw,
     )
 

@@ -20,9 +20,8 @@ from tonearm.studies.panda2025.design import (
     MAX_TEXT_LOSS,
     PAPER,
     PAPER_METHOD,
-    SITES,
 )
-from tonearm.studies.panda2025.figures import all_figures
+from tonearm.studies.panda2025.figures import all_figures, fused
 from tonearm.studies.panda2025.rows import Row, Spread
 from tonearm.studies.panda2025.variants import BEST, is_random
 from tonearm.studies.published_run import StoredStudy
@@ -440,8 +439,6 @@ def contrasts_table(results: Results) -> Table:
 def fusion_table(results: Results) -> Table:
     rows = []
     for one in results.pairs:
-        conditions = [(f"vector, {site}", one.at(site)) for site in SITES]
-        conditions += [(str(row.facts["variant"]), row) for row in one.words]
         rows += [
             [
                 *_condition(one, name, row),
@@ -450,7 +447,7 @@ def fusion_table(results: Results) -> Table:
                 _score(row, "tags"),
                 _score(row, "source tags"),
             ]
-            for name, row in conditions
+            for name, row in fused(one).items()
         ]
     return Table(
         "fusion-table",
