@@ -5,12 +5,12 @@ and is not testable where the records hold no number for the test. None of the p
 comparable: checkpoint, corpus and CLAP differ.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import isnan
 
 import numpy as np
 
-from tonearm.report.claims import Claim, verdict
+from tonearm.report.claims import Claim, Tested, verdict
 from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect
 from tonearm.studies.panda2025.analysis import Contrast, PairResult, Results
@@ -53,38 +53,36 @@ def concept_claims(structure: Structure) -> list[Claim]:
     """
     found = structure_claims(structure)
     return [
-        Claim(
+        _claim(
             "III, V, figs. 1 to 4",
             "Musical concepts are present: k-means clusters overlap with the labels.",
             "at the layer with the highest ARI, ARI is above what 95 % of permutations reach in any "
             "layer, for every concept and site",
-            verdict([one.is_found for one in found.clusters]),
+            [one.is_found for one in found.clusters],
             _listed(
                 f"{one.task}, {one.site}: ARI {one.ari:.3f} (null {one.bound:.3f}) in layer {one.layer}"
                 for one in found.clusters
             ),
         ),
-        Claim(
+        _claim(
             "–",
             "Concepts are represented best in middle layers (expected, not stated in the paper's text).",
             "the layer with the highest ARI is in the middle third, for every concept and site whose "
             "clusters are above their null",
-            verdict([one.is_middle for one in found.clusters if one.is_found]),
+            [one.is_middle for one in found.clusters if one.is_found],
             _listed(
                 f"{one.task}, {one.site}: layer {one.layer} of 0 to {one.layers - 1}"
                 for one in found.clusters
                 if one.is_found
             ),
         ),
-        Claim(
+        _claim(
             "III, IV-C",
             "Concepts are linearly separable in the activations.",
             "the balanced accuracy of a linear probe on held-out folds is above what 95 % of "
             "permutations reach in any layer, for every concept and site",
-            verdict(
-                [one.is_found for one in found.probes]
-                + [None] * (len(found.clusters) - len(found.probes))
-            ),
+            [one.is_found for one in found.probes]
+            + [None] * (len(found.clusters) - len(found.probes)),
             _listed(
                 f"{one.task}, {one.site}: {one.accuracy:.2f} (chance {one.chance:.2f}, null "
                 f"{one.bound:.2f}) in layer {one.layer}"
@@ -92,6 +90,14 @@ def concept_claims(structure: Structure) -> list[Claim]:
             ),
         ),
     ]
+
+
+def _claim(place: str, text: str, test: str, tests: Sequence[Tested], numbers: str) -> Claim:
+    """A claim with its verdict, and in how many cases its test is met."""
+    met = sum(one is True for one in tests)
+    return Claim(
+        place, text, test, verdict(tests), f"Met in {met} of {len(tests)} cases. {numbers}"
+    )
 
 
 def points(effect: Effect) -> str:
@@ -130,17 +136,15 @@ def _preferred(results: Results, against: str, place: str, text: str) -> Claim:
         float(np.sign(one.score.change)) if is_certain else 0.0
         for one, is_certain in zip(found, certain, strict=True)
     ]
-    return Claim(
+    return _claim(
         place,
         text,
         "at equal divergence (both sites) and at equal α the paired difference of the target's score "
         "is above 0 at a false discovery rate of 5 %, in every pair",
-        verdict(
-            [
-                None if isnan(one.score.low) else sense > 0
-                for one, sense in zip(found, senses, strict=True)
-            ]
-        ),
+        [
+            None if isnan(one.score.low) else sense > 0
+            for one, sense in zip(found, senses, strict=True)
+        ],
         f"Certainly better in {senses.count(1.0)} of {len(found)} comparisons, certainly worse in "
         f"{senses.count(-1.0)}: " + _listed(_contrast_text(one) for one in found),
     )
@@ -159,18 +163,16 @@ def _listed(numbers: Iterable[str]) -> str:
 def both_sites(results: Results) -> Claim:
     """IV-E: residual stream and attention outputs."""
     rows = [(one, site, one.at(site)) for one in results.pairs for site in SITES]
-    return Claim(
+    return _claim(
         "IV-E, tables I and II",
         "Steering works at the residual stream and at attention outputs.",
         "at equal divergence the target's score rises beyond its interval by CLAP and by the "
         "classifier of musicnn's tags, and at the site of the paper's row further than by every "
         "random direction of equal divergence, in every pair and at both sites",
-        verdict(
-            [
-                _all(_above(row.target), _above(row.scores["tags"]), _beyond_random(one, site))
-                for one, site, row in rows
-            ]
-        ),
+        [
+            _all(_above(row.target), _above(row.scores["tags"]), _beyond_random(one, site))
+            for one, site, row in rows
+        ],
         _listed(
             f"{one.pair.name}, {site}: CLAP {points(row.target)}, tags {points(row.scores['tags'])}"
             f"{_random_text(one, site)}"
@@ -217,13 +219,13 @@ def as_large(results: Results) -> Claim:
             f"{row.facts['alpha']:.3g}, text agreement {points(row.text)}"
             for rule, row in one.chosen.items()
         ] or [f"{one.pair.name}: every condition costs more"]
-    return Claim(
+    return _claim(
         "tables I and II",
         "The target's score rises by 0.06 to 0.33.",
         "under a condition that neutral prompts chose (α of the paper's method, or method, site, form "
         "and α), the mean rise on held-out prompts is at least the paper's, and the cosine of take and "
         f"prompt falls by at most {MAX_TEXT_LOSS:g}, in every pair",
-        verdict(verdicts),
+        verdicts,
         _listed(numbers),
     )
 
@@ -239,12 +241,12 @@ def fusion(results: Results) -> Claim:
             f"{one.pair.name}: target {points(target)}, source {points(source)}; target's word alone: "
             f"target {points(word.scores['cosine'])}, source {points(word.scores['source cosine'])}"
         )
-    return Claim(
+    return _claim(
         "IV-E1",
         "Steering fuses genres: the target comes in while the source stays.",
         "at equal divergence the cosine with the target's text rises beyond its interval, and the "
         f"interval of that with the source's text is above -{KEPT:g}, in every pair",
-        verdict(verdicts),
+        verdicts,
         _listed(numbers),
     )
 
@@ -280,12 +282,12 @@ def instruments(results: Results) -> Claim:
     """Table III."""
     found = _steered(results, INSTRUMENT)
     paper = {one.target: one.after - one.before for one in INSTRUMENTS}
-    return Claim(
+    return _claim(
         "table III",
         "A given clip is steered to flute, violin or xylophone.",
         "by the paper's method the target's score among the three rises beyond its interval, and "
         "further than by a random direction, in every mode and at every divergence",
-        verdict([_is_transferred(results, one) for one in _by_paper(found)]),
+        [_is_transferred(results, one) for one in _by_paper(found)],
         _listed(
             f"{_place(one)}: {points(one.row.target)} "
             f"(paper {paper[one.target]:+.3f}), tags {points(one.row.scores['tags'])}"
@@ -309,19 +311,17 @@ def _is_transferred(results: Results, one: Transfer) -> bool | None:
 def timbre(results: Results) -> Claim:
     """The abstract's timbre transfer: the notes stay."""
     found = [one for one in _steered(results, INSTRUMENT) if "chroma" in one.kept]
-    return Claim(
+    return _claim(
         "I, table III",
         "Timbre changes while the musical content stays.",
         "by the paper's method the instrument's score rises beyond its interval, the interval of the "
         f"difference of chroma similarity from plain takes is above -{KEPT:g}, and the similarity is "
         "above that with other clips, in every mode and at every divergence",
-        verdict(
-            [
-                _all(_above(one.row.target), _is_kept(kept.own), _is_own(kept))
-                for one in _by_paper(found)
-                for kept in [one.kept["chroma"]]
-            ]
-        ),
+        [
+            _all(_above(one.row.target), _is_kept(kept.own), _is_own(kept))
+            for one in _by_paper(found)
+            for kept in [one.kept["chroma"]]
+        ],
         _listed(
             f"{_place(one)}: chroma {kept.mean:.2f} (plain "
             f"{kept.plain:.2f}, other clips {kept.unrelated:.2f}), difference {points(kept.own)}"
@@ -338,12 +338,12 @@ def _is_own(kept: Kept) -> bool | None:
 def styles(results: Results) -> Claim:
     """The abstract's style transfer."""
     found = _steered(results, STYLE)
-    return Claim(
+    return _claim(
         "I",
         "The style of a given clip is transferred.",
         "by the paper's method the target genre's score rises beyond its interval, and further than by "
         "a random direction, in every mode and at every divergence",
-        verdict([_is_transferred(results, one) for one in _by_paper(found)]),
+        [_is_transferred(results, one) for one in _by_paper(found)],
         _listed(
             f"{_place(one)}: {points(one.row.target)}, tags {points(one.row.scores['tags'])}"
             for one in found
@@ -354,12 +354,12 @@ def styles(results: Results) -> Claim:
 def stacking(results: Results) -> Claim:
     """Several genres at once."""
     both = [one for one in results.stacked if one.name == " and ".join(one.targets)]
-    return Claim(
+    return _claim(
         "I",
         "Elements of several genres are combined.",
         "with two vectors at half of their α of equal divergence, the cosines with both targets' "
         "texts rise beyond their intervals",
-        verdict([_above(one.cosines[target]) for one in both for target in one.targets]),
+        [_above(one.cosines[target]) for one in both for target in one.targets],
         _listed(
             f"{one.name}: " + ", ".join(f"{name} {points(e)}" for name, e in one.cosines.items())
             for one in results.stacked
