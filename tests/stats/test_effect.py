@@ -67,3 +67,10 @@ def test_a_difference_has_the_unit_of_the_measure_and_one_pair_has_no_effect():
         and alone.n == 1
         and np.isnan([alone.mean, alone.change, alone.low, alone.high]).all()
     )
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_ratio_to_a_mean_of_0_has_no_change():
+    found = effect([0.0, 0.0, 0.0], [1.0, 2.0, 3.0])
+    assert np.isnan([found.change, found.low, found.high, found.t]).all()
+    assert (found.plain, found.mean, found.n) == (0, 2, 3)

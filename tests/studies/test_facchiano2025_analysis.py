@@ -139,6 +139,13 @@ def test_silent_takes_have_no_distance():
     assert distance_of(takes, PLAIN).fad is None is distance_of(takes, PLAIN).kad
 
 
+def test_equal_takes_of_a_checkpoint_without_training_have_no_kernel_distance():
+    takes = records("table 1", pair="tempo", sign="+")
+    equal = [{**one, "embedding": PLAIN[0]["embedding"]} for one in PLAIN]
+    found = distance_of(takes, equal)
+    assert found.kad is None and found.fad > 0
+
+
 def test_conditions_differ_by_the_facts_that_are_named():
     takes = [
         record

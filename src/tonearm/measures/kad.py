@@ -63,6 +63,13 @@ class KAD:
         return {**entry, **asdict(self)}
 
 
+def median_distance(clips: EmbeddingSet) -> float:
+    """Median distance of two clips of a set: the bandwidth, where the set is the reference."""
+    from scipy.spatial.distance import pdist
+
+    return float(np.median(pdist(clips.rows)))
+
+
 def measure_kad(clips: EmbeddingSet, reference: EmbeddingSet) -> KAD:
     """Measure the kernel distance of a set to a reference.
 
@@ -85,9 +92,7 @@ def measure_kad(clips: EmbeddingSet, reference: EmbeddingSet) -> KAD:
                 f"a kernel distance compares all pairs of clips, and {one.source} has {len(one)}; "
                 f"give at most {MAX_CLIPS}, or measure the Fréchet distance alone"
             )
-    from scipy.spatial.distance import pdist
-
-    bandwidth = float(np.median(pdist(reference.rows)))
+    bandwidth = median_distance(reference)
     if bandwidth < MIN_BANDWIDTH:
         raise TonearmError(
             f"most clips of the reference {reference.source} are the same; give different ones"

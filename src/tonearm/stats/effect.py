@@ -27,7 +27,7 @@ Scale = Literal["log", "ratio", "difference"]
 class Effect:
     """Mean of a measure under a condition, and its change against no steering.
 
-    All but `n` are NaN under two pairs.
+    All but `n` are NaN under two pairs; the change is NaN where it is relative to a mean of 0.
 
     Attributes:
         plain: mean without steering.
@@ -100,6 +100,8 @@ def effect(
         if not (pairs > 0).all():
             raise ValueError(f"{pairs.min():g} has no logarithm")
         units, found = np.log(after / before), float(np.log(after / before).mean())
+    elif scale == "ratio" and not before.mean():
+        units, found = np.full(len(pairs), nan), nan
     elif scale == "ratio":
         found = float(after.mean() / before.mean() - 1)
         units = (after - (1 + found) * before) / before.mean()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tonearm.measures.fad import measure_fad
-from tonearm.measures.kad import measure_kad
+from tonearm.measures.kad import MIN_BANDWIDTH, measure_kad, median_distance
 from tonearm.stats.effect import Effect
 from tonearm.stats.share import Share
 from tonearm.studies.effects_evaluators import embedding_set
@@ -163,11 +163,16 @@ def with_centroid(
 
 
 def distance_of(takes: Sequence[Record], reference: Sequence[Record]) -> Distance:
-    """Distances of takes to a reference."""
+    """Distances of takes to a reference.
+
+    KAD has no bandwidth where most takes of the reference are equal, as of weights without training.
+    """
     own, other = embedding_set(takes, "takes"), embedding_set(reference, "unsteered, other seeds")
     if own is None or other is None or len(takes) < 2:
         return Distance(None, None)
-    return Distance(measure_fad(own, other).value, measure_kad(own, other).value)
+    has_bandwidth = median_distance(other) >= MIN_BANDWIDTH
+    kad = measure_kad(own, other).value if has_bandwidth else None
+    return Distance(measure_fad(own, other).value, kad)
 
 
 def moments(records: Sequence[Record], measure: str) -> tuple[float, float]:
