@@ -221,7 +221,7 @@ def result():
         random=(
             Spread({"rule": "equal divergence"}, (replace(row, scores={"pair": still}),), row),
         ),
-        words=(word,),
+        word=lambda name: word,
         chosen={"chosen strength": row},
         at={"residual": row, "attention": attention}.__getitem__,
     )
@@ -368,6 +368,18 @@ def test_steering_has_to_go_further_than_every_random_direction():
     assert all(one.random[0].as_far() == 3 for one in as_far.pairs)
     numbers = both_sites(as_far).numbers
     assert numbers.count("3 of 3 random directions as far") == len(as_far.pairs)
+
+
+def test_the_cheapest_condition_is_among_those_that_rise_as_far_as_the_papers():
+    one = analysed(gains=GAINS).pairs[0]
+    assert one.cheapest is None  # no condition was tried
+    row = one.own
+    rows = [
+        replace(row, scores={"pair": change(rise - 0.1, rise + 0.1)}, text=change(-loss, -loss))
+        for rise, loss in ((0.1, 0.01), (0.25, 0.05), (0.3, 0.03))
+    ]
+    assert replace(one, strengths=rows).cheapest is rows[2]  # the paper's rise is 0.19
+    assert one.word("target's word").facts["variant"] == "target's word"
 
 
 def test_the_genre_of_plain_takes_is_recognised():

@@ -70,6 +70,19 @@ class PairResult:
     words: Sequence[Row]
     seeds: Row
 
+    def word(self, name: str) -> Row:
+        """A row of the words by its name."""
+        return next(row for row in self.words if row.facts["variant"] == name)
+
+    @property
+    def cheapest(self) -> Row | None:
+        """Of the conditions on neutral prompts whose mean rise is at least the paper's, the one that
+        loses the least text agreement; None where none rises as far.
+        """
+        rise = self.pair.after - self.pair.before
+        far = [row for row in self.strengths if row.target.change >= rise]
+        return max(far, key=lambda row: row.text.change, default=None)
+
     @property
     def own(self) -> Row:
         """The paper's method at the paper's site, at equal divergence."""

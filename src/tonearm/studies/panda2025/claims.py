@@ -17,7 +17,7 @@ from tonearm.studies.panda2025.analysis import Contrast, PairResult, Results
 from tonearm.studies.panda2025.clip_analysis import Kept, Transfer
 from tonearm.studies.panda2025.clips import INSTRUMENT, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS, MAX_TEXT_LOSS, PAPER_METHOD, SITES
-from tonearm.studies.panda2025.rows import Row, Spread
+from tonearm.studies.panda2025.rows import Spread
 from tonearm.studies.panda2025.stages import EQUAL_DIVERGENCE
 from tonearm.studies.panda2025.structure_report import structure_claims
 from tonearm.studies.panda2025.structure_results import Structure
@@ -234,7 +234,7 @@ def fusion(results: Results) -> Claim:
     """IV-E1: the source stays."""
     numbers, verdicts = [], list[bool | None]()
     for one in results.pairs:
-        row, word = one.own, _word(one, "target's word")
+        row, word = one.own, one.word("target's word")
         target, source = row.scores["cosine"], row.scores["source cosine"]
         verdicts.append(_all(_above(target), _is_kept(source)))
         numbers.append(
@@ -253,10 +253,6 @@ def fusion(results: Results) -> Claim:
 
 def _is_kept(effect: Effect) -> bool | None:
     return None if isnan(effect.low) else effect.low > -KEPT
-
-
-def _word(one: PairResult, name: str) -> Row:
-    return next(row for row in one.words if row.facts["variant"] == name)
 
 
 def _steered(results: Results, experiment: str) -> list[Transfer]:
