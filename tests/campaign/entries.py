@@ -232,6 +232,8 @@ COMMANDS = {
             "prompts": ("prompts", "special"),
             "seconds": ("number",),
             "takes": ("integer",),
+            "operator": ("text",),
+            "strategy": ("text",),
             "store": ("output", "special"),
             "workers": ("integer",),
             "force": ("flag",),
@@ -868,6 +870,31 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"estimated": [120.0], "true": [120.0]},
         {"estimated": ("object", "array", "reals"), "true": ("object", "array", "reals")},
     ),
+    "chroma_similarity": Function(
+        lambda m: measures.chroma_similarity,
+        lambda m: {"first": [[1.0] * 12], "second": [[1.0] * 12]},
+        {"first": ("object", "array", "reals"), "second": ("object", "array", "reals")},
+    ),
+    "mean_chroma_similarity": Function(
+        lambda m: measures.mean_chroma_similarity,
+        lambda m: {"first": [1.0] * 12, "second": [1.0] * 12},
+        {"first": ("object", "array", "reals"), "second": ("object", "array", "reals")},
+    ),
+    "note_agreement": Function(
+        lambda m: measures.note_agreement,
+        lambda m: {"first": [[0.0, 1.0, 60.0]], "second": [[0.0, 1.0, 60.0]]},
+        {
+            "first": ("object", "array", "reals"),
+            "second": ("object", "array", "reals"),
+            "any_octave": ANY,
+            "seconds": REAL,
+        },
+    ),
+    "pitch_class_overlap": Function(
+        lambda m: measures.pitch_class_overlap,
+        lambda m: {"first": [[0.0, 1.0, 60.0]], "second": [[0.0, 1.0, 60.0]]},
+        {"first": ("object", "array", "reals"), "second": ("object", "array", "reals")},
+    ),
     "load_classifier": _fixed(measures.load_classifier, path=("object", "special", "classifier")),
     "save_classifier": Function(
         lambda m: measures.save_classifier,
@@ -953,7 +980,7 @@ HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
     "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
-    "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
+    "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "NoteAgreement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
 
