@@ -10,6 +10,7 @@ import pytest
 from tests.datasets.rendering.conftest import SineRenderer
 from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.datasets.reading import skip_log, sounding_clips
+from tonearm.datasets.rendering import corpus
 from tonearm.datasets.rendering.corpus import GROUP, render_corpus
 from tonearm.errors import TonearmError
 
@@ -107,6 +108,23 @@ def test_a_finished_corpus_is_not_rendered_again(sines: Path, tmp_path: Path) ->
     assert SineRenderer.made == made
     with (tmp_path / "pieces" / "metadata.csv").open(newline="") as file:
         assert [row["track"] for row in csv.DictReader(file)] == [str(2**32 + i) for i in range(3)]
+
+
+def test_a_finished_corpus_is_read_without_fluidsynth(
+    sines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = render_corpus("pocket", tmp_path / "pieces", clips=3, sound_font=sines)
+
+    def missing(*_: object) -> None:
+        raise TonearmError("FluidSynth is missing")
+
+    monkeypatch.setattr(corpus, "load_fluidsynth", missing)
+    assert render_corpus("pocket", tmp_path / "pieces", clips=3) == first
+    with pytest.raises(TonearmError, match="holds a rendering with clips 3"):
+        render_corpus("pocket", tmp_path / "pieces", clips=4)
+    (tmp_path / "pieces" / "metadata.csv").unlink()
+    with pytest.raises(TonearmError, match="FluidSynth is missing"):
+        render_corpus("pocket", tmp_path / "pieces", clips=3)
 
 
 def test_only_the_selected_clips_are_rendered(

@@ -94,7 +94,7 @@ def render_corpus(
 
     Raises:
         TonearmError: an argument that is not possible, a folder with other content, FluidSynth or
-            the sound font is missing, or the disk is full.
+            the sound font is missing where something is to be rendered, or the disk is full.
     """
     found = find_recipe(boundary.text(recipe, "recipe"))
     folder = Path(boundary.path(folder, "folder"))
@@ -104,18 +104,22 @@ def render_corpus(
     count, planned = _planned(found, clips, seed, where)
     if sound_font is not None:
         sound_font = Path(boundary.path(sound_font, "sound_font"))
-    load_fluidsynth()
-    font = find_sound_font(sound_font)
     progress = boundary.optional(boundary.function, progress, "progress")
-    record = {
+    record: dict[str, Any] = {
         "recipe": found.name,
         "where": where,
         "clips": count,
         "seed": seed,
-        "sound_font": _identity(font),
     }
+    is_finished = (folder / RENDERING).is_file() and (folder / METADATA[0]).is_file()
+    if is_finished and sound_font is None:
+        _claim(folder, record)  # by whatever sound font it was rendered
+        return _finished(folder)
+    load_fluidsynth()
+    font = find_sound_font(sound_font)
+    record["sound_font"] = _identity(font)
     _claim(folder, record)
-    if not (folder / METADATA[0]).is_file():
+    if not is_finished:
         rows = _render_groups(planned, count, folder, font, found.sample_rate, progress)
         _finish(folder, record, rows)
     return _finished(folder)
