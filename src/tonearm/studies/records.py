@@ -38,6 +38,12 @@ def select(records: Sequence[Record], **facts: object) -> list[Record]:
     return sorted(found, key=lambda record: record["prompt"])
 
 
+def same_prompts(records: Sequence[Record], takes: Sequence[Record]) -> list[Record]:
+    """Records of the prompts of takes, in the order of the takes; one record for each prompt."""
+    by_prompt = {record["prompt"]: record for record in records}
+    return [by_prompt[take["prompt"]] for take in takes]
+
+
 def values_of(records: Sequence[Record], measure: str) -> list[float | None]:
     """The values of a measure, in the order of the records."""
     return [record[measure]["value"] for record in records]

@@ -5,14 +5,14 @@ best layer         the layer whose direction moves the attribute's measure most 
                    the sign's sense, on neutral prompts
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from statistics import fmean
 
 from tonearm.stats.effect import Effect, effect
 from tonearm.studies.facchiano2025.design import MEASURE, SIGNS
-from tonearm.studies.records import Record, select, values_of
+from tonearm.studies.records import Record, same_prompts, select, values_of
 from tonearm.studies.scales import scale_of
 
 
@@ -59,6 +59,5 @@ def best_layer(effects: Sequence[LayerEffect]) -> int:
 
 def compared(plain: Sequence[Record], takes: Sequence[Record], measure: str) -> Effect:
     """Effect of takes against the plain takes of the same prompts."""
-    by_prompt: Mapping[int, Record] = {record["prompt"]: record for record in plain}
-    before = [by_prompt[record["prompt"]] for record in takes]
+    before = same_prompts(plain, takes)
     return effect(values_of(before, measure), values_of(takes, measure), scale_of(measure))

@@ -17,7 +17,7 @@ from tonearm.studies.panda2025.rows import Row, Spread, by_facts, distance, row_
 from tonearm.studies.panda2025.scores import Score, Scorer
 from tonearm.studies.panda2025.stages import CHOICES
 from tonearm.studies.panda2025.variants import BEST
-from tonearm.studies.records import Record, select
+from tonearm.studies.records import Record, same_prompts, select
 
 EVERY = "every layer"
 
@@ -233,8 +233,7 @@ def _contrasts(records: Sequence[Record], pair: GenrePair, genres: Scorer) -> li
         against: tuple[str, Sequence[Record]],
     ) -> None:
         (name, takes), (other, others) = condition, against
-        by_prompt = {one["prompt"]: one for one in others}
-        before = [by_prompt[one["prompt"]] for one in takes]
+        before = same_prompts(others, takes)
         found.append(
             Contrast(
                 comparison,

@@ -23,7 +23,7 @@ from tonearm.studies.panda2025.design import INSTRUMENTS
 from tonearm.studies.panda2025.rows import Row, by_facts, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
 from tonearm.studies.panda2025.variants import is_random
-from tonearm.studies.records import Record, select
+from tonearm.studies.records import Record, same_prompts, select
 
 Similarity = Callable[[Record, Record], float | None]
 
@@ -159,8 +159,7 @@ def _kept(
     clips: Mapping[Any, Record],
     similarity: Similarity,
 ) -> Kept:
-    by_prompt = {one["prompt"]: one for one in plain}
-    before = [by_prompt[one["prompt"]] for one in takes]
+    before = same_prompts(plain, takes)
     own, of_plain = (
         [similarity(one, clips[one["clip"]]) for one in some] for some in (takes, before)
     )

@@ -14,15 +14,14 @@ from pathlib import Path
 from tonearm.activations.audio import AudioSpec
 from tonearm.activations.corpus import capture_recordings
 from tonearm.activations.store import ActivationStore
-from tonearm.backend import Site
 from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.datasets.recordings import recordings_of
 from tonearm.datasets.rendering.corpus import render_corpus
 from tonearm.datasets.skips import Skipped
 from tonearm.model import Model
 from tonearm.progress import Progress
+from tonearm.studies.panda2025.design import SITES
 
-SITES: tuple[Site, ...] = ("residual", "attention")
 POOLING = "last"
 PIECES, INSTRUMENT_PIECES = "pieces", "instrument-pieces"
 COMPOSED = "pocket"  # recipe of pieces

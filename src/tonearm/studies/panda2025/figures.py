@@ -15,8 +15,8 @@ from tonearm.studies.panda2025.design import (
     SITES,
 )
 from tonearm.studies.panda2025.rows import Row
+from tonearm.studies.panda2025.structure_report import SITE_COLOURS
 
-COLOURS = {"residual": "#c2571a", "attention": "#2f6fb3"}
 METHOD_COLOURS = {
     "mse-probe": "#c2571a",
     "bce-probe": "#2f6fb3",
@@ -56,7 +56,7 @@ def alpha_curves(results: Results) -> Figure:
                     (column[0], [row.target for row in rows]),
                     (column[1], [row.text for row in rows]),
                 ):
-                    _line(axis, alphas, effects, COLOURS[site], site)
+                    _line(axis, alphas, effects, SITE_COLOURS[site], site)
             for axis in column:
                 axis.set_xscale("log")
                 axis.axhline(0, color=GREY, lw=0.8)
@@ -233,7 +233,7 @@ def ridge_path(results: Results) -> Figure:
         for axis, one in zip(axes, pairs, strict=True):
             rows = ordered(one)
             places = [float(index) for index in range(len(rows))]
-            _line(axis, places, [row.target for row in rows], COLOURS[one.pair.site], "target")
+            _line(axis, places, [row.target for row in rows], SITE_COLOURS[one.pair.site], "target")
             axis.set_xticks(places, [_lambda(str(row.facts["method"])) for row in rows])
             axis.axhline(0, color=GREY, lw=0.8)
             axis.set_title(f"{one.pair.name}, {one.pair.site}")
@@ -343,7 +343,7 @@ def divergence_curves(results: Results) -> Figure:
                     curve.strengths,
                     curve.divergences,
                     "o-",
-                    color=COLOURS[site],
+                    color=SITE_COLOURS[site],
                     ms=3,
                     lw=1,
                     label=site,

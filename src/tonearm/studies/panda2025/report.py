@@ -609,7 +609,7 @@ def transfer_table(results: Results) -> Table:
         )
     return Table(
         "transfer",
-        "Transfer of instruments and styles: the target's score beside the similarity with the given "
+        "Transfer of instruments and styles: the target's score and the similarity with the given "
         "clip: chroma, and notes (F1 at equal times, or overlap of pitch classes of a continuation).",
         (
             "target",

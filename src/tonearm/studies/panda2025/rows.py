@@ -10,7 +10,7 @@ from tonearm.stats.effect import Effect, effect
 from tonearm.stats.share import Share
 from tonearm.studies.effects_evaluators import embedding_set
 from tonearm.studies.panda2025.scores import Score
-from tonearm.studies.records import Record, values_of
+from tonearm.studies.records import Record, same_prompts, values_of
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,7 @@ def row_of(
         scores: by name; one of tags is left out where they were not measured.
         reference: plain takes of other seeds.
     """
-    by_prompt = {record["prompt"]: record for record in plain}
-    before = [by_prompt[record["prompt"]] for record in takes]
+    before = same_prompts(plain, takes)
     changes = {
         name: effect([read(one) for one in before], [read(one) for one in takes], "difference")
         for name, read in scores.items()

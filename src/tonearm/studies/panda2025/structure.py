@@ -40,7 +40,8 @@ from tonearm.methods.base import Rows
 from tonearm.methods.discriminant import predict_classes
 from tonearm.methods.splits import FOLDS, can_hold_out, grouped_folds, permuted
 from tonearm.progress import Progress
-from tonearm.studies.panda2025.corpora import SITES, CapturedCorpus
+from tonearm.studies.panda2025.corpora import CapturedCorpus
+from tonearm.studies.panda2025.design import SITES
 from tonearm.studies.panda2025.structure_results import (
     Index,
     LayerClusters,

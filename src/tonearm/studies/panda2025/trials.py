@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tonearm.generation.request import TakeRequest
-from tonearm.steering import Steer, Steering
+from tonearm.steering import Steer
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.panda2025.design import Design, prompts_of
 from tonearm.studies.panda2025.variants import Variant
 from tonearm.studies.plan import Trial
+from tonearm.studies.prompt_takes import PromptSet
+from tonearm.studies.prompt_takes import takes as takes_of_prompts
 
 GROUPS = ("signal", "clap")
 TAGGED = (*GROUPS, "tags")
@@ -43,21 +44,15 @@ def takes(
     """
     first = SEEDS[split] if seed is None else seed
     texts, given = (prompts_of(one, split, count) for one in (genre, prompt_genre or genre))
-    return [
-        Trial(
-            TakeRequest(
-                given[index],
-                first + index,
-                Steering(steers=tuple(steers)),
-                seconds=design.seconds,
-            ),
-            {"source": genre, "split": split, **facts, "prompt": index, "seed": first + index},
-            groups,
-            text=text,
-            other_text=texts[index - 1],
-        )
-        for index, text in enumerate(texts)
-    ]
+    return takes_of_prompts(
+        design.seconds,
+        PromptSet(texts, first),
+        count,
+        {"source": genre, "split": split, **facts},
+        steers,
+        groups=groups,
+        requested=given,
+    )
 
 
 def curve(design: Design, genre: str, variant: Variant) -> list[Trial]:
