@@ -30,7 +30,9 @@ if TYPE_CHECKING:
         Steer,
         Steering,
         SteeringVector,
+        load_bundle,
         load_vector,
+        save_bundle,
         save_vector,
     )
 
@@ -55,9 +57,11 @@ _HOME = {
     "learn": "methods.learn",
     "learn_from_audio": "methods.learn_from_audio",
     "load": "model",
+    "load_bundle": "steering",
     "load_vector": "steering",
     "measure_files": "measures.batch",
     "replay": "replaying",
+    "save_bundle": "steering",
     "save_vector": "steering",
 }
 __all__ = sorted(_HOME)
