@@ -1,10 +1,11 @@
-"""tonearm vectors: table of steering vectors."""
+"""tonearm vectors: table of steering vectors, and the group of the commands that exchange them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tonearm.cli import _options
 from tonearm.cli._calibration import effect_text, sign_text
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
 
 
+LIST = "list"
+
+
+class ListingGroup(TyperGroup):
+    """Group whose command `list` may be left out; a file that has the name of a command is given
+    with its folder, as `./list`.
+    """
+
+    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+        """Put `list` before arguments that do not begin with a command."""
+        if arguments[:1] != ["--help"] and (not arguments or arguments[0] not in self.commands):
+            arguments = [LIST, *arguments]
+        return super().parse_args(context, arguments)
+
+
 def vectors(
     files: Annotated[
         list[Path] | None,
@@ -22,7 +38,9 @@ def vectors(
     ] = None,
     as_json: _options.Json = False,
 ) -> None:
-    """List steering vectors with their amounts: those that ship, or those in files and folders."""
+    """List steering vectors with their amounts: those that ship, or those in files, bundles and
+    folders.
+    """
     from tonearm.steering import load_vector
     from tonearm.steering.library import bundled_vectors
 
@@ -50,13 +68,15 @@ def vectors(
 
 def _read(given: Sequence[Path]) -> dict[str, "SteeringVector"]:
     """Vectors of files and folders, by the name that --steer takes."""
-    from tonearm.steering import load_vector
+    from tonearm.steering.bundle_file import is_bundle, load_vectors
 
     found = {}
     for path in given:
         for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
             try:
-                found[str(file)] = load_vector(file)
+                of_bundle = is_bundle(file)
+                for name, vector in load_vectors(file).items():
+                    found[f"{file}#{name}" if of_bundle else str(file)] = vector
             except TonearmError:
                 if file == path:
                     raise  # in a folder, it is some other safetensors file, such as a checkpoint

@@ -26,6 +26,7 @@ from tonearm.steering.vector_file import (
     MAX_BYTES,
     check_format,
     check_size,
+    load_vector,
     open_tensors,
     vector_content,
     vector_file,
@@ -72,9 +73,7 @@ def _by_name(vectors: Vectors) -> dict[str, SteeringVector]:
             for name, one in vectors.items()
         ]
     else:
-        given = [
-            (one.name, one) for one in boundary.sequence(vectors, "vectors", checked, allowed)
-        ]
+        given = [(one.name, one) for one in boundary.sequence(vectors, "vectors", checked, allowed)]
     if not 1 <= len(given) <= MAX_MEMBERS:
         raise TonearmError(f"a bundle of {len(given)} vectors; give 1 to {MAX_MEMBERS}")
     found: dict[str, SteeringVector] = {}
@@ -123,6 +122,17 @@ def load_bundle(path: str | os.PathLike[str]) -> dict[str, SteeringVector]:
     """
     path = Path(boundary.path(path, "path"))
     return _load(path, None)
+
+
+def load_vectors(path: str | os.PathLike[str]) -> dict[str, SteeringVector]:
+    """Read the vectors of a file: those of a bundle by name, or that of a vector file by the file's
+    name without its ending.
+
+    Raises:
+        TonearmError: see `load_bundle` and `load_vector`.
+    """
+    path = Path(boundary.path(path, "path"))
+    return load_bundle(path) if is_bundle(path) else {path.stem: load_vector(path)}
 
 
 def load_member(path: str | os.PathLike[str], name: str) -> SteeringVector:

@@ -174,9 +174,7 @@ def _info(where: str, metadata: Mapping[str, str]) -> VectorInfo:
     return info
 
 
-def _vector(
-    where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo
-) -> SteeringVector:
+def _vector(where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo) -> SteeringVector:
     directions = {}
     for key, tensor in tensors.items():
         layer = _LAYER.fullmatch(key)

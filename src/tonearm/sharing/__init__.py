@@ -1,0 +1,1 @@
+"""Exchange of steering vectors: with the Hugging Face hub, and with the files of other programs."""
