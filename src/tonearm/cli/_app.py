@@ -95,7 +95,7 @@ for command in (
     app.command(cls=Command)(_checked(command))
 
 vector_commands = typer.Typer(cls=ListingGroup, add_completion=False)
-for name, subcommand in {
+exchanges: dict[str, Callable[..., None]] = {
     LIST: vectors,
     "bundle": bundle,
     "unbundle": unbundle,
@@ -103,7 +103,8 @@ for name, subcommand in {
     "export": export,
     "push": push,
     "pull": pull,
-}.items():
+}
+for name, subcommand in exchanges.items():
     vector_commands.command(name, cls=Command)(_checked(subcommand))
 app.add_typer(
     vector_commands,

@@ -79,7 +79,7 @@ def inspect_foreign(file: Path, as_json: bool) -> None:
                 "site": found.site,
                 "operator": "remove" if found.projecting else None,
                 "alpha": found.alpha,
-                **found.facts,
+                **{name.replace(" ", "_"): fact for name, fact in found.facts.items()},
                 **found.fields,
                 "norms": {str(number): norm for number, norm in norms.items()},
             }

@@ -24,11 +24,14 @@ class ListingGroup(TyperGroup):
     with its folder, as `./list`.
     """
 
-    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+    def named_arguments(self, arguments: list[str]) -> list[str]:
         """Put `list` before arguments that do not begin with a command."""
-        if arguments[:1] != ["--help"] and (not arguments or arguments[0] not in self.commands):
-            arguments = [LIST, *arguments]
-        return super().parse_args(context, arguments)
+        is_named = arguments[:1] == ["--help"] or (arguments[:1] and arguments[0] in self.commands)
+        return arguments if is_named else [LIST, *arguments]
+
+    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+        """Parse the arguments, `list` with those that name no command."""
+        return super().parse_args(context, self.named_arguments(arguments))
 
 
 def vectors(
@@ -38,9 +41,7 @@ def vectors(
     ] = None,
     as_json: _options.Json = False,
 ) -> None:
-    """List steering vectors with their amounts: those that ship, or those in files, bundles and
-    folders.
-    """
+    """List vectors with their amounts: those that ship, or those of files, bundles and folders."""
     from tonearm.steering import load_vector
     from tonearm.steering.library import bundled_vectors
 

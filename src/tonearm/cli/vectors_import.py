@@ -104,7 +104,7 @@ def import_(
 def _use(path: Path, vector: "SteeringVector") -> str:
     """How to steer with the vector: by its layers' own directions where none is the best."""
     operator = vector.info.operator or "add"
-    strength = vector.info.statistics.get("alpha_default", 1.0)
+    strength = float(f"{vector.info.statistics.get('alpha_default', 1.0):.6g}")
     if vector.info.best_layer is not None:
         return f"steer with {path}=raw:{strength:g}@{operator}"
     steer = {"vector": str(path), "strength": strength, "strategy": "all-to-all"}

@@ -147,8 +147,8 @@ def _unit(direction: torch.Tensor) -> torch.Tensor:
 
 def _checked_alpha(alpha: object) -> float:
     found = boundary.number(alpha, "alpha")
-    if not np.isfinite(np.float32(found)):
-        raise TonearmError(f"alpha {found:g} is not possible; give a finite number")
+    if not abs(found) <= float(np.finfo(np.float32).max):  # NaN too
+        raise TonearmError(f"alpha {found:g} is not possible; give a finite number of 32 bits")
     return found
 
 
