@@ -4,6 +4,7 @@ Every function takes a seeded generator, the folder of valid materials and an em
 what it needs into the latter, and returns a path.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -80,7 +81,7 @@ def damaged_json(rng: Random, content: Any) -> str:
 def _damaged_node(rng: Random, content: Any) -> Any:
     """Change one value at a random depth; changes the containers in place."""
     if not isinstance(content, dict | list) or not content or rng.random() < 0.02:
-        return rng.choice(JSON_VALUES)
+        return copy.deepcopy(rng.choice(JSON_VALUES))
     node = content
     while True:
         key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
@@ -98,7 +99,7 @@ def _damaged_node(rng: Random, content: Any) -> Any:
                 (-inner, inner + 1, inner * 1000, inner / 3, str(inner), inner * 10**9)
             )
         else:
-            node[key] = rng.choice(JSON_VALUES)
+            node[key] = copy.deepcopy(rng.choice(JSON_VALUES))
         return content
 
 

@@ -84,7 +84,7 @@ def test_every_truncation_is_refused(tmp_path):
     padding = -20 % 32  # after the last tensor, of five numbers
     for length in range(len(content) - padding):
         path.write_bytes(content[:length])
-        with pytest.raises(TonearmError, match="cannot read .* as GGUF"):
+        with pytest.raises(TonearmError, match=r"cannot read .* as GGUF"):
             read_gguf(path)
 
 

@@ -169,7 +169,7 @@ def test_a_strength_that_is_no_finite_number_is_refused(alpha, tmp_path):
 
 
 def test_another_ending_is_refused(tmp_path):
-    with pytest.raises(TonearmError, match="the ending is not .gguf"):
+    with pytest.raises(TonearmError, match=r"the ending is not \.gguf"):
         export_gguf(upper(random_vector()), tmp_path / "x.bin")
 
 
@@ -264,7 +264,9 @@ def test_tensors_that_are_no_directions_are_refused(tensors, message, tmp_path):
 def test_a_strength_that_is_folded_into_a_projecting_file_is_refused(tmp_path):
     unit = unit_rows(2)
     path = write_directions(tmp_path / "x.gguf", PROJECT, {1: unit[0], 2: 0.5 * unit[1]})
-    with pytest.raises(TonearmError, match="direction 2 .* has norm 0.5, .* may be folded into it"):
+    with pytest.raises(
+        TonearmError, match=r"direction 2 .* has norm 0\.5, .* may be folded into it"
+    ):
         read_control_vector(path)
     path = write_directions(tmp_path / "x.gguf", PROJECT, {1: unit[0], 2: unit[1]})
     assert read_control_vector(path).projecting

@@ -293,18 +293,19 @@ def test_a_revision_stands_behind_an_at_sign(text, parts):
     assert split_revision(text) == parts
 
 
-class _Hub(BaseHTTPRequestHandler):
-    """Answers every request with the status and the code of the hub in its path's repository."""
+ANSWERS = {
+    "me/absent": (404, "RepoNotFound"),
+    "me/gated": (403, "GatedRepo"),
+    "me/old": (404, "RevisionNotFound"),
+    "me/broken": (500, ""),
+}
 
-    ANSWERS = {
-        "me/absent": (404, "RepoNotFound"),
-        "me/gated": (403, "GatedRepo"),
-        "me/old": (404, "RevisionNotFound"),
-        "me/broken": (500, ""),
-    }
+
+class _Hub(BaseHTTPRequestHandler):
+    """Answers every request with the status and the code of the repository in its path."""
 
     def do_GET(self) -> None:
-        status, code = next(one for repo, one in self.ANSWERS.items() if repo in self.path)
+        status, code = next(one for repo, one in ANSWERS.items() if repo in self.path)
         self.send_response(status)
         if code:
             self.send_header("X-Error-Code", code)
