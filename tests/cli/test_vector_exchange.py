@@ -90,6 +90,13 @@ def test_a_bundle_is_made_of_members_bundles_and_bundled_names(run, mood, folder
     assert not (folder / "x.safetensors").exists()
 
 
+def test_a_calibrated_member_needs_a_file_of_its_own(run, mood, folder):
+    run("vectors", "bundle", "mood.safetensors", "-o", "pack")
+    done = run("calibrate", "pack.safetensors#mood", "--measure", "loudness", "--force")
+    assert "is part of a bundle; name a file for the vector with -o" in one_line(done)
+    assert not (folder / "pack.safetensors#mood.safetensors").exists()
+
+
 def test_a_damaged_bundle_is_one_line_in_every_command(run, mood, folder):
     run("vectors", "bundle", "energy.safetensors", "-o", "pack")
     path = folder / "pack.safetensors"

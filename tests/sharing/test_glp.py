@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
 from tonearm.sharing.gguf_file import read_gguf
 from tonearm.sharing.glp import export_gguf, read_control_vector
+from tonearm.sharing.importing import import_vector
 from tonearm.steering import Calibration, Configuration, SignCalibration, SteeringVector
 
 PROJECT = {**GLP, "glp.mode": "project"}
@@ -272,16 +272,14 @@ def test_a_strength_that_is_folded_into_a_projecting_file_is_refused(tmp_path):
     assert read_control_vector(path).projecting
 
 
-def test_directions_that_were_derived_elsewhere_are_only_warned_about(tmp_path, caplog):
+def test_directions_that_were_derived_elsewhere_are_only_warned_about(melody, tmp_path, caplog):
     metadata = {**GLP, "glp.derived_at": "attn_out_pre_residual"}
     path = write_directions(tmp_path / "x.gguf", metadata, {1: rows(1)[0]})
-    with caplog.at_level(logging.WARNING, "tonearm"):
-        assert read_control_vector(path).site == "residual"
+    found = read_control_vector(path)
+    assert found.site == "residual" and found.facts["derived at"] == "attn_out_pre_residual"
+    assert import_vector(path, melody.shape).info.site == "residual"
     (message,) = caplog.messages
-    assert (
-        "derived at attn_out_pre_residual and are applied at residual_stream_post_layer" in message
-    )
-    caplog.clear()
+    assert "derived at attn_out_pre_residual, and are applied at residual_stream_post" in message
     same = {**GLP, "glp.derived_at": GLP["glp.hook_point"]}
-    read_control_vector(write_directions(tmp_path / "y.gguf", same, {1: rows(1)[0]}))
-    assert not caplog.messages
+    import_vector(write_directions(tmp_path / "y.gguf", same, {1: rows(1)[0]}), melody.shape)
+    assert len(caplog.messages) == 1

@@ -102,6 +102,7 @@ def _foreign_facts(found: "Foreign") -> dict[str, str]:
         "strength": "" if found.alpha is None else f"{found.alpha:g}, as the file recommends",
         **found.facts,
         **{name.replace("_", " "): str(value) for name, value in found.fields.items()},
+        "warning": found.warning,
     }
 
 
@@ -145,6 +146,7 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
     from tonearm.methods.base import statistics_text
 
     info, norms = vector.info, vector.norms()
+    recommended = info.statistics.get("alpha_default")
     if as_json:
         hashes = {"content_hash": vector.content_hash(), "tensor_sha256": vector.tensor_sha256()}
         content = {**hashes, **info.model_dump(mode="json")}
@@ -159,6 +161,7 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
             **_data(info),
             "strengths": f"{info.strength_unit}, factors of the directions as they are stored",
             "operator": f"{info.operator} alone" if info.operator else "",
+            "recommended": "" if recommended is None else f"strength {recommended:g}",
             "seed": "–" if info.seed is None else str(info.seed),
             **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),

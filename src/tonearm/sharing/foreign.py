@@ -36,8 +36,10 @@ class Foreign:
     site        None where the file states none
     projecting  the directions are to be removed, not added
     alpha       strength that the file recommends
-    fields      of VectorInfo that the file states
+    fields      name, method, positive_label, negative_label, best_layer, checkpoint, fingerprint,
+                family (of the architecture) and layer_count, as far as the file states them
     facts       further facts by name, for people
+    warning     for those who use the directions; empty where there is none
     """
 
     kind: str
@@ -48,6 +50,7 @@ class Foreign:
     alpha: float | None = None
     fields: Mapping[str, str | int] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    warning: str = ""
 
     @property
     def width(self) -> int:

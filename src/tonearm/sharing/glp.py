@@ -14,7 +14,6 @@ and its reference readers (github.com/msuiche/weightless, spec/GLP.md).
 """
 
 import hashlib
-import logging
 import os
 import re
 from collections.abc import Mapping
@@ -49,8 +48,6 @@ UNSUPPORTED = ("glp.dir_scales", "glp.layer_scales", "glp.structure")
 UNIT_TOLERANCE = 1e-4  # of the norm of a projecting direction
 _DIRECTION = re.compile(r"direction\.(0|[1-9][0-9]{0,4})")
 _OF_RANK = re.compile(r"direction\.[0-9]+\.[0-9]+")
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -218,8 +215,6 @@ def _content_hash(arrays: Mapping[str, np.ndarray]) -> str:
 def read_control_vector(path: Path) -> Foreign:
     """Read a GGUF control vector.
 
-    Directions that were derived at another site than they are applied at cause a warning.
-
     Raises:
         TonearmError: no control vector of MusicGen's kind, an operation or a site that Tonearm does
             not have, or metadata that do not fit the tensors.
@@ -251,6 +246,7 @@ def read_control_vector(path: Path) -> Foreign:
         alpha=_stated_alpha(path, metadata),
         fields=_fields(path, metadata),
         facts=_facts(path, metadata),
+        warning=_derivation_warning(path, metadata),
     )
 
 
@@ -350,12 +346,15 @@ def _site(path: Path, metadata: Mapping[str, Any]) -> Site:
             f"{path} is for {quoted(hook)}, a site that Tonearm does not have; it has "
             f"{' and '.join(HOOK_POINTS.values())}"
         )
-    derived = _text(path, metadata, "glp.derived_at")
-    if derived not in (None, hook):
-        _log.warning(
-            "the directions of %s were derived at %s and are applied at %s", path, derived, hook
-        )
     return site
+
+
+def _derivation_warning(path: Path, metadata: Mapping[str, Any]) -> str:
+    """Warning for directions of another site than the one that they are applied at."""
+    hook, derived = (_text(path, metadata, f"glp.{key}") for key in ("hook_point", "derived_at"))
+    if derived in (None, hook):
+        return ""
+    return f"the directions of {path} were derived at {derived}, and are applied at {hook}"
 
 
 def _stated_alpha(path: Path, metadata: Mapping[str, Any]) -> float | None:

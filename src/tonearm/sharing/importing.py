@@ -1,6 +1,7 @@
 """Import of another program's directions as a steering vector of a checkpoint."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ PICKLED = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle", ".joblib")
 IMPORTED = "imported"  # method, where the file names none
 UNKNOWN = "unknown"  # pooling
 FIRST_LAYERS = (0, 1)
+
+_log = logging.getLogger(__name__)
 
 
 def read_foreign(path: str | os.PathLike[str]) -> Foreign:
@@ -63,6 +66,8 @@ def import_vector(
     negative_label: str | None = None,
 ) -> SteeringVector:
     """Make a steering vector of another program's directions, whose values stay as they are.
+
+    Directions that were derived at another site than they are applied at cause a warning.
 
     Args:
         path: a GGUF control vector (.gguf, with or without GLP), a safetensors file with the keys
@@ -113,6 +118,8 @@ def import_vector(
         library_version=__version__,
         operator="remove" if foreign.projecting else None,
     )
+    if foreign.warning:
+        _log.warning("%s", foreign.warning)
     return SteeringVector(numbered, info)
 
 
