@@ -124,7 +124,7 @@ def _mode(vector: SteeringVector, mode: Mode | None) -> Mode:
     own: Mode | None = "project" if vector.info.operator == "remove" else None
     if mode is None:
         return own or "add"
-    if mode not in get_args(Mode):
+    if boundary.text(mode, "mode") not in get_args(Mode):
         raise TonearmError(f"no mode {quoted(mode)}; use {' or '.join(get_args(Mode))}")
     if own is not None and mode != own:
         raise TonearmError(
