@@ -11,8 +11,9 @@ import torch
 from tonearm import __version__, boundary
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
+from tonearm.sharing.control_vector import read_control_vector
 from tonearm.sharing.foreign import Foreign
-from tonearm.sharing.glp import FAMILY, read_control_vector
+from tonearm.sharing.glp import FAMILY
 from tonearm.sharing.glp import SUFFIX as GGUF
 from tonearm.sharing.layer_arrays import NPY, read_layer_tensors, read_npy
 from tonearm.sharing.svec import SUFFIX as SVEC
