@@ -1,5 +1,7 @@
 """Model cards: metadata that the hub reads, and a table that is true and cannot be broken."""
 
+import shlex
+
 import pytest
 from huggingface_hub import ModelCard
 
@@ -75,8 +77,23 @@ def test_it_states_the_licence_of_the_weights_the_hashes_and_the_tag():
     text = card_text(card())
     assert f"{MELODY}: CC-BY-NC-4.0" in text and "licensed separately" in text
     assert f"`{tempo().content_hash()[:12]}`" in text
-    assert 'tonearm vectors pull "me/knobs@v1"' in text
-    assert 'tonearm vectors pull "me/knobs"' in card_text(card(tag=None))
+    assert "\ntonearm vectors pull me/knobs@v1\n" in text
+    assert "\ntonearm vectors pull me/knobs\n" in card_text(card(tag=None))
+
+
+def test_its_commands_steer_by_a_sign_that_passes():
+    def steered(vector, name="v.safetensors", **more):
+        text = card_text(card(files={name: {"v": vector}}, **more))
+        (line,) = [one for one in text.splitlines() if one.startswith("tonearm generate")]
+        return shlex.split(line)[-1]
+
+    assert steered(tempo()) == "v.safetensors=+1"
+    calibration = tempo().info.calibration
+    swapped = Calibration(positive=calibration.negative, negative=calibration.positive)
+    assert steered(random_vector(calibration=swapped)) == "v.safetensors=-1"
+    assert steered(random_vector()) == "v.safetensors=raw:1"
+    odd = "my $(x) 'v'.safetensors"
+    assert steered(random_vector(), odd, bundles=frozenset({odd})) == f"{odd}#v=raw:1"
 
 
 @pytest.mark.parametrize("label", ["a|b", "a\nb", "<script>x</script>", "\x1b[2J", "| |\n---"])
