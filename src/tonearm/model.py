@@ -549,7 +549,7 @@ class Model:
         shape, request = self.shape, prepared.request
         steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
         requested = None
-        if any(steer.amount is not None for steer in request.steering.steers):
+        if any(steer.is_calibrated for steer in request.steering.steers):
             requested, _ = with_public_names(request.steering, vectors, self.vectors.public_name)
         frames = codes.shape[1]
         provenance = Provenance(

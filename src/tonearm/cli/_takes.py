@@ -93,17 +93,16 @@ def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
     from tonearm.steering import Steering, with_strengths
 
     for steer in steering.steers:
-        if steer.amount is None:
+        if not steer.is_calibrated:
             yield _steer_line(model, steer)
             continue
-        name = model.vectors.public_name(steer.vector)
-        alone = Steering(steers=(steer,))
         named = {steer.vector: model.vectors[steer.vector]}
-        signs = with_strengths(alone, named).steers
+        asked = steer.model_copy(update={"vector": model.vectors.public_name(steer.vector)})
+        signs = with_strengths(Steering(steers=(steer,)), named).steers
         if not signs:
-            yield f"{name} {steer.amount:+g} (no change)"
+            yield f"{asked} (no change)"
         for one in signs:
-            yield f"{name} {steer.amount:+g} = {_steer_line(model, one)}"
+            yield f"{asked} = {_steer_line(model, one)}"
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:

@@ -24,6 +24,7 @@ from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.schema import validated
 from tonearm.steering.amounts import AmountPlace
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
+from tonearm.steering.response import KnobRange
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 
@@ -98,7 +99,7 @@ class Stream:
         """Change a setting from the next step on.
 
         Args:
-            control: an amount, strength, guidance, temperature or mute. A vector must be one that
+            control: a target, amount, strength, guidance, temperature or mute. A vector must be one that
                 the stream was started with (at 0, if it is to be silent at first), by amount or
                 by strength.
 
@@ -123,6 +124,10 @@ class Stream:
         """Set the amount of a vector; see `set`."""
         return self.set(Control.amount(vector, amount))
 
+    def set_target(self, vector: str, target: float) -> "Future[int]":
+        """Set the target of a vector, in the relative unit of its measure; see `set`."""
+        return self.set(Control.physical(vector, target))
+
     def set_strength(self, vector: str, strength: float) -> "Future[int]":
         """Set the strength of a vector; see `set`."""
         return self.set(Control.strength(vector, strength))
@@ -142,6 +147,9 @@ class Stream:
         positions = self._positions(name, control.sets_amount)
         if not positions:
             raise TonearmError(self._absent(name, control.sets_amount))
+        if control.sets_target:
+            self._amount(control)
+            return
         if control.sets_amount:
             validated(Steer, {"vector": name, "amount": control.value}, where=f"steer {name}")
             signs = {place.sign for place in self._amounts if place.vector == name}
@@ -156,6 +164,18 @@ class Stream:
             steer = self.steering.steers[position]
             fields = steer.model_dump() | {"strength": control.value, "schedule": None}
             validated(Steer, fields, where=f"steer {name}")
+
+    def _amount(self, control: Control) -> float:
+        """The amount that a control sets. Raises TonearmError for a target without one."""
+        if not control.sets_target:
+            return control.value
+        assert control.vector is not None
+        responses = {
+            place.sign: place.response
+            for place in self._amounts
+            if place.vector == control.vector and place.response is not None
+        }
+        return KnobRange(control.vector, responses).amount_for(control.value)
 
     def _positions(self, vector: str, by_amount: bool) -> list[int]:
         """Indices of the vector's steers that have amounts, or of those that have strengths."""
@@ -266,7 +286,8 @@ class Stream:
         strengths = dict.fromkeys(positions, control.value)
         if control.sets_amount:
             places = [place for place in self._amounts if place.position in positions]
-            strengths = {place.position: place.strength_at(control.value) for place in places}
+            amount = self._amount(control)
+            strengths = {place.position: place.strength_at(amount) for place in places}
         for position, strength in strengths.items():
             self._decoding.buffers.set_strength(position, strength, frame)
         self._changed_positions |= set(positions)

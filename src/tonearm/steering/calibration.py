@@ -11,6 +11,8 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.schema import Declared
 from tonearm.steering.operators import Operator, Scale
+from tonearm.steering.response import Response
+from tonearm.steering.units import UnitName
 
 Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
 Branch = Literal["both", "conditional", "unconditional"]
@@ -81,12 +83,55 @@ class Evidence(Declared):
         return f"{change} [{low}, {high}]"
 
 
+class Leak(Declared):
+    """Change of another measure at amount 1, with its 95 % interval, in `unit`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    change: Finite
+    low: Finite
+    high: Finite
+    unit: UnitName
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+
+class Drift(Declared):
+    """The effect at amount 1 in the first and the last part of long takes.
+
+    seconds  of a take
+    part     seconds of a part
+    early    effect in the first part, in the unit of the response
+    late     effect in the last part
+    prompts  n
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float = Field(gt=0)
+    part: float = Field(gt=0)
+    early: Finite
+    late: Finite
+    prompts: int = Field(ge=1)
+
+    @property
+    def kept(self) -> float | None:
+        """Share of the early effect that is left; None where there was none."""
+        return self.late / self.early if self.early else None
+
+
 class SignCalibration(Declared):
     """One sign of a vector.
 
     strength       above 0, of amount 1; None where no strength had the effect with whole music
     configuration  of the injection
     evidence       at that strength, on prompts that did not choose it; None before it is measured
+    response       effect over amounts, which gives targets in physical units a meaning
+    leakage        of every other measure at amount 1, by its name
+    drift          over long takes; None where it was not measured
     failure        reason where the sign fails; empty where it passes
     """
 
@@ -95,6 +140,9 @@ class SignCalibration(Declared):
     strength: Annotated[float, Field(gt=0, le=1000)] | None = None
     configuration: Configuration = Field(default_factory=Configuration)
     evidence: Evidence | None = None
+    response: Response | None = None
+    leakage: dict[str, Leak] = Field(default={})
+    drift: Drift | None = None
     failure: str = ""
 
     @model_validator(mode="after")

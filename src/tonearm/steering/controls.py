@@ -4,6 +4,7 @@ The same message serves Python, OSC, MIDI and WebSocket.
 
 | target            | value                                                        |
 |-------------------|--------------------------------------------------------------|
+| target/<vector>   | target of the same steers, in the relative unit of the knob  |
 | amount/<vector>   | amount of every steer of the vector that has amounts         |
 | strength/<vector> | strength of every steer of the vector that has strengths     |
 | guidance          | classifier-free guidance; 1 or less switches it off          |
@@ -18,10 +19,17 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.schema import Declared
 
-AMOUNT, STRENGTH = "amount/", "strength/"
+TARGET, AMOUNT, STRENGTH = "target/", "amount/", "strength/"
 GUIDANCE, TEMPERATURE, MUTE = "guidance", "temperature", "mute"
 MAX_GUIDANCE, MAX_TEMPERATURE = 100.0, 10.0
-TARGETS = (f"{AMOUNT}<vector>", f"{STRENGTH}<vector>", GUIDANCE, TEMPERATURE, MUTE)
+TARGETS = (
+    f"{TARGET}<vector>",
+    f"{AMOUNT}<vector>",
+    f"{STRENGTH}<vector>",
+    GUIDANCE,
+    TEMPERATURE,
+    MUTE,
+)
 
 
 class Control(Declared):
@@ -56,10 +64,17 @@ class Control(Declared):
             target=AMOUNT + boundary.instance(vector, "vector", str, "its name"), value=value
         )
 
+    @classmethod
+    def physical(cls, vector: str, value: float) -> "Control":
+        """The control that sets a vector's target, in the relative unit of its measure."""
+        return cls(
+            target=TARGET + boundary.instance(vector, "vector", str, "its name"), value=value
+        )
+
     @property
     def vector(self) -> str | None:
-        """Name of the vector whose amount or strength is set; None for other targets."""
-        for kind in (AMOUNT, STRENGTH):
+        """Name of the vector that is set; None for other targets."""
+        for kind in (TARGET, AMOUNT, STRENGTH):
             name = self.target.removeprefix(kind)
             if self.target.startswith(kind) and name:
                 return name
@@ -67,5 +82,10 @@ class Control(Declared):
 
     @property
     def sets_amount(self) -> bool:
-        """Whether the value is an amount."""
-        return self.target.startswith(AMOUNT)
+        """Whether the value is an amount, or a target that has one."""
+        return self.target.startswith((AMOUNT, TARGET))
+
+    @property
+    def sets_target(self) -> bool:
+        """Whether the value is a target in a physical unit."""
+        return self.target.startswith(TARGET)

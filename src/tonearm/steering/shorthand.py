@@ -15,6 +15,7 @@ from tonearm.schema import validated
 from tonearm.steering.operators import Operator
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
 from tonearm.text import quoted
@@ -35,8 +36,8 @@ SteeringLike = (
 
 
 def parse_short(text: str) -> Steer:
-    """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
-    an operator), `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
+    """Parse `tempo=+1` (an amount), `brightness=+3st` (a target in a physical unit),
+    `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator), `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -64,14 +65,18 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
         )
     kind = "strength" if operators or number.startswith(RAW) else "amount"
     digits = number.removeprefix(RAW).strip()
+    fields: dict[str, Any] = {"vector": name}
     try:
-        value = float(digits)
+        quantity = parse_quantity(digits) if kind == "amount" else None
+        if quantity is not None:
+            fields["target"], fields["unit"] = quantity
+        else:
+            fields[kind] = float(digits)
     except ValueError:
         raise TonearmError(
-            f"{where}: {kind} {quoted(digits)} is not a number; "
-            f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
+            f"{where}: {kind} {quoted(digits)} is not a number; write for example "
+            f"{shortened(name)}=+1, {shortened(name)}=+3st, or {shortened(name)}=raw:1.25"
         ) from None
-    fields: dict[str, Any] = {"vector": name, kind: value}
     if operators:
         fields["operator"] = operators[0]
     for start, _, end in windows:

@@ -15,8 +15,8 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 
-# 2 adds the calibration, 3 the source and the statistics, 4 the projections
-FORMAT_VERSION = 4
+# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the tables of a knob
+FORMAT_VERSION = 5
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
 NO_PROJECTIONS: Mapping[str, Any] = {"positive_projections": {}, "negative_projections": {}}

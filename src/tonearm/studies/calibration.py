@@ -17,6 +17,9 @@ The strength is then tried on prompts that did not choose it. It is confirmed wh
 the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit by more
 than its standard error; what is measured there is the evidence. Otherwise four fifths of the
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
+
+A sign that passes gets the tables of its knob (knob_tables.py): the response over amounts, which
+gives targets in physical units a meaning, what else moves, and what is left after half a minute.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,6 +45,7 @@ from tonearm.steering import (
 )
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.injection import steer_of
+from tonearm.studies.knob_tables import KnobSign, by_prompt, means_of, measure_tables
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
@@ -52,6 +56,8 @@ from tonearm.text import quoted
 CHOICE_TOLERANCE, CONFIRMATION_TOLERANCE = 0.5, 1.0
 CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
+# more, by the kind of the measure
+EXTRA_GROUPS = {"tag": ("tags",), "high_onset_level": ("percussion",)}
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -186,21 +192,16 @@ def calibrate(
         for sign in SIGNS
     ]
 
-    def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
-        stage = ("choosing", "confirming")[which]
-        prompts = Prompts(
-            texts[which] * takes,
-            (FIRST_SEED, CONFIRMATION_SEED)[which],
-            seconds,
-            (*GROUPS, "tags") if measure.startswith("tag:") else GROUPS,
-        )
-        settings = [Setting("plain", Steering())]
-        settings += [
-            Setting(f"{steer}|{configuration.model_dump_json()}", Steering(steers=(steer,)))
-            for sign, configuration, strength in tried
-            for steer in [steer_of(vector.name, configuration, sign * strength)]
-        ]
-        records = run_settings(
+    groups = (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
+    prompts_of = [
+        Prompts(one * takes, seed, seconds, groups)
+        for one, seed in zip(texts, (FIRST_SEED, CONFIRMATION_SEED), strict=True)
+    ]
+
+    def run_stage(
+        stage: str, settings: Sequence[Setting], prompts: Prompts
+    ) -> dict[str, list[Record]]:
+        return run_settings(
             model,
             f"calibration of {vector.name}, {stage}",
             settings,
@@ -210,22 +211,44 @@ def calibrate(
             workers=workers,
             progress=progress,
         )
-        by_prompt = {name: _by_prompt(found, len(texts[which])) for name, found in records.items()}
+
+    def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
+        settings = [Setting("plain", Steering())]
+        settings += [
+            Setting(f"{steer}|{configuration.model_dump_json()}", Steering(steers=(steer,)))
+            for sign, configuration, strength in tried
+            for steer in [steer_of(vector.name, configuration, sign * strength)]
+        ]
+        records = run_stage(("choosing", "confirming")[which], settings, prompts_of[which])
+        grouped = {name: by_prompt(found, len(texts[which])) for name, found in records.items()}
         return [
-            _outcome(*trial, by_prompt["plain"], by_prompt[setting.name], value_of, measure)
+            _outcome(*trial, grouped["plain"], grouped[setting.name], value_of, measure)
             for trial, setting in zip(tried, settings[1:], strict=True)
         ]
 
     found = outcomes(0, trials)
     signs = {}
     for sign, name in SIGNS.items():
-        signs[name] = _calibrated_sign(
+        signed = _calibrated_sign(
             [one for one in found if one.sign == sign],
             lambda one: outcomes(1, [(one.sign, one.configuration, one.strength)])[0],
             limits,
             measure,
             len(texts[1]),
         )
+        if signed.strength is not None:
+            knob = KnobSign(vector.name, sign, signed.configuration, signed.strength)
+            tables = measure_tables(
+                knob, measure, value_of, prompts_of[1], len(texts[1]), run_stage
+            )
+            signed = signed.model_copy(
+                update={
+                    "response": tables.response,
+                    "leakage": tables.leakage,
+                    "drift": tables.drift,
+                }
+            )
+        signs[name] = signed
     calibration = Calibration(
         **signs,
         protocol=(
@@ -352,11 +375,6 @@ def reader(measure: str) -> Callable[[Record], float | None]:
     return lambda record: record[measure]["value"]
 
 
-def _by_prompt(records: Sequence[Record], prompts: int) -> list[list[Record]]:
-    """Group records, of all prompts once and then again, by prompt."""
-    return [list(records[prompt::prompts]) for prompt in range(prompts)]
-
-
 def _outcome(
     sign: int,
     configuration: Configuration,
@@ -369,12 +387,12 @@ def _outcome(
     """Compare plain and steered takes, given by prompt."""
 
     def change(value_of: Callable[[Record], float | None], scale: Scale) -> Effect:
-        return effect(_means(plain, value_of), _means(steered, value_of), scale)
+        return effect(means_of(plain, value_of), means_of(steered, value_of), scale)
 
     def faulty(record: Record) -> float:
         return float(record["faulty"])
 
-    known = [value for value in _means(plain, value_of) if value is not None]
+    known = [value for value in means_of(plain, value_of) if value is not None]
     return Outcome(
         sign=sign,
         configuration=configuration,
@@ -383,20 +401,9 @@ def _outcome(
         faults=change(faulty, "difference"),
         pulse=change(lambda record: record["pulse_clarity"]["value"], "ratio"),
         text=change(lambda record: record["clap_score"]["value"], "difference"),
-        faulty_plain=fmean(value for value in _means(plain, faulty) if value is not None),
+        faulty_plain=fmean(value for value in means_of(plain, faulty) if value is not None),
         plain=fmean(known) if known else nan,
     )
-
-
-def _means(
-    by_prompt: Sequence[Sequence[Record]], value_of: Callable[[Record], float | None]
-) -> list[float | None]:
-    """The mean value of each prompt's takes; None where no take has one."""
-    means: list[float | None] = []
-    for records in by_prompt:
-        values = [value for value in map(value_of, records) if value is not None]
-        means.append(fmean(values) if values else None)
-    return means
 
 
 def _with_source(vector: SteeringVector, configuration: Configuration) -> Configuration:
