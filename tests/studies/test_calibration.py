@@ -241,7 +241,9 @@ def test_a_response_never_turns_back(monkeypatch, melody, vector):
     bumps = {0.0: 0.0, 0.25: 0.3, 0.5: 0.1, 0.75: 0.5, 1.0: 0.6}
 
     def effect(strength):
-        return np.sign(strength) * np.interp(abs(strength) / limit, list(bumps), list(bumps.values()))
+        return np.sign(strength) * np.interp(
+            abs(strength) / limit, list(bumps), list(bumps.values())
+        )
 
     response = calibrated(monkeypatch, melody, vector, Planted(effect=effect)).positive.response
     effects = [point.effect for point in response.points]

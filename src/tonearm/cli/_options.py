@@ -15,6 +15,15 @@ Steers = Annotated[
         "an operator), or tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
     ),
 ]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KNOB=TARGET",
+        help="A target in a physical unit, met and measured: tempo=128bpm, brightness=+3st, "
+        "loudness=-4lu (see: tonearm knobs). Repeat it for more.",
+    ),
+]
 SteeringFile = Annotated[
     Path | None,
     typer.Option(

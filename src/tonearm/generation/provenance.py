@@ -16,8 +16,9 @@ from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
+from tonearm.time_stretch import MAX_RATE, MIN_RATE
 
-SIDECAR_FORMAT = 4  # files of earlier formats are read too
+SIDECAR_FORMAT = 5  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -179,12 +180,15 @@ class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering with
-    amounts from which they came, where there were amounts.
+    targets or amounts from which they came, where there were any. `prompt` is the text that the model
+    read; `requested_prompt` is what the user wrote, where a tempo was written into it. `stretch` is the
+    rate of the time stretch of the audio after decoding (`tonearm.time_stretch`), where there was one.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = KIND
     prompt: str
+    requested_prompt: str | None = None
     negative: str | None = None
     new_seconds: Annotated[Seconds, Field(gt=0)]
     frames: Frames
@@ -200,6 +204,7 @@ class Provenance(_Record):
     melody: AudioRecord | None = None
     stack: StackRecord
     codes_sha256: str
+    stretch: float | None = Field(default=None, ge=MIN_RATE, le=MAX_RATE)
     audio_sha256: str
     audio_file: str | None = None
 

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write_all
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.generation.side_files import input_path, sidecar_path, stored_path, vector_path
+from tonearm.hashing import hash_clip
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import vector_bytes
 from tonearm.text import first_line
+from tonearm.time_stretch import time_stretch
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,23 @@ class Take:
     def seconds(self) -> float:
         """Length of the clip, audio prompt included."""
         return self.clip.seconds
+
+    def stretched(self, rate: float) -> "Take":
+        """The take with its audio stretched in time, which its sidecar records.
+
+        Args:
+            rate: 1.05 makes it 5 % faster; see `tonearm.time_stretch`.
+
+        Raises:
+            TonearmError: a rate that is not possible, or a take that is stretched already.
+        """
+        if self.provenance.stretch is not None:
+            raise TonearmError(
+                f"the take is stretched by {self.provenance.stretch:g} already; stretch the original"
+            )
+        clip = time_stretch(self.clip, rate)
+        update = {"stretch": rate, "audio_sha256": hash_clip(clip)}
+        return replace(self, clip=clip, provenance=self.provenance.model_copy(update=update))
 
     def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.

@@ -98,6 +98,12 @@ class Leak(Declared):
         """Whether the interval excludes 0."""
         return self.low > 0 or self.high < 0
 
+    @property
+    def sureness(self) -> float:
+        """Size of the change in widths of its interval."""
+        width = self.high - self.low
+        return abs(self.change) / width if width else float("inf")
+
 
 class Drift(Declared):
     """The effect at amount 1 in the first and the last part of long takes.

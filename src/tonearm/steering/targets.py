@@ -3,7 +3,7 @@ table of its knob (response.py).
 
 A relative target is a change against the same music without steering. An absolute one is counted
 from the mean of the calibration's plain takes, so that it is met on average over prompts that say
-nothing of the attribute; `tonearm.play` (tonearm/knobs) measures and meets it take by take.
+nothing of the attribute; `tonearm.reach` (tonearm/knobs) measures and meets it take by take.
 """
 
 from collections.abc import Mapping
