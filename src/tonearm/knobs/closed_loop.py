@@ -140,9 +140,8 @@ def follow(
         TonearmError: not one target, one outside the range, or any mistake in the arguments.
     """
     steering, given = as_steering(target)
-    vectors = {**given}
-    for steer in steering.steers:
-        vectors.setdefault(steer.vector, model.vectors[steer.vector])
+    names = {steer.vector for steer in steering.steers}
+    vectors = {name: given[name] if name in given else model.vectors[name] for name in names}
     goals = Goals.of(steering, vectors, tracker or load_tracker(TRACKER))
     if len(goals.knobs) != 1 or goals.tempo is not None or goals.others:
         raise TonearmError("a closed loop follows one target of a vector, such as brightness=+3st")

@@ -156,7 +156,8 @@ def reach(
         amounts = _amounts(goals, tries, settings)
         seeds = range(first + len(tries), first + len(tries) + count)
         tries += _round(model, base, seeds, goals, amounts, vectors, progress)
-    chosen = min(tries, key=lambda one: one.distance)
+    number = min(range(len(tries)), key=lambda index: tries[index].distance)
+    chosen = tries[number]
     acted = []
     if prompts.text != prompt:
         left = ", ".join(f'"{word}"' for word in prompts.left_out)
@@ -165,8 +166,8 @@ def reach(
         f"vector {name}: amount {amount:+.2f}" for name, amount in chosen.amounts.items() if amount
     ]
     if len(tries) > 1:
-        number = tries.index(chosen) + 1
-        acted.append(f"choice: try {number} of {len(tries)}, seed {chosen.take.provenance.seed}")
+        seed = chosen.take.provenance.seed
+        acted.append(f"choice: try {number + 1} of {len(tries)}, seed {seed}")
     take, outcomes = chosen.take, chosen.outcomes
     if goals.tempo is not None and settings.stretch:
         stretched = _stretched(take, outcomes, goals)

@@ -205,7 +205,7 @@ def with_public_names(
 
     Args:
         steering: as it was used.
-        vectors: by the names that it uses.
+        vectors: by the names that it uses; a tempo in BPM may be without, and keeps its name.
         public_name: of a name; two vectors of one public name get the start of their content hash.
 
     Returns:
@@ -214,6 +214,9 @@ def with_public_names(
     named: dict[str, SteeringVector] = {}
     steers = []
     for steer in steering.steers:
+        if steer.vector not in vectors:
+            steers.append(steer)
+            continue
         vector = vectors[steer.vector]
         name = public_name(steer.vector)
         if named.setdefault(name, vector).content_hash() != vector.content_hash():
