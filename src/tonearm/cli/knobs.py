@@ -13,6 +13,7 @@ from tonearm.cli.vectors import read_vectors
 if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
 
+SUFFIX = ".safetensors"
 MIN_KEPT = 0.7  # of an effect, over half a minute; below it the table says what is left
 MAX_LEAKS = 3  # named per sign; --json has all
 
@@ -68,8 +69,13 @@ def _print_table(found: Mapping[str, "SteeringVector"]) -> None:
         for symbol, sign, label in (("+", 1, info.positive_label), ("-", -1, info.negative_label)):
             signed = None if info.calibration is None else info.calibration.of(sign)
             cells = ("not calibrated", "", "") if signed is None else _cells(signed)
-            table.add_row(f"{name} {symbol}", label, *cells)
+            table.add_row(f"{_shown(name)} {symbol}", label, *cells)
     out.print(table)
+
+
+def _shown(name: str) -> str:
+    """The name of a vector; of a file, its last part without the ending."""
+    return Path(name).stem if name.endswith(SUFFIX) else name
 
 
 def _cells(signed: "SignCalibration") -> tuple[str, str, str]:

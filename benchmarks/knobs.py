@@ -1,0 +1,261 @@
+"""Asked against measured: what the knobs of pocket do on prompts that calibrated nothing.
+
+    python -m benchmarks.knobs --store build/knob-check               # resumable
+    python -m benchmarks.knobs --store build/knob-check --page docs/knobs.md
+
+    tempo    a BPM drawn from 80 to 160 for each held-out prompt, three ways of asking: the prompt says
+             nothing of a tempo, it says another one in a word that the knob leaves out, or in a word
+             that it does not know
+    change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
+             open loop, choice among four tries, closed loop
+    words    what remains of the agreement of take and prompt
+
+The unit is the prompt; every number is of held-out prompts. Rows are appended to JSON Lines as they are
+measured, and a run that was stopped continues.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import tonearm
+from tonearm.audio import Clip
+from tonearm.datasets import prompts
+from tonearm.errors import TonearmError
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
+from tonearm.knobs import Reached, Settings, reach
+from tonearm.knobs.closed_loop import follow
+from tonearm.measures import faults, measure_clap_score, measure_tempo
+from tonearm.model import Model
+from tonearm.steering import Steer, Steering, load_vector
+from tonearm.steering.targets import knob_range
+
+Row = dict[str, Any]
+PROMPTS = 30
+TRIES = 4
+LOWEST_BPM, HIGHEST_BPM = 80, 160
+SEEDS = {"tempo": 50_000, "change": 60_000}
+SHARE = 0.6  # of a range
+PHYSICAL = ("st", "lu", "onsets", "db")
+# A word for another tempo than the one asked: in the list that is left out, and beyond it.
+KNOWN_WORDS = {"slow": "slow", "fast": "fast"}
+OTHER_WORDS = {"slow": "languid", "fast": "lively"}
+
+
+class Rows:
+    """Rows of an experiment in a file of JSON Lines, by key."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        self.by_key: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def complete(self, key: str, measure: Callable[[], Row]) -> None:
+        """Measure a row that is not there."""
+        if key in self.by_key:
+            return
+        row = {"key": key, **measure()}
+        self.by_key[key] = row
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+
+
+class Remembering:
+    """A model that makes equal takes of one experiment once: arms share their tries."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.takes: dict[tuple[str, int, Steering], Take] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def generate_batch(self, requests: Sequence[TakeRequest], **options: Any) -> Iterator[Take]:
+        absent = [one for one in requests if _key(one) not in self.takes]
+        for one, take in zip(absent, self.model.generate_batch(absent, **options), strict=True):
+            self.takes[_key(one)] = take
+        return iter([self.takes[_key(one)] for one in requests])
+
+
+def _key(request: TakeRequest) -> tuple[str, int, Steering]:
+    return request.prompt, request.seed, request.steering
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--store", type=Path, default=Path("build/knob-check"))
+    parser.add_argument("--vectors", type=Path, help="folder of vectors; default: the bundled ones")
+    parser.add_argument("--only", nargs="*", choices=("tempo", "change"), help="experiments")
+    parser.add_argument("--knobs", nargs="*", help="of the experiment change; default: all")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--page", type=Path, help="write the tables into this page")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    model = tonearm.load(dtype="float32")
+    for path in sorted(arguments.vectors.glob("*.safetensors")) if arguments.vectors else ():
+        model.vectors[path.stem] = load_vector(path)
+    experiments = arguments.only or ["tempo", "change"]
+    if "tempo" in experiments:
+        tempo(model, Rows(arguments.store / "tempo.jsonl"))
+    if "change" in experiments:
+        rows = Rows(arguments.store / "change.jsonl")
+        for name in arguments.knobs or list(model.vectors):
+            change(model, name, rows)
+    if arguments.page:
+        from benchmarks.knobs_page import write_page
+
+        write_page(arguments.store, arguments.page)
+
+
+def tempo(given: Model, rows: Rows) -> None:
+    """Ask for tempos."""
+    texts = prompts.held_out()[:PROMPTS]
+    asked = np.random.default_rng(1).integers(LOWEST_BPM, HIGHEST_BPM + 1, len(texts))
+    for index, (text, bpm) in enumerate(zip(texts, asked.tolist(), strict=True)):
+        model = Remembering(given)
+        for kind, prompt in _tempo_prompts(text, bpm):
+            seed = SEEDS["tempo"] + TRIES * index
+            facts = {"experiment": "tempo", "kind": kind, "prompt": index, "asked": bpm}
+
+            def ask(
+                settings: Settings, prompt: str = prompt, seed: int = seed, **target: Any
+            ) -> Row:
+                steer = Steer(vector="tempo", unit="bpm", **target)
+                return _reached(reach(model, prompt, steer, settings=settings, seed=seed), prompt)
+
+            for arm, settings in (
+                ("as written", Settings(words=False, vectors=False, stretch=False)),
+                ("words", Settings(vectors=False, stretch=False)),
+                ("words, stretch", Settings(vectors=False)),
+                ("words, choice of 4", Settings(TRIES, vectors=False, stretch=False)),
+                ("words, choice of 4, stretch", Settings(TRIES, vectors=False)),
+                ("words, vector, choice of 4, stretch", Settings(TRIES)),
+            ):
+                rows.complete(
+                    f"{kind}|{index}|{arm}",
+                    lambda settings=settings, arm=arm, facts=facts, bpm=bpm, ask=ask: {
+                        **facts,
+                        "arm": arm,
+                        **ask(settings, target=bpm),
+                    },
+                )
+            rows.complete(
+                f"{kind}|{index}|vector alone",
+                lambda facts=facts, prompt=prompt, seed=seed, bpm=bpm: {
+                    **facts,
+                    "arm": "vector alone",
+                    **_vector_alone(model, prompt, bpm, seed),
+                },
+            )
+
+
+def _tempo_prompts(text: str, bpm: int) -> Iterator[tuple[str, str]]:
+    """A prompt that says nothing of a tempo, and two that say another one."""
+    other = "slow" if bpm >= (LOWEST_BPM + HIGHEST_BPM) / 2 else "fast"
+    yield "says nothing", text
+    yield "says another, known word", f"{text}, {KNOWN_WORDS[other]}"
+    yield "says another, unknown word", f"{text}, {OTHER_WORDS[other]}"
+
+
+def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Row:
+    """The open loop of the vector, at the end of its range where the tempo is beyond it."""
+    try:
+        knob = knob_range(model.vectors["tempo"])
+    except TonearmError:
+        return {"measured": None, "librosa": None, "met": False, "clap": None, "faulty": None}
+    change = knob.unit.change(knob.plain, bpm)
+    amount = knob.amount_for(min(max(change, knob.low), knob.high))
+    take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
+    measured = measure_tempo(take.clip, load_tracker("bundled")).measurement.number
+    met = measured is not None and abs(np.log2(measured / bpm)) <= np.log2(1.05)
+    return {"measured": measured, "met": bool(met), **_quality(take.clip, prompt)}
+
+
+def _reached(found: Reached, prompt: str) -> Row:
+    outcome = found.outcomes[-1]
+    return {
+        "measured": outcome.measured,
+        "met": outcome.is_met,
+        "acted": list(found.acted),
+        **_quality(found.take.clip, prompt),
+    }
+
+
+def _quality(clip: Clip, prompt: str) -> Row:
+    return {
+        "librosa": measure_tempo(clip, LibrosaTracker()).measurement.number,
+        "clap": measure_clap_score(clip, load_clap("bundled"), prompt).number,
+        "faulty": bool(faults(clip)),
+    }
+
+
+def change(given: Model, name: str, rows: Rows) -> None:
+    """Ask a knob for a share of the range of each of its signs."""
+    try:
+        knob = knob_range(given.vectors[name])
+    except TonearmError:
+        return
+    if knob.unit.name not in PHYSICAL:
+        return
+    for sign, response in knob.responses.items():
+        asked = round(SHARE * response.limit, 2)
+        steer = Steer(vector=name, target=asked, unit=knob.unit.name)
+        for index, prompt in enumerate(prompts.held_out()[:PROMPTS]):
+            model = Remembering(given)
+            seed = SEEDS["change"] + TRIES * index
+            facts = {
+                "experiment": "change",
+                "knob": name,
+                "sign": sign,
+                "prompt": index,
+                "asked": asked,
+                "unit": knob.unit.name,
+            }
+            for arm, run in (
+                ("plain", lambda prompt=prompt, seed=seed: _plain(model, prompt, seed)),
+                ("open loop", _asking(model, prompt, steer, Settings(1), seed)),
+                ("choice of 4", _asking(model, prompt, steer, Settings(TRIES), seed)),
+                ("closed loop", _following(model, prompt, steer, seed)),
+            ):
+                rows.complete(
+                    f"{name}|{sign}|{index}|{arm}",
+                    lambda facts=facts, arm=arm, run=run: {**facts, "arm": arm, **run()},
+                )
+
+
+def _plain(model: Remembering, prompt: str, seed: int) -> Row:
+    return _quality(model.generate(prompt, seed=seed).clip, prompt)
+
+
+def _asking(
+    model: Remembering, prompt: str, steer: Steer, settings: Settings, seed: int
+) -> Callable[[], Row]:
+    return lambda: _reached(reach(model, prompt, steer, settings=settings, seed=seed), prompt)
+
+
+def _following(model: Remembering, prompt: str, steer: Steer, seed: int) -> Callable[[], Row]:
+    def run() -> Row:
+        found = follow(model, prompt, steer, seed=seed)
+        return {
+            "measured": found.outcome.measured,
+            "met": found.outcome.is_met,
+            "amounts": [list(one) for one in found.amounts],
+            **_quality(found.take.clip, prompt),
+        }
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
