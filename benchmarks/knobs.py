@@ -31,7 +31,7 @@ from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
-from tonearm.knobs import Reached, Settings, reach
+from tonearm.knobs import Outcome, Reached, Settings, reach
 from tonearm.knobs.closed_loop import follow
 from tonearm.measures import faults, measure_clap_score, measure_tempo
 from tonearm.model import Model
@@ -50,6 +50,16 @@ KNOWN_WORDS = {"slow": "slow", "fast": "fast"}
 OTHER_WORDS = {"slow": "languid", "fast": "lively"}
 
 
+TEMPO_ARMS = {
+    "as written": Settings(words=False, vectors=False, stretch=False),
+    "words": Settings(vectors=False, stretch=False),
+    "words, stretch": Settings(vectors=False),
+    "words, choice of 4": Settings(TRIES, vectors=False, stretch=False),
+    "words, choice of 4, stretch": Settings(TRIES, vectors=False),
+    "words, vector, choice of 4, stretch": Settings(TRIES),
+}
+
+
 class Rows:
     """Rows of an experiment in a file of JSON Lines, by key."""
 
@@ -59,11 +69,11 @@ class Rows:
         lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
         self.by_key: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
 
-    def complete(self, key: str, measure: Callable[[], Row]) -> None:
+    def complete(self, key: str, facts: Row, measure: Callable[[], Row]) -> None:
         """Measure a row that is not there."""
         if key in self.by_key:
             return
-        row = {"key": key, **measure()}
+        row = {"key": key, **facts, **measure()}
         self.by_key[key] = row
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row, allow_nan=False) + "\n")
@@ -81,7 +91,8 @@ class Remembering:
 
     def generate_batch(self, requests: Sequence[TakeRequest], **options: Any) -> Iterator[Take]:
         absent = [one for one in requests if _key(one) not in self.takes]
-        for one, take in zip(absent, self.model.generate_batch(absent, **options), strict=True):
+        made = self.model.generate_batch(absent, **options) if absent else ()
+        for one, take in zip(absent, made, strict=True):
             self.takes[_key(one)] = take
         return iter([self.takes[_key(one)] for one in requests])
 
@@ -127,37 +138,14 @@ def tempo(given: Model, rows: Rows) -> None:
         for kind, prompt in _tempo_prompts(text, bpm):
             seed = SEEDS["tempo"] + TRIES * index
             facts = {"experiment": "tempo", "kind": kind, "prompt": index, "asked": bpm}
-
-            def ask(
-                settings: Settings, prompt: str = prompt, seed: int = seed, **target: Any
-            ) -> Row:
-                steer = Steer(vector="tempo", unit="bpm", **target)
-                return _reached(reach(model, prompt, steer, settings=settings, seed=seed), prompt)
-
-            for arm, settings in (
-                ("as written", Settings(words=False, vectors=False, stretch=False)),
-                ("words", Settings(vectors=False, stretch=False)),
-                ("words, stretch", Settings(vectors=False)),
-                ("words, choice of 4", Settings(TRIES, vectors=False, stretch=False)),
-                ("words, choice of 4, stretch", Settings(TRIES, vectors=False)),
-                ("words, vector, choice of 4, stretch", Settings(TRIES)),
-            ):
-                rows.complete(
-                    f"{kind}|{index}|{arm}",
-                    lambda settings=settings, arm=arm, facts=facts, bpm=bpm, ask=ask: {
-                        **facts,
-                        "arm": arm,
-                        **ask(settings, target=bpm),
-                    },
-                )
-            rows.complete(
-                f"{kind}|{index}|vector alone",
-                lambda facts=facts, prompt=prompt, seed=seed, bpm=bpm: {
-                    **facts,
-                    "arm": "vector alone",
-                    **_vector_alone(model, prompt, bpm, seed),
-                },
-            )
+            steer = Steer(vector="tempo", target=bpm, unit="bpm")
+            arms = {
+                arm: _asking(model, prompt, steer, settings, seed)
+                for arm, settings in TEMPO_ARMS.items()
+            }
+            arms["vector alone"] = _vector_alone(model, prompt, bpm, seed)
+            for arm, run in arms.items():
+                rows.complete(f"{kind}|{index}|{arm}", {**facts, "arm": arm}, run)
 
 
 def _tempo_prompts(text: str, bpm: int) -> Iterator[tuple[str, str]]:
@@ -168,18 +156,19 @@ def _tempo_prompts(text: str, bpm: int) -> Iterator[tuple[str, str]]:
     yield "says another, unknown word", f"{text}, {OTHER_WORDS[other]}"
 
 
-def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Row:
+def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Callable[[], Row]:
     """The open loop of the vector, at the end of its range where the tempo is beyond it."""
-    try:
+
+    def run() -> Row:
         knob = knob_range(model.vectors["tempo"])
-    except TonearmError:
-        return {"measured": None, "librosa": None, "met": False, "clap": None, "faulty": None}
-    change = knob.unit.change(knob.plain, bpm)
-    amount = knob.amount_for(min(max(change, knob.low), knob.high))
-    take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
-    measured = measure_tempo(take.clip, load_tracker("bundled")).measurement.number
-    met = measured is not None and abs(np.log2(measured / bpm)) <= np.log2(1.05)
-    return {"measured": measured, "met": bool(met), **_quality(take.clip, prompt)}
+        change = knob.unit.change(knob.plain, bpm)
+        amount = knob.amount_for(min(max(change, knob.low), knob.high))
+        take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
+        measured = measure_tempo(take.clip, load_tracker("bundled")).measurement.number
+        outcome = Outcome("tempo", bpm, "bpm", measured, None, measured, "tempo")
+        return {"measured": measured, "met": outcome.is_met, **_quality(take.clip, prompt)}
+
+    return run
 
 
 def _reached(found: Reached, prompt: str) -> Row:
@@ -223,19 +212,20 @@ def change(given: Model, name: str, rows: Rows) -> None:
                 "unit": knob.unit.name,
             }
             for arm, run in (
-                ("plain", lambda prompt=prompt, seed=seed: _plain(model, prompt, seed)),
+                ("plain", _plain(model, prompt, seed)),
                 ("open loop", _asking(model, prompt, steer, Settings(1), seed)),
                 ("choice of 4", _asking(model, prompt, steer, Settings(TRIES), seed)),
                 ("closed loop", _following(model, prompt, steer, seed)),
             ):
-                rows.complete(
-                    f"{name}|{sign}|{index}|{arm}",
-                    lambda facts=facts, arm=arm, run=run: {**facts, "arm": arm, **run()},
-                )
+                rows.complete(f"{name}|{sign}|{index}|{arm}", {**facts, "arm": arm}, run)
 
 
-def _plain(model: Remembering, prompt: str, seed: int) -> Row:
-    return _quality(model.generate(prompt, seed=seed).clip, prompt)
+def _plain(model: Remembering, prompt: str, seed: int) -> Callable[[], Row]:
+    def run() -> Row:
+        (take,) = model.generate_batch([TakeRequest(prompt, seed)])
+        return _quality(take.clip, prompt)
+
+    return run
 
 
 def _asking(
@@ -246,7 +236,7 @@ def _asking(
 
 def _following(model: Remembering, prompt: str, steer: Steer, seed: int) -> Callable[[], Row]:
     def run() -> Row:
-        found = follow(model, prompt, steer, seed=seed)
+        found = follow(model.model, prompt, steer, seed=seed)
         return {
             "measured": found.outcome.measured,
             "met": found.outcome.is_met,
