@@ -17,6 +17,7 @@ measured, and a run that was stopped continues.
 import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ import tonearm
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
+from tonearm.evaluators.base import BeatTracker
+from tonearm.evaluators.clap import ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
@@ -164,7 +167,7 @@ def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Cal
         change = knob.unit.change(knob.plain, bpm)
         amount = knob.amount_for(min(max(change, knob.low), knob.high))
         take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
-        measured = measure_tempo(take.clip, load_tracker("bundled")).measurement.number
+        measured = measure_tempo(take.clip, _tracker()).measurement.number
         outcome = Outcome("tempo", bpm, "bpm", measured, None, measured, "tempo")
         return {"measured": measured, "met": outcome.is_met, **_quality(take.clip, prompt)}
 
@@ -181,10 +184,20 @@ def _reached(found: Reached, prompt: str) -> Row:
     }
 
 
+@cache
+def _clap() -> ClapEvaluator:
+    return load_clap("bundled")
+
+
+@cache
+def _tracker() -> BeatTracker:
+    return load_tracker("bundled")
+
+
 def _quality(clip: Clip, prompt: str) -> Row:
     return {
         "librosa": measure_tempo(clip, LibrosaTracker()).measurement.number,
-        "clap": measure_clap_score(clip, load_clap("bundled"), prompt).number,
+        "clap": measure_clap_score(clip, _clap(), prompt).number,
         "faulty": bool(faults(clip)),
     }
 
@@ -231,12 +244,16 @@ def _plain(model: Remembering, prompt: str, seed: int) -> Callable[[], Row]:
 def _asking(
     model: Remembering, prompt: str, steer: Steer, settings: Settings, seed: int
 ) -> Callable[[], Row]:
-    return lambda: _reached(reach(model, prompt, steer, settings=settings, seed=seed), prompt)
+    def run() -> Row:
+        found = reach(model, prompt, steer, settings=settings, seed=seed, tracker=_tracker())
+        return _reached(found, prompt)
+
+    return run
 
 
 def _following(model: Remembering, prompt: str, steer: Steer, seed: int) -> Callable[[], Row]:
     def run() -> Row:
-        found = follow(model.model, prompt, steer, seed=seed)
+        found = follow(model.model, prompt, steer, seed=seed, tracker=_tracker())
         return {
             "measured": found.outcome.measured,
             "met": found.outcome.is_met,
