@@ -34,7 +34,7 @@ from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
-from tonearm.knobs import Outcome, Reached, Settings, reach
+from tonearm.knobs import Outcome, Reached, reach
 from tonearm.knobs.closed_loop import follow
 from tonearm.measures import faults, measure_clap_score, measure_tempo
 from tonearm.model import Model
@@ -53,13 +53,13 @@ KNOWN_WORDS = {"slow": "slow", "fast": "fast"}
 OTHER_WORDS = {"slow": "languid", "fast": "lively"}
 
 
-TEMPO_ARMS = {
-    "as written": Settings(words=False, vectors=False, stretch=False),
-    "words": Settings(vectors=False, stretch=False),
-    "words, stretch": Settings(vectors=False),
-    "words, choice of 4": Settings(TRIES, vectors=False, stretch=False),
-    "words, choice of 4, stretch": Settings(TRIES, vectors=False),
-    "words, vector, choice of 4, stretch": Settings(TRIES),
+TEMPO_ARMS: dict[str, dict[str, Any]] = {
+    "as written": {"words": False, "vectors": False, "stretch": False},
+    "words": {"vectors": False, "stretch": False},
+    "words, stretch": {"vectors": False},
+    "words, choice of 4": {"tries": TRIES, "vectors": False, "stretch": False},
+    "words, choice of 4, stretch": {"tries": TRIES, "vectors": False},
+    "words, vector, choice of 4, stretch": {"tries": TRIES},
 }
 
 
@@ -226,8 +226,8 @@ def change(given: Model, name: str, rows: Rows) -> None:
             }
             for arm, run in (
                 ("plain", _plain(model, prompt, seed)),
-                ("open loop", _asking(model, prompt, steer, Settings(1), seed)),
-                ("choice of 4", _asking(model, prompt, steer, Settings(TRIES), seed)),
+                ("open loop", _asking(model, prompt, steer, {}, seed)),
+                ("choice of 4", _asking(model, prompt, steer, {"tries": TRIES}, seed)),
                 ("closed loop", _following(model, prompt, steer, seed)),
             ):
                 rows.complete(f"{name}|{sign}|{index}|{arm}", {**facts, "arm": arm}, run)
@@ -242,10 +242,10 @@ def _plain(model: Remembering, prompt: str, seed: int) -> Callable[[], Row]:
 
 
 def _asking(
-    model: Remembering, prompt: str, steer: Steer, settings: Settings, seed: int
+    model: Remembering, prompt: str, steer: Steer, settings: dict[str, Any], seed: int
 ) -> Callable[[], Row]:
     def run() -> Row:
-        found = reach(model, prompt, steer, settings=settings, seed=seed, tracker=_tracker())
+        found = reach(model, prompt, steer, seed=seed, tracker=_tracker(), **settings)
         return _reached(found, prompt)
 
     return run

@@ -114,6 +114,8 @@ COMMANDS = {
             "prompt": ("text", "text"),
             "output": ("output",),
             "takes": ("integer",),
+            "targets": ("text", "steer"),
+            "tries": ("integer",),
             "prompts": ("prompts", "special"),
             "continue_from": ("audio", "odd_audio", "special"),
             "melody": ("audio", "odd_audio", "special"),
@@ -262,6 +264,10 @@ COMMANDS = {
         {**SHOWN, "folder": ("special", "output"), "markdown": ("output",)},
     ),
     "vectors": Command(
+        lambda m: {"files": [m.file("energy.safetensors")]},
+        {"files": ("vector", "classifier", "special", "text"), **SHOWN},
+    ),
+    "knobs": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
         {"files": ("vector", "classifier", "special", "text"), **SHOWN},
     ),
@@ -494,8 +500,18 @@ def _plain_take(m: Materials) -> tonearm.Take:
     return take
 
 
+def _points() -> tuple[tonearm.steering.ResponsePoint, ...]:
+    return tuple(
+        tonearm.steering.ResponsePoint(amount=i / 10, effect=i, low=0, high=0) for i in range(11)
+    )
+
+
+def _response() -> tonearm.steering.Response:
+    return tonearm.steering.Response(unit="st", plain=1000, points=_points(), prompts=2)
+
+
 def _calibrated_stream(m: Materials) -> tonearm.Stream:
-    sign = tonearm.steering.SignCalibration(strength=0.1)
+    sign = tonearm.steering.SignCalibration(strength=0.1, response=_response())
     calibration = tonearm.steering.Calibration(positive=sign, negative=sign)
     info = m.vector.info.model_copy(update={"calibration": calibration})
     vector = tonearm.SteeringVector(m.vector.directions, info)
@@ -578,7 +594,35 @@ FUNCTIONS: dict[str, Function] = {
     "SignCalibration": Function(
         lambda m: tonearm.steering.SignCalibration,
         lambda m: {"strength": 0.1},
-        {"strength": REAL, "configuration": ANY, "evidence": ANY, "failure": TEXT},
+        {
+            "strength": REAL, "configuration": ANY, "evidence": ANY, "response": ANY,
+            "leakage": ANY, "drift": ANY, "failure": TEXT,
+        },
+    ),
+    "Response": Function(
+        lambda m: tonearm.steering.Response,
+        lambda m: {"unit": "st", "plain": 1000, "points": _points(), "prompts": 2},
+        {"unit": TEXT, "plain": REAL, "points": ("object", "objects"), "prompts": COUNT},
+    ),
+    "Response.amount_for": Function(lambda m: _response().amount_for, kinds={"effect": REAL}),
+    "Response.reaches": Function(lambda m: _response().reaches, kinds={"effect": REAL}),
+    "Response.effect_at": Function(lambda m: _response().effect_at, kinds={"amount": REAL}),
+    "ResponsePoint": Function(
+        lambda m: tonearm.steering.ResponsePoint,
+        lambda m: {"amount": 0.5, "effect": 1, "low": 0, "high": 2},
+        dict.fromkeys(
+            ("amount", "effect", "low", "high", "fault_gain", "pulse_loss", "text_loss"), REAL
+        ),
+    ),
+    "Leak": Function(
+        lambda m: tonearm.steering.Leak,
+        lambda m: {"change": 1, "low": 0, "high": 2, "unit": "st"},
+        {**dict.fromkeys(("change", "low", "high"), REAL), "unit": TEXT},
+    ),
+    "Drift": Function(
+        lambda m: tonearm.steering.Drift,
+        lambda m: {"seconds": 30, "part": 10, "early": 1, "late": 1, "prompts": 2},
+        {**dict.fromkeys(("seconds", "part", "early", "late"), REAL), "prompts": COUNT},
     ),
     "with_strengths": Function(
         lambda m: tonearm.steering.with_strengths,
@@ -598,6 +642,11 @@ FUNCTIONS: dict[str, Function] = {
     "Schedule.clipped": Function(lambda m: tonearm.Schedule.window(0, 1).clipped),
     "Control.amount": Function(
         lambda m: tonearm.Control.amount,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "Control.physical": Function(
+        lambda m: tonearm.Control.physical,
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
@@ -709,6 +758,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": m.vector.name, "amount": 1.0},
         {"vector": TEXT, "amount": REAL},
     ),
+    "Stream.set_target": Function(
+        lambda m: _calibrated_stream(m).set_target,
+        lambda m: {"vector": m.vector.name, "target": 1.0},
+        {"vector": TEXT, "target": REAL},
+    ),
     "Stream.set_strength": Function(
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
@@ -722,6 +776,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"path": "a.wav"},
         {"path": ("object", "special", "output"), "measured": ANY},
     ),
+    "Take.stretched": Function(lambda m: m.take.stretched, lambda m: {"rate": 1.02}, {"rate": REAL}),
     "TakeRequest": Function(
         lambda m: tonearm.TakeRequest,
         lambda m: {"prompt": PROMPT, "seed": 1},
@@ -735,6 +790,18 @@ FUNCTIONS: dict[str, Function] = {
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
             "seed": COUNT, "sampling": ANY, "tracker": ANY,
+        },
+    ),
+    "reach": Function(
+        lambda m: tonearm.reach,
+        lambda m: {
+            "model": m.model, "prompt": PROMPT, "targets": "tempo=120bpm", "seconds": SECONDS, "seed": 1,
+        },
+        {
+            **PROGRESS, **dict.fromkeys(("prompt", "negative"), TEXT), "model": ANY,
+            "targets": STEER_KINDS, "tries": COUNT, "seed": COUNT, "seconds": REAL,
+            **dict.fromkeys(("words", "vectors", "stretch", "sampling", "tracker"), ANY),
+            **dict.fromkeys(("continue_from", "melody"), REQUEST_KINDS["continue_from"]),
         },
     ),
     "describe": Function(
@@ -979,7 +1046,7 @@ FUNCTIONS: dict[str, Function] = {
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
-    "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
+    "Comparison", "Outcome", "Reached", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
     "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "NoteAgreement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip

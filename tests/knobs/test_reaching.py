@@ -6,7 +6,6 @@ import pytest
 import tonearm.knobs.goals as goals
 from tests.knobs.planted import PlantedModel, knob_of
 from tonearm import TonearmError, reach, replay
-from tonearm.knobs import Settings
 from tonearm.knobs.outcome import Outcome
 
 
@@ -16,9 +15,7 @@ def vector(melody):
 
 
 def bright(model, vector, target, tries=1, **settings):
-    return reach(
-        model, "a folk tune", {vector: target}, settings=Settings(tries, **settings), seed=5
-    )
+    return reach(model, "a folk tune", {vector: target}, tries=tries, seed=5, **settings)
 
 
 def test_a_target_becomes_the_amount_of_the_table_and_is_measured_against_the_twin(melody, vector):
@@ -103,15 +100,14 @@ def test_a_tempo_is_written_into_the_prompt_and_trimmed_by_a_stretch(melody, hea
 
 def test_a_tempo_too_far_for_a_stretch_is_left_and_reported(melody, heard):
     model = PlantedModel(melody, lambda *_: 900)
-    found = reach(model, "a folk tune", "tempo=125bpm", settings=Settings(2), seed=1)
+    found = reach(model, "a folk tune", "tempo=125bpm", tries=2, seed=1)
     assert not found.is_met and found.take.provenance.stretch is None
     assert found.outcomes[0].measured == pytest.approx(90, rel=0.01)
 
 
 def test_words_and_stretch_can_be_left_out(melody, heard):
     model = PlantedModel(melody, lambda *_: 1200)
-    settings = Settings(words=False, stretch=False)
-    found = reach(model, "a slow tune", "tempo=125bpm", settings=settings, seed=1)
+    found = reach(model, "a slow tune", "tempo=125bpm", words=False, stretch=False, seed=1)
     assert found.acted == () and found.take.provenance.requested_prompt is None
     assert model.requests[0][2] == "a slow tune"
 
@@ -142,9 +138,9 @@ def test_wrong_targets_are_refused_before_anything_is_generated(melody, targets,
 
 
 @pytest.mark.parametrize("tries", [0, -1, 65])
-def test_impossible_tries_are_refused(tries):
+def test_impossible_tries_are_refused(melody, tries):
     with pytest.raises(TonearmError, match="tries are not possible"):
-        Settings(tries)
+        reach(melody, "a folk tune", "tempo=120bpm", tries=tries)
 
 
 def test_an_octave_error_is_a_miss():

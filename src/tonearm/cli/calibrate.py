@@ -31,14 +31,16 @@ def calibrate(
         str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
     ],
     measure: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--measure",
             metavar="MEASURE",
             help="Measure of the attribute: onset_rate, spectral_centroid, loudness ..., tag:TAG "
-            "(by musicnn), or clap:WORDS (by the bundled CLAP).",
+            "(by musicnn), or clap:WORDS (by the bundled CLAP). Default: that of the vector's "
+            "earlier calibration, or by its name (tempo, brightness, loudness, density, energy, "
+            "drums, or a tag of musicnn).",
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -94,7 +96,7 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes while the music stays whole: its amount of 1."""
+    """Find how far each sign of a vector goes while the music stays whole, and what it does there."""
     from tonearm.steering.vector_file import vector_file
 
     path = vector_file(output or vector)
@@ -104,8 +106,10 @@ def calibrate(
     loaded = load_model(model, device, dtype)
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
+    from tonearm.studies.calibration import measure_for
 
     found = loaded.vectors[vector]
+    measure = measure_for(found) if measure is None else measure
     half = len(texts) // 2
     try:
         with progress_bar("generating and measuring") as bar:

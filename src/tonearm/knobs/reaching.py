@@ -107,7 +107,10 @@ def reach(
     prompt: str,
     targets: SteeringLike,
     *,
-    settings: Settings = Settings(),
+    tries: int = 1,
+    words: bool = True,
+    vectors: bool = True,
+    stretch: bool = True,
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
@@ -124,7 +127,10 @@ def reach(
         prompt: the music in words.
         targets: such as `{"tempo": "128bpm", "brightness": "+3st"}`; steers with amounts or
             strengths among them act as they are.
-        settings: tries, and what may act.
+        tries: takes to choose among.
+        words: a tempo may be written into the prompt.
+        vectors: a tempo may be steered too.
+        stretch: a tempo may be stretched.
         seconds: of new music, before any time stretch.
         seed: of the first try; the others use the next seeds. Default: a random one.
         sampling: as `Model.sampling` makes it.
@@ -138,12 +144,13 @@ def reach(
         TonearmError: no target, a target outside the range of its knob, or any mistake in the
             arguments.
     """
+    settings = Settings(tries, words, vectors, stretch)
     steering, given = as_steering(targets)
     if all(steer.target is None for steer in steering.steers):
         raise TonearmError("no target was given; give one such as tempo=128bpm or brightness=+3st")
-    vectors = _vectors(model, steering, given)
+    named = _vectors(model, steering, given)
     tracker = tracker or load_tracker(TRACKER)
-    goals = Goals.of(steering, vectors, tracker)
+    goals = Goals.of(steering, named, tracker)
     prompts = TempoPrompt(boundary.text(prompt, "prompt"), ())
     if goals.tempo is not None and settings.words:
         prompts = with_tempo(prompt, goals.tempo.bpm)
@@ -151,13 +158,13 @@ def reach(
     base = TakeRequest(
         prompts.text, first, Steering(), sampling, negative, seconds, continue_from, melody
     )
-    tries: list[Try] = []
+    made: list[Try] = []
     for count in settings.rounds:
-        amounts = _amounts(goals, tries, settings)
-        seeds = range(first + len(tries), first + len(tries) + count)
-        tries += _round(model, base, seeds, goals, amounts, vectors, progress)
-    number = min(range(len(tries)), key=lambda index: tries[index].distance)
-    chosen = tries[number]
+        amounts = _amounts(goals, made, settings)
+        seeds = range(first + len(made), first + len(made) + count)
+        made += _round(model, base, seeds, goals, amounts, named, progress)
+    number = min(range(len(made)), key=lambda index: made[index].distance)
+    chosen = made[number]
     acted = []
     if prompts.text != prompt:
         left = ", ".join(f'"{word}"' for word in prompts.left_out)
@@ -165,21 +172,21 @@ def reach(
     acted += [
         f"vector {name}: amount {amount:+.2f}" for name, amount in chosen.amounts.items() if amount
     ]
-    if len(tries) > 1:
+    if len(made) > 1:
         seed = chosen.take.provenance.seed
-        acted.append(f"choice: try {number + 1} of {len(tries)}, seed {seed}")
+        acted.append(f"choice: try {number + 1} of {len(made)}, seed {seed}")
     take, outcomes = chosen.take, chosen.outcomes
     if goals.tempo is not None and settings.stretch:
         stretched = _stretched(take, outcomes, goals)
         if stretched is not None:
             take, outcomes = stretched
             acted.append(f"time stretch: {take.provenance.stretch:.3f} times as fast")
-    requested, _ = with_public_names(steering, vectors, model.vectors.public_name)
+    requested, _ = with_public_names(steering, named, model.vectors.public_name)
     update: dict[str, object] = {"requested": requested}
     if prompts.text != prompt:
         update["requested_prompt"] = prompt
     take = replace(take, provenance=take.provenance.model_copy(update=update))
-    return Reached(take, outcomes, tuple(acted), tuple(one.outcomes for one in tries), tracker)
+    return Reached(take, outcomes, tuple(acted), tuple(one.outcomes for one in made), tracker)
 
 
 def _vectors(

@@ -79,6 +79,7 @@ class Response(Declared):
 
     def reaches(self, effect: float) -> bool:
         """Whether an effect lies within the range of this sign."""
+        effect = boundary.number(effect, "effect")
         return min(0.0, self.limit) <= effect <= max(0.0, self.limit)
 
     def amount_for(self, effect: float) -> float:

@@ -58,6 +58,15 @@ CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
 # more, by the kind of the measure
 EXTRA_GROUPS = {"tag": ("tags",), "high_onset_level": ("percussion",)}
+# of attributes, by the name of the vector
+MEASURES = {
+    "tempo": "bundled_tempo",
+    "brightness": "spectral_centroid",
+    "loudness": "loudness",
+    "density": "onset_rate",
+    "energy": "tag:loud",
+    "drums": "high_onset_level",
+}
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -346,6 +355,28 @@ def strength_at_limit(strengths: Sequence[float], damage: Sequence[float], limit
 
 def _rounded(strength: float) -> float:
     return float(f"{strength:.3g}")
+
+
+def measure_for(vector: SteeringVector) -> str:
+    """The measure of a vector: that of its calibration, or by its name.
+
+    Raises:
+        TonearmError: neither is known.
+    """
+    calibration = vector.info.calibration
+    for sign in () if calibration is None else SIGNS:
+        assert calibration is not None
+        if (evidence := calibration.of(sign).evidence) is not None:
+            return evidence.measure
+    name = vector.name.lower()
+    if name in MEASURES:
+        return MEASURES[name]
+    if name in default_tagger().tags:
+        return f"tag:{name}"
+    raise TonearmError(
+        f"no measure is known for vector {quoted(vector.name)}; give --measure, such as "
+        "spectral_centroid, loudness, onset_rate, tag:piano or clap:jazz"
+    )
 
 
 def reader(measure: str) -> Callable[[Record], float | None]:
