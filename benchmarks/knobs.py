@@ -82,19 +82,18 @@ class Rows:
             file.write(json.dumps(row, allow_nan=False) + "\n")
 
 
-class Remembering:
+class Remembering(Model):
     """A model that makes equal takes of one experiment once: arms share their tries."""
 
     def __init__(self, model: Model):
-        self.model = model
+        vars(self).update(vars(model))
         self.takes: dict[tuple[str, int, Steering], Take] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.model, name)
-
-    def generate_batch(self, requests: Sequence[TakeRequest], **options: Any) -> Iterator[Take]:
+    def generate_batch(  # type: ignore[override]
+        self, requests: Sequence[TakeRequest], **options: Any
+    ) -> Iterator[Take]:
         absent = [one for one in requests if _key(one) not in self.takes]
-        made = self.model.generate_batch(absent, **options) if absent else ()
+        made = super().generate_batch(absent, **options) if absent else ()
         for one, take in zip(absent, made, strict=True):
             self.takes[_key(one)] = take
         return iter([self.takes[_key(one)] for one in requests])
@@ -253,7 +252,7 @@ def _asking(
 
 def _following(model: Remembering, prompt: str, steer: Steer, seed: int) -> Callable[[], Row]:
     def run() -> Row:
-        found = follow(model.model, prompt, steer, seed=seed, tracker=_tracker())
+        found = follow(model, prompt, steer, seed=seed, tracker=_tracker())
         return {
             "measured": found.outcome.measured,
             "met": found.outcome.is_met,

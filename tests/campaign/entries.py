@@ -726,8 +726,8 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("amount", "strength", "low", "high"), REAL),
-            **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
+            **dict.fromkeys(("target", "amount", "strength", "low", "high"), REAL),
+            **dict.fromkeys(("vector", "unit", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
             "source_layer": COUNT,

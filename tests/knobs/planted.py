@@ -44,15 +44,15 @@ def knob_of(model: Model, limit: float = 4.0, measure: str = "spectral_centroid"
     return SteeringVector(vector.directions, info)
 
 
-class PlantedModel:
+class PlantedModel(Model):
     """Stands in for a model: takes are tones whose frequency a function of seed and amount gives.
 
     The takes are copies of one real take, so that their provenance is whole.
     """
 
     def __init__(self, model: Model, hertz: Callable[[int, float, str], float]):
-        self.model, self.hertz = model, hertz
-        self.shape, self.vectors = model.shape, model.vectors
+        vars(self).update(vars(model))
+        self.hertz = hertz
         self.take = model.generate("a folk tune", seconds=0.4, seed=0)
         self.requests: list[tuple[int, float, str]] = []
 

@@ -231,7 +231,7 @@ def test_a_sign_that_passes_has_its_response_in_the_unit_of_the_measure(
         assert response.limit == pytest.approx(sign * 1.0, rel=0.02)
         assert response.effect_at(0.5) == pytest.approx(sign * 0.75, rel=0.02)
         assert response.amount_for(sign * 0.75) == pytest.approx(0.5, abs=0.02)
-        with pytest.raises(ValueError, match="outside 0 to"):
+        with pytest.raises(TonearmError, match="outside the range, 0 to"):
             response.amount_for(sign * 1.2)
 
 

@@ -144,6 +144,7 @@ def reach(
         TonearmError: no target, a target outside the range of its knob, or any mistake in the
             arguments.
     """
+    boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     settings = Settings(tries, words, vectors, stretch)
     steering, given = as_steering(targets)
     if all(steer.target is None for steer in steering.steers):

@@ -117,8 +117,8 @@ class Drift(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seconds: float = Field(gt=0)
-    part: float = Field(gt=0)
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    part: float = Field(gt=0, allow_inf_nan=False)
     early: Finite
     late: Finite
     prompts: int = Field(ge=1)

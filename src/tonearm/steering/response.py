@@ -86,10 +86,13 @@ class Response(Declared):
         """The smallest amount, from 0 to 1 and without its sign, that has an effect.
 
         Raises:
-            ValueError: the effect is outside the range.
+            TonearmError: the effect is outside the range.
         """
         if not self.reaches(effect):
-            raise ValueError(f"an effect of {effect:g} is outside 0 to {self.limit:g}")
+            unit = unit_named(self.unit)
+            raise TonearmError(
+                f"an effect of {unit.text(effect)} is outside the range, 0 to {unit.text(self.limit)}"
+            )
         amounts, effects = self._table()
         sizes = np.abs(effects)
         first = int(np.searchsorted(sizes, abs(effect)))
