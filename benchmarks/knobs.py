@@ -7,7 +7,8 @@
              nothing of a tempo, it says another one in a word that the knob leaves out, or in a word
              that it does not know
     change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
-             open loop, choice among four tries, closed loop
+             open loop, choice among four tries, each with and without trims, and closed loop; a change
+             is counted from the mean of four plain takes of the prompt
     words    what remains of the agreement of take and prompt
 
 The unit is the prompt; every number is of held-out prompts. Rows are appended to JSON Lines as they are
@@ -34,8 +35,9 @@ from tonearm.evaluators.librosa_tracker import LibrosaTracker
 from tonearm.evaluators.load import load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
-from tonearm.knobs import Outcome, Reached, reach
+from tonearm.knobs import Reached, reach
 from tonearm.knobs.closed_loop import follow
+from tonearm.knobs.goals import Goals, KnobGoal
 from tonearm.measures import faults, measure_clap_score, measure_tempo
 from tonearm.model import Model
 from tonearm.steering import Steer, Steering, load_vector
@@ -54,10 +56,10 @@ OTHER_WORDS = {"slow": "languid", "fast": "lively"}
 
 
 TEMPO_ARMS: dict[str, dict[str, Any]] = {
-    "as written": {"words": False, "vectors": False, "stretch": False},
-    "words": {"vectors": False, "stretch": False},
+    "as written": {"words": False, "vectors": False, "trims": False},
+    "words": {"vectors": False, "trims": False},
     "words, stretch": {"vectors": False},
-    "words, choice of 4": {"tries": TRIES, "vectors": False, "stretch": False},
+    "words, choice of 4": {"tries": TRIES, "vectors": False, "trims": False},
     "words, choice of 4, stretch": {"tries": TRIES, "vectors": False},
     "words, vector, choice of 4, stretch": {"tries": TRIES},
 }
@@ -167,8 +169,7 @@ def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Cal
         amount = knob.amount_for(min(max(change, knob.low), knob.high))
         take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
         measured = measure_tempo(take.clip, _tracker()).measurement.number
-        outcome = Outcome("tempo", bpm, "bpm", measured, None, measured, "tempo")
-        return {"measured": measured, "met": outcome.is_met, **_quality(take.clip, prompt)}
+        return {"value": measured, **_quality(take.clip, prompt)}
 
     return run
 
@@ -176,8 +177,7 @@ def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Cal
 def _reached(found: Reached, prompt: str) -> Row:
     outcome = found.outcomes[-1]
     return {
-        "measured": outcome.measured,
-        "met": outcome.is_met,
+        "value": outcome.value,
         "acted": list(found.acted),
         **_quality(found.take.clip, prompt),
     }
@@ -212,8 +212,10 @@ def change(given: Model, name: str, rows: Rows) -> None:
     for sign, response in knob.responses.items():
         asked = round(SHARE * response.limit, 2)
         steer = Steer(vector=name, target=asked, unit=knob.unit.name)
+        (goal,) = Goals.of(Steering(steers=(steer,)), given.vectors, _tracker()).knobs
         for index, prompt in enumerate(prompts.held_out()[:PROMPTS]):
             model = Remembering(given)
+            open_loop, four = {"trims": False}, {"tries": TRIES}
             seed = SEEDS["change"] + TRIES * index
             facts = {
                 "experiment": "change",
@@ -223,19 +225,28 @@ def change(given: Model, name: str, rows: Rows) -> None:
                 "asked": asked,
                 "unit": knob.unit.name,
             }
+            key = f"{name}|{sign}|{index}"
+            rows.complete(
+                f"{key}|plain", {**facts, "arm": "plain"}, _plain(model, prompt, goal, seed)
+            )
+            reference = rows.by_key[f"{key}|plain"]["reference"]
             for arm, run in (
-                ("plain", _plain(model, prompt, seed)),
-                ("open loop", _asking(model, prompt, steer, {}, seed)),
-                ("choice of 4", _asking(model, prompt, steer, {"tries": TRIES}, seed)),
-                ("closed loop", _following(model, prompt, steer, seed)),
+                ("open loop", _asking(model, prompt, steer, open_loop, seed)),
+                ("choice of 4", _asking(model, prompt, steer, open_loop | four, seed)),
+                ("choice of 4, trims", _asking(model, prompt, steer, four, seed)),
+                ("closed loop", _following(model, prompt, steer, reference, seed)),
             ):
-                rows.complete(f"{name}|{sign}|{index}|{arm}", {**facts, "arm": arm}, run)
+                rows.complete(f"{key}|{arm}", {**facts, "arm": arm}, run)
 
 
-def _plain(model: Remembering, prompt: str, seed: int) -> Callable[[], Row]:
+def _plain(model: Remembering, prompt: str, goal: KnobGoal, seed: int) -> Callable[[], Row]:
+    """The mean of the plain takes of all seeds, and the quality of the first."""
+
     def run() -> Row:
-        (take,) = model.generate_batch([TakeRequest(prompt, seed)])
-        return _quality(take.clip, prompt)
+        requests = [TakeRequest(prompt, seed + number) for number in range(TRIES)]
+        takes = list(model.generate_batch(requests))
+        reference = goal.mean([goal.reader(take.clip) for take in takes])
+        return {"reference": reference, **_quality(takes[0].clip, prompt)}
 
     return run
 
@@ -250,12 +261,13 @@ def _asking(
     return run
 
 
-def _following(model: Remembering, prompt: str, steer: Steer, seed: int) -> Callable[[], Row]:
+def _following(
+    model: Remembering, prompt: str, steer: Steer, reference: float, seed: int
+) -> Callable[[], Row]:
     def run() -> Row:
-        found = follow(model, prompt, steer, seed=seed, tracker=_tracker())
+        found = follow(model, prompt, steer, seed=seed, reference=reference, tracker=_tracker())
         return {
-            "measured": found.outcome.measured,
-            "met": found.outcome.is_met,
+            "value": found.outcome.value,
             "amounts": [list(one) for one in found.amounts],
             **_quality(found.take.clip, prompt),
         }

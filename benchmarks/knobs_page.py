@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from tonearm.knobs import Outcome
 from tonearm.report.marks import write_between_marks
 from tonearm.stats.effect import effect
 from tonearm.stats.share import Share
@@ -15,13 +16,14 @@ from tonearm.steering.library import bundled_vectors
 from tonearm.steering.units import unit_named
 
 Row = dict[str, Any]
+AGAINST = ("closed loop", "choice of 4", "choice of 4, trims")
 OCTAVES = (0.5, 1.0, 2.0)
 TOLERANCE = log2(1.05)
 
 
 def write_page(store: Path, page: Path) -> None:
     """Write the tables of the rows in a store between the marks of a page."""
-    tempo, change = (_rows(store / f"{name}.jsonl") for name in ("tempo", "change"))
+    tempo, change = (with_outcomes(_rows(store / f"{name}.jsonl")) for name in ("tempo", "change"))
     write_between_marks(
         page,
         {
@@ -35,6 +37,29 @@ def write_page(store: Path, page: Path) -> None:
 
 def _rows(path: Path) -> list[Row]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def with_outcomes(rows: Sequence[Row]) -> list[Row]:
+    """Rows with what was measured, in the unit of the target, and whether that meets it.
+
+    A change is counted from the mean of the plain takes of its prompt.
+    """
+    references = {
+        (row["knob"], row["sign"], row["prompt"]): row["reference"]
+        for row in rows
+        if "reference" in row
+    }
+    found = []
+    for row in rows:
+        value, unit = row.get("value"), row.get("unit", "bpm")
+        measured = value
+        if row["experiment"] == "change" and value is not None:
+            reference = references[row["knob"], row["sign"], row["prompt"]]
+            measured = unit_named(unit).change(reference, value)
+        knob = row.get("knob", "tempo")
+        outcome = Outcome(knob, row["asked"], unit, measured, None, value, "")
+        found.append({**row, "measured": measured, "met": outcome.is_met})
+    return found
 
 
 def tempo_table(rows: Sequence[Row]) -> list[str]:
@@ -102,9 +127,9 @@ def loop_table(rows: Sequence[Row]) -> list[str]:
         own = [row for row in rows if row["knob"] == knob and row["sign"] == sign]
         by_arm = {
             arm: {row["prompt"]: row for row in own if row["arm"] == arm}
-            for arm in ("open loop", "closed loop", "choice of 4")
+            for arm in ("open loop", *AGAINST)
         }
-        for arm in ("closed loop", "choice of 4"):
+        for arm in AGAINST:
             both = sorted(by_arm["open loop"].keys() & by_arm[arm].keys())
             pairs = [(by_arm["open loop"][one], by_arm[arm][one]) for one in both]
             pairs = [pair for pair in pairs if all(map(_known, pair))]

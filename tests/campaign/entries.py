@@ -21,6 +21,7 @@ from tonearm import measures, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
 from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.processing import Trims
 
 Make = Callable[[Random, Path, Path], Any]
 
@@ -116,6 +117,7 @@ COMMANDS = {
             "takes": ("integer",),
             "targets": ("text", "steer"),
             "tries": ("integer",),
+            "trim": ("flag",),
             "prompts": ("prompts", "special"),
             "continue_from": ("audio", "odd_audio", "special"),
             "melody": ("audio", "odd_audio", "special"),
@@ -776,7 +778,9 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"path": "a.wav"},
         {"path": ("object", "special", "output"), "measured": ANY},
     ),
-    "Take.stretched": Function(lambda m: m.take.stretched, lambda m: {"rate": 1.02}, {"rate": REAL}),
+    "Take.trimmed": Function(
+        lambda m: m.take.trimmed, lambda m: {"trims": Trims(gain=-1.0)}, {"trims": ANY}
+    ),
     "TakeRequest": Function(
         lambda m: tonearm.TakeRequest,
         lambda m: {"prompt": PROMPT, "seed": 1},
@@ -800,7 +804,7 @@ FUNCTIONS: dict[str, Function] = {
         {
             **PROGRESS, **dict.fromkeys(("prompt", "negative"), TEXT), "model": ANY,
             "targets": STEER_KINDS, "tries": COUNT, "seed": COUNT, "seconds": REAL,
-            **dict.fromkeys(("words", "vectors", "stretch", "sampling", "tracker"), ANY),
+            **dict.fromkeys(("words", "vectors", "trims", "sampling", "tracker"), ANY),
             **dict.fromkeys(("continue_from", "melody"), REQUEST_KINDS["continue_from"]),
         },
     ),

@@ -1,12 +1,15 @@
 """Targets are met by words, steering, choice and stretch, and what acted is said."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 import tonearm.knobs.goals as goals
 from tests.knobs.planted import PlantedModel, knob_of
-from tonearm import TonearmError, reach, replay
+from tonearm import Clip, TonearmError, reach, replay
 from tonearm.knobs.outcome import Outcome
+from tonearm.processing import Trims
 
 
 @pytest.fixture
@@ -15,6 +18,7 @@ def vector(melody):
 
 
 def bright(model, vector, target, tries=1, **settings):
+    settings = {"trims": False} | settings
     return reach(model, "a folk tune", {vector: target}, tries=tries, seed=5, **settings)
 
 
@@ -41,7 +45,7 @@ def test_the_second_half_of_the_tries_learns_from_the_first(melody, vector):
 
 
 def test_the_nearest_try_is_taken_and_seeds_follow_each_other(melody, vector):
-    offsets = {5: -3.0, 6: 0.3, 7: 4.0, 8: 2.0}
+    offsets = {5: -3.0, 6: 0.3, 7: 4.0, 8: 2.0}  # of semitones
 
     def hertz(seed, amount, _):
         return 800 * 2 ** ((2 + offsets[seed]) * (amount != 0) / 12)
@@ -50,6 +54,41 @@ def test_the_nearest_try_is_taken_and_seeds_follow_each_other(melody, vector):
     found = bright(model, vector, "+2st", tries=4)
     assert found.take.provenance.seed == 6
     assert len(found.tries) == 4
+
+
+def test_a_change_is_counted_from_the_mean_of_the_plain_twins(melody, vector):
+    """Twins an octave apart: their mean lies between, and no try is judged by its own twin alone."""
+    plain = {5: 500.0, 6: 1000.0, 7: 500.0, 8: 1000.0}
+
+    def hertz(seed, amount, _):
+        return plain[seed] if not amount else 500 * 2 ** ((6 + 2) / 12)
+
+    found = bright(PlantedModel(melody, hertz), vector, "+2st", tries=4)
+    (outcome,) = found.outcomes
+    assert outcome.plain == pytest.approx(500 * 2**0.5, rel=0.01)
+    assert outcome.measured == pytest.approx(2, abs=0.05)
+
+
+def test_a_centroid_is_trimmed_the_rest_of_the_way(melody, vector):
+    """Two tones, so that a shelving filter moves the centroid; the table's effect is absent."""
+
+    class TwoTones(PlantedModel):
+        def generate_batch(self, requests, vectors=None, progress=None):
+            for take in super().generate_batch(requests, vectors, progress):
+                time = np.arange(take.clip.samples.shape[1]) / take.clip.sample_rate
+                tones = sum(0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (300.0, 4000.0))
+                yield replace(take, clip=Clip(tones[None], take.clip.sample_rate))
+
+    model = TwoTones(melody, lambda *_: 300.0)
+    assert not bright(model, vector, "+2st").is_met
+    found = bright(model, vector, "+2st", trims=True)
+    assert found.outcomes[0].measured == pytest.approx(2, abs=0.1) and found.is_met
+    trims = found.take.provenance.trims
+    assert 0 < trims.shelf < 6 and trims.stretch is None and trims.gain is None
+    assert found.acted[-1].startswith("shelving filter: +")
+    far = bright(model, knob_of(melody, limit=9.0), "+9st", trims=True)
+    assert far.take.provenance.trims.shelf == 6.0
+    assert 2 < far.outcomes[0].measured < 9 and not far.is_met
 
 
 def test_what_is_missed_is_said(melody, vector):
@@ -93,7 +132,7 @@ def test_a_tempo_is_written_into_the_prompt_and_trimmed_by_a_stretch(melody, hea
     assert words == 'words: "125 bpm, a folk tune, at 125 bpm", without "slow"'
     assert stretch == "time stretch: 1.042 times as fast"
     record = found.take.provenance
-    assert record.stretch == pytest.approx(1.0417, abs=1e-3)
+    assert record.trims.stretch == pytest.approx(1.0417, abs=1e-3)
     assert record.requested_prompt == "a slow folk tune" and record.prompt != "a slow folk tune"
     assert str(record.requested) == "tempo 125 bpm"
 
@@ -101,25 +140,26 @@ def test_a_tempo_is_written_into_the_prompt_and_trimmed_by_a_stretch(melody, hea
 def test_a_tempo_too_far_for_a_stretch_is_left_and_reported(melody, heard):
     model = PlantedModel(melody, lambda *_: 900)
     found = reach(model, "a folk tune", "tempo=125bpm", tries=2, seed=1)
-    assert not found.is_met and found.take.provenance.stretch is None
+    assert not found.is_met and found.take.provenance.trims is None
     assert found.outcomes[0].measured == pytest.approx(90, rel=0.01)
 
 
 def test_words_and_stretch_can_be_left_out(melody, heard):
     model = PlantedModel(melody, lambda *_: 1200)
-    found = reach(model, "a slow tune", "tempo=125bpm", words=False, stretch=False, seed=1)
+    found = reach(model, "a slow tune", "tempo=125bpm", words=False, trims=False, seed=1)
     assert found.acted == () and found.take.provenance.requested_prompt is None
     assert model.requests[0][2] == "a slow tune"
 
 
 def test_a_stretched_take_replays_bit_for_bit(melody, monkeypatch, tmp_path):
-    values = iter([120.0, 125.0])
+    values = iter([120.0, 120.0, 125.0])  # of the try, of what is to be trimmed, and trimmed
     monkeypatch.setattr(goals, "reader_of", lambda measure, tracker: lambda clip: next(values))
     found = reach(melody, "a folk tune", "tempo=125bpm", seconds=1.0, seed=2)
-    assert found.take.provenance.stretch == pytest.approx(125 / 120, abs=1e-4)
+    trims = found.take.provenance.trims
+    assert trims == Trims(stretch=round(125 / 120, 4))
     again = replay(found.take.save(tmp_path / "take.wav"), model=melody)
     assert again.identical
-    assert again.take.provenance.stretch == found.take.provenance.stretch
+    assert again.take.provenance.trims == trims
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,7 @@ def reached_takes(
     requests: Sequence["TakeRequest"],
     targets: tuple["Steer", ...],
     tries: int,
+    trims: bool,
     progress: "Progress",
 ) -> Iterator[tuple["Take", "Reached | None"]]:
     """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
@@ -104,6 +105,7 @@ def reached_takes(
             request.prompt,
             Steering(steers=(*request.steering.steers, *targets)),
             tries=tries,
+            trims=trims,
             seconds=request.seconds,
             seed=first + number * tries,
             sampling=request.sampling,

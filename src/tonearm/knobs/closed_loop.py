@@ -123,6 +123,7 @@ def follow(
     settings: LoopSettings = LoopSettings(),
     seconds: float = 10.0,
     seed: int = 0,
+    reference: float | None = None,
     tracker: BeatTracker | None = None,
 ) -> Followed:
     """Generate a take whose amount is set in a closed loop.
@@ -133,7 +134,9 @@ def follow(
         target: one steer with a target, such as "brightness=+3st".
         settings: of the loop.
         seconds: of new music.
-        seed: of the take and its plain twin, from which a change is counted.
+        seed: of the take.
+        reference: of the measure, from which a change is counted; default: that of the plain twin,
+            the take of the same seed without the knob.
         tracker: of tempos; default: the bundled one.
 
     Raises:
@@ -146,8 +149,10 @@ def follow(
     if len(goals.knobs) != 1 or goals.tempo is not None or goals.others:
         raise TonearmError("a closed loop follows one target of a vector, such as brightness=+3st")
     (goal,) = goals.knobs
-    twin = model.generate(prompt, seconds=seconds, seed=seed)
-    reference = goal.reader(twin.clip) if goal.is_relative else goal.knob.plain
+    if not goal.is_relative:
+        reference = goal.knob.plain
+    elif reference is None:
+        reference = goal.reader(model.generate(prompt, seconds=seconds, seed=seed).clip)
     if reference is None:
         raise TonearmError(f"the plain take has no {goal.measure}, so no change can be measured")
     name = goal.steer.vector
@@ -160,9 +165,8 @@ def follow(
     for chunk in stream:
         loop.hear(chunk.samples, chunk.sample_rate)
     take = stream.take
-    return Followed(
-        take, goal.outcome(take.clip, twin.clip), tuple(loop.amounts), tuple(loop.measured)
-    )
+    outcome = goal.outcome(goal.reader(take.clip), reference)
+    return Followed(take, outcome, tuple(loop.amounts), tuple(loop.measured))
 
 
 class _Loop:

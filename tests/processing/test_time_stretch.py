@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from tonearm import Clip, TonearmError
-from tonearm.time_stretch import overlapped_grains, time_stretch
+from tonearm.processing.time_stretch import overlapped_grains, time_stretch
 
 RATE = 16_000
 
