@@ -178,9 +178,8 @@ def knob_table() -> list[str]:
                 for other, leak in found.leakage.items()
                 if leak.is_certain
             ]
-            measure = found.evidence.measure if found.evidence else ""
             lines.append(
-                f"{start}| {measure} | to {unit.text(last.effect)} "
+                f"{start}| {found.response.measure} | to {unit.text(last.effect)} "
                 f"[{last.low:+.{unit.decimals}f}, {last.high:+.{unit.decimals}f}] "
                 f"| {100 * last.fault_gain:+.0f} points, {-last.pulse_loss:+.0%}, "
                 f"{-last.text_loss:+.3f} | {'' if kept is None else f'{kept:.0%}'} "

@@ -238,6 +238,7 @@ COMMANDS = {
             "takes": ("integer",),
             "operator": ("text",),
             "strategy": ("text",),
+            "tables": ("flag",),
             "store": ("output", "special"),
             "workers": ("integer",),
             "force": ("flag",),
@@ -509,7 +510,9 @@ def _points() -> tuple[tonearm.steering.ResponsePoint, ...]:
 
 
 def _response() -> tonearm.steering.Response:
-    return tonearm.steering.Response(unit="st", plain=1000, points=_points(), prompts=2)
+    return tonearm.steering.Response(
+        measure="spectral_centroid", unit="st", plain=1000, points=_points(), prompts=2
+    )
 
 
 def _calibrated_stream(m: Materials) -> tonearm.Stream:
@@ -603,8 +606,8 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "Response": Function(
         lambda m: tonearm.steering.Response,
-        lambda m: {"unit": "st", "plain": 1000, "points": _points(), "prompts": 2},
-        {"unit": TEXT, "plain": REAL, "points": ("object", "objects"), "prompts": COUNT},
+        lambda m: {"measure": "x", "unit": "st", "plain": 1000, "points": _points(), "prompts": 2},
+        {"measure": TEXT, "unit": TEXT, "plain": REAL, "points": ("object", "objects"), "prompts": COUNT},
     ),
     "Response.amount_for": Function(lambda m: _response().amount_for, kinds={"effect": REAL}),
     "Response.reaches": Function(lambda m: _response().reaches, kinds={"effect": REAL}),

@@ -10,7 +10,6 @@ from tonearm import Clip
 from tonearm.model import Model
 from tonearm.steering import (
     Calibration,
-    Evidence,
     SignCalibration,
     SteeringVector,
 )
@@ -20,21 +19,18 @@ RATE = 16_000
 STRENGTH = 0.1
 
 
-def knob_of(model: Model, limit: float = 4.0, measure: str = "spectral_centroid") -> SteeringVector:
+def knob_of(model: Model, limit: float = 4.0) -> SteeringVector:
     """A vector whose table says that an amount has `limit` times itself, in semitones."""
     points = tuple(
         ResponsePoint(amount=i / 10, effect=limit * i / 10, low=0, high=0) for i in range(POINTS)
     )
     mirrored = tuple(point.model_copy(update={"effect": -point.effect}) for point in points)
-    evidence = Evidence(
-        measure=measure, plain=1000, steered=1100, effect=0.1, low=0.05, high=0.15,
-        faulty_plain=0, faulty_steered=0, pulse_ratio=1, text_loss=0, prompts=30,
-    )  # fmt: skip
     signs = [
         SignCalibration(
             strength=STRENGTH,
-            evidence=evidence,
-            response=Response(unit="st", plain=1000.0, points=one, prompts=30),
+            response=Response(
+                measure="spectral_centroid", unit="st", plain=1000.0, points=one, prompts=30
+            ),
         )
         for one in (points, mirrored)
     ]

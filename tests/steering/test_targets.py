@@ -23,7 +23,9 @@ def response(limit, unit="st", plain=1000.0, power=1.0):
         ResponsePoint(amount=i / 10, effect=limit * (i / 10) ** power, low=0, high=0)
         for i in range(POINTS)
     ]
-    return Response(unit=unit, plain=plain, points=tuple(points), prompts=30)
+    return Response(
+        measure="spectral_centroid", unit=unit, plain=plain, points=tuple(points), prompts=30
+    )
 
 
 def knob(positive=4.0, negative=-8.0, **settings):
@@ -104,7 +106,9 @@ def test_a_flat_piece_of_a_table_has_its_smallest_amount():
     points = [
         ResponsePoint(amount=i / 10, effect=min(i, 4) / 4, low=0, high=0) for i in range(POINTS)
     ]
-    flat = Response(unit="st", plain=1000, points=tuple(points), prompts=3)
+    flat = Response(
+        measure="spectral_centroid", unit="st", plain=1000, points=tuple(points), prompts=3
+    )
     assert flat.amount_for(1.0) == pytest.approx(0.4)
     assert KnobRange("v", {1: flat}).amount_for(0.5) == pytest.approx(0.2)
 
@@ -119,7 +123,7 @@ def test_a_table_that_turns_back_or_does_not_begin_at_0_is_refused(effects):
         for i, effect in enumerate(effects)
     )
     with pytest.raises(TonearmError, match="effects do not begin at 0, or turn back"):
-        Response(unit="st", plain=1000, points=points, prompts=3)
+        Response(measure="spectral_centroid", unit="st", plain=1000, points=points, prompts=3)
 
 
 @pytest.mark.parametrize(

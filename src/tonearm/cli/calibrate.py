@@ -79,6 +79,14 @@ def calibrate(
             "all-to-all.",
         ),
     ] = None,
+    tables: Annotated[
+        bool,
+        typer.Option(
+            "--tables",
+            help="Keep the calibrated strengths, and measure again what the vector does there: "
+            "response, leakage, drift.",
+        ),
+    ] = False,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -106,26 +114,39 @@ def calibrate(
     loaded = load_model(model, device, dtype)
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
-    from tonearm.studies.calibration import measure_for
+    from tonearm.studies.calibration import measure_for, tabulate
 
     found = loaded.vectors[vector]
     measure = measure_for(found) if measure is None else measure
     half = len(texts) // 2
     try:
         with progress_bar("generating and measuring") as bar:
-            calibrated = calibrate_vector(
-                loaded,
-                found,
-                measure,
-                texts[:half],
-                texts[half:],
-                configurations=configurations,
-                seconds=seconds,
-                takes=takes,
-                store=store,
-                workers=workers,
-                progress=bar.update,
-            )
+            if tables:
+                calibrated = tabulate(
+                    loaded,
+                    found,
+                    texts[half:],
+                    measure=measure,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
+            else:
+                calibrated = calibrate_vector(
+                    loaded,
+                    found,
+                    measure,
+                    texts[:half],
+                    texts[half:],
+                    configurations=configurations,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
     except KeyboardInterrupt:
         kept = f"the measured takes are in {store}; the same command continues" if store else ""
         raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None

@@ -55,14 +55,16 @@ class KnobGoal:
 
     steer    as it was asked for
     knob     range of its vector
-    measure  its name
-    reader   of it
+    reader   of its measure
     """
 
     steer: Steer
     knob: KnobRange
-    measure: str
     reader: Reader
+
+    @property
+    def measure(self) -> str:
+        return self.knob.measure
 
     @property
     def is_relative(self) -> bool:
@@ -217,10 +219,4 @@ def _tempo_goal(
 def _knob_goal(steer: Steer, vector: SteeringVector, tracker: BeatTracker) -> KnobGoal:
     knob = knob_range(vector, steer.vector)
     amount_for(steer, knob)  # refuses a unit of another measure, and what is outside the range
-    calibration = vector.info.calibration
-    assert calibration is not None
-    evidence = next(
-        found.evidence for sign in (1, -1) if (found := calibration.of(sign)).evidence is not None
-    )
-    assert evidence is not None
-    return KnobGoal(steer, knob, evidence.measure, reader_of(evidence.measure, tracker))
+    return KnobGoal(steer, knob, reader_of(knob.measure, tracker))

@@ -44,6 +44,7 @@ class ResponsePoint(Declared):
 class Response(Declared):
     """Effect over amount, of one sign.
 
+    measure   whose change is the effect, such as spectral_centroid
     unit      of the effect
     plain     mean of the measure without steering, from which absolute targets are counted
     points    POINTS, in equal steps of the amount from 0 to 1; effects never turn back
@@ -52,6 +53,7 @@ class Response(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    measure: str
     unit: UnitName
     plain: Finite
     points: tuple[ResponsePoint, ...] = Field(min_length=POINTS, max_length=POINTS)
@@ -130,6 +132,11 @@ class KnobRange:
     def unit(self) -> ChangeUnit:
         """The unit of the effects."""
         return unit_named(next(iter(self.responses.values())).unit)
+
+    @property
+    def measure(self) -> str:
+        """Name of the measure."""
+        return next(iter(self.responses.values())).measure
 
     @property
     def plain(self) -> float:

@@ -45,7 +45,7 @@ from tonearm.steering import (
 )
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.injection import steer_of
-from tonearm.studies.knob_tables import KnobSign, by_prompt, means_of, measure_tables
+from tonearm.studies.knob_tables import by_prompt, means_of, with_tables
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
@@ -201,25 +201,12 @@ def calibrate(
         for sign in SIGNS
     ]
 
-    groups = (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
     prompts_of = [
-        Prompts(one * takes, seed, seconds, groups)
+        Prompts(one * takes, seed, seconds, _groups(measure))
         for one, seed in zip(texts, (FIRST_SEED, CONFIRMATION_SEED), strict=True)
     ]
 
-    def run_stage(
-        stage: str, settings: Sequence[Setting], prompts: Prompts
-    ) -> dict[str, list[Record]]:
-        return run_settings(
-            model,
-            f"calibration of {vector.name}, {stage}",
-            settings,
-            prompts,
-            {vector.name: vector},
-            store,
-            workers=workers,
-            progress=progress,
-        )
+    run_stage = _stages(model, vector, store, workers, progress)
 
     def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
         settings = [Setting("plain", Steering())]
@@ -245,19 +232,9 @@ def calibrate(
             measure,
             len(texts[1]),
         )
-        if signed.strength is not None:
-            knob = KnobSign(vector.name, sign, signed.configuration, signed.strength)
-            tables = measure_tables(
-                knob, measure, value_of, prompts_of[1], len(texts[1]), run_stage
-            )
-            signed = signed.model_copy(
-                update={
-                    "response": tables.response,
-                    "leakage": tables.leakage,
-                    "drift": tables.drift,
-                }
-            )
-        signs[name] = signed
+        signs[name] = with_tables(
+            signed, sign, vector.name, measure, value_of, prompts_of[1], len(texts[1]), run_stage
+        )
     calibration = Calibration(
         **signs,
         protocol=(
@@ -271,6 +248,95 @@ def calibrate(
     )
     info = vector.info.model_copy(update={"calibration": calibration})
     return SteeringVector(vector.directions, info)
+
+
+def tabulate(
+    model: Model,
+    vector: SteeringVector,
+    prompts: Sequence[str],
+    *,
+    measure: str | None = None,
+    seconds: float = 10.0,
+    takes: int = 1,
+    store: Path | None = None,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> SteeringVector:
+    """Measure the tables of a calibrated vector; its strengths and evidence stay.
+
+    Args:
+        model: the checkpoint of the vector.
+        vector: calibrated.
+        prompts: neutral ones that did not choose its strengths.
+        measure: of the attribute; default: that of the calibration.
+        others: as for `calibrate`.
+
+    Raises:
+        TonearmError: a vector without a calibration, or an unknown measure.
+    """
+    calibration = vector.info.calibration
+    if calibration is None:
+        raise TonearmError(
+            f"vector {vector.name} is not calibrated, so it has no amounts to tabulate; "
+            "calibrate it first"
+        )
+    measure = measure_for(vector) if measure is None else measure
+    value_of = reader(measure)
+    texts = tuple(boundary.text(one, "prompt") for one in prompts)
+    if len(texts) < 2:
+        raise TonearmError("tables need 2 or more prompts, better 30")
+    all_takes = Prompts(texts * takes, CONFIRMATION_SEED, seconds, _groups(measure))
+    run_stage = _stages(model, vector, store, workers, progress)
+    signs = {
+        name: with_tables(
+            calibration.of(sign),
+            sign,
+            vector.name,
+            measure,
+            value_of,
+            all_takes,
+            len(texts),
+            run_stage,
+        )
+        for sign, name in SIGNS.items()
+    }
+    protocol = (
+        f"{calibration.protocol}; tables: {measure}, {len(texts)} prompts, {takes} takes of "
+        f"{seconds:g} s each, seeds from {CONFIRMATION_SEED}"
+    )
+    update = {**signs, "protocol": protocol}
+    info = vector.info.model_copy(update={"calibration": calibration.model_copy(update=update)})
+    return SteeringVector(vector.directions, info)
+
+
+def _groups(measure: str) -> tuple[str, ...]:
+    return (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
+
+
+def _stages(
+    model: Model,
+    vector: SteeringVector,
+    store: Path | None,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> Callable[[str, Sequence[Setting], Prompts], dict[str, list[Record]]]:
+    """The function that makes and measures the takes of a stage."""
+
+    def run_stage(
+        stage: str, settings: Sequence[Setting], prompts: Prompts
+    ) -> dict[str, list[Record]]:
+        return run_settings(
+            model,
+            f"calibration of {vector.name}, {stage}",
+            settings,
+            prompts,
+            {vector.name: vector},
+            store,
+            workers=workers,
+            progress=progress,
+        )
+
+    return run_stage
 
 
 def _calibrated_sign(
