@@ -387,3 +387,15 @@ def test_prompts_that_choose_do_not_confirm(melody, vector):
 def test_a_vector_without_activation_norms_is_refused(melody):
     with pytest.raises(TonearmError, match="no activation norms"):
         calibrate(melody, vector_of(melody, "push"), "onset_rate", CHOOSING, CONFIRMING)
+
+
+def test_levels_are_compared_by_their_difference():
+    """The ratio of two levels in decibels means nothing, and turns its sign below 0 dB."""
+    from tonearm.stats.effect import effect
+    from tonearm.steering.calibration import DIFFERENCES
+    from tonearm.steering.units import unit_of
+
+    for measure in ("loudness", "high_onset_level"):
+        assert measure.startswith(DIFFERENCES) and unit_of(measure).scale == "difference"
+    louder = effect([-20, -21, -19], [-14, -15, -13], "difference")
+    assert louder.change == pytest.approx(6)

@@ -20,7 +20,8 @@ Layer = Annotated[int, Field(ge=0, lt=1024)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_RAMP_SECONDS = 60.0
 # measures whose change is a difference: levels in dB, probabilities, cosines
-DIFFERENCES = ("loudness", "tag:", "clap:")
+LEVELS = ("loudness", "high_onset_level")
+DIFFERENCES = (*LEVELS, "tag:", "clap:")
 
 
 class Configuration(Declared):
@@ -78,7 +79,7 @@ class Evidence(Declared):
         """`+58% [+51%, +66%]`, a level such as `+3.5 [+2.4, +4.6]`, or a difference of probabilities
         or cosines such as `+0.041 [+0.032, +0.055]`.
         """
-        form = "+.0%" if self.is_relative else "+.1f" if self.measure == "loudness" else "+.3f"
+        form = "+.0%" if self.is_relative else "+.1f" if self.measure in LEVELS else "+.3f"
         change, low, high = (f"{number:{form}}" for number in (self.effect, self.low, self.high))
         return f"{change} [{low}, {high}]"
 
