@@ -1,4 +1,4 @@
-"""Asked against measured: what the knobs of pocket do on prompts that calibrated nothing.
+"""Asked against measured: the knobs of pocket on prompts that calibrated nothing.
 
     python -m benchmarks.knobs --store build/knob-check               # resumable
     python -m benchmarks.knobs --store build/knob-check --page docs/knobs.md
@@ -9,7 +9,6 @@
     change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
              open loop, choice among four tries, each with and without trims, and closed loop; a change
              is counted from the mean of four plain takes of the prompt
-    words    what remains of the agreement of take and prompt
 
 The unit is the prompt; every number is of held-out prompts. Rows are appended to JSON Lines as they are
 measured, and a run that was stopped continues.

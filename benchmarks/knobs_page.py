@@ -40,7 +40,7 @@ def _rows(path: Path) -> list[Row]:
 
 
 def with_outcomes(rows: Sequence[Row]) -> list[Row]:
-    """Rows with what was measured, in the unit of the target, and whether that meets it.
+    """Rows with the outcome: the measured value in the unit of the target, and whether it is met.
 
     A change is counted from the mean of the plain takes of its prompt.
     """
@@ -63,9 +63,9 @@ def with_outcomes(rows: Sequence[Row]) -> list[Row]:
 
 
 def tempo_table(rows: Sequence[Row]) -> list[str]:
-    """Share of takes at the asked tempo, by way of asking and by what acted."""
+    """Share of takes at the asked tempo, by way of asking and by the means that acted."""
     lines = [
-        "| the prompt | what acts | within 5 % (bundled tracker) | within 5 % (librosa), any octave "
+        "| the prompt | means | within 5 % (bundled tracker) | within 5 % (librosa), any octave "
         "| CLAP score | faulty |",
         "|---|---|---|---|---|---|",
     ]
@@ -92,7 +92,7 @@ def _is_heard(tempo: float | None, asked: float) -> bool:
 def change_table(rows: Sequence[Row]) -> list[str]:
     """Asked against measured, by knob, sign and arm."""
     lines = [
-        "| knob | asked | what acts | within the tolerance | measured, mean | error, mean size "
+        "| knob | asked | means | within the tolerance | measured, mean | error, mean size "
         "| CLAP score against plain | faulty (plain) |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -156,7 +156,7 @@ def loop_table(rows: Sequence[Row]) -> list[str]:
 
 
 def knob_table() -> list[str]:
-    """Every bundled knob and sign: range, cost, drift and what else moves, or why it fails."""
+    """Every bundled knob and sign: range, cost, drift and leakage, or the reason of a failure."""
     lines = [
         "| knob | means | measured by | range | cost at the end: faults, pulse, CLAP score "
         "| left at 30 s | what else moves |",

@@ -11,7 +11,7 @@ neutral prompts choose the strength of each sign, and the others confirm it. Eac
 measured by a signal measure, or by musicnn, which shares no training data with pocket; where
 neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
 failing, with the reason. One that passes has the tables of its knob: response in physical units,
-what else moves, and what is left after half a minute.
+leakage to other measures, and drift over half a minute.
 """
 
 import argparse

@@ -575,7 +575,10 @@ FUNCTIONS: dict[str, Function] = {
     "Calibration": Function(
         lambda m: tonearm.steering.Calibration,
         lambda m: dict.fromkeys(("positive", "negative"), _failed()),
-        {"positive": ANY, "negative": ANY, "protocol": TEXT},
+        {"positive": ANY, "negative": ANY, "protocol": TEXT, "tables": TEXT},
+    ),
+    "Calibration.amounts_json": Function(
+        lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).amounts_json
     ),
     "Calibration.of": Function(
         lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).of,

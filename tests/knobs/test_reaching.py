@@ -1,4 +1,4 @@
-"""Targets are met by words, steering, choice and stretch, and what acted is said."""
+"""Targets are met by words, steering, choice and trims, and each means that acted is stated."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def bright(model, vector, target, tries=1, **settings):
 
 
 def test_a_target_becomes_the_amount_of_the_table_and_is_measured_against_the_twin(melody, vector):
-    """Takes that do what the table says: 4 semitones at amount 1."""
+    """Takes that follow the table: 4 semitones at amount 1."""
     model = PlantedModel(melody, lambda seed, amount, _: (800 + seed) * 2 ** (4 * amount / 12))
     found = bright(model, vector, "+3st")
     (outcome,) = found.outcomes
@@ -84,10 +84,10 @@ def test_a_centroid_is_trimmed_the_rest_of_the_way(melody, vector):
     found = bright(model, vector, "+2st", trims=True)
     assert found.outcomes[0].measured == pytest.approx(2, abs=0.1) and found.is_met
     trims = found.take.provenance.trims
-    assert 0 < trims.shelf < 6 and trims.stretch is None and trims.gain is None
+    assert 0 < trims.treble < 6 and trims.stretch is None and trims.gain is None
     assert found.acted[-1].startswith("shelving filter: +")
     far = bright(model, knob_of(melody, limit=9.0), "+9st", trims=True)
-    assert far.take.provenance.trims.shelf == 6.0
+    assert far.take.provenance.trims.treble == 6.0
     assert 2 < far.outcomes[0].measured < 9 and not far.is_met
 
 
@@ -152,7 +152,7 @@ def test_words_and_stretch_can_be_left_out(melody, heard):
 
 
 def test_a_stretched_take_replays_bit_for_bit(melody, monkeypatch, tmp_path):
-    values = iter([120.0, 120.0, 125.0])  # of the try, of what is to be trimmed, and trimmed
+    values = iter([120.0, 120.0, 125.0])  # of the try, of its audio before trimming, and trimmed
     monkeypatch.setattr(goals, "reader_of", lambda measure, tracker: lambda clip: next(values))
     found = reach(melody, "a folk tune", "tempo=125bpm", seconds=1.0, seed=2)
     trims = found.take.provenance.trims

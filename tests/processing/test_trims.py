@@ -19,7 +19,7 @@ def test_no_trim_gives_back_the_clip(clip):
 
 
 def test_trims_act_in_order(clip):
-    trims = Trims(stretch=1.05, shelf=-3.0, gain=2.0)
+    trims = Trims(stretch=1.05, treble=-3.0, gain=2.0)
     expected = high_shelf(time_stretch(clip, 1.05), -3.0).samples * 10 ** (2.0 / 20)
     assert np.allclose(trims.apply(clip).samples, expected, atol=1e-7)
     assert trims.texts() == (
@@ -34,7 +34,7 @@ def test_a_gain_is_in_decibels(clip):
     assert np.allclose(louder.samples, 2 * clip.samples, rtol=1e-4)
 
 
-@pytest.mark.parametrize("fields", [{"stretch": 3}, {"shelf": 50}, {"gain": float("nan")}])
+@pytest.mark.parametrize("fields", [{"stretch": 3}, {"treble": 50}, {"gain": float("nan")}])
 def test_impossible_trims_are_refused(fields):
     with pytest.raises(TonearmError):
         Trims(**fields)

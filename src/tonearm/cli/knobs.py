@@ -1,4 +1,4 @@
-"""tonearm knobs: what each calibrated vector can do, per sign."""
+"""tonearm knobs: the range, cost and leakage of each calibrated vector and sign."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
 
 SUFFIX = ".safetensors"
-MIN_KEPT = 0.7  # of an effect, over half a minute; below it the table says what is left
+MIN_KEPT = 0.7  # of an effect, over half a minute; below it the table states the rest
 MAX_LEAKS = 3  # named per sign; --json has all
 
 

@@ -181,8 +181,8 @@ class Provenance(_Record):
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering with
     targets or amounts from which they came, where there were any. `prompt` is the text that the model
-    read; `requested_prompt` is what the user wrote, where a tempo was written into it. `trims` is
-    what was done to the audio after decoding, where anything was.
+    read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
+    are those of the audio after decoding, where there are any.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT

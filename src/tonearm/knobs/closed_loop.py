@@ -1,10 +1,10 @@
-"""A knob that listens: the amount of a vector follows what the audio decoded so far measures.
+"""A knob in a closed loop: the amount of a vector follows the measure of the audio so far.
 
     target ─► table ─► amount ─► stream ─► audio so far ─► measured change
                  ▲                                              │
                  └────────── error, proportional + integral ◄───┘
 
-The feedforward is the table of the knob. The controller adds what the last seconds of audio lack, at
+The feedforward is the table of the knob. The controller adds the shortfall of the last seconds of audio, at
 most as far as the range goes; the integral stands still while the amount is at its limit
 (anti-windup), small errors are ignored (deadband), and the amount moves at a limited rate. Its amounts
 are written into the take's schedule, so that the take replays without the loop.
@@ -101,7 +101,7 @@ class Controller:
 
 @dataclass(frozen=True)
 class Followed:
-    """A take that was steered by what it sounded like.
+    """A take that was steered in a closed loop.
 
     take      with its amounts as schedules
     outcome   of the whole take
@@ -170,7 +170,7 @@ def follow(
 
 
 class _Loop:
-    """State of a loop: what was heard, and the amount that is set."""
+    """State of a loop: the audio so far, and the amount that is set."""
 
     def __init__(
         self,
@@ -183,21 +183,21 @@ class _Loop:
         self.stream, self.goal, self.reference = stream, goal, reference
         self.settings, self.amount = settings, amount
         self.controller = Controller(goal.effect, goal.knob.low, goal.knob.high, settings)
-        self.heard: list[np.ndarray] = []
+        self.audio: list[np.ndarray] = []
         self.samples = self.due = 0
         self.amounts: list[tuple[float, float]] = [(0.0, amount)]
         self.measured: list[tuple[float, float]] = []
 
     def hear(self, samples: np.ndarray, rate: int) -> None:
         """Take the next audio [C, m] in; at the end of a period, measure and set the amount."""
-        self.heard.append(samples)
+        self.audio.append(samples)
         self.samples += samples.shape[1]
         if not self.due:
             self.due = round(self.settings.window * rate)
         if self.samples < self.due:
             return
         self.due += round(self.settings.period * rate)
-        window = np.concatenate(self.heard, axis=1)[:, -round(self.settings.window * rate) :]
+        window = np.concatenate(self.audio, axis=1)[:, -round(self.settings.window * rate) :]
         value = self.goal.reader(Clip(window, rate))
         unit, now = self.goal.knob.unit, self.samples / rate
         if value is None or (unit.scale == "log" and min(value, self.reference) <= 0):

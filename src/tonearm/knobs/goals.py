@@ -1,4 +1,4 @@
-"""Goals: targets of one take, with what is needed to act on them and to measure them."""
+"""Goals: targets of one take, with the means to act on them and to measure them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -218,5 +218,5 @@ def _tempo_goal(
 
 def _knob_goal(steer: Steer, vector: SteeringVector, tracker: BeatTracker) -> KnobGoal:
     knob = knob_range(vector, steer.vector)
-    amount_for(steer, knob)  # refuses a unit of another measure, and what is outside the range
+    amount_for(steer, knob)  # refuses a unit of another measure, and an effect outside the range
     return KnobGoal(steer, knob, reader_of(knob.measure, tracker))

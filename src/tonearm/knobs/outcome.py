@@ -1,4 +1,4 @@
-"""Outcome of a target: what was asked, and what was measured on the take."""
+"""Outcome of a target: the asked and the measured value."""
 
 from dataclasses import dataclass
 from math import log2

@@ -1,14 +1,14 @@
 """Takes that meet targets: words, steering, a choice among tries, and trims.
 
-    words     a tempo in BPM is written into the prompt, in place of what it says of one
+    words     a tempo in BPM is written into the prompt, in place of its own words for one
     steering  every other target becomes an amount by the table of its knob; in the second half of
-              the tries, by what the first half had of the table's effect. A tempo that the words have
+              the tries, by the share of the table's effect that the first half had. A tempo that the words have
               missed is steered there too
     choice    every try is measured, and the one nearest to all targets is taken. A change is counted
               from the mean of the plain twins: takes of the same prompt and seeds without the knobs
     trims     the rest of the way, where it is short (trimming.py)
 
-What acted is stated with the take.
+The means that acted are stated with the take.
 """
 
 import secrets
@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Try:
-    """One take, with what was measured of it.
+    """One take, with its measurements.
 
     take     the take
     amounts  by knob
@@ -84,7 +84,7 @@ class Reached:
 
     take      the chosen one, trimmed
     outcomes  one per target: knobs in the order asked, then the tempo
-    acted     in words: what was done
+    acted     every means that acted, in words
     tries     outcomes of all tries, before any trim
     tracker   that measured tempos
     """
@@ -201,7 +201,7 @@ def _vectors(
 
 
 def _said_of_words(prompt: str, written: TempoPrompt) -> list[str]:
-    """What was done to the prompt."""
+    """The change of the prompt, in words."""
     if written.text == prompt:
         return []
     left = ", ".join(f'"{word}"' for word in written.left_out)
@@ -209,7 +209,7 @@ def _said_of_words(prompt: str, written: TempoPrompt) -> list[str]:
 
 
 def _amounts(goals: Goals, made: Sequence[Try], settings: Settings) -> dict[str, float]:
-    """Amounts of the next round, by knob: by the tables, then by what the tries had of them."""
+    """Amounts of the next round, by knob: by the tables, then by the share of them that the tries had."""
     references = _references(goals, made)
     amounts = {}
     for place, goal in enumerate(goals.knobs):
@@ -218,8 +218,8 @@ def _amounts(goals: Goals, made: Sequence[Try], settings: Settings) -> dict[str,
         amounts[goal.steer.vector] = goal.amount(share)
     tempo = goals.tempo
     if tempo is not None and made and settings.vectors:
-        heard = [one.values[-1] for one in made if one.values[-1]]
-        nearest = min(heard, key=lambda value: abs(value / tempo.bpm - 1), default=tempo.bpm)
+        tempos = [one.values[-1] for one in made if one.values[-1]]
+        nearest = min(tempos, key=lambda value: abs(value / tempo.bpm - 1), default=tempo.bpm)
         if abs(nearest / tempo.bpm - 1) > MAX_STRETCH:
             amounts[tempo.name] = tempo.amount_towards(nearest)
     return amounts

@@ -1,10 +1,10 @@
 """Trims that bring a take the rest of the way to its targets.
 
     tempo              a time stretch, at most MAX_STRETCH
-    spectral centroid  a shelving filter, at most MAX_SHELF dB above 1 kHz
+    spectral centroid  a shelving filter, at most MAX_TREBLE dB above 1 kHz
     loudness           a gain, at most MAX_GAIN dB, and never into clipping
 
-Beyond these limits a trim is heard as such; a target that is farther is left to words and steering.
+Beyond these limits a trim is audible as such; a target that is farther is left to words and steering.
 """
 
 from math import log10
@@ -18,9 +18,9 @@ from tonearm.processing import Trims, high_shelf
 
 MAX_STRETCH = 0.08  # of the rate
 MIN_STRETCH = 0.003  # below it, none is worth it
-MAX_SHELF, MIN_SHELF = 6.0, 0.3  # dB
+MAX_TREBLE, MIN_TREBLE = 6.0, 0.3  # dB
 MAX_GAIN, MIN_GAIN = 6.0, 0.1  # dB
-SHELF_STEP = 0.05  # dB
+TREBLE_STEP = 0.05  # dB
 CENTROID, LOUDNESS = "spectral_centroid", "loudness"
 
 
@@ -32,16 +32,16 @@ def stretch_for(goal: TempoGoal, tempo: float | None) -> float | None:
     return round(rate, 4) if MIN_STRETCH < abs(rate - 1) <= MAX_STRETCH else None
 
 
-def shelf_for(goal: KnobGoal, clip: Clip, asked: float) -> float | None:
-    """The gain of the shelving filter that gives a clip the asked centroid, within MAX_SHELF.
+def treble_for(goal: KnobGoal, clip: Clip, asked: float) -> float | None:
+    """The gain of the shelving filter that gives a clip the asked centroid, within MAX_TREBLE.
 
     Returns:
-        None where the clip has no centroid, or where less than MIN_SHELF is needed.
+        None where the clip has no centroid, or where less than MIN_TREBLE is needed.
     """
     value = goal.reader(clip)
     if value is None:
         return None
-    end = MAX_SHELF if asked > value else -MAX_SHELF
+    end = MAX_TREBLE if asked > value else -MAX_TREBLE
 
     def excess(gain: float) -> float:
         return (goal.reader(high_shelf(clip, gain)) or value) - asked
@@ -49,8 +49,8 @@ def shelf_for(goal: KnobGoal, clip: Clip, asked: float) -> float | None:
     if (value - asked) * excess(end) >= 0:
         return end
     low, high = sorted((0.0, end))
-    gain = float(brentq(excess, low, high, xtol=SHELF_STEP))
-    return round(gain, 2) if abs(gain) >= MIN_SHELF else None
+    gain = float(brentq(excess, low, high, xtol=TREBLE_STEP))
+    return round(gain, 2) if abs(gain) >= MIN_TREBLE else None
 
 
 def gain_for(clip: Clip, value: float | None, asked: float) -> float | None:
@@ -81,12 +81,12 @@ def trims_for(
     """
     stretch = None if tempo is None else stretch_for(tempo, tempo.reader(clip))
     clip = Trims(stretch=stretch).apply(clip)
-    shelf = gain = None
+    treble = gain = None
     for goal, asked in knobs:
         if goal.measure == CENTROID and asked is not None:
-            shelf = shelf_for(goal, clip, asked)
-    clip = Trims(shelf=shelf).apply(clip)
+            treble = treble_for(goal, clip, asked)
+    clip = Trims(treble=treble).apply(clip)
     for goal, asked in knobs:
         if goal.measure == LOUDNESS and asked is not None:
             gain = gain_for(clip, goal.reader(clip), asked)
-    return Trims(stretch=stretch, shelf=shelf, gain=gain)
+    return Trims(stretch=stretch, treble=treble, gain=gain)

@@ -1,4 +1,4 @@
-"""Signal processing of clips: what trims a take, and what studies compare steering with."""
+"""Signal processing of clips: trims of takes, and baselines of studies."""
 
 from tonearm.processing.shelf import CORNER, high_shelf
 from tonearm.processing.time_stretch import time_stretch

@@ -163,6 +163,7 @@ class Calibration(Declared):
     """Both signs of a vector, and how they were measured.
 
     protocol  prompts, seconds, seeds, evaluators and limits, in one line
+    tables    the same of responses, leakage and drift; empty without them
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -170,6 +171,17 @@ class Calibration(Declared):
     positive: SignCalibration
     negative: SignCalibration
     protocol: str = ""
+    tables: str = ""
+
+    def amounts_json(self) -> str:
+        """What amounts mean and how they were chosen, without the tables of the knob, as JSON.
+
+        Studies of amounts identify a calibration by it: tables change no take.
+        """
+        tables = {"response", "leakage", "drift"}
+        return self.model_dump_json(
+            exclude={"positive": tables, "negative": tables, "tables": True}
+        )
 
     def of(self, sign: int) -> SignCalibration:
         """Calibration of the positive (`sign` > 0) or the negative sign."""

@@ -19,7 +19,7 @@ than its standard error; what is measured there is the evidence. Otherwise four 
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
 
 A sign that passes gets the tables of its knob (knob_tables.py): the response over amounts, which
-gives targets in physical units a meaning, what else moves, and what is left after half a minute.
+gives targets in physical units a meaning, the leakage to other measures, and the drift.
 """
 
 from collections.abc import Callable, Sequence
@@ -245,6 +245,7 @@ def calibrate(
             f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
+        tables=_tables_protocol(model, measure, len(texts[1]), takes, seconds),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
     return SteeringVector(vector.directions, info)
@@ -300,13 +301,17 @@ def tabulate(
         )
         for sign, name in SIGNS.items()
     }
-    protocol = (
-        f"{calibration.protocol}; tables: {measure}, {len(texts)} prompts, {takes} takes of "
-        f"{seconds:g} s each, seeds from {CONFIRMATION_SEED}"
-    )
-    update = {**signs, "protocol": protocol}
+    update = {**signs, "tables": _tables_protocol(model, measure, len(texts), takes, seconds)}
     info = vector.info.model_copy(update={"calibration": calibration.model_copy(update=update)})
     return SteeringVector(vector.directions, info)
+
+
+def _tables_protocol(model: Model, measure: str, prompts: int, takes: int, seconds: float) -> str:
+    return (
+        f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, {prompts} prompts, "
+        f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from "
+        f"{CONFIRMATION_SEED}"
+    )
 
 
 def _groups(measure: str) -> tuple[str, ...]:
