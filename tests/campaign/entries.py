@@ -17,7 +17,8 @@ import tonearm
 import tonearm.steering
 from tests.campaign import bad_files, bad_values
 from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
-from tonearm import measures, steering
+from tests.sharing.fake_hub import FakeHub
+from tonearm import measures, sharing, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
 from tonearm.musicgen.checkpoint import load_checkpoint
@@ -42,6 +43,11 @@ KINDS: dict[str, tuple[Make, int]] = {
     "odd_audio": (bad_files.odd_audio, 16),
     "embeddings": (bad_files.embeddings, 40),
     "vector": (bad_files.vector, 40),
+    "bundle": (bad_files.bundle, 30),
+    "member": (bad_files.member, 12),
+    "gguf": (bad_files.gguf, 40),
+    "layers": (bad_files.layers, 20),
+    "svec": (bad_files.svec, 20),
     "classifier": (bad_files.classifier, 24),
     "sidecar": (bad_files.sidecar, 40),
     "steering": (bad_files.steering, 30),
@@ -266,9 +272,88 @@ COMMANDS = {
         lambda m: {"folder": m.folder},
         {**SHOWN, "folder": ("special", "output"), "markdown": ("output",)},
     ),
-    "vectors": Command(
+    "vectors list": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
-        {"files": ("vector", "classifier", "special", "text"), **SHOWN},
+        {"files": ("vector", "bundle", "classifier", "special", "text"), **SHOWN},
+    ),
+    "vectors bundle": Command(
+        lambda m: {"files": [m.file("energy.safetensors")], "output": "packed"},
+        {
+            "files": ("vector", "bundle", "member", "classifier", "special", "text"),
+            "output": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    "vectors unbundle": Command(
+        lambda m: {"file": m.file("pack.safetensors"), "folder": "apart"},
+        {
+            "file": ("bundle", "vector", "special", "text"),
+            "folder": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    "vectors import": Command(
+        lambda m: {
+            "file": m.file("energy.gguf"),
+            "output": "imported",
+            "model": m.checkpoint,
+        },
+        {
+            "file": ("gguf", "layers", "svec", "embeddings", "vector", "special", "text"),
+            "output": ("output", "special"),
+            "site": ("text",),
+            "layers_from": ("integer",),
+            "layer": ("integer",),
+            "best_layer": ("integer",),
+            "positive_label": ("text",),
+            "negative_label": ("text",),
+            "model": LOADED["model"],
+            "force": ("flag",),
+            **SHOWN,
+        },
+        {"layer": {"file": "one.npy", "site": "residual"}},
+    ),
+    "vectors export": Command(
+        lambda m: {
+            "vector": str(m.file("energy.safetensors")),
+            "gguf": "x.gguf",
+            "without_layer_0": True,
+        },
+        {
+            "vector": ("vector", "bundle", "member", "special", "text"),
+            "gguf": ("output", "special"),
+            "mode": ("text",),
+            "alpha": ("number",),
+            "without_layer_0": ("flag",),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    # The hub is offline: what is wrong is found before, or the command ends there.
+    "vectors push": Command(
+        lambda m: {"repository": "me/knobs", "files": [m.file("energy.safetensors")]},
+        {
+            "repository": ("text",),
+            "files": ("vector", "bundle", "special", "text"),
+            "private": ("flag",),
+            "revision": ("text",),
+            "tag": ("text",),
+            "licence": ("text",),
+            "base_model": ("text",),
+            **SHOWN,
+        },
+    ),
+    "vectors pull": Command(
+        lambda m: {"repository": "me/knobs", "folder": "pulled"},
+        {
+            "repository": ("text",),
+            "names": ("text",),
+            "folder": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
     ),
     "knobs": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
@@ -358,7 +443,19 @@ COMMANDS = {
     "inspect": Command(
         lambda m: {"file": m.file("energy.safetensors")},
         {
-            "file": ("vector", "classifier", "sidecar", "audio", "odd_audio", "special", "text"),
+            "file": (
+                *(
+                    "vector",
+                    "bundle",
+                    "member",
+                    "classifier",
+                    "gguf",
+                    "layers",
+                    "svec",
+                    "embeddings",
+                ),
+                *("sidecar", "audio", "odd_audio", "special", "text"),
+            ),
             **SHOWN,
         },
     ),
@@ -533,6 +630,13 @@ def _rows(m: Materials) -> EmbeddingSet:
 
 def _clap(m: Materials) -> Any:
     return load_clap(str(m.clap), "cpu")
+
+
+def _filled_hub(m: Materials) -> FakeHub:
+    """A hub in memory that holds one vector."""
+    hub = FakeHub()
+    sharing.push("me/knobs", [m.file("energy.safetensors")], api=hub)
+    return hub
 
 
 def _request(m: Materials) -> tonearm.TakeRequest:
@@ -753,6 +857,7 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "SteeringVector.norms": Function(lambda m: m.vector.norms),
     "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),
+    "SteeringVector.tensor_sha256": Function(lambda m: m.vector.tensor_sha256),
     "SteeringVector.cosine": Function(
         lambda m: m.vector.cosine,
         lambda m: {"other": m.vector, "layer": 0},
@@ -849,6 +954,48 @@ FUNCTIONS: dict[str, Function] = {
         tonearm.load, name=("object", "special", "checkpoint"), device=TEXT, dtype=TEXT, engine=TEXT
     ),
     "load_vector": _fixed(tonearm.load_vector, path=("object", "special", "vector")),
+    "load_bundle": _fixed(tonearm.load_bundle, path=("object", "special", "bundle")),
+    "save_bundle": Function(
+        lambda m: tonearm.save_bundle,
+        lambda m: {"vectors": [m.vector], "path": "pack"},
+        {"vectors": ("object", "objects"), "path": ("object", "special", "output")},
+    ),
+    "import_vector": Function(
+        lambda m: sharing.import_vector,
+        lambda m: {"path": m.file("energy.gguf"), "shape": m.model.shape},
+        {
+            **dict.fromkeys(("name", "site", "positive_label", "negative_label"), TEXT),
+            **dict.fromkeys(("layers_from", "layer", "best_layer"), COUNT),
+            "path": ("object", "special", "gguf", "layers", "svec", "embeddings"),
+            "shape": ANY,
+        },
+    ),
+    "export_gguf": Function(
+        lambda m: sharing.export_gguf,
+        lambda m: {"vector": m.vector, "path": "x.gguf", "without_layer_0": True},
+        {
+            "vector": ANY, "path": ("object", "special", "output"), "mode": TEXT, "alpha": REAL,
+            "without_layer_0": ANY,
+        },
+    ),
+    "push": Function(
+        lambda m: sharing.push,
+        lambda m: {
+            "repository": "me/knobs", "files": [m.file("energy.safetensors")], "api": FakeHub(),
+        },
+        {
+            **dict.fromkeys(("repository", "revision", "tag", "licence", "base_model"), TEXT),
+            "files": ("object", "objects", "paths"), "private": ANY, "api": ("hub",),
+        },
+    ),
+    "pull": Function(
+        lambda m: sharing.pull,
+        lambda m: {"repository": "me/knobs", "api": _filled_hub(m)},
+        {
+            "repository": TEXT, "names": ("object", "names"), "revision": TEXT,
+            "folder": ("object", "special", "output"), "force": ANY, "api": ("hub",),
+        },
+    ),
     "save_vector": Function(
         lambda m: tonearm.save_vector,
         lambda m: {"vector": m.vector, "path": "v"},
@@ -1056,7 +1203,7 @@ FUNCTIONS: dict[str, Function] = {
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
-    "Comparison", "Outcome", "Reached", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
+    "Comparison", "Exported", "Outcome", "Pulled", "Pushed", "Reached", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
     "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "NoteAgreement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
@@ -1065,7 +1212,7 @@ MADE_BY_TONEARM = {
 def public_functions() -> set[str]:
     """Names of all public functions, classes and methods."""
     names = set()
-    for module in (tonearm, steering, measures):
+    for module in (tonearm, steering, measures, sharing):
         for name in module.__all__:
             found = getattr(module, name)
             if isinstance(found, type):
@@ -1092,9 +1239,24 @@ def _directions(rng: Random, materials: Path, folder: Path) -> Any:
     return {layer: rng.choice((bad_values.bad_array(rng), torch.zeros(32), torch.ones(32) / 0, 3))}
 
 
+def _hub(rng: Random, materials: Path, folder: Path) -> FakeHub:
+    """A hub in memory that is empty, or whose files are damaged or have odd names."""
+    names = ("energy.safetensors", "../x.safetensors", "/x.safetensors", f"{bad_values.CONTROLS}.s")
+    content = bad_files.vector(rng, materials, folder).read_bytes()
+    hub = FakeHub(token=rng.choice(("hf_x", None)))
+    if rng.random() < 0.8:
+        files = dict.fromkeys(rng.sample(names, rng.randrange(len(names))), content)
+        hub.commits["me/knobs"], hub.private["me/knobs"] = [files], False
+    return hub
+
+
 def _negative_length(rng: Random, materials: Path, folder: Path) -> Any:
     value = bad_values.bad_real(rng)
     return -1.0 if value is None else value
 
 
-KINDS |= {"directions": (_directions, 10), "negative_length": (_negative_length, 10)}
+KINDS |= {
+    "hub": (_hub, 16),
+    "directions": (_directions, 10),
+    "negative_length": (_negative_length, 10),
+}

@@ -28,7 +28,10 @@ STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
 def calibrate(
     vector: Annotated[
-        str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
+        str,
+        typer.Argument(
+            metavar="VECTOR", help="A vector file, pack.safetensors#tempo, or a bundled name."
+        ),
     ],
     measure: Annotated[
         str | None,
@@ -105,8 +108,11 @@ def calibrate(
     as_json: _options.Json = False,
 ) -> None:
     """Find how far each sign of a vector goes while the music stays whole, and what it does there."""
+    from tonearm.steering.references import split_reference
     from tonearm.steering.vector_file import vector_file
 
+    if output is None and split_reference(vector):
+        raise TonearmError(f"{vector} is part of a bundle; name a file for the vector with -o")
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)

@@ -12,12 +12,11 @@ from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_d
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
-from tonearm.text import check_path, is_blank, quoted
+from tonearm.text import check_path, name_fault, quoted
 
 if TYPE_CHECKING:
     from tonearm.steering import SteeringVector
 
-RESERVED_IN_NAMES = "=,@/\\"  # they have a meaning in --steer and in paths
 BAR_CELLS = 40
 EXAMPLE_PROMPT = "a folk tune with flute"
 POCKET = "pocket"
@@ -199,9 +198,7 @@ def learn(
 
 def check_name(name: str) -> None:
     """Refuse names that have another meaning in --steer, in paths or on a terminal."""
-    reserved = [symbol for symbol in RESERVED_IN_NAMES if symbol in name]
-    if reserved or is_blank(name) or not name.isprintable():
-        fault = f"holds {reserved[0]!r}" if reserved else "is blank or holds control characters"
+    if fault := name_fault(name):
         raise TonearmError(
             f"the name {quoted(name)} {fault}; use letters, digits, - and _ (-o names the file)"
         )

@@ -2,6 +2,7 @@
 
 from tonearm.backend import SITES, Site
 from tonearm.steering.amounts import with_strengths
+from tonearm.steering.bundle_file import load_bundle, save_bundle
 from tonearm.steering.calibration import (
     Calibration,
     Configuration,
@@ -37,8 +38,10 @@ __all__ = [
     "SteeringVector",
     "VectorInfo",
     "as_steering",
+    "load_bundle",
     "load_vector",
     "parse_short",
+    "save_bundle",
     "save_vector",
     "with_strengths",
 ]
