@@ -37,10 +37,7 @@ def knobs(
         out.print(f"no knobs in {where}; tonearm learn and tonearm calibrate make them")
         return
     _print_table(found)
-    out.print(
-        "set a target with `tonearm generate PROMPT --set KNOB=TARGET`; a tempo as tempo=128bpm",
-        soft_wrap=True,
-    )
+    out.print("meet a target: tonearm generate PROMPT --set KNOB=TARGET, or tempo=128bpm")
 
 
 def _rows(name: str, vector: "SteeringVector") -> list[dict[str, object]]:

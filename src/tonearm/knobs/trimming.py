@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 
 from tonearm.audio import Clip
 from tonearm.knobs.goals import KnobGoal, TempoGoal
-from tonearm.processing import Trims, high_shelf
+from tonearm.processing import CORNER, Trims, high_shelf
 
 MAX_STRETCH = 0.08  # of the rate
 MIN_STRETCH = 0.003  # below it, none is worth it
@@ -36,8 +36,11 @@ def treble_for(goal: KnobGoal, clip: Clip, asked: float) -> float | None:
     """The gain of the shelving filter that gives a clip the asked centroid, within MAX_TREBLE.
 
     Returns:
-        None where the clip has no centroid, or where less than MIN_TREBLE is needed.
+        None where the clip has no centroid, where its sample rate leaves nothing to filter, or where
+        less than MIN_TREBLE is needed.
     """
+    if clip.sample_rate <= 2 * CORNER:
+        return None
     value = goal.reader(clip)
     if value is None:
         return None
