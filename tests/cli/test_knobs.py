@@ -52,7 +52,7 @@ def test_a_target_is_met_measured_and_recorded(play, folder, bright):
     (target,) = content["measured"]["targets"]
     assert target["asked"] == 2 and target["unit"] == "st" and target["plain"] is not None
     assert content["measured"]["acted"]
-    assert str(read_sidecar(folder / "met.json").requested) == "bright.safetensors 2 st"
+    assert str(read_sidecar(folder / "met.json").requested) == "bright.safetensors +2 st"
 
 
 def test_an_open_loop_target_is_a_steer(play, folder, bright):
