@@ -8,18 +8,23 @@ import torch
 
 from tests.methods.planted import CONCEPT, LAYERS, cosine, planted
 from tonearm.errors import TonearmError
-from tonearm.methods import method_named, require_direction
+from tonearm.methods import method_named, methods, require_direction
 from tonearm.methods.splits import MIN_GROUPS
 
 METHODS = (
     *("diffmean", "mean-centred", "lda", "mse-probe", "ridge", "ridge:0.1"),
-    *("bce-probe", "bce-probe:1", "pca"),
+    *("bce-probe", "bce-probe:1", "pca", "rfm"),
 )
+TESTED_ELSEWHERE: tuple[str, ...] = ()  # methods of activations of another form
 
 
 @pytest.fixture(params=METHODS)
 def method(request):
     return method_named(request.param)
+
+
+def test_every_registered_method_is_tested():
+    assert {name.partition(":")[0] for name in METHODS} == set(methods()) - set(TESTED_ELSEWHERE)
 
 
 def test_the_planted_direction_and_its_layer_are_found(method):
@@ -66,6 +71,17 @@ def test_permuted_labels_have_no_direction(method):
     with pytest.raises(
         TonearmError, match=r"finds no direction: held-out auc 0\.\d\d \(95 % of permutations"
     ):
+        require_direction(fit, method.name)
+
+
+def test_an_even_concept_has_no_direction(method):
+    """The positive rows lie on both sides of the negative ones, along one axis."""
+    truth = planted(100, 100, gap=0, rows_per_group=1)
+    sides = 3.0 * truth.labels * (-1) ** truth.labels.cumsum(0)
+    truth.rows[:, CONCEPT] += sides[:, None] * torch.from_numpy(truth.concept).float()
+    fit = method.fit(truth.activations)
+    assert not fit.has_direction
+    with pytest.raises(TonearmError, match=r"finds (no direction|an axis without a sign)"):
         require_direction(fit, method.name)
 
 

@@ -31,7 +31,7 @@ def learn(
     negative: Sequence[str] | None,
     name: str,
     *,
-    method: str = "diffmean",
+    method: str | None = None,
     site: Site = "residual",
     pooling: str | None = None,
     paired: bool = False,
@@ -51,7 +51,8 @@ def learn(
         negative: prompts without it, or with its opposite; None: the bundled neutral prompts, a
             background for concepts without an opposite (tonearm/methods/mean_centred.py).
         name: of the vector.
-        method: a registered method (tonearm/methods), with its option: ridge:0.1.
+        method: a registered method (tonearm/methods), with its option: ridge:0.1; default:
+            diffmean, or mean-centred without a negative set.
         site: where activations are read, and where the vector will act.
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         paired: positive[i] and negative[i] describe one scene and differ in the attribute alone, as
@@ -71,24 +72,28 @@ def learn(
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
         name=name,
-        method=method,
         site=site,
         positive_label=positive_label,
     ).items():
         boundary.text(value, argument)
-    boundary.optional(boundary.text, pooling, "pooling")
-    boundary.optional(boundary.text, negative_label, "negative_label")
+    for argument, given in dict(
+        method=method, pooling=pooling, negative_label=negative_label
+    ).items():
+        boundary.optional(boundary.text, given, argument)
     paired = boundary.flag(paired, "paired")
     batch_size = boundary.integer(batch_size, "batch_size")
     seconds, seed = boundary.number(seconds, "seconds"), check_seed(seed)
     progress = boundary.optional(boundary.function, progress, "progress")
+    is_one_sided = negative is None
+    if method is None:
+        method = "mean-centred" if is_one_sided else "diffmean"
     chosen = method_named(method)
     if negative_label is None:
-        negative_label = BACKGROUND if negative is None else "less"
-    if paired and negative is None:
+        negative_label = BACKGROUND if is_one_sided else "less"
+    if paired and is_one_sided:
         raise TonearmError("paired needs a negative set; give one, or omit paired")
     positive = _prompts(positive, "positive")
-    negative = list(neutral()) if negative is None else _prompts(negative, "negative")
+    negative = list(neutral()) if is_one_sided else _prompts(negative, "negative")
     _check_prompts(positive, negative, name)
     padded_lengths(model.checkpoint, [*positive, *negative])
     shape = model.shape

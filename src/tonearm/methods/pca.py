@@ -5,8 +5,8 @@
 The mean of the differences is not subtracted: it is the concept, and a centred PCA of differences
 returns the largest nuisance instead.
 
-Differences. Where every group holds as many positive as negative rows (prompts of one scene), the
-differences are those within groups: each row is centred on the midpoint of its group, and the
+Differences. Where every group is a pair of a positive and a negative row (two prompts of one scene),
+the differences are those of the pairs: each row is centred on the midpoint of its pair, and the
 uncentred principal component of the rows is that of the differences. The held-out scores are then
 those of centred rows too. Elsewhere every positive row is paired with every negative one, which
 depends on no order and no draw:
@@ -20,14 +20,15 @@ and the share π of positive rows. A nuisance wins where its variance within the
 Sign: that of the majority of pairs; without pairs, r·δ > 0.
 
 Scores: `variance_share`, the share of the leading eigenvalue in tr M. A flat spectrum has no single
-direction: the share of the best layer is compared with the shares of 200 draws, of M with labels
-permuted by group, or, for pairs, whose M does not depend on the labels, of differences whose entries
-have random signs. p_value is the larger one of this comparison and of the held-out score's.
+direction: the share of the best layer is compared with its shares by chance, 200 draws of M with
+labels permuted by group. For pairs, whose M does not depend on their labels, they are those of
+differences of the same lengths in random directions. p_value is the larger one of this comparison
+and of the held-out score's.
 
 Shapes: n rows; D width; r principal axes; P targets.
 
-Source: Zou et al. 2023 (principal component of differences with random signs); Hong et al. 2020
-(random signs of entries as a null for principal components).
+Source: Zou et al. 2023 (principal component of differences with random signs); Horn 1965 (shares of
+variance by chance).
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ from tonearm.methods.diffmean import MeanDifference
 from tonearm.methods.evaluation import NULL_LEVEL, PERMUTATIONS, chance_of, layers_of
 from tonearm.methods.principal_axes import PrincipalAxes, principal_axes
 from tonearm.methods.probe import fit_probe, testable_rows
-from tonearm.methods.solver import Solved, Solver
+from tonearm.methods.solver import Solved, Solver, unit
 from tonearm.methods.splits import permuted
 from tonearm.methods.task import Task, classes
 
@@ -143,7 +144,7 @@ class PCA:
         rows, labels, groups = testable_rows(activations, self.name)
         task, paired = classes(labels), are_pairs(labels, groups)
         if paired:
-            rows = centred_on_groups(rows, groups)
+            rows = centred_on_pairs(rows, groups)
         fit = fit_probe(rows, task, groups, DifferencesSolver(paired), MeanDifference())
         assert fit.best_layer is not None
         shares = [
@@ -167,21 +168,19 @@ class PCA:
 
 
 def are_pairs(labels: np.ndarray, groups: np.ndarray) -> bool:
-    """Whether every group holds as many rows of label 1 as of label 0."""
-    _, group = np.unique(groups, return_inverse=True)
-    return not np.bincount(group, np.where(labels > 0, 1.0, -1.0)).any()
+    """Whether every group holds one row of label 1 and one of label 0."""
+    sides = [np.sort(groups[labels == label]) for label in (0, 1)]
+    return np.array_equal(*sides) and len(np.unique(sides[0])) == len(sides[0])
 
 
-def centred_on_groups(rows: Rows, groups: np.ndarray) -> ChangedRows:
-    """Rows [n, L, D] minus the mean of their group."""
-    _, group, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    index = torch.from_numpy(group)
+def centred_on_pairs(rows: Rows, groups: np.ndarray) -> ChangedRows:
+    """Rows [n, L, D] of pairs minus the midpoint of their pair."""
+    order = torch.from_numpy(np.argsort(groups, kind="stable")).view(-1, 2)  # rows of each pair
 
     def centred(layer: torch.Tensor) -> torch.Tensor:
-        wide = layer.double()
-        sums = torch.zeros(len(counts), wide.shape[1], dtype=wide.dtype)
-        sums.index_add_(0, index, wide)
-        return wide - (sums / torch.from_numpy(counts)[:, None])[index]
+        found = layer.to(torch.float64, copy=True)
+        found[order] = found[order] - found[order].mean(1, keepdim=True)
+        return found
 
     return ChangedRows(rows, centred, len(groups))
 
@@ -192,11 +191,12 @@ def _null_shares(rows: np.ndarray, task: Task, groups: np.ndarray, paired: bool)
         return np.zeros(PERMUTATIONS)
     moments: Iterable[np.ndarray]
     if paired:
-        names, group = np.unique(groups, return_inverse=True)
+        halves = rows[task.targets > 0]  # a half of each difference
+        lengths = np.linalg.norm(halves, axis=1, keepdims=True)
         rng = np.random.default_rng(SEED)
-        size = len(names), rows.shape[1]
-        drawn = (rows * rng.choice([-1.0, 1.0], size)[group] for _ in range(PERMUTATIONS))
-        moments = (one @ one.T if len(rows) < rows.shape[1] else one.T @ one for one in drawn)
+        drawn = (lengths * unit(rng.normal(size=halves.shape)) for _ in range(PERMUTATIONS))
+        wide = len(halves) < halves.shape[1]
+        moments = (one @ one.T if wide else one.T @ one for one in drawn)
     else:
         axes, one_fold = principal_axes(rows), np.zeros(len(rows), dtype=np.int64)
         targets = permuted(task.targets, groups, one_fold, PERMUTATIONS, SEED)

@@ -18,7 +18,7 @@ Shapes: n rows; L layers; D width.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -96,7 +96,16 @@ def fit_probe(
     )
     null = evaluate(rows, task, groups, tester, seed=SEED).null if tester else held_out.null
     solvers = [solver.only(int(index)) for index in held_out.choice]
-    return fit_of(rows, task, groups, solvers, replace(held_out, null=null))
+    solved = [
+        one.solve(layer, task.targets[:, None])
+        for one, layer in zip(solvers, layers_of(rows), strict=True)
+    ]
+    directions = [one.directions[0, 0] for one in solved]
+    fit = fit_of(rows, task, groups, directions, solvers, replace(held_out, null=null))
+    if not solver.regularisation:
+        return fit
+    chosen = np.array([one.regularisation[0, 0] for one in solved])
+    return replace(fit, scores={**fit.scores, solver.regularisation: torch.from_numpy(chosen)})
 
 
 def check_contrast(rows: Rows, task: Task) -> None:
@@ -109,35 +118,37 @@ def check_contrast(rows: Rows, task: Task) -> None:
 
 
 def fit_of(
-    rows: Rows, task: Task, groups: np.ndarray, solvers: Sequence[Solver], held_out: HeldOut
+    rows: Rows,
+    task: Task,
+    groups: np.ndarray,
+    directions: Sequence[np.ndarray],
+    solvers: Sequence[Solver],
+    held_out: HeldOut,
 ) -> Fit:
-    """Fit the directions to all rows, and add their scores.
+    """Give directions their lengths and their scores.
 
     Args:
         rows: [n, L, D].
         task: targets of the rows.
         groups: of each row, int [n].
+        directions: unit, of all rows, [D] for each layer.
         solvers: of each layer, with one regularisation, [L].
         held_out: scores of the same procedure, with its null.
     """
-    directions, regularisation = [], []
-    for layer, solver in zip(layers_of(rows), solvers, strict=True):
-        solved = solver.solve(layer, task.targets[:, None])
-        found = solved.directions[0, 0]
-        directions.append(abs(found @ task.contrast(layer)) * found)
-        regularisation.append(solved.regularisation[0, 0])
+    scaled = [
+        abs(one @ task.contrast(layer)) * one
+        for one, layer in zip(directions, layers_of(rows), strict=True)
+    ]
     metric = task.metric.name
-    scores: dict[str, Any] = {metric: held_out.test}
+    scores = {metric: held_out.test}
     if task.metric is AUC:
         scores["accuracy"] = held_out.accuracy
     scores[f"validation_{metric}"] = held_out.validation
     scores |= consistency(rows, task, groups, solvers)
-    if solvers[0].regularisation:
-        scores[solvers[0].regularisation] = regularisation
     return Fit(
-        directions=torch.tensor(np.array(directions), dtype=torch.float32),
+        directions=torch.tensor(np.array(scaled), dtype=torch.float32),
         best_layer=held_out.best_layer,
-        scores={name: torch.tensor(values, dtype=torch.float64) for name, values in scores.items()},
+        scores={name: torch.from_numpy(values) for name, values in scores.items()},
         statistics={
             f"best_{metric}": held_out.best,
             f"null_{metric}": held_out.null_limit,

@@ -107,8 +107,7 @@ def fit_rfm(rows: Rows, task: Task, groups: np.ndarray) -> Fit:
         groups: of each row, int [n].
 
     Raises:
-        TonearmError: rows without any linear dependence on the targets, or groups that cannot be
-            divided into folds.
+        TonearmError: rows that do not differ, or groups that cannot be divided into folds.
     """
     if not any(np.ptp(layer, axis=0).any() for layer in layers_of(rows)):
         raise TonearmError(
@@ -126,11 +125,12 @@ def fit_rfm(rows: Rows, task: Task, groups: np.ndarray) -> Fit:
     null = evaluate(rows, task, groups, RidgeSolver((None,)), seed=SEED).null
     held_out = replace(summarise([[one.part for one in of] for of in found]), null=null)
     choices = [chosen([one.search for one in of]) for of in found]
-    fit = fit_of(rows, task, groups, [RFMSolver(one) for one in choices], held_out)
     axes = [
         fit_predictor(layer, task.targets, choice).leading_axes(task.targets)
         for layer, choice in zip(layers_of(rows), choices, strict=True)
     ]
+    directions, solvers = [one.directions[0] for one in axes], [RFMSolver(one) for one in choices]
+    fit = fit_of(rows, task, groups, directions, solvers, held_out)
     predicted = np.array([[one.predicted for one in of] for of in found])  # on test parts, [L, K]
     metric = task.metric.name
     scores = {

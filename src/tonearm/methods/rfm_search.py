@@ -208,8 +208,9 @@ def nested_score(found: Sequence[Sequence[Rotation]], predicted: np.ndarray) -> 
 
 def drawn(strata: np.ndarray, most: int) -> np.ndarray:
     """Indices of `most` rows at most, as equal in number for all strata as can be."""
-    rng, rank = np.random.default_rng(SEED), np.zeros(len(strata), dtype=np.int64)
+    order = np.random.default_rng(SEED).permutation(len(strata))
+    rank = np.zeros(len(strata), dtype=np.int64)  # among the rows of a stratum
     for stratum in np.unique(strata):
-        members = rng.permutation(np.flatnonzero(strata == stratum))
+        members = order[strata[order] == stratum]
         rank[members] = np.arange(len(members))
     return np.sort(np.argsort(rank, kind="stable")[:most])
