@@ -256,5 +256,5 @@ def _print_scores(vector: "SteeringVector") -> None:
         )
     best_layer = vector.info.best_layer
     if others and best_layer is not None:
-        values = [f"{other.replace('_', ' ')} {values[best_layer]:.2f}" for other, values in others]
+        values = [f"{other.replace('_', ' ')} {values[best_layer]:.3g}" for other, values in others]
         out.print(f"at layer {best_layer}: {', '.join(values)}")

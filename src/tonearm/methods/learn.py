@@ -183,9 +183,10 @@ def _capture(
             kept / 1e9,
             MAX_KEPT_BYTES / 1e9,
         )
-        return Activations(*moments)
+        return Activations(moments[0], moments[1])
     return Activations(
-        *moments,
+        moments[0],
+        moments[1],
         torch.cat(rows),
         torch.tensor(labels),
         torch.cat(groups),

@@ -169,8 +169,8 @@ class PCA:
 
 def are_pairs(labels: np.ndarray, groups: np.ndarray) -> bool:
     """Whether every group holds one row of label 1 and one of label 0."""
-    sides = [np.sort(groups[labels == label]) for label in (0, 1)]
-    return np.array_equal(*sides) and len(np.unique(sides[0])) == len(sides[0])
+    below, above = (np.sort(groups[labels == label]) for label in (0, 1))
+    return np.array_equal(below, above) and len(np.unique(below)) == len(below)
 
 
 def centred_on_pairs(rows: Rows, groups: np.ndarray) -> ChangedRows:
