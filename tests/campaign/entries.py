@@ -173,6 +173,7 @@ COMMANDS = {
             "pooling": ("text",),
             "positive_label": ("text",),
             "negative_label": ("text",),
+            "paired": ("flag",),
             "seconds": ("number",),
             "seed": ("integer",),
             "engine": ("text",),
@@ -932,7 +933,7 @@ FUNCTIONS: dict[str, Function] = {
             **dict.fromkeys(("name", "method", "site", "pooling"), TEXT),
             **dict.fromkeys(("positive_label", "negative_label"), TEXT),
             **dict.fromkeys(("positive", "negative"), ("object", "names", "objects")),
-            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
+            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT, "paired": ANY,
         },
     ),
     "learn_from_audio": Function(
