@@ -87,7 +87,10 @@ def test_the_injections_that_are_tried(calibrate, monkeypatch, options, expected
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--operator", "blur"), "'add', 'blend', 'rotate', 'remove' or 'clamp' (given: 'blur')"),
+        (
+            ("--operator", "blur"),
+            "'add', 'blend', 'rotate', 'slerp', 'remove' or 'clamp' (given: 'blur')",
+        ),
         (("--operator", "clamp"), "operator clamp cannot be calibrated; use one of add, blend"),
         (("--strategy", "own"), "'all-to-all' or 'one-to-one' (given: 'own')"),
     ],

@@ -133,6 +133,25 @@ def test_a_vector_is_set_in_the_way_in_which_the_stream_started(steered):
     assert stream.set_amount("knob", 0.5)
 
 
+def test_a_strength_beyond_the_operator_is_refused_by_strength_and_by_amount(steered):
+    turn = SignCalibration(strength=0.4, configuration=Configuration(operator="slerp"))
+    steered.vectors["knob"] = calibrated(steered.vectors["push"], positive=turn, negative=turn)
+    turned = Steer(vector="push", strength=0.0, operator="slerp")
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer=[turned, "knob=0"])
+    for change in (
+        Control.strength("push", 1.1),
+        Control.strength("push", -1.1),
+        Control.amount("knob", 2.6),
+        Control.amount("knob", -2.6),
+    ):
+        with pytest.raises(TonearmError, match=r"beyond ±1 of slerp"):
+            stream.set(change)
+    accepted = [Control.strength("push", -1.0), Control.amount("knob", 2.5)]
+    play(stream, {1: accepted})
+    first, up, down = stream.take.provenance.steering.steers
+    assert [one.schedule.points[-1][1] for one in (first, up, down)] == [-1.0, 1.0, 0.0]
+
+
 @pytest.mark.parametrize(("target", "value"), [("guidance", 9.0), ("temperature", 0.2)])
 def test_a_sampling_setting_acts_from_its_frame_and_replays(melody, tmp_path, target, value):
     plain = melody.generate(PROMPT, seconds=1.2, seed=5)

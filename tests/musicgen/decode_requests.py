@@ -80,6 +80,7 @@ STEERS = {
         vector="v", strength=0.5, operator="blend", scale="activation", source_layer=1
     ),
     "rotate": Steer(vector="v", strength=0.6, operator="rotate", source_layer=1),
+    "slerp": Steer(vector="v", strength=0.4, operator="slerp", source_layer=1),
     "remove": Steer(vector="v", operator="remove", source_layer=1),
     "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),
     "conditional": Steer(vector="v", strength=1.5, source_layer=1, branch="conditional"),

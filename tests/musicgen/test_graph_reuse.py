@@ -40,6 +40,7 @@ EQUAL_STRUCTURES = {
     "all-to-all": ((STEERS["all-to-all"],), (STEERS["all-to-all"],)),
     "blend": ((STEERS["blend"],), (STEERS["blend"].model_copy(update={"strength": 0.2}),)),
     "rotate": ((STEERS["rotate"],), (STEERS["rotate"].model_copy(update={"strength": -0.4}),)),
+    "slerp": ((STEERS["slerp"],), (STEERS["slerp"].model_copy(update={"strength": -0.7}),)),
     "remove": ((STEERS["remove"],), (STEERS["remove"].model_copy(update={"strength": 0.7}),)),
     "clamp": ((CLAMP,), (CLAMP.model_copy(update={"low": None, "high": -3.0}),)),
     "two clamps": (TWO_CLAMPS, TWO_CLAMPS[::-1]),
@@ -204,6 +205,7 @@ LIVE = {
     "add": 4.0,
     "blend": 0.7,
     "rotate": 0.6,
+    "slerp": -0.5,
     "remove": 1.0,
     "clamp": 1.0,
 }

@@ -20,7 +20,7 @@ STRENGTHS = (0.0, 0.4, 1.5, 3.0)
 
 
 def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
-    operator = rng.choice(["add", "add", "blend", "rotate", "remove", "clamp"])
+    operator = rng.choice(["add", "add", "blend", "rotate", "slerp", "remove", "clamp"])
     strategy = rng.choice(["one-to-all", "one-to-all", "all-to-all", "one-to-one"])
     fields = dict(
         vector=rng.choice(names),
@@ -28,6 +28,8 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
         operator=operator,
         strategy=strategy,
     )
+    if operator == "slerp":
+        fields["strength"] = rng.choice((0.0, 0.2, -0.6, 1.0))
     if operator == "clamp":
         fields["low"] = rng.choice([0.5, 2.0])
     if operator == "blend":

@@ -64,7 +64,7 @@ def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, gui
     zero = Steering(
         steers=tuple(
             Steer(vector="v", strength=0.0, operator=op)
-            for op in ("add", "blend", "rotate", "remove")
+            for op in ("add", "blend", "rotate", "slerp", "remove")
         )
     )
     steered = request_for(

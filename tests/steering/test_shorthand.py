@@ -19,7 +19,7 @@ def test_a_path_may_contain_equals_at_and_commas(path):
 
 
 @pytest.mark.parametrize("number", ["0.4", "raw:0.4", "+0.4", " raw: 0.4 "])
-@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "remove"])
+@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "slerp", "remove"])
 def test_a_number_with_an_operator_is_a_strength(number, operator):
     steer = parse_short(f"jazz={number}@{operator}")
     assert (steer.vector, steer.strength, steer.amount) == ("jazz", 0.4, None)

@@ -139,8 +139,7 @@ class Stream:
         name = control.vector
         if name is None:
             return
-        positions = self._positions(name, control.sets_amount)
-        if not positions:
+        if not self._positions(name, control.sets_amount):
             raise TonearmError(self._absent(name, control.sets_amount))
         if control.sets_amount:
             validated(Steer, {"vector": name, "amount": control.value}, where=f"steer {name}")
@@ -151,11 +150,18 @@ class Stream:
                     "since it failed its calibration; set the other sign, or start the stream "
                     f"with a strength, such as {name}=raw:0"
                 )
-            return
-        for position in positions:
+        for position, strength in self._strengths(control).items():
             steer = self.steering.steers[position]
-            fields = steer.model_dump() | {"strength": control.value, "schedule": None}
+            fields = steer.model_dump() | {"strength": strength, "schedule": None}
             validated(Steer, fields, where=f"steer {name}")
+
+    def _strengths(self, control: Control) -> dict[int, float]:
+        """Strengths that a control of an amount or strength sets, by index of the steer."""
+        assert control.vector is not None
+        if control.sets_amount:
+            places = [place for place in self._amounts if place.vector == control.vector]
+            return {place.position: place.strength_at(control.value) for place in places}
+        return dict.fromkeys(self._positions(control.vector, by_amount=False), control.value)
 
     def _positions(self, vector: str, by_amount: bool) -> list[int]:
         """Indices of the vector's steers that have amounts, or of those that have strengths."""
@@ -262,14 +268,10 @@ class Stream:
             self._decoding.apply(control, frame)
             self._changed.add(control.target)
             return
-        positions = self._positions(control.vector, control.sets_amount)
-        strengths = dict.fromkeys(positions, control.value)
-        if control.sets_amount:
-            places = [place for place in self._amounts if place.position in positions]
-            strengths = {place.position: place.strength_at(control.value) for place in places}
+        strengths = self._strengths(control)
         for position, strength in strengths.items():
             self._decoding.buffers.set_strength(position, strength, frame)
-        self._changed_positions |= set(positions)
+        self._changed_positions |= strengths.keys()
 
     def _refuse_changes(self) -> None:
         """Refuse those that wait. Futures call back, and a callback may call any method: the lock is

@@ -1,4 +1,4 @@
-"""The five ways to move an activation along a direction.
+"""The six ways to move an activation along a direction.
 
 Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw;
 `s` broadcastable to h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the
@@ -20,15 +20,24 @@ blend at s < 0 is blend of -v at |s|: the paper has positive strengths alone.
 
 rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
 1) there is no way to turn, and h becomes 0.
+
+slerp keeps the norm, too, and |s| <= 1 is a share of the angle theta between h and sign(s) r, so
+that equal steps of s are equal angles, and s = 1 ends on r:
+
+    h' = |h| (cos((1 - |s|) theta) r + sin((1 - |s|) theta) u),   u = unit(h - (h . r) r)
+
+Where h is parallel to r, within PARALLEL of the sine of theta, there is no plane, and h is kept.
 """
 
 from typing import Literal
 
 import torch
 
-Operator = Literal["add", "blend", "rotate", "remove", "clamp"]
+Operator = Literal["add", "blend", "rotate", "slerp", "remove", "clamp"]
 Scale = Literal["unit", "activation"]
 Bound = float | torch.Tensor  # of a projection; a tensor of no dimensions can change in place
+
+PARALLEL = 1e-4  # below this sine, float32 has 3 digits or fewer of the direction in which to turn
 
 
 def unit(v: torch.Tensor) -> torch.Tensor:
@@ -54,6 +63,17 @@ def rotate(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     return turned * (
         norm / turned.norm(dim=-1, keepdim=True).clamp(min=torch.finfo(torch.float32).tiny)
     )
+
+
+def slerp(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    r, norm = s.sign() * unit(v), h.norm(dim=-1, keepdim=True)
+    along = (h * r).sum(-1, keepdim=True)
+    across = h - along * r
+    sine = across.norm(dim=-1, keepdim=True)  # times the norm
+    angle = (1 - s.abs()) * torch.atan2(sine, along)
+    turned = unit(angle.cos() * r + angle.sin() * unit(across)) * norm
+    has_plane = (sine > PARALLEL * norm) & (r != 0).any(-1, keepdim=True)
+    return torch.where(has_plane, turned, h)
 
 
 def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
@@ -89,6 +109,8 @@ def apply(
             moved = blend(wide, v, strength, scale)
         elif operator == "rotate":
             moved = rotate(wide, v, strength)
+        elif operator == "slerp":
+            moved = slerp(wide, v, strength)
         elif operator == "remove":
             moved = remove(wide, v, strength)
         else:

@@ -82,12 +82,7 @@ class Steer(Declared):
             )
         if self.amount is not None:
             return self._consistent_amount()
-        strongest = max(self._values(self.raw_strength), key=abs)
-        if abs(strongest) > MAX_STRENGTH:
-            raise ValueError(
-                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
-                "useful values are within about ±3"
-            )
+        self._check_strength()
         if self.operator == "clamp":
             if self.low is None and self.high is None:
                 raise ValueError("clamp needs low, high, or both")
@@ -104,6 +99,19 @@ class Steer(Declared):
         if self.layers is not None and not self.layers:
             raise ValueError("layers is empty; omit it to steer all layers")
         return self
+
+    def _check_strength(self) -> None:
+        strongest = max(self._values(self.raw_strength), key=abs)
+        if self.operator == "slerp" and abs(strongest) > 1:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±1 of slerp, a share of the angle to the "
+                "direction: at 1 the activation points along it"
+            )
+        if abs(strongest) > MAX_STRENGTH:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
+                "useful values are within about ±3"
+            )
 
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None
