@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tonearm.steering.operators import apply, unit
 
-OPERATORS = ("add", "blend", "rotate", "slerp", "remove", "clamp")
+OPERATORS = ("add", "blend", "rotate", "slerp", "remove", "set", "clamp")
 strengths = st.floats(-3, 3).filter(lambda s: abs(s) > 1e-3)
 seeds = st.integers(0, 10_000)
 
@@ -126,6 +126,31 @@ def test_remove_zeroes_the_projection_and_is_idempotent(seed):
     )  # length does not matter
     half = apply("remove", h, v, scalar(0.5))
     assert torch.allclose(half, (h + removed) / 2, atol=1e-5)
+
+
+@given(seeds, st.floats(-50, 50), st.floats(0.01, 1))
+def test_set_moves_the_projection_its_share_of_the_way_and_nothing_else(seed, target, s):
+    h, v = random_pair(seed)
+    r = unit(v)
+    whole = apply("set", h, v, scalar(1.0), target=target)
+    assert torch.allclose(whole @ r, torch.full((2, 3), target), rtol=1e-6, atol=1e-5)
+    assert torch.allclose(whole - (whole @ r)[..., None] * r, h - (h @ r)[..., None] * r, atol=2e-5)
+    part = apply("set", h, v, scalar(s), target=target)
+    assert torch.allclose(part @ r, h @ r + s * (target - h @ r), rtol=1e-5, atol=1e-5)
+
+
+@given(seeds, st.floats(-50, 50), st.floats(0.01, 1))
+def test_set_of_the_negated_direction_to_the_negated_target_is_identical(seed, target, s):
+    h, v = random_pair(seed)
+    expected = apply("set", h, v, scalar(s), target=target)
+    assert torch.equal(apply("set", h, -v, scalar(s), target=-target), expected)
+
+
+def test_each_row_of_set_has_its_own_target():
+    h, v = random_pair(7)
+    targets = torch.tensor([-3.0, 8.0])[:, None, None]
+    found = apply("set", h, v, torch.ones(2, 1, 1), target=targets) @ unit(v)
+    assert torch.allclose(found, targets[..., 0].expand_as(found), atol=1e-5)
 
 
 @given(seeds, st.floats(-4, 4), st.floats(0, 4))
