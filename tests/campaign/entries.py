@@ -244,6 +244,7 @@ COMMANDS = {
             "seconds": ("number",),
             "takes": ("integer",),
             "operator": ("text",),
+            "scales": ("flag",),
             "strategy": ("text",),
             "tables": ("flag",),
             "store": ("output", "special"),
@@ -625,6 +626,15 @@ def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
 
+def _level_stream(m: Materials) -> tonearm.Stream:
+    layers = m.vector.layers
+    scales = steering.FrameScales(
+        means=dict.fromkeys(layers, 0.0), deviations=dict.fromkeys(layers, 1.0)
+    )
+    steer = {m.vector.with_frame_scales(scales): "0@set"}
+    return m.model.stream(PROMPT, steer=steer, seconds=SECONDS, seed=1)
+
+
 def _rows(m: Materials) -> EmbeddingSet:
     return EmbeddingSet.read(m.file("rows.npy"))
 
@@ -768,6 +778,19 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
+    "Control.level": Function(
+        lambda m: tonearm.Control.level,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "FrameScales": Function(
+        lambda m: steering.FrameScales,
+        lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
+        {"means": ANY, "deviations": ANY, "protocol": TEXT},
+    ),
+    "FrameScales.content_hash": Function(
+        lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
+    ),
     "Model": Function(
         lambda m: tonearm.Model,
         lambda m: {"checkpoint": load_checkpoint(str(m.checkpoint), "cpu")},
@@ -839,10 +862,13 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("target", "amount", "strength", "low", "high"), REAL),
+            **dict.fromkeys(
+                ("target", "amount", "strength", "low", "high", "level", "gate"), REAL
+            ),
             **dict.fromkeys(("vector", "unit", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
+            "level_schedule": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },
@@ -864,6 +890,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"other": m.vector, "layer": 0},
         {"other": ANY, "layer": COUNT},
     ),
+    "SteeringVector.steers_like": Function(lambda m: m.vector.steers_like, kinds={"other": ANY}),
+    "SteeringVector.with_frame_scales": Function(
+        lambda m: m.vector.with_frame_scales, kinds={"scales": ANY}
+    ),
     "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
     "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
@@ -881,6 +911,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
         {"vector": TEXT, "strength": REAL},
+    ),
+    "Stream.set_level": Function(
+        lambda m: _level_stream(m).set_level,
+        lambda m: {"vector": m.vector.name, "level": 1.0},
+        {"vector": TEXT, "level": REAL},
     ),
     "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
     "Stream.stop": Function(lambda m: _stream(m).stop),

@@ -77,9 +77,12 @@ class SamplingRecord(_Record):
 
 
 class VectorRecord(_Record):
-    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm.
+    `frame_scales_hash` is that of its frame scales, where operator set used them.
+    """
 
     content_hash: str
+    frame_scales_hash: str | None = None
     bundled: bool
     file: FilePath | None = None
 
