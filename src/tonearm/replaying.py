@@ -106,6 +106,8 @@ def replay(
             tune,
         )
         take = model.reproduce(request, recorded.batch, vectors, progress)
+        if recorded.trims is not None:
+            take = take.trimmed(recorded.trims)
     here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)
     differences = recorded.stack.differences(here)
     if recorded.engine != model.engine.name:
@@ -158,6 +160,15 @@ def _vectors(recorded: Provenance, model: Model, sidecar: Path) -> dict[str, Ste
             raise TonearmError(
                 f"{sidecar}: vector {shortened(name)} has changed since "
                 f"({record.content_hash[:8]} then); the take cannot be reproduced"
+            )
+        scales = vector.info.frame_scales
+        if record.frame_scales_hash and (
+            scales is None or scales.content_hash() != record.frame_scales_hash
+        ):
+            raise TonearmError(
+                f"{sidecar}: the frame scales of vector {shortened(name)}, the unit of its level, "
+                f"have changed since ({record.frame_scales_hash[:8]} then); the take cannot be "
+                "reproduced"
             )
         vectors[name] = vector
     return vectors

@@ -22,6 +22,7 @@ from tonearm import measures, sharing, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
 from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.processing import Trims
 
 Make = Callable[[Random, Path, Path], Any]
 
@@ -77,7 +78,11 @@ SAMPLED = {
     "seed": ("integer",),
 }
 SHOWN = {"as_json": ("flag",)}
-STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+STEERED = {
+    "steer": ("text", "steer", "vector_steer"),
+    "steering": ("steering", "special"),
+    "combine": ("text",),
+}
 # Options of `tonearm learn` that belong to audio, and the others beside each of them.
 OF_AUDIO = ("audio", "label", "against", "column", "where", "layout", "segment", "text", "store")
 FROM_AUDIO = {
@@ -120,6 +125,9 @@ COMMANDS = {
             "prompt": ("text", "text"),
             "output": ("output",),
             "takes": ("integer",),
+            "targets": ("text", "steer"),
+            "tries": ("integer",),
+            "trim": ("flag",),
             "prompts": ("prompts", "special"),
             "continue_from": ("audio", "odd_audio", "special"),
             "melody": ("audio", "odd_audio", "special"),
@@ -169,6 +177,7 @@ COMMANDS = {
             "pooling": ("text",),
             "positive_label": ("text",),
             "negative_label": ("text",),
+            "paired": ("flag",),
             "seconds": ("number",),
             "seed": ("integer",),
             "engine": ("text",),
@@ -239,7 +248,9 @@ COMMANDS = {
             "seconds": ("number",),
             "takes": ("integer",),
             "operator": ("text",),
+            "scales": ("flag",),
             "strategy": ("text",),
+            "tables": ("flag",),
             "store": ("output", "special"),
             "workers": ("integer",),
             "force": ("flag",),
@@ -349,6 +360,10 @@ COMMANDS = {
             "force": ("flag",),
             **SHOWN,
         },
+    ),
+    "knobs": Command(
+        lambda m: {"files": [m.file("energy.safetensors")]},
+        {"files": ("vector", "classifier", "special", "text"), **SHOWN},
     ),
     "measure": Command(
         lambda m: {"files": [m.file("clicks.wav")], "clap": m.clap},
@@ -591,8 +606,20 @@ def _plain_take(m: Materials) -> tonearm.Take:
     return take
 
 
+def _points() -> tuple[tonearm.steering.ResponsePoint, ...]:
+    return tuple(
+        tonearm.steering.ResponsePoint(amount=i / 10, effect=i, low=0, high=0) for i in range(11)
+    )
+
+
+def _response() -> tonearm.steering.Response:
+    return tonearm.steering.Response(
+        measure="spectral_centroid", unit="st", plain=1000, points=_points(), prompts=2
+    )
+
+
 def _calibrated_stream(m: Materials) -> tonearm.Stream:
-    sign = tonearm.steering.SignCalibration(strength=0.1)
+    sign = tonearm.steering.SignCalibration(strength=0.1, response=_response())
     calibration = tonearm.steering.Calibration(positive=sign, negative=sign)
     info = m.vector.info.model_copy(update={"calibration": calibration})
     vector = tonearm.SteeringVector(m.vector.directions, info)
@@ -601,6 +628,15 @@ def _calibrated_stream(m: Materials) -> tonearm.Stream:
 
 def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
+
+
+def _level_stream(m: Materials) -> tonearm.Stream:
+    layers = m.vector.layers
+    scales = steering.FrameScales(
+        means=dict.fromkeys(layers, 0.0), deviations=dict.fromkeys(layers, 1.0)
+    )
+    steer = {m.vector.with_frame_scales(scales): "0@set"}
+    return m.model.stream(PROMPT, steer=steer, seconds=SECONDS, seed=1)
 
 
 def _rows(m: Materials) -> EmbeddingSet:
@@ -658,7 +694,10 @@ FUNCTIONS: dict[str, Function] = {
     "Calibration": Function(
         lambda m: tonearm.steering.Calibration,
         lambda m: dict.fromkeys(("positive", "negative"), _failed()),
-        {"positive": ANY, "negative": ANY, "protocol": TEXT},
+        {"positive": ANY, "negative": ANY, "protocol": TEXT, "tables": TEXT},
+    ),
+    "Calibration.amounts_json": Function(
+        lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).amounts_json
     ),
     "Calibration.of": Function(
         lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).of,
@@ -682,7 +721,35 @@ FUNCTIONS: dict[str, Function] = {
     "SignCalibration": Function(
         lambda m: tonearm.steering.SignCalibration,
         lambda m: {"strength": 0.1},
-        {"strength": REAL, "configuration": ANY, "evidence": ANY, "failure": TEXT},
+        {
+            "strength": REAL, "configuration": ANY, "evidence": ANY, "response": ANY,
+            "leakage": ANY, "drift": ANY, "failure": TEXT,
+        },
+    ),
+    "Response": Function(
+        lambda m: tonearm.steering.Response,
+        lambda m: {"measure": "x", "unit": "st", "plain": 1000, "points": _points(), "prompts": 2},
+        {"measure": TEXT, "unit": TEXT, "plain": REAL, "points": ("object", "objects"), "prompts": COUNT},
+    ),
+    "Response.amount_for": Function(lambda m: _response().amount_for, kinds={"effect": REAL}),
+    "Response.reaches": Function(lambda m: _response().reaches, kinds={"effect": REAL}),
+    "Response.effect_at": Function(lambda m: _response().effect_at, kinds={"amount": REAL}),
+    "ResponsePoint": Function(
+        lambda m: tonearm.steering.ResponsePoint,
+        lambda m: {"amount": 0.5, "effect": 1, "low": 0, "high": 2},
+        dict.fromkeys(
+            ("amount", "effect", "low", "high", "fault_gain", "pulse_loss", "text_loss"), REAL
+        ),
+    ),
+    "Leak": Function(
+        lambda m: tonearm.steering.Leak,
+        lambda m: {"change": 1, "low": 0, "high": 2, "unit": "st"},
+        {**dict.fromkeys(("change", "low", "high"), REAL), "unit": TEXT},
+    ),
+    "Drift": Function(
+        lambda m: tonearm.steering.Drift,
+        lambda m: {"seconds": 30, "part": 10, "early": 1, "late": 1, "prompts": 2},
+        {**dict.fromkeys(("seconds", "part", "early", "late"), REAL), "prompts": COUNT},
     ),
     "with_strengths": Function(
         lambda m: tonearm.steering.with_strengths,
@@ -705,10 +772,28 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
+    "Control.physical": Function(
+        lambda m: tonearm.Control.physical,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
     "Control.strength": Function(
         lambda m: tonearm.Control.strength,
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
+    ),
+    "Control.level": Function(
+        lambda m: tonearm.Control.level,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "FrameScales": Function(
+        lambda m: steering.FrameScales,
+        lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
+        {"means": ANY, "deviations": ANY, "protocol": TEXT},
+    ),
+    "FrameScales.content_hash": Function(
+        lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
     ),
     "Model": Function(
         lambda m: tonearm.Model,
@@ -720,7 +805,7 @@ FUNCTIONS: dict[str, Function] = {
     "Model.generate": Function(
         lambda m: m.model.generate,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
-        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS},
+        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS, "combine": TEXT},
     ),
     "Model.generate_batch": Function(
         lambda m: m.model.generate_batch,
@@ -747,7 +832,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.model.stream,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
         # None as a length is an endless stream
-        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "chunk_seconds": REAL,
+        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "combine": TEXT, "chunk_seconds": REAL,
          "seconds": ("negative_length",)},
     ),
     "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
@@ -781,15 +866,20 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("amount", "strength", "low", "high"), REAL),
-            **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
+            **dict.fromkeys(
+                ("target", "amount", "strength", "low", "high", "level", "gate"), REAL
+            ),
+            **dict.fromkeys(("vector", "unit", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
+            "level_schedule": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },
     ),
-    "Steering": _fixed(tonearm.Steering, steers=("object", "objects", "names")),
+    "Steering": _fixed(
+        tonearm.Steering, steers=("object", "objects", "names"), combine=TEXT
+    ),
     "Steering.from_file": _fixed(
         tonearm.Steering.from_file, path=("object", "special", "steering", "sidecar")
     ),
@@ -806,6 +896,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"other": m.vector, "layer": 0},
         {"other": ANY, "layer": COUNT},
     ),
+    "SteeringVector.steers_like": Function(lambda m: m.vector.steers_like, kinds={"other": ANY}),
+    "SteeringVector.with_frame_scales": Function(
+        lambda m: m.vector.with_frame_scales, kinds={"scales": ANY}
+    ),
     "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
     "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
@@ -814,10 +908,20 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": m.vector.name, "amount": 1.0},
         {"vector": TEXT, "amount": REAL},
     ),
+    "Stream.set_target": Function(
+        lambda m: _calibrated_stream(m).set_target,
+        lambda m: {"vector": m.vector.name, "target": 1.0},
+        {"vector": TEXT, "target": REAL},
+    ),
     "Stream.set_strength": Function(
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
         {"vector": TEXT, "strength": REAL},
+    ),
+    "Stream.set_level": Function(
+        lambda m: _level_stream(m).set_level,
+        lambda m: {"vector": m.vector.name, "level": 1.0},
+        {"vector": TEXT, "level": REAL},
     ),
     "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
     "Stream.stop": Function(lambda m: _stream(m).stop),
@@ -826,6 +930,9 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.take.save,
         lambda m: {"path": "a.wav"},
         {"path": ("object", "special", "output"), "measured": ANY},
+    ),
+    "Take.trimmed": Function(
+        lambda m: m.take.trimmed, lambda m: {"trims": Trims(gain=-1.0)}, {"trims": ANY}
     ),
     "TakeRequest": Function(
         lambda m: tonearm.TakeRequest,
@@ -839,7 +946,19 @@ FUNCTIONS: dict[str, Function] = {
         },
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
-            "seed": COUNT, "sampling": ANY, "tracker": ANY,
+            "seed": COUNT, "sampling": ANY, "tracker": ANY, "combine": TEXT,
+        },
+    ),
+    "reach": Function(
+        lambda m: tonearm.reach,
+        lambda m: {
+            "model": m.model, "prompt": PROMPT, "targets": "tempo=120bpm", "seconds": SECONDS, "seed": 1,
+        },
+        {
+            **PROGRESS, **dict.fromkeys(("prompt", "negative"), TEXT), "model": ANY,
+            "targets": STEER_KINDS, "tries": COUNT, "seed": COUNT, "seconds": REAL,
+            **dict.fromkeys(("words", "vectors", "trims", "sampling", "tracker"), ANY),
+            **dict.fromkeys(("continue_from", "melody"), REQUEST_KINDS["continue_from"]),
         },
     ),
     "describe": Function(
@@ -855,7 +974,7 @@ FUNCTIONS: dict[str, Function] = {
             **dict.fromkeys(("name", "method", "site", "pooling"), TEXT),
             **dict.fromkeys(("positive_label", "negative_label"), TEXT),
             **dict.fromkeys(("positive", "negative"), ("object", "names", "objects")),
-            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
+            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT, "paired": ANY,
         },
     ),
     "learn_from_audio": Function(
@@ -938,7 +1057,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.vector.info.model_dump(),
         dict.fromkeys(steering.VectorInfo.model_fields, ("object",)),
     ),
-    "as_steering": _fixed(steering.as_steering, steer=STEER_KINDS),
+    "as_steering": Function(
+        lambda m: steering.as_steering,
+        lambda m: {"steer": "energy=1"},
+        {"steer": STEER_KINDS, "combine": TEXT},
+    ),
     "parse_short": _fixed(steering.parse_short, text=("object", "steer", "name")),
     "ClapScoring": Function(
         lambda m: measures.ClapScoring,
@@ -1126,7 +1249,7 @@ FUNCTIONS: dict[str, Function] = {
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
-    "Comparison", "Exported", "Pulled", "Pushed", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
+    "Comparison", "Exported", "Outcome", "Pulled", "Pushed", "Reached", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
     "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "NoteAgreement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip

@@ -26,6 +26,7 @@ from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
+from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
@@ -80,6 +81,7 @@ for command in (
     learn,
     probe,
     calibrate,
+    knobs,
     measure,
     distance,
     classifier,

@@ -11,10 +11,13 @@ from tonearm.errors import TonearmError
 from tonearm.text import check_path
 
 if TYPE_CHECKING:
+    from tonearm.generation.request import TakeRequest
     from tonearm.generation.take import Take
+    from tonearm.knobs import Reached
     from tonearm.measures import Description, Measurement
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
+    from tonearm.progress import Progress
     from tonearm.steering import Steer, Steering
 
 ABSENT = "–"
@@ -22,12 +25,13 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class SavedTake:
-    """A take with its measurements and its two files."""
+    """A take with its measurements and its two files; `reached` is how it met its targets."""
 
     take: "Take"
     description: "Description"
     audio: Path
     sidecar: Path
+    reached: "Reached | None" = None
 
     def to_dict(self) -> dict[str, Any]:
         """For --json: the two files, and the content of the sidecar."""
@@ -37,16 +41,79 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        faults = "".join(f"\n  faulty: {fault}" for fault in self.description.faults)
-        return f"{self.audio}   {measured_text(self.description)}{faults}"
+        lines = [f"{self.audio}   {measured_text(self.description)}"]
+        if self.reached is not None:
+            lines += [f"  {outcome}" for outcome in self.reached.outcomes]
+            lines += [f"  {act}" for act in self.reached.acted]
+        lines += [f"  faulty: {fault}" for fault in self.description.faults]
+        return "\n".join(lines)
 
 
-def save_take(take: "Take", path: Path, description: "Description | None" = None) -> SavedTake:
+def save_take(
+    take: "Take",
+    path: Path,
+    description: "Description | None" = None,
+    reached: "Reached | None" = None,
+) -> SavedTake:
     """Write a take with its sidecar; measure it first unless `description` is given."""
     from tonearm.measures import describe
 
-    found = describe(take.clip) if description is None else description
-    return SavedTake(take, found, path, take.save(path, measured=found.to_dict()))
+    tracker = None if reached is None else reached.tracker
+    found = describe(take.clip, tracker) if description is None else description
+    measured = found.to_dict()
+    if reached is not None:
+        measured["targets"] = [outcome.to_dict() for outcome in reached.outcomes]
+        measured["acted"] = list(reached.acted)
+    return SavedTake(take, found, path, take.save(path, measured=measured), reached)
+
+
+def read_targets(targets: Sequence[str] | None) -> tuple["Steer", ...]:
+    """The steers of every --set, each with a target.
+
+    Raises:
+        TonearmError: one without a unit, or without a target.
+    """
+    from tonearm.steering import as_steering
+    from tonearm.steering.units import WRITTEN
+
+    steers = as_steering(targets or ())[0].steers
+    for steer in steers:
+        if steer.target is None:
+            raise TonearmError(
+                f"--set {steer} has no unit; write a number with one of {', '.join(WRITTEN)}, "
+                f"such as tempo=128bpm or brightness=+3st, or use --steer"
+            )
+    return steers
+
+
+def reached_takes(
+    model: "Model",
+    requests: Sequence["TakeRequest"],
+    targets: tuple["Steer", ...],
+    tries: int,
+    trims: bool,
+    progress: "Progress",
+) -> Iterator[tuple["Take", "Reached | None"]]:
+    """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
+    from tonearm.knobs import reach
+
+    first = requests[0].seed
+    for number, request in enumerate(requests):
+        reached = reach(
+            model,
+            request.prompt,
+            request.steering.model_copy(update={"steers": (*request.steering.steers, *targets)}),
+            tries=tries,
+            trims=trims,
+            seconds=request.seconds,
+            seed=first + number * tries,
+            sampling=request.sampling,
+            negative=request.negative,
+            continue_from=request.continue_from,
+            melody=request.melody,
+            progress=progress,
+        )
+        yield reached.take, reached
 
 
 def measured_text(description: "Description") -> str:
@@ -70,12 +137,17 @@ def stopped(kept: Sequence[SavedTake], count: int) -> Stopped:
     return Stopped(f"stopped; kept {len(kept)} of {count} takes: {files}")
 
 
-def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering":
-    """The steers of --steering, then every --steer."""
+def read_steering(
+    steers: Sequence[str] | None, file: Path | None, combine: str | None = None
+) -> "Steering":
+    """The steers of --steering, then every --steer, with the rule of --combine or --steering."""
+    from tonearm.schema import validated
     from tonearm.steering import Steering, as_steering
 
-    from_file = Steering.from_file(file).steers if file else ()
-    return Steering(steers=(*from_file, *as_steering(steers or ())[0].steers))
+    from_file = Steering.from_file(file) if file else Steering()
+    given = as_steering(steers or ())[0].steers
+    fields = {"steers": (*from_file.steers, *given), "combine": combine or from_file.combine}
+    return validated(Steering, fields, where="the steering")  # type: ignore[no-any-return]
 
 
 def sampling_text(sampling: "Sampling") -> str:
@@ -85,25 +157,37 @@ def sampling_text(sampling: "Sampling") -> str:
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
-    """One line per steer with a strength, or per sign of one with an amount."""
-    return "\n".join(_steer_lines(model, steering)) or "none"
+    """One line per steer with a strength, or per sign of one with an amount; then the rule that
+    combines several.
+    """
+    lines = [*_steer_lines(model, steering), *_rule_lines(steering)]
+    return "\n".join(lines) or "none"
+
+
+def _rule_lines(steering: "Steering") -> Iterator[str]:
+    from tonearm.steering.combination import PUSHES, share_of
+
+    if steering.combine == "orthogonal" and len(steering.steers) > 1:
+        yield "combined by orthogonal: each keeps what is orthogonal to those before"
+    share = share_of(steering)
+    if share < 1:
+        yield f"combined by {steering.combine}: strengths of {', '.join(PUSHES)} times {share:.3g}"
 
 
 def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
     from tonearm.steering import Steering, with_strengths
 
     for steer in steering.steers:
-        if steer.amount is None:
+        if not steer.is_calibrated:
             yield _steer_line(model, steer)
             continue
-        name = model.vectors.public_name(steer.vector)
-        alone = Steering(steers=(steer,))
         named = {steer.vector: model.vectors[steer.vector]}
-        signs = with_strengths(alone, named).steers
+        asked = steer.model_copy(update={"vector": model.vectors.public_name(steer.vector)})
+        signs = with_strengths(Steering(steers=(steer,)), named).steers
         if not signs:
-            yield f"{name} {steer.amount:+g} (no change)"
+            yield f"{asked} (no change)"
         for one in signs:
-            yield f"{name} {steer.amount:+g} = {_steer_line(model, one)}"
+            yield f"{asked} = {_steer_line(model, one)}"
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
@@ -121,11 +205,17 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     extras = [f"site {info.site}"] if info.site != "residual" else []
     extras += [f"{steer.branch} branch"] if steer.branch != "both" else []
     extras += [f"positions {steer.positions}"] if steer.positions != "generated" else []
-    if steer.schedule:
-        points = steer.schedule.points
-        extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
+    extras += [f"gate {steer.gate:g}"] if steer.gate < 1 else []
+    for what, schedule in (("", steer.schedule), ("level ", steer.level_schedule)):
+        if schedule:
+            points = schedule.points
+            extras.append(f"{what}scheduled {points[0][0]:g} to {points[-1][0]:g} s")
     name = model.vectors.public_name(steer.vector)
     steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
+    if steer.level is not None:
+        label = info.positive_label if steer.level > 0 else info.negative_label
+        of_level = f" ({label})" if steer.level and strength else ""
+        steered = f"{name} level {steer.level:+.4g}{of_level}: set, share {strength:.4g}"
     return ", ".join([steered, strategy, *extras])
 
 

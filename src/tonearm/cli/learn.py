@@ -34,9 +34,19 @@ def learn(
     negative: Annotated[
         Path | None,
         typer.Option(
-            "--negative", metavar="FILE", help="Prompts without it, or with its opposite."
+            "--negative",
+            metavar="FILE",
+            help="Prompts without it, or with its opposite; default: the bundled neutral prompts, "
+            "for a concept without an opposite.",
         ),
     ] = None,
+    paired: Annotated[
+        bool,
+        typer.Option(
+            "--paired",
+            help="Line i of both files describes one scene, and differs in the attribute alone.",
+        ),
+    ] = False,
     audio: Annotated[
         Path | None,
         typer.Option(
@@ -72,11 +82,14 @@ def learn(
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),
     ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--method", metavar="METHOD", help=f"Method that fits the directions: {METHODS}."
+            "--method",
+            metavar="METHOD",
+            help=f"Method that fits the directions: {METHODS}; default: diffmean, or mean-centred "
+            "without --negative.",
         ),
-    ] = "diffmean",
+    ] = None,
     site: Annotated[
         str,
         typer.Option(
@@ -101,7 +114,9 @@ def learn(
     negative_label: Annotated[
         str | None,
         typer.Option(
-            "--negative-label", metavar="WORD", help="Meaning of -; default: less, or the label."
+            "--negative-label",
+            metavar="WORD",
+            help="Meaning of -; default: less, background, or the label.",
         ),
     ] = None,
     segment: _audio_options.Segment = None,
@@ -133,14 +148,16 @@ def learn(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Learn a vector from prompts that differ in one attribute, or from labelled audio."""
+    """Learn a vector from prompts that differ in one attribute, from prompts of one concept without
+    an opposite, or from labelled audio.
+    """
     check_name(name)
     from tonearm.steering.vector_file import vector_file
 
     path = vector_file(output or name)
     check_outputs([path], force)
     data = read_data(
-        PromptOptions(positive, negative, seconds, seed),
+        PromptOptions(positive, negative, seconds, seed, paired),
         AudioOptions(
             audio,
             label,
@@ -159,13 +176,12 @@ def learn(
     from tonearm.steering import save_vector
 
     # Those that are not given have defaults that depend on the data.
-    chosen = {"pooling": pooling, "batch_size": batch_size}
+    chosen = {"method": method, "pooling": pooling, "batch_size": batch_size}
     try:
         with progress_bar("capturing activations") as bar:
             vector = data.learn(
                 loaded,
                 name=name,
-                method=method,
                 site=site,
                 positive_label=data.labels[0] if positive_label is None else positive_label,
                 negative_label=data.labels[1] if negative_label is None else negative_label,
@@ -186,6 +202,7 @@ def learn(
         {
             "model": model_text(loaded),
             "prompts" if info.source == "prompts" else "audio": data_text(info),
+            "labels": f"+ {info.positive_label}, - {info.negative_label}",
             "method": f"{info.method}, {info.pooling} at {info.site}",
             "best layer": statistics_text(info.statistics),
             "licence": licence_note(loaded),
@@ -236,5 +253,5 @@ def _print_scores(vector: "SteeringVector") -> None:
         )
     best_layer = vector.info.best_layer
     if others and best_layer is not None:
-        values = [f"{other.replace('_', ' ')} {values[best_layer]:.2f}" for other, values in others]
+        values = [f"{other.replace('_', ' ')} {values[best_layer]:.3g}" for other, values in others]
         out.print(f"at layer {best_layer}: {', '.join(values)}")

@@ -42,14 +42,7 @@ def vectors(
     as_json: _options.Json = False,
 ) -> None:
     """List vectors with their amounts: those that ship, or those of files, bundles and folders."""
-    from tonearm.steering import load_vector
-    from tonearm.steering.library import bundled_vectors
-
-    found = (
-        _read(files)
-        if files
-        else {name: load_vector(path) for name, path in bundled_vectors().items()}
-    )
+    found = read_vectors(files)
     if as_json:
         described = [
             {
@@ -67,10 +60,14 @@ def vectors(
         out.print(f"no vectors in {where}; tonearm learn makes one")
 
 
-def _read(given: Sequence[Path]) -> dict[str, "SteeringVector"]:
-    """Vectors of files and folders, by the name that --steer takes."""
+def read_vectors(given: Sequence[Path] | None) -> dict[str, "SteeringVector"]:
+    """Vectors of files and folders, or those that ship, by the name that --steer takes."""
+    from tonearm.steering import load_vector
     from tonearm.steering.bundle_file import is_bundle, load_vectors
+    from tonearm.steering.library import bundled_vectors
 
+    if not given:
+        return {name: load_vector(path) for name, path in bundled_vectors().items()}
     found = {}
     for path in given:
         for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:

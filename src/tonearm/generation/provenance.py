@@ -12,12 +12,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.musicgen.sampling import Sampling, check_sampling
+from tonearm.processing import Trims
 from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 4  # files of earlier formats are read too
+SIDECAR_FORMAT = 5  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -76,9 +77,12 @@ class SamplingRecord(_Record):
 
 
 class VectorRecord(_Record):
-    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm.
+    `frame_scales_hash` is that of its frame scales, where operator set used them.
+    """
 
     content_hash: str
+    frame_scales_hash: str | None = None
     bundled: bool
     file: FilePath | None = None
 
@@ -178,13 +182,16 @@ class StackRecord(_Record):
 class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
-    `steering` has strengths, from which the take is reproduced; `requested` is the steering with
-    amounts from which they came, where there were amounts.
+    `steering` has strengths, from which the take is reproduced; `requested` is the steering from
+    which they came, where it had targets, amounts or a rule of combination. `prompt` is the text that
+    the model read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
+    are those of the audio after decoding, where there are any.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = KIND
     prompt: str
+    requested_prompt: str | None = None
     negative: str | None = None
     new_seconds: Annotated[Seconds, Field(gt=0)]
     frames: Frames
@@ -200,12 +207,13 @@ class Provenance(_Record):
     melody: AudioRecord | None = None
     stack: StackRecord
     codes_sha256: str
+    trims: Trims | None = None
     audio_sha256: str
     audio_file: str | None = None
 
     @property
     def stated_steering(self) -> Steering:
-        """The steering as it was requested, with amounts where there were amounts."""
+        """The steering as it was requested, with its amounts and its rule of combination."""
         return self.requested or self.steering
 
     @model_validator(mode="after")

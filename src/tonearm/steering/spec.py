@@ -12,11 +12,14 @@ from tonearm.schema import Declared, validated
 from tonearm.steering.calibration import Branch, Finite, Strategy
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
+from tonearm.steering.units import ABSOLUTE, UnitName
 from tonearm.steering.vector_file import SUFFIX
 
 Positions = Literal["generated", "audio", "all"]
+Combine = Literal["none", "sqrt", "mean", "orthogonal"]
 MAX_STRENGTH = 1000.0
 MAX_AMOUNT = 10.0
+MAX_LEVEL = 1000.0
 # fields of a steer that a calibration sets
 CALIBRATED = (
     "operator",
@@ -28,13 +31,19 @@ CALIBRATED = (
     "positions",
     "low",
     "high",
+    "level",
+    "level_schedule",
+    "gate",
 )
 MAX_STEERS = 256  # of one take; each is a tensor per layer
 
 
 class Steer(Declared):
-    """One vector with one amount, or one strength.
+    """One vector with one target, one amount, or one strength.
 
+    target        in a physical unit, such as 3 semitones of spectral centroid: an amount by the
+                  table of the vector's calibration (tonearm/steering/targets.py).
+    unit          of the target; default: the relative unit of the vector's measure.
     amount        calibrated, per vector and sign: ±1 is as far as the music stays whole. The
                   calibration gives strength, operator, scale, strategy, layers and branch; without
                   a schedule of the steer, its ramp too.
@@ -48,11 +57,19 @@ class Steer(Declared):
     positions     generated: new frames; audio: the audio prompt too; all: the text prefix too
                   (prefix checkpoints).
     low, high     for clamp: bounds of the projection on the unit direction.
+    level         for set: target of the projection on the unit direction, in standard deviations
+                  from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
+                  the share of the way to it, 0 to 1.
+    level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    gate          probability with which the steer acts, at each frame and layer by itself, drawn by
+                  the seed of the take (MusicRFM: 0.3).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vector: str = Field(min_length=1)
+    target: Finite | None = None
+    unit: UnitName | None = None
     amount: Finite | None = None
     strength: Finite | None = None
     operator: Operator = "add"
@@ -65,29 +82,31 @@ class Steer(Declared):
     schedule: Schedule | None = None
     low: Finite | None = None
     high: Finite | None = None
+    level: Finite | None = None
+    level_schedule: Schedule | None = None
+    gate: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
     def _with_strength(cls, fields: Any) -> Any:
-        if isinstance(fields, dict) and not fields.keys() & {"amount", "strength"}:
+        if isinstance(fields, dict) and not fields.keys() & {"target", "amount", "strength"}:
             return fields | {"strength": 1.0}
         return fields
 
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
-        if (self.amount is None) == (self.strength is None):
+        if [self.target, self.amount, self.strength].count(None) != 2:
             raise ValueError(
-                "give an amount (calibrated; ±1 is as far as the music stays whole) or a strength "
-                "(the raw factor of the papers), and not both"
+                "give a target (in a physical unit), an amount (calibrated; ±1 is as far as the "
+                "music stays whole) or a strength (the raw factor of the papers), and one alone"
             )
+        if self.unit is not None and self.target is None:
+            raise ValueError(f"unit {self.unit} belongs to a target; omit it")
+        if self.target is not None:
+            return self._calibrated("a target")
         if self.amount is not None:
             return self._consistent_amount()
-        strongest = max(self._values(self.raw_strength), key=abs)
-        if abs(strongest) > MAX_STRENGTH:
-            raise ValueError(
-                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
-                "useful values are within about ±3"
-            )
+        self._check_strength()
         if self.operator == "clamp":
             if self.low is None and self.high is None:
                 raise ValueError("clamp needs low, high, or both")
@@ -95,6 +114,7 @@ class Steer(Declared):
                 raise ValueError(f"clamp has low {self.low:g} above high {self.high:g}")
         elif self.low is not None or self.high is not None:
             raise ValueError(f"low and high belong to operator clamp, not to {self.operator}")
+        self._check_level()
         if self.scale != "unit" and self.operator != "blend":
             raise ValueError(f"scale belongs to operator blend, not to {self.operator}")
         if self.strategy == "one-to-one" and self.layers is not None:
@@ -105,17 +125,59 @@ class Steer(Declared):
             raise ValueError("layers is empty; omit it to steer all layers")
         return self
 
+    def _check_strength(self) -> None:
+        strengths = _values(self.raw_strength, self.schedule)
+        strongest = max(strengths, key=abs)
+        if self.operator == "set" and not 0 <= min(strengths) <= max(strengths) <= 1:
+            wrong = min(strengths) if min(strengths) < 0 else strongest
+            raise ValueError(
+                f"strength {wrong:g} is not possible for set; use 0 to 1, the share of the way to "
+                "the level"
+            )
+        if self.operator == "slerp" and abs(strongest) > 1:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±1 of slerp, a share of the angle to the "
+                "direction: at 1 the activation points along it"
+            )
+        if abs(strongest) > MAX_STRENGTH:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
+                "useful values are within about ±3"
+            )
+
+    def _check_level(self) -> None:
+        if self.operator != "set":
+            if self.level is not None or self.level_schedule is not None:
+                raise ValueError(f"level belongs to operator set, not to {self.operator}")
+            return
+        if self.level is None:
+            raise ValueError(
+                "set needs level: standard deviations of the projection from its mean over "
+                "generated frames, such as 2"
+            )
+        highest = max(_values(self.level, self.level_schedule), key=abs)
+        if abs(highest) > MAX_LEVEL:
+            raise ValueError(f"level {highest:g} is beyond ±{MAX_LEVEL:g}")
+        if self.strategy == "one-to-all":
+            raise ValueError(
+                "set needs strategy all-to-all or one-to-one, since the scales of a direction are "
+                "those of its own layer"
+            )
+
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None
-        largest = max(self._values(self.amount), key=abs)
+        largest = max(_values(self.amount, self.schedule), key=abs)
         if abs(largest) > MAX_AMOUNT:
             raise ValueError(
                 f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; music stays whole within ±1"
             )
+        return self._calibrated("an amount")
+
+    def _calibrated(self, given: str) -> "Steer":
         for name in CALIBRATED:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(
-                    f"{name} comes from the calibration where an amount is given; "
+                    f"{name} comes from the calibration where {given} is given; "
                     f"omit {name}, or give a strength"
                 )
         return self
@@ -124,35 +186,55 @@ class Steer(Declared):
     def raw_strength(self) -> float:
         """The strength. Raises TonearmError where the steer has an amount."""
         if self.strength is None:
+            given = "an amount" if self.target is None else "a target"
             raise TonearmError(
-                f"steer {self.vector} has an amount, not a strength; "
+                f"steer {self.vector} has {given}, not a strength; "
                 "tonearm.steering.with_strengths gives its strength"
             )
         return self.strength
 
-    def _values(self, value: float) -> list[float]:
-        """`value` at every breakpoint of the schedule; between two, it is between theirs."""
-        factors = [factor for _, factor in self.schedule.points] if self.schedule else [1.0]
-        return [value * factor for factor in factors]
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the strength comes from the calibration of the vector."""
+        return self.strength is None
 
     def __str__(self) -> str:
+        if self.target is not None:
+            sign = "" if self.unit in ABSOLUTE else "+"
+            return f"{self.vector} {self.target:{sign}g} {self.unit or ''}".rstrip()
         if self.amount is not None:
             return f"{self.vector} {self.amount:+g}"
+        if self.level is not None:
+            share = "" if self.strength == 1 else f" by {self.raw_strength:g}"
+            return f"{self.vector} level {self.level:+g}{share}"
         return f"{self.vector} raw {self.raw_strength:+g}"
 
 
+def _values(value: float, schedule: Schedule | None) -> list[float]:
+    """`value` at every breakpoint of a schedule; between two, it is between theirs."""
+    factors = [factor for _, factor in schedule.points] if schedule else [1.0]
+    return [value * factor for factor in factors]
+
+
 class Steering(Declared):
-    """Steers in the order in which they are applied."""
+    """Steers in the order in which they are applied.
+
+    `combine` is the rule for several of them (tonearm/steering/combination.py): none; sqrt and mean
+    divide the strengths by sqrt(n) and by n; orthogonal keeps of each direction what is orthogonal
+    to the earlier ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steers: tuple[Steer, ...] = Field(default=(), max_length=MAX_STEERS)
+    combine: Combine = "none"
 
     def __bool__(self) -> bool:
         return bool(self.steers)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.steers)) or "plain"
+        rule = f" ({self.combine})" if self.combine != "none" and len(self.steers) > 1 else ""
+        return f"{', '.join(map(str, self.steers))}{rule}" if self.steers else "plain"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":
@@ -179,4 +261,4 @@ class Steering(Declared):
                 case {steer.vector: {"file": str(file)}} if steer.vector.endswith(SUFFIX):
                     steer = steer.model_copy(update={"vector": str(sidecar.parent / file)})
             steers.append(steer)
-        return Steering(steers=tuple(steers))
+        return self.model_copy(update={"steers": tuple(steers)})
