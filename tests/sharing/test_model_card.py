@@ -7,7 +7,14 @@ from huggingface_hub import ModelCard
 
 from tests.steering.vectors import random_vector
 from tonearm.sharing.model_card import Card, base_models_of, card_text, licences_of
-from tonearm.steering import Calibration, Configuration, Evidence, SignCalibration
+from tonearm.steering import (
+    Calibration,
+    Configuration,
+    Evidence,
+    Response,
+    ResponsePoint,
+    SignCalibration,
+)
 
 MELODY = "facebook/musicgen-melody"
 EVIDENCE = Evidence(
@@ -69,6 +76,13 @@ def test_the_table_has_range_evidence_and_verdict_of_every_sign():
         "onset_rate +50% [+31%, +69%] | 10% (16% plain) | 50 | passes |",
         "| `pack.safetensors#a=-1` | slow |  |  |  |  | fails: no certain effect |",
     ]
+    points = [ResponsePoint(amount=i / 10, effect=i / 5, low=0, high=0) for i in range(11)]
+    response = Response(measure="onset_rate", unit="onsets", plain=2.6, points=points, prompts=50)
+    measured = SignCalibration(strength=0.05, response=response)
+    calibration = Calibration(positive=measured, negative=measured)
+    knob = random_vector(calibration=calibration)
+    text = card_text(card(files={"v.safetensors": {"v": knob}}))
+    assert "| onset_rate by up to +2.00 onsets: 0 to +1 (raw:+0.05, add, one-to-all) |" in text
     bare = card_text(card(files={"v.safetensors": {"v": random_vector()}}))
     assert "| `v.safetensors=+1` | more |  |  |  |  | not calibrated |" in bare
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tonearm.loading import HUB_ID
 from tonearm.musicgen.variants import VARIANTS
 from tonearm.steering.calibration import SignCalibration
+from tonearm.steering.units import unit_named
 from tonearm.steering.vector import SteeringVector
 
 TAGS = ("activation-steering", "steering-vectors", "music-generation", "tonearm")
@@ -138,6 +139,9 @@ def _sign_cells(found: SignCalibration | None, sign: int) -> Sequence[str]:
     how = found.configuration
     strength = f"raw:{sign * found.strength:+g}"
     scope = f"0 to {sign:+d} ({strength}, {how.operator}, {how.strategy})"
+    if response := found.response:
+        highest = unit_named(response.unit).text(response.limit)
+        scope = f"{response.measure} by up to {highest}: {scope}"
     evidence = found.evidence
     if evidence is None:
         return (scope, "", "", "", "not measured")
