@@ -79,11 +79,14 @@ def learn(
         ),
     ] = "diffmean",
     site: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--site", metavar="SITE", help="residual, attention, cross_attention or heads."
+            "--site",
+            metavar="SITE",
+            help="residual (default), attention, cross_attention or heads (default of iti and "
+            "smitin).",
         ),
-    ] = "residual",
+    ] = None,
     pooling: Annotated[
         str | None,
         typer.Option(

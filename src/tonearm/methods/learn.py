@@ -12,7 +12,7 @@ from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
 from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import Activations, Method, require_direction
+from tonearm.methods.base import Activations, Method, require_direction, site_of
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
@@ -25,7 +25,7 @@ def learn(
     name: str,
     *,
     method: str = "diffmean",
-    site: Site = "residual",
+    site: Site | None = None,
     pooling: str | None = None,
     positive_label: str = "more",
     negative_label: str = "less",
@@ -43,7 +43,8 @@ def learn(
         negative: prompts without it, or with its opposite.
         name: of the vector.
         method: a registered method (tonearm/methods), with its option: ridge:0.1.
-        site: where activations are read, and where the vector will act.
+        site: where activations are read, and where the vector will act; default: residual, or that
+            of a method which reads one site alone (heads of iti and smitin).
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         positive_label: meaning of a positive strength.
         negative_label: meaning of a negative strength.
@@ -61,16 +62,17 @@ def learn(
     for argument, value in dict(
         name=name,
         method=method,
-        site=site,
         positive_label=positive_label,
         negative_label=negative_label,
     ).items():
         boundary.text(value, argument)
+    boundary.optional(boundary.text, site, "site")
     boundary.optional(boundary.text, pooling, "pooling")
     batch_size = boundary.integer(batch_size, "batch_size")
     seconds, seed = boundary.number(seconds, "seconds"), check_seed(seed)
     progress = boundary.optional(boundary.function, progress, "progress")
     chosen = method_named(method)
+    site = site_of(chosen, site)
     positive, negative = _prompts(positive, "positive"), _prompts(negative, "negative")
     _check_prompts(positive, negative, name)
     padded_lengths(model.checkpoint, [*positive, *negative])
@@ -141,5 +143,10 @@ def _capture(
     if not rows:
         return Activations(moments[0], moments[1])
     return Activations(
-        moments[0], moments[1], torch.cat(rows), torch.tensor(labels), torch.cat(groups)
+        moments[0],
+        moments[1],
+        torch.cat(rows),
+        torch.tensor(labels),
+        torch.cat(groups),
+        heads=model.shape.heads_at(spec.site),
     )
