@@ -28,6 +28,15 @@ def test_a_number_with_an_operator_is_a_strength(number, operator):
     assert in_python == steer
 
 
+@pytest.mark.parametrize("strategy", ["one-to-all", "all-to-all", "one-to-one"])
+def test_a_number_with_a_strategy_is_a_strength(strategy):
+    expected = Steer(vector="v", strength=5, strategy=strategy)
+    assert parse_short(f"v=5@{strategy}") == parse_short(f"v=raw:5 @ {strategy}") == expected
+    whole = parse_short(f"v=5@2-6@{strategy}@blend")
+    assert (whole.operator, whole.strategy, whole.strength) == ("blend", strategy, 5)
+    assert whole.schedule == Schedule.window(2.0, 6.0)
+
+
 def test_an_operator_and_a_time_stand_in_any_order():
     expected = Steer(
         vector="jazz", strength=0.4, operator="blend", schedule=Schedule.window(2.0, 6.0)
@@ -45,6 +54,9 @@ def test_an_operator_and_a_time_stand_in_any_order():
         ("jazz=0.4@blend@add", "is not understood"),
         ("jazz=1@2-6@3-4", "is not understood"),
         ("jazz=0.4@", "is not understood"),
+        ("jazz=5@all-to-all@one-to-one", "is not understood"),
+        ("jazz=5@some-to-all", "is not understood"),
+        ("jazz=much@all-to-all", "strength 'much' is not a number"),
         ("jazz=@blend", "is not understood"),
         ("jazz=much@blend", "strength 'much' is not a number"),
         ("jazz=1@clamp", "clamp needs low, high, or both"),

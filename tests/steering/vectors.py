@@ -6,6 +6,7 @@ import torch
 
 from tonearm.model import Model
 from tonearm.steering import SteeringVector, VectorInfo
+from tonearm.steering.monitor import Monitor
 
 
 def random_vector(
@@ -40,3 +41,28 @@ def vector_of(
     shape = model.shape
     identity = {"name": name, "checkpoint": shape.public_name, "fingerprint": shape.fingerprint}
     return random_vector(shape.layer_count, shape.width, seed, size, **identity, **info)
+
+
+def random_monitor(
+    layers: int = 3, heads: int = 2, size: int = 4, count: int = 3, seed: int = 0, **fields: Any
+) -> Monitor:
+    """Monitor with random probes of different heads.
+
+    Args:
+        layers: number of layers.
+        heads: H.
+        size: outputs of a head.
+        count: M.
+        seed: of heads and probes.
+        fields: of Monitor, in place of random ones.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(layers * heads, generator=generator)[:count]
+    given = {
+        "layers": chosen // heads,
+        "heads": chosen % heads,
+        "weights": torch.randn(count, size, generator=generator),
+        "biases": torch.randn(count, generator=generator),
+        "threshold": 0.75,
+    } | fields
+    return Monitor(**given)

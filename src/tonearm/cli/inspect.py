@@ -9,6 +9,7 @@ import typer
 
 from tonearm.cli import _options
 from tonearm.cli._calibration import evidence_text, sign_text
+from tonearm.cli._heads import monitor_data, monitor_facts, print_best_heads
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import new_table, out, print_facts, print_json
 
@@ -44,7 +45,8 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
     info, norms = vector.info, vector.norms()
     if as_json:
         content = {"content_hash": vector.content_hash(), **info.model_dump(mode="json")}
-        print_json({**content, "norms": {str(layer): norm for layer, norm in norms.items()}})
+        content |= {"norms": {str(layer): norm for layer, norm in norms.items()}}
+        print_json(content | {"monitor": monitor_data(vector)})
         return
     print_facts(
         {
@@ -58,6 +60,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
             **_projections(info),
             "scores": statistics_text(info.statistics),
+            **monitor_facts(vector),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
         }
@@ -75,6 +78,7 @@ def _inspect_vector(file: Path, as_json: bool) -> None:
             *("–" if value is None else f"{value:.3f}" for value in others),
         )
     out.print(table)
+    print_best_heads(info)
 
 
 def _data(info: "VectorInfo") -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, `jazz=0.4@blend`,
 dictionaries, lists.
 
-A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator the
-number is a strength, with or without the mark: an amount has the operator of its calibration.
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator or a
+strategy the number is a strength, with or without the mark: an amount has those of its calibration.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.schema import validated
+from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -22,7 +23,7 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
-OPERATORS = get_args(Operator)
+OPERATORS, STRATEGIES = get_args(Operator), get_args(Strategy)
 
 SteeringLike = (
     Steering
@@ -36,7 +37,8 @@ SteeringLike = (
 
 def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
-    an operator), `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
+    an operator), `jazz=5@all-to-all` (a strength and a strategy), `path/to/file.safetensors=-1`, or
+    `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -50,19 +52,24 @@ def parse_short(text: str) -> Steer:
 
 
 def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
-    """Parse what follows the name: `+1` or `raw:1.25`, with `@2-6`, `@blend` or both."""
+    """Parse what follows the name: `+1` or `raw:1.25`, with `@2-6`, `@blend`, `@all-to-all`, or
+    several of them.
+    """
     number, *marks = (part.strip() for part in setting.split("@"))
     operators = [mark for mark in marks if mark in OPERATORS]
-    windows = [mark.partition("-") for mark in marks if mark not in OPERATORS]
+    strategies = [mark for mark in marks if mark in STRATEGIES]
+    windows = [mark.partition("-") for mark in marks if mark not in OPERATORS + STRATEGIES]
     is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
-    is_marked = len(operators) <= 1 and len(windows) <= 1 and all(map(_is_window, windows))
+    is_single = max(len(operators), len(strategies), len(windows)) <= 1
+    is_marked = is_single and all(map(_is_window, windows))
     if not (is_named and number and is_marked):
         raise TonearmError(
             f"{where} is not understood; write NAME=AMOUNT, such as tempo=+1, "
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
-            "jazz=0.4@blend, or tempo=1@2-6 for seconds 2 to 6"
+            "jazz=0.4@blend, NAME=STRENGTH@STRATEGY, such as jazz=5@all-to-all, or tempo=1@2-6 for "
+            "seconds 2 to 6"
         )
-    kind = "strength" if operators or number.startswith(RAW) else "amount"
+    kind = "strength" if operators or strategies or number.startswith(RAW) else "amount"
     digits = number.removeprefix(RAW).strip()
     try:
         value = float(digits)
@@ -74,6 +81,8 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
     fields: dict[str, Any] = {"vector": name, kind: value}
     if operators:
         fields["operator"] = operators[0]
+    if strategies:
+        fields["strategy"] = strategies[0]
     for start, _, end in windows:
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))

@@ -191,7 +191,8 @@ class SteeringVector:
             digest.update(str(layer).encode() + direction.numpy().astype("<f4").tobytes())
         for name, tensor in (self.monitor.tensors() if self.monitor else {}).items():
             value = tensor.numpy()
-            digest.update(name.encode() + value.astype(value.dtype.newbyteorder("<")).tobytes())
+            digest.update(f"{name} {list(value.shape)}".encode())
+            digest.update(value.astype(value.dtype.newbyteorder("<")).tobytes())
         return digest.hexdigest()
 
     def renamed(self, name: str) -> "SteeringVector":
