@@ -563,7 +563,9 @@ class Model:
             new_seconds=round((frames - prepared.prompt_frames) / shape.frame_rate, 6),
             frames=frames,
             sampling=SamplingRecord.of(prepared.sampling),
-            vectors={name: self._vector_record(name, used[name]) for name in sorted(used)},
+            vectors={
+                name: self._vector_record(name, used[name], steering) for name in sorted(used)
+            },
             checkpoint=CheckpointRecord(
                 name=shape.public_name, fingerprint=shape.fingerprint, licence=shape.licence
             ),
@@ -575,9 +577,15 @@ class Model:
         )
         return Take(clip, codes.numpy(), provenance, used, prepared.inputs, prepared.input_files)
 
-    def _vector_record(self, name: str, vector: SteeringVector) -> VectorRecord:
+    def _vector_record(self, name: str, vector: SteeringVector, steering: Steering) -> VectorRecord:
         is_bundled = self.vectors.is_bundled(name) and vector is self.vectors[name]
-        return VectorRecord(content_hash=vector.content_hash(), bundled=is_bundled)
+        is_set = any(one.vector == name and one.operator == "set" for one in steering.steers)
+        scales = vector.info.frame_scales if is_set else None
+        return VectorRecord(
+            content_hash=vector.content_hash(),
+            frame_scales_hash=scales.content_hash() if scales else None,
+            bundled=is_bundled,
+        )
 
 
 def _checked_prompt(prompt: object) -> str:

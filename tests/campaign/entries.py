@@ -233,6 +233,7 @@ COMMANDS = {
             "seconds": ("number",),
             "takes": ("integer",),
             "operator": ("text",),
+            "scales": ("flag",),
             "strategy": ("text",),
             "store": ("output", "special"),
             "workers": ("integer",),
@@ -506,6 +507,15 @@ def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
 
+def _level_stream(m: Materials) -> tonearm.Stream:
+    layers = m.vector.layers
+    scales = steering.FrameScales(
+        means=dict.fromkeys(layers, 0.0), deviations=dict.fromkeys(layers, 1.0)
+    )
+    steer = {m.vector.with_frame_scales(scales): "0@set"}
+    return m.model.stream(PROMPT, steer=steer, seconds=SECONDS, seed=1)
+
+
 def _rows(m: Materials) -> EmbeddingSet:
     return EmbeddingSet.read(m.file("rows.npy"))
 
@@ -606,6 +616,19 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
+    "Control.level": Function(
+        lambda m: tonearm.Control.level,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "FrameScales": Function(
+        lambda m: steering.FrameScales,
+        lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
+        {"means": ANY, "deviations": ANY, "protocol": TEXT},
+    ),
+    "FrameScales.content_hash": Function(
+        lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
+    ),
     "Model": Function(
         lambda m: tonearm.Model,
         lambda m: {"checkpoint": load_checkpoint(str(m.checkpoint), "cpu")},
@@ -677,10 +700,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("amount", "strength", "low", "high"), REAL),
+            **dict.fromkeys(("amount", "strength", "low", "high", "level"), REAL),
             **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
+            "level_schedule": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },
@@ -701,6 +725,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"other": m.vector, "layer": 0},
         {"other": ANY, "layer": COUNT},
     ),
+    "SteeringVector.steers_like": Function(lambda m: m.vector.steers_like, kinds={"other": ANY}),
+    "SteeringVector.with_frame_scales": Function(
+        lambda m: m.vector.with_frame_scales, kinds={"scales": ANY}
+    ),
     "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
     "Stream.set": Function(lambda m: _stream(m).set, kinds={"control": ANY}),
@@ -713,6 +741,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
         {"vector": TEXT, "strength": REAL},
+    ),
+    "Stream.set_level": Function(
+        lambda m: _level_stream(m).set_level,
+        lambda m: {"vector": m.vector.name, "level": 1.0},
+        {"vector": TEXT, "level": REAL},
     ),
     "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
     "Stream.stop": Function(lambda m: _stream(m).stop),

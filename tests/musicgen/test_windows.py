@@ -86,7 +86,9 @@ def test_noise_differs_from_window_to_window(small):
     assert (first == second).float().mean() < 0.2
 
 
-@pytest.mark.parametrize("name", ["add", "rotate", "clamp", "all positions", "blend"])
+@pytest.mark.parametrize(
+    "name", ["add", "rotate", "slerp", "set", "clamp", "all positions", "blend"]
+)
 def test_every_window_is_steered(melody, name):
     """Equal to each window steered by itself, the known beginning of a later window included."""
     steering, vectors = Steering(steers=(STEERS[name],)), {"v": vector_of(melody)}

@@ -12,7 +12,7 @@ Steers = Annotated[
         metavar="NAME=AMOUNT",
         help="Steer by a vector: tempo=+1 (an amount; ±1 is as far as the music stays whole), "
         "path/to/file.safetensors=-1, tempo=raw:1.25 (a strength), jazz=0.4@blend (a strength and "
-        "an operator), or tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
+        "an operator), tempo=2@set (a level), or tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
     ),
 ]
 SteeringFile = Annotated[

@@ -121,11 +121,16 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     extras = [f"site {info.site}"] if info.site != "residual" else []
     extras += [f"{steer.branch} branch"] if steer.branch != "both" else []
     extras += [f"positions {steer.positions}"] if steer.positions != "generated" else []
-    if steer.schedule:
-        points = steer.schedule.points
-        extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
+    for what, schedule in (("", steer.schedule), ("level ", steer.level_schedule)):
+        if schedule:
+            points = schedule.points
+            extras.append(f"{what}scheduled {points[0][0]:g} to {points[-1][0]:g} s")
     name = model.vectors.public_name(steer.vector)
     steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
+    if steer.level is not None:
+        label = info.positive_label if steer.level > 0 else info.negative_label
+        of_level = f" ({label})" if steer.level and strength else ""
+        steered = f"{name} level {steer.level:+.4g}{of_level}: set, share {strength:.4g}"
     return ", ".join([steered, strategy, *extras])
 
 

@@ -17,7 +17,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 4  # files of earlier formats are read too
+SIDECAR_FORMAT = 5  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -76,9 +76,12 @@ class SamplingRecord(_Record):
 
 
 class VectorRecord(_Record):
-    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm.
+    `frame_scales_hash` is that of its frame scales, where operator set used them.
+    """
 
     content_hash: str
+    frame_scales_hash: str | None = None
     bundled: bool
     file: FilePath | None = None
 

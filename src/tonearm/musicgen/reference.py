@@ -23,7 +23,7 @@ from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, check_finite
 from tonearm.progress import Progress
-from tonearm.steering.resolve import Intervention
+from tonearm.steering.intervention import Intervention
 
 
 def decode(
@@ -124,29 +124,52 @@ class _SteeringTap:
         if steer.branch in ("both", "unconditional") and conditioning.guided:
             halves.append(rows + conditioning.rows)
         copies = len(halves)
-        self.intervention = intervention
+        self.intervention, self.which, self.copies = intervention, which, copies
         self.rows = torch.cat(halves) if halves else rows[:0]
         self.directions = intervention.directions[which].repeat(copies, 1)
-        self.strengths = intervention.strengths.repeat(copies, 1)
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
-        strength = self._strength(span, h.device)
+        strength = self._strength(span)
         if not strength.any():
             return None
         edited = self.intervention.apply(
-            h[self.rows], self.directions[:, None], strength[..., None]
+            h[self.rows],
+            self.directions[:, None],
+            self._of_forward_rows(strength),
+            target=self._target(span),
         )
         return h.index_copy(0, self.rows, edited)
 
-    def _strength(self, span: Span, device: torch.device) -> torch.Tensor:
+    def _strength(self, span: Span) -> torch.Tensor:
         """[n, S]: the schedule at each position; the prefix gets the strength of frame 0, or none."""
-        table = self.strengths
-        frames = torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
-        codes = table[:, frames.clamp(max=table.shape[1] - 1)] * (frames >= self.first_frame)
+        table = self.intervention.strengths
+        codes = _over(table, span) * (_frames(span, table.device) >= self.first_frame)
         prefix = table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)
         return torch.cat([prefix, codes], dim=1)
+
+    def _target(self, span: Span) -> torch.Tensor | None:
+        """Targets of the projection at each position; the prefix has those of frame 0."""
+        table = self.intervention.levels
+        if table is None:
+            return None
+        levels = torch.cat([table[:, :1].expand(-1, span.prefix), _over(table, span)], dim=1)
+        return self._of_forward_rows(self.intervention.targets(levels)[self.which])
+
+    def _of_forward_rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Values [n, S] of the batch rows as those of all rows that are edited, [copies * n, S, 1]."""
+        return values.repeat(self.copies, 1)[..., None]
+
+
+def _frames(span: Span, device: torch.device) -> torch.Tensor:
+    """Frames that the code positions of a span decide, int64."""
+    return torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
+
+
+def _over(table: torch.Tensor, span: Span) -> torch.Tensor:
+    """Values of a table [n, T] at the code positions of a span."""
+    return table[:, _frames(span, table.device).clamp(max=table.shape[1] - 1)]
 
 
 class _RowDrawer(LogitsProcessor):

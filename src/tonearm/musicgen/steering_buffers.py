@@ -1,13 +1,13 @@
 """Buffers that carry out a plan: steering at one addition per layer, with strengths that can change
 while decoding.
 
-The strengths of each Intervention are kept in a buffer over all rows, written in place when they
-change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
+The values of each Intervention (steering_tracks.py) are kept in buffers over all rows, written in
+place when they change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
 nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer are summed
 once and applied as one.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, bounds and sums. `structure` is the rest.
+in tensors: strengths, directions, bounds, targets and sums. `structure` is the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -20,7 +20,8 @@ from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
-from tonearm.steering.resolve import Intervention
+from tonearm.musicgen.steering_tracks import SteerTrack
+from tonearm.steering.intervention import Intervention
 
 Item = TypeVar("Item")
 
@@ -33,6 +34,8 @@ NOT_CAPTURED = {
     "schedule",
     "low",
     "high",
+    "level",
+    "level_schedule",
     "strategy",
     "source_layer",
     "layers",
@@ -41,84 +44,28 @@ NOT_CAPTURED = {
 }
 
 
-class StrengthTrack:
-    """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
-
-    `table` holds [n, T] over frames; `now` [R, 1] is the strength at the frame sought last;
-    `bounds` [2] are those of the projection, for clamp.
-    """
-
-    def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
-        steer, rows = intervention.steer, intervention.rows
-        self.intervention, self.position = intervention, intervention.position
-        self.rows = rows.tolist()
-        self.table = FrameTable(intervention.strengths.cpu().clone())
-        self.in_prefix, self.first_frame = steer.positions == "all", first_frame
-        halves = []
-        if steer.branch in ("both", "conditional"):
-            halves.append(rows)
-        if steer.branch in ("both", "unconditional") and conditioning.guided:
-            halves.append(rows + conditioning.rows)
-        # [R, n]: the batch row whose strength a forward row takes
-        self.spread = torch.zeros(len(conditioning.states), len(rows), device=rows.device)
-        for half in halves:
-            self.spread[half, torch.arange(len(rows), device=rows.device)] = 1
-        self.now = torch.zeros(len(conditioning.states), 1, device=rows.device)
-        self.bounds = self._bounds()
-        self._column: torch.Tensor | None = None
-
-    def seek(self, frame: int) -> bool:
-        """Set `now` to the strengths at `frame`; return whether they changed."""
-        column = self.table.at(frame) * (frame >= self.first_frame)
-        if self._column is not None and torch.equal(column, self._column):
-            return False
-        self._column = column
-        torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
-        return True
-
-    def unset(self) -> None:
-        """Make the next `seek` set the strengths in any case."""
-        self._column = None
-
-    def place(self, keep: Keep, name: str) -> None:
-        """Move the tensors to where captured steps read them."""
-        self.now = keep(f"{name}, now", torch.zeros_like(self.now))
-        self.bounds = keep(f"{name}, bounds", self._bounds())
-
-    def over(self, span: Span) -> torch.Tensor:
-        """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or
-        none.
-        """
-        frames = torch.tensor(list(span.code_positions), dtype=torch.int64)
-        codes = self.table.over(frames) * (frames >= self.first_frame)
-        first = self.table.at(span.first)[:, None]
-        prefix = first.expand(-1, span.prefix) * float(self.in_prefix)
-        return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
-
-    def _bounds(self) -> torch.Tensor:
-        return torch.tensor(self.intervention.bounds, device=self.now.device)
-
-
 class Operation:
     """One Intervention at one layer, its directions [R, D] over all rows.
 
     Args:
-        track: its strengths.
+        track: its values over frames.
         part: index of the directions among those of the intervention.
         conditioning: of the rows.
     """
 
-    def __init__(self, track: StrengthTrack, part: int, conditioning: Conditioning):
+    def __init__(self, track: SteerTrack, part: int, conditioning: Conditioning):
         self.track, self.part, self.conditioning = track, part, conditioning
         self.intervention = track.intervention
         self.directions = self._over_all_rows()
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
-        return self.apply(h, self.track.now[:, None] if span.length == 1 else self.track.over(span))
-
-    def apply(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """h [R, S, D], strength [R, S, 1]."""
-        return self.intervention.apply(h, self.directions[:, None], strength, self.track.bounds)
+        return self.intervention.apply(
+            h,
+            self.directions[:, None],
+            self.track.strengths(span),
+            bounds=self.track.bounds,
+            target=self.track.targets(self.part, span),
+        )
 
     def place(self, keep: Keep, name: str) -> None:
         """Move the directions to where captured steps read them."""
@@ -146,7 +93,7 @@ class FusedAdd:
         if span.length == 1:
             return h + self.offset
         for operation in self.operations:
-            h = operation.apply(h, operation.track.over(span))
+            h = operation(h, span)
         return h
 
     def refresh(self) -> None:
@@ -178,7 +125,7 @@ class SteeringBuffers:
         dtype: torch.dtype,
     ):
         self.tracks = [
-            StrengthTrack(
+            SteerTrack(
                 one, conditioning, prompt_frames if one.steer.positions == "generated" else 0
             )
             for one in plan
@@ -231,27 +178,46 @@ class SteeringBuffers:
             total.place(keep, f"sum {number}")
 
     def seek(self, frame: int) -> None:
-        """Set all strengths to those of code position `frame`."""
+        """Set all values to those of code position `frame`."""
         changed = [index for index, track in enumerate(self.tracks) if track.seek(frame)]
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
     def hold_after(self, lengths: Sequence[int]) -> None:
-        """Keep each batch row's strengths at its last frame for all frames after it."""
+        """Keep each batch row's values at its last frame for all frames after it."""
         for track in self.tracks:
-            track.table.hold_after([lengths[row] for row in track.rows])
+            track.hold_after(lengths)
 
     def set_strength(self, position: int, strength: float, frame: int) -> None:
         """Set the strength of the steer at `position` in its list, in all rows, from `frame` on."""
         for track in self.tracks:
             if track.position == position:
-                for index in range(len(track.rows)):
-                    track.table.set_from(index, frame, strength)
+                _set_all_from(track.table, frame, strength)
+
+    def set_level(self, position: int, level: float, frame: int) -> None:
+        """Set the level of the steer at `position` in its list, in all rows, from `frame` on."""
+        for track in self.tracks:
+            if track.position == position and track.levels:
+                _set_all_from(track.levels.table, frame, level)
 
     def strengths(self, row: int, position: int) -> list[float]:
         """Strengths of the steer at `position` in a row's list, frame by frame, as they were set."""
-        track = next(t for t in self.tracks if t.position == position and row in t.rows)
+        track = self._track(row, position)
         return track.table.values[track.rows.index(row)].tolist()
+
+    def levels(self, row: int, position: int) -> list[float]:
+        """Levels of the steer at `position`, which is one by operator set, likewise."""
+        track = self._track(row, position)
+        assert track.levels is not None
+        return track.levels.table.values[track.rows.index(row)].tolist()
+
+    def _track(self, row: int, position: int) -> SteerTrack:
+        return next(t for t in self.tracks if t.position == position and row in t.rows)
+
+
+def _set_all_from(table: FrameTable, frame: int, value: float) -> None:
+    for row in range(len(table.values)):
+        table.set_from(row, frame, value)
 
 
 def _fused(

@@ -1,8 +1,10 @@
 """Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, `jazz=0.4@blend`,
-dictionaries, lists.
+`tempo=2@set`, dictionaries, lists.
 
-A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator or a
-strategy the number is a strength, with or without the mark: an amount has those of its calibration.
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator or
+a strategy the number is a strength, with or without the mark: an amount has those of its
+calibration. With operator set it is a level, in each layer along its own direction where no
+strategy is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,11 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
-OPERATORS, STRATEGIES = get_args(Operator), get_args(Strategy)
+SET: Operator = "set"
+# marks of one kind -> field of a steer
+NAMED = dict.fromkeys(get_args(Operator), "operator") | dict.fromkeys(
+    get_args(Strategy), "strategy"
+)
 
 SteeringLike = (
     Steering
@@ -37,8 +43,8 @@ SteeringLike = (
 
 def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
-    an operator), `jazz=5@all-to-all` (a strength and a strategy), `path/to/file.safetensors=-1`, or
-    `tempo=1@2-6` (seconds 2 to 6).
+    an operator), `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level),
+    `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -52,25 +58,20 @@ def parse_short(text: str) -> Steer:
 
 
 def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
-    """Parse what follows the name: `+1` or `raw:1.25`, with `@2-6`, `@blend`, `@all-to-all`, or
-    several of them.
-    """
+    """Parse what follows the name: `+1` or `raw:1.25`, with marks such as `@2-6` and `@blend`."""
     number, *marks = (part.strip() for part in setting.split("@"))
-    operators = [mark for mark in marks if mark in OPERATORS]
-    strategies = [mark for mark in marks if mark in STRATEGIES]
-    windows = [mark.partition("-") for mark in marks if mark not in OPERATORS + STRATEGIES]
     is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
-    is_single = max(len(operators), len(strategies), len(windows)) <= 1
-    is_marked = is_single and all(map(_is_window, windows))
-    if not (is_named and number and is_marked):
+    found = _marked(marks)
+    is_raw, digits = number.startswith(RAW), number.removeprefix(RAW).strip()
+    is_level = found is not None and found.get("operator") == SET
+    if not (is_named and number) or found is None or (is_level and is_raw):
         raise TonearmError(
             f"{where} is not understood; write NAME=AMOUNT, such as tempo=+1, "
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
-            "jazz=0.4@blend, NAME=STRENGTH@STRATEGY, such as jazz=5@all-to-all, or tempo=1@2-6 for "
-            "seconds 2 to 6"
+            "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if operators or strategies or number.startswith(RAW) else "amount"
-    digits = number.removeprefix(RAW).strip()
+    kind = "strength" if is_raw or found.keys() & {"operator", "strategy"} else "amount"
+    kind = "level" if is_level else kind
     try:
         value = float(digits)
     except ValueError:
@@ -78,17 +79,27 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"{where}: {kind} {quoted(digits)} is not a number; "
             f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
         ) from None
-    fields: dict[str, Any] = {"vector": name, kind: value}
-    if operators:
-        fields["operator"] = operators[0]
-    if strategies:
-        fields["strategy"] = strategies[0]
-    for start, _, end in windows:
+    fields: dict[str, Any] = {"vector": name, kind: value, **found}
+    if is_level:
+        fields = {"strategy": "all-to-all", **fields}
+    if "schedule" in fields:
+        start, _, end = fields["schedule"].partition("-")
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))
         except (ValueError, TonearmError) as error:
             raise TonearmError(f"{where}: {error}") from None
-    return validated(Steer, fields, where=where)
+    return validated(Steer, fields, where=where)  # type: ignore[no-any-return]
+
+
+def _marked(marks: Sequence[str]) -> dict[str, str] | None:
+    """Fields that are marked, by name; None for a mark that is unknown, or two of one kind."""
+    fields: dict[str, str] = {}
+    for mark in marks:
+        field = NAMED.get(mark) or ("schedule" if _is_window(mark) else None)
+        if field is None or field in fields:
+            return None
+        fields[field] = mark
+    return fields
 
 
 def _check_length(text: str) -> None:
@@ -98,9 +109,9 @@ def _check_length(text: str) -> None:
         )
 
 
-def _is_window(parts: tuple[str, str, str]) -> bool:
-    """Whether the parts of `2-6`, split at the hyphen, are two times."""
-    start, dash, end = parts
+def _is_window(mark: str) -> bool:
+    """Whether a mark is two times, such as `2-6`."""
+    start, dash, end = mark.partition("-")
     return bool(dash) and all(_is_time(time.strip()) for time in (start, end))
 
 
@@ -194,7 +205,7 @@ def vectors_of(
     for _, given in steerings:
         for name, vector in given.items():
             known = objects.setdefault(name, vector)
-            if known is not vector and known.content_hash() != vector.content_hash():
+            if known is not vector and not known.steers_like(vector):
                 raise TonearmError(_clash(name))
     for steering, given in steerings:
         for steer in steering.steers:

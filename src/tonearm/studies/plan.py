@@ -192,6 +192,8 @@ def _described_steering(steering: Steering, vectors: Vectors) -> list[dict[str, 
         fields["vector"] = vector.content_hash()
         if steer.source_layer is None and steer.strategy != "all-to-all":
             fields["source_layer"] = vector.info.best_layer
+        if steer.operator == "set" and vector.info.frame_scales is not None:
+            fields["frame_scales"] = vector.info.frame_scales.content_hash()
         described.append(fields)
     return described
 
