@@ -1,18 +1,19 @@
 """Monitor of a steering vector: probes that read its attribute from attention heads while music is
 generated.
 
-    p_m = sigmoid(z_m . w_m + b_m)        C = median of p_m over the M heads
+    p_m = sigmoid(z_m . w_m + b_m)
 
 z_m is the output of a head before the output projection, as it is: scales of the fit are in w_m and
-b_m. C is the probability that the attribute is there; that of a negated monitor is 1 - C.
+b_m. p_m is the probability of the attribute; that of a negated monitor is 1 - p_m.
 
-Conventions: both classes have the same prior. The threshold τ is from 0 to 1, on the scale of C.
+Conventions: both classes have the same prior. The threshold τ is from 0 to 1, as p_m.
 
-Shapes: M heads; d outputs of a head; [...] any batch.
+Shapes: n batch rows; M heads; d outputs of a head; [...] any batch.
 
 Source: Koo et al. 2025 (SMITIN).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,40 @@ class Monitor:
             float32 [..., M].
         """
         return probabilities(outputs, self.weights, self.biases)
+
+
+@dataclass(frozen=True)
+class RowMonitors:
+    """Monitors of n batch rows, with equal numbers of heads.
+
+    layers      int64 [n, M]
+    heads       int64 [n, M]
+    weights     float32 [n, M, d]
+    biases      float32 [n, M]
+    thresholds  float32 [n]
+    """
+
+    layers: torch.Tensor
+    heads: torch.Tensor
+    weights: torch.Tensor
+    biases: torch.Tensor
+    thresholds: torch.Tensor
+
+    @classmethod
+    def of(cls, monitors: Sequence[Monitor], device: torch.device) -> "RowMonitors":
+        """Stack the monitors of n rows."""
+        return cls(
+            layers=torch.stack([one.layers for one in monitors]).to(device),
+            heads=torch.stack([one.heads for one in monitors]).to(device),
+            weights=torch.stack([one.weights for one in monitors]).to(device),
+            biases=torch.stack([one.biases for one in monitors]).to(device),
+            thresholds=torch.tensor([one.threshold for one in monitors], device=device),
+        )
+
+    @property
+    def all_layers(self) -> list[int]:
+        """Layers of which any row monitors a head, in order."""
+        return sorted(set(self.layers.flatten().tolist()))
 
 
 def probabilities(

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
 from tonearm.steering.calibration import Branch, Finite, Strategy
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.vector_file import SUFFIX
@@ -55,6 +56,8 @@ class Steer(Declared):
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
                   the share of the way to it, 0 to 1.
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    monitor       the vector's own monitor decides when the steer acts (SMITIN,
+                  tonearm/steering/monitoring.py); True for the default settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,6 +77,14 @@ class Steer(Declared):
     high: Finite | None = None
     level: Finite | None = None
     level_schedule: Schedule | None = None
+    monitor: Monitoring | None = None
+
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _default_monitoring(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return Monitoring() if value else None
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -88,6 +99,10 @@ class Steer(Declared):
             raise ValueError(
                 "give an amount (calibrated; ±1 is as far as the music stays whole) or a strength "
                 "(the raw factor of the papers), and not both"
+            )
+        if self.monitor and self.positions != "generated":
+            raise ValueError(
+                f"monitor reads generated frames, and positions is {self.positions}; omit positions"
             )
         if self.amount is not None:
             return self._consistent_amount()
