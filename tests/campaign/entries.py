@@ -700,7 +700,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("amount", "strength", "low", "high", "level"), REAL),
+            **dict.fromkeys(("amount", "strength", "low", "high", "level", "gate"), REAL),
             **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,

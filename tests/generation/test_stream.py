@@ -128,6 +128,21 @@ def test_a_level_is_of_a_vector_that_is_set_and_within_its_limits(steered):
     assert stream.set_level("push", 3.0)
 
 
+def test_a_gated_open_ended_stream_is_the_generated_take_and_replays(windowed, tmp_path):
+    steer = Steer(vector="push", strength=2.0, gate=0.5)
+    stream = windowed.stream(PROMPT, seconds=None, seed=5, steer=steer, chunk_seconds=0.12)
+    play(stream, stop_at=20)
+    seconds = stream.take.codes.shape[1] / windowed.shape.frame_rate
+    expected = windowed.generate(PROMPT, seconds=seconds, seed=5, steer=steer)
+    assert (stream.take.codes == expected.codes).all()
+    changed = windowed.stream(PROMPT, seconds=None, seed=5, steer=steer, chunk_seconds=0.12)
+    _, (frame,) = play(changed, {9: [Control.strength("push", -2.0)]}, stop_at=20)
+    assert (changed.take.codes[0, :frame] == expected.codes[0, :frame]).all()
+    assert (changed.take.codes != expected.codes).any()
+    for number, one in enumerate((stream, changed)):
+        assert replay(one.take.save(tmp_path / f"{number}.wav"), model=windowed).identical
+
+
 def calibrated(vector, **signs):
     calibration = Calibration(**signs)
     info = vector.info.model_copy(update={"calibration": calibration})

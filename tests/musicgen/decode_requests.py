@@ -93,6 +93,10 @@ STEERS = {
         source_layer=1,
     ),
     "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),
+    "gate": Steer(vector="v", strength=1.5, source_layer=1, gate=0.5),
+    "gate, own directions": Steer(
+        vector="v", strength=0.6, operator="rotate", strategy="all-to-all", gate=0.3
+    ),
     "conditional": Steer(vector="v", strength=1.5, source_layer=1, branch="conditional"),
     "unconditional": Steer(vector="v", strength=1.5, source_layer=1, branch="unconditional"),
     "ramp": Steer(vector="v", strength=2.0, source_layer=1, schedule=Schedule.ramp(0.1, 0.4)),

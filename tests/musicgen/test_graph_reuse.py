@@ -51,6 +51,14 @@ EQUAL_STRUCTURES = {
         (STEERS["set, one layer"],),
         (STEERS["set, one layer"].model_copy(update={"level": 2.0, "strength": 1.0}),),
     ),
+    "gate": (
+        (STEERS["gate"],),
+        (STEERS["gate"].model_copy(update={"gate": 0.8, "strength": -1.0}),),
+    ),
+    "gate, own directions": (
+        (STEERS["gate, own directions"],),
+        (STEERS["gate, own directions"].model_copy(update={"gate": 0.7}),),
+    ),
     "two clamps": (TWO_CLAMPS, TWO_CLAMPS[::-1]),
     "clamp after one add and two": ((ADD, CLAMP), (ADD, SUBTRACT, CLAMP)),
 }
@@ -144,6 +152,9 @@ def test_another_structure_is_captured_anew(model_of, variant, monkeypatch):
         short(model, [STEERS["all-to-all"]]),
         short(model, [blend]),
         short(model, [STEERS["blend, activation"]]),
+        short(model, [STEERS["gate"]]),
+        short(model, [STEERS["gate"].model_copy(update={"layers": (0, 2)})]),
+        short(model, [ADD, STEERS["gate"]]),
         short(model, [STEERS["set"]]),
         short(model, [STEERS["set, one layer"]]),
         short(model, [CLAMP]),
@@ -223,13 +234,13 @@ LIVE = {
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
+@pytest.mark.parametrize("gate", [1.0, 0.6])
 @pytest.mark.parametrize("operator", LIVE)
-def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator):
+def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator, gate):
     model = model_of(variant)
     own = {"clamp": {"low": 6.0}, "set": {"level": 4.0, "strategy": "one-to-one"}}
-    steer = Steer(
-        vector="v", strength=0.0, operator=operator, source_layer=1, **own.get(operator, {})
-    )
+    settings = {"operator": operator, "source_layer": 1, "gate": gate} | own.get(operator, {})
+    steer = Steer(vector="v", strength=0.0, **settings)
     decoder, recorder = recording_decoder(model)
 
     def decode(one, seed):

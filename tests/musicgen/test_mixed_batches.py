@@ -47,6 +47,7 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
         fields["schedule"] = Schedule.ramp(0.0, 0.1)
     fields["branch"] = rng.choice(["both", "both", "conditional", "unconditional"])
     fields["positions"] = rng.choice(["generated", "audio", "all"])
+    fields["gate"] = rng.choice([1.0, 1.0, 0.3, 0.7])
     return Steer(**fields)
 
 

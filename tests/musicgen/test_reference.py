@@ -19,6 +19,7 @@ from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.engine import ReferenceEngine
 from tonearm.musicgen.hooks import tapped
+from tonearm.musicgen.noise import uniform_gates
 from tonearm.musicgen.reference import decode
 from tonearm.musicgen.sampling import RowSampler, Sampling
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector
@@ -132,7 +133,7 @@ def hand_written(
 def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
     """Hooks that edit every position after the prefix with the strength of its frame."""
     c, handles = model.checkpoint, []
-    for steer in steering.steers:
+    for place, steer in enumerate(steering.steers):
         vector = vectors[steer.vector]
         for index, layer in enumerate(c.layers):
             if steer.layers is not None and index not in steer.layers:
@@ -142,7 +143,16 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
             source = index if steer.strategy == "all-to-all" else steer.source_layer
             direction, scales = vector[source], vector.info.frame_scales
 
-            def change(h, direction=direction, steer=steer, scales=scales, source=source):
+            def change(
+                h,
+                direction=direction,
+                steer=steer,
+                scales=scales,
+                source=source,
+                layer_index=index,
+                place=place,
+            ):
+                copies = len(h) // 2
                 positions = h.shape[1] - conditioning.prefix
                 factors = (
                     steer.schedule.factors([p / c.shape.frame_rate for p in range(positions)])
@@ -168,6 +178,12 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                     target[conditioning.prefix :, 0] = (
                         scales.means[source] + levels * scales.deviations[source]
                     )
+                if steer.gate < 1:
+                    frames = torch.arange(positions).clamp(max=FRAMES - 1).expand(2, -1)
+                    noise = uniform_gates(
+                        torch.tensor([5, 6]), frames, torch.tensor([layer_index]), place
+                    )
+                    s[:, conditioning.prefix :, 0] *= (noise[0] < steer.gate).repeat(copies, 1)
                 if steer.branch == "conditional":
                     s[2:] = 0
                 if steer.branch == "unconditional":

@@ -58,9 +58,25 @@ def test_the_number_of_set_is_a_level_in_each_layer_along_its_own_direction():
     assert [str(steer) for steer in (level, own)] == ["tempo level +2", "tempo level -1.5"]
 
 
+def test_a_gate_makes_a_strength_and_stands_beside_other_marks():
+    assert parse_short("tempo=0.4@gate:0.3") == Steer(vector="tempo", strength=0.4, gate=0.3)
+    assert parse_short("tempo=raw:0.4@gate: .3@rotate@2-6") == Steer(
+        vector="tempo",
+        strength=0.4,
+        gate=0.3,
+        operator="rotate",
+        schedule=Schedule.window(2.0, 6.0),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("tempo=0.4@gate:", "gate"),
+        ("tempo=0.4@gate:often", "gate"),
+        ("tempo=0.4@gate:nan", "gate"),
+        ("tempo=0.4@gate:0", "gate"),
+        ("tempo=0.4@gate:0.3@gate:0.5", "is not understood"),
         ("tempo=raw:2@set", "is not understood.*tempo=2@set"),
         ("tempo=much@set", "level 'much' is not a number"),
         ("tempo=2@set@one-to-all", "set needs strategy all-to-all or one-to-one"),

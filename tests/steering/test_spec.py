@@ -45,6 +45,7 @@ FULL = Steering(
             strategy="all-to-all",
             level=2.5,
             level_schedule=Schedule.ramp(0, 4),
+            gate=0.3,
         ),
     )
 )
@@ -62,7 +63,7 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
     assert Provenance.model_fields["steering"].annotation is Steering
 
 
-LEVEL = ["level", "level_schedule"]
+LATER = ["level", "level_schedule", "gate"]
 SET = {"operator": "set", "strategy": "all-to-all"}
 
 
@@ -84,7 +85,7 @@ def test_the_schema_has_the_documented_keys():
         "schedule",
         "low",
         "high",
-        *LEVEL,
+        *LATER,
     ]
     assert list(Steering.model_json_schema()["properties"]) == ["steers"]
 
@@ -168,6 +169,11 @@ def test_the_known_keys_are_those_of_the_nested_schema():
         (dict(level=2), "level belongs to operator set, not to add"),
         (dict(level_schedule={"points": [[0, 1]]}), "level belongs to operator set, not to add"),
         (dict(strength=None, amount=1, level=2), "level comes from the calibration"),
+        (dict(gate=0), "gate"),
+        (dict(gate=-0.1), "greater than 0"),
+        (dict(gate=1.1), "less than or equal to 1"),
+        (dict(gate=float("nan")), "gate"),
+        (dict(strength=None, amount=1, gate=0.5), "gate comes from the calibration"),
         (dict(operator="clamp"), "needs low, high, or both"),
         (dict(operator="clamp", low=2, high=1), "low 2 above high 1"),
         (dict(operator="clamp", low=float("nan")), "finite"),

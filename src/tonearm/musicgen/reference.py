@@ -22,6 +22,7 @@ from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, check_finite
+from tonearm.musicgen.steering_gates import GateNoise
 from tonearm.progress import Progress
 from tonearm.steering.intervention import Intervention
 
@@ -34,7 +35,7 @@ def decode(
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
     conditioning = request.conditioning
-    taps = steering_taps(request.plan, conditioning, request.prompt_frames)
+    taps = steering_taps(request.plan, conditioning, request.prompt_frames, request.seeds)
     for place, more in (read or {}).items():
         taps.setdefault(place, []).extend(more)
     shape, frames = checkpoint.shape, request.frames
@@ -102,22 +103,32 @@ def read(
 
 
 def steering_taps(
-    plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int
+    plan: Sequence[Intervention],
+    conditioning: Conditioning,
+    prompt_frames: int,
+    seeds: Sequence[int],
 ) -> dict[tuple[Site, int], list[Tap]]:
     """Taps that carry out a plan on rows [conditional..., unconditional...]."""
     taps: dict[tuple[Site, int], list[Tap]] = {}
     for intervention in plan:
-        for layer, which in intervention.layers.items():
-            tap = _SteeringTap(intervention, which, conditioning, prompt_frames)
+        gates = GateNoise(intervention, seeds) if intervention.steer.gate < 1 else None
+        for layer in intervention.layers:
+            tap = _SteeringTap(intervention, layer, conditioning, prompt_frames, gates)
             taps.setdefault((intervention.site, layer), []).append(tap)
     return taps
 
 
 class _SteeringTap:
     def __init__(
-        self, intervention: Intervention, which: int, conditioning: Conditioning, prompt_frames: int
+        self,
+        intervention: Intervention,
+        layer: int,
+        conditioning: Conditioning,
+        prompt_frames: int,
+        gates: GateNoise | None,
     ):
         steer, rows = intervention.steer, intervention.rows
+        which = intervention.layers[layer]
         halves = []
         if steer.branch in ("both", "conditional"):
             halves.append(rows)
@@ -129,9 +140,12 @@ class _SteeringTap:
         self.directions = intervention.directions[which].repeat(copies, 1)
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
+        self.gates, self.index = gates, list(intervention.layers).index(layer)
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
         strength = self._strength(span)
+        if self.gates:
+            strength = strength * self._open(self.gates, span)
         if not strength.any():
             return None
         edited = self.intervention.apply(
@@ -148,6 +162,15 @@ class _SteeringTap:
         codes = _over(table, span) * (_frames(span, table.device) >= self.first_frame)
         prefix = table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)
         return torch.cat([prefix, codes], dim=1)
+
+    def _open(self, gates: GateNoise, span: Span) -> torch.Tensor:
+        """[n, S]: 1 where the gate is open; the prefix has that of frame 0."""
+        last = self.intervention.strengths.shape[1] - 1
+        frames = [0] * span.prefix + [min(frame, last) for frame in span.code_positions]
+        of_rows = torch.tensor(frames, device=self.rows.device).expand(
+            len(self.intervention.rows), -1
+        )
+        return gates.open_at(of_rows)[self.index]
 
     def _target(self, span: Span) -> torch.Tensor | None:
         """Targets of the projection at each position; the prefix has those of frame 0."""

@@ -2,12 +2,13 @@
 while decoding.
 
 The values of each Intervention (steering_tracks.py) are kept in buffers over all rows, written in
-place when they change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
-nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer are summed
-once and applied as one.
+place when they change. Directions cover all rows too, with zeros where a row is not steered. Adding
+0.0 changes nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer
+are summed once and applied as one; those of a steer with a gate (steering_gates.py), whose strength
+differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, bounds, targets and sums. `structure` is the rest.
+in tensors: strengths, directions, bounds, targets, gates and sums. `structure` is the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
+from tonearm.musicgen.steering_gates import Gate
 from tonearm.musicgen.steering_tracks import SteerTrack
 from tonearm.steering.intervention import Intervention
 
@@ -36,6 +38,7 @@ NOT_CAPTURED = {
     "high",
     "level",
     "level_schedule",
+    "gate",
     "strategy",
     "source_layer",
     "layers",
@@ -59,13 +62,29 @@ class Operation:
         self.directions = self._over_all_rows()
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
+        return self.apply(h, span, self.track.strengths(span))
+
+    def apply(self, h: torch.Tensor, span: Span, strengths: torch.Tensor) -> torch.Tensor:
+        """Edit h [R, S, D] by strengths [R, S, 1]."""
         return self.intervention.apply(
             h,
             self.directions[:, None],
-            self.track.strengths(span),
+            strengths,
             bounds=self.track.bounds,
             target=self.track.targets(self.part, span),
         )
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether it is an addition of equal strength in all layers."""
+        return self.intervention.steer.operator == "add" and self.track.gate is None
+
+    def at(self, layer: int) -> "Operation | GatedOperation":
+        """The operation at one of the target layers."""
+        if self.track.gate is None:
+            return self
+        index = list(self.intervention.layers).index(layer)
+        return GatedOperation(self, self.track.gate, index)
 
     def place(self, keep: Keep, name: str) -> None:
         """Move the directions to where captured steps read them."""
@@ -80,6 +99,23 @@ class Operation:
         if conditioning.guided:
             spread[rows + conditioning.rows] = directions
         return spread
+
+
+class GatedOperation:
+    """An operation at one layer, its strength multiplied by the gate of its steer.
+
+    Args:
+        operation: shared by the layers that have one direction.
+        gate: of the steer.
+        index: of the layer among the target layers.
+    """
+
+    def __init__(self, operation: Operation, gate: Gate, index: int):
+        self.operation, self.gate, self.index = operation, gate, index
+
+    def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
+        strengths = self.operation.track.strengths(span) * self.gate.at(self.index, span)
+        return self.operation.apply(h, span, strengths)
 
 
 class FusedAdd:
@@ -107,9 +143,8 @@ class FusedAdd:
         self.offset = keep(name, torch.zeros_like(self.offset))
 
 
-Part = tuple[
-    int, int
-]  # index of an intervention in the plan, index of a direction in the intervention
+Part = tuple[int, int]  # indices of an intervention in the plan, and of one of its directions
+SteerTap = Operation | GatedOperation | FusedAdd
 
 
 class SteeringBuffers:
@@ -123,10 +158,14 @@ class SteeringBuffers:
         conditioning: Conditioning,
         prompt_frames: int,
         dtype: torch.dtype,
+        seeds: Sequence[int],
     ):
         self.tracks = [
             SteerTrack(
-                one, conditioning, prompt_frames if one.steer.positions == "generated" else 0
+                one,
+                conditioning,
+                prompt_frames if one.steer.positions == "generated" else 0,
+                seeds,
             )
             for one in plan
         ]
@@ -139,8 +178,9 @@ class SteeringBuffers:
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
         # Layers that add the same share one offset.
         sums: dict[tuple[Part, ...], FusedAdd] = {}
-        self.taps: dict[tuple[Site, int], list[Operation | FusedAdd]] = {
-            place: _fused(parts_at[place], operations, sums, dtype) for place in sorted(parts_at)
+        self.taps: dict[tuple[Site, int], list[SteerTap]] = {
+            place: _fused(place[1], parts_at[place], operations, sums, dtype)
+            for place in sorted(parts_at)
         }
         self._sums_of = [
             [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
@@ -149,7 +189,11 @@ class SteeringBuffers:
         # Everything that steps of one position read, numbered by first use.
         taps = dict.fromkeys(tap for here in self.taps.values() for tap in here)
         self._sums = _numbered(tap for tap in taps if isinstance(tap, FusedAdd))
-        self._operations = _numbered(tap for tap in taps if isinstance(tap, Operation))
+        self._operations = _numbered(
+            tap.operation if isinstance(tap, GatedOperation) else tap
+            for tap in taps
+            if not isinstance(tap, FusedAdd)
+        )
         self._tracks = _numbered(operation.track for operation in self._operations)
 
     @property
@@ -160,9 +204,11 @@ class SteeringBuffers:
             for place, taps in self.taps.items()
         )
 
-    def _signature(self, tap: Operation | FusedAdd) -> Hashable:
+    def _signature(self, tap: SteerTap) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
+        if isinstance(tap, GatedOperation):
+            return ("gate", tap.index, self._signature(tap.operation))
         settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
         return (settings, self._operations[tap], self._tracks[tap.track])
 
@@ -221,19 +267,18 @@ def _set_all_from(table: FrameTable, frame: int, value: float) -> None:
 
 
 def _fused(
+    layer: int,
     parts: Sequence[Part],
     operations: Mapping[Part, Operation],
     sums: dict[tuple[Part, ...], FusedAdd],
     dtype: torch.dtype,
-) -> list[Operation | FusedAdd]:
+) -> list[SteerTap]:
     """Operations at one layer, consecutive additions as one; adds those that are new to `sums`."""
-    fused: list[Operation | FusedAdd] = []
-    for adds, group in groupby(
-        parts, key=lambda part: operations[part].intervention.steer.operator == "add"
-    ):
+    fused: list[SteerTap] = []
+    for adds, group in groupby(parts, key=lambda part: operations[part].only_adds):
         run = tuple(group)
         if not adds:
-            fused += [operations[part] for part in run]
+            fused += [operations[part].at(layer) for part in run]
             continue
         if run not in sums:
             sums[run] = FusedAdd([operations[part] for part in run], dtype)

@@ -14,26 +14,9 @@ from tonearm.backend import Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
+from tonearm.musicgen.row_spread import RowSpread
+from tonearm.musicgen.steering_gates import Gate, RandomGate
 from tonearm.steering.intervention import Intervention
-
-
-class RowSpread:
-    """Forward rows [conditional..., unconditional...] of an intervention's batch rows and branch."""
-
-    def __init__(self, intervention: Intervention, conditioning: Conditioning):
-        rows, first_rows = intervention.rows, {"conditional": 0}
-        if conditioning.guided:
-            first_rows["unconditional"] = conditioning.rows
-        self.source = torch.zeros(len(conditioning.states), dtype=torch.int64, device=rows.device)
-        self.is_steered = torch.zeros_like(self.source, dtype=torch.bool)
-        for branch, first in first_rows.items():
-            if intervention.steer.branch in ("both", branch):
-                self.source[rows + first] = torch.arange(len(rows), device=rows.device)
-                self.is_steered[rows + first] = True
-
-    def __call__(self, values: torch.Tensor) -> torch.Tensor:
-        """Values [..., n, S] over all forward rows, [..., R, S]; 0 in rows that are not steered."""
-        return torch.where(self.is_steered[:, None], values.index_select(-2, self.source), 0.0)
 
 
 class LevelTrack:
@@ -79,10 +62,23 @@ class SteerTrack:
     """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
 
     `table` holds them [n, T] over frames; `now` [R, 1] is the strength at the frame sought last;
-    `bounds` [2] are those of the projection, for clamp; `levels` are its targets, for set.
+    `bounds` [2] are those of the projection, for clamp; `levels` are its targets, for set; `gate`
+    opens and closes the steer, if it has one.
+
+    Args:
+        intervention: whose values they are.
+        conditioning: of the rows.
+        first_frame: that is steered.
+        seeds: of all batch rows.
     """
 
-    def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
+    def __init__(
+        self,
+        intervention: Intervention,
+        conditioning: Conditioning,
+        first_frame: int,
+        seeds: Sequence[int],
+    ):
         self.intervention, self.position = intervention, intervention.position
         self.rows = intervention.rows.tolist()
         self.spread = RowSpread(intervention, conditioning)
@@ -93,12 +89,17 @@ class SteerTrack:
         self.levels: LevelTrack | None = None
         if intervention.levels is not None:
             self.levels = LevelTrack(intervention, intervention.levels, self.spread)
+        self.gate: Gate | None = None
+        if intervention.steer.gate < 1:
+            self.gate = RandomGate(intervention, seeds, self.spread)
         self._column: torch.Tensor | None = None
 
     def seek(self, frame: int) -> bool:
         """Set the values to those at `frame`; return whether the strengths changed."""
         if self.levels:
             self.levels.seek(frame)
+        if self.gate:
+            self.gate.seek(frame)
         column = self.table.at(frame) * (frame >= self.first_frame)
         if self._column is not None and torch.equal(column, self._column):
             return False
@@ -118,6 +119,8 @@ class SteerTrack:
         self.bounds = keep(f"{name}, bounds", self._bounds())
         if self.levels:
             self.levels.place(keep, name)
+        if self.gate:
+            self.gate.place(keep, name)
 
     def hold_after(self, lengths: Sequence[int]) -> None:
         """Keep each batch row's values at its last frame for all frames after it."""
@@ -125,6 +128,8 @@ class SteerTrack:
         self.table.hold_after(own)
         if self.levels:
             self.levels.table.hold_after(own)
+        if self.gate:
+            self.gate.hold_after(own)
 
     def strengths(self, span: Span) -> torch.Tensor:
         """Strengths [R, S, 1] at the positions of a span; the prefix has its first frame's, or

@@ -1,9 +1,9 @@
 """Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, `jazz=0.4@blend`,
 `tempo=2@set`, dictionaries, lists.
 
-A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator or
-a strategy the number is a strength, with or without the mark: an amount has those of its
-calibration. With operator set it is a level, in each layer along its own direction where no
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator, a
+strategy or a gate the number is a strength, with or without the mark: an amount has the injection
+of its calibration. With operator set it is a level, in each layer along its own direction where no
 strategy is given.
 """
 
@@ -25,6 +25,7 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
+GATE = "gate:"
 SET: Operator = "set"
 # marks of one kind -> field of a steer
 NAMED = dict.fromkeys(get_args(Operator), "operator") | dict.fromkeys(
@@ -44,6 +45,7 @@ SteeringLike = (
 def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
     an operator), `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level),
+    `tempo=0.4@gate:0.3` (a strength that acts with probability 0.3),
     `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
@@ -70,7 +72,7 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
             "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if is_raw or found.keys() & {"operator", "strategy"} else "amount"
+    kind = "strength" if is_raw or found.keys() - {"schedule"} else "amount"
     kind = "level" if is_level else kind
     try:
         value = float(digits)
@@ -95,7 +97,11 @@ def _marked(marks: Sequence[str]) -> dict[str, str] | None:
     """Fields that are marked, by name; None for a mark that is unknown, or two of one kind."""
     fields: dict[str, str] = {}
     for mark in marks:
-        field = NAMED.get(mark) or ("schedule" if _is_window(mark) else None)
+        field = NAMED.get(mark)
+        if mark.startswith(GATE):
+            field, mark = "gate", mark.removeprefix(GATE)
+        elif _is_window(mark):
+            field = "schedule"
         if field is None or field in fields:
             return None
         fields[field] = mark

@@ -32,6 +32,7 @@ CALIBRATED = (
     "high",
     "level",
     "level_schedule",
+    "gate",
 )
 MAX_STEERS = 256  # of one take; each is a tensor per layer
 
@@ -56,6 +57,8 @@ class Steer(Declared):
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
                   the share of the way to it, 0 to 1.
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    gate          probability with which the steer acts, at each frame and layer by itself, drawn by
+                  the seed of the take (MusicRFM: 0.3).
     monitor       the vector's own monitor decides when the steer acts (SMITIN,
                   tonearm/steering/monitoring.py); True for the default settings.
     """
@@ -77,6 +80,7 @@ class Steer(Declared):
     high: Finite | None = None
     level: Finite | None = None
     level_schedule: Schedule | None = None
+    gate: float = Field(default=1.0, gt=0, le=1)
     monitor: Monitoring | None = None
 
     @field_validator("monitor", mode="before")
