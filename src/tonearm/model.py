@@ -297,8 +297,8 @@ class Model:
             codes.
 
         Raises:
-            TonearmError: another engine than the decoder, takes of other lengths, or any mistake in
-                the requests.
+            TonearmError: another engine than the decoder, takes of other lengths, a monitored
+                steer, or any mistake in the requests.
         """
         if not isinstance(self.engine, DecoderEngine):
             raise TonearmError(
@@ -320,6 +320,11 @@ class Model:
         if max(one or 0 for one in frames) > self.shape.window_frames:
             raise TonearmError(
                 f"divergence is of one window, {self.shape.window_seconds:g} s; give shorter takes"
+            )
+        for steer in [steer for one in steered for steer in one.steering.steers if steer.monitor]:
+            raise TonearmError(
+                f"steer {steer.vector}: monitor reads one frame after the other, and divergence "
+                "reads all frames at once; omit monitor"
             )
         groups: dict[Hashable, list[int]] = {}
         for index, one in enumerate(steered):

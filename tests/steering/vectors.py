@@ -1,5 +1,6 @@
 """Random steering vectors for tests."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -79,3 +80,30 @@ def random_monitor(
         "threshold": 0.75,
     } | fields
     return Monitor(**given)
+
+
+def monitored_vector(
+    model: Model,
+    name: str = "v",
+    seed: int = 0,
+    count: int = 5,
+    threshold: float = 0.5,
+    gain: float = 2.0,
+) -> SteeringVector:
+    """Random vector of site heads with a monitor whose probabilities change from frame to frame.
+
+    Args:
+        model: that it fits.
+        name: of the vector.
+        seed: of directions and probes.
+        count: M.
+        threshold: of the monitor.
+        gain: standard deviation of the probes' weights.
+    """
+    shape = model.shape
+    monitor = random_monitor(
+        shape.layer_count, shape.heads, shape.width // shape.heads, count, seed, threshold=threshold
+    )
+    monitor = replace(monitor, weights=gain * monitor.weights, biases=0 * monitor.biases)
+    vector = vector_of(model, name, seed, site="heads")
+    return replace(vector, monitor=monitor)

@@ -19,4 +19,3 @@ class CompletedRows:
     members: Sequence[int]
     codes: torch.Tensor
     acted: Sequence[Mapping[int, torch.Tensor]]
-

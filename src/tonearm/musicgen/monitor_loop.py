@@ -77,9 +77,7 @@ class MonitorLoop:
         settings = self.settings
         if self._readings is not None:
             self.present = presence(self._readings, strengths)
-            self.acting = is_acting(
-                self.present, self.acting, self.thresholds, settings.hysteresis
-            )
+            self.acting = is_acting(self.present, self.acting, self.thresholds, settings.hysteresis)
         found = factor(self.present, self.acting, settings.delta)
         if (frame - self.first_frame) % settings.every:
             found = torch.zeros_like(found)
@@ -100,7 +98,7 @@ class HeadProbes:
     def __init__(self, intervention: Intervention):
         monitors = intervention.monitors
         assert monitors is not None
-        self.intervention, self.all_layers = intervention, monitors.all_layers
+        self.all_layers = monitors.all_layers
         self.rows, self.heads, self.layers = intervention.rows, monitors.heads, monitors.layers
         self.weights, self.biases = monitors.weights, monitors.biases
         self.readings = torch.zeros_like(monitors.biases)

@@ -26,6 +26,7 @@ class ReferenceMonitor:
         self.intervention, self.monitors = intervention, intervention.monitors
         self.settings, self.first_frame = intervention.steer.monitor, first_frame
         self.last_frame = intervention.strengths.shape[1] - 1
+        self.rows = intervention.rows.tolist()
         self.readings: dict[int, torch.Tensor] = {}  # [n, M]
         self._states: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}  # acting and factor, [n]
 
@@ -34,10 +35,10 @@ class ReferenceMonitor:
         frame = span.code_positions[-1]
         if not self.first_frame <= frame <= self.last_frame:
             return
-        monitors, rows = self.monitors, self.intervention.rows
+        monitors = self.monitors
         found = self.readings.setdefault(frame, torch.zeros_like(monitors.biases))
         size = monitors.weights.shape[-1]
-        for index, row in enumerate(rows.tolist()):
+        for index, row in enumerate(self.rows):
             for probe in torch.nonzero(monitors.layers[index] == layer)[:, 0].tolist():
                 first = int(monitors.heads[index, probe]) * size
                 found[index, probe] = probabilities(
@@ -59,17 +60,21 @@ class ReferenceMonitor:
             self._states[one] = self._state(one)
         return self._states[frame][1]
 
+    def acted(self, row: int, frames: int) -> torch.Tensor:
+        """Strengths of a batch row at the first frames as they acted, float32 [frames], CPU."""
+        index, found = self.rows.index(row), torch.zeros(frames)
+        for frame in range(self.first_frame, frames):
+            factor_there = self.at(frame)[index]
+            found[frame] = self.intervention.strengths[index, frame] * factor_there
+        return found
+
     def _state(self, frame: int) -> tuple[torch.Tensor, torch.Tensor]:
         settings, thresholds = self.settings, self.monitors.thresholds
         acting = torch.ones_like(thresholds, dtype=torch.bool)
         present = torch.zeros_like(thresholds)
         if frame > self.first_frame:
-            present = presence(
-                self.readings[frame - 1], self.intervention.strengths[:, frame]
-            )
-            acting = is_acting(
-                present, self._states[frame - 1][0], thresholds, settings.hysteresis
-            )
+            present = presence(self.readings[frame - 1], self.intervention.strengths[:, frame])
+            acting = is_acting(present, self._states[frame - 1][0], thresholds, settings.hysteresis)
         found = factor(present, acting, settings.delta)
         is_due = (frame - self.first_frame) % settings.every == 0
         return acting, found if is_due else torch.zeros_like(found)
