@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
+from tonearm.steering.monitor import RowMonitors
 from tonearm.steering.operators import apply
 from tonearm.steering.spec import Steer
 
@@ -29,6 +30,7 @@ class Intervention:
     levels      likewise, of operator set; None for the others
     scales      mean and standard deviation of the projection on each direction, float32 [G, n, 2],
                 of operator set; None for the others
+    monitors    of the rows, where the steer is monitored
     """
 
     steer: Steer
@@ -41,6 +43,7 @@ class Intervention:
     strengths: torch.Tensor
     levels: torch.Tensor | None = None
     scales: torch.Tensor | None = None
+    monitors: RowMonitors | None = None
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import torch
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.monitor import Monitor, RowMonitors
 from tonearm.steering.orthogonal import Orthogonaliser
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -46,7 +47,9 @@ def resolve(
         TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
-    grouped: dict[tuple[int, Site, tuple[int, ...], bool, str], list[_Member]] = defaultdict(list)
+    grouped: dict[tuple[int, Site, tuple[int, ...], bool, int, str], list[_Member]] = defaultdict(
+        list
+    )
     for row, steering in enumerate(steerings):
         orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
@@ -57,7 +60,8 @@ def resolve(
             if not live and not member.strengths.any():
                 continue
             settings = steer.model_copy(update=OWN).model_dump_json()
-            key = (position, vector.info.site, member.layers, member.shared, settings)
+            probes = len(member.monitor) if member.monitor else 0
+            key = (position, vector.info.site, member.layers, member.shared, probes, settings)
             grouped[key].append(member)
     in_order = sorted(grouped.items(), key=lambda item: item[0][0])
     return [
@@ -86,6 +90,7 @@ class _Member:
     strengths   float32 [T]
     levels      float32 [T]; None for operators other than set
     scales      mean and standard deviation of the projection on each direction; likewise
+    monitor     of the vector, where the steer is monitored
     """
 
     row: int
@@ -96,6 +101,7 @@ class _Member:
     strengths: torch.Tensor
     levels: torch.Tensor | None
     scales: Sequence[tuple[float, float]] | None
+    monitor: Monitor | None
 
 
 def _member(
@@ -125,6 +131,7 @@ def _member(
         strengths=steer.raw_strength * _factors(steer.schedule, seconds),
         levels=levels,
         scales=scales,
+        monitor=monitor_of(steer, vector, shape) if steer.monitor else None,
     )
 
 
@@ -142,6 +149,7 @@ def _intervention(
     first = members[0]
     levels = [one.levels for one in members if one.levels is not None]
     scales = [one.scales for one in members if one.scales is not None]
+    monitors = [one.monitor for one in members if one.monitor]
     return Intervention(
         steer=first.steer,
         position=position,
@@ -155,6 +163,7 @@ def _intervention(
         strengths=torch.stack([one.strengths for one in members]).to(device),
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
+        monitors=RowMonitors.of(monitors, device) if monitors else None,
     )
 
 
@@ -170,7 +179,8 @@ def check_steering(
 
     Raises:
         TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
-            the vector has no direction for, no source layer, or a level without frame scales.
+            the vector has no direction for, no source layer, a level without frame scales, or
+            monitoring without a monitor.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
@@ -181,6 +191,8 @@ def check_steering(
             vector[source]
         if steer.operator == "set":
             frame_scales(steer, vector, sources)
+        if steer.monitor:
+            monitor_of(steer, vector, shape)
 
 
 def frame_scales(
@@ -204,6 +216,27 @@ def frame_scales(
             "them again with `tonearm calibrate --scales`, or use other layers"
         )
     return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
+
+
+def monitor_of(steer: Steer, vector: SteeringVector, shape: ModelShape) -> Monitor:
+    """The monitor of a steer's vector.
+
+    Raises:
+        TonearmError: the vector has none, or one of heads of another size.
+    """
+    monitor = vector.monitor
+    if monitor is None:
+        raise TonearmError(
+            f"steer {steer.vector}: the vector has no monitor; learn it with method smitin or iti, "
+            "from audio or with pooling mean or last, or omit monitor"
+        )
+    size = monitor.weights.shape[1]
+    if size * shape.heads != shape.width:
+        raise TonearmError(
+            f"steer {steer.vector}: the monitor reads heads of {size} outputs, and those of "
+            f"{shape.name} have {shape.width // shape.heads}; learn the vector again"
+        )
+    return monitor
 
 
 def check_vector(shape: ModelShape, vector: SteeringVector) -> None:

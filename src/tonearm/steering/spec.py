@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
 from tonearm.steering.calibration import Branch, Finite, Strategy
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.units import ABSOLUTE, UnitName
@@ -63,6 +64,8 @@ class Steer(Declared):
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
+    monitor       the vector's own monitor decides when the steer acts (SMITIN,
+                  tonearm/steering/monitoring.py); True for the default settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +88,14 @@ class Steer(Declared):
     level: Finite | None = None
     level_schedule: Schedule | None = None
     gate: float = Field(default=1.0, gt=0, le=1)
+    monitor: Monitoring | None = None
+
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _default_monitoring(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return Monitoring() if value else None
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -104,6 +115,10 @@ class Steer(Declared):
             raise ValueError(f"unit {self.unit} belongs to a target; omit it")
         if self.target is not None:
             return self._calibrated("a target")
+        if self.monitor and self.positions != "generated":
+            raise ValueError(
+                f"monitor reads generated frames, and positions is {self.positions}; omit positions"
+            )
         if self.amount is not None:
             return self._consistent_amount()
         self._check_strength()

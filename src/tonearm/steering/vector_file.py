@@ -1,5 +1,5 @@
-"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never
-pickle.
+"""Files of steering vectors: safetensors with tensors `layer.{i}`, those of a monitor where the
+vector has one, and string metadata; never pickle.
 """
 
 import json
@@ -20,12 +20,14 @@ from tonearm.escapes import shortened
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import MIB, parse_json
 from tonearm.schema import validated
+from tonearm.steering.monitor import Monitor
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 from tonearm.text import first_line, quoted
 
 SUFFIX = ".safetensors"
 BUNDLE_KEY = "tonearm_bundle"  # of a bundle's metadata, with the version of its format
 MAX_BYTES = 256 * MIB  # musicgen-large has 48 layers of 2048, 0.4 MiB
+MONITOR = "monitor."  # start of the names of a monitor's tensors
 _LAYER = re.compile(r"layer\.(0|[1-9][0-9]{0,4})")
 _TEXTS = {
     key
@@ -73,6 +75,8 @@ def vector_content(vector: SteeringVector) -> tuple[dict[str, torch.Tensor], dic
     for key, value in vector.info.model_dump(mode="json").items():
         metadata[key] = value if key in _TEXTS else json.dumps(value, sort_keys=True)
     tensors = {f"layer.{layer}": direction for layer, direction in vector.directions.items()}
+    if vector.monitor:
+        tensors |= {MONITOR + name: one for name, one in vector.monitor.tensors().items()}
     return tensors, metadata
 
 
@@ -175,8 +179,11 @@ def _info(where: str, metadata: Mapping[str, str]) -> VectorInfo:
 
 
 def _vector(where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo) -> SteeringVector:
-    directions = {}
+    directions, of_monitor = {}, {}
     for key, tensor in tensors.items():
+        if key.startswith(MONITOR):
+            of_monitor[key.removeprefix(MONITOR)] = tensor
+            continue
         layer = _LAYER.fullmatch(key)
         if layer is None:
             raise TonearmError(
@@ -188,6 +195,7 @@ def _vector(where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo) -
             )
         directions[int(layer[1])] = tensor
     try:
-        return SteeringVector(directions, info)
+        monitor = Monitor.of_tensors(of_monitor) if of_monitor else None
+        return SteeringVector(directions, info, monitor)
     except TonearmError as error:
         raise TonearmError(f"{where}: {error}") from None

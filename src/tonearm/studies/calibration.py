@@ -248,7 +248,7 @@ def calibrate(
         tables=_tables_protocol(model, measure, len(texts[1]), takes, seconds),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
-    return SteeringVector(vector.directions, info)
+    return replace(vector, info=info)
 
 
 def tabulate(
