@@ -8,10 +8,12 @@ Shapes: C channels; N samples.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from pathlib import Path
 
 import numpy as np
 
 from tonearm.audio import Clip, check_audible
+from tonearm.datasets.audio_files import audio_files
 from tonearm.datasets.labelled_audio import LabelledFile
 from tonearm.datasets.skips import SHORT, SILENT, UNREADABLE
 from tonearm.errors import TonearmError
@@ -59,6 +61,11 @@ def recordings_of(files: Sequence[LabelledFile]) -> list[Recording]:
         _of_file(file, _as_text("/".join(one[shared:]) + _row(file)))
         for file, one in zip(files, parts, strict=True)
     ]
+
+
+def recordings_in(folder: Path) -> list[Recording]:
+    """Recordings without a label in a folder, one track each. Raises TonearmError without audio."""
+    return recordings_of([LabelledFile(one, "", str(one)) for one in audio_files([folder])])
 
 
 def _row(file: LabelledFile) -> str:

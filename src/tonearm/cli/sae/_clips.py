@@ -1,0 +1,105 @@
+"""Data of `tonearm sae`: prompts, of which takes are generated, or audio, which is encoded."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tonearm.cli._corpora import print_skipped
+from tonearm.cli._screen import progress_bar
+from tonearm.errors import TonearmError
+
+if TYPE_CHECKING:
+    from tonearm.activations.clips import Clips
+    from tonearm.model import Model
+    from tonearm.progress import Progress
+
+Prompts = Annotated[
+    Path | None,
+    typer.Option(
+        "--prompts", metavar="FILE", help="Prompts, one per line, of which takes are generated."
+    ),
+]
+Audio = Annotated[
+    Path | None,
+    typer.Option("--audio", metavar="FOLDER", help="In place of prompts: audio files."),
+]
+Takes = Annotated[
+    int | None,
+    typer.Option("--takes", metavar="N", help="Takes in all; default: one for each prompt."),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(
+        "--seconds",
+        metavar="SECONDS",
+        help="Length of a take, or of a segment of audio; default: 10, or the window.",
+    ),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", metavar="N", help="Seed of the takes and of all random choices.")
+]
+Store = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="FOLDER",
+        help="Keep the clips here; the same command then continues after a stop.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Options of the data, as given."""
+
+    prompts: Path | None
+    audio: Path | None
+    takes: int | None
+    seconds: float | None
+    seed: int
+
+    def check(self) -> "ClipOptions":
+        """Return the options. Raises TonearmError unless they name one kind of data."""
+        if (self.prompts is None) == (self.audio is None):
+            raise TonearmError("give --prompts FILE or --audio FOLDER, one of them")
+        if self.audio is not None and self.takes is not None:
+            raise TonearmError("--takes belongs to prompts; omit it")
+        return self
+
+    def collect(self, model: "Model", folder: Path) -> "Clips":
+        """Generate or encode the clips, which the folder keeps; print items that are left out."""
+        with progress_bar("generating takes" if self.prompts else "encoding audio") as bar:
+            clips = self._collect(model, folder, bar.update)
+        print_skipped(clips.skipped)
+        return clips
+
+    def _collect(self, model: "Model", folder: Path, progress: "Progress") -> "Clips":
+        from tonearm.activations.clip_sources import clips_of_prompts, clips_of_recordings
+        from tonearm.datasets.prompts import read_prompts
+        from tonearm.datasets.recordings import recordings_in
+
+        if self.prompts is not None:
+            return clips_of_prompts(
+                model.engine,
+                read_prompts(self.prompts),
+                folder,
+                takes=self.takes,
+                seconds=self.seconds,
+                seed=self.seed,
+                progress=progress,
+            )
+        assert self.audio is not None
+        recordings = recordings_in(self.audio)
+        return clips_of_recordings(
+            model.engine, recordings, folder, seconds=self.seconds, progress=progress
+        )
+
+
+def folder_of(store: Path | None) -> AbstractContextManager[Path]:
+    """The folder, or a temporary one that is removed afterwards."""
+    from tonearm.files.temporary_folder import temporary_folder
+
+    return temporary_folder() if store is None else nullcontext(store)
