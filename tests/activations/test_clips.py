@@ -18,9 +18,7 @@ SECONDS = 0.4
 
 
 def takes(model, folder, count=None, **settings):
-    return clips_of_prompts(
-        model.engine, PROMPTS, folder, takes=count, seconds=SECONDS, **settings
-    )
+    return clips_of_prompts(model.engine, PROMPTS, folder, takes=count, seconds=SECONDS, **settings)
 
 
 @pytest.fixture
@@ -101,7 +99,7 @@ def test_a_folder_of_other_clips_is_refused(model, tmp_path, change, reason):
 
 def test_a_folder_with_other_files_is_refused(model, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(TonearmError, match="not empty and holds no index.json"):
+    with pytest.raises(TonearmError, match=r"not empty and holds no index\.json"):
         takes(model, tmp_path)
 
 
@@ -118,7 +116,7 @@ def test_a_damaged_shard_is_refused(model, tmp_path, damage):
     else:
         content = content.replace(b"take 0", b"take\x000")
     shard.write_bytes(content)
-    with pytest.raises(TonearmError, match="codes-00000.safetensors"):
+    with pytest.raises(TonearmError, match=r"codes-00000\.safetensors"):
         takes(model, folder)
 
 

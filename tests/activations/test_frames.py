@@ -89,9 +89,7 @@ def test_the_cross_entropy_is_that_of_the_codes(clips_of, monkeypatch):
             seen.append(one)
             yield one
 
-    monkeypatch.setattr(
-        "tonearm.musicgen.teacher_forcing.forced_log_probabilities", recorded
-    )
+    monkeypatch.setattr("tonearm.musicgen.teacher_forcing.forced_log_probabilities", recorded)
     first = clips.chosen([0])
     found = predictions_with(model.engine, first, "residual", 1, {"kept": None})["kept"]
     codes, total = first.codes[0].long(), 0.0

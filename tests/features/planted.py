@@ -25,9 +25,7 @@ def planted_rows(count: int, seed: int, noise: float = 0.01) -> torch.Tensor:
     return z @ atoms() + noise * torch.randn(count, WIDTH, generator=generator)
 
 
-def trained_on(
-    settings: TrainingSettings, steps: int | None = None
-) -> tuple[Trainer, float]:
+def trained_on(settings: TrainingSettings, steps: int | None = None) -> tuple[Trainer, float]:
     """A trainer after some steps on planted rows, by default all, and the scale of the rows."""
     scale = float(planted_rows(4096, seed=1).square().sum(-1).mean().sqrt())
     size = settings.batch_rows
