@@ -1,6 +1,7 @@
 """Settings of the training of sparse autoencoders, and the numbers that follow from them.
 
-    learning rate  2e-4 / sqrt(F / 16384), with a linear warm-up over 5 % of the steps, 1,000 at most
+    learning rate  base rate / sqrt(F / 16384), with a linear warm-up over 5 % of the steps, 1,000 at
+                   most
     dead           a feature that was not active within the last 5 % of all rows
     threshold      mean of the smallest kept values, with a decay of 0.999 per step, or less in
                    short runs, so that the mean is one over a tenth of the steps
@@ -36,6 +37,7 @@ class TrainingSettings(Declared):
     k                 mean number of active features per row
     rows              rows that are read in all; the data are repeated where they have fewer
     batch_rows        rows of a step
+    base_rate         learning rate at 16,384 features
     prefixes          Matryoshka: shares of the features that reconstruct by themselves, rising to 1
     validation_share  of the tracks, which are never trained on
     seed              of the first weights, the order of the rows and the choice of tracks
@@ -47,6 +49,7 @@ class TrainingSettings(Declared):
     k: int = Field(default=32, ge=1, le=4096)
     rows: int = Field(default=1_000_000, ge=1, le=2**40)
     batch_rows: int = Field(default=2048, ge=2, le=2**14)
+    base_rate: float = Field(default=2e-4, gt=0, le=1)
     prefixes: tuple[Share, ...] = Field(default=(1.0,), min_length=1, max_length=16)
     validation_share: float = Field(default=0.1, gt=0, le=0.5)
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
@@ -85,4 +88,4 @@ class TrainingSettings(Declared):
     def learning_rate(self, features: int, step: int) -> float:
         """Learning rate of a step, from 0."""
         warm_up = max(1, min(MAX_WARM_UP, round(WARM_UP_SHARE * self.steps)))
-        return 2e-4 / math.sqrt(features / 16_384) * min(1.0, (step + 1) / warm_up)
+        return self.base_rate / math.sqrt(features / 16_384) * min(1.0, (step + 1) / warm_up)

@@ -61,6 +61,14 @@ def train(
     batch_rows: Annotated[
         int, typer.Option("--batch-rows", metavar="N", help="Frames of a step.")
     ] = 2048,
+    base_rate: Annotated[
+        float,
+        typer.Option(
+            "--base-rate",
+            metavar="RATE",
+            help="Learning rate at 16,384 features; it falls with their root.",
+        ),
+    ] = 2e-4,
     matryoshka: Annotated[
         bool,
         typer.Option(
@@ -89,6 +97,7 @@ def train(
         k=k,
         rows=rows,
         batch_rows=batch_rows,
+        base_rate=base_rate,
         prefixes=MATRYOSHKA if matryoshka else (1.0,),
         seed=seed,
     )
