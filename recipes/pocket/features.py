@@ -4,7 +4,8 @@ of docs/features.md.
     python -m recipes.pocket.features --store build/features
 
 Prompts are those of the twelve pairs. Lines 0, 8, 16 ... of every file give the takes that name
-features, every third of the other lines those that train, so that no prompt is in both. The layers are the middle one, and those
+features, every second of the other lines those that train, so that no prompt is in both. The layers are the
+middle one, and those
 from whose mean activations the tempo and the spectral centroid of a take are predicted best (ridge
 regression, correlation on held-out takes). All stages are kept in the store and resume.
 """
@@ -42,7 +43,7 @@ from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
-NAMING_LINES, TRAINING_LINES = 8, 3  # every n-th line
+NAMING_LINES, TRAINING_LINES = 8, 2  # every n-th line
 TRAINING_SEED = 10_000  # the takes that name have the seeds from 0
 SETTINGS = TrainingSettings(
     expansion=8, k=32, rows=2_000_000, batch_rows=1024, base_rate=4e-4, validation_share=0.05
