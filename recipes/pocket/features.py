@@ -24,20 +24,12 @@ from tonearm.activations.clips import Clips
 from tonearm.activations.frames import read_frames
 from tonearm.datasets.prompts import PAIRS, load_pair
 from tonearm.evaluators.load import load_clap, load_tagger
-from tonearm.features import (
-    Labeller,
-    Labels,
-    Naming,
-    TrainedAutoencoder,
-    TrainingSettings,
-    label_clips,
-    load_autoencoder,
-    name_features,
-    save_autoencoder,
-    save_naming,
-    track_activity,
-    train_autoencoders,
-)
+from tonearm.features.labels import Labeller, Labels, label_clips
+from tonearm.features.naming import Naming, name_features, save_naming
+from tonearm.features.settings import TrainingSettings
+from tonearm.features.tracks import track_activity
+from tonearm.features.train import train_autoencoders
+from tonearm.features.trained import TrainedAutoencoder, load_autoencoder, save_autoencoder
 from tonearm.methods import fit_regression
 from tonearm.model import Model
 from tonearm.report.marks import write_between_marks

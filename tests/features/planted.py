@@ -2,10 +2,11 @@
 
 import torch
 
-from tonearm.features import Fidelity, SparseAutoencoder, TrainedAutoencoder, TrainingSettings
-from tonearm.features.autoencoder import encode
+from tonearm.features.autoencoder import SparseAutoencoder, encode
 from tonearm.features.batch_top_k import unit_columns
-from tonearm.features.trained import AutoencoderInfo
+from tonearm.features.info import AutoencoderInfo, Fidelity
+from tonearm.features.settings import TrainingSettings
+from tonearm.features.trained import TrainedAutoencoder
 from tonearm.features.trainer import Trainer
 
 ATOMS, WIDTH, ACTIVE = 64, 32, 3

@@ -4,8 +4,14 @@ import pytest
 import torch
 
 from tests.features.planted import WIDTH, planted_rows, trained_on
-from tonearm.features import SparseAutoencoder, TrainingSettings, decode, encode, feature_values
-from tonearm.features.autoencoder import reconstruct
+from tonearm.features.autoencoder import (
+    SparseAutoencoder,
+    decode,
+    encode,
+    feature_values,
+    reconstruct,
+)
+from tonearm.features.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(expansion=2, k=3, rows=6_400, batch_rows=64)
 

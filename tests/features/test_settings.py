@@ -3,7 +3,7 @@
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.features import TrainingSettings
+from tonearm.features.settings import TrainingSettings
 
 
 def test_the_learning_rate_warms_up_and_falls_with_the_number_of_features():

@@ -9,18 +9,13 @@ from tests.activations.sounds import recordings
 from tonearm.activations.clip_sources import clips_of_prompts, clips_of_recordings
 from tonearm.activations.frames import read_frames
 from tonearm.errors import TonearmError
-from tonearm.features import (
-    TrainingSettings,
-    encode,
-    load_autoencoder,
-    save_autoencoder,
-    train_autoencoders,
-)
 from tonearm.features import train as train_module
-from tonearm.features.autoencoder import reconstruct
+from tonearm.features.autoencoder import encode, reconstruct
 from tonearm.features.fidelity import feature_statistics
 from tonearm.features.row_stream import RowStream
-from tonearm.features.train import validation_clips
+from tonearm.features.settings import TrainingSettings
+from tonearm.features.train import train_autoencoders, validation_clips
+from tonearm.features.trained import load_autoencoder, save_autoencoder
 from tonearm.features.training_state import FILE
 
 PROMPTS = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune", "calm flute piece"]

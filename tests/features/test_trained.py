@@ -9,8 +9,13 @@ import torch
 
 from tests.features.planted import autoencoder_of
 from tonearm.errors import TonearmError
-from tonearm.features import encode, load_autoencoder, save_autoencoder
-from tonearm.features.trained import METADATA_KEY, is_autoencoder
+from tonearm.features.autoencoder import encode
+from tonearm.features.trained import (
+    METADATA_KEY,
+    is_autoencoder,
+    load_autoencoder,
+    save_autoencoder,
+)
 
 
 @pytest.fixture

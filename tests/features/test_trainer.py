@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.features.planted import ACTIVE, atoms, planted_rows, recovered, trained_on
-from tonearm.features import TrainingSettings, encode
-from tonearm.features.autoencoder import reconstruct
+from tonearm.features.autoencoder import encode, reconstruct
+from tonearm.features.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(expansion=4, k=ACTIVE, rows=200_000, batch_rows=128)
 SHORT = TrainingSettings(expansion=4, k=ACTIVE, rows=64 * 60, batch_rows=64)

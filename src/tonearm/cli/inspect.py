@@ -1,4 +1,4 @@
-"""tonearm inspect: content of a vector, a classifier, a take's JSON or an audio file."""
+"""tonearm inspect: content of a vector, an autoencoder, a classifier, a take's JSON or audio."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._autoencoder import inspect_autoencoder
 from tonearm.cli._calibration import evidence_text, sign_text
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import new_table, out, print_facts, print_json
@@ -20,20 +21,31 @@ def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A vector or classifier (.safetensors), a take's .json, or an audio file."
+            help="A vector, autoencoder or classifier (.safetensors), a take's .json, or an audio "
+            "file."
         ),
     ],
     as_json: _options.Json = False,
 ) -> None:
-    """Show the content of a vector, a classifier, a take's JSON, or an audio file."""
+    """Show the content of a vector, an autoencoder, a classifier, a take's JSON, or audio."""
     if file.suffix == ".safetensors":
-        from tonearm.measures.classifier import is_classifier
-
-        (_inspect_classifier if is_classifier(file) else _inspect_vector)(file, as_json)
+        _inspect_tensors(file, as_json)
     elif file.suffix == ".json":
         _inspect_take(file, as_json)
     else:
         _inspect_audio(file, as_json)
+
+
+def _inspect_tensors(file: Path, as_json: bool) -> None:
+    from tonearm.features.trained import is_autoencoder
+    from tonearm.measures.classifier import is_classifier
+
+    if is_classifier(file):
+        _inspect_classifier(file, as_json)
+    elif is_autoencoder(file):
+        inspect_autoencoder(file, as_json)
+    else:
+        _inspect_vector(file, as_json)
 
 
 def _inspect_vector(file: Path, as_json: bool) -> None:

@@ -18,46 +18,15 @@ from collections.abc import Iterable
 from functools import partial
 
 import torch
-from pydantic import ConfigDict, Field
 
 from tonearm.activations.clips import Clips
 from tonearm.activations.replacement import predictions_with
 from tonearm.backend import Site
 from tonearm.features.autoencoder import SparseAutoencoder, decode, encode, reconstruct
+from tonearm.features.info import Fidelity
 from tonearm.musicgen.engine import Engine
-from tonearm.schema import Declared
 
 BLOCK_ROWS = 8192
-
-
-class Fidelity(Declared):
-    """Fidelity on held-out clips.
-
-    fvu, l0, dead_share  of `rows` rows
-    cross_entropy        in nats per frame of the model itself, over `clips` clips
-    reconstructed        of the model that works with reconstructions
-    ablated              of the model that works with the mean activation
-    pass_through         KL of the predictions with reconstructions from those without, in nats per
-                         frame
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    fvu: float = Field(ge=0)
-    l0: float = Field(ge=0)
-    dead_share: float = Field(ge=0, le=1)
-    rows: int = Field(ge=1)
-    clips: int = Field(ge=1)
-    cross_entropy: float
-    reconstructed: float
-    ablated: float
-    pass_through: float
-
-    @property
-    def recovered(self) -> float | None:
-        """Share of the cross-entropy that is recovered; None where ablation does no harm."""
-        harm = self.ablated - self.cross_entropy
-        return (self.ablated - self.reconstructed) / harm if harm > 0 else None
 
 
 def measure_fidelity(

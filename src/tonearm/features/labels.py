@@ -35,8 +35,8 @@ AGAIN = "delete it and run the same command again"
 TEXTS = (
     "jazz", "rock", "folk", "latin", "hip hop", "reggae", "classical", "electronic", "country",
     "flute", "piano", "guitar", "violin", "cello", "trumpet", "saxophone", "organ", "synth",
-    "banjo", "oboe", "choir", "fast", "slow", "loud", "soft", "bright", "dark", "calm",
-    "energetic", "dense", "sparse", "major", "minor", "acoustic",
+    "fast", "slow", "loud", "soft", "bright", "dark", "calm", "energetic", "dense", "sparse",
+    "major", "minor", "acoustic",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tonearm.activations.clips import Clips
 from tonearm.backend import Site
 from tonearm.errors import TonearmError
 from tonearm.features.fidelity import feature_statistics, measure_fidelity
+from tonearm.features.info import AutoencoderInfo
 from tonearm.features.row_stream import (
     SCALE_BATCHES,
     LayerScales,
@@ -26,7 +27,7 @@ from tonearm.features.row_stream import (
     within_limit,
 )
 from tonearm.features.settings import MAX_FEATURES, TrainingSettings
-from tonearm.features.trained import AutoencoderInfo, TrainedAutoencoder
+from tonearm.features.trained import TrainedAutoencoder
 from tonearm.features.trainer import Trainer
 from tonearm.features.training_state import Run, read_state, remove_state, write_state
 from tonearm.model import Model

@@ -15,18 +15,15 @@ from typing import Any, Literal
 import safetensors
 import safetensors.torch
 import torch
-from pydantic import ConfigDict, Field
 
-from tonearm import __version__, boundary
-from tonearm.backend import ModelShape, Site
+from tonearm import boundary
+from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
 from tonearm.features.autoencoder import SparseAutoencoder
-from tonearm.features.fidelity import Fidelity
-from tonearm.features.settings import MAX_FEATURES, TrainingSettings
+from tonearm.features.info import AutoencoderInfo
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import MIB, parse_json
-from tonearm.schema import Declared, validated
-from tonearm.steering.vector import MAX_LAYERS, MAX_WIDTH
+from tonearm.schema import validated
 from tonearm.text import first_line
 
 METADATA_KEY = "tonearm_autoencoder"
@@ -35,47 +32,6 @@ MAX_BYTES = 8192 * MIB  # 32 x 2,048 features of width 2,048 have 1 GiB
 TYPES = {"float32": torch.float32, "float16": torch.float16}
 REMEDY = "give a file made by `tonearm sae train`"
 UNIT_TOLERANCE = 0.01  # of the length of a column
-
-
-class AutoencoderInfo(Declared):
-    """Provenance of an autoencoder.
-
-    checkpoint, fingerprint, precision  of the model
-    layer_count, width  of the model
-    site, layer  of the activations
-    features     F
-    threshold    value above which a feature is active, in units of the activations
-    scale        square root of the mean squared length of the activations
-    mean_norm    their mean length
-    settings     of the training
-    source       of the training clips: takes of prompts, or audio
-    clips, tracks, validation_tracks  their numbers
-    data_hash    identifies the clips
-    fidelity     on the clips of the validation tracks
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    format: Literal[1] = 1
-    checkpoint: str
-    fingerprint: str
-    precision: str
-    layer_count: int = Field(ge=1, le=MAX_LAYERS)
-    width: int = Field(ge=1, le=MAX_WIDTH)
-    site: Site
-    layer: int = Field(ge=0, lt=MAX_LAYERS)
-    features: int = Field(ge=1, le=MAX_FEATURES)
-    threshold: float = Field(ge=0)
-    scale: float = Field(gt=0)
-    mean_norm: float = Field(gt=0)
-    settings: TrainingSettings
-    source: Literal["prompts", "audio"]
-    clips: int = Field(ge=1)
-    tracks: int = Field(ge=1)
-    validation_tracks: int = Field(ge=1)
-    data_hash: str
-    fidelity: Fidelity
-    library_version: str = __version__
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._autoencoder import data_text, described, fidelity_cells
 from tonearm.cli._screen import (
     Stopped,
     load_model,
@@ -131,39 +132,24 @@ def _print(
     paths: "Mapping[int, Path]",
     as_json: bool,
 ) -> None:
-    infos = {layer: trained.info for layer, trained in found.items()}
     if as_json:
-        described = [
-            {
-                "file": str(paths[layer]),
-                "content_hash": found[layer].content_hash(),
-                **info.model_dump(mode="json"),
-            }
-            for layer, info in infos.items()
+        files = [
+            {"file": str(paths[layer]), **described(trained)} for layer, trained in found.items()
         ]
-        print_json({"autoencoders": described})
+        print_json({"autoencoders": files})
         return
+    infos = {layer: trained.info for layer, trained in found.items()}
     first = next(iter(infos.values()))
     print_facts(
         {
             "model": model_text(model),
-            "clips": f"{first.clips} of {first.tracks} tracks, {first.validation_tracks} held out",
+            "data": data_text(first),
             "features": f"{first.features}, {first.settings.k} active per frame",
             "licence": licence_note(model),
         }
     )
-    headings = ("layer", "FVU", "L0", "dead", "recovered", "pass-through")
-    table = new_table(*headings, "file", numbers=headings)
+    headings = tuple(fidelity_cells(first.fidelity))
+    table = new_table("layer", *headings, "file", numbers=("layer", *headings))
     for layer, info in infos.items():
-        fidelity = info.fidelity
-        recovered = fidelity.recovered
-        table.add_row(
-            str(layer),
-            f"{fidelity.fvu:.3f}",
-            f"{fidelity.l0:.1f}",
-            f"{100 * fidelity.dead_share:.1f} %",
-            "–" if recovered is None else f"{100 * recovered:.1f} %",
-            f"{fidelity.pass_through:.2f} nats",
-            str(paths[layer]),
-        )
+        table.add_row(str(layer), *fidelity_cells(info.fidelity).values(), str(paths[layer]))
     out.print(table)
