@@ -13,12 +13,12 @@ import pytest
 
 import tonearm
 from tonearm import __version__
-from tonearm.cli import main
+from tonearm.cli import main, sae
 from tonearm.musicgen.engine import DecoderEngine
 
 COMMANDS = (
     "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
-    "inspect", "models", "doctor", "replay", "study", "report", "calibrate",
+    "inspect", "models", "doctor", "replay", "study", "report", "calibrate", "sae",
 )  # fmt: skip
 
 
@@ -32,6 +32,13 @@ def test_alone_it_shows_help_with_every_command(run):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_a_command_fits_80_columns(run, command):
     outcome = run(command, "--help")
+    assert outcome.code == 0
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["train", "features", "vector", "learn"])
+def test_help_of_a_command_of_sae_fits_80_columns(run, command):
+    outcome = run("sae", command, "--help")
     assert outcome.code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
 
@@ -129,9 +136,14 @@ def test_warnings_of_other_libraries_are_hidden(play, monkeypatch):
 
 def test_options_are_named_explicitly():
     """typer 0.27.2 derives an option's name from its metavar if no name is given."""
-    for command in COMMANDS:
-        module = importlib.import_module(f"tonearm.cli.{command}")
-        hints = get_type_hints(getattr(module, command), include_extras=True)
+    functions = {
+        command: getattr(importlib.import_module(f"tonearm.cli.{command}"), command)
+        for command in COMMANDS
+        if command != sae.NAME
+    }
+    functions |= {f"{sae.NAME} {one.__name__}": one for one in sae.COMMANDS}
+    for command, function in functions.items():
+        hints = get_type_hints(function, include_extras=True)
         for name, hint in hints.items():
             for option in getattr(hint, "__metadata__", ()):
                 if type(option).__name__ == "OptionInfo":

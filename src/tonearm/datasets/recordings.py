@@ -7,7 +7,7 @@ Shapes: C channels; N samples.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +63,16 @@ def recordings_of(files: Sequence[LabelledFile]) -> list[Recording]:
     ]
 
 
-def recordings_in(folder: Path) -> list[Recording]:
-    """Recordings without a label in a folder, one track each. Raises TonearmError without audio."""
-    return recordings_of([LabelledFile(one, "", str(one)) for one in audio_files([folder])])
+def recordings_in(folders: Sequence[Path]) -> list[list[Recording]]:
+    """Recordings without a label in each of some folders, one track each.
+
+    Raises:
+        TonearmError: a folder without audio.
+    """
+    files = [audio_files([folder]) for folder in folders]
+    named = recordings_of([LabelledFile(one, "", str(one)) for part in files for one in part])
+    starts = accumulate((len(part) for part in files), initial=0)
+    return [named[start : start + len(part)] for start, part in zip(starts, files, strict=False)]
 
 
 def _row(file: LabelledFile) -> str:

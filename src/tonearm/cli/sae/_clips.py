@@ -12,9 +12,11 @@ from tonearm.cli._screen import progress_bar
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tonearm.activations.clips import Clips
+    from tonearm.datasets.recordings import Recording
     from tonearm.model import Model
-    from tonearm.progress import Progress
 
 Prompts = Annotated[
     Path | None,
@@ -71,31 +73,53 @@ class ClipOptions:
 
     def collect(self, model: "Model", folder: Path) -> "Clips":
         """Generate or encode the clips, which the folder keeps; print items that are left out."""
-        with progress_bar("generating takes" if self.prompts else "encoding audio") as bar:
-            clips = self._collect(model, folder, bar.update)
-        print_skipped(clips.skipped)
-        return clips
+        if self.prompts is not None:
+            from tonearm.datasets.prompts import read_prompts
 
-    def _collect(self, model: "Model", folder: Path, progress: "Progress") -> "Clips":
-        from tonearm.activations.clip_sources import clips_of_prompts, clips_of_recordings
-        from tonearm.datasets.prompts import read_prompts
+            prompts = read_prompts(self.prompts)
+            return takes_of(model, prompts, folder, self.takes, self.seconds, self.seed)
+        assert self.audio is not None
         from tonearm.datasets.recordings import recordings_in
 
-        if self.prompts is not None:
-            return clips_of_prompts(
-                model.engine,
-                read_prompts(self.prompts),
-                folder,
-                takes=self.takes,
-                seconds=self.seconds,
-                seed=self.seed,
-                progress=progress,
-            )
-        assert self.audio is not None
-        recordings = recordings_in(self.audio)
-        return clips_of_recordings(
-            model.engine, recordings, folder, seconds=self.seconds, progress=progress
+        (recordings,) = recordings_in([self.audio])
+        return segments_of(model, recordings, folder, self.seconds)
+
+
+def takes_of(
+    model: "Model",
+    prompts: "Sequence[str]",
+    folder: Path,
+    takes: int | None,
+    seconds: float | None,
+    seed: int,
+) -> "Clips":
+    """Generate takes of prompts with a progress bar; the folder keeps their codes."""
+    from tonearm.activations.clip_sources import clips_of_prompts
+
+    with progress_bar("generating takes") as bar:
+        return clips_of_prompts(
+            model.engine,
+            prompts,
+            folder,
+            takes=takes,
+            seconds=seconds,
+            seed=seed,
+            progress=bar.update,
         )
+
+
+def segments_of(
+    model: "Model", recordings: "Sequence[Recording]", folder: Path, seconds: float | None
+) -> "Clips":
+    """Encode recordings with a progress bar; print those that are left out."""
+    from tonearm.activations.clip_sources import clips_of_recordings
+
+    with progress_bar("encoding audio") as bar:
+        clips = clips_of_recordings(
+            model.engine, recordings, folder, seconds=seconds, progress=bar.update
+        )
+    print_skipped(clips.skipped)
+    return clips
 
 
 def folder_of(store: Path | None) -> AbstractContextManager[Path]:

@@ -39,6 +39,14 @@ def features(
     takes: _clips.Takes = None,
     seconds: _clips.Seconds = None,
     store: _clips.Store = None,
+    texts: Annotated[
+        str | None,
+        typer.Option(
+            "--texts",
+            metavar="A,B,...",
+            help="Texts whose CLAP score may name a feature; default: genres, instruments, moods.",
+        ),
+    ] = None,
     clap: Clap = defaults.CLAP,
     seed: _clips.Seed = 0,
     model: _options.ModelName = "pocket",
@@ -57,11 +65,12 @@ def features(
     trained.check_model(loaded.shape)
     evaluator = load_cached_clap(clap, "cpu")
     from tonearm.evaluators.load import load_tagger
-    from tonearm.features.labels import Labeller, label_clips
+    from tonearm.features.labels import TEXTS, Labeller, label_clips
     from tonearm.features.naming import check_tracks, name_features, save_naming
     from tonearm.features.tracks import track_activity
 
-    labeller = Labeller(load_tagger(), evaluator).check()
+    chosen = TEXTS if texts is None else tuple(one.strip() for one in texts.split(","))
+    labeller = Labeller(load_tagger(), evaluator, chosen).check()
     try:
         with _clips.folder_of(store) as place:
             clips = data.collect(loaded, place / CLIPS)

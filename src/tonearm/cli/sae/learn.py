@@ -1,7 +1,7 @@
 """tonearm sae learn: two sets of prompts or audio -> a steering vector of selected features."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from tonearm.cli.learn import check_name
 from tonearm.cli.sae import _clips
 from tonearm.cli.sae._vectors import print_vector
 from tonearm.errors import TonearmError
+
+if TYPE_CHECKING:
+    from tonearm.activations.clips import Clips
+    from tonearm.model import Model
 
 
 def learn(
@@ -55,8 +59,7 @@ def learn(
 ) -> None:
     """Learn a vector that adds the features of one set and subtracts those of the other."""
     check_name(name)
-    is_audio = positive.is_dir()
-    if is_audio != negative.is_dir():
+    if positive.is_dir() != negative.is_dir():
         raise TonearmError(
             f"{positive} and {negative} are of different kinds; give two files of prompts, or two "
             "folders of audio"
@@ -73,14 +76,9 @@ def learn(
     loaded = load_model(model, device, dtype)
     trained.check_model(loaded.shape)
 
-    def data(given: Path) -> _clips.ClipOptions:
-        prompts, audio = (None, given) if is_audio else (given, None)
-        return _clips.ClipOptions(prompts, audio, None, seconds, seed)
-
     try:
         with _clips.folder_of(store) as place:
-            above = data(positive).collect(loaded, place / "positive")
-            below = data(negative).collect(loaded, place / "negative")
+            above, below = _sides(loaded, positive, negative, place, seconds, seed)
             with progress_bar("reading features") as bar:
                 found = contrast_features(
                     loaded,
@@ -102,3 +100,24 @@ def learn(
     facts = {"model": model_text(loaded), "licence": licence_note(loaded)}
     sides = {"positive": found.positive, "negative": found.negative}
     print_vector(found.vector, path, as_json, facts, sides)
+
+
+def _sides(
+    model: "Model", positive: Path, negative: Path, folder: Path, seconds: float | None, seed: int
+) -> "list[Clips]":
+    """Clips of both sets, of prompts or of audio."""
+    places = folder / "positive", folder / "negative"
+    if positive.is_dir():
+        from tonearm.datasets.recordings import recordings_in
+
+        return [
+            _clips.segments_of(model, recordings, place, seconds)
+            for recordings, place in zip(recordings_in([positive, negative]), places, strict=True)
+        ]
+    from tonearm.datasets.prompts import read_prompts
+
+    prompts = read_prompts(positive), read_prompts(negative)
+    return [
+        _clips.takes_of(model, side, place, None, seconds, seed)
+        for side, place in zip(prompts, places, strict=True)
+    ]

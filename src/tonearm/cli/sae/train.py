@@ -104,7 +104,7 @@ def train(
     )
     loaded = load_model(model, device, dtype)
     from tonearm.features.train import check_training, train_autoencoders
-    from tonearm.features.trained import save_autoencoder
+    from tonearm.features.trained import load_autoencoder, save_autoencoder
 
     check_training(loaded, site, layer, settings)
     try:
@@ -121,9 +121,13 @@ def train(
             )
     except KeyboardInterrupt:
         raise Stopped(f"stopped; {folder} is kept, and the same command continues") from None
-    for one, trained in found.items():
-        save_autoencoder(trained, paths[one], "float16" if half else "float32")
-    _print(loaded, found, paths, as_json)
+    written = {
+        one: load_autoencoder(
+            save_autoencoder(trained, paths[one], "float16" if half else "float32")
+        )
+        for one, trained in found.items()
+    }
+    _print(loaded, written, paths, as_json)
 
 
 def _print(
