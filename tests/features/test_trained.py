@@ -67,7 +67,7 @@ def test_an_absent_file_and_a_wrong_ending_are_refused(trained, tmp_path):
 @pytest.mark.parametrize("size", [10, 200, -40])
 def test_a_truncated_file_is_refused(path, size):
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.raises(TonearmError, match=r"cannot read .* as safetensors"):
+    with pytest.raises(TonearmError, match="cannot load"):
         load_autoencoder(path)
 
 
@@ -133,7 +133,7 @@ def test_a_header_of_a_huge_length_is_refused(path):
     content = bytearray(path.read_bytes())
     content[:8] = struct.pack("<Q", 2**62)
     path.write_bytes(content)
-    with pytest.raises(TonearmError, match="cannot read"):
+    with pytest.raises(TonearmError, match="cannot load"):
         load_autoencoder(path)
 
 

@@ -32,6 +32,7 @@ from tonearm.musicgen.engine import Engine
 from tonearm.progress import Progress
 from tonearm.text import is_blank
 
+MAX_TAKES = 200_000  # in one folder
 TAKES_PER_SHARD = 64
 TAKES_PER_BATCH = 32  # more rows are hardly faster on a CPU
 RECORDINGS_PER_SHARD = 16
@@ -68,8 +69,8 @@ def clips_of_prompts(
     total = len(prompts) if takes is None else takes
     if not prompts or any(is_blank(prompt) for prompt in prompts):
         raise TonearmError("a prompt is empty, or there is none; describe music in each")
-    if total < 1:
-        raise TonearmError(f"{total} takes are not possible; use 1 or more")
+    if not 1 <= total <= MAX_TAKES:
+        raise TonearmError(f"{total} takes are not possible; use 1 to {MAX_TAKES}")
     if seed < 0 or seed + total >= 2**63:
         raise TonearmError(f"seed {seed} is not possible; use 0 or more")
     lengths = padded_lengths(checkpoint, prompts)

@@ -28,9 +28,9 @@ from tonearm.datasets.skips import SkipLog, Skipped, describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json, read_json
+from tonearm.loading import loading_errors
 from tonearm.progress import Progress
 from tonearm.schema import Declared, validated
-from tonearm.text import first_line
 
 AGAIN = "delete it and run the same command again, which keeps the other files"
 
@@ -203,12 +203,9 @@ def _write(path: Path, clips: Clips) -> None:
 
 
 def _read(path: Path, info: ClipsInfo) -> Clips:
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get("clips", "")
-            codes = file.get_tensor("codes")
-    except (OSError, safetensors.SafetensorError) as error:
-        raise TonearmError(f"cannot read {path} ({first_line(error)}); {AGAIN}") from None
+    with loading_errors(str(path), AGAIN), safetensors.safe_open(path, framework="pt") as file:
+        header = (file.metadata() or {}).get("clips", "")
+        codes = file.get_tensor("codes")
     found: _ShardInfo = validated(_ShardInfo, parse_json(header, str(path), AGAIN), str(path))
     size = (len(found.clips), info.codebooks, info.frames)
     if codes.shape != size or codes.dtype != torch.int16 or _digest(codes) != found.sha256:

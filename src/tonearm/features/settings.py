@@ -47,7 +47,7 @@ class TrainingSettings(Declared):
 
     expansion: int = Field(default=8, ge=1, le=256)
     k: int = Field(default=32, ge=1, le=4096)
-    rows: int = Field(default=1_000_000, ge=1, le=2**40)
+    rows: int = Field(default=1_000_000, ge=1, le=10**9)
     batch_rows: int = Field(default=2048, ge=2, le=2**14)
     base_rate: float = Field(default=2e-4, gt=0, le=1)
     prefixes: tuple[Share, ...] = Field(default=(1.0,), min_length=1, max_length=16)

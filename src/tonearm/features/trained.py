@@ -23,8 +23,8 @@ from tonearm.features.autoencoder import SparseAutoencoder
 from tonearm.features.info import AutoencoderInfo
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import MIB, parse_json
+from tonearm.loading import loading_errors
 from tonearm.schema import validated
-from tonearm.text import first_line
 
 METADATA_KEY = "tonearm_autoencoder"
 SUFFIX = ".safetensors"
@@ -144,16 +144,11 @@ def load_autoencoder(path: str | os.PathLike[str]) -> TrainedAutoencoder:
         raise TonearmError(f"no autoencoder at {path}; {REMEDY}")
     if path.stat().st_size > MAX_BYTES:
         raise TonearmError(f"{path} is larger than {MAX_BYTES // MIB} MiB; {REMEDY}")
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            if METADATA_KEY not in metadata:
-                raise TonearmError(f"{path} is a safetensors file but no autoencoder; {REMEDY}")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, MemoryError, safetensors.SafetensorError) as error:
-        raise TonearmError(
-            f"cannot read {path} as safetensors ({first_line(error)}); copy or train it again"
-        ) from None
+    with loading_errors(str(path), REMEDY), safetensors.safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata() or {})
+        if METADATA_KEY not in metadata:
+            raise TonearmError(f"{path} is a safetensors file but no autoencoder; {REMEDY}")
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     content = parse_json(metadata[METADATA_KEY], str(path), REMEDY)
     info: AutoencoderInfo = validated(AutoencoderInfo, content, where=str(path))
     _check_tensors(path, tensors, info, metadata.get("sha256", ""))

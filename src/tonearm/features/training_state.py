@@ -14,8 +14,8 @@ from tonearm.errors import TonearmError
 from tonearm.features.settings import TrainingSettings
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json
+from tonearm.loading import loading_errors
 from tonearm.schema import Declared, validated
-from tonearm.text import first_line
 
 FILE = "training.safetensors"
 AGAIN = "delete it, and the training starts anew"
@@ -79,12 +79,9 @@ def read_state(folder: Path, run: Run) -> tuple[int, dict[int, dict[str, torch.T
     path = folder / FILE
     if not path.is_file():
         return None
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("training", "")
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (OSError, safetensors.SafetensorError) as error:
-        raise TonearmError(f"cannot read {path} ({first_line(error)}); {AGAIN}") from None
+    with loading_errors(str(path), AGAIN), safetensors.safe_open(path, framework="pt") as file:
+        text = (file.metadata() or {}).get("training", "")
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     header: _Header = validated(_Header, parse_json(text, str(path), AGAIN), where=str(path))
     for key in Run.model_fields:
         if getattr(header.run, key) != getattr(run, key):
