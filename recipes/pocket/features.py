@@ -3,11 +3,10 @@ of docs/features.md.
 
     python -m recipes.pocket.features --store build/features
 
-Prompts are those of the twelve pairs. Lines 0, 8, 16 ... of every file give the takes that name
-features, every second of the other lines those that train, so that no prompt is in both. The layers are the
-middle one, and those
-from whose mean activations the tempo and the spectral centroid of a take are predicted best (ridge
-regression, correlation on held-out takes). All stages are kept in the store and resume.
+Prompts are those of the twelve pairs. Every twelfth line gives a take that names features, and every
+third of the other lines one that trains, so that no prompt is in both. The layers are the middle one,
+and those from whose mean activations the tempo and the spectral centroid of a take are predicted best
+(ridge regression, correlation on held-out takes). All stages are kept in the store and resume.
 """
 
 import argparse
@@ -35,10 +34,10 @@ from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
-NAMING_LINES, TRAINING_LINES = 8, 2  # every n-th line
+NAMING_LINES, TRAINING_LINES = 12, 3  # every n-th line
 TRAINING_SEED = 10_000  # the takes that name have the seeds from 0
 SETTINGS = TrainingSettings(
-    expansion=8, k=32, rows=2_000_000, batch_rows=1024, base_rate=4e-4, validation_share=0.05
+    expansion=8, k=32, rows=1_500_000, batch_rows=1024, base_rate=4e-4, validation_share=0.05
 )
 READ = {"tempo": np.log2, "spectral_centroid": np.log2}  # labels that choose layers
 SHOWN = 8  # features of a layer in the table

@@ -411,7 +411,7 @@ COMMANDS = {
             "prompts": m.file("many.txt"),
             "seconds": SECONDS,
             "clap": m.clap,
-            "texts": "jazz",
+            "texts": "jazz,folk",
             "model": m.checkpoint,
         },
         {

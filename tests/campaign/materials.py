@@ -168,7 +168,7 @@ def _run_every_command(folder: Path) -> None:
             "--prompts",
             folder / "many.txt",
             "--texts",
-            "jazz",
+            "jazz,folk",
             *clap,
             *short,
         ],

@@ -2,7 +2,7 @@
 
     spectral_centroid ...  every measure of `tonearm.measures.describe` that is a number
     tag rock               probability of each tag of musicnn (tonearm/measures/tags.py)
-    clap flute             CLAP score of each of some texts (tonearm/measures/clap_score.py)
+    clap flute             CLAP score of each of some texts: the cosine of their embeddings
 
 The audio of a clip is that of its codes. Labels are kept in the folder of the clips, in files of
 FILE_CLIPS, so that several autoencoders share them and a stopped run resumes.
@@ -25,12 +25,14 @@ from tonearm.audio import Clip
 from tonearm.evaluators.base import AudioTextEmbedder, Tagger
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import parse_json, read_text
-from tonearm.measures import describe, measure_clap_score, measure_tags, measures
+from tonearm.measures import describe, measure_tags, measure_zero_shot, measures
+from tonearm.measures.zero_shot import check_labels
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.schema import Declared, validated
 
 FILE_CLIPS = 16
+PLAIN = "{}"  # template of a text as it is
 AGAIN = "delete it and run the same command again"
 TEXTS = (
     "jazz", "rock", "folk", "latin", "hip hop", "reggae", "classical", "electronic", "country",
@@ -62,9 +64,12 @@ class Labeller:
     texts: tuple[str, ...] = TEXTS
 
     def check(self) -> "Labeller":
-        """Return the labeller. Raises TonearmError for a text outside CLAP's vocabulary."""
-        for text in self.texts:
-            self.clap.check_words(text)
+        """Return the labeller.
+
+        Raises:
+            TonearmError: fewer than two texts, a repeated one, or one outside CLAP's vocabulary.
+        """
+        check_labels(self.texts, PLAIN, self.clap)
         return self
 
     @property
@@ -88,8 +93,9 @@ class Labeller:
         tags = measure_tags(clip, self.tagger)
         for tag in tags.tags:
             found[f"tag {tag}"] = tags.probabilities[tag] if tags.probabilities else None
+        cosines = measure_zero_shot(clip, self.clap, self.texts, PLAIN).cosines
         for text in self.texts:
-            found[f"clap {text}"] = measure_clap_score(clip, self.clap, text).number
+            found[f"clap {text}"] = cosines[text] if cosines else None
         return found
 
 
