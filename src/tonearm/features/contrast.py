@@ -31,12 +31,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tonearm import __version__, boundary
+from tonearm import boundary
 from tonearm.activations.clips import Clips
 from tonearm.errors import TonearmError
 from tonearm.features.autoencoder import feature_values
 from tonearm.features.tracks import rows_of_clips
 from tonearm.features.trained import TrainedAutoencoder
+from tonearm.features.vectors import DECIMALS, vector_info
 from tonearm.hashing import hash_texts
 from tonearm.methods.base import MAX_P_VALUE, statistics_text
 from tonearm.methods.evaluation import evaluate
@@ -45,12 +46,11 @@ from tonearm.methods.splits import can_hold_out
 from tonearm.methods.task import classes
 from tonearm.model import Model
 from tonearm.progress import Progress
-from tonearm.steering import SteeringVector, VectorInfo
+from tonearm.steering import SteeringVector
 from tonearm.text import quoted
 
 RULES = ("tada", "difference", "cohen")
 TINY = 1e-6
-DECIMALS = 6  # of the numbers in a vector's metadata
 
 
 @dataclass(frozen=True)
@@ -189,19 +189,22 @@ def contrast_features(
             f"{statistics_text(statistics)}; give more clips, or sets that differ in one attribute"
         )
     direction, means = _direction(trained, signs, above.mean, below.mean)
-    info = _info(trained, name, direction, means).model_copy(
-        update={
-            "method": f"sae-{rule}",
-            "positive_label": positive_label,
-            "negative_label": negative_label,
-            "positive_count": len(positive),
-            "negative_count": len(negative),
-            "source": "prompts" if positive.records[0].text is not None else "audio",
-            "data_hash": hash_texts(_tracks(positive), _tracks(negative)),
-            "statistics": {key: round(value, DECIMALS) for key, value in statistics.items()},
-        }
+    layer = trained.info.layer
+    info = vector_info(
+        trained,
+        name,
+        method=f"sae-{rule}",
+        positive_label=positive_label,
+        negative_label=negative_label,
+        positive_count=len(positive),
+        negative_count=len(negative),
+        source="audio" if positive.records[0].text is None else "prompts",
+        data_hash=hash_texts(_tracks(positive), _tracks(negative)),
+        positive_projections={layer: round(means[0], DECIMALS)},
+        negative_projections={layer: round(means[1], DECIMALS)},
+        statistics={key: round(value, DECIMALS) for key, value in statistics.items()},
     )
-    vector = SteeringVector({trained.info.layer: torch.from_numpy(direction).float()}, info)
+    vector = SteeringVector({layer: torch.from_numpy(direction).float()}, info)
     return Contrast(
         vector,
         tuple(np.flatnonzero(signs > 0).tolist()),
@@ -267,23 +270,3 @@ def _direction(
             "layer"
         )
     return (projections[0] - projections[1]) * r, projections
-
-
-def _info(
-    trained: TrainedAutoencoder, name: str, direction: np.ndarray, means: tuple[float, float]
-) -> VectorInfo:
-    info = trained.info
-    return VectorInfo(
-        name=name,
-        checkpoint=info.checkpoint,
-        fingerprint=info.fingerprint,
-        width=info.width,
-        layer_count=info.layer_count,
-        site=info.site,
-        pooling="frames",
-        best_layer=info.layer,
-        activation_norms={info.layer: round(info.mean_norm, DECIMALS)},
-        positive_projections={info.layer: round(means[0], DECIMALS)},
-        negative_projections={info.layer: round(means[1], DECIMALS)},
-        library_version=__version__,
-    )

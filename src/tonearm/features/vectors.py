@@ -5,11 +5,13 @@ is active. Unlike the replacement of an activation by its reconstruction, additi
 of the activation as it is.
 """
 
+from typing import Any
+
 from tonearm import __version__, boundary
 from tonearm.features.trained import TrainedAutoencoder
 from tonearm.steering import SteeringVector, VectorInfo
 
-DECIMALS = 6
+DECIMALS = 6  # of the numbers in a vector's metadata
 
 
 def feature_vector(
@@ -31,27 +33,43 @@ def feature_vector(
         TonearmError: a feature that does not exist or is never active.
     """
     feature = trained.check_feature(boundary.integer(feature, "feature"))
-    info, peak = trained.info, float(trained.peaks[feature])
-    found = VectorInfo(
-        name=f"feature-{feature}" if name is None else boundary.text(name, "name"),
-        checkpoint=info.checkpoint,
-        fingerprint=info.fingerprint,
-        width=info.width,
-        layer_count=info.layer_count,
-        site=info.site,
+    peak, label = float(trained.peaks[feature]), positive_label or f"feature {feature}"
+    info = vector_info(
+        trained,
+        f"feature-{feature}" if name is None else boundary.text(name, "name"),
         method="sae",
-        pooling="frames",
-        positive_label=positive_label or f"feature {feature}",
-        negative_label=f"less {positive_label or f'feature {feature}'}",
-        source=info.source,
+        positive_label=label,
+        negative_label=f"less {label}",
+        source=trained.info.source,
         data_hash=trained.content_hash()[:16],
-        best_layer=info.layer,
-        activation_norms={info.layer: round(info.mean_norm, DECIMALS)},
         statistics={
             "feature": feature,
             "peak": round(peak, DECIMALS),
             "share_of_frames": round(float(trained.shares[feature]), DECIMALS),
         },
-        library_version=__version__,
     )
-    return SteeringVector({info.layer: peak * trained.weights.decoder[feature]}, found)
+    return SteeringVector({trained.info.layer: peak * trained.weights.decoder[feature]}, info)
+
+
+def vector_info(trained: TrainedAutoencoder, name: str, **fields: Any) -> VectorInfo:
+    """Provenance of a vector at the layer of an autoencoder.
+
+    Args:
+        trained: the autoencoder.
+        name: of the vector.
+        fields: further ones of VectorInfo.
+    """
+    info = trained.info
+    return VectorInfo(
+        name=name,
+        checkpoint=info.checkpoint,
+        fingerprint=info.fingerprint,
+        width=info.width,
+        layer_count=info.layer_count,
+        site=info.site,
+        pooling="frames",
+        best_layer=info.layer,
+        activation_norms={info.layer: round(info.mean_norm, DECIMALS)},
+        library_version=__version__,
+        **fields,
+    )
