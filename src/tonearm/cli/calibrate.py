@@ -1,4 +1,4 @@
-"""tonearm calibrate: the amounts of a steering vector."""
+"""tonearm calibrate: the amounts of a steering vector, and the scales of its levels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,9 @@ from tonearm.cli._takes import check_outputs, model_text
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.steering import Configuration, SteeringVector
+    from tonearm.steering import Configuration, FrameScales, SteeringVector
 
+ADD = "add"
 # of an operator whose paper has others than one-to-all
 STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
@@ -31,14 +32,23 @@ def calibrate(
         str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
     ],
     measure: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--measure",
             metavar="MEASURE",
-            help="Measure of the attribute: onset_rate, spectral_centroid, loudness ..., tag:TAG "
-            "(by musicnn), or clap:WORDS (by the bundled CLAP).",
+            help="Calibrate amounts by this measure of the attribute: onset_rate, "
+            "spectral_centroid, loudness ..., tag:TAG (by musicnn), or clap:WORDS (by the bundled "
+            "CLAP).",
         ),
-    ],
+    ] = None,
+    scales: Annotated[
+        bool,
+        typer.Option(
+            "--scales",
+            help="Measure mean and standard deviation of the projection over generated frames: "
+            "the unit of the levels of operator set, such as tempo=2@set.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -66,7 +76,7 @@ def calibrate(
             help="add, rotate, or blend (Panda et al.: α is searched around the activations' own "
             "component along the direction).",
         ),
-    ] = "add",
+    ] = ADD,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
@@ -94,46 +104,92 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes while the music stays whole: its amount of 1."""
+    """Find how far each sign of a vector goes while the music stays whole (--measure): its amount of
+    1; or the scales of its levels (--scales).
+    """
     from tonearm.steering.vector_file import vector_file
 
+    _check_aims(
+        measure,
+        scales,
+        {
+            "--strategy": strategy,
+            "--store": store,
+            "--takes": takes > 1,
+            "--operator": operator != ADD,
+        },
+    )
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)
     texts = _prompts(prompts)
     loaded = load_model(model, device, dtype)
+    from tonearm.activations.frame_scales import measure_frame_scales
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
 
     found = loaded.vectors[vector]
     half = len(texts) // 2
     try:
-        with progress_bar("generating and measuring") as bar:
-            calibrated = calibrate_vector(
-                loaded,
-                found,
-                measure,
-                texts[:half],
-                texts[half:],
-                configurations=configurations,
-                seconds=seconds,
-                takes=takes,
-                store=store,
-                workers=workers,
-                progress=bar.update,
-            )
+        if scales:
+            with progress_bar("generating") as bar:
+                found = measure_frame_scales(
+                    loaded.engine, found, texts, seconds=seconds, progress=bar.update
+                )
+        if measure is not None:
+            with progress_bar("generating and measuring") as bar:
+                found = calibrate_vector(
+                    loaded,
+                    found,
+                    measure,
+                    texts[:half],
+                    texts[half:],
+                    configurations=configurations,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
     except KeyboardInterrupt:
         kept = f"the measured takes are in {store}; the same command continues" if store else ""
         raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None
-    save_vector(calibrated, path)
-    calibration = calibrated.info.calibration
-    assert calibration is not None
+    save_vector(found, path)
+    calibration = found.info.calibration if measure is not None else None
+    frame_scales = found.info.frame_scales if scales else None
     if as_json:
-        print_json({"file": str(path), "calibration": calibration.model_dump(mode="json")})
+        measured = {"calibration": calibration, "frame_scales": frame_scales}
+        print_json(
+            {
+                "file": str(path),
+                **{name: one.model_dump(mode="json") for name, one in measured.items() if one},
+            }
+        )
         return
-    print_facts({"model": model_text(loaded), "protocol": calibration.protocol})
-    _print_signs(calibrated)
+    print_facts(
+        {
+            "model": model_text(loaded),
+            "frame scales": frame_scales.protocol if frame_scales else "",
+            "protocol": calibration.protocol if calibration else "",
+        }
+    )
+    if frame_scales:
+        _print_scales(frame_scales)
+    if calibration:
+        _print_signs(found)
     out.print(f"wrote {path}", soft_wrap=True)
+
+
+def _check_aims(measure: str | None, scales: bool, of_amounts: dict[str, object]) -> None:
+    """Refuse a command without an aim, and options of amounts without a measure."""
+    if measure is None and not scales:
+        raise TonearmError(
+            "there is nothing to calibrate; give --measure MEASURE for amounts, --scales for "
+            "levels, or both"
+        )
+    given = [option for option, value in of_amounts.items() if value]
+    if measure is None and given:
+        raise TonearmError(f"{given[0]} belongs to amounts; give --measure too, or leave it out")
 
 
 def _configurations(operator: str, strategies: list[str] | None) -> list["Configuration"]:
@@ -158,6 +214,15 @@ def _prompts(file: Path | None) -> tuple[str, ...]:
             "chooses the strength and the other half confirms it"
         )
     return texts
+
+
+def _print_scales(scales: "FrameScales") -> None:
+    """Print a row per layer."""
+    headings = ("layer", "mean of h·r", "standard deviation")
+    table = new_table(*headings, numbers=headings)
+    for layer, mean in scales.means.items():
+        table.add_row(str(layer), f"{mean:+.4g}", f"{scales.deviations[layer]:.4g}")
+    out.print(table)
 
 
 def _print_signs(vector: "SteeringVector") -> None:

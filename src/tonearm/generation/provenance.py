@@ -17,7 +17,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 4  # files of earlier formats are read too
+SIDECAR_FORMAT = 5  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -76,9 +76,12 @@ class SamplingRecord(_Record):
 
 
 class VectorRecord(_Record):
-    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm.
+    `frame_scales_hash` is that of its frame scales, where operator set used them.
+    """
 
     content_hash: str
+    frame_scales_hash: str | None = None
     bundled: bool
     file: FilePath | None = None
 
@@ -178,8 +181,8 @@ class StackRecord(_Record):
 class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
-    `steering` has strengths, from which the take is reproduced; `requested` is the steering with
-    amounts from which they came, where there were amounts.
+    `steering` has strengths, from which the take is reproduced; `requested` is the steering from
+    which they came, where it had amounts or a rule of combination.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
@@ -205,7 +208,7 @@ class Provenance(_Record):
 
     @property
     def stated_steering(self) -> Steering:
-        """The steering as it was requested, with amounts where there were amounts."""
+        """The steering as it was requested, with its amounts and its rule of combination."""
         return self.requested or self.steering
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from tonearm.backend import SITES, Site
 from tonearm.steering.amounts import with_strengths
 from tonearm.steering.calibration import Calibration, Configuration, Evidence, SignCalibration
 from tonearm.steering.controls import Control
+from tonearm.steering.frame_scales import FrameScales
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
 from tonearm.steering.spec import Steer, Steering
@@ -16,6 +17,7 @@ __all__ = [
     "Configuration",
     "Control",
     "Evidence",
+    "FrameScales",
     "Schedule",
     "SignCalibration",
     "Site",

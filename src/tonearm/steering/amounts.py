@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
+from tonearm.schema import validated
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -51,7 +52,8 @@ def with_strengths(
         The same steering where it has no amounts.
 
     Raises:
-        TonearmError: a vector without a calibration, or an amount of a sign that failed it.
+        TonearmError: a vector without a calibration, an amount of a sign that failed it, or a
+            strength that its operator does not allow.
     """
     boundary.instance(steering, "steering", Steering, "a Steering")
     if not isinstance(vectors, Mapping):
@@ -65,7 +67,7 @@ def with_strengths(
             continue
         signs = _signs(steer, vectors[steer.vector], live)
         steers += [_of_sign(steer, sign, found) for sign, found in signs]
-    return Steering(steers=tuple(steers))
+    return steering.model_copy(update={"steers": tuple(steers)})
 
 
 def amount_places(
@@ -133,9 +135,7 @@ def _of_sign(steer: Steer, sign: int, found: SignCalibration) -> Steer:
         strength = sign * found.strength
     elif configuration.ramp and strength:
         schedule = Schedule.ramp(0.0, configuration.ramp)
-    return Steer(
-        vector=steer.vector,
-        strength=strength,
-        schedule=schedule,
-        **configuration.model_dump(exclude={"ramp"}),
-    )
+    fields = configuration.model_dump(exclude={"ramp"})
+    fields |= {"vector": steer.vector, "strength": strength, "schedule": schedule}
+    where = f"steer {steer.vector}: amount {steer.amount:g}"
+    return validated(Steer, fields, where=where)  # type: ignore[no-any-return]
