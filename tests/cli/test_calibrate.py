@@ -89,7 +89,7 @@ def test_the_injections_that_are_tried(calibrate, monkeypatch, options, expected
     [
         (
             ("--operator", "blur"),
-            "'add', 'blend', 'rotate', 'slerp', 'remove', 'set' or 'clamp' (given: 'blur')",
+            "'remove', 'set', 'clamp' or 'feature' (given: 'blur')",
         ),
         (("--operator", "clamp"), "operator clamp cannot be calibrated; use one of add, blend"),
         (("--strategy", "own"), "'all-to-all' or 'one-to-one' (given: 'own')"),

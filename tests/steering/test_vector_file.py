@@ -70,7 +70,7 @@ def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
     assert (
-        metadata["tonearm_format"] == "5"
+        metadata["tonearm_format"] == "6"
         and metadata["checkpoint"] == "toy"
         and metadata["site"] == "residual"
     )
@@ -123,7 +123,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "6"}, "format 6, this Tonearm reads up to 5"),
+        ({"tonearm_format": "7"}, "format 7, this Tonearm reads up to 6"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
         ({"width": "wide"}, "cannot read width of .* as JSON"),

@@ -13,6 +13,7 @@ Shapes: F features; D width; [.., D] activations, [.., F] values of features.
 Source: Bricken et al. 2023; BatchTopK with a threshold at inference, Bussmann et al. 2024.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -74,6 +75,25 @@ def encode(autoencoder: SparseAutoencoder, x: torch.Tensor) -> torch.Tensor:
 def decode(autoencoder: SparseAutoencoder, z: torch.Tensor) -> torch.Tensor:
     """Reconstruction of values z [.., F], [.., D]."""
     return z @ autoencoder.decoder + autoencoder.decoder_bias
+
+
+def edit(
+    autoencoder: SparseAutoencoder, x: torch.Tensor, factors: Mapping[int, float]
+) -> torch.Tensor:
+    """Scale the values of some features, and keep the error of the reconstruction.
+
+        x + W_dec (z' - z),     z'_f = factors[f] z_f
+
+    Args:
+        autoencoder: of the activations.
+        x: activations [.., D].
+        factors: by feature; 1 keeps a value, 0 silences it.
+    """
+    z = encode(autoencoder, x)
+    edited = z.clone()
+    for feature, factor in factors.items():
+        edited[..., feature] *= factor
+    return x + (edited - z) @ autoencoder.decoder
 
 
 def reconstruct(autoencoder: SparseAutoencoder, x: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,9 @@
 """A feature as a steering vector: v = a_f W_dec[:, f], a_f the feature's peak.
 
 Adding v once writes the feature as strongly as the 99th percentile of its values on music where it
-is active. Unlike the replacement of an activation by its reconstruction, addition leaves the rest
-of the activation as it is.
+is active. The vector also reads the feature, for the operator feature, which scales or sets its
+value. Unlike the replacement of an activation by its reconstruction, both leave the rest of the
+activation as it is.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from tonearm import __version__, boundary
 from tonearm.features.trained import TrainedAutoencoder
 from tonearm.steering import SteeringVector, VectorInfo
+from tonearm.steering.reader import packed_reader
 
 DECIMALS = 6  # of the numbers in a vector's metadata
 
@@ -48,7 +50,15 @@ def feature_vector(
             "share_of_frames": round(float(trained.shares[feature]), DECIMALS),
         },
     )
-    return SteeringVector({trained.info.layer: peak * trained.weights.decoder[feature]}, info)
+    layer, weights = trained.info.layer, trained.weights
+    encoder = weights.encoder[feature]
+    # relu(e . (h - b_dec) + b) = relu(e . h + (b - e . b_dec))
+    bias = float(weights.encoder_bias[feature] - encoder @ weights.decoder_bias)
+    return SteeringVector(
+        {layer: peak * weights.decoder[feature]},
+        info,
+        {layer: packed_reader(encoder, bias, weights.threshold)},
+    )
 
 
 def vector_info(trained: TrainedAutoencoder, name: str, **fields: Any) -> VectorInfo:

@@ -83,8 +83,9 @@ class _Member:
     shared      one direction serves all target layers
     directions  one per target layer, or the shared one, float32 [D] each
     strengths   float32 [T]
-    levels      float32 [T]; None for operators other than set
-    scales      mean and standard deviation of the projection on each direction; likewise
+    levels      float32 [T]; None for a steer without a level
+    scales      offset and unit of the levels on each direction; likewise
+    readers     one per direction, float32 [D + 2] each; None for operators other than feature
     """
 
     row: int
@@ -95,6 +96,7 @@ class _Member:
     strengths: torch.Tensor
     levels: torch.Tensor | None
     scales: Sequence[tuple[float, float]] | None
+    readers: Sequence[torch.Tensor] | None
 
 
 def _member(
@@ -111,10 +113,12 @@ def _member(
     remainders = orthogonaliser and orthogonaliser(vector, steer.operator, directions)
     if remainders:
         directions, shared = remainders, False
-    levels = scales = None
+    levels = scales = readers = None
     if steer.level is not None:
         levels = steer.level * _factors(steer.level_schedule, seconds)
-        scales = frame_scales(steer, vector, list(sources.values()))
+        scales = level_scales(steer, vector, list(sources.values()))
+    if steer.operator == "feature":
+        readers = [vector.reader(source) for source in sources.values()]
     return _Member(
         row=row,
         steer=steer,
@@ -124,6 +128,7 @@ def _member(
         strengths=steer.raw_strength * _factors(steer.schedule, seconds),
         levels=levels,
         scales=scales,
+        readers=readers,
     )
 
 
@@ -141,6 +146,7 @@ def _intervention(
     first = members[0]
     levels = [one.levels for one in members if one.levels is not None]
     scales = [one.scales for one in members if one.scales is not None]
+    readers = [torch.stack(list(one.readers)) for one in members if one.readers is not None]
     return Intervention(
         steer=first.steer,
         position=position,
@@ -154,6 +160,7 @@ def _intervention(
         strengths=torch.stack([one.strengths for one in members]).to(device),
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
+        readers=torch.stack(readers, dim=1).to(device) if readers else None,
     )
 
 
@@ -169,7 +176,8 @@ def check_steering(
 
     Raises:
         TonearmError: a vector of another checkpoint, a layer that does not exist or that the vector
-            has no direction for, no source layer, or a level without frame scales.
+            has no direction for, no source layer, a level without frame scales, or operator feature
+            with a vector that reads none.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
@@ -177,8 +185,27 @@ def check_steering(
         sources = set(target_layers(shape, steer, vector).values())
         for source in sources:
             vector[source]
-        if steer.operator == "set":
-            frame_scales(steer, vector, sources)
+        if steer.level is not None:
+            level_scales(steer, vector, sources)
+        if steer.operator == "feature":
+            for source in sources:
+                vector.reader(source)
+
+
+def level_scales(
+    steer: Steer, vector: SteeringVector, layers: Iterable[int]
+) -> list[tuple[float, float]]:
+    """Offset and unit of a steer's level on the directions of some layers.
+
+    Levels of set are in standard deviations from the mean projection, those of feature in peaks:
+    lengths of the direction.
+
+    Raises:
+        TonearmError: the vector has no frame scales, which set needs.
+    """
+    if steer.operator == "feature":
+        return [(0.0, float(vector[layer].norm())) for layer in layers]
+    return frame_scales(steer, vector, layers)
 
 
 def frame_scales(

@@ -17,7 +17,7 @@ from tonearm.schema import validated
 from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Combine, Steer, Steering
+from tonearm.steering.spec import OF_OWN_LAYER, Combine, Steer, Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
 from tonearm.text import quoted
@@ -82,7 +82,7 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
         ) from None
     fields: dict[str, Any] = {"vector": name, kind: value, **found}
-    if is_level:
+    if fields.get("operator") in OF_OWN_LAYER:
         fields = {"strategy": "all-to-all", **fields}
     if "schedule" in fields:
         start, _, end = fields["schedule"].partition("-")

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -15,9 +15,12 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 from tonearm.steering.frame_scales import FrameScales
+from tonearm.steering.reader import check_reader
+from tonearm.text import quoted
 
-# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the frame scales
-FORMAT_VERSION = 5
+# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the frame scales, 6
+# the readers
+FORMAT_VERSION = 6
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
 NO_PROJECTIONS: Mapping[str, Any] = {
@@ -110,11 +113,15 @@ def _calibrated_layers(calibration: Calibration | None) -> list[int]:
 class SteeringVector:
     """Directions per layer (0-based), float32 [D], raw: their length is meaningful.
 
-    Algebra: `+`, `-`, `* number`, negation.
+    A vector that is a feature of a sparse autoencoder has a reader of it at its layers
+    (tonearm/steering/reader.py), float32 [D + 2], for the operator feature.
+
+    Algebra: `+`, `-`, `* number`, negation; its results read nothing.
     """
 
     directions: Mapping[int, torch.Tensor]
     info: VectorInfo
+    readers: Mapping[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         boundary.instance(self.info, "info", VectorInfo, "a VectorInfo")
@@ -140,6 +147,19 @@ class SteeringVector:
         if not checked:
             raise TonearmError(f"vector {self.name} has no layers; make it again")
         object.__setattr__(self, "directions", checked)
+        if not isinstance(self.readers, Mapping):
+            raise boundary.refusal(self.readers, "readers", "a mapping of layers to tensors")
+        for layer in self.readers:
+            if layer not in checked:
+                raise TonearmError(
+                    f"vector {self.name} has a reader of layer {quoted(layer)} and no direction "
+                    "there; make it again"
+                )
+        readers = {
+            layer: check_reader(one, self.info.width, f"vector {self.name}: layer {layer}")
+            for layer, one in sorted(self.readers.items())
+        }
+        object.__setattr__(self, "readers", readers)
 
     @property
     def name(self) -> str:
@@ -157,6 +177,15 @@ class SteeringVector:
                 f"vector {self.name} has no direction for layer {layer}; it has layers {_span(self.layers)}"
             ) from None
 
+    def reader(self, layer: int) -> torch.Tensor:
+        """The reader of a layer. Raises TonearmError where the vector has none."""
+        if layer not in self.readers:
+            raise TonearmError(
+                f"vector {self.name} reads no feature at layer {layer}, as operator feature needs; "
+                "give one of `tonearm sae vector`, or another operator"
+            )
+        return self.readers[layer]
+
     def norms(self) -> dict[int, float]:
         return {layer: float(direction.norm()) for layer, direction in self.directions.items()}
 
@@ -166,7 +195,7 @@ class SteeringVector:
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
-        """sha256 (hexadecimal) of the directions, fingerprint, site and sizes; not of name or
+        """sha256 (hexadecimal) of directions, readers, fingerprint, site and sizes; not of name or
         scores.
         """
         digest = hashlib.sha256()
@@ -174,6 +203,8 @@ class SteeringVector:
         digest.update(json.dumps(identity).encode())
         for layer, direction in self.directions.items():
             digest.update(str(layer).encode() + direction.numpy().astype("<f4").tobytes())
+        for layer, reader in self.readers.items():
+            digest.update(f"reader {layer}".encode() + reader.numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
     def steers_like(self, other: "SteeringVector") -> bool:
@@ -184,11 +215,11 @@ class SteeringVector:
 
     def with_frame_scales(self, scales: FrameScales) -> "SteeringVector":
         update = {"frame_scales": boundary.instance(scales, "scales", FrameScales, "FrameScales")}
-        return SteeringVector(self.directions, self.info.model_copy(update=update))
+        return replace(self, info=self.info.model_copy(update=update))
 
     def renamed(self, name: str) -> "SteeringVector":
         update = {"name": boundary.text(name, "name")}
-        return SteeringVector(self.directions, self.info.model_copy(update=update))
+        return replace(self, info=self.info.model_copy(update=update))
 
     def random_like(self, seed: int) -> "SteeringVector":
         """Random control: one random direction in every layer, with this vector's norm there."""

@@ -1,5 +1,5 @@
-"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never
-pickle.
+"""Files of steering vectors: safetensors with tensors `layer.{i}`, `reader.{i}` and string
+metadata; never pickle.
 """
 
 import json
@@ -23,7 +23,7 @@ from tonearm.text import first_line, quoted
 
 SUFFIX = ".safetensors"
 MAX_BYTES = 256 * MIB  # musicgen-large has 48 layers of 2048, 0.4 MiB
-_LAYER = re.compile(r"layer\.(0|[1-9][0-9]{0,4})")
+_LAYER = re.compile(r"(layer|reader)\.(0|[1-9][0-9]{0,4})")
 _TEXTS = {
     key
     for key, field in VectorInfo.model_fields.items()
@@ -60,6 +60,7 @@ def vector_bytes(vector: SteeringVector) -> bytes:
     for key, value in vector.info.model_dump(mode="json").items():
         metadata[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
     tensors = {f"layer.{layer}": direction for layer, direction in vector.directions.items()}
+    tensors |= {f"reader.{layer}": reader for layer, reader in vector.readers.items()}
     return safetensors.torch.save(tensors, metadata=metadata)
 
 
@@ -119,7 +120,7 @@ def _info(path: Path, metadata: dict[str, str]) -> VectorInfo:
 
 
 def _vector(path: Path, tensors: dict[str, torch.Tensor], info: VectorInfo) -> SteeringVector:
-    directions = {}
+    found: dict[str, dict[int, torch.Tensor]] = {"layer": {}, "reader": {}}
     for key, tensor in tensors.items():
         layer = _LAYER.fullmatch(key)
         if layer is None:
@@ -130,8 +131,8 @@ def _vector(path: Path, tensors: dict[str, torch.Tensor], info: VectorInfo) -> S
             raise TonearmError(
                 f"{path}: {key} is of type {tensor.dtype}, not float32; make the vector again"
             )
-        directions[int(layer[1])] = tensor
+        found[layer[1]][int(layer[2])] = tensor
     try:
-        return SteeringVector(directions, info)
+        return SteeringVector(found["layer"], info, found["reader"])
     except TonearmError as error:
         raise TonearmError(f"{path}: {error}") from None

@@ -238,7 +238,7 @@ def calibrate(
         ),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
-    return SteeringVector(vector.directions, info)
+    return replace(vector, info=info)
 
 
 def _calibrated_sign(
