@@ -102,7 +102,7 @@ def test_a_vector_without_a_best_layer_is_tried_all_to_all(calibrate, monkeypatc
     [
         (
             ("--operator", "blur"),
-            "'add', 'blend', 'rotate', 'slerp', 'remove', 'set' or 'clamp' (given: 'blur')",
+            "'remove', 'set', 'clamp' or 'feature' (given: 'blur')",
         ),
         (("--operator", "clamp"), "operator clamp cannot be calibrated; use one of add, blend"),
         (("--strategy", "own"), "'all-to-all' or 'one-to-one' (given: 'own')"),

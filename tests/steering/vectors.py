@@ -8,6 +8,7 @@ import torch
 from tonearm.model import Model
 from tonearm.steering import FrameScales, SteeringVector, VectorInfo
 from tonearm.steering.monitor import Monitor
+from tonearm.steering.reader import packed_reader
 
 
 def random_vector(
@@ -38,7 +39,9 @@ def random_vector(
 def vector_of(
     model: Model, name: str = "v", seed: int = 0, size: float = 2.0, **info: Any
 ) -> SteeringVector:
-    """Random vector that fits the model, with frame scales; arguments as for `random_vector`."""
+    """Random vector that fits the model, with frame scales and readers; arguments as for
+    `random_vector`.
+    """
     shape = model.shape
     fields = {
         "name": name,
@@ -46,7 +49,19 @@ def vector_of(
         "fingerprint": shape.fingerprint,
         "frame_scales": scales_of(shape.layer_count, seed),
     }
-    return random_vector(shape.layer_count, shape.width, seed, size, **fields | info)
+    vector = random_vector(shape.layer_count, shape.width, seed, size, **fields | info)
+    return replace(vector, readers=readers_of(vector, seed))
+
+
+def readers_of(vector: SteeringVector, seed: int = 0) -> dict[int, torch.Tensor]:
+    """Random readers at all layers, whose features are active in many frames and silent in others."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return {
+        layer: packed_reader(
+            torch.randn(vector.info.width, generator=generator), bias=0.2 * layer, threshold=0.5
+        )
+        for layer in vector.layers
+    }
 
 
 def scales_of(layers: int, seed: int = 0) -> FrameScales:

@@ -174,6 +174,9 @@ class _SteeringTap:
         self.intervention, self.which, self.copies = intervention, which, copies
         self.rows = torch.cat(halves) if halves else rows[:0]
         self.directions = intervention.directions[which].repeat(copies, 1)
+        self.readers: torch.Tensor | None = None
+        if intervention.readers is not None:
+            self.readers = intervention.readers[which].repeat(copies, 1)[:, None]
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
         self.gates, self.index = gates, list(intervention.layers).index(layer)
@@ -192,6 +195,7 @@ class _SteeringTap:
             self.directions[:, None],
             self._of_forward_rows(strength),
             target=self._target(span),
+            readers=self.readers,
         )
         return h.index_copy(0, self.rows, edited)
 
@@ -212,7 +216,7 @@ class _SteeringTap:
         return gates.open_at(of_rows)[self.index]
 
     def _target(self, span: Span) -> torch.Tensor | None:
-        """Targets of the projection at each position; the prefix has those of frame 0."""
+        """Targets at each position; the prefix has those of frame 0."""
         table = self.intervention.levels
         if table is None:
             return None

@@ -8,7 +8,8 @@ are summed once and applied as one; those of a steer with a gate (steering_gates
 differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, bounds, targets, gates, probes and sums. `structure` is the rest.
+in tensors: strengths, directions, readers, bounds, targets, gates, probes and sums. `structure` is
+the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -50,7 +51,7 @@ NOT_CAPTURED = {
 
 
 class Operation:
-    """One Intervention at one layer, its directions [R, D] over all rows.
+    """One Intervention at one layer, its directions [R, D] and readers [R, D + 2] over all rows.
 
     Args:
         track: its values over frames.
@@ -61,7 +62,10 @@ class Operation:
     def __init__(self, track: SteerTrack, part: int, conditioning: Conditioning):
         self.track, self.part, self.conditioning = track, part, conditioning
         self.intervention = track.intervention
-        self.directions = self._over_all_rows()
+        self.directions = self._over_all_rows(self.intervention.directions)
+        self.readers: torch.Tensor | None = None
+        if self.intervention.readers is not None:
+            self.readers = self._over_all_rows(self.intervention.readers)
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
         return self.apply(h, span, self.track.strengths(span))
@@ -74,6 +78,7 @@ class Operation:
             strengths,
             bounds=self.track.bounds,
             target=self.track.targets(self.part, span),
+            readers=None if self.readers is None else self.readers[:, None],
         )
 
     @property
@@ -89,17 +94,19 @@ class Operation:
         return GatedOperation(self, self.track.gate, index)
 
     def place(self, keep: Keep, name: str) -> None:
-        """Move the directions to where captured steps read them."""
-        self.directions = keep(name, self._over_all_rows())
+        """Move directions and readers to where captured steps read them."""
+        self.directions = keep(name, self._over_all_rows(self.intervention.directions))
+        if self.intervention.readers is not None:
+            readers = self._over_all_rows(self.intervention.readers)
+            self.readers = keep(f"{name}, readers", readers)
 
-    def _over_all_rows(self) -> torch.Tensor:
-        """The directions [R, D], zeros for rows that are not steered."""
-        directions, rows = self.intervention.directions[self.part], self.intervention.rows
-        conditioning = self.conditioning
-        spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
-        spread[rows] = directions
+    def _over_all_rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Values [G, n, ...] of this part over all rows [R, ...], zeros where not steered."""
+        own, rows, conditioning = values[self.part], self.intervention.rows, self.conditioning
+        spread = torch.zeros(len(conditioning.states), own.shape[-1], device=rows.device)
+        spread[rows] = own
         if conditioning.guided:
-            spread[rows + conditioning.rows] = directions
+            spread[rows + conditioning.rows] = own
         return spread
 
 

@@ -21,7 +21,7 @@ from tonearm.steering.intervention import Intervention
 
 
 class LevelTrack:
-    """Targets of the projection over frames, for operator set.
+    """Targets over frames, of the projection for operator set, and of the value for feature.
 
     `table` holds the levels [n, T] over frames; `now` [G, R, 1] is the target of each direction at
     the frame sought last.
@@ -168,7 +168,7 @@ class SteerTrack:
         return strengths * self.loop.over(counted.to(self.now.device))[index].cpu()
 
     def targets(self, part: int, span: Span) -> torch.Tensor | None:
-        """Targets [R, S, 1] of the projection on a direction; None for operators other than set."""
+        """Targets [R, S, 1] on a direction; None for a steer without a level."""
         if self.levels is None:
             return None
         found = self.levels.now if span.length == 1 else self.levels.over(span)

@@ -88,9 +88,10 @@ class _Member:
     shared      one direction serves all target layers
     directions  one per target layer, or the shared one, float32 [D] each
     strengths   float32 [T]
-    levels      float32 [T]; None for operators other than set
-    scales      mean and standard deviation of the projection on each direction; likewise
+    levels      float32 [T]; None for a steer without a level
+    scales      offset and unit of the levels on each direction; likewise
     monitor     of the vector, where the steer is monitored
+    readers     one per direction, float32 [D + 2] each; None for operators other than feature
     """
 
     row: int
@@ -102,6 +103,7 @@ class _Member:
     levels: torch.Tensor | None
     scales: Sequence[tuple[float, float]] | None
     monitor: Monitor | None
+    readers: Sequence[torch.Tensor] | None
 
 
 def _member(
@@ -118,10 +120,12 @@ def _member(
     remainders = orthogonaliser and orthogonaliser(vector, steer.operator, directions)
     if remainders:
         directions, shared = remainders, False
-    levels = scales = None
+    levels = scales = readers = None
     if steer.level is not None:
         levels = steer.level * _factors(steer.level_schedule, seconds)
-        scales = frame_scales(steer, vector, list(sources.values()))
+        scales = level_scales(steer, vector, list(sources.values()))
+    if steer.operator == "feature":
+        readers = [vector.reader(source) for source in sources.values()]
     return _Member(
         row=row,
         steer=steer,
@@ -132,6 +136,7 @@ def _member(
         levels=levels,
         scales=scales,
         monitor=monitor_of(steer, vector, shape) if steer.monitor else None,
+        readers=readers,
     )
 
 
@@ -150,6 +155,7 @@ def _intervention(
     levels = [one.levels for one in members if one.levels is not None]
     scales = [one.scales for one in members if one.scales is not None]
     monitors = [one.monitor for one in members if one.monitor]
+    readers = [torch.stack(list(one.readers)) for one in members if one.readers is not None]
     return Intervention(
         steer=first.steer,
         position=position,
@@ -164,6 +170,7 @@ def _intervention(
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
         monitors=RowMonitors.of(monitors, device) if monitors else None,
+        readers=torch.stack(readers, dim=1).to(device) if readers else None,
     )
 
 
@@ -179,8 +186,8 @@ def check_steering(
 
     Raises:
         TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
-            the vector has no direction for, no source layer, a level without frame scales, or
-            monitoring without a monitor.
+            the vector has no direction for, no source layer, a level without frame scales,
+            monitoring without a monitor, or operator feature with a vector that reads none.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
@@ -189,10 +196,29 @@ def check_steering(
         sources = set(target_layers(shape, steer, vector).values())
         for source in sources:
             vector[source]
-        if steer.operator == "set":
-            frame_scales(steer, vector, sources)
         if steer.monitor:
             monitor_of(steer, vector, shape)
+        if steer.level is not None:
+            level_scales(steer, vector, sources)
+        if steer.operator == "feature":
+            for source in sources:
+                vector.reader(source)
+
+
+def level_scales(
+    steer: Steer, vector: SteeringVector, layers: Iterable[int]
+) -> list[tuple[float, float]]:
+    """Offset and unit of a steer's level on the directions of some layers.
+
+    Levels of set are in standard deviations from the mean projection, those of feature in peaks:
+    lengths of the direction.
+
+    Raises:
+        TonearmError: the vector has no frame scales, which set needs.
+    """
+    if steer.operator == "feature":
+        return [(0.0, float(vector[layer].norm())) for layer in layers]
+    return frame_scales(steer, vector, layers)
 
 
 def frame_scales(

@@ -18,7 +18,7 @@ from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.references import names_file
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Combine, Steer, Steering
+from tonearm.steering.spec import OF_OWN_LAYER, Combine, Steer, Steering
 from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
 from tonearm.text import quoted
@@ -90,7 +90,7 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"{where}: {kind} {quoted(digits)} is not a number; write for example "
             f"{shortened(name)}=+1, {shortened(name)}=+3st, or {shortened(name)}=raw:1.25"
         ) from None
-    if is_level:
+    if fields.get("operator") in OF_OWN_LAYER:
         fields = {"strategy": "all-to-all", **fields}
     if MONITOR in fields:
         fields[MONITOR] = True

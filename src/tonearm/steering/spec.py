@@ -21,6 +21,7 @@ Combine = Literal["none", "sqrt", "mean", "orthogonal"]
 MAX_STRENGTH = 1000.0
 MAX_AMOUNT = 10.0
 MAX_LEVEL = 1000.0
+OF_OWN_LAYER: tuple[Operator, ...] = ("set", "feature")  # act where their direction was measured
 # fields of a steer that a calibration sets
 CALIBRATED = (
     "operator",
@@ -60,7 +61,8 @@ class Steer(Declared):
     low, high     for clamp: bounds of the projection on the unit direction.
     level         for set: target of the projection on the unit direction, in standard deviations
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
-                  the share of the way to it, 0 to 1.
+                  the share of the way to it, 0 to 1. For feature: value that the feature is set to,
+                  in peaks; without a level it is scaled by 1 + strength.
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
@@ -143,11 +145,16 @@ class Steer(Declared):
     def _check_strength(self) -> None:
         strengths = _values(self.raw_strength, self.schedule)
         strongest = max(strengths, key=abs)
-        if self.operator == "set" and not 0 <= min(strengths) <= max(strengths) <= 1:
+        if self.level is not None and not 0 <= min(strengths) <= max(strengths) <= 1:
             wrong = min(strengths) if min(strengths) < 0 else strongest
             raise ValueError(
-                f"strength {wrong:g} is not possible for set; use 0 to 1, the share of the way to "
-                "the level"
+                f"strength {wrong:g} is not possible for {self.operator}; use 0 to 1, the share of "
+                "the way to the level"
+            )
+        if self.operator == "feature" and min(strengths) < -1:
+            raise ValueError(
+                f"strength {min(strengths):g} is below -1 of feature, which silences it; use -1 or "
+                "more"
             )
         if self.operator == "slerp" and abs(strongest) > 1:
             raise ValueError(
@@ -161,23 +168,25 @@ class Steer(Declared):
             )
 
     def _check_level(self) -> None:
-        if self.operator != "set":
+        if self.operator not in OF_OWN_LAYER:
             if self.level is not None or self.level_schedule is not None:
-                raise ValueError(f"level belongs to operator set, not to {self.operator}")
+                raise ValueError(f"level belongs to set and feature, not to {self.operator}")
             return
-        if self.level is None:
+        if self.strategy == "one-to-all":
             raise ValueError(
-                "set needs level: standard deviations of the projection from its mean over "
-                "generated frames, such as 2"
+                f"{self.operator} needs strategy all-to-all or one-to-one, since its scales are "
+                "those of a direction at its own layer"
+            )
+        if self.level is None:
+            if self.operator == "feature" and self.level_schedule is None:
+                return
+            raise ValueError(
+                f"{self.operator} needs level: standard deviations of the projection from its mean "
+                "over generated frames, such as 2 (set), or peaks (feature)"
             )
         highest = max(_values(self.level, self.level_schedule), key=abs)
         if abs(highest) > MAX_LEVEL:
             raise ValueError(f"level {highest:g} is beyond ±{MAX_LEVEL:g}")
-        if self.strategy == "one-to-all":
-            raise ValueError(
-                "set needs strategy all-to-all or one-to-one, since the scales of a direction are "
-                "those of its own layer"
-            )
 
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None

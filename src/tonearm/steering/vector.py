@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import torch
@@ -16,10 +16,12 @@ from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 from tonearm.steering.frame_scales import FrameScales
 from tonearm.steering.monitor import Monitor
+from tonearm.steering.reader import check_reader
+from tonearm.text import quoted
 
 # 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the operator, the
 # unit of strengths, the hash of the tensors, the frame scales, the monitor with the scores of heads,
-# and the tables of a knob
+# the readers, and the tables of a knob
 FORMAT_VERSION = 5
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
@@ -123,14 +125,16 @@ class SteeringVector:
     """Directions per layer (0-based), float32 [D], raw: their length is meaningful.
 
     `monitor` reads the attribute while music is generated; vectors of methods that fit attention
-    heads have one.
+    heads have one. A vector that is a feature of a sparse autoencoder has a reader of it at its
+    layers (tonearm/steering/reader.py), float32 [D + 2], for the operator feature.
 
-    Algebra: `+`, `-`, `* number`, negation.
+    Algebra: `+`, `-`, `* number`, negation; its results read no feature.
     """
 
     directions: Mapping[int, torch.Tensor]
     info: VectorInfo
     monitor: Monitor | None = None
+    readers: Mapping[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         boundary.instance(self.info, "info", VectorInfo, "a VectorInfo")
@@ -156,6 +160,19 @@ class SteeringVector:
         if not checked:
             raise TonearmError(f"vector {self.name} has no layers; make it again")
         object.__setattr__(self, "directions", checked)
+        if not isinstance(self.readers, Mapping):
+            raise boundary.refusal(self.readers, "readers", "a mapping of layers to tensors")
+        for layer in self.readers:
+            if layer not in checked:
+                raise TonearmError(
+                    f"vector {self.name} has a reader of layer {quoted(layer)} and no direction "
+                    "there; make it again"
+                )
+        readers = {
+            layer: check_reader(one, self.info.width, f"vector {self.name}: layer {layer}")
+            for layer, one in sorted(self.readers.items())
+        }
+        object.__setattr__(self, "readers", readers)
         if self.monitor is not None:
             self._check_monitor(self.monitor)
 
@@ -188,6 +205,15 @@ class SteeringVector:
                 f"vector {self.name} has no direction for layer {layer}; it has layers {_span(self.layers)}"
             ) from None
 
+    def reader(self, layer: int) -> torch.Tensor:
+        """The reader of a layer. Raises TonearmError where the vector has none."""
+        if layer not in self.readers:
+            raise TonearmError(
+                f"vector {self.name} reads no feature at layer {layer}, as operator feature needs; "
+                "give one of `tonearm sae vector`, or another operator"
+            )
+        return self.readers[layer]
+
     def norms(self) -> dict[int, float]:
         return {layer: float(direction.norm()) for layer, direction in self.directions.items()}
 
@@ -197,8 +223,8 @@ class SteeringVector:
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
-        """sha256 (hexadecimal) of the directions, monitor, fingerprint, site and sizes; not of name
-        or scores.
+        """sha256 (hexadecimal) of directions, monitor, readers, fingerprint, site and sizes; not of
+        name or scores.
         """
         digest = hashlib.sha256()
         identity = (self.info.fingerprint, self.info.site, self.info.width, self.info.layer_count)
@@ -209,6 +235,8 @@ class SteeringVector:
             value = tensor.numpy()
             digest.update(f"{name} {list(value.shape)}".encode())
             digest.update(value.astype(value.dtype.newbyteorder("<")).tobytes())
+        for layer, reader in self.readers.items():
+            digest.update(f"reader {layer}".encode() + reader.numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
     def tensor_sha256(self) -> str:
@@ -258,6 +286,7 @@ class SteeringVector:
             self,
             directions={i: noise * d.norm() for i, d in self.directions.items()},
             info=self.info.model_copy(update=update),
+            readers={},
         )
 
     def __add__(self, other: "SteeringVector") -> "SteeringVector":
@@ -283,6 +312,7 @@ class SteeringVector:
             directions={i: factor * d for i, d in self.directions.items()},
             info=self.info.model_copy(update=update),
             monitor=-self.monitor if self.monitor and factor < 0 else self.monitor,
+            readers={},
         )
 
     __rmul__ = __mul__
