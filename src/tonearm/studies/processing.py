@@ -8,7 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.studies.effects_processing import gain_for_centroid, high_shelf, time_stretch
+from tonearm.studies.effects_processing import (
+    gain_for_centroid,
+    harmonic_part,
+    high_shelf,
+    time_stretch,
+)
 from tonearm.studies.plan import Found, Processing
 from tonearm.studies.records import Record, mean_of
 from tonearm.text import quoted
@@ -41,6 +46,7 @@ def excerpt(clip: Clip, start: float, end: float | None = None) -> Clip:
 
 FUNCTIONS: Mapping[str, Callable[..., Clip]] = {
     "excerpt": excerpt,
+    "harmonic part": harmonic_part,
     "shelving filter": high_shelf,
     "time stretch": time_stretch,
     "time stretch and shelving filter": stretched_and_filtered,
