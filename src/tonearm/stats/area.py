@@ -74,9 +74,7 @@ def resamples(n: int, count: int = RESAMPLES, seed: int = SEED) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, n, (count, n))
 
 
-def resampled_areas(
-    x: np.ndarray, y: np.ndarray, cutoff: float, drawn: np.ndarray
-) -> np.ndarray:
+def resampled_areas(x: np.ndarray, y: np.ndarray, cutoff: float, drawn: np.ndarray) -> np.ndarray:
     """Compute the area of the mean curve of each resample.
 
     Args:
