@@ -39,13 +39,13 @@ def test_areas_are_linear_in_the_effect():
 
 
 def test_unknown_effects_are_left_out_of_the_means():
-    x = np.tile([0.2, 0.6], (4, 1))
-    y = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [np.nan, 50.0]])
-    known = area(x[:3], y[:3], 0.2)
-    assert known.value == known.low == known.high == pytest.approx(0.5)
-    assert area(x, y, 0.2).value == pytest.approx(0.5) and area(x, y, 0.2).n == 3
-    assert np.isnan(area(x[2:], y[2:], 0.2).value)
-    assert area(x[2:], y[2:], 0.2).n == 1
+    x = np.tile([0.2, 0.6], (6, 1))
+    y = np.array([[1.0, 2.0]] * 5 + [[np.nan, 50.0]])
+    found = area(x, y, 0.2)
+    assert found.n == 5 and found.value == found.low == found.high == pytest.approx(0.5)
+    few = area(x[2:], y[2:], 0.2)
+    assert few.n == 3 and few.value == pytest.approx(0.5) and np.isnan([few.low, few.high]).all()
+    assert not few.is_beyond() and not few.is_beyond(-1)
 
 
 def test_intervals_cover_the_true_area():

@@ -27,12 +27,15 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 RESAMPLES = 2000
+MIN_PROMPTS = 5
 SEED = 0  # the same for all curves, so that areas are compared on the same resamples
 
 
 @dataclass(frozen=True)
 class Area:
-    """An area with the bounds of its 95 % interval, over `n` prompts; NaN under two prompts."""
+    """An area with the bounds of its 95 % interval, over `n` prompts; both bounds are NaN under
+    MIN_PROMPTS, which are too few to resample.
+    """
 
     value: float
     low: float
@@ -102,13 +105,16 @@ def area(x: np.ndarray, y: np.ndarray, cutoff: float) -> Area:
     """
     value = float(areas_under(_means(x), _means(y), cutoff))
     n = int(np.isfinite(y).all(1).sum())
-    if n < 2:
-        return Area(nan, nan, nan, n)
     return Area(value, *interval(resampled_areas(x, y, cutoff, resamples(len(x))), n), n)
 
 
 def interval(values: np.ndarray, n: int) -> tuple[float, float]:
-    """Bounds of a 95 % interval from resampled values [B] of n prompts; NaN among them is left out."""
+    """Bounds of a 95 % interval from resampled values [B] of n prompts; NaN among them is left out.
+
+    Both are NaN under MIN_PROMPTS.
+    """
+    if n < MIN_PROMPTS:
+        return nan, nan
     share = float(norm.cdf(-sqrt(n / (n - 1)) * student_t.ppf(0.975, n - 1)))
     low, high = np.nanquantile(values, [share, 1 - share])
     return float(low), float(high)

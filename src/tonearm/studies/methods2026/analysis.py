@@ -225,8 +225,6 @@ def contrast(cell: CellResult, against: CellResult) -> Contrast:
 
 
 def _area_of(value: float, resampled: np.ndarray, n: int) -> Area:
-    if n < 2 or not isfinite(value):
-        return Area(nan, nan, nan, n)
     return Area(value, *interval(resampled, n), n)
 
 

@@ -77,9 +77,11 @@ def claim(place: str, text: str, test: str, tests: Sequence[Tested], numbers: st
 
 
 def area_text(found: Area) -> str:
-    """`+0.12 [0.05, 0.19]`; a dash where it is not known."""
+    """`+0.12 [0.05, 0.19]`; a dash in place of what is not known."""
     if isnan(found.value):
         return "–"
+    if isnan(found.low):
+        return f"{found.value:+.2f} [–]"
     return f"{found.value:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
@@ -137,7 +139,7 @@ def preferred(results: Results, preference: Preference) -> Claim:
         preference.text,
         f"the area of {preference.condition} is above that of {' and of '.join(preference.against)} "
         "beyond the interval of their difference, in every attribute in which one of the two counts",
-        [None if isnan(one.difference.value) else one.difference.is_beyond() for one in found],
+        [None if isnan(one.difference.low) else one.difference.is_beyond() for one in found],
         f"Certainly worse in {worse}. " + listed(_contrast_text(one) for one in found),
     )
 

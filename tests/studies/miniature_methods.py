@@ -1,0 +1,115 @@
+"""The ranking of methods in miniature: tiny corpora in place of rendered ones, and planted measures."""
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.activations.sounds import noise_clip
+from tests.studies.miniature import value
+from tests.studies.miniature_panda import texts_of, write_noise
+from tonearm.datasets import prompts
+from tonearm.datasets.prompts import PromptPair
+from tonearm.datasets.rendering.styles import STYLES
+from tonearm.studies import effects_processing, processing
+from tonearm.studies.label_scores import LabelTexts
+from tonearm.studies.measure_groups import LOADERS, Group
+from tonearm.studies.methods2026 import examples, materials
+from tonearm.studies.methods2026.design import SMOKE
+
+TINY = replace(
+    SMOKE,
+    seconds=3.0,
+    examples=20,
+    plain_seeds=2,
+    divergences=(0.1, 0.3),
+    cutoff=0.2,
+    drum_pairs=20,
+    tested_pairs=5,
+    pieces=18,
+)
+DIMENSIONS = 6  # of planted embeddings
+TAGS = ("loud", "flute", "drums", "beat", "beats")
+NUMBERS = {
+    "signal": ("onset_rate", "onset_rate_superflux", "spectral_centroid", "tempo"),
+    "beats": ("bundled_tempo",),
+    "percussion": ("high_onset_level",),
+    "notes": ("note_rate",),
+}
+
+
+def scenes(word):
+    """Prompts in the vocabulary of the tiny checkpoints."""
+    return tuple(
+        f"a {word} {kind}{' and' * i}" for i in range(10) for kind in ("folk tune", "piano piece")
+    )
+
+
+def record(name, rng):
+    """Planted values of a group."""
+    found = {one: value(100 * rng.uniform(0.9, 1.1)) for one in NUMBERS.get(name, ())}
+    if name == "signal":
+        found |= {"faulty": bool(rng.uniform() < 0.2), "faults": []}
+    if name == "clap":
+        row = rng.normal(size=DIMENSIONS)
+        found |= {"embedding": (row / np.linalg.norm(row)).tolist(), "embedder": "planted"}
+        found |= {"clap_score": value(rng.uniform()), "clap_score_other_text": value(0.1)}
+    if name == "tags":
+        found |= {"tags": {one: float(rng.uniform(0.05, 0.95)) for one in TAGS}}
+    if name == "notes":
+        found |= {"notes": []}
+    return found
+
+
+def planted(name):
+    """A group whose values are functions of the audio."""
+
+    def measure(requests):
+        levels = (float(np.abs(one.clip.samples).mean()) for one in requests)
+        return [record(name, np.random.default_rng(int(x * 1e9) % 2**32)) for x in levels]
+
+    return lambda: Group(name, "planted", name == "clap", measure)
+
+
+def render(recipe, folder, *, clips, seed=0, **_):
+    """Write a corpus of the genres in turn."""
+    if (folder / "metadata.csv").is_file():
+        return
+    folder.mkdir(parents=True)
+    with (folder / "metadata.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file_name", "genre", "track"])
+        for index in range(clips):
+            writer.writerow([f"{index}.wav", list(STYLES)[index % len(STYLES)], index])
+            write_noise(folder / f"{index}.wav", 3.0, [seed, index])
+
+
+def pairs_of_clips(count, first_seed=0):
+    """Noise in place of pieces with and without drums."""
+    return tuple(
+        [noise_clip(3.0, seed=first_seed % 97 + 2 * number + side) for number in range(count)]
+        for side in (0, 1)
+    )
+
+
+def plant(patch: pytest.MonkeyPatch) -> None:
+    """Replace prompts, rendering, texts and measures."""
+
+    def pair(name):
+        return PromptPair(name, scenes("fast"), scenes("slow"), "more", "less")
+
+    patch.setattr(materials, "load_pair", pair)
+    patch.setattr(prompts, "neutral", lambda: ("a jazz tune", *scenes("calm")))
+    patch.setattr(
+        prompts, "held_out", lambda: (*scenes("soft")[:1], "a flute tune", *scenes("loud"))
+    )
+    for module in (examples, materials):
+        patch.setattr(module, "drum_pairs", pairs_of_clips)
+    patch.setattr(materials, "render_corpus", render)
+    patch.setattr(materials, "_rendering_fault", lambda: None)
+    patch.setattr(LabelTexts, "of", texts_of)
+    patch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
+    patch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
+    for name in (*NUMBERS, "clap", "tags"):
+        patch.setitem(LOADERS, name, planted(name))
