@@ -11,7 +11,7 @@ neutral prompts choose the strength of each sign, and the others confirm it. Eac
 measured by a signal measure, or by musicnn, which shares no training data with pocket; where
 neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
 failing, with the reason. One that passes has the tables of its knob: response in physical units,
-what else moves, and what is left after half a minute.
+leakage to other measures, and drift over half a minute.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
 from tonearm.steering import Configuration, SteeringVector, load_vector, save_vector
 from tonearm.steering.library import bundled_vectors
-from tonearm.studies.calibration import calibrate
+from tonearm.studies.calibration import calibrate, tabulate
 
 PACKAGE = assets.POCKET_VECTORS
 CHOOSING = 20
@@ -85,6 +85,11 @@ def main() -> None:
         default=list(MEASURES),
         help="these; without a name, write the table of the model card alone",
     )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="keep the calibrated strengths of the bundled vectors, and measure their tables alone",
+    )
     parser.add_argument("--out", type=Path, default=PACKAGE, help="folder of the vectors")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--store", type=Path, default=Path("build/vectors"), help="of the records")
@@ -98,6 +103,19 @@ def main() -> None:
     neutral = prompts.neutral()
     for name in arguments.only:
         began = time.perf_counter()
+        if arguments.tables:
+            tabulated = tabulate(
+                model,
+                load_vector(PACKAGE / f"{name}.safetensors"),
+                neutral[CHOOSING:],
+                measure=MEASURES[name],
+                takes=TAKES,
+                store=arguments.store,
+                workers=arguments.workers,
+            )
+            save_vector(tabulated, arguments.out / name)
+            print(f"{name}: tables in {time.perf_counter() - began:.0f} s", flush=True)
+            continue
         vector = learned(model, name)
         print(f"{name}: learned in {time.perf_counter() - began:.1f} s", flush=True)
         calibrated = calibrate(

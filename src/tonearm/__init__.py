@@ -31,7 +31,9 @@ if TYPE_CHECKING:
         Steer,
         Steering,
         SteeringVector,
+        load_bundle,
         load_vector,
+        save_bundle,
         save_vector,
     )
 
@@ -58,10 +60,12 @@ _HOME = {
     "learn": "methods.learn",
     "learn_from_audio": "methods.learn_from_audio",
     "load": "model",
+    "load_bundle": "steering",
     "load_vector": "steering",
     "measure_files": "measures.batch",
     "reach": "knobs",
     "replay": "replaying",
+    "save_bundle": "steering",
     "save_vector": "steering",
 }
 __all__ = sorted(_HOME)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import soundfile
 
 import tonearm
@@ -20,6 +21,7 @@ from tonearm.audio import Clip
 from tonearm.cli import main
 from tonearm.measures import Classifier, load_classifier
 from tonearm.model import Model
+from tonearm.sharing import export_gguf
 from tonearm.steering import SteeringVector
 
 PROMPT = "a fast folk tune"
@@ -74,6 +76,7 @@ def make_materials(folder: Path) -> Materials:
     (folder / "negative.txt").write_text("a slow folk tune\na calm jazz piece\n")
     vector = tonearm.learn(model, ["a fast tune", "a quick piece"], ["a slow tune"], "energy")
     tonearm.save_vector(vector, folder / "energy.safetensors")
+    _write_shared(folder, vector)
     _write_audio(folder)
     rows = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
     np.save(folder / "rows.npy", rows)
@@ -92,6 +95,22 @@ def make_materials(folder: Path) -> Materials:
         Clip.read(folder / "clicks.wav"),
         take,
     )
+
+
+def _write_shared(folder: Path, vector: SteeringVector) -> None:
+    """Write a bundle, and the vector in every form of another program."""
+    tonearm.save_bundle([vector, vector.renamed("mood")], folder / "pack")
+    export_gguf(vector, folder / "energy.gguf", without_layer_0=True)
+    tensors = {str(layer): direction for layer, direction in vector.directions.items()}
+    safetensors.torch.save_file(tensors, folder / "layers.safetensors")
+    np.save(folder / "one.npy", vector[1].numpy())
+    directions = {str(layer): [one.tolist()] for layer, one in vector.directions.items()}
+    content = {
+        "model_type": "musicgen",
+        "directions": directions,
+        "meta": {"location": "layer_output"},
+    }
+    (folder / "energy.svec").write_text(json.dumps(content))
 
 
 def _write_audio(folder: Path) -> None:
@@ -153,6 +172,8 @@ def _run_every_command(folder: Path) -> None:
             *model,
         ],
         ["vectors", folder / "energy.safetensors"],
+        ["vectors", "bundle", folder / "energy.safetensors", "-o", made / "pack", "--force"],
+        ["vectors", "import", folder / "energy.gguf", "-o", made / "i", "--force", *model],
         ["measure", folder / "clicks.wav", "--text", "jazz", *clap],
         ["distance", folder / "corpus", "--reference", folder / "corpus", *clap],
         ["cluster", folder / "corpus", *clap],

@@ -116,6 +116,45 @@ def test_a_probe_is_learned_and_shown_with_its_held_out_scores(run, tiny, scenes
     assert play("--steer", "drive=raw:1").code == 0
 
 
+@pytest.mark.parametrize("method", ["pca", "rfm", "rfm:weighted", "mean-centred"])
+def test_every_method_is_learned_by_its_name(run, tiny, scenes, play, method):
+    outcome = learn(run, tiny, "--method", method, "--paired", "--json")
+    assert outcome.code == 0, outcome.err
+    content = json.loads(outcome.out)
+    assert content["method"] == method
+    assert {"split_half_cosine", "d_prime", "pair_cosine"} < set(content["scores"])
+    assert ("variance_share" in content["scores"]) == (method == "pca")
+    assert play("--steer", "drive=raw:1").code == 0
+
+
+def test_without_a_negative_file_the_background_is_named(run, tiny, scenes, folder):
+    outcome = run("learn", "drive", "--positive", "fast.txt", *tiny())
+    assert outcome.code == 0, outcome.err
+    for text in (
+        "8 positive, 50 negative",
+        "+ more, - background",
+        "mean-centred, eos at residual",
+    ):
+        assert text in outcome.out
+    shown = run("inspect", "drive.safetensors").out
+    assert "+ more, - background" in shown and "mean-centred at residual" in shown
+    labelled = run(
+        *("learn", "drive", "--positive", "fast.txt", "--negative-label", "usual", "--force"),
+        *("--method", "lda", "--json", *tiny()),
+    )
+    content = json.loads(labelled.out)
+    assert (content["negative_label"], content["method"]) == ("usual", "lda")
+
+
+def test_pairs_of_unequal_files_are_refused(run, tiny, folder):
+    (folder / "slow.txt").write_text("a slow folk tune\n")
+    outcome = learn(run, tiny, "--paired")
+    assert outcome.code == 2 and outcome.err.count("\n") == 1
+    assert "there are 2 positive and 1 negative prompts" in outcome.err
+    alone = run("learn", "drive", "--positive", "fast.txt", "--paired", *tiny())
+    assert alone.code == 2 and "paired needs a negative set" in alone.err
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
     [("ridge:x", "takes a number"), ("magic", "use one of diffmean, "), ("lda", "needs 6 or more")],

@@ -137,7 +137,7 @@ def test_a_sidecar_of_an_earlier_format_has_one_row_of_the_codec(small, tmp_path
     take = small.generate(PROMPT, seconds=0.4, seed=1)
     sidecar = take.save(tmp_path / "take.wav")
     content = json.loads(sidecar.read_text())
-    assert content["format"] == 4
+    assert content["format"] == 5
     assert content["batch"].pop("codec_rows") == 1 and content["batch"].pop("codec_row") == 0
     sidecar.write_text(json.dumps(content | {"format": number}))
     again = replay(sidecar, model=small)

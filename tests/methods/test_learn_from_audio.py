@@ -285,10 +285,12 @@ def test_probes_with_held_out_scores_find_planted_labels(small, tmp_path):
     for vector in probes.vectors["residual"].values():
         assert vector.info.method == "lda" and vector.info.statistics["p_value"] < 0.05
         assert vector.info.scores["auc"][vector.info.best_layer] > 0.9
-    vector = learn_from_audio(
-        small, [tmp_path / "high"], [tmp_path / "low"], "high", method="mse-probe", **SHORT
-    )
-    assert vector.info.statistics["best_auc"] > 0.9
+    for method in ("mse-probe", "pca", "rfm", "mean-centred"):
+        vector = learn_from_audio(
+            small, [tmp_path / "high"], [tmp_path / "low"], "high", method=method, **SHORT
+        )
+        assert vector.info.method == method and vector.info.statistics["best_auc"] > 0.9
+        assert vector.info.scores["d_prime"][vector.info.best_layer] > 1
 
 
 def test_a_direction_within_its_null_is_refused(small):

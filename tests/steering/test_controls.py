@@ -35,9 +35,8 @@ def test_only_a_strength_has_a_vector():
 def test_an_unknown_target_is_refused_with_the_known_ones(target):
     with pytest.raises(TonearmError) as error:
         validated(Control, {"target": target, "value": 1}, where="message")
-    assert "use one of amount/<vector>, strength/<vector>, guidance, temperature, mute" in str(
-        error.value
-    )
+    known = "target/<vector>, amount/<vector>, strength/<vector>, guidance, temperature, mute"
+    assert f"use one of {known}" in str(error.value)
 
 
 @pytest.mark.parametrize(

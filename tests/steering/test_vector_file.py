@@ -1,6 +1,7 @@
 """Files of steering vectors: exact, written whole, refused when damaged."""
 
 import errno
+import hashlib
 import json
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
     assert (
-        metadata["tonearm_format"] == "4"
+        metadata["tonearm_format"] == "5"
         and metadata["checkpoint"] == "toy"
         and metadata["site"] == "residual"
     )
@@ -114,7 +115,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "5"}, "format 5, this Tonearm reads up to 4"),
+        ({"tonearm_format": "6"}, "format 6, this Tonearm reads up to 5"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
         ({"width": "wide"}, "cannot read width of .* as JSON"),
@@ -240,3 +241,34 @@ def test_directions_of_another_type_are_refused(file, dtype):
 def test_a_path_without_a_file_name_is_refused(path):
     with pytest.raises(TonearmError, match="name a file in it"):
         save_vector(random_vector(), path)
+
+
+def test_the_hash_of_the_tensors_is_of_their_bytes_in_the_order_of_the_layers(file):
+    vector = load_vector(file)
+    content = b"".join(vector[layer].numpy().astype("<f4").tobytes() for layer in vector.layers)
+    assert vector.tensor_sha256() == hashlib.sha256(content).hexdigest()
+    assert metadata_of(file)["tensor_sha256"] == vector.tensor_sha256()
+    other = SteeringVector(vector.directions, vector.info.model_copy(update={"site": "heads"}))
+    assert other.tensor_sha256() == vector.tensor_sha256()
+    assert other.content_hash() != vector.content_hash()
+    rewrite(file, tensor_sha256="0" * 64)
+    with pytest.raises(TonearmError, match="do not match the stored tensor sha256"):
+        load_vector(file)
+
+
+def test_a_file_of_format_4_has_raw_strengths_and_no_operator(file):
+    before = load_vector(file)
+    changed = dict.fromkeys(("strength_unit", "operator", "tensor_sha256"))
+    rewrite(file, tonearm_format="4", **changed)
+    again = load_vector(file)
+    assert again.info == before.info and again.content_hash() == before.content_hash()
+    assert (again.info.strength_unit, again.info.operator) == ("raw", None)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"strength_unit": "sigma"}, {"operator": '"add"'}, {"operator": "remove"}]
+)
+def test_an_unknown_unit_or_operator_is_refused(file, changes):
+    rewrite(file, **changes)
+    with pytest.raises(TonearmError, match=next(iter(changes))):
+        load_vector(file)

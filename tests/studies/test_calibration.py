@@ -231,7 +231,7 @@ def test_a_sign_that_passes_has_its_response_in_the_unit_of_the_measure(
         assert response.limit == pytest.approx(sign * 1.0, rel=0.02)
         assert response.effect_at(0.5) == pytest.approx(sign * 0.75, rel=0.02)
         assert response.amount_for(sign * 0.75) == pytest.approx(0.5, abs=0.02)
-        with pytest.raises(ValueError, match="outside 0 to"):
+        with pytest.raises(TonearmError, match="outside the range, 0 to"):
             response.amount_for(sign * 1.2)
 
 
@@ -387,3 +387,15 @@ def test_prompts_that_choose_do_not_confirm(melody, vector):
 def test_a_vector_without_activation_norms_is_refused(melody):
     with pytest.raises(TonearmError, match="no activation norms"):
         calibrate(melody, vector_of(melody, "push"), "onset_rate", CHOOSING, CONFIRMING)
+
+
+def test_levels_are_compared_by_their_difference():
+    """The ratio of two levels in decibels means nothing, and turns its sign below 0 dB."""
+    from tonearm.stats.effect import effect
+    from tonearm.steering.calibration import DIFFERENCES
+    from tonearm.steering.units import unit_of
+
+    for measure in ("loudness", "high_onset_level"):
+        assert measure.startswith(DIFFERENCES) and unit_of(measure).scale == "difference"
+    louder = effect([-20, -21, -19], [-14, -15, -13], "difference")
+    assert louder.change == pytest.approx(6)

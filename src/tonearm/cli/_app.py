@@ -34,7 +34,13 @@ from tonearm.cli.probe import probe
 from tonearm.cli.replay import replay
 from tonearm.cli.report import report
 from tonearm.cli.study import study
-from tonearm.cli.vectors import vectors
+from tonearm.cli.vectors import LIST, ListingGroup, vectors
+from tonearm.cli.vectors_bundle import bundle
+from tonearm.cli.vectors_export import export
+from tonearm.cli.vectors_import import import_
+from tonearm.cli.vectors_pull import pull
+from tonearm.cli.vectors_push import push
+from tonearm.cli.vectors_unbundle import unbundle
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
 
@@ -76,7 +82,6 @@ for command in (
     probe,
     calibrate,
     knobs,
-    vectors,
     measure,
     distance,
     classifier,
@@ -90,6 +95,25 @@ for command in (
     replay,
 ):
     app.command(cls=Command)(_checked(command))
+
+vector_commands = typer.Typer(cls=ListingGroup, add_completion=False)
+exchanges: dict[str, Callable[..., None]] = {
+    LIST: vectors,
+    "bundle": bundle,
+    "unbundle": unbundle,
+    "import": import_,
+    "export": export,
+    "push": push,
+    "pull": pull,
+}
+for name, subcommand in exchanges.items():
+    vector_commands.command(name, cls=Command)(_checked(subcommand))
+app.add_typer(
+    vector_commands,
+    name="vectors",
+    help="List steering vectors with their amounts, or exchange them: bundles, files of other "
+    "programs, the Hugging Face hub.",
+)
 
 
 def _show_version(wanted: bool) -> None:

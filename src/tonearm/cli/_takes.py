@@ -91,20 +91,21 @@ def reached_takes(
     requests: Sequence["TakeRequest"],
     targets: tuple["Steer", ...],
     tries: int,
+    trims: bool,
     progress: "Progress",
 ) -> Iterator[tuple["Take", "Reached | None"]]:
     """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
-    from tonearm.knobs import Settings, reach
+    from tonearm.knobs import reach
     from tonearm.steering import Steering
 
     first = requests[0].seed
-    settings = Settings(tries)
     for number, request in enumerate(requests):
         reached = reach(
             model,
             request.prompt,
             Steering(steers=(*request.steering.steers, *targets)),
-            settings=settings,
+            tries=tries,
+            trims=trims,
             seconds=request.seconds,
             seed=first + number * tries,
             sampling=request.sampling,

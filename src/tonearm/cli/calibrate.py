@@ -28,17 +28,22 @@ STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
 def calibrate(
     vector: Annotated[
-        str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
+        str,
+        typer.Argument(
+            metavar="VECTOR", help="A vector file, pack.safetensors#tempo, or a bundled name."
+        ),
     ],
     measure: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--measure",
             metavar="MEASURE",
             help="Measure of the attribute: onset_rate, spectral_centroid, loudness ..., tag:TAG "
-            "(by musicnn), or clap:WORDS (by the bundled CLAP).",
+            "(by musicnn), or clap:WORDS (by the bundled CLAP). Default: that of the vector's "
+            "earlier calibration, or by its name (tempo, brightness, loudness, density, energy, "
+            "drums, or a tag of musicnn).",
         ),
-    ],
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -77,6 +82,14 @@ def calibrate(
             "all-to-all.",
         ),
     ] = None,
+    tables: Annotated[
+        bool,
+        typer.Option(
+            "--tables",
+            help="Keep the calibrated strengths, and measure again what the vector does there: "
+            "response, leakage, drift.",
+        ),
+    ] = False,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -94,9 +107,12 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes while the music stays whole: its amount of 1."""
+    """Find how far each sign of a vector goes while the music stays whole, and what it does there."""
+    from tonearm.steering.references import split_reference
     from tonearm.steering.vector_file import vector_file
 
+    if output is None and split_reference(vector):
+        raise TonearmError(f"{vector} is part of a bundle; name a file for the vector with -o")
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)
@@ -104,24 +120,39 @@ def calibrate(
     loaded = load_model(model, device, dtype)
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
+    from tonearm.studies.calibration import measure_for, tabulate
 
     found = loaded.vectors[vector]
+    measure = measure_for(found) if measure is None else measure
     half = len(texts) // 2
     try:
         with progress_bar("generating and measuring") as bar:
-            calibrated = calibrate_vector(
-                loaded,
-                found,
-                measure,
-                texts[:half],
-                texts[half:],
-                configurations=configurations,
-                seconds=seconds,
-                takes=takes,
-                store=store,
-                workers=workers,
-                progress=bar.update,
-            )
+            if tables:
+                calibrated = tabulate(
+                    loaded,
+                    found,
+                    texts[half:],
+                    measure=measure,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
+            else:
+                calibrated = calibrate_vector(
+                    loaded,
+                    found,
+                    measure,
+                    texts[:half],
+                    texts[half:],
+                    configurations=configurations,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
     except KeyboardInterrupt:
         kept = f"the measured takes are in {store}; the same command continues" if store else ""
         raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None

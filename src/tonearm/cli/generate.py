@@ -49,6 +49,13 @@ def generate(
             "--tries", metavar="N", help="With --set: takes to choose among, by measurement."
         ),
     ] = 4,
+    trim: Annotated[
+        bool,
+        typer.Option(
+            "--trim/--no-trim",
+            help="With --set: a time stretch, filter or gain may go the rest of a short way.",
+        ),
+    ] = True,
     steering: _options.SteeringFile = None,
     output: Annotated[
         Path,
@@ -117,7 +124,7 @@ def generate(
         with progress_bar("generating") as bar:
             made: Iterator[tuple[Take, Reached | None]]
             if asked:
-                made = reached_takes(loaded, requests, asked, tries, bar.update)
+                made = reached_takes(loaded, requests, asked, tries, trim, bar.update)
             else:
                 batch = loaded.generate_batch(requests, batch_size=batch_size, progress=bar.update)
                 made = ((take, None) for take in batch)

@@ -1,115 +1,48 @@
-"""tonearm inspect: content of a vector, a classifier, a take's JSON or an audio file."""
+"""tonearm inspect: content of a file of vectors, a classifier, a take's JSON or an audio file."""
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tonearm.cli import _options
-from tonearm.cli._calibration import evidence_text, sign_text
+from tonearm.cli._inspect_vectors import (
+    inspect_foreign,
+    inspect_member,
+    inspect_tensors,
+    is_foreign,
+    is_reference,
+)
 from tonearm.cli._measure_tables import print_classifier
-from tonearm.cli._screen import new_table, out, print_facts, print_json
-
-if TYPE_CHECKING:
-    from tonearm.steering import VectorInfo
+from tonearm.cli._screen import print_facts, print_json
 
 
 def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A vector or classifier (.safetensors), a take's .json, or an audio file."
+            help="A vector, bundle or classifier (.safetensors), a vector of a bundle "
+            "(pack.safetensors#tempo), directions of another program (.gguf, .npy, .svec), a "
+            "take's .json, or an audio file."
         ),
     ],
     as_json: _options.Json = False,
 ) -> None:
-    """Show the content of a vector, a classifier, a take's JSON, or an audio file."""
+    """Show the content of a file of vectors, a classifier, a take's JSON, or an audio file."""
     if file.suffix == ".safetensors":
         from tonearm.measures.classifier import is_classifier
 
-        (_inspect_classifier if is_classifier(file) else _inspect_vector)(file, as_json)
+        (_inspect_classifier if is_classifier(file) else inspect_tensors)(file, as_json)
+    elif is_reference(file):
+        inspect_member(file, as_json)
+    elif is_foreign(file):
+        inspect_foreign(file, as_json)
     elif file.suffix == ".json":
         _inspect_take(file, as_json)
     else:
         _inspect_audio(file, as_json)
-
-
-def _inspect_vector(file: Path, as_json: bool) -> None:
-    from tonearm.methods.base import statistics_text
-    from tonearm.steering import load_vector
-
-    vector = load_vector(file)
-    info, norms = vector.info, vector.norms()
-    if as_json:
-        content = {"content_hash": vector.content_hash(), **info.model_dump(mode="json")}
-        print_json({**content, "norms": {str(layer): norm for layer, norm in norms.items()}})
-        return
-    print_facts(
-        {
-            "vector": info.name,
-            "labels": f"+ {info.positive_label}, - {info.negative_label}",
-            "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
-            "method": f"{info.method} at {info.site}, pooling {info.pooling}",
-            **_data(info),
-            "seed": "–" if info.seed is None else str(info.seed),
-            **_amounts(info),
-            "best layer": "–" if info.best_layer is None else str(info.best_layer),
-            **_projections(info),
-            "scores": statistics_text(info.statistics),
-            "made by": f"tonearm {info.library_version or '–'}",
-            "hash": vector.content_hash(),
-        }
-    )
-    headings = ("layer", "norm", "activation norm", *info.scores)
-    table = new_table(*headings, numbers=headings)
-    for layer, norm in norms.items():
-        others = [
-            info.activation_norms.get(layer),
-            *(scores.get(layer) for scores in info.scores.values()),
-        ]
-        table.add_row(
-            str(layer),
-            f"{norm:.3f}",
-            *("–" if value is None else f"{value:.3f}" for value in others),
-        )
-    out.print(table)
-
-
-def _data(info: "VectorInfo") -> dict[str, str]:
-    """The data that the vector was learned from, as a fact."""
-    counts = f"{info.positive_count} positive, {info.negative_count} negative"
-    data = f"data {info.data_hash or '–'}"
-    if info.source == "prompts":
-        return {"prompts": f"{counts}, {data}"}
-    text = f"with the text {info.text!r}" if info.text else "without a text"
-    length = "" if info.segment_seconds is None else f" of {info.segment_seconds:g} s"
-    return {"audio": f"{counts} segments{length}, {text}, {data}"}
-
-
-def _projections(info: "VectorInfo") -> dict[str, str]:
-    """Mean h·r of both sets at the best layer, as a fact; --json has all layers."""
-    sides = (
-        (info.positive_projections, info.positive_label),
-        (info.negative_projections, info.negative_label),
-    )
-    best = info.best_layer
-    if best is None or any(best not in found for found, _ in sides):
-        return {}
-    means = ", ".join(f"{found[best]:+.3g} ({label})" for found, label in sides)
-    return {"projections": f"mean h·r at layer {best}: {means}"}
-
-
-def _amounts(info: "VectorInfo") -> dict[str, str]:
-    """Both signs of the calibration, as facts."""
-    if info.calibration is None:
-        return {"amounts": "not calibrated (tonearm calibrate)"}
-    return {
-        f"amount {sign:+d}": f"{sign_text(found, sign)}\n{evidence_text(found)}".strip()
-        for sign in (1, -1)
-        for found in [info.calibration.of(sign)]
-    } | {"calibration": info.calibration.protocol}
 
 
 def _inspect_classifier(file: Path, as_json: bool) -> None:

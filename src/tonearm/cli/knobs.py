@@ -1,4 +1,4 @@
-"""tonearm knobs: what each calibrated vector can do, per sign."""
+"""tonearm knobs: the range, cost and leakage of each calibrated vector and sign."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,8 @@ from tonearm.cli.vectors import read_vectors
 if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
 
-MIN_KEPT = 0.7  # of an effect, over half a minute; below it the table says what is left
+SUFFIX = ".safetensors"
+MIN_KEPT = 0.7  # of an effect, over half a minute; below it the table states the rest
 MAX_LEAKS = 3  # named per sign; --json has all
 
 
@@ -36,10 +37,7 @@ def knobs(
         out.print(f"no knobs in {where}; tonearm learn and tonearm calibrate make them")
         return
     _print_table(found)
-    out.print(
-        "set a target with `tonearm generate PROMPT --set KNOB=TARGET`; a tempo as tempo=128bpm",
-        soft_wrap=True,
-    )
+    out.print("meet a target: tonearm generate PROMPT --set KNOB=TARGET, or tempo=128bpm")
 
 
 def _rows(name: str, vector: "SteeringVector") -> list[dict[str, object]]:
@@ -68,8 +66,13 @@ def _print_table(found: Mapping[str, "SteeringVector"]) -> None:
         for symbol, sign, label in (("+", 1, info.positive_label), ("-", -1, info.negative_label)):
             signed = None if info.calibration is None else info.calibration.of(sign)
             cells = ("not calibrated", "", "") if signed is None else _cells(signed)
-            table.add_row(f"{name} {symbol}", label, *cells)
+            table.add_row(f"{_shown(name)} {symbol}", label, *cells)
     out.print(table)
+
+
+def _shown(name: str) -> str:
+    """The name of a vector; of a file, its last part without the ending."""
+    return Path(name).stem if name.endswith(SUFFIX) else name
 
 
 def _cells(signed: "SignCalibration") -> tuple[str, str, str]:

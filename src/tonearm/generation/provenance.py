@@ -12,11 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.musicgen.sampling import Sampling, check_sampling
+from tonearm.processing import Trims
 from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
 from tonearm.text import check_path, quoted
-from tonearm.time_stretch import MAX_RATE, MIN_RATE
 
 SIDECAR_FORMAT = 5  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
@@ -181,8 +181,8 @@ class Provenance(_Record):
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering with
     targets or amounts from which they came, where there were any. `prompt` is the text that the model
-    read; `requested_prompt` is what the user wrote, where a tempo was written into it. `stretch` is the
-    rate of the time stretch of the audio after decoding (`tonearm.time_stretch`), where there was one.
+    read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
+    are those of the audio after decoding, where there are any.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
@@ -204,7 +204,7 @@ class Provenance(_Record):
     melody: AudioRecord | None = None
     stack: StackRecord
     codes_sha256: str
-    stretch: float | None = Field(default=None, ge=MIN_RATE, le=MAX_RATE)
+    trims: Trims | None = None
     audio_sha256: str
     audio_file: str | None = None
 

@@ -16,10 +16,10 @@ from tonearm.files.atomic import atomic_write_all
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.generation.side_files import input_path, sidecar_path, stored_path, vector_path
 from tonearm.hashing import hash_clip
+from tonearm.processing import Trims
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import vector_bytes
 from tonearm.text import first_line
-from tonearm.time_stretch import time_stretch
 
 
 @dataclass(frozen=True)
@@ -46,21 +46,20 @@ class Take:
         """Length of the clip, audio prompt included."""
         return self.clip.seconds
 
-    def stretched(self, rate: float) -> "Take":
-        """The take with its audio stretched in time, which its sidecar records.
+    def trimmed(self, trims: Trims) -> "Take":
+        """The take with its audio trimmed, which its sidecar records.
 
         Args:
-            rate: 1.05 makes it 5 % faster; see `tonearm.time_stretch`.
+            trims: a time stretch, a shelving filter, a gain.
 
         Raises:
-            TonearmError: a rate that is not possible, or a take that is stretched already.
+            TonearmError: a take that is trimmed already.
         """
-        if self.provenance.stretch is not None:
-            raise TonearmError(
-                f"the take is stretched by {self.provenance.stretch:g} already; stretch the original"
-            )
-        clip = time_stretch(self.clip, rate)
-        update = {"stretch": rate, "audio_sha256": hash_clip(clip)}
+        boundary.instance(trims, "trims", Trims, "Trims")
+        if self.provenance.trims is not None:
+            raise TonearmError("the take is trimmed already; trim the original")
+        clip = trims.apply(self.clip)
+        update = {"trims": trims, "audio_sha256": hash_clip(clip)}
         return replace(self, clip=clip, provenance=self.provenance.model_copy(update=update))
 
     def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:

@@ -1,8 +1,9 @@
-"""Goals: targets of one take, with what is needed to act on them and to measure them."""
+"""Goals: targets of one take, with the means to act on them and to measure them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import exp, isfinite, log
+from statistics import fmean
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -34,9 +35,8 @@ class TempoGoal:
     reader: Reader
     knob: KnobRange | None
 
-    def outcome(self, clip: Clip) -> Outcome:
-        """Measure a take."""
-        value = self.reader(clip)
+    def outcome(self, value: float | None) -> Outcome:
+        """The outcome of a measured tempo."""
         return Outcome(self.name, self.bpm, "bpm", value, None, value, "tempo")
 
     def amount_towards(self, measured: float) -> float:
@@ -55,14 +55,16 @@ class KnobGoal:
 
     steer    as it was asked for
     knob     range of its vector
-    measure  its name
-    reader   of it
+    reader   of its measure
     """
 
     steer: Steer
     knob: KnobRange
-    measure: str
     reader: Reader
+
+    @property
+    def measure(self) -> str:
+        return self.knob.measure
 
     @property
     def is_relative(self) -> bool:
@@ -81,17 +83,36 @@ class KnobGoal:
         wanted = self.effect / min(max(share, MIN_SHARE), MAX_SHARE)
         return self.knob.amount_for(min(max(wanted, self.knob.low), self.knob.high))
 
-    def outcome(self, clip: Clip, plain: Clip) -> Outcome:
-        """Measure a take against its plain twin."""
-        value, before = self.reader(clip), self.reader(plain)
+    def outcome(self, value: float | None, reference: float | None) -> Outcome:
+        """The outcome of a measured value.
+
+        Args:
+            value: of the measure, of a take.
+            reference: of the same music without the knobs; of no account for a level.
+        """
         assert self.steer.target is not None
         name, asked = self.steer.vector, self.steer.target
         unit = self.knob.unit
         if not self.is_relative:
             assert unit.absolute
             return Outcome(name, asked, unit.absolute, value, None, value, self.measure)
-        change = _change(unit, before, value)
-        return Outcome(name, asked, unit.name, change, before, value, self.measure)
+        change = _change(unit, reference, value)
+        return Outcome(name, asked, unit.name, change, reference, value, self.measure)
+
+    def value_asked(self, reference: float | None) -> float | None:
+        """The value of the measure that the target means; None where the reference is unknown."""
+        assert self.steer.target is not None
+        if not self.is_relative:
+            return self.steer.target
+        return None if reference is None else self.knob.unit.applied(reference, self.steer.target)
+
+    def mean(self, values: Sequence[float | None]) -> float | None:
+        """Mean of the known values, on the scale of the unit; None where none is known."""
+        known = [value for value in values if value is not None]
+        if self.knob.unit.scale == "log":
+            known = [value for value in known if value > 0]
+            return exp(fmean(map(log, known))) if known else None
+        return fmean(known) if known else None
 
     def share_of(self, outcomes: Sequence[Outcome], amounts: Sequence[float]) -> float:
         """The share of the table's effect that takes had, by least squares through 0; 1 where
@@ -131,6 +152,12 @@ class Goals:
     tempo: TempoGoal | None
     knobs: tuple[KnobGoal, ...]
     others: tuple[Steer, ...]
+
+    def values(self, clip: Clip) -> tuple[float | None, ...]:
+        """Measures of all goals of a clip: of the knobs, then of the tempo."""
+        readers = [goal.reader for goal in self.knobs]
+        readers += [] if self.tempo is None else [self.tempo.reader]
+        return tuple(reader(clip) for reader in readers)
 
     @classmethod
     def of(
@@ -191,11 +218,5 @@ def _tempo_goal(
 
 def _knob_goal(steer: Steer, vector: SteeringVector, tracker: BeatTracker) -> KnobGoal:
     knob = knob_range(vector, steer.vector)
-    amount_for(steer, knob)  # refuses a unit of another measure, and what is outside the range
-    calibration = vector.info.calibration
-    assert calibration is not None
-    evidence = next(
-        found.evidence for sign in (1, -1) if (found := calibration.of(sign)).evidence is not None
-    )
-    assert evidence is not None
-    return KnobGoal(steer, knob, evidence.measure, reader_of(evidence.measure, tracker))
+    amount_for(steer, knob)  # refuses a unit of another measure, and an effect outside the range
+    return KnobGoal(steer, knob, reader_of(knob.measure, tracker))

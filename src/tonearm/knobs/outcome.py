@@ -1,4 +1,4 @@
-"""Outcome of a target: what was asked, and what was measured on the take."""
+"""Outcome of a target: the asked and the measured value."""
 
 from dataclasses import dataclass
 from math import log2
@@ -28,8 +28,8 @@ class Outcome:
     unit      st, bpm, ...
     measured  in the same unit, on the take; None where it is not defined, such as a take without a
               confirmed beat
-    plain     measure of the plain twin (same prompt and seed without the knobs), that a change is
-              counted from; None for an absolute target
+    plain     measure of the same music without the knobs, that a change is counted from: the mean of
+              the plain twins; None for an absolute target
     value     measure of the take itself
     measure   its name
     """

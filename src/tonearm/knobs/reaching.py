@@ -1,23 +1,21 @@
-"""Takes that meet targets: words, steering, a choice among tries, and a time stretch.
+"""Takes that meet targets: words, steering, a choice among tries, and trims.
 
-    words     a tempo in BPM is written into the prompt, in place of what it says of one
+    words     a tempo in BPM is written into the prompt, in place of its own words for one
     steering  every other target becomes an amount by the table of its knob; in the second half of
-              the tries, by what the first half had of the table's effect. A tempo that the words have
+              the tries, by the share of the table's effect that the first half had. A tempo that the words have
               missed is steered there too
-    choice    every try is measured, against its plain twin where a change was asked for; the one
-              nearest to all targets is taken
-    stretch   the last few per cent of a tempo, by a time stretch that keeps attacks
+    choice    every try is measured, and the one nearest to all targets is taken. A change is counted
+              from the mean of the plain twins: takes of the same prompt and seeds without the knobs
+    trims     the rest of the way, where it is short (trimming.py)
 
-What acted is stated with the take.
+The means that acted are stated with the take.
 """
 
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
 
 from tonearm import boundary
-from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.load import load_tracker
@@ -26,6 +24,7 @@ from tonearm.generation.take import Take
 from tonearm.knobs.goals import BPM, Goals
 from tonearm.knobs.outcome import Outcome
 from tonearm.knobs.tempo_words import TempoPrompt, with_tempo
+from tonearm.knobs.trimming import MAX_STRETCH, trims_for
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
@@ -34,8 +33,6 @@ from tonearm.steering.resolve import with_public_names
 
 TRACKER = "bundled"
 MAX_TRIES = 64
-MAX_STRETCH = 0.08  # beyond it, a time stretch is heard
-MIN_STRETCH = 0.003  # below it, none is worth it
 WORST = 1e3  # distance of a target of which nothing was measured
 
 
@@ -46,13 +43,13 @@ class Settings:
     tries    takes to choose among
     words    a tempo may be written into the prompt
     vectors  a tempo may be steered too
-    stretch  a tempo may be stretched
+    trims    the audio may be trimmed
     """
 
     tries: int = 1
     words: bool = True
     vectors: bool = True
-    stretch: bool = True
+    trims: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= boundary.integer(self.tries, "tries") <= MAX_TRIES:
@@ -67,26 +64,28 @@ class Settings:
 
 @dataclass(frozen=True)
 class Try:
-    """One take with its outcomes and its amounts by knob."""
+    """One take, with its measurements.
+
+    take     the take
+    amounts  by knob
+    values   of the measures of all goals, knobs first
+    plain    the same of its plain twin; None where no change was asked for
+    """
 
     take: Take
-    outcomes: tuple[Outcome, ...]
     amounts: Mapping[str, float]
-
-    @property
-    def distance(self) -> float:
-        """Sum of the squared deviations, in tolerances."""
-        return sum(min(outcome.distance, WORST) ** 2 for outcome in self.outcomes)
+    values: tuple[float | None, ...]
+    plain: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Reached:
     """A take and how it met its targets.
 
-    take      the chosen one
+    take      the chosen one, trimmed
     outcomes  one per target: knobs in the order asked, then the tempo
-    acted     in words: what was done
-    tries     outcomes of all tries, before any stretch
+    acted     every means that acted, in words
+    tries     outcomes of all tries, before any trim
     tracker   that measured tempos
     """
 
@@ -107,7 +106,10 @@ def reach(
     prompt: str,
     targets: SteeringLike,
     *,
-    settings: Settings = Settings(),
+    tries: int = 1,
+    words: bool = True,
+    vectors: bool = True,
+    trims: bool = True,
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
@@ -124,7 +126,10 @@ def reach(
         prompt: the music in words.
         targets: such as `{"tempo": "128bpm", "brightness": "+3st"}`; steers with amounts or
             strengths among them act as they are.
-        settings: tries, and what may act.
+        tries: takes to choose among.
+        words: a tempo may be written into the prompt.
+        vectors: a tempo may be steered too.
+        trims: the audio may be trimmed: time stretch, shelving filter, gain.
         seconds: of new music, before any time stretch.
         seed: of the first try; the others use the next seeds. Default: a random one.
         sampling: as `Model.sampling` makes it.
@@ -138,12 +143,14 @@ def reach(
         TonearmError: no target, a target outside the range of its knob, or any mistake in the
             arguments.
     """
+    boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
+    settings = Settings(tries, words, vectors, trims)
     steering, given = as_steering(targets)
     if all(steer.target is None for steer in steering.steers):
         raise TonearmError("no target was given; give one such as tempo=128bpm or brightness=+3st")
-    vectors = _vectors(model, steering, given)
+    named = _vectors(model, steering, given)
     tracker = tracker or load_tracker(TRACKER)
-    goals = Goals.of(steering, vectors, tracker)
+    goals = Goals.of(steering, named, tracker)
     prompts = TempoPrompt(boundary.text(prompt, "prompt"), ())
     if goals.tempo is not None and settings.words:
         prompts = with_tempo(prompt, goals.tempo.bpm)
@@ -151,34 +158,32 @@ def reach(
     base = TakeRequest(
         prompts.text, first, Steering(), sampling, negative, seconds, continue_from, melody
     )
-    tries: list[Try] = []
+    made: list[Try] = []
     for count in settings.rounds:
-        amounts = _amounts(goals, tries, settings)
-        seeds = range(first + len(tries), first + len(tries) + count)
-        tries += _round(model, base, seeds, goals, amounts, vectors, progress)
-    chosen = min(tries, key=lambda one: one.distance)
-    acted = []
-    if prompts.text != prompt:
-        left = ", ".join(f'"{word}"' for word in prompts.left_out)
-        acted.append(f'words: "{prompts.text}"' + (f", without {left}" if left else ""))
+        amounts = _amounts(goals, made, settings)
+        seeds = range(first + len(made), first + len(made) + count)
+        made += _round(model, base, seeds, goals, amounts, named, progress)
+    references = _references(goals, made)
+    outcomes = [_outcomes(goals, one.values, references) for one in made]
+    number = min(range(len(made)), key=lambda index: _distance(outcomes[index]))
+    acted = _said_of_words(prompt, prompts)
     acted += [
-        f"vector {name}: amount {amount:+.2f}" for name, amount in chosen.amounts.items() if amount
+        f"vector {name}: amount {amount:+.2f}"
+        for name, amount in made[number].amounts.items()
+        if amount
     ]
-    if len(tries) > 1:
-        number = tries.index(chosen) + 1
-        acted.append(f"choice: try {number} of {len(tries)}, seed {chosen.take.provenance.seed}")
-    take, outcomes = chosen.take, chosen.outcomes
-    if goals.tempo is not None and settings.stretch:
-        stretched = _stretched(take, outcomes, goals)
-        if stretched is not None:
-            take, outcomes = stretched
-            acted.append(f"time stretch: {take.provenance.stretch:.3f} times as fast")
-    requested, _ = with_public_names(steering, vectors, model.vectors.public_name)
+    take, found = made[number].take, outcomes[number]
+    if len(made) > 1:
+        acted.append(f"choice: try {number + 1} of {len(made)}, seed {take.provenance.seed}")
+    if settings.trims:
+        take, found = _trimmed(take, found, goals, references)
+        acted += take.provenance.trims.texts() if take.provenance.trims else ()
+    requested, _ = with_public_names(steering, named, model.vectors.public_name)
     update: dict[str, object] = {"requested": requested}
     if prompts.text != prompt:
         update["requested_prompt"] = prompt
     take = replace(take, provenance=take.provenance.model_copy(update=update))
-    return Reached(take, outcomes, tuple(acted), tuple(one.outcomes for one in tries), tracker)
+    return Reached(take, found, tuple(acted), tuple(outcomes), tracker)
 
 
 def _vectors(
@@ -195,18 +200,26 @@ def _vectors(
     return found
 
 
-def _amounts(goals: Goals, tries: Sequence[Try], settings: Settings) -> dict[str, float]:
-    """Amounts of the next round, by knob: by the tables, then by what the tries had of them."""
+def _said_of_words(prompt: str, written: TempoPrompt) -> list[str]:
+    """The change of the prompt, in words."""
+    if written.text == prompt:
+        return []
+    left = ", ".join(f'"{word}"' for word in written.left_out)
+    return [f'words: "{written.text}"' + (f", without {left}" if left else "")]
+
+
+def _amounts(goals: Goals, made: Sequence[Try], settings: Settings) -> dict[str, float]:
+    """Amounts of the next round, by knob: by the tables, then by the share of them that the tries had."""
+    references = _references(goals, made)
     amounts = {}
     for place, goal in enumerate(goals.knobs):
-        known = [one.outcomes[place] for one in tries]
-        share = goal.share_of(known, [one.amounts[goal.steer.vector] for one in tries])
+        known = [goal.outcome(one.values[place], references[place]) for one in made]
+        share = goal.share_of(known, [one.amounts[goal.steer.vector] for one in made])
         amounts[goal.steer.vector] = goal.amount(share)
     tempo = goals.tempo
-    if tempo is not None and tries and settings.vectors:
-        heard = [one.outcomes[-1].measured for one in tries]
-        known_tempos = [value for value in heard if value]
-        nearest = min(known_tempos, key=lambda value: abs(value / tempo.bpm - 1), default=tempo.bpm)
+    if tempo is not None and made and settings.vectors:
+        tempos = [one.values[-1] for one in made if one.values[-1]]
+        nearest = min(tempos, key=lambda value: abs(value / tempo.bpm - 1), default=tempo.bpm)
         if abs(nearest / tempo.bpm - 1) > MAX_STRETCH:
             amounts[tempo.name] = tempo.amount_towards(nearest)
     return amounts
@@ -239,10 +252,11 @@ def _round(
         requests += [replace(base, seed=seed, steering=plain) for seed in seeds]
     used = {name: vector for name, vector in vectors.items() if name in _names(requests)}
     takes = list(model.generate_batch(requests, vectors=used, progress=progress))
-    own, twins = takes[: len(seeds)], takes[len(seeds) :] or takes
+    own, twins = takes[: len(seeds)], takes[len(seeds) :]
+    before = [goals.values(twin.clip) for twin in twins] or [()] * len(own)
     return [
-        Try(take, _outcomes(goals, take.clip, twin.clip), amounts)
-        for take, twin in zip(own, twins, strict=True)
+        Try(take, amounts, goals.values(take.clip), values)
+        for take, values in zip(own, before, strict=True)
     ]
 
 
@@ -250,27 +264,46 @@ def _names(requests: Sequence[TakeRequest]) -> set[str]:
     return {steer.vector for one in requests for steer in one.steering.steers}
 
 
-def _outcomes(goals: Goals, clip: Clip, twin: Clip) -> tuple[Outcome, ...]:
+def _references(goals: Goals, made: Sequence[Try]) -> list[float | None]:
+    """Mean of the plain twins' values, for every knob; None without twins."""
+    return [
+        goal.mean([one.plain[place] for one in made if one.plain])
+        for place, goal in enumerate(goals.knobs)
+    ]
+
+
+def _outcomes(
+    goals: Goals, values: Sequence[float | None], references: Sequence[float | None]
+) -> tuple[Outcome, ...]:
     """Outcomes of the knobs, then of the tempo."""
-    found = [goal.outcome(clip, twin) for goal in goals.knobs]
+    found = [
+        goal.outcome(value, reference)
+        for goal, value, reference in zip(goals.knobs, values, references, strict=False)
+    ]
     if goals.tempo is not None:
-        found.append(goals.tempo.outcome(clip))
+        found.append(goals.tempo.outcome(values[-1]))
     return tuple(found)
 
 
-def _stretched(
-    take: Take, outcomes: tuple[Outcome, ...], goals: Goals
-) -> tuple[Take, tuple[Outcome, ...]] | None:
-    """The take at the asked tempo, where it is within MAX_STRETCH; measured again. None where no
-    stretch is needed, or where it does not bring the tempo nearer.
-    """
-    assert goals.tempo is not None
-    before = outcomes[-1]
-    rate = before.asked / before.measured if before.measured else float("inf")
-    if not isfinite(rate) or not MIN_STRETCH < abs(rate - 1) <= MAX_STRETCH:
-        return None
-    stretched = take.stretched(round(rate, 4))
-    after = goals.tempo.outcome(stretched.clip)
-    if after.distance >= before.distance:
-        return None
-    return stretched, (*outcomes[:-1], after)
+def _distance(outcomes: Sequence[Outcome]) -> float:
+    """Sum of the squared deviations, in tolerances."""
+    return sum(min(outcome.distance, WORST) ** 2 for outcome in outcomes)
+
+
+def _trimmed(
+    take: Take,
+    outcomes: tuple[Outcome, ...],
+    goals: Goals,
+    references: Sequence[float | None],
+) -> tuple[Take, tuple[Outcome, ...]]:
+    """The take with its trims, measured again; the same take where they bring it no nearer."""
+    asked = [
+        (goal, goal.value_asked(reference))
+        for goal, reference in zip(goals.knobs, references, strict=True)
+    ]
+    trims = trims_for(take.clip, goals.tempo, asked)
+    if not trims:
+        return take, outcomes
+    trimmed = take.trimmed(trims)
+    found = _outcomes(goals, goals.values(trimmed.clip), references)
+    return (trimmed, found) if _distance(found) < _distance(outcomes) else (take, outcomes)

@@ -1,7 +1,7 @@
 """A prompt that asks for a number of beats per minute.
 
-A number in words is what MusicGen follows best: on pocket it is met in more takes than any direction
-reaches (docs/knobs.md). Words for another tempo compete with it, so that they are left out, and a
+MusicGen follows a number in words best: on pocket it is met in more takes than any direction reaches
+(docs/knobs.md). Words for another tempo compete with it, so that they are left out, and a
 number that the prompt states is replaced. The number stands at the start and at the end of the prompt;
 on pocket that is followed more often than once beside words of another tempo.
 """
@@ -30,7 +30,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _GAP = "\0"  # where a word was
-_JOINTS = (  # what a gap leaves behind
+_JOINTS = (  # the joints beside a gap
     (rf"(?:{_GAP}\s*(?:and|but|yet|,)\s*)+{_GAP}", _GAP),  # "slow and quick"
     (rf"{_GAP}\s*(?:and|but|yet)\b\s*", _GAP + " "),  # "slow and warm"
     (rf"\s*\b(?:and|but|yet)\s+{_GAP}", " "),  # "warm and slow"
@@ -56,7 +56,7 @@ class TempoPrompt:
 
 
 def with_tempo(prompt: str, bpm: float) -> TempoPrompt:
-    """Write a tempo into a prompt, in place of what it says of one.
+    """Write a tempo into a prompt, in place of its own words for one.
 
     Args:
         prompt: in English.

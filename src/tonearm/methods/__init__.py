@@ -1,6 +1,6 @@
 """Methods that fit a direction to activations, one file each."""
 
-from tonearm.methods import diffmean, logistic, ridge
+from tonearm.methods import diffmean, logistic, mean_centred, pca, rfm, ridge
 from tonearm.methods.base import (
     Activations,
     Fit,
@@ -23,10 +23,13 @@ __all__ = [
     "fit_one_hot",
     "fit_regression",
     "logistic",
+    "mean_centred",
     "method_named",
     "methods",
+    "pca",
     "register",
     "require_direction",
+    "rfm",
     "ridge",
     "usages",
 ]

@@ -39,7 +39,10 @@ class Activations:
     rows                float32 [n, L, D], if the method needs rows; take them layer by layer, since
                         those of a store are on disk
     labels              int64 [n], 1 for the positive set, 0 for the negative one
-    groups              int64 [n], index of each row's prompt or track; no split divides a group
+    groups              int64 [n], index of each row's prompt or track; no split divides a group. Two
+                        prompts that differ in the attribute alone share a group: they are a pair
+    hold_out            whether a method that needs moments alone also tests itself on held-out rows,
+                        where there are rows
     """
 
     positive: RunningMoments
@@ -47,6 +50,7 @@ class Activations:
     rows: Rows | None = None
     labels: torch.Tensor | None = None
     groups: torch.Tensor | None = None
+    hold_out: bool = True
 
     @classmethod
     def from_rows(
@@ -102,7 +106,8 @@ class Fit:
     extra       anything else worth keeping
     statistics  values of the whole fit by name: of a method that holds out rows, the score of the
                 best layer (best_auc), the limit that 95 % of permutations do not exceed (null_auc),
-                and p_value, the share of permutations that score as high as the labels
+                and p_value, the share of permutations that score as high as the labels; of a method
+                whose predictor is not linear, axis_p_value, the same of its predictor
     """
 
     directions: torch.Tensor
@@ -115,6 +120,12 @@ class Fit:
     def has_direction(self) -> bool:
         """Whether the best score is above its permutation null; True for a fit without a test."""
         return self.statistics.get("p_value", 0.0) <= MAX_P_VALUE
+
+    @property
+    def has_axis_only(self) -> bool:
+        """Whether a predictor is above its null and no direction is: both ends may mean the same."""
+        axis = self.statistics.get("axis_p_value", 1.0) <= MAX_P_VALUE
+        return axis and not self.has_direction
 
 
 class Method(Protocol):
@@ -218,6 +229,14 @@ def require_direction(fit: Fit, method: str) -> None:
     Raises:
         TonearmError: with the score, the null and p.
     """
+    if fit.has_axis_only:
+        found = fit.statistics
+        raise TonearmError(
+            f"method {method} finds an axis without a sign: its predictor is above chance "
+            f"(p = {found['axis_p_value']:.3f}), and the projection on the axis is not "
+            f"({statistics_text(found)}), so that no strength steers towards one side; give sets "
+            "that are opposites"
+        )
     if not fit.has_direction:
         raise TonearmError(
             f"method {method} finds no direction: {statistics_text(fit.statistics)}; "
@@ -229,9 +248,15 @@ def statistics_text(statistics: Mapping[str, float]) -> str:
     """Describe the held-out score of a fit and its null, or nothing where it has none."""
     for name in ("auc", "correlation"):
         if {f"best_{name}", f"null_{name}", "p_value"} <= statistics.keys():
-            return (
+            score = (
                 f"held-out {name} {statistics[f'best_{name}']:.2f} "
-                f"(95 % of permutations: up to {statistics[f'null_{name}']:.2f}; "
-                f"p = {statistics['p_value']:.3f})"
+                f"(95 % of permutations: up to {statistics[f'null_{name}']:.2f}"
+            )
+            p = f"p = {statistics['p_value']:.3f}"
+            if "best_variance_share" not in statistics:
+                return f"{score}; {p})"
+            return (
+                f"{score}), share of variance {statistics['best_variance_share']:.2f} "
+                f"(by chance up to {statistics['null_variance_share']:.2f}); {p}"
             )
     return ""

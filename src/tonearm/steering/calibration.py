@@ -20,7 +20,8 @@ Layer = Annotated[int, Field(ge=0, lt=1024)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_RAMP_SECONDS = 60.0
 # measures whose change is a difference: levels in dB, probabilities, cosines
-DIFFERENCES = ("loudness", "tag:", "clap:")
+LEVELS = ("loudness", "high_onset_level")
+DIFFERENCES = (*LEVELS, "tag:", "clap:")
 
 
 class Configuration(Declared):
@@ -78,7 +79,7 @@ class Evidence(Declared):
         """`+58% [+51%, +66%]`, a level such as `+3.5 [+2.4, +4.6]`, or a difference of probabilities
         or cosines such as `+0.041 [+0.032, +0.055]`.
         """
-        form = "+.0%" if self.is_relative else "+.1f" if self.measure == "loudness" else "+.3f"
+        form = "+.0%" if self.is_relative else "+.1f" if self.measure in LEVELS else "+.3f"
         change, low, high = (f"{number:{form}}" for number in (self.effect, self.low, self.high))
         return f"{change} [{low}, {high}]"
 
@@ -117,8 +118,8 @@ class Drift(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seconds: float = Field(gt=0)
-    part: float = Field(gt=0)
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    part: float = Field(gt=0, allow_inf_nan=False)
     early: Finite
     late: Finite
     prompts: int = Field(ge=1)
@@ -162,6 +163,7 @@ class Calibration(Declared):
     """Both signs of a vector, and how they were measured.
 
     protocol  prompts, seconds, seeds, evaluators and limits, in one line
+    tables    the same of responses, leakage and drift; empty without them
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -169,6 +171,17 @@ class Calibration(Declared):
     positive: SignCalibration
     negative: SignCalibration
     protocol: str = ""
+    tables: str = ""
+
+    def amounts_json(self) -> str:
+        """What amounts mean and how they were chosen, without the tables of the knob, as JSON.
+
+        Studies of amounts identify a calibration by it: tables change no take.
+        """
+        tables = {"response", "leakage", "drift"}
+        return self.model_dump_json(
+            exclude={"positive": tables, "negative": tables, "tables": True}
+        )
 
     def of(self, sign: int) -> SignCalibration:
         """Calibration of the positive (`sign` > 0) or the negative sign."""

@@ -89,7 +89,7 @@ def resolve(
         live: keep steers whose strength is 0 throughout, so that it can be set while decoding.
 
     Raises:
-        TonearmError: a vector of another checkpoint, or a layer that does not exist.
+        TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
     grouped: dict[tuple, list[tuple[int, Steer, list[torch.Tensor], torch.Tensor]]] = defaultdict(
@@ -99,6 +99,7 @@ def resolve(
         for position, steer in enumerate(steering.steers):
             vector = vectors[steer.vector]
             check_vector(shape, vector)
+            check_operator(steer, vector)
             sources = target_layers(shape, steer, vector)
             factors = steer.schedule.factors(seconds) if steer.schedule else [1.0] * frames
             strengths = steer.raw_strength * torch.as_tensor(factors, dtype=torch.float32)
@@ -135,12 +136,13 @@ def check_steering(
     """Check a steering against a checkpoint without building tensors.
 
     Raises:
-        TonearmError: a vector of another checkpoint, a layer that does not exist or that the vector
-            has no direction for, or no source layer.
+        TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
+            the vector has no direction for, or no source layer.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
         check_vector(shape, vector)
+        check_operator(steer, vector)
         for source in set(target_layers(shape, steer, vector).values()):
             vector[source]
 
@@ -157,6 +159,16 @@ def check_vector(shape: ModelShape, vector: SteeringVector) -> None:
     if info.site not in shape.sites:
         raise TonearmError(
             f"vector {vector.name} is for site {info.site}; {shape.name} has {', '.join(shape.sites)}"
+        )
+
+
+def check_operator(steer: Steer, vector: SteeringVector) -> None:
+    """Raise TonearmError for directions that are for another operator than that of the steer."""
+    needed = vector.info.operator
+    if needed is not None and steer.operator != needed:
+        raise TonearmError(
+            f"vector {vector.name} is for operator {needed}, as the file that it was imported from "
+            f"states, not for {steer.operator}; write {steer.vector}=1@{needed}"
         )
 
 
@@ -205,7 +217,7 @@ def with_public_names(
 
     Args:
         steering: as it was used.
-        vectors: by the names that it uses.
+        vectors: by the names that it uses; a tempo in BPM may be without, and keeps its name.
         public_name: of a name; two vectors of one public name get the start of their content hash.
 
     Returns:
@@ -214,6 +226,9 @@ def with_public_names(
     named: dict[str, SteeringVector] = {}
     steers = []
     for steer in steering.steers:
+        if steer.vector not in vectors:
+            steers.append(steer)
+            continue
         vector = vectors[steer.vector]
         name = public_name(steer.vector)
         if named.setdefault(name, vector).content_hash() != vector.content_hash():

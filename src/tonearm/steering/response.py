@@ -44,6 +44,7 @@ class ResponsePoint(Declared):
 class Response(Declared):
     """Effect over amount, of one sign.
 
+    measure   whose change is the effect, such as spectral_centroid
     unit      of the effect
     plain     mean of the measure without steering, from which absolute targets are counted
     points    POINTS, in equal steps of the amount from 0 to 1; effects never turn back
@@ -52,6 +53,7 @@ class Response(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    measure: str
     unit: UnitName
     plain: Finite
     points: tuple[ResponsePoint, ...] = Field(min_length=POINTS, max_length=POINTS)
@@ -79,16 +81,20 @@ class Response(Declared):
 
     def reaches(self, effect: float) -> bool:
         """Whether an effect lies within the range of this sign."""
+        effect = boundary.number(effect, "effect")
         return min(0.0, self.limit) <= effect <= max(0.0, self.limit)
 
     def amount_for(self, effect: float) -> float:
         """The smallest amount, from 0 to 1 and without its sign, that has an effect.
 
         Raises:
-            ValueError: the effect is outside the range.
+            TonearmError: the effect is outside the range.
         """
         if not self.reaches(effect):
-            raise ValueError(f"an effect of {effect:g} is outside 0 to {self.limit:g}")
+            unit = unit_named(self.unit)
+            raise TonearmError(
+                f"an effect of {unit.text(effect)} is outside the range, 0 to {unit.text(self.limit)}"
+            )
         amounts, effects = self._table()
         sizes = np.abs(effects)
         first = int(np.searchsorted(sizes, abs(effect)))
@@ -126,6 +132,11 @@ class KnobRange:
     def unit(self) -> ChangeUnit:
         """The unit of the effects."""
         return unit_named(next(iter(self.responses.values())).unit)
+
+    @property
+    def measure(self) -> str:
+        """Name of the measure."""
+        return next(iter(self.responses.values())).measure
 
     @property
     def plain(self) -> float:

@@ -13,11 +13,11 @@ from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.schema import validated
 from tonearm.steering.operators import Operator
+from tonearm.steering.references import names_file
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
-from tonearm.steering.vector_file import SUFFIX
 from tonearm.text import quoted
 
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
@@ -37,7 +37,9 @@ SteeringLike = (
 
 def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `brightness=+3st` (a target in a physical unit),
-    `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator), `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
+    `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator),
+    `path/to/file.safetensors=-1`, `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6`
+    (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -55,7 +57,7 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
     number, *marks = (part.strip() for part in setting.split("@"))
     operators = [mark for mark in marks if mark in OPERATORS]
     windows = [mark.partition("-") for mark in marks if mark not in OPERATORS]
-    is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
+    is_named = bool(is_separated and name) and (names_file(name) or "=" not in name)
     is_marked = len(operators) <= 1 and len(windows) <= 1 and all(map(_is_window, windows))
     if not (is_named and number and is_marked):
         raise TonearmError(
@@ -105,7 +107,7 @@ def _is_time(text: str) -> bool:
 
 
 def split_short(text: str) -> list[str]:
-    """Split short forms at commas, except at those inside the path of a .safetensors file.
+    """Split short forms at commas, except at those inside the path of a .safetensors file or bundle.
 
     Raises:
         TonearmError: the text is too long.
@@ -118,7 +120,7 @@ def split_short(text: str) -> list[str]:
         name, equals, _ = part.rpartition("=")
         if not equals:
             continue
-        parts += [",".join(pending)] if name.rstrip().endswith(SUFFIX) else pending
+        parts += [",".join(pending)] if names_file(name.strip()) else pending
         pending = []
     return parts + pending
 

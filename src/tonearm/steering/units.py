@@ -1,4 +1,4 @@
-"""Physical units of targets: what a knob changes, on the scale on which it is heard.
+"""Physical units of targets: the change that a knob makes, on a scale close to the ear.
 
 A relative target is a change against the same music without steering. An absolute one is a level
 that the music is to have.
@@ -18,7 +18,7 @@ that the music is to have.
 | share    | from 0 to 1                     | relative | pulse_clarity                       |
 
 Measures whose values multiply (Hz, BPM) are compared by their ratio, the others by their
-difference, so that one step of a unit is the same step of what is heard.
+difference, so that equal steps of a unit are about equal to the ear.
 """
 
 import math
@@ -146,7 +146,7 @@ def parse_quantity(text: str) -> tuple[float, UnitName] | None:
         The number and its unit; None where the text does not end in a unit.
 
     Raises:
-        ValueError: what stands before the unit is no finite number.
+        ValueError: no finite number stands before the unit.
     """
     folded = text.strip().lower()
     for written in sorted(_WRITTEN, key=len, reverse=True):

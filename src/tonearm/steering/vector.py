@@ -15,7 +15,8 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 
-# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the tables of a knob
+# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the operator, the
+# unit of strengths, the hash of the tensors, and the tables of a knob
 FORMAT_VERSION = 5
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
@@ -31,9 +32,13 @@ class VectorInfo(Declared):
 
     `source` says of which data its activations are; those of audio are of segments of
     `segment_seconds`, read with `text`, or without one where it is empty; the counts are of prompts
-    or segments, and `data_hash` is over them. `scores` are per-layer values by name, such as
+    or segments, and `data_hash` is over them, or over the file of another program. `scores` are per-layer values by name, such as
     `separation`; `statistics` are values of the whole fit, such as `p_value`; `best_layer` is
     0-based; `calibration` gives amounts a meaning.
+
+    `strength_unit` is that of a strength of `add`: raw, a factor of the directions as they are
+    stored. `operator` is the only one that the directions are for, where the file that they were
+    imported from states it.
 
     The scales of the activations that the vector was learned from, per layer: `activation_norms` is
     the mean of |h|; `positive_projections` and `negative_projections` are the means of h·r over
@@ -54,7 +59,7 @@ class VectorInfo(Declared):
     negative_label: str = "less"
     positive_count: Count = 0
     negative_count: Count = 0
-    source: Literal["prompts", "audio"] = "prompts"
+    source: Literal["prompts", "audio", "file"] = "prompts"
     segment_seconds: float | None = Field(default=None, gt=0)
     text: str = ""
     data_hash: str = ""
@@ -66,6 +71,8 @@ class VectorInfo(Declared):
     scores: dict[str, dict[Layer, float]] = Field(default={})
     statistics: dict[str, float] = Field(default={})
     library_version: str = ""
+    strength_unit: Literal["raw"] = "raw"
+    operator: Literal["remove"] | None = None
     calibration: Calibration | None = None
 
     @model_validator(mode="after")
@@ -168,6 +175,16 @@ class SteeringVector:
             digest.update(str(layer).encode() + direction.numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
+    def tensor_sha256(self) -> str:
+        """sha256 (hexadecimal) of the bytes of the directions alone, in the order of their layers.
+
+        It is the `glp.content_sha256` of a GGUF file with the same directions.
+        """
+        digest = hashlib.sha256()
+        for direction in self.directions.values():
+            digest.update(direction.numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
     def renamed(self, name: str) -> "SteeringVector":
         update = {"name": boundary.text(name, "name")}
         return SteeringVector(self.directions, self.info.model_copy(update=update))
@@ -226,6 +243,11 @@ class SteeringVector:
                 raise TonearmError(
                     f"cannot join vectors {self.name} and {other.name}: their {key} differs ({ours} and {theirs})"
                 )
+        if operator := self.info.operator or other.info.operator:
+            raise TonearmError(
+                f"cannot join vectors {self.name} and {other.name}: removing two directions is not "
+                f"removing their sum; steer by both, with operator {operator}"
+            )
         if self.layers != other.layers:
             raise TonearmError(
                 f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"

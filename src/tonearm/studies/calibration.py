@@ -19,7 +19,7 @@ than its standard error; what is measured there is the evidence. Otherwise four 
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
 
 A sign that passes gets the tables of its knob (knob_tables.py): the response over amounts, which
-gives targets in physical units a meaning, what else moves, and what is left after half a minute.
+gives targets in physical units a meaning, the leakage to other measures, and the drift.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ from tonearm.steering import (
 )
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.injection import steer_of
-from tonearm.studies.knob_tables import KnobSign, by_prompt, means_of, measure_tables
+from tonearm.studies.knob_tables import by_prompt, means_of, with_tables
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
@@ -58,6 +58,15 @@ CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
 # more, by the kind of the measure
 EXTRA_GROUPS = {"tag": ("tags",), "high_onset_level": ("percussion",)}
+# of attributes, by the name of the vector
+MEASURES = {
+    "tempo": "bundled_tempo",
+    "brightness": "spectral_centroid",
+    "loudness": "loudness",
+    "density": "onset_rate",
+    "energy": "tag:loud",
+    "drums": "high_onset_level",
+}
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -192,25 +201,12 @@ def calibrate(
         for sign in SIGNS
     ]
 
-    groups = (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
     prompts_of = [
-        Prompts(one * takes, seed, seconds, groups)
+        Prompts(one * takes, seed, seconds, _groups(measure))
         for one, seed in zip(texts, (FIRST_SEED, CONFIRMATION_SEED), strict=True)
     ]
 
-    def run_stage(
-        stage: str, settings: Sequence[Setting], prompts: Prompts
-    ) -> dict[str, list[Record]]:
-        return run_settings(
-            model,
-            f"calibration of {vector.name}, {stage}",
-            settings,
-            prompts,
-            {vector.name: vector},
-            store,
-            workers=workers,
-            progress=progress,
-        )
+    run_stage = _stages(model, vector, store, workers, progress)
 
     def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
         settings = [Setting("plain", Steering())]
@@ -236,19 +232,9 @@ def calibrate(
             measure,
             len(texts[1]),
         )
-        if signed.strength is not None:
-            knob = KnobSign(vector.name, sign, signed.configuration, signed.strength)
-            tables = measure_tables(
-                knob, measure, value_of, prompts_of[1], len(texts[1]), run_stage
-            )
-            signed = signed.model_copy(
-                update={
-                    "response": tables.response,
-                    "leakage": tables.leakage,
-                    "drift": tables.drift,
-                }
-            )
-        signs[name] = signed
+        signs[name] = with_tables(
+            signed, sign, vector.name, measure, value_of, prompts_of[1], len(texts[1]), run_stage
+        )
     calibration = Calibration(
         **signs,
         protocol=(
@@ -259,9 +245,103 @@ def calibrate(
             f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
+        tables=_tables_protocol(model, measure, len(texts[1]), takes, seconds),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
     return SteeringVector(vector.directions, info)
+
+
+def tabulate(
+    model: Model,
+    vector: SteeringVector,
+    prompts: Sequence[str],
+    *,
+    measure: str | None = None,
+    seconds: float = 10.0,
+    takes: int = 1,
+    store: Path | None = None,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> SteeringVector:
+    """Measure the tables of a calibrated vector; its strengths and evidence stay.
+
+    Args:
+        model: the checkpoint of the vector.
+        vector: calibrated.
+        prompts: neutral ones that did not choose its strengths.
+        measure: of the attribute; default: that of the calibration.
+        others: as for `calibrate`.
+
+    Raises:
+        TonearmError: a vector without a calibration, or an unknown measure.
+    """
+    calibration = vector.info.calibration
+    if calibration is None:
+        raise TonearmError(
+            f"vector {vector.name} is not calibrated, so it has no amounts to tabulate; "
+            "calibrate it first"
+        )
+    measure = measure_for(vector) if measure is None else measure
+    value_of = reader(measure)
+    texts = tuple(boundary.text(one, "prompt") for one in prompts)
+    if len(texts) < 2:
+        raise TonearmError("tables need 2 or more prompts, better 30")
+    all_takes = Prompts(texts * takes, CONFIRMATION_SEED, seconds, _groups(measure))
+    run_stage = _stages(model, vector, store, workers, progress)
+    signs = {
+        name: with_tables(
+            calibration.of(sign),
+            sign,
+            vector.name,
+            measure,
+            value_of,
+            all_takes,
+            len(texts),
+            run_stage,
+        )
+        for sign, name in SIGNS.items()
+    }
+    update = {**signs, "tables": _tables_protocol(model, measure, len(texts), takes, seconds)}
+    info = vector.info.model_copy(update={"calibration": calibration.model_copy(update=update)})
+    return SteeringVector(vector.directions, info)
+
+
+def _tables_protocol(model: Model, measure: str, prompts: int, takes: int, seconds: float) -> str:
+    return (
+        f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, {prompts} prompts, "
+        f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from "
+        f"{CONFIRMATION_SEED}"
+    )
+
+
+def _groups(measure: str) -> tuple[str, ...]:
+    return (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
+
+
+def _stages(
+    model: Model,
+    vector: SteeringVector,
+    store: Path | None,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> Callable[[str, Sequence[Setting], Prompts], dict[str, list[Record]]]:
+    """The function that makes and measures the takes of a stage."""
+
+    def run_stage(
+        stage: str, settings: Sequence[Setting], prompts: Prompts
+    ) -> dict[str, list[Record]]:
+        return run_settings(
+            model,
+            f"calibration of {vector.name}, {stage}",
+            settings,
+            prompts,
+            {vector.name: vector},
+            store,
+            workers=workers,
+            progress=progress,
+        )
+
+    return run_stage
 
 
 def _calibrated_sign(
@@ -346,6 +426,28 @@ def strength_at_limit(strengths: Sequence[float], damage: Sequence[float], limit
 
 def _rounded(strength: float) -> float:
     return float(f"{strength:.3g}")
+
+
+def measure_for(vector: SteeringVector) -> str:
+    """The measure of a vector: that of its calibration, or by its name.
+
+    Raises:
+        TonearmError: neither is known.
+    """
+    calibration = vector.info.calibration
+    for sign in () if calibration is None else SIGNS:
+        assert calibration is not None
+        if (evidence := calibration.of(sign).evidence) is not None:
+            return evidence.measure
+    name = vector.name.lower()
+    if name in MEASURES:
+        return MEASURES[name]
+    if name in default_tagger().tags:
+        return f"tag:{name}"
+    raise TonearmError(
+        f"no measure is known for vector {quoted(vector.name)}; give --measure, such as "
+        "spectral_centroid, loudness, onset_rate, tag:piano or clap:jazz"
+    )
 
 
 def reader(measure: str) -> Callable[[Record], float | None]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tonearm.stats.effect import Effect, Scale, effect
 from tonearm.steering import Configuration, Steering
-from tonearm.steering.calibration import Drift, Leak
+from tonearm.steering.calibration import Drift, Leak, SignCalibration
 from tonearm.steering.response import POINTS, Response, ResponsePoint
 from tonearm.steering.units import ChangeUnit, unit_of
 from tonearm.studies.injection import steer_of
@@ -86,9 +86,39 @@ def measure_tables(
     steered = [by_prompt(records[setting.name], count) for setting in settings]
     unit = unit_of(measure)
     return Tables(
-        response_of(plain, steered, value_of, unit),
+        response_of(plain, steered, value_of, measure),
         leakage_of(plain, steered[-1], measure),
         _drift(knob, value_of, unit, prompts, count, run),
+    )
+
+
+def with_tables(
+    signed: SignCalibration,
+    sign: int,
+    vector: str,
+    measure: str,
+    value_of: Reader,
+    prompts: Prompts,
+    count: int,
+    run: Run,
+) -> SignCalibration:
+    """A sign with its tables; one that failed as it is. Arguments as for `measure_tables`.
+
+    Args:
+        signed: the calibration of the sign.
+        sign: 1 or -1.
+        vector: its name.
+    """
+    if signed.strength is None:
+        return signed
+    knob = KnobSign(vector, sign, signed.configuration, signed.strength)
+    tables = measure_tables(knob, measure, value_of, prompts, count, run)
+    return signed.model_copy(
+        update={
+            "response": tables.response,
+            "leakage": tables.leakage,
+            "drift": tables.drift,
+        }
     )
 
 
@@ -96,7 +126,7 @@ def response_of(
     plain: Sequence[Sequence[Record]],
     steered: Sequence[Sequence[Sequence[Record]]],
     value_of: Reader,
-    unit: ChangeUnit,
+    measure: str,
 ) -> Response:
     """Fit the response over amounts.
 
@@ -104,8 +134,9 @@ def response_of(
         plain: records by prompt and take.
         steered: likewise, at each of AMOUNTS.
         value_of: reads the measure from a record.
-        unit: of the effect.
+        measure: its name.
     """
+    unit = unit_of(measure)
     effects = [change_of(plain, one, value_of, unit) for one in steered]
     damages = [damage_of(plain, one) for one in steered]
     at = np.linspace(0, 1, POINTS)
@@ -131,7 +162,11 @@ def response_of(
     )
     last = effects[-1]
     return Response(
-        unit=unit.name, plain=round(last.plain, DECIMALS), points=points, prompts=last.n
+        measure=measure,
+        unit=unit.name,
+        plain=round(last.plain, DECIMALS),
+        points=points,
+        prompts=last.n,
     )
 
 

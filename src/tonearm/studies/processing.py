@@ -8,12 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.studies.effects_processing import (
-    gain_for_centroid,
-    harmonic_part,
-    high_shelf,
-    time_stretch,
-)
+from tonearm.processing import high_shelf
+from tonearm.studies.effects_processing import gain_for_centroid, harmonic_part, time_stretch
 from tonearm.studies.plan import Found, Processing
 from tonearm.studies.records import Record, mean_of
 from tonearm.text import quoted
