@@ -6,13 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.activations.sounds import noise_clip
 from tests.studies.miniature import value
-from tests.studies.miniature_panda import texts_of, write_noise
+from tests.studies.miniature_panda import RATE, texts_of, write_noise
+from tonearm.audio import Clip
 from tonearm.datasets import prompts
 from tonearm.datasets.prompts import PromptPair
 from tonearm.datasets.rendering.styles import STYLES
-from tonearm.studies import effects_processing, processing
+from tonearm.processing import shelf
+from tonearm.studies import processing
 from tonearm.studies.label_scores import LabelTexts
 from tonearm.studies.measure_groups import LOADERS, Group
 from tonearm.studies.methods2026 import examples, materials
@@ -86,10 +87,12 @@ def render(recipe, folder, *, clips, seed=0, **_):
 
 
 def pairs_of_clips(count, first_seed=0):
-    """Noise in place of pieces with and without drums."""
+    """Loud noise in place of pieces with drums, and slow waves in place of those without."""
+    rng, time = np.random.default_rng(first_seed % 97), np.arange(3 * RATE) / RATE
+    loud = [1e4 * rng.standard_normal(len(time)) for _ in range(count)]
+    slow = [1e4 * np.sin(2 * np.pi * rng.uniform(20, 60) * time) for _ in range(count)]
     return tuple(
-        [noise_clip(3.0, seed=first_seed % 97 + 2 * number + side) for number in range(count)]
-        for side in (0, 1)
+        [Clip(one[None].astype(np.float32), RATE) for one in side] for side in (loud, slow)
     )
 
 
@@ -109,7 +112,7 @@ def plant(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(materials, "render_corpus", render)
     patch.setattr(materials, "_rendering_fault", lambda: None)
     patch.setattr(LabelTexts, "of", texts_of)
-    patch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
+    patch.setattr(shelf, "CORNER", 400.0)  # takes of 1600 Hz
     patch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
     for name in (*NUMBERS, "clap", "tags"):
         patch.setitem(LOADERS, name, planted(name))

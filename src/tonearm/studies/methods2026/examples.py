@@ -8,16 +8,34 @@ from typing import Protocol
 
 from tonearm.audio import Clip
 from tonearm.backend import Site
+from tonearm.datasets import prompts
 from tonearm.datasets.prompts import PromptPair
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
+from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
-from tonearm.methods.learn import learn
+from tonearm.methods.learn import BACKGROUND, learn
 from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
 from tonearm.steering import SteeringVector
 
 ACTIVATIONS = "activations"
 FRAME_MEAN = "mean"  # pooling of audio
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How activations of examples become a direction.
+
+    method      of the registry
+    site        that is read, and steered
+    pooling     None for that of the examples
+    background  whether the other side is a broad background in place of the opposite
+    """
+
+    method: str
+    site: Site = "residual"
+    pooling: str | None = None
+    background: bool = False
 
 
 class Examples(Protocol):
@@ -28,17 +46,13 @@ class Examples(Protocol):
         """Hash of the examples, by which fitted vectors are kept."""
         ...
 
-    def learn(
-        self, model: Model, name: str, method: str, site: Site, pooling: str | None
-    ) -> SteeringVector:
+    def learn(self, model: Model, name: str, reading: "Reading") -> SteeringVector:
         """Learn the direction towards the attribute.
 
         Args:
             model: whose activations are captured.
             name: of the vector.
-            method: of the registry.
-            site: that is read, and steered.
-            pooling: None for that of the examples.
+            reading: method, and activations that it reads.
 
         Raises:
             TonearmError: the method finds no direction, or the examples cannot be made.
@@ -56,20 +70,19 @@ class PromptExamples:
     def identity(self) -> str:
         return hash_texts(self.pair.positive, self.pair.negative)
 
-    def learn(
-        self, model: Model, name: str, method: str, site: Site, pooling: str | None
-    ) -> SteeringVector:
-        pair = self.pair
+    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
+        pair, one_sided = self.pair, reading.background
         return learn(
             model,
             pair.positive,
-            pair.negative,
+            prompts.neutral() if one_sided else pair.negative,
             name,
-            method=method,
-            site=site,
-            pooling=pooling,
+            method=reading.method,
+            site=reading.site,
+            pooling=reading.pooling,
+            paired=not one_sided,
             positive_label=pair.positive_label,
-            negative_label=pair.negative_label,
+            negative_label=BACKGROUND if one_sided else pair.negative_label,
         )
 
 
@@ -96,17 +109,20 @@ class DrumExamples:
         with_drums, without = drum_pairs(self.count)
         return without, with_drums
 
-    def learn(
-        self, model: Model, name: str, method: str, site: Site, pooling: str | None
-    ) -> SteeringVector:
+    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
+        if reading.background:
+            raise TonearmError(
+                "rendered pieces have no background beside those with drums, with which the method "
+                "is DiffMean"
+            )
         without, with_drums = self.sides
-        kind = FRAME_MEAN if pooling is None else pooling
+        site, kind = reading.site, reading.pooling or FRAME_MEAN
         return learn_from_audio(
             model,
             without,
             with_drums,
             name,
-            method=method,
+            method=reading.method,
             site=site,
             pooling=kind,
             segment_seconds=self.seconds,

@@ -12,7 +12,7 @@ from tonearm.backend import Site
 from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
 from tonearm.studies.methods2026.design import LAYER_SETS
-from tonearm.studies.methods2026.examples import Examples
+from tonearm.studies.methods2026.examples import Examples, Reading
 from tonearm.studies.methods2026.operators import ADD, ROTATE, Operator
 
 ALL = LAYER_SETS[0]
@@ -59,17 +59,11 @@ class Condition:
         return f"{self.candidate.name}, {self.operator.name}"
 
 
-def registered(method: str, site: Site = "residual", pooling: str | None = None) -> Fit:
-    """Fit of a method of the registry.
-
-    Args:
-        method: name, with its option.
-        site: that is read.
-        pooling: None for that of the examples.
-    """
+def registered(reading: Reading) -> Fit:
+    """Fit of a method of the registry."""
 
     def fit(model: Model, examples: Examples, name: str) -> SteeringVector:
-        return examples.learn(model, name, method, site, pooling)
+        return examples.learn(model, name, reading)
 
     return fit
 
@@ -78,12 +72,19 @@ CANDIDATES = (
     Candidate(
         "diffmean",
         "difference of the means",
-        registered("diffmean"),
+        registered(Reading("diffmean")),
         operators=(ADD, ROTATE),
     ),
-    Candidate("lda", "ridge with Ledoit & Wolf's shrinkage", registered("lda")),
-    Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered("mse-probe")),
-    Candidate("bce-probe", "logistic regression", registered("bce-probe")),
+    Candidate(
+        "mean-centred",
+        "mean of one side less that of neutral prompts",
+        registered(Reading("mean-centred", background=True)),
+    ),
+    Candidate("pca", "leading component of the differences", registered(Reading("pca"))),
+    Candidate("lda", "ridge with Ledoit & Wolf's shrinkage", registered(Reading("lda"))),
+    Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered(Reading("mse-probe"))),
+    Candidate("bce-probe", "logistic regression", registered(Reading("bce-probe"))),
+    Candidate("rfm", "leading axis of a recursive feature machine", registered(Reading("rfm"))),
 )
 
 
