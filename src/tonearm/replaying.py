@@ -161,6 +161,15 @@ def _vectors(recorded: Provenance, model: Model, sidecar: Path) -> dict[str, Ste
                 f"{sidecar}: vector {shortened(name)} has changed since "
                 f"({record.content_hash[:8]} then); the take cannot be reproduced"
             )
+        scales = vector.info.frame_scales
+        if record.frame_scales_hash and (
+            scales is None or scales.content_hash() != record.frame_scales_hash
+        ):
+            raise TonearmError(
+                f"{sidecar}: the frame scales of vector {shortened(name)}, the unit of its level, "
+                f"have changed since ({record.frame_scales_hash[:8]} then); the take cannot be "
+                "reproduced"
+            )
         vectors[name] = vector
     return vectors
 

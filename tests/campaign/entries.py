@@ -78,7 +78,11 @@ SAMPLED = {
     "seed": ("integer",),
 }
 SHOWN = {"as_json": ("flag",)}
-STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+STEERED = {
+    "steer": ("text", "steer", "vector_steer"),
+    "steering": ("steering", "special"),
+    "combine": ("text",),
+}
 # Options of `tonearm learn` that belong to audio, and the others beside each of them.
 OF_AUDIO = ("audio", "label", "against", "column", "where", "layout", "segment", "text", "store")
 FROM_AUDIO = {
@@ -244,6 +248,7 @@ COMMANDS = {
             "seconds": ("number",),
             "takes": ("integer",),
             "operator": ("text",),
+            "scales": ("flag",),
             "strategy": ("text",),
             "tables": ("flag",),
             "store": ("output", "special"),
@@ -625,6 +630,15 @@ def _stream(m: Materials) -> tonearm.Stream:
     return m.model.stream(PROMPT, steer={m.vector: "raw:0.0"}, seconds=SECONDS, seed=1)
 
 
+def _level_stream(m: Materials) -> tonearm.Stream:
+    layers = m.vector.layers
+    scales = steering.FrameScales(
+        means=dict.fromkeys(layers, 0.0), deviations=dict.fromkeys(layers, 1.0)
+    )
+    steer = {m.vector.with_frame_scales(scales): "0@set"}
+    return m.model.stream(PROMPT, steer=steer, seconds=SECONDS, seed=1)
+
+
 def _rows(m: Materials) -> EmbeddingSet:
     return EmbeddingSet.read(m.file("rows.npy"))
 
@@ -768,6 +782,19 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
+    "Control.level": Function(
+        lambda m: tonearm.Control.level,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "FrameScales": Function(
+        lambda m: steering.FrameScales,
+        lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
+        {"means": ANY, "deviations": ANY, "protocol": TEXT},
+    ),
+    "FrameScales.content_hash": Function(
+        lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
+    ),
     "Model": Function(
         lambda m: tonearm.Model,
         lambda m: {"checkpoint": load_checkpoint(str(m.checkpoint), "cpu")},
@@ -778,7 +805,7 @@ FUNCTIONS: dict[str, Function] = {
     "Model.generate": Function(
         lambda m: m.model.generate,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
-        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS},
+        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS, "combine": TEXT},
     ),
     "Model.generate_batch": Function(
         lambda m: m.model.generate_batch,
@@ -805,7 +832,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.model.stream,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
         # None as a length is an endless stream
-        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "chunk_seconds": REAL,
+        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "combine": TEXT, "chunk_seconds": REAL,
          "seconds": ("negative_length",)},
     ),
     "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
@@ -839,15 +866,20 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("target", "amount", "strength", "low", "high"), REAL),
+            **dict.fromkeys(
+                ("target", "amount", "strength", "low", "high", "level", "gate"), REAL
+            ),
             **dict.fromkeys(("vector", "unit", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
+            "level_schedule": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },
     ),
-    "Steering": _fixed(tonearm.Steering, steers=("object", "objects", "names")),
+    "Steering": _fixed(
+        tonearm.Steering, steers=("object", "objects", "names"), combine=TEXT
+    ),
     "Steering.from_file": _fixed(
         tonearm.Steering.from_file, path=("object", "special", "steering", "sidecar")
     ),
@@ -863,6 +895,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.vector.cosine,
         lambda m: {"other": m.vector, "layer": 0},
         {"other": ANY, "layer": COUNT},
+    ),
+    "SteeringVector.steers_like": Function(lambda m: m.vector.steers_like, kinds={"other": ANY}),
+    "SteeringVector.with_frame_scales": Function(
+        lambda m: m.vector.with_frame_scales, kinds={"scales": ANY}
     ),
     "SteeringVector.renamed": Function(lambda m: m.vector.renamed, kinds={"name": TEXT}),
     "SteeringVector.random_like": Function(lambda m: m.vector.random_like, kinds={"seed": COUNT}),
@@ -881,6 +917,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: _stream(m).set_strength,
         lambda m: {"vector": m.vector.name, "strength": 1.0},
         {"vector": TEXT, "strength": REAL},
+    ),
+    "Stream.set_level": Function(
+        lambda m: _level_stream(m).set_level,
+        lambda m: {"vector": m.vector.name, "level": 1.0},
+        {"vector": TEXT, "level": REAL},
     ),
     "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
     "Stream.stop": Function(lambda m: _stream(m).stop),
@@ -905,7 +946,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
-            "seed": COUNT, "sampling": ANY, "tracker": ANY,
+            "seed": COUNT, "sampling": ANY, "tracker": ANY, "combine": TEXT,
         },
     ),
     "reach": Function(
@@ -1016,7 +1057,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.vector.info.model_dump(),
         dict.fromkeys(steering.VectorInfo.model_fields, ("object",)),
     ),
-    "as_steering": _fixed(steering.as_steering, steer=STEER_KINDS),
+    "as_steering": Function(
+        lambda m: steering.as_steering,
+        lambda m: {"steer": "energy=1"},
+        {"steer": STEER_KINDS, "combine": TEXT},
+    ),
     "parse_short": _fixed(steering.parse_short, text=("object", "steer", "name")),
     "ClapScoring": Function(
         lambda m: measures.ClapScoring,

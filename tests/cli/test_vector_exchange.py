@@ -232,7 +232,7 @@ def test_inspect_of_absent_and_foreign_files_is_one_line(run, folder, file):
 def api(monkeypatch) -> FakeHub:
     """A hub in memory in place of the network."""
     fake = FakeHub()
-    monkeypatch.setattr(hub, "_api", lambda: fake)
+    monkeypatch.setattr(hub, "client", lambda: fake)
     return fake
 
 

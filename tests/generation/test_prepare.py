@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.steering.vectors import vector_of
+from tests.steering.vectors import scales_of, vector_of
 from tonearm import Clip, Schedule, Steer, Steering, TakeRequest, TonearmError
 from tonearm.generation import inputs, prepare
 from tonearm.generation.batching import Limits, pack
 from tonearm.generation.check import check_settings, check_steerings
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
+from tonearm.steering import parse_short
 
 ALL_TO_ALL = Steering(steers=(Steer(vector="push", strength=0.5, strategy="all-to-all"),))
 
@@ -83,6 +84,8 @@ def test_20000_requests_are_prepared_and_packed_without_tensors(small, monkeypat
         (Steer(vector="sparse", source_layer=1), "no direction for layer 1"),
         (Steer(vector="sparse", strategy="all-to-all", layers=(1,)), "no direction for layer 1"),
         (Steer(vector="lost"), "no best layer"),
+        (parse_short("unmeasured=2@set"), r"no frame scales.*tonearm calibrate --scales"),
+        (parse_short("partly=2@set"), "no frame scale of layer 1; measure them again"),
     ],
 )
 def test_steerings_are_checked_without_tensors(small, steer, message, monkeypatch):
@@ -91,6 +94,8 @@ def test_steerings_are_checked_without_tensors(small, steer, message, monkeypatc
         "push": push,
         "sparse": dataclasses.replace(push, directions={0: push[0], 2: push[2]}),
         "lost": vector_of(small, "lost", best_layer=None),
+        "unmeasured": vector_of(small, "unmeasured", frame_scales=None),
+        "partly": vector_of(small, "partly", frame_scales=scales_of(1)),
     }
     for name in ("stack", "cat", "tensor", "as_tensor"):
         monkeypatch.setattr(torch, name, lambda *_, **__: pytest.fail("a tensor was built"))

@@ -91,6 +91,59 @@ def test_a_strength_acts_from_its_frame_and_replays(steered, tmp_path):
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
 
 
+@pytest.mark.parametrize("seconds", [1.2, None])
+def test_a_level_acts_from_its_frame_and_replays(windowed, tmp_path, seconds):
+    """Two levels in one stream, with a share that is set, too."""
+    settings = dict(seconds=seconds, seed=5, chunk_seconds=0.08)
+    still = windowed.stream(PROMPT, steer="push=0@set", **settings)
+    play(still, stop_at=20)
+    stream = windowed.stream(PROMPT, steer="push=0@set", **settings)
+    changes = {
+        3: [Control.level("push", 6.0)],
+        8: [Control.level("push", -4.5), Control.strength("push", 0.5)],
+    }
+    _, (first, second, third) = play(stream, changes, stop_at=20)
+    assert 0 < first < second == third
+    codes = stream.take.codes
+    assert (codes[0, :first] == still.take.codes[0, :first]).all()
+    assert (codes[:, first:] != still.take.codes[:, first : codes.shape[1]]).any()
+    (steer,) = stream.take.provenance.steering.steers
+    times = np.array([first - 1, first, second]) / windowed.shape.frame_rate
+    assert (steer.level * steer.level_schedule.factors(times)).tolist() == [0, 6, -4.5]
+    assert (steer.strength * steer.schedule.factors(times)).tolist() == [1, 1, 0.5]
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=windowed).identical
+
+
+def test_a_level_is_of_a_vector_that_is_set_and_within_its_limits(steered):
+    steered.vectors["other"] = vector_of(steered, "other", seed=1)
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer="push=0@set,other=raw:0")
+    for change, message in (
+        (Control.level("other", 1), "has a strength in this stream; set strength/other"),
+        (Control.level("none", 1), "not in this stream .* starts, none=0@set"),
+        (Control.level("push", 1001), "level 1001 is beyond"),
+        (Control.strength("push", -0.5), "strength -0.5 is not possible for set"),
+        (Control.strength("push", 1.5), "strength 1.5 is not possible for set"),
+    ):
+        with pytest.raises(TonearmError, match=message):
+            stream.set(change)
+    assert stream.set_level("push", 3.0)
+
+
+def test_a_gated_open_ended_stream_is_the_generated_take_and_replays(windowed, tmp_path):
+    steer = Steer(vector="push", strength=2.0, gate=0.5)
+    stream = windowed.stream(PROMPT, seconds=None, seed=5, steer=steer, chunk_seconds=0.12)
+    play(stream, stop_at=20)
+    seconds = stream.take.codes.shape[1] / windowed.shape.frame_rate
+    expected = windowed.generate(PROMPT, seconds=seconds, seed=5, steer=steer)
+    assert (stream.take.codes == expected.codes).all()
+    changed = windowed.stream(PROMPT, seconds=None, seed=5, steer=steer, chunk_seconds=0.12)
+    _, (frame,) = play(changed, {9: [Control.strength("push", -2.0)]}, stop_at=20)
+    assert (changed.take.codes[0, :frame] == expected.codes[0, :frame]).all()
+    assert (changed.take.codes != expected.codes).any()
+    for number, one in enumerate((stream, changed)):
+        assert replay(one.take.save(tmp_path / f"{number}.wav"), model=windowed).identical
+
+
 def calibrated(vector, **signs):
     calibration = Calibration(**signs)
     info = vector.info.model_copy(update={"calibration": calibration})
@@ -152,6 +205,25 @@ def test_a_target_is_set_in_the_unit_of_the_knob_and_replays(steered, tmp_path):
     assert down.schedule.factors(times) == pytest.approx([0, -strength / 2])
     assert str(stream.take.provenance.requested) == "knob +1 st"
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def test_a_strength_beyond_the_operator_is_refused_by_strength_and_by_amount(steered):
+    turn = SignCalibration(strength=0.4, configuration=Configuration(operator="slerp"))
+    steered.vectors["knob"] = calibrated(steered.vectors["push"], positive=turn, negative=turn)
+    turned = Steer(vector="push", strength=0.0, operator="slerp")
+    stream = steered.stream(PROMPT, seconds=0.8, seed=5, steer=[turned, "knob=0"])
+    for change in (
+        Control.strength("push", 1.1),
+        Control.strength("push", -1.1),
+        Control.amount("knob", 2.6),
+        Control.amount("knob", -2.6),
+    ):
+        with pytest.raises(TonearmError, match=r"beyond ±1 of slerp"):
+            stream.set(change)
+    accepted = [Control.strength("push", -1.0), Control.amount("knob", 2.5)]
+    play(stream, {1: accepted})
+    first, up, down = stream.take.provenance.steering.steers
+    assert [one.schedule.points[-1][1] for one in (first, up, down)] == [-1.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize(("target", "value"), [("guidance", 9.0), ("temperature", 0.2)])

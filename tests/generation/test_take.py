@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tonearm
-from tests.steering.vectors import vector_of
+from tests.steering.vectors import scales_of, vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.provenance import StackRecord, read_sidecar
@@ -39,6 +39,7 @@ def steered(model: Model, **settings) -> Take:
     steers = [
         Steer(vector="x", strength=1.5, schedule=Schedule.ramp(0, 0.3)),
         Steer(vector="y/z 1.5", operator="rotate", strategy="all-to-all"),
+        Steer(vector="x", operator="set", level=1.7, strategy="one-to-one", branch="conditional"),
     ]
     model.vectors["x"], model.vectors["y/z 1.5"] = (
         vector_of(model, "x"),
@@ -199,6 +200,22 @@ def test_other_weights_are_refused(small, melody, tmp_path):
     ) and melody.checkpoint.shape.fingerprint in str(error.value)
     with pytest.raises(TonearmError, match="checkpoint folder 'gone'; name its place"):
         replay(edit(sidecar, lambda content: content["checkpoint"].update(name="gone")))
+
+
+def test_frame_scales_that_have_changed_are_refused_where_a_level_was_set(small, tmp_path):
+    small.vectors["x"] = vector_of(small, "x")
+    files = {}
+    for steer in ("x=raw:1", "x=2@set"):
+        take = small.generate("calm", steer=steer, seconds=0.2, seed=5)
+        files[steer] = take.save(tmp_path / f"{len(files)}.wav")
+        (record,) = take.provenance.vectors.values()
+        assert (record.frame_scales_hash is None) == (steer == "x=raw:1")
+    for sidecar in files.values():
+        (file,) = tmp_path.glob(f"{sidecar.stem}.x-*.safetensors")
+        save_vector(load_vector(file).with_frame_scales(scales_of(3, seed=1)), file)
+    assert replay(files["x=raw:1"], model=small).identical
+    with pytest.raises(TonearmError, match=r"the frame scales of vector x, .* have changed since"):
+        replay(files["x=2@set"], model=small)
 
 
 def test_an_absent_or_changed_vector_is_refused(small, tmp_path):

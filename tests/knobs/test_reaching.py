@@ -7,7 +7,8 @@ import pytest
 
 import tonearm.knobs.goals as goals
 from tests.knobs.planted import PlantedModel, knob_of
-from tonearm import Clip, TonearmError, reach, replay
+from tests.steering.vectors import vector_of
+from tonearm import Clip, Steer, Steering, TonearmError, reach, replay
 from tonearm.knobs.outcome import Outcome
 from tonearm.processing import Trims
 
@@ -188,3 +189,25 @@ def test_an_octave_error_is_a_miss():
         assert not Outcome("tempo", 128, "bpm", measured, None, measured, "tempo").is_met
     assert Outcome("tempo", 128, "bpm", 128 * 1.049, None, 134.0, "tempo").is_met
     assert not Outcome("tempo", 128, "bpm", 128 * 1.051, None, 134.0, "tempo").is_met
+
+
+def test_other_steers_and_the_rule_of_combination_stay(melody, vector):
+    """A strength acts in the takes and in their twins alike, and the rule is that of the steering."""
+    other = vector_of(melody, "push", seed=3)
+    melody.vectors["push"] = other
+    melody.vectors["brightness"] = vector
+    steers = (
+        Steer(vector="push", strength=0.5),
+        Steer(vector="brightness", target=2.0, unit="st"),
+    )
+    model = PlantedModel(melody, lambda *_: 900.0)
+    seen = []
+    given = model.generate_batch
+    model.generate_batch = lambda requests, **options: (
+        seen.extend(one.steering for one in requests) or given(requests, **options)
+    )
+    reach(model, "a folk tune", Steering(steers=steers, combine="mean"), seed=1, trims=False)
+    steered, plain = seen
+    assert [steer.vector for steer in steered.steers] == ["push", "brightness"]
+    assert [steer.vector for steer in plain.steers] == ["push"]
+    assert steered.combine == plain.combine == "mean"

@@ -80,8 +80,23 @@ STEERS = {
         vector="v", strength=0.5, operator="blend", scale="activation", source_layer=1
     ),
     "rotate": Steer(vector="v", strength=0.6, operator="rotate", source_layer=1),
+    "slerp": Steer(vector="v", strength=0.4, operator="slerp", source_layer=1),
     "remove": Steer(vector="v", operator="remove", source_layer=1),
+    "set": Steer(vector="v", operator="set", level=4.0, strategy="all-to-all"),
+    "set, one layer": Steer(
+        vector="v",
+        strength=0.7,
+        operator="set",
+        level=-5.0,
+        level_schedule=Schedule.ramp(0.1, 0.4, first=-1.0),
+        strategy="one-to-one",
+        source_layer=1,
+    ),
     "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),
+    "gate": Steer(vector="v", strength=1.5, source_layer=1, gate=0.5),
+    "gate, own directions": Steer(
+        vector="v", strength=0.6, operator="rotate", strategy="all-to-all", gate=0.3
+    ),
     "conditional": Steer(vector="v", strength=1.5, source_layer=1, branch="conditional"),
     "unconditional": Steer(vector="v", strength=1.5, source_layer=1, branch="unconditional"),
     "ramp": Steer(vector="v", strength=2.0, source_layer=1, schedule=Schedule.ramp(0.1, 0.4)),

@@ -46,7 +46,7 @@ def test_steered_codes_equal_those_of_the_reference(model_of, variant, name):
     assert not torch.equal(steered, DecoderEngine(model.checkpoint).decode(request_for(model)))
 
 
-@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "remove"])
+@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "slerp", "remove"])
 @pytest.mark.parametrize(
     ("variant", "site"),
     [

@@ -13,7 +13,7 @@ import torch
 from tests.musicgen.decode_requests import PROMPTS, STEERS, request_for, with_window
 from tests.musicgen.recorded_graphs import codes_of, recording_decoder
 from tests.steering.vectors import vector_of
-from tonearm import Steer, Steering, TakeRequest, TonearmError
+from tonearm import Schedule, Steer, Steering, TakeRequest, TonearmError
 from tonearm.musicgen import decoder as decoder_module
 from tonearm.musicgen import graph_pool, steering_buffers
 from tonearm.musicgen.conditioning import condition
@@ -30,6 +30,9 @@ EQUAL_PROMPTS = ["dark piano", "calm jazz"]  # of one length: nothing is masked
 OTHER = dict(prompts=OTHER_PROMPTS, seeds=(8, 9))
 CLAMP = Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1)
 TWO_CLAMPS = (CLAMP, CLAMP.model_copy(update={"vector": "w"}))
+OTHER_LEVEL = STEERS["set"].model_copy(
+    update={"level": -6.0, "level_schedule": Schedule.ramp(0, 0.3), "strength": 0.6}
+)
 ADD, SUBTRACT = STEERS["add"], STEERS["add, negative"]
 EQUAL_STRUCTURES = {
     "add, another layer and sign": ((ADD,), (SUBTRACT,)),
@@ -40,8 +43,22 @@ EQUAL_STRUCTURES = {
     "all-to-all": ((STEERS["all-to-all"],), (STEERS["all-to-all"],)),
     "blend": ((STEERS["blend"],), (STEERS["blend"].model_copy(update={"strength": 0.2}),)),
     "rotate": ((STEERS["rotate"],), (STEERS["rotate"].model_copy(update={"strength": -0.4}),)),
+    "slerp": ((STEERS["slerp"],), (STEERS["slerp"].model_copy(update={"strength": -0.7}),)),
     "remove": ((STEERS["remove"],), (STEERS["remove"].model_copy(update={"strength": 0.7}),)),
     "clamp": ((CLAMP,), (CLAMP.model_copy(update={"low": None, "high": -3.0}),)),
+    "set": ((STEERS["set"],), (OTHER_LEVEL,)),
+    "set, one layer": (
+        (STEERS["set, one layer"],),
+        (STEERS["set, one layer"].model_copy(update={"level": 2.0, "strength": 1.0}),),
+    ),
+    "gate": (
+        (STEERS["gate"],),
+        (STEERS["gate"].model_copy(update={"gate": 0.8, "strength": -1.0}),),
+    ),
+    "gate, own directions": (
+        (STEERS["gate, own directions"],),
+        (STEERS["gate, own directions"].model_copy(update={"gate": 0.7}),),
+    ),
     "two clamps": (TWO_CLAMPS, TWO_CLAMPS[::-1]),
     "clamp after one add and two": ((ADD, CLAMP), (ADD, SUBTRACT, CLAMP)),
 }
@@ -135,6 +152,11 @@ def test_another_structure_is_captured_anew(model_of, variant, monkeypatch):
         short(model, [STEERS["all-to-all"]]),
         short(model, [blend]),
         short(model, [STEERS["blend, activation"]]),
+        short(model, [STEERS["gate"]]),
+        short(model, [STEERS["gate"].model_copy(update={"layers": (0, 2)})]),
+        short(model, [ADD, STEERS["gate"]]),
+        short(model, [STEERS["set"]]),
+        short(model, [STEERS["set, one layer"]]),
         short(model, [CLAMP]),
         short(model, [CLAMP.model_copy(update={"layers": (0, 2)})]),
         short(model, TWO_CLAMPS),
@@ -204,17 +226,21 @@ LIVE = {
     "add": 4.0,
     "blend": 0.7,
     "rotate": 0.6,
+    "slerp": -0.5,
     "remove": 1.0,
+    "set": 1.0,
     "clamp": 1.0,
 }
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
+@pytest.mark.parametrize("gate", [1.0, 0.6])
 @pytest.mark.parametrize("operator", LIVE)
-def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator):
+def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator, gate):
     model = model_of(variant)
-    bounds = {"low": 6.0} if operator == "clamp" else {}
-    steer = Steer(vector="v", strength=0.0, operator=operator, source_layer=1, **bounds)
+    own = {"clamp": {"low": 6.0}, "set": {"level": 4.0, "strategy": "one-to-one"}}
+    settings = {"operator": operator, "source_layer": 1, "gate": gate} | own.get(operator, {})
+    steer = Steer(vector="v", strength=0.0, **settings)
     decoder, recorder = recording_decoder(model)
 
     def decode(one, seed):
@@ -228,6 +254,26 @@ def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator
         codes = decode(decoder, seed)
         assert torch.equal(codes, decode(Decoder(model.checkpoint), seed))
         assert not torch.equal(codes, plain_codes(model, request_for(model, seeds=(seed, 6))))
+    assert recorder.captures == 1
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_a_level_of_0_at_capture_can_be_set_later(model_of, variant):
+    model = model_of(variant)
+    steer = STEERS["set"].model_copy(update={"level": 0.0})
+    decoder, recorder = recording_decoder(model)
+
+    def decode(one, seed, level):
+        decoding = Decoding(one, steered(model, [steer], seed, live=True, seeds=(seed, 6)))
+        for frames in decoding:
+            if frames == 3:
+                decoding.buffers.set_level(0, level, decoding.frame)
+        return decoding.codes
+
+    for seed in range(3):
+        codes = decode(decoder, seed, 8.0)
+        assert torch.equal(codes, decode(Decoder(model.checkpoint), seed, 8.0))
+        assert not torch.equal(codes, decode(decoder, seed, 0.0))
     assert recorder.captures == 1
 
 

@@ -20,7 +20,7 @@ STRENGTHS = (0.0, 0.4, 1.5, 3.0)
 
 
 def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
-    operator = rng.choice(["add", "add", "blend", "rotate", "remove", "clamp"])
+    operator = rng.choice(["add", "add", "blend", "rotate", "slerp", "remove", "set", "clamp"])
     strategy = rng.choice(["one-to-all", "one-to-all", "all-to-all", "one-to-one"])
     fields = dict(
         vector=rng.choice(names),
@@ -28,6 +28,13 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
         operator=operator,
         strategy=strategy,
     )
+    if operator == "set":
+        fields |= {"strength": rng.choice((0.0, 0.5, 1.0)), "level": rng.choice((-3.0, 0.0, 4.0))}
+        fields["strategy"] = strategy = rng.choice(["all-to-all", "one-to-one"])
+        if rng.random() < 0.5:
+            fields["level_schedule"] = Schedule.ramp(0.0, 0.1)
+    if operator == "slerp":
+        fields["strength"] = rng.choice((0.0, 0.2, -0.6, 1.0))
     if operator == "clamp":
         fields["low"] = rng.choice([0.5, 2.0])
     if operator == "blend":
@@ -40,6 +47,7 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
         fields["schedule"] = Schedule.ramp(0.0, 0.1)
     fields["branch"] = rng.choice(["both", "both", "conditional", "unconditional"])
     fields["positions"] = rng.choice(["generated", "audio", "all"])
+    fields["gate"] = rng.choice([1.0, 1.0, 0.3, 0.7])
     return Steer(**fields)
 
 

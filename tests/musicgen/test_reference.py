@@ -19,6 +19,7 @@ from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.engine import ReferenceEngine
 from tonearm.musicgen.hooks import tapped
+from tonearm.musicgen.noise import uniform_gates
 from tonearm.musicgen.reference import decode
 from tonearm.musicgen.sampling import RowSampler, Sampling
 from tonearm.steering import Schedule, Steer, Steering, SteeringVector
@@ -62,9 +63,12 @@ def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, gui
         decode(model.checkpoint, request_for(model, guidance=guidance, shared_noise=True)), expected
     )
     zero = Steering(
-        steers=tuple(
-            Steer(vector="v", strength=0.0, operator=op)
-            for op in ("add", "blend", "rotate", "remove")
+        steers=(
+            *(
+                Steer(vector="v", strength=0.0, operator=op)
+                for op in ("add", "blend", "rotate", "slerp", "remove")
+            ),
+            STEERS["set"].model_copy(update={"strength": 0.0}),
         )
     )
     steered = request_for(
@@ -129,18 +133,26 @@ def hand_written(
 def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
     """Hooks that edit every position after the prefix with the strength of its frame."""
     c, handles = model.checkpoint, []
-    for steer in steering.steers:
+    for place, steer in enumerate(steering.steers):
         vector = vectors[steer.vector]
         for index, layer in enumerate(c.layers):
             if steer.layers is not None and index not in steer.layers:
                 continue
             if steer.strategy == "one-to-one" and index != steer.source_layer:
                 continue
-            direction = (
-                vector[index] if steer.strategy == "all-to-all" else vector[steer.source_layer]
-            )
+            source = index if steer.strategy == "all-to-all" else steer.source_layer
+            direction, scales = vector[source], vector.info.frame_scales
 
-            def change(h, direction=direction, steer=steer):
+            def change(
+                h,
+                direction=direction,
+                steer=steer,
+                scales=scales,
+                source=source,
+                layer_index=index,
+                place=place,
+            ):
+                copies = len(h) // 2
                 positions = h.shape[1] - conditioning.prefix
                 factors = (
                     steer.schedule.factors([p / c.shape.frame_rate for p in range(positions)])
@@ -153,6 +165,25 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                 )
                 if steer.positions == "all":
                     s[:, : conditioning.prefix, 0] = steer.strength * float(factors[0])
+                target = torch.zeros(h.shape[1], 1)
+                if steer.operator == "set":
+                    levels = steer.level * torch.tensor(
+                        steer.level_schedule.factors(
+                            [p / c.shape.frame_rate for p in range(positions)]
+                        )
+                        if steer.level_schedule
+                        else [1.0] * positions,
+                        dtype=torch.float32,
+                    )
+                    target[conditioning.prefix :, 0] = (
+                        scales.means[source] + levels * scales.deviations[source]
+                    )
+                if steer.gate < 1:
+                    frames = torch.arange(positions).clamp(max=FRAMES - 1).expand(2, -1)
+                    noise = uniform_gates(
+                        torch.tensor([5, 6]), frames, torch.tensor([layer_index]), place
+                    )
+                    s[:, conditioning.prefix :, 0] *= (noise[0] < steer.gate).repeat(copies, 1)
                 if steer.branch == "conditional":
                     s[2:] = 0
                 if steer.branch == "unconditional":
@@ -161,7 +192,16 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                     steer.low if steer.low is not None else -torch.inf,
                     steer.high if steer.high is not None else torch.inf,
                 )
-                return apply(steer.operator, h, direction, s, scale=steer.scale, low=low, high=high)
+                return apply(
+                    steer.operator,
+                    h,
+                    direction,
+                    s,
+                    scale=steer.scale,
+                    low=low,
+                    high=high,
+                    target=target,
+                )
 
             if vector.info.site == "residual":
 

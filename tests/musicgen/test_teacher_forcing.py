@@ -29,8 +29,15 @@ RAMP = Schedule.ramp(0.0, 0.4)
 
 @pytest.mark.parametrize(
     "steer",
-    [None, {"strength": 2.0, "schedule": RAMP}, {"operator": "clamp", "low": 3.0}],
-    ids=["plain", "ramp", "clamp"],
+    [
+        None,
+        {"strength": 2.0, "schedule": RAMP},
+        {"operator": "clamp", "low": 3.0},
+        {"strength": 2.0, "gate": 0.5},
+        {"operator": "slerp", "strength": 0.5, "gate": 0.5},
+        {"operator": "set", "level": 5.0, "level_schedule": RAMP, "strategy": "one-to-one"},
+    ],
+    ids=["plain", "ramp", "clamp", "gate", "slerp, gate", "set"],
 )
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-melody"])
 def test_greedy_codes_are_the_most_likely_of_the_forced_distributions(variant, steer, model_of):
@@ -53,6 +60,22 @@ def test_greedy_codes_are_the_most_likely_of_the_forced_distributions(variant, s
         known = tokens[0, :, position]
         drawn = known != model.checkpoint.bos
         assert (found.argmax(-1)[0][drawn] == known[drawn]).all()
+
+
+def test_divergence_is_of_the_steering_with_its_gates_and_levels(melody):
+    melody.vectors["push"] = vector_of(melody, "push")
+    takes = list(melody.generate_batch(requests_of()))
+    gated = [{"strength": 0.4, "gate": gate} for gate in (0.2, 0.5, 1.0)]
+    levels = [{"operator": "set", "level": level, "strategy": "one-to-one"} for level in (1.0, 3.0)]
+    found = []
+    for fields in (*gated, *levels):
+        steering = Steering(steers=(Steer(vector="push", source_layer=1, **fields),))
+        steered = [replace(one, steering=steering) for one in requests_of()]
+        found.append(melody.divergence(steered, takes))
+        assert melody.divergence(steered, takes) == found[-1]
+        reseeded = [replace(one, seed=one.seed + 9) for one in steered]
+        assert (melody.divergence(reseeded, takes) == found[-1]) == (fields.get("gate", 1) == 1)
+    assert len({tuple(values) for values in found}) == len(found)
 
 
 def test_divergence_is_0_without_steering_and_grows_with_the_strength(melody):

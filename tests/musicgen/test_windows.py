@@ -86,7 +86,9 @@ def test_noise_differs_from_window_to_window(small):
     assert (first == second).float().mean() < 0.2
 
 
-@pytest.mark.parametrize("name", ["add", "rotate", "clamp", "all positions", "blend"])
+@pytest.mark.parametrize(
+    "name", ["add", "rotate", "slerp", "set", "clamp", "all positions", "blend"]
+)
 def test_every_window_is_steered(melody, name):
     """Equal to each window steered by itself, the known beginning of a later window included."""
     steering, vectors = Steering(steers=(STEERS[name],)), {"v": vector_of(melody)}
@@ -123,10 +125,11 @@ def test_a_schedule_counts_from_the_start_of_the_clip(small):
     assert not torch.equal(steered[..., 30:36], plain[..., 30:36])
 
 
-def test_rows_of_unequal_length_end_as_they_do_alone(small):
+@pytest.mark.parametrize("gate", [1.0, 0.5])
+def test_rows_of_unequal_length_end_as_they_do_alone(small, gate):
     engine = DecoderEngine(small.checkpoint)
     rising = Schedule.ramp(0, 2)  # not constant at the end of either row
-    steer = Steer(vector="v", strength=3.0, source_layer=1, schedule=rising)
+    steer = Steer(vector="v", strength=3.0, source_layer=1, schedule=rising, gate=gate)
     sampling = [Sampling(top_k=20, guidance_schedule=rising, temperature_schedule=rising)] * 2
 
     def request(frames, **changes):

@@ -11,8 +11,9 @@ import torch
 from tests.sharing.files import GLP, PLAIN, rows, unit_rows, write_directions, write_gguf
 from tests.steering.vectors import random_vector
 from tonearm.errors import TonearmError
+from tonearm.sharing.control_vector import read_control_vector
+from tonearm.sharing.exporting import export_gguf
 from tonearm.sharing.gguf_file import read_gguf
-from tonearm.sharing.glp import export_gguf, read_control_vector
 from tonearm.sharing.importing import import_vector
 from tonearm.steering import Calibration, Configuration, SignCalibration, SteeringVector
 

@@ -9,8 +9,8 @@ import torch
 from tests.sharing.files import PLAIN, write_directions
 from tests.steering.vectors import vector_of
 from tonearm.model import Model
+from tonearm.sharing.exporting import export_gguf
 from tonearm.sharing.gguf_file import read_gguf
-from tonearm.sharing.glp import export_gguf
 from tonearm.sharing.importing import import_vector
 from tonearm.steering import Steer, Steering, SteeringVector
 

@@ -38,6 +38,15 @@ def test_an_amount_takes_strength_and_configuration_of_its_sign():
     assert down == Steer(vector="tempo", strength=-0.1, schedule=Schedule.ramp(0, 1))
 
 
+def test_an_amount_beyond_the_strengths_of_its_operator_is_refused():
+    turn = SignCalibration(strength=0.4, configuration=Configuration(operator="slerp"))
+    (steer,) = strengths(Steer(vector="tempo", amount=2.5), positive=turn)
+    assert (steer.operator, steer.strength) == ("slerp", 1.0)
+    with pytest.raises(TonearmError, match=r"tempo: amount 3: strength 1\.2 is beyond ±1") as error:
+        strengths(Steer(vector="tempo", amount=3), positive=turn)
+    assert "\n" not in str(error.value)
+
+
 def test_amount_0_steers_nothing_and_strengths_stay_as_they_are():
     assert strengths(Steer(vector="tempo", amount=0)) == ()
     steering = Steering(steers=(Steer(vector="jazz", strength=3),))

@@ -10,7 +10,10 @@ from tonearm.errors import TonearmError
 from tonearm.schema import validated
 from tonearm.steering import Control
 
-TARGETS = ("guidance", "temperature", "mute", "strength/tempo", "strength/a/b.safetensors")
+TARGETS = (
+    *("guidance", "temperature", "mute", "amount/tempo", "strength/tempo", "level/tempo"),
+    "strength/a/b.safetensors",
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -21,22 +24,27 @@ def test_a_control_survives_json(target):
 
 
 @given(st.text(min_size=1), st.floats(allow_nan=False, allow_infinity=False))
-def test_a_strength_names_its_vector(name, value):
-    control = Control.strength(name, value)
-    assert (control.target, control.vector, control.value) == (f"strength/{name}", name, value)
+@pytest.mark.parametrize("setting", ["amount", "strength", "level"])
+def test_a_setting_of_a_vector_names_it(setting, name, value):
+    control = getattr(Control, setting)(name, value)
+    assert (control.target, control.value) == (f"{setting}/{name}", value)
+    assert (control.setting, control.vector) == (setting, name)
 
 
-def test_only_a_strength_has_a_vector():
+def test_other_settings_have_no_vector():
     for target in ("guidance", "temperature", "mute"):
-        assert Control(target=target, value=1).vector is None
+        control = Control(target=target, value=1)
+        assert control.vector is None and control.setting is None
 
 
-@pytest.mark.parametrize("target", ["", "strength", "strength/", "volume", "Guidance", "tempo"])
+@pytest.mark.parametrize(
+    "target", ["", "strength", "strength/", "level/", "share/x", "volume", "Guidance", "tempo"]
+)
 def test_an_unknown_target_is_refused_with_the_known_ones(target):
     with pytest.raises(TonearmError) as error:
         validated(Control, {"target": target, "value": 1}, where="message")
-    known = "target/<vector>, amount/<vector>, strength/<vector>, guidance, temperature, mute"
-    assert f"use one of {known}" in str(error.value)
+    vectors = "target/<vector>, amount/<vector>, strength/<vector>, level/<vector>"
+    assert f"use one of {vectors}, guidance, temperature, mute" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Algebra of the operators."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from tonearm.steering.operators import apply, unit
 
-OPERATORS = ("add", "blend", "rotate", "remove", "clamp")
+OPERATORS = ("add", "blend", "rotate", "slerp", "remove", "set", "clamp")
 strengths = st.floats(-3, 3).filter(lambda s: abs(s) > 1e-3)
 seeds = st.integers(0, 10_000)
 
@@ -68,6 +70,51 @@ def test_rotate_keeps_the_norm_and_rotates_towards_the_direction(seed, s):
     assert torch.cosine_similarity(orthogonal, orthogonal_before, dim=-1).min() > 1 - 1e-4
 
 
+def angles(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Angles between the vectors of a and b, in radians, float64."""
+    a, b = (x.double() / x.double().norm(dim=-1, keepdim=True) for x in (a, b))
+    return 2 * torch.atan2((a - b).norm(dim=-1), (a + b).norm(dim=-1))
+
+
+@given(seeds, st.floats(-1, 1).filter(lambda s: abs(s) > 1e-3))
+def test_slerp_turns_by_a_share_of_the_angle_in_the_plane_and_keeps_the_norm(seed, s):
+    h, v = random_pair(seed)
+    end = unit(v) if s > 0 else -unit(v)
+    turned = apply("slerp", h, v, scalar(s))
+    assert torch.allclose(turned.norm(dim=-1), h.norm(dim=-1), rtol=1e-6, atol=0)
+    angle = angles(h, end.expand_as(h))
+    assert torch.allclose(angles(h, turned), abs(s) * angle, atol=1e-5)
+    assert torch.allclose(angles(turned, end.expand_as(h)), (1 - abs(s)) * angle, atol=1e-5)
+
+
+@given(seeds, st.sampled_from([-1.0, 1.0]))
+def test_equal_steps_of_slerp_are_equal_angles_and_end_on_the_direction(seed, sign):
+    h, v = random_pair(seed)
+    path = [h, *(apply("slerp", h, v, scalar(sign * step / 5)) for step in range(1, 6))]
+    steps = torch.stack([angles(a, b) for a, b in pairwise(path)])
+    assert torch.allclose(steps, steps.mean(0, keepdim=True).expand_as(steps), atol=1e-5)
+    assert torch.allclose(path[-1], sign * unit(v) * h.norm(dim=-1, keepdim=True), atol=1e-5)
+
+
+@given(seeds, st.floats(-1, 1))
+def test_slerp_of_the_negated_direction_at_the_negated_strength_is_identical(seed, s):
+    h, v = random_pair(seed)
+    assert torch.equal(apply("slerp", h, -v, scalar(-s)), apply("slerp", h, v, scalar(s)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("sine", [0.0, 1e-6, 5e-5])
+def test_slerp_keeps_an_activation_that_is_parallel_to_the_direction(sign, sine):
+    _, v = random_pair(6)
+    across = torch.randn(16, generator=torch.Generator().manual_seed(0))
+    across -= (across @ unit(v)) * unit(v)
+    h = 4 * (sign * unit(v) + sine * unit(across))
+    for s in (-1.0, -0.4, 0.4, 1.0):
+        assert torch.equal(apply("slerp", h, v, scalar(s)), h)
+    near = h + 4 * 0.01 * unit(across)
+    assert not torch.equal(apply("slerp", near, v, scalar(0.4)), near)
+
+
 @given(seeds)
 def test_remove_zeroes_the_projection_and_is_idempotent(seed):
     h, v = random_pair(seed)
@@ -79,6 +126,31 @@ def test_remove_zeroes_the_projection_and_is_idempotent(seed):
     )  # length does not matter
     half = apply("remove", h, v, scalar(0.5))
     assert torch.allclose(half, (h + removed) / 2, atol=1e-5)
+
+
+@given(seeds, st.floats(-50, 50), st.floats(0.01, 1))
+def test_set_moves_the_projection_its_share_of_the_way_and_nothing_else(seed, target, s):
+    h, v = random_pair(seed)
+    r = unit(v)
+    whole = apply("set", h, v, scalar(1.0), target=target)
+    assert torch.allclose(whole @ r, torch.full((2, 3), target), rtol=1e-6, atol=1e-5)
+    assert torch.allclose(whole - (whole @ r)[..., None] * r, h - (h @ r)[..., None] * r, atol=2e-5)
+    part = apply("set", h, v, scalar(s), target=target)
+    assert torch.allclose(part @ r, h @ r + s * (target - h @ r), rtol=1e-5, atol=1e-5)
+
+
+@given(seeds, st.floats(-50, 50), st.floats(0.01, 1))
+def test_set_of_the_negated_direction_to_the_negated_target_is_identical(seed, target, s):
+    h, v = random_pair(seed)
+    expected = apply("set", h, v, scalar(s), target=target)
+    assert torch.equal(apply("set", h, -v, scalar(s), target=-target), expected)
+
+
+def test_each_row_of_set_has_its_own_target():
+    h, v = random_pair(7)
+    targets = torch.tensor([-3.0, 8.0])[:, None, None]
+    found = apply("set", h, v, torch.ones(2, 1, 1), target=targets) @ unit(v)
+    assert torch.allclose(found, targets[..., 0].expand_as(found), atol=1e-5)
 
 
 @given(seeds, st.floats(-4, 4), st.floats(0, 4))
@@ -128,10 +200,10 @@ def test_half_precision_keeps_its_dtype_and_is_near_float32(operator, dtype):
     )
 
 
-@pytest.mark.parametrize("operator", ["add", "rotate", "remove"])
+@pytest.mark.parametrize("operator", ["add", "rotate", "slerp", "remove"])
 def test_a_zero_direction_changes_nothing(operator):
     h, v = random_pair(3)
-    assert torch.allclose(apply(operator, h, torch.zeros_like(v), scalar(2.0)), h, rtol=1e-6)
+    assert torch.allclose(apply(operator, h, torch.zeros_like(v), scalar(0.7)), h, rtol=1e-6)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -146,7 +218,7 @@ def test_a_zero_activation_stays_finite(operator):
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_each_row_has_its_own_direction_and_strength(operator):
     h, v = random_pair(5)
-    directions, s = torch.stack([v, v.flip(0)])[:, None], torch.tensor([[[0.5]], [[1.5]]])
+    directions, s = torch.stack([v, v.flip(0)])[:, None], torch.tensor([[[0.5]], [[0.9]]])
     together = apply(operator, h, directions, s, low=1.0, high=2.0)
     for row in range(2):
         alone = apply(operator, h[row], directions[row], s[row], low=1.0, high=2.0)

@@ -19,7 +19,7 @@ def test_a_path_may_contain_equals_at_and_commas(path):
 
 
 @pytest.mark.parametrize("number", ["0.4", "raw:0.4", "+0.4", " raw: 0.4 "])
-@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "remove"])
+@pytest.mark.parametrize("operator", ["add", "blend", "rotate", "slerp", "remove"])
 def test_a_number_with_an_operator_is_a_strength(number, operator):
     steer = parse_short(f"jazz={number}@{operator}")
     assert (steer.vector, steer.strength, steer.amount) == ("jazz", 0.4, None)
@@ -37,9 +37,50 @@ def test_an_operator_and_a_time_stand_in_any_order():
     assert (first.operator, second.amount, second.operator) == ("blend", 1, "add")
 
 
+def test_a_strategy_makes_a_strength_and_stands_beside_an_operator():
+    expected = Steer(vector="jazz", strength=0.4, operator="blend", strategy="all-to-all")
+    assert parse_short("jazz=0.4@blend@all-to-all") == parse_short("jazz=0.4@all-to-all@blend")
+    assert parse_short("jazz=0.4@blend@all-to-all") == expected
+    assert parse_short("jazz=0.4@one-to-one") == Steer(
+        vector="jazz", strength=0.4, strategy="one-to-one"
+    )
+
+
+def test_the_number_of_set_is_a_level_in_each_layer_along_its_own_direction():
+    level = Steer(vector="tempo", operator="set", level=2, strategy="all-to-all")
+    assert parse_short("tempo=2@set") == parse_short("tempo=+2@set@all-to-all") == level
+    (in_python,) = as_steering({"tempo": "2@set"})[0].steers
+    assert in_python == level and level.strength == 1
+    own = Steer(vector="tempo", operator="set", level=-1.5, strategy="one-to-one")
+    assert parse_short("tempo=-1.5@one-to-one@set") == own
+    timed = parse_short("tempo=2@set@2-6")
+    assert timed == level.model_copy(update={"schedule": Schedule.window(2.0, 6.0)})
+    assert [str(steer) for steer in (level, own)] == ["tempo level +2", "tempo level -1.5"]
+
+
+def test_a_gate_makes_a_strength_and_stands_beside_other_marks():
+    assert parse_short("tempo=0.4@gate:0.3") == Steer(vector="tempo", strength=0.4, gate=0.3)
+    assert parse_short("tempo=raw:0.4@gate: .3@rotate@2-6") == Steer(
+        vector="tempo",
+        strength=0.4,
+        gate=0.3,
+        operator="rotate",
+        schedule=Schedule.window(2.0, 6.0),
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("tempo=0.4@gate:", "gate"),
+        ("tempo=0.4@gate:often", "gate"),
+        ("tempo=0.4@gate:nan", "gate"),
+        ("tempo=0.4@gate:0", "gate"),
+        ("tempo=0.4@gate:0.3@gate:0.5", "is not understood"),
+        ("tempo=raw:2@set", "is not understood.*tempo=2@set"),
+        ("tempo=much@set", "level 'much' is not a number"),
+        ("tempo=2@set@one-to-all", "set needs strategy all-to-all or one-to-one"),
+        ("tempo=2@one-to-one@all-to-all", "is not understood"),
         ("jazz=0.4@blur", "is not understood.*jazz=0.4@blend"),
         ("jazz=0.4@blend@blend", "is not understood"),
         ("jazz=0.4@blend@add", "is not understood"),

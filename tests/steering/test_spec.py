@@ -38,6 +38,15 @@ FULL = Steering(
             operator="rotate",
             branch="unconditional",
         ),
+        Steer(
+            vector="energy",
+            strength=0.5,
+            operator="set",
+            strategy="all-to-all",
+            level=2.5,
+            level_schedule=Schedule.ramp(0, 4),
+            gate=0.3,
+        ),
     )
 )
 
@@ -52,6 +61,10 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
     assert Steering.from_file(file) == FULL  # a bare list
     # The sidecar uses the same class, so that the two forms cannot differ.
     assert Provenance.model_fields["steering"].annotation is Steering
+
+
+LATER = ["level", "level_schedule", "gate"]
+SET = {"operator": "set", "strategy": "all-to-all"}
 
 
 def test_the_schema_has_the_documented_keys():
@@ -69,14 +82,20 @@ def test_the_schema_has_the_documented_keys():
         "branch",
         "positions",
     ]
-    assert list(Steer.model_json_schema()["properties"]) == [*keys, "schedule", "low", "high"]
-    assert list(Steering.model_json_schema()["properties"]) == ["steers"]
+    assert list(Steer.model_json_schema()["properties"]) == [
+        *keys,
+        "schedule",
+        "low",
+        "high",
+        *LATER,
+    ]
+    assert list(Steering.model_json_schema()["properties"]) == ["steers", "combine"]
 
 
 @pytest.mark.parametrize(
     ("content", "place", "known"),
     [
-        ({"steer": []}, "steer", "known are steers"),
+        ({"steer": []}, "steer", "known are steers, combine"),
         (
             {"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]},
             "steers.1.power",
@@ -129,8 +148,34 @@ def test_the_known_keys_are_those_of_the_nested_schema():
         (dict(strength=float("inf")), "finite"),
         (dict(strength=1001), "beyond ±1000"),
         (dict(strength="loud"), "number"),
-        (dict(operator="shift"), "'add', 'blend', 'rotate', 'remove' or 'clamp'"),
+        (dict(operator="shift"), "'add', 'blend', 'rotate', 'slerp', 'remove', 'set' or 'clamp'"),
         (dict(strength=10, schedule={"points": [[0, 1], [1, 101]]}), "strength 1010 is beyond"),
+        (dict(operator="slerp", strength=1.01), "strength 1.01 is beyond ±1 of slerp"),
+        (dict(operator="slerp", strength=-2), "strength -2 is beyond ±1 of slerp"),
+        (
+            dict(operator="slerp", strength=0.8, schedule={"points": [[0, 1], [1, -1.5]]}),
+            "strength -1.2 is beyond ±1 of slerp",
+        ),
+        (SET, "set needs level"),
+        (dict(operator="set", level=2), "set needs strategy all-to-all or one-to-one"),
+        (SET | dict(level=2, strength=-0.1), "strength -0.1 is not possible for set; use 0 to 1"),
+        (SET | dict(level=2, strength=1.5), "strength 1.5 is not possible for set; use 0 to 1"),
+        (SET | dict(level=2, schedule={"points": [[0, 0], [1, 2]]}), "strength 2 is not possible"),
+        (SET | dict(level=2, schedule={"points": [[0, 1], [1, -1]]}), "strength -1 is not"),
+        (SET | dict(level=float("nan")), "finite"),
+        (SET | dict(level=-1001), "level -1001 is beyond ±1000"),
+        (
+            SET | dict(level=20, level_schedule={"points": [[0, 1], [1, 60]]}),
+            "level 1200 is beyond",
+        ),
+        (dict(level=2), "level belongs to operator set, not to add"),
+        (dict(level_schedule={"points": [[0, 1]]}), "level belongs to operator set, not to add"),
+        (dict(strength=None, amount=1, level=2), "level comes from the calibration"),
+        (dict(gate=0), "gate"),
+        (dict(gate=-0.1), "greater than 0"),
+        (dict(gate=1.1), "less than or equal to 1"),
+        (dict(gate=float("nan")), "gate"),
+        (dict(strength=None, amount=1, gate=0.5), "gate comes from the calibration"),
         (dict(operator="clamp"), "needs low, high, or both"),
         (dict(operator="clamp", low=2, high=1), "low 2 above high 1"),
         (dict(operator="clamp", low=float("nan")), "finite"),

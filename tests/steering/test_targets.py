@@ -13,6 +13,7 @@ from tonearm.steering import (
     with_strengths,
 )
 from tonearm.steering.amounts import amount_places
+from tonearm.steering.combination import with_combined_strengths
 from tonearm.steering.response import POINTS, KnobRange, Response, ResponsePoint
 from tonearm.steering.targets import knob_range, with_amounts
 
@@ -150,3 +151,14 @@ def test_targets_read_as_they_are_written():
         assert str(as_steering(text)[0]) == shown
     (steer,) = as_steering({"brightness": "+3st@2-6"})[0].steers
     assert (steer.target, steer.unit) == (3, "st") and steer.schedule is not None
+
+
+def test_a_rule_of_combination_counts_targets():
+    vectors = knob() | {"other": random_vector(name="other", seed=2)}
+    steers = (
+        Steer(vector="brightness", target=2.0),
+        Steer(vector="other", strength=1.0),
+        Steer(vector="brightness", target=0.0),
+    )
+    found = with_combined_strengths(Steering(steers=steers, combine="mean"), vectors)
+    assert [steer.strength for steer in found.steers] == pytest.approx([0.125, 0.5])

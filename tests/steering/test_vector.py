@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.steering.vectors import random_vector, vector_of
+from tests.steering.vectors import random_vector, scales_of, vector_of
 from tonearm.errors import TonearmError
-from tonearm.steering import SteeringVector
+from tonearm.steering import FrameScales, SteeringVector
 
 factors = st.floats(-100, 100)
 
@@ -108,6 +108,44 @@ def test_projections_follow_the_direction_and_are_no_part_of_its_identity():
 
 def _projections(vector):
     return vector.info.positive_projections, vector.info.negative_projections
+
+
+def test_frame_scales_follow_the_direction_and_are_no_part_of_its_identity():
+    scales = scales_of(3)
+    v = random_vector(frame_scales=scales)
+    assert v.content_hash() == random_vector().content_hash()
+    assert not v.steers_like(random_vector()) and v.steers_like(v.renamed("w"))
+    assert (2 * v).info.frame_scales == scales == (-1 * -v).info.frame_scales
+    assert (-v).info.frame_scales.means == {layer: -m for layer, m in scales.means.items()}
+    assert (-v).info.frame_scales.deviations == scales.deviations
+    for other in (0 * v, v + v, v - 0.5 * v, v.random_like(1)):
+        assert other.info.frame_scales is None
+    again = random_vector().with_frame_scales(scales)
+    assert again.steers_like(v) and again.info == v.info
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (dict(means={0: 1.0}, deviations={1: 1.0}), "not of the same layers"),
+        (dict(means={0: 1.0}, deviations={0: -1.0}), "deviations"),
+        (dict(means={0: float("nan")}, deviations={0: 1.0}), "finite"),
+        (dict(means={0: 1.0}, deviations={0: float("inf")}), "finite"),
+        (dict(means={-1: 1.0}, deviations={-1: 1.0}), "means"),
+    ],
+)
+def test_impossible_frame_scales_are_one_line(fields, message):
+    with pytest.raises(TonearmError, match=message) as error:
+        FrameScales(**fields)
+    assert "\n" not in str(error.value)
+
+
+def test_the_hash_of_frame_scales_depends_on_their_numbers_alone():
+    scales, negated = scales_of(3), -scales_of(3)
+    noted = scales.model_copy(update={"protocol": "50 takes"})
+    assert scales.content_hash() == noted.content_hash() == (-negated).content_hash()
+    others = [negated, scales_of(2), scales_of(3, seed=1)]
+    assert len({scales.content_hash(), *(one.content_hash() for one in others)}) == 4
 
 
 def test_directions_are_kept_as_float32_in_layer_order():

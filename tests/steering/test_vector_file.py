@@ -9,7 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from tests.steering.vectors import random_vector
+from tests.steering.vectors import random_vector, scales_of
 from tonearm.errors import TonearmError
 from tonearm.steering import SteeringVector, load_vector, save_vector
 
@@ -50,6 +50,7 @@ def test_a_round_trip_is_exact(tmp_path):
         library_version="1e5",
         scores={"separation": {0: 0.25, 1: 1 / 3}},
         statistics={"best_auc": 0.9, "p_value": 1 / 201},
+        frame_scales=scales_of(3).model_copy(update={"protocol": "50 takes of 10 s"}),
     )
     directions = {0: vector[0], 2: torch.tensor([-0.0, 1e-45, 3.4e38, *[0.1] * 5])}
     vector = SteeringVector(directions, vector.info.model_copy(update={"seed": 9}))
@@ -82,6 +83,14 @@ def test_a_file_of_format_3_has_no_projections_and_keeps_its_hash(file):
     again = load_vector(file)
     assert again.info.positive_projections == again.info.negative_projections == {}
     assert again.content_hash() == before.content_hash()
+
+
+def test_a_file_of_format_4_has_no_frame_scales_and_keeps_its_hash(tmp_path):
+    file = save_vector(random_vector(frame_scales=scales_of(3)), tmp_path / "v")
+    before = load_vector(file)
+    rewrite(file, tonearm_format="4", frame_scales=None)
+    again = load_vector(file)
+    assert again.info.frame_scales is None and again.content_hash() == before.content_hash()
 
 
 def test_a_missing_suffix_is_added(tmp_path):
@@ -212,6 +221,15 @@ def test_a_file_larger_than_any_vector_is_refused_before_its_tensors_are_read(tm
         ({"activation_norms": '{"0": NaN}'}, "finite"),
         ({"positive_projections": '{"3": 1.0}'}, "positive_projections names layer 3"),
         ({"negative_projections": '{"0": Infinity}'}, "finite"),
+        ({"frame_scales": '{"means": {"0": 1}}'}, "frame_scales.deviations"),
+        (
+            {"frame_scales": '{"means": {"3": 1}, "deviations": {"3": 1}}'},
+            "frame_scales names layer 3",
+        ),
+        (
+            {"frame_scales": '{"means": {"0": NaN}, "deviations": {"0": 1}}'},
+            "finite",
+        ),
         ({"positive_count": "-1"}, "positive_count"),
         ({"negative_count": "1e300"}, "negative_count"),
         ({"width": "1000000000"}, "width"),

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from tonearm.model import Model
-from tonearm.steering import SteeringVector, VectorInfo
+from tonearm.steering import FrameScales, SteeringVector, VectorInfo
 
 
 def random_vector(
@@ -36,7 +36,20 @@ def random_vector(
 def vector_of(
     model: Model, name: str = "v", seed: int = 0, size: float = 2.0, **info: Any
 ) -> SteeringVector:
-    """Random vector that fits the model; arguments as for `random_vector`."""
+    """Random vector that fits the model, with frame scales; arguments as for `random_vector`."""
     shape = model.shape
-    identity = {"name": name, "checkpoint": shape.public_name, "fingerprint": shape.fingerprint}
-    return random_vector(shape.layer_count, shape.width, seed, size, **identity, **info)
+    fields = {
+        "name": name,
+        "checkpoint": shape.public_name,
+        "fingerprint": shape.fingerprint,
+        "frame_scales": scales_of(shape.layer_count, seed),
+    }
+    return random_vector(shape.layer_count, shape.width, seed, size, **fields | info)
+
+
+def scales_of(layers: int, seed: int = 0) -> FrameScales:
+    """Frame scales that differ from layer to layer."""
+    return FrameScales(
+        means={layer: 0.5 * layer - 0.3 - 0.1 * seed for layer in range(layers)},
+        deviations={layer: 1.0 + 0.25 * layer for layer in range(layers)},
+    )

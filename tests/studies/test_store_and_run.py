@@ -16,9 +16,10 @@ import pytest
 import soundfile
 
 import tonearm.studies.measure_groups as measure_groups
-from tests.steering.vectors import vector_of
+from tests.steering.vectors import scales_of, vector_of
 from tonearm import Steer, Steering, TakeRequest, TonearmError
 from tonearm.audio import Clip
+from tonearm.steering import as_steering
 from tonearm.studies.measure_groups import Group
 from tonearm.studies.plan import Processing, Stack, Study, Trial, take_key
 from tonearm.studies.run import Settings, run
@@ -208,6 +209,11 @@ def test_divergences_are_those_of_the_model_and_measured_once(melody, monkeypatc
         assert run(forced, melody, store, Settings(workers=0)) == records
 
 
+LEVEL = as_steering("v=2@set")[0]
+PAIR = as_steering("v=raw:2,v=0.3@rotate")[0]
+RULES = ("none", "sqrt", "mean", "orthogonal")
+
+
 def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
     stack = Stack.of(melody)
     push, other = vector_of(melody, "push"), vector_of(melody, "push", size=9.0)
@@ -225,9 +231,13 @@ def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
         key(replace(trial, facts={"b": 2}, groups=(), text="x")),
         key(asked(steering=Steering(steers=(Steer(vector="w", strength=2.0),))), {"w": push}),
         key(asked(sampling=melody.sampling())),
+        key(asked(steering=request.steering.model_copy(update={"combine": "mean"}))),  # of one
     ]
     different = [
         key(vectors={"v": other}),
+        *(key(asked(steering=PAIR.model_copy(update={"combine": rule}))) for rule in RULES),
+        key(asked(steering=LEVEL)),
+        key(asked(steering=LEVEL), {"v": push.with_frame_scales(scales_of(3, seed=1))}),
         key(asked(seed=2)),
         key(asked(prompt="a tune")),
         key(asked(seconds=3.0)),

@@ -1,4 +1,6 @@
-"""Capture of activations from prompts and audio: poolings, rows, running moments, rows on disk."""
+"""Capture of activations from prompts and audio: poolings, rows, running moments, rows on disk,
+scales of generated frames.
+"""
 
 from tonearm.activations.audio import AudioSpec, capture_segments
 from tonearm.activations.capture import (
@@ -8,6 +10,7 @@ from tonearm.activations.capture import (
     capture_rows,
 )
 from tonearm.activations.corpus import capture_recordings
+from tonearm.activations.frame_scales import measure_frame_scales
 from tonearm.activations.moments import RunningMoments
 from tonearm.activations.pooling import POOLINGS
 from tonearm.activations.store import ActivationStore
@@ -23,4 +26,5 @@ __all__ = [
     "capture_recordings",
     "capture_rows",
     "capture_segments",
+    "measure_frame_scales",
 ]

@@ -73,10 +73,6 @@ def capture_rows(
 ) -> Iterator[ActivationRows]:
     """Capture rows batch by batch; memory does not grow with the number of prompts.
 
-    Prefix checkpoints read the padding of a text, so only prompts of equal length share a batch:
-    batches are in the order of the prompts' lengths, and within one length in the order of the
-    prompts.
-
     Args:
         engine: to run.
         prompts: the examples.
@@ -92,17 +88,38 @@ def capture_rows(
     """
     checkpoint = engine.checkpoint
     spec = spec.resolved(checkpoint.shape)
+    done = 0
+    for batch in equal_length_batches(checkpoint, prompts, spec.batch_size):
+        yield _capture_batch(engine, prompts, batch, spec)
+        done += len(batch)
+        if progress:
+            progress(done, len(prompts))
+
+
+def equal_length_batches(
+    checkpoint: Checkpoint, prompts: Sequence[str], size: int
+) -> Iterator[list[int]]:
+    """Divide prompts into batches of one padded length.
+
+    Prefix checkpoints read the padding of a text, so only prompts of equal length share a batch.
+
+    Args:
+        checkpoint: of the tokenizer.
+        prompts: of any lengths.
+        size: of a batch, at most.
+
+    Yields:
+        Indices of prompts, in the order of their lengths, and within one length in their order.
+
+    Raises:
+        TonearmError: a prompt that is too long.
+    """
     lengths = padded_lengths(checkpoint, prompts)
     order = sorted(range(len(prompts)), key=lengths.__getitem__)
-    done = 0
     for _, group in groupby(order, key=lengths.__getitem__):
         members = list(group)
-        for first in range(0, len(members), spec.batch_size):
-            batch = members[first : first + spec.batch_size]
-            yield _capture_batch(engine, prompts, batch, spec)
-            done += len(batch)
-            if progress:
-                progress(done, len(prompts))
+        for first in range(0, len(members), size):
+            yield members[first : first + size]
 
 
 def capture_moments(

@@ -166,19 +166,22 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
             **_amounts(info),
             "best layer": "–" if info.best_layer is None else str(info.best_layer),
             **_projections(info),
+            "frame scales": info.frame_scales.protocol if info.frame_scales else "",
             "scores": statistics_text(info.statistics),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
             "tensors": f"sha256 {vector.tensor_sha256()}",
         }
     )
-    headings = ("layer", "norm", "activation norm", *info.scores)
+    columns = {"activation norm": info.activation_norms}
+    if info.frame_scales:
+        columns["mean of h·r"] = info.frame_scales.means
+        columns["σ of h·r"] = info.frame_scales.deviations
+    columns |= info.scores
+    headings = ("layer", "norm", *columns)
     table = new_table(*headings, numbers=headings)
     for layer, norm in norms.items():
-        others = [
-            info.activation_norms.get(layer),
-            *(scores.get(layer) for scores in info.scores.values()),
-        ]
+        others = [values.get(layer) for values in columns.values()]
         table.add_row(
             str(layer),
             f"{norm:.3f}",

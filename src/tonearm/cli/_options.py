@@ -12,8 +12,8 @@ Steers = Annotated[
         metavar="NAME=AMOUNT",
         help="Steer by a vector: tempo=+1 (an amount; ±1 is as far as the music stays whole), "
         "path/to/file.safetensors=-1, pack.safetensors#tempo=+1 (of a bundle), tempo=raw:1.25 (a "
-        "strength), jazz=0.4@blend (a strength and an operator), or tempo=1@2-6 for seconds 2 to 6. "
-        "Repeat it for more.",
+        "strength), jazz=0.4@blend (a strength and an operator), tempo=2@set (a level), or "
+        "tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
     ),
 ]
 Targets = Annotated[
@@ -29,6 +29,16 @@ SteeringFile = Annotated[
     Path | None,
     typer.Option(
         "--steering", metavar="FILE", help="Full steering as JSON; --steer is appended to it."
+    ),
+]
+Combine = Annotated[
+    str | None,
+    typer.Option(
+        "--combine",
+        metavar="RULE",
+        help="Rule for several steers: none, sqrt (strengths by the square root of their number), "
+        "mean (by their number) or orthogonal (each keeps what is orthogonal to those before). "
+        "Default: that of --steering, or none.",
     ),
 ]
 ModelName = Annotated[

@@ -96,14 +96,13 @@ def reached_takes(
 ) -> Iterator[tuple["Take", "Reached | None"]]:
     """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
     from tonearm.knobs import reach
-    from tonearm.steering import Steering
 
     first = requests[0].seed
     for number, request in enumerate(requests):
         reached = reach(
             model,
             request.prompt,
-            Steering(steers=(*request.steering.steers, *targets)),
+            request.steering.model_copy(update={"steers": (*request.steering.steers, *targets)}),
             tries=tries,
             trims=trims,
             seconds=request.seconds,
@@ -138,12 +137,17 @@ def stopped(kept: Sequence[SavedTake], count: int) -> Stopped:
     return Stopped(f"stopped; kept {len(kept)} of {count} takes: {files}")
 
 
-def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering":
-    """The steers of --steering, then every --steer."""
+def read_steering(
+    steers: Sequence[str] | None, file: Path | None, combine: str | None = None
+) -> "Steering":
+    """The steers of --steering, then every --steer, with the rule of --combine or --steering."""
+    from tonearm.schema import validated
     from tonearm.steering import Steering, as_steering
 
-    from_file = Steering.from_file(file).steers if file else ()
-    return Steering(steers=(*from_file, *as_steering(steers or ())[0].steers))
+    from_file = Steering.from_file(file) if file else Steering()
+    given = as_steering(steers or ())[0].steers
+    fields = {"steers": (*from_file.steers, *given), "combine": combine or from_file.combine}
+    return validated(Steering, fields, where="the steering")  # type: ignore[no-any-return]
 
 
 def sampling_text(sampling: "Sampling") -> str:
@@ -153,8 +157,21 @@ def sampling_text(sampling: "Sampling") -> str:
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
-    """One line per steer with a strength, or per sign of one with an amount."""
-    return "\n".join(_steer_lines(model, steering)) or "none"
+    """One line per steer with a strength, or per sign of one with an amount; then the rule that
+    combines several.
+    """
+    lines = [*_steer_lines(model, steering), *_rule_lines(steering)]
+    return "\n".join(lines) or "none"
+
+
+def _rule_lines(steering: "Steering") -> Iterator[str]:
+    from tonearm.steering.combination import PUSHES, share_of
+
+    if steering.combine == "orthogonal" and len(steering.steers) > 1:
+        yield "combined by orthogonal: each keeps what is orthogonal to those before"
+    share = share_of(steering)
+    if share < 1:
+        yield f"combined by {steering.combine}: strengths of {', '.join(PUSHES)} times {share:.3g}"
 
 
 def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
@@ -188,11 +205,17 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     extras = [f"site {info.site}"] if info.site != "residual" else []
     extras += [f"{steer.branch} branch"] if steer.branch != "both" else []
     extras += [f"positions {steer.positions}"] if steer.positions != "generated" else []
-    if steer.schedule:
-        points = steer.schedule.points
-        extras.append(f"scheduled {points[0][0]:g} to {points[-1][0]:g} s")
+    extras += [f"gate {steer.gate:g}"] if steer.gate < 1 else []
+    for what, schedule in (("", steer.schedule), ("level ", steer.level_schedule)):
+        if schedule:
+            points = schedule.points
+            extras.append(f"{what}scheduled {points[0][0]:g} to {points[-1][0]:g} s")
     name = model.vectors.public_name(steer.vector)
     steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
+    if steer.level is not None:
+        label = info.positive_label if steer.level > 0 else info.negative_label
+        of_level = f" ({label})" if steer.level and strength else ""
+        steered = f"{name} level {steer.level:+.4g}{of_level}: set, share {strength:.4g}"
     return ", ".join([steered, strategy, *extras])
 
 

@@ -1,4 +1,4 @@
-"""tonearm calibrate: the amounts of a steering vector."""
+"""tonearm calibrate: the amounts of a steering vector, and the scales of its levels."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +20,9 @@ from tonearm.cli._takes import check_outputs, model_text
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
-    from tonearm.steering import Configuration, SteeringVector
+    from tonearm.steering import Configuration, FrameScales, SteeringVector
 
+ADD = "add"
 # of an operator whose paper has others than one-to-all
 STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
@@ -44,6 +45,14 @@ def calibrate(
             "drums, or a tag of musicnn).",
         ),
     ] = None,
+    scales: Annotated[
+        bool,
+        typer.Option(
+            "--scales",
+            help="Measure mean and standard deviation of the projection over generated frames: "
+            "the unit of the levels of operator set, such as tempo=2@set.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -71,7 +80,7 @@ def calibrate(
             help="add, rotate, or blend (Panda et al.: α is searched around the activations' own "
             "component along the direction).",
         ),
-    ] = "add",
+    ] = ADD,
     strategy: Annotated[
         list[str] | None,
         typer.Option(
@@ -107,28 +116,47 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes while the music stays whole, and what it does there."""
+    """Find how far each sign of a vector goes while the music stays whole, and what it does there; or
+    the scales of its levels (--scales).
+    """
     from tonearm.steering.references import split_reference
     from tonearm.steering.vector_file import vector_file
 
     if output is None and split_reference(vector):
         raise TonearmError(f"{vector} is part of a bundle; name a file for the vector with -o")
+    has_amounts = tables or measure is not None or not scales
+    of_amounts = {
+        "--strategy": strategy,
+        "--store": store,
+        "--takes": takes > 1,
+        "--operator": operator != ADD,
+    }
+    given = [option for option, value in of_amounts.items() if value]
+    if not has_amounts and given:
+        raise TonearmError(f"{given[0]} belongs to amounts; give --measure too, or leave it out")
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)
     texts = _prompts(prompts)
     loaded = load_model(model, device, dtype)
+    from tonearm.activations.frame_scales import measure_frame_scales
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
     from tonearm.studies.calibration import measure_for, tabulate
 
     found = loaded.vectors[vector]
-    measure = measure_for(found) if measure is None else measure
     half = len(texts) // 2
     try:
-        with progress_bar("generating and measuring") as bar:
-            if tables:
-                calibrated = tabulate(
+        if scales:
+            with progress_bar("generating") as bar:
+                found = measure_frame_scales(
+                    loaded.engine, found, texts, seconds=seconds, progress=bar.update
+                )
+        if has_amounts and measure is None:
+            measure = measure_for(found)
+        if tables:
+            with progress_bar("generating and measuring") as bar:
+                found = tabulate(
                     loaded,
                     found,
                     texts[half:],
@@ -139,8 +167,10 @@ def calibrate(
                     workers=workers,
                     progress=bar.update,
                 )
-            else:
-                calibrated = calibrate_vector(
+        elif has_amounts:
+            assert measure is not None
+            with progress_bar("generating and measuring") as bar:
+                found = calibrate_vector(
                     loaded,
                     found,
                     measure,
@@ -156,14 +186,29 @@ def calibrate(
     except KeyboardInterrupt:
         kept = f"the measured takes are in {store}; the same command continues" if store else ""
         raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None
-    save_vector(calibrated, path)
-    calibration = calibrated.info.calibration
-    assert calibration is not None
+    save_vector(found, path)
+    calibration = found.info.calibration if has_amounts else None
+    frame_scales = found.info.frame_scales if scales else None
     if as_json:
-        print_json({"file": str(path), "calibration": calibration.model_dump(mode="json")})
+        measured = {"calibration": calibration, "frame_scales": frame_scales}
+        print_json(
+            {
+                "file": str(path),
+                **{name: one.model_dump(mode="json") for name, one in measured.items() if one},
+            }
+        )
         return
-    print_facts({"model": model_text(loaded), "protocol": calibration.protocol})
-    _print_signs(calibrated)
+    print_facts(
+        {
+            "model": model_text(loaded),
+            "frame scales": frame_scales.protocol if frame_scales else "",
+            "protocol": calibration.protocol if calibration else "",
+        }
+    )
+    if frame_scales:
+        _print_scales(frame_scales)
+    if calibration:
+        _print_signs(found)
     out.print(f"wrote {path}", soft_wrap=True)
 
 
@@ -189,6 +234,15 @@ def _prompts(file: Path | None) -> tuple[str, ...]:
             "chooses the strength and the other half confirms it"
         )
     return texts
+
+
+def _print_scales(scales: "FrameScales") -> None:
+    """Print a row per layer."""
+    headings = ("layer", "mean of h·r", "standard deviation")
+    table = new_table(*headings, numbers=headings)
+    for layer, mean in scales.means.items():
+        table.add_row(str(layer), f"{mean:+.4g}", f"{scales.deviations[layer]:.4g}")
+    out.print(table)
 
 
 def _print_signs(vector: "SteeringVector") -> None:

@@ -57,6 +57,7 @@ def generate(
         ),
     ] = True,
     steering: _options.SteeringFile = None,
+    combine: _options.Combine = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -108,7 +109,7 @@ def generate(
             raise TonearmError(
                 f"{source} would be overwritten by a take made from it; choose another name with -o"
             )
-    chosen = read_steering(steer, steering)
+    chosen = read_steering(steer, steering, combine)
     asked = read_targets(targets)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest

@@ -47,7 +47,7 @@ def export(
     as_json: _options.Json = False,
 ) -> None:
     """Write a vector as a GGUF control vector with GLP metadata."""
-    from tonearm.sharing.glp import export_gguf
+    from tonearm.sharing import export_gguf
 
     check_outputs([gguf], force)
     done = export_gguf(

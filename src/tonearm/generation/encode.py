@@ -32,7 +32,7 @@ def encode_batch(
     text_group: int | None = None,
     frames: int | None = None,
 ) -> DecodeRequest:
-    """Encode texts and melody, and tabulate strengths, guidance and temperature over frames.
+    """Encode texts and melody, and tabulate strengths, levels, guidance and temperature over frames.
 
     Args:
         checkpoint: of the encoders.
@@ -134,7 +134,9 @@ def _rolled(
 
 def _scheduled_frames(batch: Sequence[PreparedRequest], rate: int) -> int:
     """Frames until the last breakpoint of any schedule, after which all values hold."""
-    schedules = [steer.schedule for one in batch for steer in one.steering.steers]
+    steers = [steer for one in batch for steer in one.steering.steers]
+    schedules = [steer.schedule for steer in steers]
+    schedules += [steer.level_schedule for steer in steers]
     schedules += [one.sampling.guidance_schedule for one in batch]
     schedules += [one.sampling.temperature_schedule for one in batch]
     last = max((one.points[-1][0] for one in schedules if one), default=0.0)

@@ -77,9 +77,12 @@ class SamplingRecord(_Record):
 
 
 class VectorRecord(_Record):
-    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm."""
+    """`file` is relative to the sidecar; absent for a vector that ships with Tonearm.
+    `frame_scales_hash` is that of its frame scales, where operator set used them.
+    """
 
     content_hash: str
+    frame_scales_hash: str | None = None
     bundled: bool
     file: FilePath | None = None
 
@@ -179,9 +182,9 @@ class StackRecord(_Record):
 class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
-    `steering` has strengths, from which the take is reproduced; `requested` is the steering with
-    targets or amounts from which they came, where there were any. `prompt` is the text that the model
-    read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
+    `steering` has strengths, from which the take is reproduced; `requested` is the steering from
+    which they came, where it had targets, amounts or a rule of combination. `prompt` is the text that
+    the model read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
     are those of the audio after decoding, where there are any.
     """
 
@@ -210,7 +213,7 @@ class Provenance(_Record):
 
     @property
     def stated_steering(self) -> Steering:
-        """The steering as it was requested, with amounts where there were amounts."""
+        """The steering as it was requested, with its amounts and its rule of combination."""
         return self.requested or self.steering
 
     @model_validator(mode="after")

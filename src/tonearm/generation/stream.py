@@ -18,15 +18,14 @@ import numpy as np
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
+from tonearm.generation.live_steers import SCHEDULES, LiveSteers
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
-from tonearm.schema import validated
 from tonearm.steering.amounts import AmountPlace
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
-from tonearm.steering.response import KnobRange
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.spec import Steering
 
 if TYPE_CHECKING:
     import torch
@@ -72,17 +71,18 @@ class Stream:
         codec: StreamingCodec,
         steering: Steering,
         amounts: tuple[AmountPlace, ...],
+        share: float,
         sampling: Sampling,
         chunk_frames: int,
         finish: "Callable[[Played, torch.Tensor], Take]",
     ):
         self.steering, self.sampling = steering, sampling
-        self._amounts = amounts
+        self._steers = LiveSteers(steering, amounts, share)
         self._decoding, self._codec, self._finish = decoding, codec, finish
         self._chunk_frames = chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._changed: set[str] = set()  # targets
-        self._changed_positions: set[int] = set()  # of steers
+        self._changed_steers: set[tuple[int, str]] = set()  # (position, setting)
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
@@ -99,9 +99,9 @@ class Stream:
         """Change a setting from the next step on.
 
         Args:
-            control: a target, amount, strength, guidance, temperature or mute. A vector must be one that
-                the stream was started with (at 0, if it is to be silent at first), by amount or
-                by strength.
+            control: a target, amount, strength, level, guidance, temperature or mute. A vector must
+                be one that the stream was started with (at 0, if it is to be silent at first), by
+                amount, by strength or by level.
 
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
@@ -110,7 +110,8 @@ class Stream:
 
         Raises:
             TonearmError: a vector that the stream does not have, an amount of a sign that failed its
-                calibration, a strength that its operator does not allow, guidance for a stream without it, or the stream has ended.
+                calibration, a strength that its operator does not allow, a level that is not
+                possible, guidance for a stream without it, or the stream has ended.
         """
         self._check(boundary.instance(control, "control", Control, "a Control"))
         change = _Change(control, Future())
@@ -132,6 +133,10 @@ class Stream:
         """Set the strength of a vector; see `set`."""
         return self.set(Control.strength(vector, strength))
 
+    def set_level(self, vector: str, level: float) -> "Future[int]":
+        """Set the level of a vector that operator set steers by; see `set`."""
+        return self.set(Control.level(vector, level))
+
     def set_guidance(self, guidance: float) -> "Future[int]":
         """Set the guidance; see `set`."""
         return self.set(Control(target=GUIDANCE, value=guidance))
@@ -141,61 +146,8 @@ class Stream:
             raise TonearmError(
                 "the stream was started without guidance; start another one with guidance above 1"
             )
-        name = control.vector
-        if name is None:
-            return
-        positions = self._positions(name, control.sets_amount)
-        if not positions:
-            raise TonearmError(self._absent(name, control.sets_amount))
-        if control.sets_target:
-            self._amount(control)
-            return
-        if control.sets_amount:
-            validated(Steer, {"vector": name, "amount": control.value}, where=f"steer {name}")
-            signs = {place.sign for place in self._amounts if place.vector == name}
-            if control.value and (1 if control.value > 0 else -1) not in signs:
-                raise TonearmError(
-                    f"steer {name}: its {'+' if control.value > 0 else '-'} sign has no amounts, "
-                    "since it failed its calibration; set the other sign, or start the stream "
-                    f"with a strength, such as {name}=raw:0"
-                )
-            return
-        for position in positions:
-            steer = self.steering.steers[position]
-            fields = steer.model_dump() | {"strength": control.value, "schedule": None}
-            validated(Steer, fields, where=f"steer {name}")
-
-    def _amount(self, control: Control) -> float:
-        """The amount that a control sets. Raises TonearmError for a target without one."""
-        if not control.sets_target:
-            return control.value
-        assert control.vector is not None
-        responses = {
-            place.sign: place.response
-            for place in self._amounts
-            if place.vector == control.vector and place.response is not None
-        }
-        return KnobRange(control.vector, responses).amount_for(control.value)
-
-    def _positions(self, vector: str, by_amount: bool) -> list[int]:
-        """Indices of the vector's steers that have amounts, or of those that have strengths."""
-        of_amounts = {place.position for place in self._amounts}
-        return [
-            position
-            for position, steer in enumerate(self.steering.steers)
-            if steer.vector == vector and (position in of_amounts) == by_amount
-        ]
-
-    def _absent(self, vector: str, by_amount: bool) -> str:
-        """The message for a vector that the stream does not have in this way."""
-        if self._positions(vector, not by_amount):
-            has, use = ("a strength", "strength/") if by_amount else ("an amount", "amount/")
-            return f"vector {vector!r} has {has} in this stream; set {use}{vector}"
-        names = ", ".join(dict.fromkeys(steer.vector for steer in self.steering.steers)) or "none"
-        return (
-            f"vector {vector!r} is not in this stream (it has {names}); "
-            "name it when the stream starts, at 0"
-        )
+        if control.vector is not None:
+            self._steers.changes(control)
 
     def stop(self) -> None:
         """End the clip after the frames that are decided by now, and complete them."""
@@ -282,15 +234,11 @@ class Stream:
             self._decoding.apply(control, frame)
             self._changed.add(control.target)
             return
-        positions = self._positions(control.vector, control.sets_amount)
-        strengths = dict.fromkeys(positions, control.value)
-        if control.sets_amount:
-            places = [place for place in self._amounts if place.position in positions]
-            amount = self._amount(control)
-            strengths = {place.position: place.strength_at(amount) for place in places}
-        for position, strength in strengths.items():
-            self._decoding.buffers.set_strength(position, strength, frame)
-        self._changed_positions |= set(positions)
+        buffers = self._decoding.buffers
+        for change in self._steers.changes(control):
+            by_setting = {"strength": buffers.set_strength, "level": buffers.set_level}
+            by_setting[change.setting](change.position, change.value, frame)
+            self._changed_steers.add((change.position, change.setting))
 
     def _refuse_changes(self) -> None:
         """Refuse those that wait. Futures call back, and a callback may call any method: the lock is
@@ -320,11 +268,11 @@ class Stream:
         decoding = self._decoding
         rate = decoding.decoder.checkpoint.shape.frame_rate
         steers = list(self.steering.steers)
-        for position, steer in enumerate(steers):
-            if position in self._changed_positions:
-                strengths = decoding.buffers.strengths(0, position)
-                schedule = Schedule.steps(strengths, rate)
-                steers[position] = steer.model_copy(update={"strength": 1.0, "schedule": schedule})
+        tracks = {"strength": decoding.buffers.strengths, "level": decoding.buffers.levels}
+        for position, setting in self._changed_steers:
+            schedule = Schedule.steps(tracks[setting](0, position), rate)
+            update = {setting: 1.0, SCHEDULES[setting]: schedule}
+            steers[position] = steers[position].model_copy(update=update)
         sampling = self.sampling
         if GUIDANCE in self._changed:
             values = decoding.sampler.guidance.values[0].tolist()
@@ -335,4 +283,5 @@ class Stream:
             schedule = Schedule.steps(values, rate)
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
-        return Played(Steering(steers=tuple(steers)), sampling, decoding.end)
+        steering = self.steering.model_copy(update={"steers": tuple(steers)})
+        return Played(steering, sampling, decoding.end)

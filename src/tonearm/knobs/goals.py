@@ -144,14 +144,18 @@ def _change(unit: ChangeUnit, plain: float | None, value: float | None) -> float
 class Goals:
     """All targets of a take.
 
-    tempo   None where none was asked for
-    knobs   of vectors
-    others  steers with amounts or strengths, which act as they are
+    tempo  None where none was asked for
+    knobs  of vectors
+    plain  steering of the plain twins: the steers with amounts or strengths, which act as they are
     """
 
     tempo: TempoGoal | None
     knobs: tuple[KnobGoal, ...]
-    others: tuple[Steer, ...]
+    plain: Steering
+
+    @property
+    def others(self) -> tuple[Steer, ...]:
+        return self.plain.steers
 
     def values(self, clip: Clip) -> tuple[float | None, ...]:
         """Measures of all goals of a clip: of the knobs, then of the tempo."""
@@ -184,7 +188,8 @@ class Goals:
                 tempo = _tempo_goal(steer, vectors, tracker)
             else:
                 knobs.append(_knob_goal(steer, vectors[steer.vector], tracker))
-        return cls(tempo, tuple(knobs), tuple(others))
+        plain = steering.model_copy(update={"steers": tuple(others)})
+        return cls(tempo, tuple(knobs), plain)
 
 
 def _tempo_goal(

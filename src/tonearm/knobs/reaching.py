@@ -244,8 +244,8 @@ def _round(
         for name, amount in amounts.items()
         if amount
     ]
-    steered = Steering(steers=(*goals.others, *steers))
-    plain = Steering(steers=goals.others)
+    plain = goals.plain
+    steered = plain.model_copy(update={"steers": (*plain.steers, *steers)})
     requests = [replace(base, seed=seed, steering=steered) for seed in seeds]
     has_twins = any(goal.is_relative for goal in goals.knobs)
     if has_twins:

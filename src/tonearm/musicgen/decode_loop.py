@@ -50,7 +50,11 @@ class Decoding:
             rows, checkpoint.shape.codebooks, 0, dtype=torch.int64, device=checkpoint.device
         )
         self.buffers = SteeringBuffers(
-            request.plan, request.conditioning, request.prompt_frames, decoder.dtype
+            request.plan,
+            request.conditioning,
+            request.prompt_frames,
+            decoder.dtype,
+            request.seeds,
         )
         sampler = SharedSampler if request.shared_noise else RowSampler
         self.sampler = sampler(

@@ -7,7 +7,7 @@ import torch
 
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.sampling import Sampling
-from tonearm.steering.resolve import Intervention
+from tonearm.steering.intervention import Intervention
 
 
 @dataclass(frozen=True)

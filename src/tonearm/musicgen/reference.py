@@ -22,8 +22,9 @@ from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.hooks import tapped
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, check_finite
+from tonearm.musicgen.steering_gates import GateNoise
 from tonearm.progress import Progress
-from tonearm.steering.resolve import Intervention
+from tonearm.steering.intervention import Intervention
 
 
 def decode(
@@ -34,7 +35,7 @@ def decode(
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
     conditioning = request.conditioning
-    taps = steering_taps(request.plan, conditioning, request.prompt_frames)
+    taps = steering_taps(request.plan, conditioning, request.prompt_frames, request.seeds)
     for place, more in (read or {}).items():
         taps.setdefault(place, []).extend(more)
     shape, frames = checkpoint.shape, request.frames
@@ -102,51 +103,96 @@ def read(
 
 
 def steering_taps(
-    plan: Sequence[Intervention], conditioning: Conditioning, prompt_frames: int
+    plan: Sequence[Intervention],
+    conditioning: Conditioning,
+    prompt_frames: int,
+    seeds: Sequence[int],
 ) -> dict[tuple[Site, int], list[Tap]]:
     """Taps that carry out a plan on rows [conditional..., unconditional...]."""
     taps: dict[tuple[Site, int], list[Tap]] = {}
     for intervention in plan:
-        for layer, which in intervention.layers.items():
-            tap = _SteeringTap(intervention, which, conditioning, prompt_frames)
+        gates = GateNoise(intervention, seeds) if intervention.steer.gate < 1 else None
+        for layer in intervention.layers:
+            tap = _SteeringTap(intervention, layer, conditioning, prompt_frames, gates)
             taps.setdefault((intervention.site, layer), []).append(tap)
     return taps
 
 
 class _SteeringTap:
     def __init__(
-        self, intervention: Intervention, which: int, conditioning: Conditioning, prompt_frames: int
+        self,
+        intervention: Intervention,
+        layer: int,
+        conditioning: Conditioning,
+        prompt_frames: int,
+        gates: GateNoise | None,
     ):
         steer, rows = intervention.steer, intervention.rows
+        which = intervention.layers[layer]
         halves = []
         if steer.branch in ("both", "conditional"):
             halves.append(rows)
         if steer.branch in ("both", "unconditional") and conditioning.guided:
             halves.append(rows + conditioning.rows)
         copies = len(halves)
-        self.intervention = intervention
+        self.intervention, self.which, self.copies = intervention, which, copies
         self.rows = torch.cat(halves) if halves else rows[:0]
         self.directions = intervention.directions[which].repeat(copies, 1)
-        self.strengths = intervention.strengths.repeat(copies, 1)
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
+        self.gates, self.index = gates, list(intervention.layers).index(layer)
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
-        strength = self._strength(span, h.device)
+        strength = self._strength(span)
+        if self.gates:
+            strength = strength * self._open(self.gates, span)
         if not strength.any():
             return None
         edited = self.intervention.apply(
-            h[self.rows], self.directions[:, None], strength[..., None]
+            h[self.rows],
+            self.directions[:, None],
+            self._of_forward_rows(strength),
+            target=self._target(span),
         )
         return h.index_copy(0, self.rows, edited)
 
-    def _strength(self, span: Span, device: torch.device) -> torch.Tensor:
+    def _strength(self, span: Span) -> torch.Tensor:
         """[n, S]: the schedule at each position; the prefix gets the strength of frame 0, or none."""
-        table = self.strengths
-        frames = torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
-        codes = table[:, frames.clamp(max=table.shape[1] - 1)] * (frames >= self.first_frame)
+        table = self.intervention.strengths
+        codes = _over(table, span) * (_frames(span, table.device) >= self.first_frame)
         prefix = table[:, :1].expand(-1, span.prefix) * float(self.in_prefix)
         return torch.cat([prefix, codes], dim=1)
+
+    def _open(self, gates: GateNoise, span: Span) -> torch.Tensor:
+        """[n, S]: 1 where the gate is open; the prefix has that of frame 0."""
+        last = self.intervention.strengths.shape[1] - 1
+        frames = [0] * span.prefix + [min(frame, last) for frame in span.code_positions]
+        of_rows = torch.tensor(frames, device=self.rows.device).expand(
+            len(self.intervention.rows), -1
+        )
+        return gates.open_at(of_rows)[self.index]
+
+    def _target(self, span: Span) -> torch.Tensor | None:
+        """Targets of the projection at each position; the prefix has those of frame 0."""
+        table = self.intervention.levels
+        if table is None:
+            return None
+        levels = torch.cat([table[:, :1].expand(-1, span.prefix), _over(table, span)], dim=1)
+        return self._of_forward_rows(self.intervention.targets(levels)[self.which])
+
+    def _of_forward_rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Values [n, S] of the batch rows as those of all rows that are edited, [copies * n, S, 1]."""
+        return values.repeat(self.copies, 1)[..., None]
+
+
+def _frames(span: Span, device: torch.device) -> torch.Tensor:
+    """Frames that the code positions of a span decide, int64."""
+    return torch.tensor(list(span.code_positions), device=device, dtype=torch.int64)
+
+
+def _over(table: torch.Tensor, span: Span) -> torch.Tensor:
+    """Values of a table [n, T] at the code positions of a span."""
+    return table[:, _frames(span, table.device).clamp(max=table.shape[1] - 1)]
 
 
 class _RowDrawer(LogitsProcessor):

@@ -1,13 +1,14 @@
 """Buffers that carry out a plan: steering at one addition per layer, with strengths that can change
 while decoding.
 
-The strengths of each Intervention are kept in a buffer over all rows, written in place when they
-change. Directions cover all rows too, with zeros where a row is not steered. Adding 0.0 changes
-nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer are summed
-once and applied as one.
+The values of each Intervention (steering_tracks.py) are kept in buffers over all rows, written in
+place when they change. Directions cover all rows too, with zeros where a row is not steered. Adding
+0.0 changes nothing, so rows and frames at strength 0 are exact. Consecutive additions at one layer
+are summed once and applied as one; those of a steer with a gate (steering_gates.py), whose strength
+differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, bounds and sums. `structure` is the rest.
+in tensors: strengths, directions, bounds, targets, gates and sums. `structure` is the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -20,7 +21,9 @@ from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
-from tonearm.steering.resolve import Intervention
+from tonearm.musicgen.steering_gates import Gate
+from tonearm.musicgen.steering_tracks import SteerTrack
+from tonearm.steering.intervention import Intervention
 
 Item = TypeVar("Item")
 
@@ -33,6 +36,9 @@ NOT_CAPTURED = {
     "schedule",
     "low",
     "high",
+    "level",
+    "level_schedule",
+    "gate",
     "strategy",
     "source_layer",
     "layers",
@@ -41,84 +47,44 @@ NOT_CAPTURED = {
 }
 
 
-class StrengthTrack:
-    """Strengths of an Intervention's rows over frames, shared by all layers that it edits.
-
-    `table` holds [n, T] over frames; `now` [R, 1] is the strength at the frame sought last;
-    `bounds` [2] are those of the projection, for clamp.
-    """
-
-    def __init__(self, intervention: Intervention, conditioning: Conditioning, first_frame: int):
-        steer, rows = intervention.steer, intervention.rows
-        self.intervention, self.position = intervention, intervention.position
-        self.rows = rows.tolist()
-        self.table = FrameTable(intervention.strengths.cpu().clone())
-        self.in_prefix, self.first_frame = steer.positions == "all", first_frame
-        halves = []
-        if steer.branch in ("both", "conditional"):
-            halves.append(rows)
-        if steer.branch in ("both", "unconditional") and conditioning.guided:
-            halves.append(rows + conditioning.rows)
-        # [R, n]: the batch row whose strength a forward row takes
-        self.spread = torch.zeros(len(conditioning.states), len(rows), device=rows.device)
-        for half in halves:
-            self.spread[half, torch.arange(len(rows), device=rows.device)] = 1
-        self.now = torch.zeros(len(conditioning.states), 1, device=rows.device)
-        self.bounds = self._bounds()
-        self._column: torch.Tensor | None = None
-
-    def seek(self, frame: int) -> bool:
-        """Set `now` to the strengths at `frame`; return whether they changed."""
-        column = self.table.at(frame) * (frame >= self.first_frame)
-        if self._column is not None and torch.equal(column, self._column):
-            return False
-        self._column = column
-        torch.matmul(self.spread, column[:, None].to(self.spread), out=self.now)
-        return True
-
-    def unset(self) -> None:
-        """Make the next `seek` set the strengths in any case."""
-        self._column = None
-
-    def place(self, keep: Keep, name: str) -> None:
-        """Move the tensors to where captured steps read them."""
-        self.now = keep(f"{name}, now", torch.zeros_like(self.now))
-        self.bounds = keep(f"{name}, bounds", self._bounds())
-
-    def over(self, span: Span) -> torch.Tensor:
-        """Strengths [R, S, 1] at the positions of a span; the prefix gets its first frame's, or
-        none.
-        """
-        frames = torch.tensor(list(span.code_positions), dtype=torch.int64)
-        codes = self.table.over(frames) * (frames >= self.first_frame)
-        first = self.table.at(span.first)[:, None]
-        prefix = first.expand(-1, span.prefix) * float(self.in_prefix)
-        return (self.spread @ torch.cat([prefix, codes], dim=1).to(self.spread))[..., None]
-
-    def _bounds(self) -> torch.Tensor:
-        return torch.tensor(self.intervention.bounds, device=self.now.device)
-
-
 class Operation:
     """One Intervention at one layer, its directions [R, D] over all rows.
 
     Args:
-        track: its strengths.
+        track: its values over frames.
         part: index of the directions among those of the intervention.
         conditioning: of the rows.
     """
 
-    def __init__(self, track: StrengthTrack, part: int, conditioning: Conditioning):
+    def __init__(self, track: SteerTrack, part: int, conditioning: Conditioning):
         self.track, self.part, self.conditioning = track, part, conditioning
         self.intervention = track.intervention
         self.directions = self._over_all_rows()
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
-        return self.apply(h, self.track.now[:, None] if span.length == 1 else self.track.over(span))
+        return self.apply(h, span, self.track.strengths(span))
 
-    def apply(self, h: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
-        """h [R, S, D], strength [R, S, 1]."""
-        return self.intervention.apply(h, self.directions[:, None], strength, self.track.bounds)
+    def apply(self, h: torch.Tensor, span: Span, strengths: torch.Tensor) -> torch.Tensor:
+        """Edit h [R, S, D] by strengths [R, S, 1]."""
+        return self.intervention.apply(
+            h,
+            self.directions[:, None],
+            strengths,
+            bounds=self.track.bounds,
+            target=self.track.targets(self.part, span),
+        )
+
+    @property
+    def only_adds(self) -> bool:
+        """Whether it is an addition of equal strength in all layers."""
+        return self.intervention.steer.operator == "add" and self.track.gate is None
+
+    def at(self, layer: int) -> "Operation | GatedOperation":
+        """The operation at one of the target layers."""
+        if self.track.gate is None:
+            return self
+        index = list(self.intervention.layers).index(layer)
+        return GatedOperation(self, self.track.gate, index)
 
     def place(self, keep: Keep, name: str) -> None:
         """Move the directions to where captured steps read them."""
@@ -135,6 +101,23 @@ class Operation:
         return spread
 
 
+class GatedOperation:
+    """An operation at one layer, its strength multiplied by the gate of its steer.
+
+    Args:
+        operation: shared by the layers that have one direction.
+        gate: of the steer.
+        index: of the layer among the target layers.
+    """
+
+    def __init__(self, operation: Operation, gate: Gate, index: int):
+        self.operation, self.gate, self.index = operation, gate, index
+
+    def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
+        strengths = self.operation.track.strengths(span) * self.gate.at(self.index, span)
+        return self.operation.apply(h, span, strengths)
+
+
 class FusedAdd:
     """Consecutive additions at one layer: one offset [R, 1, D] for all of them."""
 
@@ -146,7 +129,7 @@ class FusedAdd:
         if span.length == 1:
             return h + self.offset
         for operation in self.operations:
-            h = operation.apply(h, operation.track.over(span))
+            h = operation(h, span)
         return h
 
     def refresh(self) -> None:
@@ -160,9 +143,8 @@ class FusedAdd:
         self.offset = keep(name, torch.zeros_like(self.offset))
 
 
-Part = tuple[
-    int, int
-]  # index of an intervention in the plan, index of a direction in the intervention
+Part = tuple[int, int]  # indices of an intervention in the plan, and of one of its directions
+SteerTap = Operation | GatedOperation | FusedAdd
 
 
 class SteeringBuffers:
@@ -176,10 +158,14 @@ class SteeringBuffers:
         conditioning: Conditioning,
         prompt_frames: int,
         dtype: torch.dtype,
+        seeds: Sequence[int],
     ):
         self.tracks = [
-            StrengthTrack(
-                one, conditioning, prompt_frames if one.steer.positions == "generated" else 0
+            SteerTrack(
+                one,
+                conditioning,
+                prompt_frames if one.steer.positions == "generated" else 0,
+                seeds,
             )
             for one in plan
         ]
@@ -192,8 +178,9 @@ class SteeringBuffers:
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
         # Layers that add the same share one offset.
         sums: dict[tuple[Part, ...], FusedAdd] = {}
-        self.taps: dict[tuple[Site, int], list[Operation | FusedAdd]] = {
-            place: _fused(parts_at[place], operations, sums, dtype) for place in sorted(parts_at)
+        self.taps: dict[tuple[Site, int], list[SteerTap]] = {
+            place: _fused(place[1], parts_at[place], operations, sums, dtype)
+            for place in sorted(parts_at)
         }
         self._sums_of = [
             [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
@@ -202,7 +189,11 @@ class SteeringBuffers:
         # Everything that steps of one position read, numbered by first use.
         taps = dict.fromkeys(tap for here in self.taps.values() for tap in here)
         self._sums = _numbered(tap for tap in taps if isinstance(tap, FusedAdd))
-        self._operations = _numbered(tap for tap in taps if isinstance(tap, Operation))
+        self._operations = _numbered(
+            tap.operation if isinstance(tap, GatedOperation) else tap
+            for tap in taps
+            if not isinstance(tap, FusedAdd)
+        )
         self._tracks = _numbered(operation.track for operation in self._operations)
 
     @property
@@ -213,9 +204,11 @@ class SteeringBuffers:
             for place, taps in self.taps.items()
         )
 
-    def _signature(self, tap: Operation | FusedAdd) -> Hashable:
+    def _signature(self, tap: SteerTap) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
+        if isinstance(tap, GatedOperation):
+            return ("gate", tap.index, self._signature(tap.operation))
         settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
         return (settings, self._operations[tap], self._tracks[tap.track])
 
@@ -231,43 +224,61 @@ class SteeringBuffers:
             total.place(keep, f"sum {number}")
 
     def seek(self, frame: int) -> None:
-        """Set all strengths to those of code position `frame`."""
+        """Set all values to those of code position `frame`."""
         changed = [index for index, track in enumerate(self.tracks) if track.seek(frame)]
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
     def hold_after(self, lengths: Sequence[int]) -> None:
-        """Keep each batch row's strengths at its last frame for all frames after it."""
+        """Keep each batch row's values at its last frame for all frames after it."""
         for track in self.tracks:
-            track.table.hold_after([lengths[row] for row in track.rows])
+            track.hold_after(lengths)
 
     def set_strength(self, position: int, strength: float, frame: int) -> None:
         """Set the strength of the steer at `position` in its list, in all rows, from `frame` on."""
         for track in self.tracks:
             if track.position == position:
-                for index in range(len(track.rows)):
-                    track.table.set_from(index, frame, strength)
+                _set_all_from(track.table, frame, strength)
+
+    def set_level(self, position: int, level: float, frame: int) -> None:
+        """Set the level of the steer at `position` in its list, in all rows, from `frame` on."""
+        for track in self.tracks:
+            if track.position == position and track.levels:
+                _set_all_from(track.levels.table, frame, level)
 
     def strengths(self, row: int, position: int) -> list[float]:
         """Strengths of the steer at `position` in a row's list, frame by frame, as they were set."""
-        track = next(t for t in self.tracks if t.position == position and row in t.rows)
+        track = self._track(row, position)
         return track.table.values[track.rows.index(row)].tolist()
+
+    def levels(self, row: int, position: int) -> list[float]:
+        """Levels of the steer at `position`, which is one by operator set, likewise."""
+        track = self._track(row, position)
+        assert track.levels is not None
+        return track.levels.table.values[track.rows.index(row)].tolist()
+
+    def _track(self, row: int, position: int) -> SteerTrack:
+        return next(t for t in self.tracks if t.position == position and row in t.rows)
+
+
+def _set_all_from(table: FrameTable, frame: int, value: float) -> None:
+    for row in range(len(table.values)):
+        table.set_from(row, frame, value)
 
 
 def _fused(
+    layer: int,
     parts: Sequence[Part],
     operations: Mapping[Part, Operation],
     sums: dict[tuple[Part, ...], FusedAdd],
     dtype: torch.dtype,
-) -> list[Operation | FusedAdd]:
+) -> list[SteerTap]:
     """Operations at one layer, consecutive additions as one; adds those that are new to `sums`."""
-    fused: list[Operation | FusedAdd] = []
-    for adds, group in groupby(
-        parts, key=lambda part: operations[part].intervention.steer.operator == "add"
-    ):
+    fused: list[SteerTap] = []
+    for adds, group in groupby(parts, key=lambda part: operations[part].only_adds):
         run = tuple(group)
         if not adds:
-            fused += [operations[part] for part in run]
+            fused += [operations[part].at(layer) for part in run]
             continue
         if run not in sums:
             sums[run] = FusedAdd([operations[part] for part in run], dtype)

@@ -1,6 +1,6 @@
 """Exchange of steering vectors: with the Hugging Face hub, and with the files of other programs."""
 
-from tonearm.sharing.glp import Exported, export_gguf
+from tonearm.sharing.exporting import Exported, export_gguf
 from tonearm.sharing.hub import Pulled, Pushed, pull, push
 from tonearm.sharing.importing import import_vector
 

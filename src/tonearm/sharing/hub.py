@@ -8,8 +8,7 @@ content hashes were found right. Nothing is ever unpickled.
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,23 @@ from tonearm.files.atomic import atomic_write_all
 from tonearm.files.temporary_folder import temporary_folder
 from tonearm.files.text_file import MIB
 from tonearm.loading import HUB_ID
+from tonearm.sharing.hub_client import (
+    check_repository,
+    check_revision,
+    check_token,
+    client,
+    one_line_errors,
+)
 from tonearm.sharing.model_card import Card, base_models_of, card_text, licences_of
 from tonearm.steering.bundle_file import is_bundle, load_vectors
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import MAX_BYTES, SUFFIX
-from tonearm.text import first_line, name_fault, quoted
+from tonearm.text import name_fault, quoted
 
 CARD = "README.md"
 MAX_FILES = 1000  # of one push or pull
-MAX_REASON = 200  # characters of the library's message
 UNKNOWN_LICENCE = "unknown"
 OTHER_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npy", ".gguf", ".json", ".md", ".py")
-_OFFLINE = "HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set; unset it to reach the hub"
-_NO_TOKEN = "no token of the hub; run `hf auth login`, or set HF_TOKEN to a token that may write"
-_REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,249}", re.ASCII)
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,59}")
 
 
@@ -88,17 +90,17 @@ def push(
         TonearmError: a file that is no vector, a repository or a tag that cannot be written, no
             token, or no network.
     """
-    _check_repository(repository)
+    check_repository(repository)
     private = boundary.flag(private, "private")
     for what, name in (("revision", revision), ("tag", tag)):
-        _check_revision(what, name)
+        check_revision(what, name)
     contents, card = _release(repository, files, licence, base_model, tag)
     if api is None:
-        api = _api()
-    _check_token(api)
+        api = client()
+    check_token(api)
     from huggingface_hub import CommitOperationAdd
 
-    with _one_line_errors(repository, revision):
+    with one_line_errors(repository, revision):
         _prepare(api, repository, private, revision, tag, set(contents))
         contents[CARD] = card_text(card).encode()
         done = api.create_commit(
@@ -220,16 +222,16 @@ def pull(
         TonearmError: no such repository, revision or file; a file that is no vector, or damaged; a
             file that exists; no network.
     """
-    _check_repository(repository)
-    _check_revision("revision", revision)
+    check_repository(repository)
+    check_revision("revision", revision)
     wanted = [
         _plain_name(name)
         for name in boundary.sequence(names, "names", boundary.text, "a list of names")
     ]
     folder = Path(boundary.path(folder, "folder"))
     if api is None:
-        api = _api()
-    with _one_line_errors(repository, revision):
+        api = client()
+    with one_line_errors(repository, revision):
         info = api.model_info(repository, revision=revision, files_metadata=True)
     sizes = _listed(repository, info.siblings or ())
     chosen = _chosen(repository, sizes, wanted)
@@ -243,7 +245,7 @@ def pull(
         read: dict[Path, Mapping[str, SteeringVector]] = {}
         sources = []
         for name, target in zip(chosen, targets, strict=True):
-            with _one_line_errors(repository, revision):
+            with one_line_errors(repository, revision):
                 file = api.hf_hub_download(
                     repository, name, repo_type="model", revision=info.sha, local_dir=temporary
                 )
@@ -319,74 +321,3 @@ def split_revision(text: str) -> tuple[str, str | None]:
     """Split `owner/name@revision`; the revision is None where there is none."""
     repository, mark, revision = text.partition("@")
     return repository, revision if mark else None
-
-
-def _check_repository(repository: str) -> None:
-    if not HUB_ID.fullmatch(boundary.text(repository, "repository")):
-        raise TonearmError(f"{quoted(repository)} is no repository of the hub; write owner/name")
-
-
-def _check_revision(what: str, revision: str | None) -> None:
-    given = boundary.optional(boundary.text, revision, what)
-    if given is not None and (not _REVISION.fullmatch(given) or ".." in given):
-        raise TonearmError(f"the {what} {quoted(given)} is not possible; write one such as v1")
-
-
-def _api() -> Any:
-    """The hub's client."""
-    from huggingface_hub import HfApi, constants
-
-    if constants.is_offline_mode():
-        raise TonearmError(_OFFLINE)
-    return HfApi(library_name="tonearm")
-
-
-def _check_token(api: Any) -> None:
-    from huggingface_hub import get_token
-
-    if not (api.token or get_token()):
-        raise TonearmError(_NO_TOKEN)
-
-
-@contextmanager
-def _one_line_errors(repository: str, revision: str | None) -> Iterator[None]:
-    """Turn every error of the hub's library within the block into one line."""
-    try:
-        yield
-    except TonearmError:
-        raise
-    except Exception as error:
-        raise TonearmError(_reason(error, repository, revision)) from error
-
-
-def _reason(error: Exception, repository: str, revision: str | None) -> str:
-    from huggingface_hub import errors
-
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    # The order matters: a gated repository is also one that was not found.
-    if isinstance(error, errors.OfflineModeIsEnabled):
-        return _OFFLINE
-    if isinstance(error, errors.LocalTokenNotFoundError):
-        return _NO_TOKEN
-    if isinstance(error, errors.GatedRepoError):
-        return f"{repository} is gated; accept its terms at https://huggingface.co/{repository}"
-    if isinstance(error, errors.RepositoryNotFoundError):
-        return (
-            f"no model repository {repository} on the hub, or the token may not read it; check the "
-            "name, and `hf auth login`"
-        )
-    if isinstance(error, errors.RevisionNotFoundError):
-        return f"{repository} has no revision {quoted(revision or 'main')}; check its tags"
-    if status == 401:
-        return "the hub does not know the token; run `hf auth login`, or set HF_TOKEN"
-    if status == 403:
-        return f"the token may not write to {repository}; use one with the right to write there"
-    if isinstance(error, errors.HfHubHTTPError):
-        return f"the hub refuses the request for {repository} ({_short(error)}); try again later"
-    if isinstance(error, errors.HTTPError):  # of the transport: no answer of the hub
-        return f"cannot reach the hub ({_short(error)}); check the network, and try again"
-    return f"cannot exchange files with {repository} ({_short(error)}); try again"
-
-
-def _short(error: Exception) -> str:
-    return shortened(" ".join(first_line(error).split()), MAX_REASON)

@@ -5,14 +5,16 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from tonearm import __version__, boundary
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
+from tonearm.sharing.control_vector import read_control_vector
 from tonearm.sharing.foreign import Foreign
-from tonearm.sharing.glp import FAMILY, read_control_vector
+from tonearm.sharing.glp import FAMILY
 from tonearm.sharing.glp import SUFFIX as GGUF
 from tonearm.sharing.layer_arrays import NPY, read_layer_tensors, read_npy
 from tonearm.sharing.svec import SUFFIX as SVEC
@@ -92,19 +94,14 @@ def import_vector(
     foreign = read_foreign(path)
     _check_checkpoint(path, foreign, shape)
     numbered = _layers(path, foreign, shape, layers_from, layer)
-    given = {
-        "name": boundary.optional(boundary.text, name, "name"),
-        "positive_label": boundary.optional(boundary.text, positive_label, "positive_label"),
-        "negative_label": boundary.optional(boundary.text, negative_label, "negative_label"),
-    }
-    stated = {key: foreign.fields[key] for key in (*given, "method") if key in foreign.fields}
+    named = {"name": name, "positive_label": positive_label, "negative_label": negative_label}
+    fields: dict[str, Any] = {"name": path.stem, "method": IMPORTED}
+    for key in ("name", "method", "positive_label", "negative_label"):
+        given = boundary.optional(boundary.text, named.get(key), key)
+        chosen = foreign.fields.get(key) if given is None else given
+        fields |= {} if chosen is None else {key: chosen}
     info = VectorInfo(
-        **{  # type: ignore[arg-type]
-            "name": path.stem,
-            "method": IMPORTED,
-            **stated,
-            **{key: value for key, value in given.items() if value is not None},
-        },
+        **fields,
         checkpoint=shape.public_name,
         fingerprint=shape.fingerprint,
         width=shape.width,

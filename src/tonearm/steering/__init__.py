@@ -12,6 +12,7 @@ from tonearm.steering.calibration import (
     SignCalibration,
 )
 from tonearm.steering.controls import Control
+from tonearm.steering.frame_scales import FrameScales
 from tonearm.steering.response import Response, ResponsePoint
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
@@ -26,6 +27,7 @@ __all__ = [
     "Control",
     "Drift",
     "Evidence",
+    "FrameScales",
     "Leak",
     "Response",
     "ResponsePoint",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
+from tonearm.schema import validated
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.response import Response
 from tonearm.steering.schedule import Schedule
@@ -57,7 +58,7 @@ def with_strengths(
 
     Raises:
         TonearmError: a vector without a calibration, an amount of a sign that failed it, or a
-            target outside the range of its vector.
+            target outside the range of its vector, or a strength that its operator does not allow.
     """
     boundary.instance(steering, "steering", Steering, "a Steering")
     if not isinstance(vectors, Mapping):
@@ -72,7 +73,7 @@ def with_strengths(
             continue
         signs = _signs(steer, vectors[steer.vector], live)
         steers += [_of_sign(steer, sign, found) for sign, found in signs]
-    return Steering(steers=tuple(steers))
+    return steering.model_copy(update={"steers": tuple(steers)})
 
 
 def amount_places(
@@ -140,9 +141,7 @@ def _of_sign(steer: Steer, sign: int, found: SignCalibration) -> Steer:
         strength = sign * found.strength
     elif configuration.ramp and strength:
         schedule = Schedule.ramp(0.0, configuration.ramp)
-    return Steer(
-        vector=steer.vector,
-        strength=strength,
-        schedule=schedule,
-        **configuration.model_dump(exclude={"ramp"}),
-    )
+    fields = configuration.model_dump(exclude={"ramp"})
+    fields |= {"vector": steer.vector, "strength": strength, "schedule": schedule}
+    where = f"steer {steer.vector}: amount {steer.amount:g}"
+    return validated(Steer, fields, where=where)  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The five ways to move an activation along a direction.
+"""The seven ways to move an activation along a direction.
 
 Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw;
 `s` broadcastable to h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the
@@ -10,6 +10,7 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 | blend    | (h + s r) / (1 + |s|); scale "activation": r times the norm of h | Panda et al. 2025, IV-D, at s > 0  |
 | rotate   | h + s r |h|, rescaled to the norm of h: exactly norm-preserving  | ours                              |
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
+| set      | h + s (target - h . r) r; s = 1 ends on the target               | thermostat                        |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
 
 remove takes an attribute out if v is the difference of the class means (DiffMean): their means are
@@ -20,15 +21,27 @@ blend at s < 0 is blend of -v at |s|: the paper has positive strengths alone.
 
 rotate turns h by less than half a circle; only where h and s r |h| cancel (h against r, s = -1 or
 1) there is no way to turn, and h becomes 0.
+
+slerp keeps the norm, too, and |s| <= 1 is a share of the angle theta between h and sign(s) r, so
+that equal steps of s are equal angles, and s = 1 ends on r:
+
+    h' = |h| (cos((1 - |s|) theta) r + sin((1 - |s|) theta) u),   u = unit(h - (h . r) r)
+
+Where h is parallel to r, within PARALLEL of the sine of theta, there is no plane, and h is kept.
+
+set moves the projection h . r the share 0 <= s <= 1 of its way to a target; remove is set to 0.
 """
 
 from typing import Literal
 
 import torch
 
-Operator = Literal["add", "blend", "rotate", "remove", "clamp"]
+Operator = Literal["add", "blend", "rotate", "slerp", "remove", "set", "clamp"]
 Scale = Literal["unit", "activation"]
-Bound = float | torch.Tensor  # of a projection; a tensor of no dimensions can change in place
+# of a projection; a tensor, broadcastable to h[..., :1], can change in place
+Bound = float | torch.Tensor
+
+PARALLEL = 1e-4  # below this sine, float32 has 3 digits or fewer of the direction in which to turn
 
 
 def unit(v: torch.Tensor) -> torch.Tensor:
@@ -56,9 +69,28 @@ def rotate(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     )
 
 
+def slerp(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    r, norm = s.sign() * unit(v), h.norm(dim=-1, keepdim=True)
+    along = (h * r).sum(-1, keepdim=True)
+    across = h - along * r
+    sine = across.norm(dim=-1, keepdim=True)  # times the norm
+    angle = (1 - s.abs()) * torch.atan2(sine, along)
+    turned = unit(angle.cos() * r + angle.sin() * unit(across)) * norm
+    has_plane = (sine > PARALLEL * norm) & (r != 0).any(-1, keepdim=True)
+    return torch.where(has_plane, turned, h)
+
+
 def remove(h: torch.Tensor, v: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
     r = unit(v)
     return h - s * (h * r).sum(-1, keepdim=True) * r
+
+
+def set_projection(
+    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, target: Bound
+) -> torch.Tensor:
+    r = unit(v)
+    projection = (h * r).sum(-1, keepdim=True)
+    return h + s * (torch.as_tensor(target).to(projection) - projection) * r
 
 
 def clamp(
@@ -79,6 +111,7 @@ def apply(
     scale: Scale = "unit",
     low: Bound = float("-inf"),
     high: Bound = float("inf"),
+    target: Bound = 0.0,
 ) -> torch.Tensor:
     """h moved by `operator`; where s is 0, h itself, bit for bit."""
     if operator == "add":
@@ -89,8 +122,12 @@ def apply(
             moved = blend(wide, v, strength, scale)
         elif operator == "rotate":
             moved = rotate(wide, v, strength)
+        elif operator == "slerp":
+            moved = slerp(wide, v, strength)
         elif operator == "remove":
             moved = remove(wide, v, strength)
+        elif operator == "set":
+            moved = set_projection(wide, v, strength, target)
         else:
             moved = clamp(wide, v, strength, low, high)
     return torch.where(s == 0, h, moved.to(h.dtype))

@@ -1,70 +1,24 @@
 """Resolution of a steering specification into interventions: names, strategies and seconds become
 tensors, layers and frames.
 
-Shapes: n batch rows with equal settings, G distinct directions per row, D width, T frames.
+Shapes: D width, T frames.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
-from tonearm.steering.operators import apply
+from tonearm.steering.intervention import Intervention
+from tonearm.steering.orthogonal import Orthogonaliser
+from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
-
-
-@dataclass(frozen=True)
-class Intervention:
-    """One steer at all its layers, for the batch rows whose steers share its settings.
-
-    steer       the settings; vector, strength and schedule are those of the first row
-    position    index of the steer in its rows' lists; lower positions are applied first
-    vectors     name of each row's vector [n]
-    site        where in a block the activation is edited
-    rows        int64 [n], batch rows
-    directions  float32 [G, n, D]
-    layers      target layer -> index into the first axis of `directions`
-    strengths   float32 [n, T]; the last column holds for later frames
-    """
-
-    steer: Steer
-    position: int
-    vectors: tuple[str, ...]
-    site: Site
-    rows: torch.Tensor
-    directions: torch.Tensor
-    layers: Mapping[int, int]
-    strengths: torch.Tensor
-
-    @property
-    def bounds(self) -> tuple[float, float]:
-        """Bounds of the projection, for clamp; infinite where the steer has none."""
-        low, high = self.steer.low, self.steer.high
-        return float("-inf") if low is None else low, float("inf") if high is None else high
-
-    def apply(
-        self,
-        h: torch.Tensor,
-        directions: torch.Tensor,
-        strength: torch.Tensor,
-        bounds: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Edit activations.
-
-        Args:
-            h: [n, S, D].
-            directions: [n, 1, D].
-            strength: [n, S, 1].
-            bounds: [2], those of the projection, in a tensor; default: those of the steer.
-        """
-        low, high = self.bounds if bounds is None else bounds.unbind()
-        steer = self.steer
-        return apply(steer.operator, h, directions, strength, scale=steer.scale, low=low, high=high)
 
 
 def resolve(
@@ -92,42 +46,121 @@ def resolve(
         TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
-    grouped: dict[tuple, list[tuple[int, Steer, list[torch.Tensor], torch.Tensor]]] = defaultdict(
-        list
-    )
+    grouped: dict[tuple[int, Site, tuple[int, ...], bool, str], list[_Member]] = defaultdict(list)
     for row, steering in enumerate(steerings):
+        orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
             vector = vectors[steer.vector]
             check_vector(shape, vector)
             check_operator(steer, vector)
-            sources = target_layers(shape, steer, vector)
-            factors = steer.schedule.factors(seconds) if steer.schedule else [1.0] * frames
-            strengths = steer.raw_strength * torch.as_tensor(factors, dtype=torch.float32)
-            if not live and not strengths.any():
+            member = _member(row, steer, vector, shape, seconds, orthogonaliser)
+            if not live and not member.strengths.any():
                 continue
-            settings = steer.model_copy(
-                update={"vector": "", "strength": 0.0, "schedule": None, "source_layer": None}
-            )
-            shared = steer.strategy != "all-to-all"
-            directions = [vector[layer] for layer in sources.values()]
-            key = (position, vector.info.site, tuple(sources), shared, settings.model_dump_json())
-            grouped[key].append((row, steer, directions[:1] if shared else directions, strengths))
+            settings = steer.model_copy(update=OWN).model_dump_json()
+            key = (position, vector.info.site, member.layers, member.shared, settings)
+            grouped[key].append(member)
     in_order = sorted(grouped.items(), key=lambda item: item[0][0])
     return [
-        Intervention(
-            steer=members[0][1],
-            position=position,
-            vectors=tuple(steer.vector for _, steer, *_ in members),
-            site=site,
-            rows=torch.tensor([row for row, *_ in members], device=device),
-            directions=torch.stack(
-                [torch.stack(directions) for _, _, directions, _ in members], dim=1
-            ).to(device),
-            layers={layer: 0 if shared else index for index, layer in enumerate(layers)},
-            strengths=torch.stack([strengths for *_, strengths in members]).to(device),
-        )
-        for (position, site, layers, shared, _), members in in_order
+        _intervention(position, site, members, device) for (position, site, *_), members in in_order
     ]
+
+
+# Settings of a steer that each row of an intervention has for itself.
+OWN: Mapping[str, Any] = {
+    "vector": "",
+    "strength": 0.0,
+    "schedule": None,
+    "source_layer": None,
+    "level": None,
+    "level_schedule": None,
+}
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A steer of one batch row.
+
+    layers      target layers
+    shared      one direction serves all target layers
+    directions  one per target layer, or the shared one, float32 [D] each
+    strengths   float32 [T]
+    levels      float32 [T]; None for operators other than set
+    scales      mean and standard deviation of the projection on each direction; likewise
+    """
+
+    row: int
+    steer: Steer
+    layers: tuple[int, ...]
+    shared: bool
+    directions: Sequence[torch.Tensor]
+    strengths: torch.Tensor
+    levels: torch.Tensor | None
+    scales: Sequence[tuple[float, float]] | None
+
+
+def _member(
+    row: int,
+    steer: Steer,
+    vector: SteeringVector,
+    shape: ModelShape,
+    seconds: Sequence[float],
+    orthogonaliser: Orthogonaliser | None,
+) -> _Member:
+    sources = target_layers(shape, steer, vector)
+    directions = {layer: vector[source] for layer, source in sources.items()}
+    shared = steer.strategy != "all-to-all"
+    remainders = orthogonaliser and orthogonaliser(vector, steer.operator, directions)
+    if remainders:
+        directions, shared = remainders, False
+    levels = scales = None
+    if steer.level is not None:
+        levels = steer.level * _factors(steer.level_schedule, seconds)
+        scales = frame_scales(steer, vector, list(sources.values()))
+    return _Member(
+        row=row,
+        steer=steer,
+        layers=tuple(sources),
+        shared=shared,
+        directions=list(directions.values())[: 1 if shared else None],
+        strengths=steer.raw_strength * _factors(steer.schedule, seconds),
+        levels=levels,
+        scales=scales,
+    )
+
+
+def _factors(schedule: Schedule | None, seconds: Sequence[float]) -> torch.Tensor:
+    """Factors of a schedule at the times of all frames, float32 [T]."""
+    if schedule is None:
+        return torch.ones(len(seconds))
+    return torch.as_tensor(schedule.factors(seconds), dtype=torch.float32)
+
+
+def _intervention(
+    position: int, site: Site, members: Sequence[_Member], device: torch.device
+) -> Intervention:
+    """The steers of several rows, whose settings are equal, as one intervention."""
+    first = members[0]
+    levels = [one.levels for one in members if one.levels is not None]
+    scales = [one.scales for one in members if one.scales is not None]
+    return Intervention(
+        steer=first.steer,
+        position=position,
+        vectors=tuple(one.steer.vector for one in members),
+        site=site,
+        rows=torch.tensor([one.row for one in members], device=device),
+        directions=torch.stack([torch.stack(list(one.directions)) for one in members], dim=1).to(
+            device
+        ),
+        layers={layer: 0 if first.shared else i for i, layer in enumerate(first.layers)},
+        strengths=torch.stack([one.strengths for one in members]).to(device),
+        levels=torch.stack(levels).to(device) if levels else None,
+        scales=_scales(scales, device) if scales else None,
+    )
+
+
+def _scales(members: Sequence[Sequence[tuple[float, float]]], device: torch.device) -> torch.Tensor:
+    """Scales of n rows as float32 [G, n, 2]."""
+    return torch.tensor(members, dtype=torch.float32, device=device).transpose(0, 1)
 
 
 def check_steering(
@@ -137,14 +170,40 @@ def check_steering(
 
     Raises:
         TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
-            the vector has no direction for, or no source layer.
+            the vector has no direction for, no source layer, or a level without frame scales.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
         check_vector(shape, vector)
         check_operator(steer, vector)
-        for source in set(target_layers(shape, steer, vector).values()):
+        sources = set(target_layers(shape, steer, vector).values())
+        for source in sources:
             vector[source]
+        if steer.operator == "set":
+            frame_scales(steer, vector, sources)
+
+
+def frame_scales(
+    steer: Steer, vector: SteeringVector, layers: Iterable[int]
+) -> list[tuple[float, float]]:
+    """Mean and standard deviation of the projection on the directions of some layers.
+
+    Raises:
+        TonearmError: the vector does not have them.
+    """
+    scales = vector.info.frame_scales
+    if scales is None:
+        raise TonearmError(
+            f"steer {steer.vector}: the vector has no frame scales, the unit of level; measure "
+            "them with `tonearm calibrate --scales`"
+        )
+    missing = [layer for layer in layers if layer not in scales.means]
+    if missing:
+        raise TonearmError(
+            f"steer {steer.vector}: the vector has no frame scale of layer {missing[0]}; measure "
+            "them again with `tonearm calibrate --scales`, or use other layers"
+        )
+    return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
 
 
 def check_vector(shape: ModelShape, vector: SteeringVector) -> None:
@@ -205,7 +264,7 @@ def with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]
         if steer.strategy != "all-to-all" and steer.source_layer is None and best is not None:
             steer = steer.model_copy(update={"source_layer": best})
         steers.append(steer)
-    return Steering(steers=tuple(steers))
+    return steering.model_copy(update={"steers": tuple(steers)})
 
 
 def with_public_names(
@@ -231,8 +290,8 @@ def with_public_names(
             continue
         vector = vectors[steer.vector]
         name = public_name(steer.vector)
-        if named.setdefault(name, vector).content_hash() != vector.content_hash():
+        if not named.setdefault(name, vector).steers_like(vector):
             name = f"{name.removesuffix(SUFFIX)}-{vector.content_hash()[:8]}{SUFFIX}"
             named[name] = vector
         steers.append(steer.model_copy(update={"vector": name}))
-    return Steering(steers=tuple(steers)), named
+    return steering.model_copy(update={"steers": tuple(steers)}), named

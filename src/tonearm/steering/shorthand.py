@@ -1,8 +1,10 @@
 """Short forms of a steering specification: `tempo=+1`, `tempo=raw:1.25`, `jazz=0.4@blend`,
-dictionaries, lists.
+`tempo=2@set`, dictionaries, lists.
 
-A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator the
-number is a strength, with or without the mark: an amount has the operator of its calibration.
+A number is an amount, calibrated per vector and sign; `raw:` marks a strength. With an operator, a
+strategy or a gate the number is a strength, with or without the mark: an amount has the injection
+of its calibration. With operator set it is a level, in each layer along its own direction where no
+strategy is given.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +14,11 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.schema import validated
+from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.references import names_file
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.spec import Combine, Steer, Steering
 from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
 from tonearm.text import quoted
@@ -23,7 +26,12 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
-OPERATORS = get_args(Operator)
+GATE = "gate:"
+SET: Operator = "set"
+# marks of one kind -> field of a steer
+NAMED = dict.fromkeys(get_args(Operator), "operator") | dict.fromkeys(
+    get_args(Strategy), "strategy"
+)
 
 SteeringLike = (
     Steering
@@ -38,8 +46,9 @@ SteeringLike = (
 def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `brightness=+3st` (a target in a physical unit),
     `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator),
-    `path/to/file.safetensors=-1`, `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6`
-    (seconds 2 to 6).
+    `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level), `tempo=0.4@gate:0.3` (a
+    strength that acts with probability 0.3), `path/to/file.safetensors=-1`,
+    `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6` (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -53,21 +62,21 @@ def parse_short(text: str) -> Steer:
 
 
 def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
-    """Parse what follows the name: `+1` or `raw:1.25`, with `@2-6`, `@blend` or both."""
+    """Parse what follows the name: `+1` or `raw:1.25`, with marks such as `@2-6` and `@blend`."""
     number, *marks = (part.strip() for part in setting.split("@"))
-    operators = [mark for mark in marks if mark in OPERATORS]
-    windows = [mark.partition("-") for mark in marks if mark not in OPERATORS]
     is_named = bool(is_separated and name) and (names_file(name) or "=" not in name)
-    is_marked = len(operators) <= 1 and len(windows) <= 1 and all(map(_is_window, windows))
-    if not (is_named and number and is_marked):
+    found = _marked(marks)
+    is_raw, digits = number.startswith(RAW), number.removeprefix(RAW).strip()
+    is_level = found is not None and found.get("operator") == SET
+    if not (is_named and number) or found is None or (is_level and is_raw):
         raise TonearmError(
             f"{where} is not understood; write NAME=AMOUNT, such as tempo=+1, "
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
-            "jazz=0.4@blend, or tempo=1@2-6 for seconds 2 to 6"
+            "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if operators or number.startswith(RAW) else "amount"
-    digits = number.removeprefix(RAW).strip()
-    fields: dict[str, Any] = {"vector": name}
+    kind = "strength" if is_raw or found.keys() - {"schedule"} else "amount"
+    kind = "level" if is_level else kind
+    fields: dict[str, Any] = {"vector": name, **found}
     try:
         quantity = parse_quantity(digits) if kind == "amount" else None
         if quantity is not None:
@@ -79,14 +88,30 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"{where}: {kind} {quoted(digits)} is not a number; write for example "
             f"{shortened(name)}=+1, {shortened(name)}=+3st, or {shortened(name)}=raw:1.25"
         ) from None
-    if operators:
-        fields["operator"] = operators[0]
-    for start, _, end in windows:
+    if is_level:
+        fields = {"strategy": "all-to-all", **fields}
+    if "schedule" in fields:
+        start, _, end = fields["schedule"].partition("-")
         try:
             fields["schedule"] = Schedule.window(float(start), float(end))
         except (ValueError, TonearmError) as error:
             raise TonearmError(f"{where}: {error}") from None
-    return validated(Steer, fields, where=where)
+    return validated(Steer, fields, where=where)  # type: ignore[no-any-return]
+
+
+def _marked(marks: Sequence[str]) -> dict[str, str] | None:
+    """Fields that are marked, by name; None for a mark that is unknown, or two of one kind."""
+    fields: dict[str, str] = {}
+    for mark in marks:
+        field = NAMED.get(mark)
+        if mark.startswith(GATE):
+            field, mark = "gate", mark.removeprefix(GATE)
+        elif _is_window(mark):
+            field = "schedule"
+        if field is None or field in fields:
+            return None
+        fields[field] = mark
+    return fields
 
 
 def _check_length(text: str) -> None:
@@ -96,9 +121,9 @@ def _check_length(text: str) -> None:
         )
 
 
-def _is_window(parts: tuple[str, str, str]) -> bool:
-    """Whether the parts of `2-6`, split at the hyphen, are two times."""
-    start, dash, end = parts
+def _is_window(mark: str) -> bool:
+    """Whether a mark is two times, such as `2-6`."""
+    start, dash, end = mark.partition("-")
     return bool(dash) and all(_is_time(time.strip()) for time in (start, end))
 
 
@@ -125,20 +150,30 @@ def split_short(text: str) -> list[str]:
     return parts + pending
 
 
-def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector]]:
+def as_steering(
+    steer: SteeringLike, combine: Combine | None = None
+) -> tuple[Steering, dict[str, SteeringVector]]:
     """Convert any accepted form to a Steering.
 
     Args:
         steer: None, `"tempo=+1"`, `{"tempo": 1}`, `{vector: "raw:1.25"}`, a Steer, a list of Steers
             or strings, or a Steering. A number is an amount.
+        combine: rule of combination; default: that of a Steering, none for other forms.
 
     Returns:
         The Steering, and the vectors that were given as objects, by the names that it uses for
         them.
 
     Raises:
-        TonearmError: another type, an invalid steer, or two vectors of one name.
+        TonearmError: another type, an invalid steer or rule, or two vectors of one name.
     """
+    steering, given = _converted(steer)
+    if combine is not None:
+        steering = Steering(steers=steering.steers, combine=combine)
+    return steering, given
+
+
+def _converted(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector]]:
     given: dict[str, SteeringVector] = {}
     if steer is None:
         return Steering(), given
@@ -166,13 +201,19 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
         try:
-            parts = [as_steering(item) for item in steer]
+            parts = [_converted(item) for item in steer]
         except RecursionError:
             raise TonearmError(
                 "steer is a list that contains itself; give a list of Steers"
             ) from None
         steers = [one for inner, _ in parts for one in inner.steers]
-        return Steering(steers=tuple(steers)), vectors_of(parts)
+        rules = dict.fromkeys(inner.combine for inner, _ in parts if inner.combine != "none")
+        if len(rules) > 1:
+            raise TonearmError(
+                f"steer has two rules of combination, {' and '.join(rules)}; give one of them"
+            )
+        combine = next(iter(rules), "none")
+        return Steering(steers=tuple(steers), combine=combine), vectors_of(parts)
     raise TonearmError(
         f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1}}, a list of Steer, "
         "or a Steering"
@@ -192,7 +233,7 @@ def vectors_of(
     for _, given in steerings:
         for name, vector in given.items():
             known = objects.setdefault(name, vector)
-            if known is not vector and known.content_hash() != vector.content_hash():
+            if known is not vector and not known.steers_like(vector):
                 raise TonearmError(_clash(name))
     for steering, given in steerings:
         for steer in steering.steers:

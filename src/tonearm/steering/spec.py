@@ -16,8 +16,10 @@ from tonearm.steering.units import ABSOLUTE, UnitName
 from tonearm.steering.vector_file import SUFFIX
 
 Positions = Literal["generated", "audio", "all"]
+Combine = Literal["none", "sqrt", "mean", "orthogonal"]
 MAX_STRENGTH = 1000.0
 MAX_AMOUNT = 10.0
+MAX_LEVEL = 1000.0
 # fields of a steer that a calibration sets
 CALIBRATED = (
     "operator",
@@ -29,6 +31,9 @@ CALIBRATED = (
     "positions",
     "low",
     "high",
+    "level",
+    "level_schedule",
+    "gate",
 )
 MAX_STEERS = 256  # of one take; each is a tensor per layer
 
@@ -52,6 +57,12 @@ class Steer(Declared):
     positions     generated: new frames; audio: the audio prompt too; all: the text prefix too
                   (prefix checkpoints).
     low, high     for clamp: bounds of the projection on the unit direction.
+    level         for set: target of the projection on the unit direction, in standard deviations
+                  from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
+                  the share of the way to it, 0 to 1.
+    level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    gate          probability with which the steer acts, at each frame and layer by itself, drawn by
+                  the seed of the take (MusicRFM: 0.3).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +82,9 @@ class Steer(Declared):
     schedule: Schedule | None = None
     low: Finite | None = None
     high: Finite | None = None
+    level: Finite | None = None
+    level_schedule: Schedule | None = None
+    gate: float = Field(default=1.0, gt=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -92,12 +106,7 @@ class Steer(Declared):
             return self._calibrated("a target")
         if self.amount is not None:
             return self._consistent_amount()
-        strongest = max(self._values(self.raw_strength), key=abs)
-        if abs(strongest) > MAX_STRENGTH:
-            raise ValueError(
-                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
-                "useful values are within about ±3"
-            )
+        self._check_strength()
         if self.operator == "clamp":
             if self.low is None and self.high is None:
                 raise ValueError("clamp needs low, high, or both")
@@ -105,6 +114,7 @@ class Steer(Declared):
                 raise ValueError(f"clamp has low {self.low:g} above high {self.high:g}")
         elif self.low is not None or self.high is not None:
             raise ValueError(f"low and high belong to operator clamp, not to {self.operator}")
+        self._check_level()
         if self.scale != "unit" and self.operator != "blend":
             raise ValueError(f"scale belongs to operator blend, not to {self.operator}")
         if self.strategy == "one-to-one" and self.layers is not None:
@@ -115,9 +125,48 @@ class Steer(Declared):
             raise ValueError("layers is empty; omit it to steer all layers")
         return self
 
+    def _check_strength(self) -> None:
+        strengths = _values(self.raw_strength, self.schedule)
+        strongest = max(strengths, key=abs)
+        if self.operator == "set" and not 0 <= min(strengths) <= max(strengths) <= 1:
+            wrong = min(strengths) if min(strengths) < 0 else strongest
+            raise ValueError(
+                f"strength {wrong:g} is not possible for set; use 0 to 1, the share of the way to "
+                "the level"
+            )
+        if self.operator == "slerp" and abs(strongest) > 1:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±1 of slerp, a share of the angle to the "
+                "direction: at 1 the activation points along it"
+            )
+        if abs(strongest) > MAX_STRENGTH:
+            raise ValueError(
+                f"strength {strongest:g} is beyond ±{MAX_STRENGTH:g}; "
+                "useful values are within about ±3"
+            )
+
+    def _check_level(self) -> None:
+        if self.operator != "set":
+            if self.level is not None or self.level_schedule is not None:
+                raise ValueError(f"level belongs to operator set, not to {self.operator}")
+            return
+        if self.level is None:
+            raise ValueError(
+                "set needs level: standard deviations of the projection from its mean over "
+                "generated frames, such as 2"
+            )
+        highest = max(_values(self.level, self.level_schedule), key=abs)
+        if abs(highest) > MAX_LEVEL:
+            raise ValueError(f"level {highest:g} is beyond ±{MAX_LEVEL:g}")
+        if self.strategy == "one-to-all":
+            raise ValueError(
+                "set needs strategy all-to-all or one-to-one, since the scales of a direction are "
+                "those of its own layer"
+            )
+
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None
-        largest = max(self._values(self.amount), key=abs)
+        largest = max(_values(self.amount, self.schedule), key=abs)
         if abs(largest) > MAX_AMOUNT:
             raise ValueError(
                 f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; music stays whole within ±1"
@@ -144,11 +193,6 @@ class Steer(Declared):
             )
         return self.strength
 
-    def _values(self, value: float) -> list[float]:
-        """`value` at every breakpoint of the schedule; between two, it is between theirs."""
-        factors = [factor for _, factor in self.schedule.points] if self.schedule else [1.0]
-        return [value * factor for factor in factors]
-
     @property
     def is_calibrated(self) -> bool:
         """Whether the strength comes from the calibration of the vector."""
@@ -160,21 +204,37 @@ class Steer(Declared):
             return f"{self.vector} {self.target:{sign}g} {self.unit or ''}".rstrip()
         if self.amount is not None:
             return f"{self.vector} {self.amount:+g}"
+        if self.level is not None:
+            share = "" if self.strength == 1 else f" by {self.raw_strength:g}"
+            return f"{self.vector} level {self.level:+g}{share}"
         return f"{self.vector} raw {self.raw_strength:+g}"
 
 
+def _values(value: float, schedule: Schedule | None) -> list[float]:
+    """`value` at every breakpoint of a schedule; between two, it is between theirs."""
+    factors = [factor for _, factor in schedule.points] if schedule else [1.0]
+    return [value * factor for factor in factors]
+
+
 class Steering(Declared):
-    """Steers in the order in which they are applied."""
+    """Steers in the order in which they are applied.
+
+    `combine` is the rule for several of them (tonearm/steering/combination.py): none; sqrt and mean
+    divide the strengths by sqrt(n) and by n; orthogonal keeps of each direction what is orthogonal
+    to the earlier ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steers: tuple[Steer, ...] = Field(default=(), max_length=MAX_STEERS)
+    combine: Combine = "none"
 
     def __bool__(self) -> bool:
         return bool(self.steers)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.steers)) or "plain"
+        rule = f" ({self.combine})" if self.combine != "none" and len(self.steers) > 1 else ""
+        return f"{', '.join(map(str, self.steers))}{rule}" if self.steers else "plain"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":
@@ -201,4 +261,4 @@ class Steering(Declared):
                 case {steer.vector: {"file": str(file)}} if steer.vector.endswith(SUFFIX):
                     steer = steer.model_copy(update={"vector": str(sidecar.parent / file)})
             steers.append(steer)
-        return Steering(steers=tuple(steers))
+        return self.model_copy(update={"steers": tuple(steers)})

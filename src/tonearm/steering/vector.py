@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,13 +14,18 @@ from tonearm.backend import Site
 from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
+from tonearm.steering.frame_scales import FrameScales
 
 # 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the operator, the
-# unit of strengths, the hash of the tensors, and the tables of a knob
+# unit of strengths, the hash of the tensors, the frame scales, and the tables of a knob
 FORMAT_VERSION = 5
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
-NO_PROJECTIONS: Mapping[str, Any] = {"positive_projections": {}, "negative_projections": {}}
+NO_PROJECTIONS: Mapping[str, Any] = {
+    "positive_projections": {},
+    "negative_projections": {},
+    "frame_scales": None,
+}
 
 
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -42,7 +47,7 @@ class VectorInfo(Declared):
 
     The scales of the activations that the vector was learned from, per layer: `activation_norms` is
     the mean of |h|; `positive_projections` and `negative_projections` are the means of h·r over
-    either set, with r the unit direction of the layer.
+    either set, with r the unit direction of the layer. `frame_scales` are those of generated frames.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -74,6 +79,7 @@ class VectorInfo(Declared):
     strength_unit: Literal["raw"] = "raw"
     operator: Literal["remove"] | None = None
     calibration: Calibration | None = None
+    frame_scales: FrameScales | None = None
 
     @model_validator(mode="after")
     def _within(self) -> "VectorInfo":
@@ -83,8 +89,10 @@ class VectorInfo(Declared):
             "negative_projections": self.negative_projections,
         }
         by_layer |= {f"scores.{name}": values for name, values in self.scores.items()}
-        layers = {"best_layer": [] if self.best_layer is None else [self.best_layer], **by_layer}
+        best = [] if self.best_layer is None else [self.best_layer]
+        layers: dict[str, Iterable[int]] = {"best_layer": best, **by_layer}
         layers["calibration"] = _calibrated_layers(self.calibration)
+        layers["frame_scales"] = self.frame_scales.means if self.frame_scales else []
         for name, named in layers.items():
             for layer in named:
                 if layer >= self.layer_count:
@@ -185,6 +193,16 @@ class SteeringVector:
             digest.update(direction.numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
+    def steers_like(self, other: "SteeringVector") -> bool:
+        """Whether it has the directions of another vector, and its frame scales."""
+        boundary.instance(other, "other", SteeringVector, "a SteeringVector")
+        scales = self.info.frame_scales, other.info.frame_scales
+        return self.content_hash() == other.content_hash() and scales[0] == scales[1]
+
+    def with_frame_scales(self, scales: FrameScales) -> "SteeringVector":
+        update = {"frame_scales": boundary.instance(scales, "scales", FrameScales, "FrameScales")}
+        return SteeringVector(self.directions, self.info.model_copy(update=update))
+
     def renamed(self, name: str) -> "SteeringVector":
         update = {"name": boundary.text(name, "name")}
         return SteeringVector(self.directions, self.info.model_copy(update=update))
@@ -224,6 +242,7 @@ class SteeringVector:
                 "negative_label": self.info.positive_label,
                 "positive_projections": _negated(self.info.negative_projections),
                 "negative_projections": _negated(self.info.positive_projections),
+                "frame_scales": self.info.frame_scales and -self.info.frame_scales,
             }
         elif not factor:
             update |= NO_PROJECTIONS

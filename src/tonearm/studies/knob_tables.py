@@ -6,7 +6,7 @@ same prompts and seeds.
     response  takes at amounts AMOUNTS; means over prompts, fitted by a function that never turns
               back (isotonic regression), at 11 amounts; intervals are interpolated
     leakage   every other number at amount 1
-    drift     takes of DRIFT_SECONDS: the effect in their first and their last part of PART_SECONDS
+    drift     takes three times as long: the effect in their first and in their last third
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +27,7 @@ from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting
 
 AMOUNTS = (0.25, 0.5, 0.75, 1.0)
-DRIFT_PROMPTS, DRIFT_SECONDS, PART_SECONDS = 10, 30.0, 10.0
+DRIFT_PROMPTS, DRIFT_PARTS = 10, 3
 CLAP_SCORE = "clap_score"
 DECIMALS = 6
 
@@ -219,29 +219,27 @@ def _drift(
     knob: KnobSign, value_of: Reader, unit: ChangeUnit, prompts: Prompts, count: int, run: Run
 ) -> Drift | None:
     few = min(DRIFT_PROMPTS, count)
-    long = Prompts(prompts.texts[:few], prompts.first_seed, DRIFT_SECONDS, prompts.groups)
+    part, whole = prompts.seconds, DRIFT_PARTS * prompts.seconds
+    long = Prompts(prompts.texts[:few], prompts.first_seed, whole, prompts.groups)
     steered = knob.setting(1.0)
-    excerpts = {
-        "early": (0.0, PART_SECONDS),
-        "late": (DRIFT_SECONDS - PART_SECONDS, DRIFT_SECONDS),
-    }
+    excerpts = {"early": (0.0, part), "late": (whole - part, whole)}
     settings = [
-        Setting(f"{part}|{name}", steering, excerpt=excerpt)
-        for part, excerpt in excerpts.items()
+        Setting(f"{place}|{name}", steering, excerpt=excerpt)
+        for place, excerpt in excerpts.items()
         for name, steering in (("plain", Steering()), ("steered", steered.steering))
     ]
     records = run("drift", settings, long)
-    parts = {}
-    for part in excerpts:
-        plain, moved = (by_prompt(records[f"{part}|{name}"], few) for name in ("plain", "steered"))
-        parts[part] = unit.of_effect(change_of(plain, moved, value_of, unit).change)
-    if not all(map(isfinite, parts.values())):
+    found = {}
+    for place in excerpts:
+        plain, moved = (by_prompt(records[f"{place}|{name}"], few) for name in ("plain", "steered"))
+        found[place] = unit.of_effect(change_of(plain, moved, value_of, unit).change)
+    if not all(map(isfinite, found.values())):
         return None
     return Drift(
-        seconds=DRIFT_SECONDS,
-        part=PART_SECONDS,
-        early=round(parts["early"], DECIMALS),
-        late=round(parts["late"], DECIMALS),
+        seconds=whole,
+        part=part,
+        early=round(found["early"], DECIMALS),
+        late=round(found["late"], DECIMALS),
         prompts=few,
     )
 
