@@ -16,7 +16,7 @@ from tonearm.processing import shelf
 from tonearm.studies import processing
 from tonearm.studies.label_scores import LabelTexts
 from tonearm.studies.measure_groups import LOADERS, Group
-from tonearm.studies.methods2026 import examples, materials
+from tonearm.studies.methods2026 import examples, materials, note_probes
 from tonearm.studies.methods2026.design import SMOKE
 
 TINY = replace(
@@ -29,6 +29,8 @@ TINY = replace(
     drum_pairs=20,
     tested_pairs=5,
     pieces=18,
+    notes=30,
+    tempos=24,
 )
 DIMENSIONS = 6  # of planted embeddings
 TAGS = ("loud", "flute", "drums", "beat", "beats")
@@ -59,7 +61,9 @@ def record(name, rng):
     if name == "tags":
         found |= {"tags": {one: float(rng.uniform(0.05, 0.95)) for one in TAGS}}
     if name == "notes":
-        found |= {"notes": []}
+        found |= {"notes": [[0.0, 1.0, float(rng.integers(60, 72))]]}
+    if name == "chroma":
+        found |= {"chroma": [], "mean_chroma": rng.uniform(size=12).tolist()}
     return found
 
 
@@ -73,17 +77,25 @@ def planted(name):
     return lambda: Group(name, "planted", name == "clap", measure)
 
 
+LABELS = {
+    "pocket": ("genre", list(STYLES)),
+    "notes": ("root_note_name", ["C", "F#", "A"]),
+    "tempos": ("bpm", list(range(60, 180, 5))),
+}
+
+
 def render(recipe, folder, *, clips, seed=0, **_):
-    """Write a corpus of the genres in turn."""
+    """Write a corpus of a recipe, with its labels in turn."""
     if (folder / "metadata.csv").is_file():
         return
     folder.mkdir(parents=True)
+    column, labels = LABELS[recipe]
     with (folder / "metadata.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["file_name", "genre", "track"])
+        writer.writerow(["file_name", column, "track"])
         for index in range(clips):
-            writer.writerow([f"{index}.wav", list(STYLES)[index % len(STYLES)], index])
-            write_noise(folder / f"{index}.wav", 3.0, [seed, index])
+            writer.writerow([f"{index}.wav", labels[index % len(labels)], index])
+            write_noise(folder / f"{index}.wav", 4.0, [seed, index])
 
 
 def pairs_of_clips(count, first_seed=0):
@@ -109,10 +121,11 @@ def plant(patch: pytest.MonkeyPatch) -> None:
     )
     for module in (examples, materials):
         patch.setattr(module, "drum_pairs", pairs_of_clips)
-    patch.setattr(materials, "render_corpus", render)
-    patch.setattr(materials, "_rendering_fault", lambda: None)
+    for module in (materials, note_probes):
+        patch.setattr(module, "render_corpus", render)
+    patch.setattr(materials, "rendering_fault", lambda: None)
     patch.setattr(LabelTexts, "of", texts_of)
     patch.setattr(shelf, "CORNER", 400.0)  # takes of 1600 Hz
     patch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
-    for name in (*NUMBERS, "clap", "tags"):
+    for name in (*NUMBERS, "clap", "tags", "chroma"):
         patch.setitem(LOADERS, name, planted(name))

@@ -20,6 +20,7 @@ from tonearm.studies.methods2026.attributes import attributes
 from tonearm.studies.methods2026.context import Context
 from tonearm.studies.methods2026.design import layer_sets, shared_prompts
 from tonearm.studies.methods2026.materials import Materials, usable_attributes
+from tonearm.studies.methods2026.note_probes import PITCH_CLASSES, STEERED, note_vector
 from tonearm.studies.methods2026.readings import Evaluators
 from tonearm.studies.methods2026.stages import STAGES
 from tonearm.studies.methods2026.study import (
@@ -44,6 +45,7 @@ from tonearm.studies.plan import Found
 from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
+MADE = ("plain", "neutral", "held out", "controls", "notes")  # stages of takes of the model
 EMPTY = Found((), lambda record: None)
 FOUND = attributes(has_notes=True)
 NORMS = {0: 5.0, 1: 10.0, 2: 30.0}  # of the activations of a tiny checkpoint
@@ -72,11 +74,11 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
     assert "Smoke run" in text and text.count("<svg") == 3 and text.count("<audio") >= 10
     with Store(tmp_path) as store:
         counts, records = store.counts(NAME), store.records(NAME)
-    assert all(done == trials for done, trials in counts.values()) and len(counts) == 6
+    assert all(done == trials for done, trials in counts.values()) and len(counts) == 7
     ranked = {one["condition"] for one in records if one["experiment"] == "held out"}
     assert ranked == {one.name for one in conditions(CANDIDATES)}
     generated = [one for one in records if one["experiment"] != "divergence"]
-    assert 0.7 < len(generated) / planned_takes(TINY, FOUND) <= 1
+    assert 0.9 < len(generated) / planned_takes(TINY, FOUND, True) <= 1
     monkeypatch.setattr(Model, "generate_batch", refuse)
     before = (tmp_path / "report.md").read_text()
     assert report(tmp_path, tmp_path / "docs" / "study.md") == page
@@ -91,7 +93,7 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
 
 def test_a_dry_run_states_the_takes_without_any_material(model, tmp_path):
     found = estimate(model, TINY)
-    assert found["takes"] == planned_takes(TINY, FOUND) and found["hours"] > 0
+    assert found["takes"] == planned_takes(TINY, FOUND, True) and found["hours"] > 0
 
 
 @pytest.fixture
@@ -101,24 +103,27 @@ def planned(small, monkeypatch):
     names = [vector_name(one.name, other.name) for one in FOUND for other in CANDIDATES]
     sites = {one.site for one in CANDIDATES}
     names += [random_name(site, draw) for site in sites for draw in range(TINY.random)]
+    names += [note_vector(note, method) for note in PITCH_CLASSES for method in STEERED]
     vectors = {name: vector_of(small, name, activation_norms=NORMS) for name in names}
     monkeypatch.setattr(Context, "size", lambda self, variant, found, nats: nats)
     monkeypatch.setattr(stages_module, "chosen_layer_set", lambda *_: "late")
-    materials = Materials(FOUND, Vectors(vectors, {}), Evaluators(None, {}), {})
+    materials = Materials(FOUND, Vectors(vectors, {}), Evaluators(None, {}), None, {})
     context = make_context(TINY, small.shape.layer_count, materials)
     return SimpleNamespace(context=context, stage=lambda name: STAGES[name](context, EMPTY))
 
 
 def test_the_number_of_takes_is_that_of_the_trials(planned):
-    made = sum(len(planned.stage(name)) for name in ("plain", "neutral", "held out", "controls"))
+    made = sum(len(planned.stage(name)) for name in MADE)
     processed = sum(bool(one.processing) for one in FOUND) * TINY.held_out
-    assert planned_takes(TINY, FOUND) == made + processed
+    assert planned_takes(TINY, FOUND, True) == made + processed
+    without = len(planned.stage("notes"))
+    assert planned_takes(TINY, FOUND, False) == made + processed - without
 
 
 def test_layer_sets_are_chosen_on_neutral_prompts_and_the_held_out_ones_choose_nothing(planned):
     splits = {name: {one.facts.get("split") for one in planned.stage(name)} for name in STAGES}
     assert splits["curves"] == splits["neutral"] == {"neutral"}
-    assert splits["held out"] == splits["controls"] == {"held-out"}
+    assert splits["held out"] == splits["controls"] == splits["notes"] == {"held-out"}
     for trial in planned.stage("held out"):
         assert trial.text in planned.context.held_out and trial.facts["layers"] == "late"
         assert "divergence" in trial.groups
@@ -153,7 +158,7 @@ def test_readings_of_an_attribute_are_of_two_families():
 
 
 def test_attributes_that_need_rendering_are_left_out_without_it(monkeypatch):
-    monkeypatch.setattr(materials_module, "_rendering_fault", lambda: "no FluidSynth")
+    monkeypatch.setattr(materials_module, "rendering_fault", lambda: "no FluidSynth")
     usable, left_out = usable_attributes(FOUND)
     assert left_out == dict.fromkeys(("jazz", "without drums"), "no FluidSynth")
     assert [one.name for one in usable] == ["tempo", "brightness", "energy", "density", "flute"]

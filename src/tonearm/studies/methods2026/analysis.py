@@ -26,7 +26,7 @@ from tonearm.studies.methods2026.attributes import Attribute
 from tonearm.studies.methods2026.choices import scores_of_layer_sets
 from tonearm.studies.methods2026.context import Cell
 from tonearm.studies.methods2026.readings import Evaluators, Reading
-from tonearm.studies.methods2026.responses import Plain
+from tonearm.studies.methods2026.responses import Plain, plain_means
 from tonearm.studies.methods2026.trials import HELD_OUT
 from tonearm.studies.methods2026.variants import Condition
 from tonearm.studies.records import Record, by_facts, select, values_of
@@ -302,7 +302,11 @@ def point(plain: Plain, takes: Sequence[Record], attribute: Attribute) -> Point:
             for one in attribute.all_readings
         },
         raw={name: effect(zero, _known(found), "difference") for name, found in changes.items()},
-        text=effect(_plain_means(plain, takes), values_of(takes, "clap_score"), "difference"),
+        text=effect(
+            plain_means(plain.takes, takes, lambda one: one["clap_score"]["value"]),
+            values_of(takes, "clap_score"),
+            "difference",
+        ),
         kad=distance(takes, plain.takes),
         faulty=Share.of(sum(bool(one["faulty"]) for one in takes), len(takes)),
         facts={
@@ -316,15 +320,6 @@ def point(plain: Plain, takes: Sequence[Record], attribute: Attribute) -> Point:
 
 def _known(values: np.ndarray) -> list[float | None]:
     return [float(one) if isfinite(one) else None for one in values]
-
-
-def _plain_means(plain: Plain, takes: Sequence[Record]) -> list[float | None]:
-    """Mean cosine of plain takes and the prompt, of the prompts of takes."""
-    known: dict[int, list[float]] = {}
-    for one, value in zip(plain.takes, values_of(plain.takes, "clap_score"), strict=True):
-        if value is not None:
-            known.setdefault(one["prompt"], []).append(value)
-    return [fmean(known[one["prompt"]]) if one["prompt"] in known else None for one in takes]
 
 
 def distance(takes: Sequence[Record], reference: Sequence[Record]) -> float | None:

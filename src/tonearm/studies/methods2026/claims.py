@@ -47,9 +47,39 @@ PREFERENCES = (
         ("mse-probe", "lda", "bce-probe"),
     ),
     Preference(
-        "norm-preserving steering",
+        "spherical and angular steering",
         "Turning activations at constant norm steers further than adding the direction.",
-        "diffmean, rotate",
+        "diffmean, slerp",
+        ("diffmean",),
+    ),
+    Preference(
+        "this study",
+        "Holding the projection at a level steers further than adding the direction.",
+        "diffmean, set",
+        ("diffmean",),
+    ),
+    Preference(
+        "Zhao et al. 2025 (MusicRFM)",
+        "Directions of recursive feature machines steer further than those of linear probes.",
+        "rfm",
+        ("lda", "mse-probe", "bce-probe"),
+    ),
+    Preference(
+        "this study",
+        "Directions of recursive feature machines steer further than the difference of the means.",
+        "rfm",
+        ("diffmean",),
+    ),
+    Preference(
+        "Jorgensen et al. 2023 (mean-centring)",
+        "A background in place of the opposite side gives a direction that steers further.",
+        "mean-centred",
+        ("diffmean",),
+    ),
+    Preference(
+        "Zou et al. 2023 (representation engineering)",
+        "The principal component of differences steers further than their mean.",
+        "pca",
         ("diffmean",),
     ),
 )

@@ -43,6 +43,7 @@ class Context:
     neutral     prompts that choose layer sets
     held_out    prompts of the reported numbers
     evaluators  that readings need
+    has_notes   whether notes are measured
     """
 
     design: Design
@@ -53,6 +54,7 @@ class Context:
     neutral: Sequence[str]
     held_out: Sequence[str]
     evaluators: Evaluators
+    has_notes: bool
 
     def cells(self) -> list[Cell]:
         """Rows of each attribute whose vector was found."""

@@ -27,6 +27,9 @@ class Design:
     drum_pairs     rendered pieces with and without drums, from which directions are learned
     tested_pairs   further ones, which train the classifier of drums
     pieces         rendered pieces that train the classifier of genres
+    scaled         neutral takes on which the scales of projections are measured
+    notes, tempos  rendered clips on which MusicRFM's concepts are probed
+    note_divergences  nats per frame at which takes are steered to a pitch class
     """
 
     name: str
@@ -43,6 +46,10 @@ class Design:
     drum_pairs: int = 150
     tested_pairs: int = 60
     pieces: int = 360
+    scaled: int = 8
+    notes: int = 960
+    tempos: int = 500
+    note_divergences: tuple[float, ...] = (0.3, 1.0)
 
 
 WHOLE = Design("whole")
@@ -59,6 +66,10 @@ SMOKE = Design(
     drum_pairs=20,
     tested_pairs=10,
     pieces=36,
+    scaled=2,
+    notes=120,
+    tempos=100,
+    note_divergences=(0.3,),
 )
 
 

@@ -24,11 +24,13 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_clap
 from tonearm.model import Model
 from tonearm.progress import Progress
+from tonearm.steering import SteeringVector
 from tonearm.studies.evaluated_pieces import Excerpt, Piece, evaluate_pieces, kept_records
 from tonearm.studies.label_scores import Classifier, LabelTexts, tag_logits
 from tonearm.studies.methods2026.attributes import Attribute, attributes, has_notes
 from tonearm.studies.methods2026.design import Design
 from tonearm.studies.methods2026.examples import DrumExamples, Examples, PromptExamples
+from tonearm.studies.methods2026.note_probes import NoteMaterials, make_notes
 from tonearm.studies.methods2026.readings import DRUMS, GENRE, Classified, Evaluators, words_of
 from tonearm.studies.methods2026.variants import Candidate
 from tonearm.studies.methods2026.vectors import Vectors, make_vectors
@@ -47,18 +49,25 @@ class Materials:
     attributes  with examples and readings
     vectors     by name, with random ones
     evaluators  of readings
-    left_out    reason by attribute, or by attribute and method
+    notes       probes and vectors of pitch classes; None where nothing can be rendered
+    left_out    reason by attribute, by attribute and method, or of the pitch classes
     """
 
     attributes: Sequence[Attribute]
     vectors: Vectors
     evaluators: Evaluators
+    notes: NoteMaterials | None
     left_out: Mapping[str, str]
+
+    @property
+    def all_vectors(self) -> dict[str, SteeringVector]:
+        """Vectors of the study by name."""
+        return {**self.vectors.by_name, **(self.notes.vectors if self.notes else {})}
 
 
 def usable_attributes(found: Sequence[Attribute]) -> tuple[list[Attribute], dict[str, str]]:
     """Attributes whose examples and readings can be made, and the reason for each other one."""
-    reason = _rendering_fault()
+    reason = rendering_fault()
     usable = [one for one in found if reason is None or not _needs_rendering(one)]
     return usable, {one.name: reason or "" for one in found if one not in usable}
 
@@ -69,7 +78,7 @@ def _needs_rendering(attribute: Attribute) -> bool:
     )
 
 
-def _rendering_fault() -> str | None:
+def rendering_fault() -> str | None:
     """Why nothing can be rendered, in one line; None where it can."""
     try:
         load_fluidsynth()
@@ -102,10 +111,15 @@ def make_materials(
     """
     usable, left_out = usable_attributes(attributes(has_notes()))
     examples = {one.name: _examples(one, design, folder) for one in usable}
-    vectors = make_vectors(model, examples, candidates, design.random, folder, progress)
+    vectors = make_vectors(model, examples, candidates, design, folder, progress)
     _measure_pieces(model, folder, design, usable, workers, progress)
+    fault = rendering_fault()
     return Materials(
-        usable, vectors, make_evaluators(folder, usable), {**left_out, **vectors.left_out}
+        usable,
+        vectors,
+        make_evaluators(folder, usable),
+        make_notes(model, folder, design, progress) if fault is None else None,
+        {**left_out, **vectors.left_out, **({} if fault is None else {"pitch classes": fault})},
     )
 
 

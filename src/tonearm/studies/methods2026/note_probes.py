@@ -118,7 +118,8 @@ def make_notes(
     notes = _captured(model, folder, "notes", "root_note_name", design.notes, "mean", progress)
     tempos = _captured(model, folder, "tempos", "bpm", design.tempos, "last", progress)
     identity = [
-        (one.info.fingerprint, one.info.recordings_hash, one.info.pooling) for one in (notes, tempos)
+        (one.info.fingerprint, one.info.recordings_hash, one.info.pooling)
+        for one in (notes, tempos)
     ]
     source = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     path = folder / FILE

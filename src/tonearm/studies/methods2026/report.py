@@ -13,6 +13,9 @@ from tonearm.studies.methods2026.analysis import AttributeResult, CellResult, Po
 from tonearm.studies.methods2026.claims import all_claims, area_text, effect_text
 from tonearm.studies.methods2026.design import LAYER_SETS
 from tonearm.studies.methods2026.figures import all_figures, mean_change
+from tonearm.studies.methods2026.note_probes import Probe
+from tonearm.studies.methods2026.note_report import note_claims, note_section
+from tonearm.studies.methods2026.note_steering import NoteResult
 from tonearm.studies.methods2026.trials import HELD_OUT
 from tonearm.studies.methods2026.variants import CANDIDATES
 from tonearm.studies.published_run import StoredStudy
@@ -23,20 +26,28 @@ CAPTION = "Claims about steering methods on this checkpoint."
 ABSENT = "–"
 
 
-def make_report(results: Results, stored: StoredStudy) -> Report:
+def make_report(
+    results: Results,
+    stored: StoredStudy,
+    probes: Sequence[Probe],
+    notes: Sequence[NoteResult],
+) -> Report:
     """Write the report.
 
     Args:
         results: numbers of the ranking.
         stored: records of which some takes are played, and details of the run.
+        probes: of notes and tempo; empty where nothing could be rendered.
+        notes: results of steering to pitch classes, likewise.
     """
     figures, details = all_figures(results), stored.details
+    claims = [*all_claims(results), *note_claims(probes, notes)]
     return Report(
         title=f"Steering methods ranked on {details['model']}",
         warning=SMOKE if details["design"] == "smoke" else "",
         lead=_lead(results, details),
         sections=[
-            Section("Claims", tables=claims_tables(all_claims(results), CAPTION)),
+            Section("Claims", tables=claims_tables(claims, CAPTION)),
             Section(
                 "Ranking",
                 _ranking_text(results),
@@ -59,6 +70,7 @@ def make_report(results: Results, stored: StoredStudy) -> Report:
                 tables=[levels_table(results), controls_table(results)],
             ),
             *(_attribute_section(one, stored) for one in results.attributes),
+            *([note_section(probes, notes)] if probes else []),
             Section(
                 "Protocol",
                 _protocol(results, details),

@@ -10,9 +10,10 @@ the prompt has less noise.
 Shapes: n prompts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
+from statistics import fmean
 
 import numpy as np
 
@@ -43,15 +44,8 @@ class Plain:
 
         NaN where the take or all plain takes of its prompt have no number.
         """
-        own = _values(takes, reading, self.evaluators)
-        known: dict[int, list[float]] = {}
-        for one, value in zip(
-            self.takes, _values(self.takes, reading, self.evaluators), strict=True
-        ):
-            if isfinite(value):
-                known.setdefault(one["prompt"], []).append(float(value))
-        before = [float(np.mean(known.get(one["prompt"], nan))) for one in takes]
-        return np.asarray(own - np.array(before))
+        before = plain_means(self.takes, takes, reader(reading, self.evaluators))
+        return _values(takes, reading, self.evaluators) - _as_array(before)
 
     def standardised(self, takes: Sequence[Record], reading: Reading) -> np.ndarray:
         """Changes in standard deviations of plain takes, float64 [n]."""
@@ -64,7 +58,22 @@ class Plain:
         return float(known.mean()) if len(known) else nan
 
 
+def plain_means(
+    plain: Sequence[Record], takes: Sequence[Record], read: Callable[[Record], float | None]
+) -> list[float | None]:
+    """Mean of a value over the plain takes of the prompt of each take; None where there is none."""
+    known: dict[int, list[float]] = {}
+    for one in plain:
+        value = read(one)
+        if value is not None:
+            known.setdefault(one["prompt"], []).append(value)
+    return [fmean(known[one["prompt"]]) if one["prompt"] in known else None for one in takes]
+
+
 def _values(takes: Sequence[Record], reading: Reading, evaluators: Evaluators) -> np.ndarray:
     read = reader(reading, evaluators)
-    found = [read(one) for one in takes]
-    return np.array([nan if one is None else one for one in found], dtype=np.float64)
+    return _as_array([read(one) for one in takes])
+
+
+def _as_array(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([nan if one is None else one for one in values], dtype=np.float64)

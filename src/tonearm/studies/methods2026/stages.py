@@ -7,6 +7,7 @@
     held out   every cell in its layer set at rising divergence, on prompts that chose nothing
     controls   random directions in every layer set, and words in the prompt
     processed  plain takes through signal processing with the effect of DiffMean
+    notes      pitch classes, by the protocol of MusicRFM
 
 A record has `experiment`, `split`, `round`, `prompt` and `seed`; of a steered take also `attribute`,
 `condition`, `layers`, `nats` and `size`. Random directions belong to no attribute: their takes are
@@ -20,6 +21,12 @@ from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.methods2026.attributes import all_groups
 from tonearm.studies.methods2026.choices import NEUTRAL, TRIED, chosen_layer_set
 from tonearm.studies.methods2026.context import Cell, Context
+from tonearm.studies.methods2026.note_steering import (
+    note_curves,
+    note_groups,
+    note_steering,
+    note_variants,
+)
 from tonearm.studies.methods2026.processed import processed
 from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
 from tonearm.studies.methods2026.variants import Variant
@@ -32,7 +39,9 @@ RANDOM, WORD = "random", "word"
 
 def plain(context: Context, found: Found) -> list[Trial]:
     """No steering."""
-    rounds = context.design.plain_seeds
+    rounds, groups = context.design.plain_seeds, all_groups(context.attributes)
+    if note_variants(context):
+        groups = tuple(dict.fromkeys((*groups, *note_groups(context))))
     experiments = [*[(PLAIN, number) for number in range(rounds)], (OTHER_SEEDS, rounds)]
     return [
         trial
@@ -43,7 +52,7 @@ def plain(context: Context, found: Found) -> list[Trial]:
             context,
             split,
             {"experiment": experiment},
-            groups=all_groups(context.attributes),
+            groups=groups,
             round=number,
         )
     ]
@@ -53,7 +62,8 @@ def divergences(context: Context, found: Found) -> list[Trial]:
     """Divergence of every variant at rising sizes."""
     randoms = [variant for variant, _ in _randoms(context)]
     variants = {one.name: one for one in (*context.variants(), *randoms)}
-    return [trial for one in variants.values() for trial in curve(context, one)]
+    found_curves = [trial for one in variants.values() for trial in curve(context, one)]
+    return found_curves + note_curves(context, found)
 
 
 def _randoms(context: Context) -> list[tuple[Variant, dict[str, Any]]]:
@@ -148,4 +158,5 @@ STAGES: Mapping[str, Callable[[Context, Found], Sequence[Trial]]] = {
     "held out": held_out,
     "controls": controls,
     "processed": processed,
+    "notes": note_steering,
 }

@@ -18,6 +18,9 @@ from tonearm.studies.methods2026.materials import (
     make_materials,
     usable_attributes,
 )
+from tonearm.studies.methods2026.note_probes import FILE as PROBES
+from tonearm.studies.methods2026.note_probes import read_probes
+from tonearm.studies.methods2026.note_steering import note_results, planned_notes
 from tonearm.studies.methods2026.processed import MATCHED
 from tonearm.studies.methods2026.report import make_report
 from tonearm.studies.methods2026.stages import STAGES
@@ -56,11 +59,12 @@ def make_context(
         design,
         materials.attributes,
         conditions(candidates),
-        materials.vectors.by_name,
+        materials.all_vectors,
         layer_sets(layer_count),
         shared_prompts(prompts.neutral(), design.neutral),
         shared_prompts(prompts.held_out(), design.held_out),
         materials.evaluators,
+        has_notes(),
     )
 
 
@@ -86,9 +90,10 @@ def make_study(model: Model, design: Design, materials: Materials) -> Study:
         "layers": model.shape.layer_count,
         "attributes": [one.name for one in materials.attributes],
         "notes": has_notes(),
+        "probed": materials.notes is not None,
         "left_out": dict(materials.left_out),
     }
-    return Study(NAME, stages, materials.vectors.by_name, details)
+    return Study(NAME, stages, materials.all_vectors, details)
 
 
 def run_study(
@@ -127,20 +132,24 @@ def estimate(model: Model, design: Design) -> dict[str, float]:
         model: the checkpoint.
         design: sizes.
     """
-    usable, _ = usable_attributes(attributes(has_notes()))
+    usable, left_out = usable_attributes(attributes(has_notes()))
     texts = PromptSet(shared_prompts(prompts.neutral(), PROBED), 0)
     probes = takes(design.seconds, texts, PROBED, {}, groups=all_groups(usable))
-    return estimate_size(model, probes, planned_takes(design, usable))
+    return estimate_size(model, probes, planned_takes(design, usable, not left_out))
 
 
 def planned_takes(
-    design: Design, found: Sequence[Attribute], candidates: Sequence[Candidate] = CANDIDATES
+    design: Design,
+    found: Sequence[Attribute],
+    renders: bool,
+    candidates: Sequence[Candidate] = CANDIDATES,
 ) -> int:
     """Takes of a run in which every method finds a direction of every attribute.
 
     Args:
         design: sizes.
         found: attributes of the run.
+        renders: whether FluidSynth is installed, without which no pitch class is learned.
         candidates: methods.
     """
     rows = conditions(candidates)
@@ -151,7 +160,8 @@ def planned_takes(
     places = {(one.candidate.site, name) for one in rows for name in one.candidate.layer_sets}
     random = len(places) * design.random * levels * design.held_out
     others = sum(bool(one.word) + (one.processing in MATCHED) for one in found)
-    return plain_takes + neutral + held_out + random + others * design.held_out
+    notes = planned_notes(design) if renders else 0
+    return plain_takes + neutral + held_out + random + others * design.held_out + notes
 
 
 def report(folder: Path, page: Path | None = None) -> Path:
@@ -181,4 +191,5 @@ def _report(folder: Path, stored: StoredStudy) -> Report:
         make_evaluators(folder, found),
         details["cutoff"],
     )
-    return make_report(results, stored)
+    probes = read_probes(folder / PROBES).probes if details["probed"] else ()
+    return make_report(results, stored, probes, note_results(stored.records))

@@ -13,7 +13,7 @@ from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
 from tonearm.studies.methods2026.design import LAYER_SETS
 from tonearm.studies.methods2026.examples import Examples, Reading
-from tonearm.studies.methods2026.operators import ADD, ROTATE, Operator
+from tonearm.studies.methods2026.operators import ADD, SET, SLERP, Operator
 
 ALL = LAYER_SETS[0]
 RANDOM = "random"
@@ -73,7 +73,7 @@ CANDIDATES = (
         "diffmean",
         "difference of the means",
         registered(Reading("diffmean")),
-        operators=(ADD, ROTATE),
+        operators=(ADD, SLERP, SET),
     ),
     Candidate(
         "mean-centred",

@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tonearm.activations import measure_frame_scales
+from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
+from tonearm.studies.methods2026.design import Design
 from tonearm.studies.methods2026.examples import Examples
+from tonearm.studies.methods2026.operators import SET
 from tonearm.studies.methods2026.variants import (
     Candidate,
     normalised,
@@ -44,7 +48,7 @@ def make_vectors(
     model: Model,
     examples: Mapping[str, Examples],
     candidates: Sequence[Candidate],
-    random: int,
+    design: Design,
     folder: Path,
     progress: Progress | None = None,
 ) -> Vectors:
@@ -54,7 +58,7 @@ def make_vectors(
         model: the checkpoint.
         examples: by attribute.
         candidates: methods.
-        random: directions of each site.
+        design: sizes.
         folder: of the run.
         progress: called with vectors done and vectors in all.
 
@@ -67,23 +71,31 @@ def make_vectors(
         if progress:
             progress(done, len(cells))
         name = vector_name(attribute, candidate.name)
-        fitted = _fitted(model, examples[attribute], candidate, name, folder / FOLDER)
+        fitted = _fitted(model, examples[attribute], candidate, name, design, folder / FOLDER)
         if isinstance(fitted, SteeringVector):
             found[name] = normalised(fitted)
         else:
             left_out[name] = fitted
     for site in dict.fromkeys(one.site for one in candidates):
         members = [vector for vector in found.values() if vector.info.site == site]
-        for draw in range(random if members else 0):
+        for draw in range(design.random if members else 0):
             vector = random_direction(members[0], draw, RANDOM_SEED + draw)
             found[vector.name] = vector
     return Vectors(found, left_out)
 
 
 def _fitted(
-    model: Model, examples: Examples, candidate: Candidate, name: str, folder: Path
+    model: Model,
+    examples: Examples,
+    candidate: Candidate,
+    name: str,
+    design: Design,
+    folder: Path,
 ) -> SteeringVector | str:
-    """Read a vector, or fit and save it; the reason where the method finds none."""
+    """Read a vector, or fit and save it; the reason where the method finds none.
+
+    A vector that operator set injects has the scales of generated frames, too.
+    """
     identity = hash_texts([model.shape.fingerprint, examples.identity, candidate.name], [])[:12]
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{identity}.safetensors"
     if path.is_file():
@@ -92,5 +104,9 @@ def _fitted(
         vector = candidate.fit(model, examples, name)
     except TonearmError as error:
         return str(error)
+    if SET in candidate.operators:
+        vector = measure_frame_scales(
+            model.engine, vector, prompts.neutral()[: design.scaled], seconds=design.seconds
+        )
     save_vector(vector, path)
     return vector
