@@ -4,7 +4,7 @@
 
 The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`; pocket
 has no words for drums, so that `drums` is learned from rendered pieces with and without them
-(drum_pairs.py), as means over their frames. Of
+(`tonearm.datasets.rendering.drum_pairs`), as means over their frames. Of
 the ways of injection that the frontier study found to have the most effect at the least damage
 (`CONFIGURATIONS`; docs/studies/frontier.md), each sign takes its best. The first `CHOOSING`
 neutral prompts choose the strength of each sign, and the others confirm it. Each attribute is
@@ -22,9 +22,9 @@ from pathlib import Path
 import torch
 
 import tonearm
-from recipes.pocket.drum_pairs import drum_pairs
 from tonearm import assets
 from tonearm.datasets import prompts
+from tonearm.datasets.rendering.drum_pairs import drum_pairs
 from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
 from tonearm.report.marks import write_between_marks

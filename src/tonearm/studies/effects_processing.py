@@ -1,12 +1,16 @@
-"""Signal processing of unsteered takes, as a baseline of steering: a shelving filter, a time stretch.
+"""Signal processing of unsteered takes, as a baseline of steering: a shelving filter, a time stretch,
+removal of drums.
 
     shelving        second-order filter that raises or lowers all above about 1 kHz by a gain in
                     dB; the gain gives the takes the mean centroid of the steered ones
     time stretch    phase vocoder at a rate that is the steered takes' mean onset rate over that of
                     the unsteered ones
+    harmonic part   of a median-filtered spectrogram: a bin is kept in the share in which it is
+                    tonal, and not percussive
 
-The filter is `tonearm.processing.high_shelf`. Source of the stretch: Flanagan & Golden 1966, as
-implemented by `librosa.effects.time_stretch`.
+The filter is `tonearm.processing.high_shelf`. Sources of the others: Flanagan & Golden 1966, as
+implemented by `librosa.effects.time_stretch`; Fitzgerald 2010, "Harmonic/percussive separation using
+median filtering", DAFx, as implemented by `librosa.effects.harmonic`.
 """
 
 import logging
@@ -37,6 +41,19 @@ def time_stretch(clip: Clip, rate: float) -> Clip:
 
     stretched = stretch(clip.samples, rate=rate)[:, : clip.samples.shape[1]]
     return Clip(np.ascontiguousarray(stretched, dtype=np.float32), clip.sample_rate)
+
+
+def harmonic_part(clip: Clip, margin: float) -> Clip:
+    """Keep the harmonic part of a clip, without its percussive one.
+
+    Args:
+        clip: to be separated.
+        margin: 1 or more; a larger one keeps less of the mixture.
+    """
+    from librosa.effects import harmonic
+
+    kept = harmonic(clip.samples, margin=margin)
+    return Clip(np.ascontiguousarray(kept, dtype=np.float32), clip.sample_rate)
 
 
 def gain_for_centroid(clips: Sequence[Clip], target: float) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.processing import high_shelf
-from tonearm.studies.effects_processing import gain_for_centroid, time_stretch
+from tonearm.studies.effects_processing import gain_for_centroid, harmonic_part, time_stretch
 from tonearm.studies.plan import Found, Processing
 from tonearm.studies.records import Record, mean_of
 from tonearm.text import quoted
@@ -42,6 +42,7 @@ def excerpt(clip: Clip, start: float, end: float | None = None) -> Clip:
 
 FUNCTIONS: Mapping[str, Callable[..., Clip]] = {
     "excerpt": excerpt,
+    "harmonic part": harmonic_part,
     "shelving filter": high_shelf,
     "time stretch": time_stretch,
     "time stretch and shelving filter": stretched_and_filtered,
