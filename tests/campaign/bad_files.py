@@ -306,6 +306,10 @@ def classifier(rng: Random, materials: Path, folder: Path) -> Path:
     return _damaged_tensors(rng, materials / "kind.safetensors", folder / "k.safetensors")
 
 
+def autoencoder(rng: Random, materials: Path, folder: Path) -> Path:
+    return _damaged_tensors(rng, materials / "sae.safetensors", folder / "a.safetensors")
+
+
 def sidecar(rng: Random, materials: Path, folder: Path) -> Path:
     """A damaged sidecar beside the files of its take."""
     for file in materials.glob("take*"):

@@ -16,7 +16,14 @@ import torch
 import tonearm
 import tonearm.steering
 from tests.campaign import bad_files, bad_values
-from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
+from tests.campaign.materials import (
+    LOUD,
+    PROMPT,
+    SECONDS,
+    SEGMENT,
+    TINY_TRAINING,
+    Materials,
+)
 from tests.sharing.fake_hub import FakeHub
 from tonearm import measures, sharing, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
@@ -49,6 +56,7 @@ KINDS: dict[str, tuple[Make, int]] = {
     "layers": (bad_files.layers, 20),
     "svec": (bad_files.svec, 20),
     "classifier": (bad_files.classifier, 24),
+    "autoencoder": (bad_files.autoencoder, 24),
     "sidecar": (bad_files.sidecar, 40),
     "steering": (bad_files.steering, 30),
     "prompts": (bad_files.prompts, 12),
@@ -93,6 +101,13 @@ FROM_AUDIO = {
     "segment": SEGMENT,
 }
 CHOSEN = {"label": ("text",), "where": ("text",), "layout": ("text",)}
+CLIPS = {
+    "prompts": ("prompts", "special"),
+    "audio": ("corpus", "special", "audio"),
+    "takes": ("integer",),
+    "seconds": ("number",),
+    "seed": ("integer",),
+}
 EMBEDDED = {
     "clap": ("text", "special", "clap"),
     "device": ("text",),
@@ -455,6 +470,7 @@ COMMANDS = {
                     "bundle",
                     "member",
                     "classifier",
+                    "autoencoder",
                     "gguf",
                     "layers",
                     "svec",
@@ -463,6 +479,94 @@ COMMANDS = {
                 *("sidecar", "audio", "odd_audio", "special", "text"),
             ),
             **SHOWN,
+        },
+    ),
+    "sae train": Command(
+        lambda m: {
+            "folder": "sae",
+            "layer": [1],
+            "prompts": m.file("prompts.txt"),
+            "seconds": SECONDS,
+            "model": m.checkpoint,
+            **TINY_TRAINING,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            **CLIPS,
+            "folder": ("output", "special"),
+            "layer": ("integer",),
+            "site": ("text",),
+            "expansion": ("integer",),
+            "k": ("integer",),
+            "rows": ("integer",),
+            "batch_rows": ("integer",),
+            "base_rate": ("number",),
+            "matryoshka": ("flag",),
+            "half": ("flag",),
+            "force": ("flag",),
+        },
+        {"audio": {"prompts": None}},
+    ),
+    "sae features": Command(
+        lambda m: {
+            "file": m.file("sae.safetensors"),
+            "output": "names.json",
+            "prompts": m.file("many.txt"),
+            "seconds": SECONDS,
+            "clap": m.clap,
+            "texts": "jazz,folk",
+            "model": m.checkpoint,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            **CLIPS,
+            "file": ("autoencoder", "vector", "special"),
+            "output": ("output",),
+            "store": ("output", "special"),
+            "clap": ("text", "special", "clap"),
+            "texts": ("text",),
+            "force": ("flag",),
+        },
+        {"audio": {"prompts": None}},
+    ),
+    "sae vector": Command(
+        lambda m: {"file": m.file("sae.safetensors"), "feature": 7},
+        {
+            **SHOWN,
+            "file": ("autoencoder", "autoencoder", "vector", "special"),
+            "feature": ("integer",),
+            "output": ("output",),
+            "label": ("text",),
+            "force": ("flag",),
+        },
+    ),
+    "sae learn": Command(
+        lambda m: {
+            "name": "mood",
+            "autoencoder": m.file("sae.safetensors"),
+            "positive": m.file("positive.txt"),
+            "negative": m.file("negative.txt"),
+            "seconds": SECONDS,
+            "model": m.checkpoint,
+        },
+        {
+            **LOADED,
+            **SHOWN,
+            "name": ("text",),
+            "autoencoder": ("autoencoder", "special"),
+            "positive": ("prompts", "special"),
+            "negative": ("prompts", "special"),
+            "output": ("output",),
+            "rule": ("text",),
+            "count": ("integer",),
+            "positive_label": ("text",),
+            "negative_label": ("text",),
+            "seconds": ("number",),
+            "seed": ("integer",),
+            "store": ("output", "special"),
+            "force": ("flag",),
         },
     ),
     "models": Command(lambda m: {}, SHOWN),
@@ -886,7 +990,7 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector": Function(
         lambda m: tonearm.SteeringVector,
         lambda m: {"directions": m.vector.directions, "info": m.vector.info},
-        {"directions": ("object", "directions"), "info": ANY},
+        {"directions": ("object", "directions"), "info": ANY, "monitor": ANY},
     ),
     "SteeringVector.norms": Function(lambda m: m.vector.norms),
     "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),

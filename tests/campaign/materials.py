@@ -16,9 +16,11 @@ import tonearm
 from tests import checkpoints
 from tests.campaign.processes import ALLOWED
 from tests.evaluators import tiny_clap
+from tests.features.planted import autoencoder_of
 from tests.measures.sounds import clicks, noise, tone
 from tonearm.audio import Clip
 from tonearm.cli import main
+from tonearm.features.trained import save_autoencoder
 from tonearm.measures import Classifier, load_classifier
 from tonearm.model import Model
 from tonearm.sharing import export_gguf
@@ -27,6 +29,8 @@ from tonearm.steering import SteeringVector
 PROMPT = "a fast folk tune"
 SECONDS = 0.4
 RATE = 8_000
+TINY_TRAINING = {"rows": 64, "batch_rows": 4, "expansion": 1, "k": 2}  # of tonearm sae train
+SCENES = ("folk", "jazz", "flute", "piano", "tune", "piece")
 LOUD, SEGMENT = "corpus-loud", 0.4  # a corpus for activations, and seconds of its segments
 # No network, and no browser for --open.
 OFFLINE = {
@@ -74,6 +78,9 @@ def make_materials(folder: Path) -> Materials:
     (folder / "prompts.txt").write_text("a folk tune\na jazz piece\na rock song\na latin groove\n")
     (folder / "positive.txt").write_text("a fast folk tune\na quick jazz piece\n")
     (folder / "negative.txt").write_text("a slow folk tune\na calm jazz piece\n")
+    scenes = [f"{one} {two}" for one in ("fast", "slow", "loud", "soft", "calm") for two in SCENES]
+    (folder / "many.txt").write_text("\n".join(scenes))
+    save_autoencoder(autoencoder_of(model.shape, length=6.0), folder / "sae.safetensors")
     vector = tonearm.learn(model, ["a fast tune", "a quick piece"], ["a slow tune"], "energy")
     tonearm.save_vector(vector, folder / "energy.safetensors")
     _write_shared(folder, vector)
@@ -171,6 +178,20 @@ def _run_every_command(folder: Path) -> None:
             "--force",
             *model,
         ],
+        [
+            "sae",
+            "features",
+            folder / "sae.safetensors",
+            "-o",
+            made / "names.json",
+            "--prompts",
+            folder / "many.txt",
+            "--texts",
+            "jazz,folk",
+            *clap,
+            *short,
+        ],
+        ["sae", "vector", folder / "sae.safetensors", 7, "-o", made / "f", "--force"],
         ["vectors", folder / "energy.safetensors"],
         ["vectors", "bundle", folder / "energy.safetensors", "-o", made / "pack", "--force"],
         ["vectors", "import", folder / "energy.gguf", "-o", made / "i", "--force", *model],

@@ -7,11 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 from matplotlib.image import imread
 
-from tests.campaign.materials import LOUD, PROMPT, SECONDS, SEGMENT, Materials
+from tests.campaign.materials import (
+    LOUD,
+    PROMPT,
+    SECONDS,
+    SEGMENT,
+    TINY_TRAINING,
+    Materials,
+)
 from tonearm.activations.store import INDEX, read_index, read_shard_info
 from tonearm.audio import WRITABLE, Clip
+from tonearm.cli.sae.train import CLIPS
+from tonearm.features.trained import is_autoencoder, load_autoencoder
+from tonearm.features.training_state import FILE as UNFINISHED
 from tonearm.generation.provenance import read_sidecar
 from tonearm.hashing import hash_clip
 from tonearm.measures import load_classifier
@@ -63,6 +74,13 @@ WRITING: dict[str, Line] = {
         "probe", m.file(LOUD), "--out", OUT, "--segment", SEGMENT, "--model", m.checkpoint,
         "--method", "diffmean",
     ],
+    "sae-train": lambda m, seed: [
+        "sae", "train", OUT, "--layer", 1, "--prompts", m.file("positive.txt"), "--seconds", SECONDS,
+        "--model", m.checkpoint, *(f"--{name.replace('_', '-')}={n}" for name, n in TINY_TRAINING.items()),
+    ],
+    "sae-vector": lambda m, seed: [
+        "sae", "vector", m.file("sae.safetensors"), seed, "-o", f"{OUT}/feature",
+    ],
     "classifier": lambda m, seed: [
         "classifier", f"{OUT}/kind", m.corpus, "--seed", seed, *_clap(m),
     ],
@@ -84,7 +102,8 @@ WRITING: dict[str, Line] = {
         "replay", m.file("take.json"), "-o", f"{OUT}/again.wav", "--model", m.checkpoint,
     ],
 }  # fmt: skip
-KEEPING = ("generate", "probe")  # keep finished parts: the first of the takes, activations
+# keep finished parts: the first of the takes, activations, codes
+KEEPING = ("generate", "probe", "sae-train")
 # Commands that write into the cache or nowhere.
 READING: dict[str, Line] = {
     "measure": lambda m, seed: ["measure", m.corpus, "--text", "jazz", *_clap(m)],
@@ -116,6 +135,8 @@ def check_files(folder: Path) -> None:
 def _check_file(path: Path) -> None:
     if path.suffix in WRITABLE:
         assert Clip.read(path).samples.size
+    elif path.name == INDEX and path.parent.name == CLIPS:
+        assert json.loads(path.read_text())["items"]
     elif path.name == INDEX:
         assert read_index(path.parent).sites
     elif path.name == RESULT:
@@ -126,6 +147,11 @@ def _check_file(path: Path) -> None:
         assert read_shard_info(path.parent, int(path.stem.removeprefix("shard-"))) is not None
     elif path.name == FIGURE:
         assert imread(path).size
+    elif path.name.startswith("codes-") or path.name == UNFINISHED:
+        with safetensors.safe_open(path, framework="pt") as file:
+            assert all(file.get_tensor(key).numel() for key in file.keys())  # noqa: SIM118
+    elif is_autoencoder(path):
+        load_autoencoder(path)
     elif path.suffix == ".safetensors":
         (load_classifier if is_classifier(path) else load_vectors)(path)
     elif path.suffix == ".gguf":

@@ -1,6 +1,7 @@
 """tonearm calibrate: the injections that it tries, and mistakes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -84,12 +85,24 @@ def test_the_injections_that_are_tried(calibrate, monkeypatch, options, expected
     assert tried == expected
 
 
+def test_a_vector_without_a_best_layer_is_tried_all_to_all(calibrate, monkeypatch, folder):
+    energy = load_vector(folder / "energy.safetensors")
+    info = energy.info.model_copy(update={"best_layer": None})
+    save_vector(replace(energy, info=info), folder / "energy.safetensors")
+    outcome = calibrate()
+    assert outcome.code == 0, outcome.err
+    found = load_vector(folder / "energy.safetensors").info.calibration
+    assert found.positive.configuration == Configuration(strategy="all-to-all")
+    outcome = calibrate("--strategy", "one-to-all")
+    assert outcome.code == 2 and "names no best layer" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (
             ("--operator", "blur"),
-            "'add', 'blend', 'rotate', 'slerp', 'remove', 'set' or 'clamp' (given: 'blur')",
+            "'remove', 'set', 'clamp' or 'feature' (given: 'blur')",
         ),
         (("--operator", "clamp"), "operator clamp cannot be calibrated; use one of add, blend"),
         (("--strategy", "own"), "'all-to-all' or 'one-to-one' (given: 'own')"),

@@ -155,9 +155,50 @@ def test_pairs_of_unequal_files_are_refused(run, tiny, folder):
     assert alone.code == 2 and "paired needs a negative set" in alone.err
 
 
+def test_heads_are_learned_shown_and_played_all_to_all(run, tiny, scenes, folder):
+    arguments = ("--pooling", "mean", "--seconds", 0.3, "--method", "smitin", "--force")
+    outcome = learn(run, tiny, *arguments)
+    assert outcome.code == 0, outcome.err
+    vector = load_vector(folder / "drive.safetensors")
+    monitor, weights = vector.monitor, vector.info.head_scores["weight"]
+    shown = run("inspect", "drive.safetensors").out
+    for text in (outcome.out, shown):
+        assert "smitin" in text and "at heads" in text and "held-out auc" in text
+        assert f"{len(monitor)} heads, threshold {monitor.threshold:.3f}" in text
+        table = text.split("best heads, ")[1].splitlines()
+        assert table[0].strip() == "10 of 12"
+        layer, head, *values = table[3].split()
+        assert float(values[-1]) == weights[int(layer)][int(head)] == 1
+    content = json.loads(run("inspect", "drive.safetensors", "--json").out)
+    assert content["monitor"]["layers"] == monitor.layers.tolist()
+    assert content["monitor"]["heads"] == monitor.heads.tolist()
+    assert content["head_scores"]["weight"]["0"] == list(weights[0])
+    command = shlex.split(outcome.out.splitlines()[-1])
+    assert command[4] == "drive.safetensors=raw:+1@all-to-all"
+    played = run(*command[1:], "--seconds", 0.2, "-o", "heads.wav")
+    assert played.code == 0
+    assert "each layer's own into layers 0..2, site heads" in " ".join(played.out.split())
+    refused = run(*command[1:4], "drive.safetensors=raw:+1", *tiny(), "--seconds", 0.2)
+    assert refused.code == 2 and "set source_layer, or strategy all-to-all" in refused.err
+
+
+def test_heads_that_read_no_music_have_no_monitor_which_is_said(run, tiny, scenes):
+    outcome = learn(run, tiny, "--method", "iti:2", "--site", "heads")
+    assert outcome.code == 0, outcome.err
+    assert "none: pooling eos reads no music; use last or mean" in outcome.out
+    assert "none: pooling eos" in run("inspect", "drive.safetensors").out
+    assert json.loads(run("inspect", "drive.safetensors", "--json").out)["monitor"] is None
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("ridge:x", "takes a number"), ("magic", "use one of diffmean, "), ("lda", "needs 6 or more")],
+    [
+        ("ridge:x", "takes a number"),
+        ("magic", "use one of diffmean, "),
+        ("lda", "needs 6 or more"),
+        ("iti:0", "takes a number of heads"),
+        ("smitin", "needs 6 or more"),
+    ],
 )
 def test_an_impossible_method_is_one_line_and_writes_nothing(run, tiny, folder, method, message):
     outcome = learn(run, tiny, "--method", method)

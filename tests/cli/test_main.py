@@ -17,7 +17,7 @@ from tonearm.musicgen.engine import DecoderEngine
 
 COMMANDS = (
     "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
-    "inspect", "models", "doctor", "replay", "study", "report", "calibrate",
+    "inspect", "models", "doctor", "replay", "study", "report", "calibrate", "sae",
 )  # fmt: skip
 
 
@@ -34,6 +34,13 @@ def test_alone_it_shows_help_with_every_command(run):
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"vectors {one}" for one in EXCHANGES)])
 def test_help_of_a_command_fits_80_columns(run, command):
     outcome = run(*command.split(), "--help")
+    assert outcome.code == 0
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["train", "features", "vector", "learn"])
+def test_help_of_a_command_of_sae_fits_80_columns(run, command):
+    outcome = run("sae", command, "--help")
     assert outcome.code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
 
@@ -132,6 +139,11 @@ def test_warnings_of_other_libraries_are_hidden(play, monkeypatch):
 def test_options_are_named_explicitly():
     """typer 0.27.2 derives an option's name from its metavar if no name is given."""
     found = [*_app.app.registered_commands, *_app.vector_commands.registered_commands]
+    found += [
+        one
+        for group in _app.app.registered_groups
+        for one in group.typer_instance.registered_commands
+    ]
     assert len(found) >= len(COMMANDS) + len(EXCHANGES) - 1  # `vectors` is a group
     for command in found:
         hints = get_type_hints(command.callback, include_extras=True)

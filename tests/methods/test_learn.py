@@ -93,6 +93,8 @@ def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
         (dict(method="ridge:-1"), "lambda -1 is not possible"),
         (dict(method="lda"), "method lda .* needs 6 or more on each side"),
         (dict(site="cross_attention"), "no site"),
+        (dict(method="smitin", site="residual"), "smitin reads site heads, not 'residual'"),
+        (dict(method="iti:0"), "takes a number of heads"),
         (dict(pooling="middle"), "pooling 'middle'"),
         (dict(method=""), "method '' is not known"),
         (dict(negative_label=3), "negative_label 3 is of type int"),
@@ -144,6 +146,37 @@ def test_a_probe_has_its_scores_and_its_test_in_the_vector(melody, method, tmp_p
     diffmean = learn(melody, above, below, "tempo")
     assert all(vector.cosine(diffmean, layer) > 0.1 for layer in vector.layers)
     assert load_vector(save_vector(vector, tmp_path / "v")).info == info
+
+
+@pytest.mark.parametrize(
+    ("variant", "method", "pooling", "is_music"),
+    [
+        ("melody", "smitin", "mean", True),
+        ("melody", "iti:2", None, False),
+        ("small", "iti", "last", True),
+        ("small", "smitin", "first", False),
+    ],
+)
+def test_heads_are_read_at_their_site_and_the_vector_holds_their_scores_and_a_monitor_of_music(
+    model_of, variant, method, pooling, is_music, tmp_path
+):
+    model = model_of(variant)
+    above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
+    vector = learn(model, above, below, "t", method=method, pooling=pooling, seconds=0.3)
+    info, shape = vector.info, model.shape
+    assert (info.site, info.method, info.best_layer) == ("heads", method, None)
+    for scores in info.head_scores.values():
+        assert {len(of_layer) for of_layer in scores.values()} == {shape.heads}
+        assert len(scores) == shape.layer_count
+    size = shape.width // shape.heads
+    for layer, weights in info.head_scores["weight"].items():
+        norms = vector[layer].view(shape.heads, size).norm(dim=-1)
+        assert ((norms > 0) <= (torch.tensor(weights) > 0)).all()
+    assert (vector.monitor is not None) == is_music
+    again = load_vector(save_vector(vector, tmp_path / "v"))
+    assert again.info == info and again.content_hash() == vector.content_hash()
+    if is_music:
+        assert vector.monitor.weights.shape[1] == size
 
 
 def test_prompt_sets_that_differ_by_chance_are_refused(melody):

@@ -15,7 +15,7 @@ METHODS = (
     *("diffmean", "mean-centred", "lda", "mse-probe", "ridge", "ridge:0.1"),
     *("bce-probe", "bce-probe:1", "pca", "rfm"),
 )
-TESTED_ELSEWHERE: tuple[str, ...] = ()  # methods of activations of another form
+TESTED_ELSEWHERE = ("iti", "smitin")  # methods of activations of another form: test_heads.py
 
 
 @pytest.fixture(params=METHODS)

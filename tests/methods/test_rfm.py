@@ -9,8 +9,9 @@ import torch
 from tests.methods.planted import CONCEPT, LAYERS, cosine, planted
 from tonearm.errors import TonearmError
 from tonearm.methods import fit_regression, method_named, require_direction, rfm
+from tonearm.methods.kernel_machine import Setting
 from tonearm.methods.layer_weights import layer_weights, with_layer_weights
-from tonearm.methods.rfm_search import AXES, CHOICES, RFMSolver, drawn
+from tonearm.methods.rfm_search import AXES, CHOICES, Choice, RFMSolver, drawn
 
 RFM = method_named("rfm")
 
@@ -97,6 +98,16 @@ def test_a_machine_of_a_choice_gives_the_direction_of_the_fit():
     assert cosine(solved, fit.directions[CONCEPT]) > 1 - 1e-6
     negated = RFMSolver(choice).solve(rows, -targets[:, None]).directions[0, 0]
     assert cosine(solved, -negated) > 1 - 1e-6
+
+
+def test_the_mean_gradient_is_kept():
+    """Without it this machine's leading axis has a cosine of 0.1 with the concept."""
+    rng = np.random.default_rng(0)
+    rows, targets = rng.normal(size=(200, 24)), np.where(np.arange(200) % 2, 1.0, -1.0)
+    rows[:, 1] *= 2
+    rows[:, 0] += targets
+    solver = RFMSolver(Choice(Setting(4.0, 1e-3), 0))
+    assert cosine(solver.solve(rows, targets[:, None]).directions[0, 0], np.eye(24)[0]) > 0.95
 
 
 def numbers(shape, n=150, seed=0):

@@ -93,6 +93,19 @@ STEERS = {
         source_layer=1,
     ),
     "clamp": Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1),
+    "feature": Steer(vector="v", strength=2.0, operator="feature", strategy="all-to-all"),
+    "feature, silenced": Steer(
+        vector="v", strength=-1.0, operator="feature", strategy="one-to-one", source_layer=1
+    ),
+    "feature, level": Steer(
+        vector="v",
+        strength=0.8,
+        operator="feature",
+        level=1.5,
+        level_schedule=Schedule.ramp(0.1, 0.4),
+        strategy="one-to-one",
+        source_layer=1,
+    ),
     "gate": Steer(vector="v", strength=1.5, source_layer=1, gate=0.5),
     "gate, own directions": Steer(
         vector="v", strength=0.6, operator="rotate", strategy="all-to-all", gate=0.3

@@ -51,6 +51,14 @@ EQUAL_STRUCTURES = {
         (STEERS["set, one layer"],),
         (STEERS["set, one layer"].model_copy(update={"level": 2.0, "strength": 1.0}),),
     ),
+    "feature": (
+        (STEERS["feature"],),
+        (STEERS["feature"].model_copy(update={"strength": -0.5}),),
+    ),
+    "feature, level": (
+        (STEERS["feature, level"],),
+        (STEERS["feature, level"].model_copy(update={"level": 0.5, "strength": 1.0}),),
+    ),
     "gate": (
         (STEERS["gate"],),
         (STEERS["gate"].model_copy(update={"gate": 0.8, "strength": -1.0}),),
@@ -230,6 +238,7 @@ LIVE = {
     "remove": 1.0,
     "set": 1.0,
     "clamp": 1.0,
+    "feature": 3.0,
 }
 
 
@@ -238,7 +247,11 @@ LIVE = {
 @pytest.mark.parametrize("operator", LIVE)
 def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant, operator, gate):
     model = model_of(variant)
-    own = {"clamp": {"low": 6.0}, "set": {"level": 4.0, "strategy": "one-to-one"}}
+    own = {
+        "clamp": {"low": 6.0},
+        "set": {"level": 4.0, "strategy": "one-to-one"},
+        "feature": {"strategy": "one-to-one"},
+    }
     settings = {"operator": operator, "source_layer": 1, "gate": gate} | own.get(operator, {})
     steer = Steer(vector="v", strength=0.0, **settings)
     decoder, recorder = recording_decoder(model)

@@ -20,7 +20,9 @@ STRENGTHS = (0.0, 0.4, 1.5, 3.0)
 
 
 def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
-    operator = rng.choice(["add", "add", "blend", "rotate", "slerp", "remove", "set", "clamp"])
+    operator = rng.choice(
+        ["add", "add", "blend", "rotate", "slerp", "remove", "set", "clamp", "feature"]
+    )
     strategy = rng.choice(["one-to-all", "one-to-all", "all-to-all", "one-to-one"])
     fields = dict(
         vector=rng.choice(names),
@@ -33,6 +35,11 @@ def random_steer(rng: random.Random, names: list[str], layers: int) -> Steer:
         fields["strategy"] = strategy = rng.choice(["all-to-all", "one-to-one"])
         if rng.random() < 0.5:
             fields["level_schedule"] = Schedule.ramp(0.0, 0.1)
+    if operator == "feature":
+        fields["strategy"] = strategy = rng.choice(["all-to-all", "one-to-one"])
+        fields["strength"] = rng.choice((0.0, -1.0, 0.6, 2.0))
+        if rng.random() < 0.5:
+            fields |= {"strength": rng.choice((0.0, 0.5, 1.0)), "level": rng.choice((0.0, 1.5))}
     if operator == "slerp":
         fields["strength"] = rng.choice((0.0, 0.2, -0.6, 1.0))
     if operator == "clamp":

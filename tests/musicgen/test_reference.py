@@ -68,7 +68,10 @@ def test_unsteered_and_zero_strength_equal_plain_generate(model_of, variant, gui
                 Steer(vector="v", strength=0.0, operator=op)
                 for op in ("add", "blend", "rotate", "slerp", "remove")
             ),
-            STEERS["set"].model_copy(update={"strength": 0.0}),
+            *(
+                STEERS[name].model_copy(update={"strength": 0.0})
+                for name in ("set", "feature", "feature, level")
+            ),
         )
     )
     steered = request_for(
@@ -142,12 +145,14 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                 continue
             source = index if steer.strategy == "all-to-all" else steer.source_layer
             direction, scales = vector[source], vector.info.frame_scales
+            reader = vector.readers[source]
 
             def change(
                 h,
                 direction=direction,
                 steer=steer,
                 scales=scales,
+                reader=reader,
                 source=source,
                 layer_index=index,
                 place=place,
@@ -165,8 +170,13 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                 )
                 if steer.positions == "all":
                     s[:, : conditioning.prefix, 0] = steer.strength * float(factors[0])
-                target = torch.zeros(h.shape[1], 1)
-                if steer.operator == "set":
+                target = reading = None
+                if steer.operator == "feature":
+                    weights, bias, threshold = reader[:-2], reader[-2], reader[-1]
+                    value = torch.relu(h @ weights + bias)
+                    reading = (value * (value > threshold))[..., None]
+                if steer.level is not None:
+                    target = torch.zeros(h.shape[1], 1)
                     levels = steer.level * torch.tensor(
                         steer.level_schedule.factors(
                             [p / c.shape.frame_rate for p in range(positions)]
@@ -175,9 +185,11 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                         else [1.0] * positions,
                         dtype=torch.float32,
                     )
-                    target[conditioning.prefix :, 0] = (
-                        scales.means[source] + levels * scales.deviations[source]
-                    )
+                    offset, unit = scales.means[source], scales.deviations[source]
+                    if steer.operator == "feature":
+                        offset, unit = 0.0, float(direction.norm())
+                    target[:, 0] = offset + unit * float(levels[0])
+                    target[conditioning.prefix :, 0] = offset + unit * levels
                 if steer.gate < 1:
                     frames = torch.arange(positions).clamp(max=FRAMES - 1).expand(2, -1)
                     noise = uniform_gates(
@@ -201,6 +213,7 @@ def hand_hooks(model: Model, steering: Steering, vectors, conditioning):
                     low=low,
                     high=high,
                     target=target,
+                    reading=reading,
                 )
 
             if vector.info.site == "residual":

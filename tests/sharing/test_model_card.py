@@ -1,11 +1,20 @@
 """Model cards: metadata that the hub reads, and a table that is true and cannot be broken."""
 
+import shlex
+
 import pytest
 from huggingface_hub import ModelCard
 
 from tests.steering.vectors import random_vector
 from tonearm.sharing.model_card import Card, base_models_of, card_text, licences_of
-from tonearm.steering import Calibration, Configuration, Evidence, SignCalibration
+from tonearm.steering import (
+    Calibration,
+    Configuration,
+    Evidence,
+    Response,
+    ResponsePoint,
+    SignCalibration,
+)
 
 MELODY = "facebook/musicgen-melody"
 EVIDENCE = Evidence(
@@ -67,6 +76,13 @@ def test_the_table_has_range_evidence_and_verdict_of_every_sign():
         "onset_rate +50% [+31%, +69%] | 10% (16% plain) | 50 | passes |",
         "| `pack.safetensors#a=-1` | slow |  |  |  |  | fails: no certain effect |",
     ]
+    points = [ResponsePoint(amount=i / 10, effect=i / 5, low=0, high=0) for i in range(11)]
+    response = Response(measure="onset_rate", unit="onsets", plain=2.6, points=points, prompts=50)
+    measured = SignCalibration(strength=0.05, response=response)
+    calibration = Calibration(positive=measured, negative=measured)
+    knob = random_vector(calibration=calibration)
+    text = card_text(card(files={"v.safetensors": {"v": knob}}))
+    assert "| onset_rate by up to +2.00 onsets: 0 to +1 (raw:+0.05, add, one-to-all) |" in text
     bare = card_text(card(files={"v.safetensors": {"v": random_vector()}}))
     assert "| `v.safetensors=+1` | more |  |  |  |  | not calibrated |" in bare
 
@@ -75,8 +91,23 @@ def test_it_states_the_licence_of_the_weights_the_hashes_and_the_tag():
     text = card_text(card())
     assert f"{MELODY}: CC-BY-NC-4.0" in text and "licensed separately" in text
     assert f"`{tempo().content_hash()[:12]}`" in text
-    assert 'tonearm vectors pull "me/knobs@v1"' in text
-    assert 'tonearm vectors pull "me/knobs"' in card_text(card(tag=None))
+    assert "\ntonearm vectors pull me/knobs@v1\n" in text
+    assert "\ntonearm vectors pull me/knobs\n" in card_text(card(tag=None))
+
+
+def test_its_commands_steer_by_a_sign_that_passes():
+    def steered(vector, name="v.safetensors", **more):
+        text = card_text(card(files={name: {"v": vector}}, **more))
+        (line,) = [one for one in text.splitlines() if one.startswith("tonearm generate")]
+        return shlex.split(line)[-1]
+
+    assert steered(tempo()) == "v.safetensors=+1"
+    calibration = tempo().info.calibration
+    swapped = Calibration(positive=calibration.negative, negative=calibration.positive)
+    assert steered(random_vector(calibration=swapped)) == "v.safetensors=-1"
+    assert steered(random_vector()) == "v.safetensors=raw:1"
+    odd = "my $(x) 'v'.safetensors"
+    assert steered(random_vector(), odd, bundles=frozenset({odd})) == f"{odd}#v=raw:1"
 
 
 @pytest.mark.parametrize("label", ["a|b", "a\nb", "<script>x</script>", "\x1b[2J", "| |\n---"])

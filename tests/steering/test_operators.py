@@ -223,3 +223,39 @@ def test_each_row_has_its_own_direction_and_strength(operator):
     for row in range(2):
         alone = apply(operator, h[row], directions[row], s[row], low=1.0, high=2.0)
         assert torch.allclose(together[row], alone, atol=1e-6)
+
+
+def reading(h: torch.Tensor, seed: int = 0) -> torch.Tensor:
+    """Values of a feature, 0 for some of the activations."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.relu(torch.randn(*h.shape[:-1], 1, generator=generator))
+
+
+@given(seeds, st.floats(-1, 3).filter(lambda s: abs(s) > 1e-3))
+def test_feature_scales_the_part_of_the_activation_that_the_feature_writes(seed, s):
+    h, v = random_pair(seed)
+    z = reading(h, seed)
+    moved = apply("feature", h, v, scalar(s), reading=z)
+    assert torch.allclose(moved, h + s * z * unit(v), atol=1e-5)
+    assert torch.equal(moved[z[..., 0] == 0], h[z[..., 0] == 0])
+    rest = moved - (1 + s) * z * unit(v)  # without the scaled feature
+    assert torch.allclose(rest, h - z * unit(v), atol=1e-5)
+
+
+@given(seeds, st.floats(0.01, 1))
+def test_feature_with_a_target_sets_the_value(seed, s):
+    h, v = random_pair(seed)
+    z = reading(h, seed)
+    moved = apply("feature", h, v, scalar(s), reading=z, target=torch.tensor(0.7))
+    assert torch.allclose(moved, h + s * (0.7 - z) * unit(v), atol=1e-5)
+    whole = apply("feature", h, v, scalar(1.0), reading=z, target=torch.tensor(0.7))
+    assert torch.allclose(whole - h + z * unit(v), (0.7 * unit(v)).expand_as(h), atol=1e-5)
+
+
+@given(seeds)
+def test_feature_at_strength_0_gives_back_the_activation(seed):
+    h, v = random_pair(seed)
+    for target in (None, torch.tensor(2.0)):
+        assert torch.equal(
+            apply("feature", h, v, scalar(0.0), reading=reading(h), target=target), h
+        )

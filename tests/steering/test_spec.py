@@ -63,7 +63,8 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
     assert Provenance.model_fields["steering"].annotation is Steering
 
 
-LATER = ["level", "level_schedule", "gate"]
+LATER = ["level", "level_schedule", "gate", "monitor"]
+FEATURE = dict(operator="feature", strategy="all-to-all")
 SET = {"operator": "set", "strategy": "all-to-all"}
 
 
@@ -148,7 +149,7 @@ def test_the_known_keys_are_those_of_the_nested_schema():
         (dict(strength=float("inf")), "finite"),
         (dict(strength=1001), "beyond ±1000"),
         (dict(strength="loud"), "number"),
-        (dict(operator="shift"), "'add', 'blend', 'rotate', 'slerp', 'remove', 'set' or 'clamp'"),
+        (dict(operator="shift"), "'remove', 'set', 'clamp' or 'feature'"),
         (dict(strength=10, schedule={"points": [[0, 1], [1, 101]]}), "strength 1010 is beyond"),
         (dict(operator="slerp", strength=1.01), "strength 1.01 is beyond ±1 of slerp"),
         (dict(operator="slerp", strength=-2), "strength -2 is beyond ±1 of slerp"),
@@ -168,8 +169,13 @@ def test_the_known_keys_are_those_of_the_nested_schema():
             SET | dict(level=20, level_schedule={"points": [[0, 1], [1, 60]]}),
             "level 1200 is beyond",
         ),
-        (dict(level=2), "level belongs to operator set, not to add"),
-        (dict(level_schedule={"points": [[0, 1]]}), "level belongs to operator set, not to add"),
+        (dict(level=2), "level belongs to set and feature, not to add"),
+        (dict(operator="feature"), "feature needs strategy all-to-all or one-to-one"),
+        (FEATURE | dict(strength=-1.5), "strength -1.5 is below -1 of feature"),
+        (FEATURE | dict(level=1, strength=2), "strength 2 is not possible for feature"),
+        (FEATURE | dict(level_schedule={"points": [[0, 1]]}), "feature needs level"),
+        (FEATURE | dict(level=2000), "level 2000 is beyond"),
+        (dict(level_schedule={"points": [[0, 1]]}), "level belongs to set and feature, not to add"),
         (dict(strength=None, amount=1, level=2), "level comes from the calibration"),
         (dict(gate=0), "gate"),
         (dict(gate=-0.1), "greater than 0"),

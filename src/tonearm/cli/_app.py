@@ -6,14 +6,14 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from tonearm import __version__
-from tonearm.cli import INTERRUPTED
+from tonearm.cli import INTERRUPTED, sae
 from tonearm.cli._help import Command
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
@@ -74,6 +74,14 @@ def _checked(command: Callable[..., None]) -> Callable[..., None]:
     return run_checked
 
 
+def _group(text: str, commands: Iterable[Callable[..., None]]) -> typer.Typer:
+    """Commands under a common name; without one of theirs, the help is shown."""
+    group = typer.Typer(help=text, no_args_is_help=True)
+    for command in commands:
+        group.command(cls=Command)(_checked(command))
+    return group
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_without_command=True)
 for command in (
     generate,
@@ -114,6 +122,7 @@ app.add_typer(
     help="List steering vectors with their amounts, or exchange them: bundles, files of other "
     "programs, the Hugging Face hub.",
 )
+app.add_typer(_group(sae.HELP, sae.COMMANDS), name=sae.NAME)
 
 
 def _show_version(wanted: bool) -> None:

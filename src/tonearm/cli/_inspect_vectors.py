@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tonearm.cli._calibration import evidence_text, sign_text
+from tonearm.cli._heads import monitor_data, monitor_facts, print_best_heads
 from tonearm.cli._screen import new_table, out, print_facts, print_json
 from tonearm.errors import TonearmError
 
@@ -150,7 +151,8 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
     if as_json:
         hashes = {"content_hash": vector.content_hash(), "tensor_sha256": vector.tensor_sha256()}
         content = {**hashes, **info.model_dump(mode="json")}
-        print_json({**content, "norms": {str(layer): norm for layer, norm in norms.items()}})
+        content |= {"norms": {str(layer): norm for layer, norm in norms.items()}}
+        print_json(content | {"monitor": monitor_data(vector)})
         return
     print_facts(
         {
@@ -168,6 +170,7 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
             **_projections(info),
             "frame scales": info.frame_scales.protocol if info.frame_scales else "",
             "scores": statistics_text(info.statistics),
+            **monitor_facts(vector),
             "made by": f"tonearm {info.library_version or '–'}",
             "hash": vector.content_hash(),
             "tensors": f"sha256 {vector.tensor_sha256()}",
@@ -188,6 +191,7 @@ def _show_vector(vector: "SteeringVector", as_json: bool) -> None:
             *("–" if value is None else f"{value:.3f}" for value in others),
         )
     out.print(table)
+    print_best_heads(info)
 
 
 def _data(info: "VectorInfo") -> dict[str, str]:

@@ -206,6 +206,7 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     extras += [f"{steer.branch} branch"] if steer.branch != "both" else []
     extras += [f"positions {steer.positions}"] if steer.positions != "generated" else []
     extras += [f"gate {steer.gate:g}"] if steer.gate < 1 else []
+    extras += [f"monitored, every {steer.monitor.every} frames"] if steer.monitor else []
     for what, schedule in (("", steer.schedule), ("level ", steer.level_schedule)):
         if schedule:
             points = schedule.points

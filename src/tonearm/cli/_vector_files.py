@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tonearm.steering import SteeringVector
 
 
-def read_vectors(given: str) -> dict[str, "SteeringVector"]:
+def named_vectors(given: str) -> dict[str, "SteeringVector"]:
     """Vectors by name: one, or all of a bundle.
 
     Args:
@@ -28,7 +28,7 @@ def read_vectors(given: str) -> dict[str, "SteeringVector"]:
 
 def read_vector(given: str) -> "SteeringVector":
     """The one vector that is given; a bundle of several is refused."""
-    found = read_vectors(given)
+    found = named_vectors(given)
     if len(found) > 1:
         raise TonearmError(
             f"{given} is a bundle of {len(found)} vectors; name one, such as {given}#{next(iter(found))}"

@@ -88,7 +88,7 @@ def calibrate(
             metavar="STRATEGY",
             help="one-to-one (the best layer alone), one-to-all or all-to-all; repeat it, and the "
             "one with the most effect is taken. Default: one-to-all; with blend one-to-one and "
-            "all-to-all.",
+            "all-to-all; all-to-all alone for a vector without a best layer (iti, smitin).",
         ),
     ] = None,
     tables: Annotated[
@@ -145,6 +145,8 @@ def calibrate(
     from tonearm.studies.calibration import measure_for, tabulate
 
     found = loaded.vectors[vector]
+    if not strategy and found.info.best_layer is None:
+        configurations = _configurations(operator, ["all-to-all"])
     half = len(texts) // 2
     try:
         if scales:

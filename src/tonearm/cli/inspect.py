@@ -1,4 +1,4 @@
-"""tonearm inspect: content of a file of vectors, a classifier, a take's JSON or an audio file."""
+"""tonearm inspect: content of vectors, autoencoders, classifiers, a take's JSON or audio."""
 
 import json
 import sys
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tonearm.cli import _options
+from tonearm.cli._autoencoder import inspect_autoencoder
 from tonearm.cli._inspect_vectors import (
     inspect_foreign,
     inspect_member,
@@ -23,18 +24,16 @@ def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A vector, bundle or classifier (.safetensors), a vector of a bundle "
+            help="A vector, bundle, autoencoder or classifier (.safetensors), a vector of a bundle "
             "(pack.safetensors#tempo), directions of another program (.gguf, .npy, .svec), a "
             "take's .json, or an audio file."
         ),
     ],
     as_json: _options.Json = False,
 ) -> None:
-    """Show the content of a file of vectors, a classifier, a take's JSON, or an audio file."""
+    """Show the content of vectors, an autoencoder, a classifier, a take's JSON, or audio."""
     if file.suffix == ".safetensors":
-        from tonearm.measures.classifier import is_classifier
-
-        (_inspect_classifier if is_classifier(file) else inspect_tensors)(file, as_json)
+        _inspect_tensors(file, as_json)
     elif is_reference(file):
         inspect_member(file, as_json)
     elif is_foreign(file):
@@ -43,6 +42,18 @@ def inspect(
         _inspect_take(file, as_json)
     else:
         _inspect_audio(file, as_json)
+
+
+def _inspect_tensors(file: Path, as_json: bool) -> None:
+    from tonearm.features.trained import is_autoencoder
+    from tonearm.measures.classifier import is_classifier
+
+    if is_classifier(file):
+        _inspect_classifier(file, as_json)
+    elif is_autoencoder(file):
+        inspect_autoencoder(file, as_json)
+    else:
+        inspect_tensors(file, as_json)
 
 
 def _inspect_classifier(file: Path, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _audio_options, _corpora, _options
+from tonearm.cli._heads import monitor_data, monitor_facts, print_best_heads
 from tonearm.cli._help import METHODS
 from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 BAR_CELLS = 40
 EXAMPLE_PROMPT = "a folk tune with flute"
 POCKET = "pocket"
-POCKET_STRENGTH, STRENGTH = 0.05, 1.0  # a start; `tonearm calibrate` finds the strength
+# A start; `tonearm calibrate` finds the strength. That of all-to-all is in units of σ of each head.
+POCKET_STRENGTH, STRENGTH = 0.05, 1.0
 
 
 def learn(
@@ -91,11 +93,14 @@ def learn(
         ),
     ] = None,
     site: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--site", metavar="SITE", help="residual, attention, cross_attention or heads."
+            "--site",
+            metavar="SITE",
+            help="residual (default), attention, cross_attention or heads (default of iti and "
+            "smitin).",
         ),
-    ] = "residual",
+    ] = None,
     pooling: Annotated[
         str | None,
         typer.Option(
@@ -196,7 +201,7 @@ def learn(
     info = vector.info
     if as_json:
         content = {"file": str(path), "content_hash": vector.content_hash()}
-        print_json(content | info.model_dump(mode="json"))
+        print_json(content | info.model_dump(mode="json") | {"monitor": monitor_data(vector)})
         return
     print_facts(
         {
@@ -205,12 +210,13 @@ def learn(
             "labels": f"+ {info.positive_label}, - {info.negative_label}",
             "method": f"{info.method}, {info.pooling} at {info.site}",
             "best layer": statistics_text(info.statistics),
+            **monitor_facts(vector),
             "licence": licence_note(loaded),
         }
     )
     _print_scores(vector)
-    strength = POCKET_STRENGTH if loaded.shape.name == POCKET else STRENGTH
-    out.print(f"wrote {path}; {_use(path, strength, model)}", soft_wrap=True)
+    print_best_heads(info)
+    out.print(f"wrote {path}; {_use(path, vector, model)}", soft_wrap=True)
 
 
 def check_name(name: str) -> None:
@@ -222,11 +228,14 @@ def check_name(name: str) -> None:
     check_path(f"{name}.safetensors", "the name")
 
 
-def _use(path: Path, strength: float, model: str) -> str:
+def _use(path: Path, vector: "SteeringVector", model: str) -> str:
     """A command for the shell that generates with the new vector, by its file."""
     from tonearm.steering import as_steering
 
-    steer = f"{path}=raw:{strength:+g}"
+    if vector.info.best_layer is None:
+        steer = f"{path}=raw:{STRENGTH:+g}@all-to-all"
+    else:
+        steer = f"{path}=raw:{POCKET_STRENGTH if model == POCKET else STRENGTH:+g}"
     try:
         steers = as_steering(steer)[0].steers
     except TonearmError:

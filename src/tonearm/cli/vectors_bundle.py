@@ -8,7 +8,7 @@ import typer
 from tonearm.cli import _options
 from tonearm.cli._screen import out, print_json
 from tonearm.cli._takes import check_outputs
-from tonearm.cli._vector_files import read_vectors
+from tonearm.cli._vector_files import named_vectors
 from tonearm.errors import TonearmError
 from tonearm.text import quoted
 
@@ -33,7 +33,7 @@ def bundle(
     check_outputs([path], force)
     found = {}
     for file in files:
-        for name, vector in read_vectors(file).items():
+        for name, vector in named_vectors(file).items():
             if name in found:
                 raise TonearmError(
                     f"two vectors are called {quoted(name)}; rename the file of one of them"

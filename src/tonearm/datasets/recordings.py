@@ -7,11 +7,13 @@ Shapes: C channels; N samples.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import accumulate, takewhile
+from pathlib import Path
 
 import numpy as np
 
 from tonearm.audio import Clip, check_audible
+from tonearm.datasets.audio_files import audio_files
 from tonearm.datasets.labelled_audio import LabelledFile
 from tonearm.datasets.skips import SHORT, SILENT, UNREADABLE
 from tonearm.errors import TonearmError
@@ -59,6 +61,18 @@ def recordings_of(files: Sequence[LabelledFile]) -> list[Recording]:
         _of_file(file, _as_text("/".join(one[shared:]) + _row(file)))
         for file, one in zip(files, parts, strict=True)
     ]
+
+
+def recordings_in(folders: Sequence[Path]) -> list[list[Recording]]:
+    """Recordings without a label in each of some folders, one track each.
+
+    Raises:
+        TonearmError: a folder without audio.
+    """
+    files = [audio_files([folder]) for folder in folders]
+    named = recordings_of([LabelledFile(one, "", str(one)) for part in files for one in part])
+    starts = accumulate((len(part) for part in files), initial=0)
+    return [named[start : start + len(part)] for start, part in zip(starts, files, strict=False)]
 
 
 def _row(file: LabelledFile) -> str:

@@ -7,7 +7,7 @@ stream.set(Control.amount("brightness", 0.5)).result()          # from another: 
 stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -46,11 +46,14 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Played:
-    """Settings that a stream was played with, changes written as schedules; `frames` in all."""
+    """Settings that a stream was played with, changes written as schedules; `frames` in all; and
+    the strengths of its monitored steers as they acted, float32 [frames], by position.
+    """
 
     steering: Steering
     sampling: Sampling
     frames: int
+    acted: "Mapping[int, torch.Tensor]"
 
 
 @dataclass(frozen=True)
@@ -284,4 +287,5 @@ class Stream:
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
         steering = self.steering.model_copy(update={"steers": tuple(steers)})
-        return Played(steering, sampling, decoding.end)
+        acted = decoding.buffers.acted(0, decoding.end)
+        return Played(steering, sampling, decoding.end, acted)

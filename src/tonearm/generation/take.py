@@ -32,6 +32,8 @@ class Take:
     vectors     the vectors that steered it, by name
     inputs      audio prompt and melody, where given
     files       absolute paths of the inputs that came from files
+    acted       strengths of the monitored steers as they acted, float32 [T], by the index of the
+                steer in provenance.steering
     """
 
     clip: Clip
@@ -40,6 +42,7 @@ class Take:
     vectors: Mapping[str, SteeringVector] = field(default_factory=dict)
     inputs: Mapping[str, Clip] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    acted: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:

@@ -1,6 +1,6 @@
 """Methods that fit a direction to activations, one file each."""
 
-from tonearm.methods import diffmean, logistic, mean_centred, pca, rfm, ridge
+from tonearm.methods import diffmean, heads, logistic, mean_centred, pca, rfm, ridge
 from tonearm.methods.base import (
     Activations,
     Fit,
@@ -22,6 +22,7 @@ __all__ = [
     "fit_one_against_one",
     "fit_one_hot",
     "fit_regression",
+    "heads",
     "logistic",
     "mean_centred",
     "method_named",

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from tonearm.activations.moments import RunningMoments
+from tonearm.backend import Site
 from tonearm.errors import TonearmError
+from tonearm.steering.monitor import Monitor
 from tonearm.text import quoted
 
 Needs = Literal["moments", "rows"]
@@ -43,6 +45,8 @@ class Activations:
                         prompts that differ in the attribute alone share a group: they are a pair
     hold_out            whether a method that needs moments alone also tests itself on held-out rows,
                         where there are rows
+    heads               attention heads whose outputs the rows hold one after the other; None at
+                        other sites
     """
 
     positive: RunningMoments
@@ -51,17 +55,22 @@ class Activations:
     labels: torch.Tensor | None = None
     groups: torch.Tensor | None = None
     hold_out: bool = True
+    heads: int | None = None
 
     @classmethod
     def from_rows(
-        cls, rows: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
+        cls,
+        rows: torch.Tensor,
+        labels: torch.Tensor,
+        groups: torch.Tensor,
+        heads: int | None = None,
     ) -> "Activations":
         """Activations of rows [n, L, D] with their moments; both labels occur."""
         moments = RunningMoments(), RunningMoments()
         for label, side in zip((1, 0), moments, strict=True):
             for index in torch.nonzero(labels == label)[:, 0].split(BATCH):
                 side.add(rows[index])
-        return cls(*moments, rows, labels, groups)
+        return cls(*moments, rows, labels, groups, heads=heads)
 
     def labelled_rows(self) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Rows, labels and groups. Raises ValueError where only moments were captured."""
@@ -100,20 +109,24 @@ class Activations:
 class Fit:
     """Result of a method.
 
-    directions  float32 [L, D], raw: their length is meaningful
-    best_layer  0-based; None if the method does not rank layers
-    scores      per-layer values [L] by name
-    extra       anything else worth keeping
-    statistics  values of the whole fit by name: of a method that holds out rows, the score of the
-                best layer (best_auc), the limit that 95 % of permutations do not exceed (null_auc),
-                and p_value, the share of permutations that score as high as the labels; of a method
-                whose predictor is not linear, axis_p_value, the same of its predictor
+    directions   float32 [L, D], raw: their length is meaningful
+    best_layer   0-based; None if the method does not rank layers
+    scores       per-layer values [L] by name
+    extra        anything else worth keeping
+    head_scores  values of single attention heads [L, H] by name
+    monitor      probes that read the attribute while music is generated
+    statistics   values of the whole fit by name: of a method that holds out rows, the score of the
+                 best layer (best_auc), the limit that 95 % of permutations do not exceed
+                 (null_auc), and p_value, the share of permutations that score as high as the labels;
+                 of a method whose predictor is not linear, axis_p_value, the same of its predictor
     """
 
     directions: torch.Tensor
     best_layer: int | None = None
     scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    head_scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    monitor: Monitor | None = None
     statistics: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -157,6 +170,13 @@ class Configurable(Protocol):
         ...
 
 
+@runtime_checkable
+class SiteBound(Protocol):
+    """A method that fits the activations of one site alone."""
+
+    site: ClassVar[Site]
+
+
 _METHODS: dict[str, Method] = {}
 
 
@@ -197,6 +217,20 @@ def method_named(name: str) -> Method:
             f"method {base} takes no option, but {quoted(option)} was given; write {base}"
         )
     return method.with_option(option)
+
+
+def site_of(method: Method, site: Site | None) -> Site:
+    """The site that a method reads: the one given, else its own, else residual.
+
+    Raises TonearmError for a site that is not the method's own.
+    """
+    if not isinstance(method, SiteBound):
+        return "residual" if site is None else site
+    if site not in (None, method.site):
+        raise TonearmError(
+            f"method {method.name} reads site {method.site}, not {quoted(site)}; omit the site"
+        )
+    return method.site
 
 
 def number_option(method: str, text: str, example: float) -> float:

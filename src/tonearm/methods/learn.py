@@ -14,7 +14,7 @@ from tonearm.generation.check import check_seed
 from tonearm.hashing import hash_texts
 from tonearm.methods import method_named
 from tonearm.methods.as_vector import as_vector
-from tonearm.methods.base import Activations, Method, require_direction
+from tonearm.methods.base import Activations, Method, require_direction, site_of
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
@@ -32,7 +32,7 @@ def learn(
     name: str,
     *,
     method: str | None = None,
-    site: Site = "residual",
+    site: Site | None = None,
     pooling: str | None = None,
     paired: bool = False,
     positive_label: str = "more",
@@ -53,7 +53,8 @@ def learn(
         name: of the vector.
         method: a registered method (tonearm/methods), with its option: ridge:0.1; default:
             diffmean, or mean-centred without a negative set.
-        site: where activations are read, and where the vector will act.
+        site: where activations are read, and where the vector will act; default: residual, or that
+            of a method which reads one site alone (heads of iti and smitin).
         pooling: see tonearm/activations/pooling.py; default: eos on prefix checkpoints, else mean.
         paired: positive[i] and negative[i] describe one scene and differ in the attribute alone, as
             in the bundled pairs; no split divides a pair, and method pca takes their differences.
@@ -72,12 +73,11 @@ def learn(
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     for argument, value in dict(
         name=name,
-        site=site,
         positive_label=positive_label,
     ).items():
         boundary.text(value, argument)
     for argument, given in dict(
-        method=method, pooling=pooling, negative_label=negative_label
+        method=method, site=site, pooling=pooling, negative_label=negative_label
     ).items():
         boundary.optional(boundary.text, given, argument)
     paired = boundary.flag(paired, "paired")
@@ -88,6 +88,7 @@ def learn(
     if method is None:
         method = "mean-centred" if is_one_sided else "diffmean"
     chosen = method_named(method)
+    site = site_of(chosen, site)
     if negative_label is None:
         negative_label = BACKGROUND if is_one_sided else "less"
     if paired and is_one_sided:
@@ -191,4 +192,5 @@ def _capture(
         torch.tensor(labels),
         torch.cat(groups),
         hold_out=method.needs == "rows",
+        heads=model.shape.heads_at(spec.site),
     )

@@ -8,7 +8,8 @@ are summed once and applied as one; those of a steer with a gate (steering_gates
 differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, bounds, targets, gates and sums. `structure` is the rest.
+in tensors: strengths, directions, readers, bounds, targets, gates, probes and sums. `structure` is
+the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
+from tonearm.musicgen.monitor_loop import MonitorTap
 from tonearm.musicgen.steering_gates import Gate
 from tonearm.musicgen.steering_tracks import SteerTrack
 from tonearm.steering.intervention import Intervention
@@ -39,6 +41,7 @@ NOT_CAPTURED = {
     "level",
     "level_schedule",
     "gate",
+    "monitor",
     "strategy",
     "source_layer",
     "layers",
@@ -48,7 +51,7 @@ NOT_CAPTURED = {
 
 
 class Operation:
-    """One Intervention at one layer, its directions [R, D] over all rows.
+    """One Intervention at one layer, its directions [R, D] and readers [R, D + 2] over all rows.
 
     Args:
         track: its values over frames.
@@ -59,7 +62,10 @@ class Operation:
     def __init__(self, track: SteerTrack, part: int, conditioning: Conditioning):
         self.track, self.part, self.conditioning = track, part, conditioning
         self.intervention = track.intervention
-        self.directions = self._over_all_rows()
+        self.directions = self._over_all_rows(self.intervention.directions)
+        self.readers: torch.Tensor | None = None
+        if self.intervention.readers is not None:
+            self.readers = self._over_all_rows(self.intervention.readers)
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor:
         return self.apply(h, span, self.track.strengths(span))
@@ -72,6 +78,7 @@ class Operation:
             strengths,
             bounds=self.track.bounds,
             target=self.track.targets(self.part, span),
+            readers=None if self.readers is None else self.readers[:, None],
         )
 
     @property
@@ -87,17 +94,19 @@ class Operation:
         return GatedOperation(self, self.track.gate, index)
 
     def place(self, keep: Keep, name: str) -> None:
-        """Move the directions to where captured steps read them."""
-        self.directions = keep(name, self._over_all_rows())
+        """Move directions and readers to where captured steps read them."""
+        self.directions = keep(name, self._over_all_rows(self.intervention.directions))
+        if self.intervention.readers is not None:
+            readers = self._over_all_rows(self.intervention.readers)
+            self.readers = keep(f"{name}, readers", readers)
 
-    def _over_all_rows(self) -> torch.Tensor:
-        """The directions [R, D], zeros for rows that are not steered."""
-        directions, rows = self.intervention.directions[self.part], self.intervention.rows
-        conditioning = self.conditioning
-        spread = torch.zeros(len(conditioning.states), directions.shape[-1], device=rows.device)
-        spread[rows] = directions
+    def _over_all_rows(self, values: torch.Tensor) -> torch.Tensor:
+        """Values [G, n, ...] of this part over all rows [R, ...], zeros where not steered."""
+        own, rows, conditioning = values[self.part], self.intervention.rows, self.conditioning
+        spread = torch.zeros(len(conditioning.states), own.shape[-1], device=rows.device)
+        spread[rows] = own
         if conditioning.guided:
-            spread[rows + conditioning.rows] = directions
+            spread[rows + conditioning.rows] = own
         return spread
 
 
@@ -144,7 +153,7 @@ class FusedAdd:
 
 
 Part = tuple[int, int]  # indices of an intervention in the plan, and of one of its directions
-SteerTap = Operation | GatedOperation | FusedAdd
+SteerTap = MonitorTap | Operation | GatedOperation | FusedAdd
 
 
 class SteeringBuffers:
@@ -178,9 +187,14 @@ class SteeringBuffers:
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
         # Layers that add the same share one offset.
         sums: dict[tuple[Part, ...], FusedAdd] = {}
+        # Monitors read before any steer of the step acts.
+        monitors_at = _monitor_taps(self.tracks)
         self.taps: dict[tuple[Site, int], list[SteerTap]] = {
-            place: _fused(place[1], parts_at[place], operations, sums, dtype)
-            for place in sorted(parts_at)
+            place: [
+                *monitors_at.get(place, ()),
+                *_fused(place[1], parts_at.get(place, ()), operations, sums, dtype),
+            ]
+            for place in sorted(parts_at.keys() | monitors_at.keys())
         }
         self._sums_of = [
             [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
@@ -192,8 +206,9 @@ class SteeringBuffers:
         self._operations = _numbered(
             tap.operation if isinstance(tap, GatedOperation) else tap
             for tap in taps
-            if not isinstance(tap, FusedAdd)
+            if isinstance(tap, Operation | GatedOperation)
         )
+        self._probes = _numbered(tap.probes for tap in taps if isinstance(tap, MonitorTap))
         self._tracks = _numbered(operation.track for operation in self._operations)
 
     @property
@@ -207,6 +222,8 @@ class SteeringBuffers:
     def _signature(self, tap: SteerTap) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
+        if isinstance(tap, MonitorTap):
+            return ("monitor", self._probes[tap.probes], tap.probes.size)
         if isinstance(tap, GatedOperation):
             return ("gate", tap.index, self._signature(tap.operation))
         settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
@@ -222,6 +239,8 @@ class SteeringBuffers:
             operation.place(keep, f"directions {number}")
         for total, number in self._sums.items():
             total.place(keep, f"sum {number}")
+        for probes, number in self._probes.items():
+            probes.place(keep, f"monitor {number}")
 
     def seek(self, frame: int) -> None:
         """Set all values to those of code position `frame`."""
@@ -257,8 +276,27 @@ class SteeringBuffers:
         assert track.levels is not None
         return track.levels.table.values[track.rows.index(row)].tolist()
 
+    def acted(self, row: int, frames: int) -> dict[int, torch.Tensor]:
+        """Strengths of a row's monitored steers at the first frames, as they acted, by position:
+        float32 [frames] each, on the CPU.
+        """
+        return {
+            track.position: track.acted(row, frames)
+            for track in self.tracks
+            if track.loop and row in track.rows
+        }
+
     def _track(self, row: int, position: int) -> SteerTrack:
         return next(t for t in self.tracks if t.position == position and row in t.rows)
+
+
+def _monitor_taps(tracks: Sequence[SteerTrack]) -> dict[tuple[Site, int], list[MonitorTap]]:
+    """Taps of the probes of all monitored steers, by site and layer."""
+    taps: dict[tuple[Site, int], list[MonitorTap]] = {}
+    for probes in [track.loop.probes for track in tracks if track.loop]:
+        for layer in probes.all_layers:
+            taps.setdefault(("heads", layer), []).append(MonitorTap(probes, layer))
+    return taps
 
 
 def _set_all_from(table: FrameTable, frame: int, value: float) -> None:

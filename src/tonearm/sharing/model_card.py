@@ -1,12 +1,14 @@
 """Model card of a repository of steering vectors: README.md with the metadata that the hub reads."""
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tonearm.loading import HUB_ID
 from tonearm.musicgen.variants import VARIANTS
 from tonearm.steering.calibration import SignCalibration
+from tonearm.steering.units import unit_named
 from tonearm.steering.vector import SteeringVector
 
 TAGS = ("activation-steering", "steering-vectors", "music-generation", "tonearm")
@@ -97,15 +99,23 @@ def _summary(card: Card) -> str:
 
 
 def _usage(card: Card) -> str:
+    """Commands that pull the files and steer by the first vector."""
     source = f"{card.repository}@{card.tag}" if card.tag else card.repository
     file, vectors = next(iter(card.files.items()))
-    steer = f"{file}#{next(iter(vectors))}" if file in card.bundles else file
-    model = card.checkpoints[0][0]
-    commands = (
-        f'tonearm vectors pull "{source}"',
-        f'tonearm generate "a folk tune with flute" --model "{model}" --steer "{steer}=+1"',
-    )
-    return "\n".join(["```bash", *commands, "```"])
+    name, vector = next(iter(vectors.items()))
+    reference = f"{file}#{name}" if file in card.bundles else file
+    steer = f"{reference}={_example(vector)}"
+    model = vector.info.checkpoint
+    pulled = shlex.join(["tonearm", "vectors", "pull", source])
+    steered = ["tonearm", "generate", "a folk tune with flute", "--model", model, "--steer", steer]
+    return "\n".join(["```bash", pulled, shlex.join(steered), "```"])
+
+
+def _example(vector: SteeringVector) -> str:
+    """An amount of a sign that passes, or a strength where none does."""
+    calibration = vector.info.calibration
+    passing = [sign for sign, _ in SIGNS if calibration and calibration.of(sign).strength]
+    return f"{passing[0]:+d}" if passing else "raw:1"
 
 
 def _knob_rows(card: Card) -> Iterable[Sequence[str]]:
@@ -129,6 +139,9 @@ def _sign_cells(found: SignCalibration | None, sign: int) -> Sequence[str]:
     how = found.configuration
     strength = f"raw:{sign * found.strength:+g}"
     scope = f"0 to {sign:+d} ({strength}, {how.operator}, {how.strategy})"
+    if response := found.response:
+        highest = unit_named(response.unit).text(response.limit)
+        scope = f"{response.measure} by up to {highest}: {scope}"
     evidence = found.evidence
     if evidence is None:
         return (scope, "", "", "", "not measured")

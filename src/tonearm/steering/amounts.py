@@ -143,5 +143,6 @@ def _of_sign(steer: Steer, sign: int, found: SignCalibration) -> Steer:
         schedule = Schedule.ramp(0.0, configuration.ramp)
     fields = configuration.model_dump(exclude={"ramp"})
     fields |= {"vector": steer.vector, "strength": strength, "schedule": schedule}
+    fields["monitor"] = steer.monitor
     where = f"steer {steer.vector}: amount {steer.amount:g}"
     return validated(Steer, fields, where=where)  # type: ignore[no-any-return]

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
+from tonearm.steering.monitor import RowMonitors
 from tonearm.steering.operators import apply
+from tonearm.steering.reader import read_feature
 from tonearm.steering.spec import Steer
 
 
@@ -26,9 +28,11 @@ class Intervention:
     directions  float32 [G, n, D]
     layers      target layer -> index into the first axis of `directions`
     strengths   float32 [n, T]; the last column holds for later frames
-    levels      likewise, of operator set; None for the others
-    scales      mean and standard deviation of the projection on each direction, float32 [G, n, 2],
-                of operator set; None for the others
+    levels      likewise, of operator set, and of feature with a level; None for the others
+    scales      offset and unit of the levels on each direction, float32 [G, n, 2]; likewise
+    monitors    of the rows, where the steer is monitored
+    readers     of the features (tonearm/steering/reader.py), float32 [G, n, D + 2], of operator
+                feature; None for the others
     """
 
     steer: Steer
@@ -41,6 +45,8 @@ class Intervention:
     strengths: torch.Tensor
     levels: torch.Tensor | None = None
     scales: torch.Tensor | None = None
+    monitors: RowMonitors | None = None
+    readers: torch.Tensor | None = None
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -49,10 +55,10 @@ class Intervention:
         return float("-inf") if low is None else low, float("inf") if high is None else high
 
     def targets(self, levels: torch.Tensor) -> torch.Tensor:
-        """Projections at levels [n, S] of operator set, for each direction, float32 [G, n, S]."""
+        """Projections or values at levels [n, S], for each direction, float32 [G, n, S]."""
         assert self.scales is not None
-        mean, deviation = self.scales[..., None].unbind(2)
-        return mean + levels * deviation
+        offset, unit = self.scales[..., None].unbind(2)
+        return offset + levels * unit
 
     def apply(
         self,
@@ -62,6 +68,7 @@ class Intervention:
         *,
         bounds: torch.Tensor | None = None,
         target: torch.Tensor | None = None,
+        readers: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Edit activations.
 
@@ -70,7 +77,8 @@ class Intervention:
             directions: [n, 1, D].
             strength: [n, S, 1].
             bounds: [2], those of the projection, in a tensor; default: those of the steer.
-            target: [n, S, 1], of the projection, for operator set.
+            target: [n, S, 1], for operators set and feature.
+            readers: [n, 1, D + 2], for operator feature.
         """
         low, high = self.bounds if bounds is None else bounds.unbind()
         steer = self.steer
@@ -82,5 +90,6 @@ class Intervention:
             scale=steer.scale,
             low=low,
             high=high,
-            target=0.0 if target is None else target,
+            target=target,
+            reading=None if readers is None else read_feature(h, readers),
         )

@@ -1,4 +1,4 @@
-"""The seven ways to move an activation along a direction.
+"""The eight ways to move an activation along a direction.
 
 Conventions: `h` [..., D] activations, `v` [D] (or broadcastable) the direction at that layer, raw;
 `s` broadcastable to h[..., :1], the strength. r = v / |v|. Norms are computed in float32; the
@@ -12,6 +12,7 @@ result has h's dtype. Strength 0 gives back h bit for bit.
 | remove   | h - s (h . r) r; s = 1 takes the direction out whole             | directional ablation              |
 | set      | h + s (target - h . r) r; s = 1 ends on the target               | thermostat                        |
 | clamp    | h moved along r so that h . r lies in [low, high], s of the way  | projection clamp                  |
+| feature  | h + s (z' - z) r, z the value of the feature that reads h        | edit of sparse autoencoders       |
 
 remove takes an attribute out if v is the difference of the class means (DiffMean): their means are
 then equal. The weights of a probe do not span the attribute, and removing them leaves the means
@@ -29,6 +30,10 @@ that equal steps of s are equal angles, and s = 1 ends on r:
 
 Where h is parallel to r, within PARALLEL of the sine of theta, there is no plane, and h is kept.
 
+feature scales the value of a feature, z' = 2 z, so that it becomes (1 + s) z: s = -1 silences it. With
+a target it is set, z' = target, and s is the share of the way. Only the part of h that the feature
+writes is moved; the error of the autoencoder's reconstruction stays.
+
 set moves the projection h . r the share 0 <= s <= 1 of its way to a target; remove is set to 0.
 """
 
@@ -36,7 +41,7 @@ from typing import Literal
 
 import torch
 
-Operator = Literal["add", "blend", "rotate", "slerp", "remove", "set", "clamp"]
+Operator = Literal["add", "blend", "rotate", "slerp", "remove", "set", "clamp", "feature"]
 Scale = Literal["unit", "activation"]
 # of a projection; a tensor, broadcastable to h[..., :1], can change in place
 Bound = float | torch.Tensor
@@ -102,6 +107,13 @@ def clamp(
     return h + s * (projection.clamp(lowest, highest) - projection) * r
 
 
+def edit_feature(
+    h: torch.Tensor, v: torch.Tensor, s: torch.Tensor, z: torch.Tensor, target: Bound | None
+) -> torch.Tensor:
+    goal = 2 * z if target is None else torch.as_tensor(target).to(z)
+    return h + s * (goal - z) * unit(v)
+
+
 def apply(
     operator: Operator,
     h: torch.Tensor,
@@ -111,9 +123,13 @@ def apply(
     scale: Scale = "unit",
     low: Bound = float("-inf"),
     high: Bound = float("inf"),
-    target: Bound = 0.0,
+    target: Bound | None = None,
+    reading: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """h moved by `operator`; where s is 0, h itself, bit for bit."""
+    """h moved by `operator`; where s is 0, h itself, bit for bit.
+
+    `reading` is the value of the feature, broadcastable to h[..., :1], for operator feature.
+    """
     if operator == "add":
         moved = add(h, v.to(h.dtype), s.to(h.dtype))
     else:
@@ -127,7 +143,10 @@ def apply(
         elif operator == "remove":
             moved = remove(wide, v, strength)
         elif operator == "set":
-            moved = set_projection(wide, v, strength, target)
+            moved = set_projection(wide, v, strength, 0.0 if target is None else target)
+        elif operator == "feature":
+            assert reading is not None
+            moved = edit_feature(wide, v, strength, reading, target)
         else:
             moved = clamp(wide, v, strength, low, high)
     return torch.where(s == 0, h, moved.to(h.dtype))

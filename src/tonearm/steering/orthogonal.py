@@ -2,8 +2,8 @@
 
 A later direction keeps what is orthogonal to the earlier ones; the length of the remainder is kept
 as it is, so that a direction that is nearly theirs does little. Steers of one vector are one: they
-are not made orthogonal to each other. `set` and `clamp` state a projection on their own direction
-and keep it; later directions are orthogonal to it all the same.
+are not made orthogonal to each other. `set` and `clamp` state a projection on their own direction,
+`feature` reads the one that it writes, and they keep it; later directions are orthogonal to it all the same.
 
 Shapes: D width.
 """
@@ -16,7 +16,7 @@ from tonearm.backend import Site
 from tonearm.steering.operators import Operator
 from tonearm.steering.vector import SteeringVector
 
-KEEP_DIRECTION: tuple[Operator, ...] = ("set", "clamp")
+KEEP_DIRECTION: tuple[Operator, ...] = ("set", "clamp", "feature")
 PARALLEL = 1e-6  # share of a length below which a remainder is rounding
 
 

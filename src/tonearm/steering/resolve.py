@@ -14,6 +14,7 @@ import torch
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.monitor import Monitor, RowMonitors
 from tonearm.steering.orthogonal import Orthogonaliser
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -46,7 +47,9 @@ def resolve(
         TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
-    grouped: dict[tuple[int, Site, tuple[int, ...], bool, str], list[_Member]] = defaultdict(list)
+    grouped: dict[tuple[int, Site, tuple[int, ...], bool, int, str], list[_Member]] = defaultdict(
+        list
+    )
     for row, steering in enumerate(steerings):
         orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
@@ -57,7 +60,8 @@ def resolve(
             if not live and not member.strengths.any():
                 continue
             settings = steer.model_copy(update=OWN).model_dump_json()
-            key = (position, vector.info.site, member.layers, member.shared, settings)
+            probes = len(member.monitor) if member.monitor else 0
+            key = (position, vector.info.site, member.layers, member.shared, probes, settings)
             grouped[key].append(member)
     in_order = sorted(grouped.items(), key=lambda item: item[0][0])
     return [
@@ -84,8 +88,10 @@ class _Member:
     shared      one direction serves all target layers
     directions  one per target layer, or the shared one, float32 [D] each
     strengths   float32 [T]
-    levels      float32 [T]; None for operators other than set
-    scales      mean and standard deviation of the projection on each direction; likewise
+    levels      float32 [T]; None for a steer without a level
+    scales      offset and unit of the levels on each direction; likewise
+    monitor     of the vector, where the steer is monitored
+    readers     one per direction, float32 [D + 2] each; None for operators other than feature
     """
 
     row: int
@@ -96,6 +102,8 @@ class _Member:
     strengths: torch.Tensor
     levels: torch.Tensor | None
     scales: Sequence[tuple[float, float]] | None
+    monitor: Monitor | None
+    readers: Sequence[torch.Tensor] | None
 
 
 def _member(
@@ -112,10 +120,12 @@ def _member(
     remainders = orthogonaliser and orthogonaliser(vector, steer.operator, directions)
     if remainders:
         directions, shared = remainders, False
-    levels = scales = None
+    levels = scales = readers = None
     if steer.level is not None:
         levels = steer.level * _factors(steer.level_schedule, seconds)
-        scales = frame_scales(steer, vector, list(sources.values()))
+        scales = level_scales(steer, vector, list(sources.values()))
+    if steer.operator == "feature":
+        readers = [vector.reader(source) for source in sources.values()]
     return _Member(
         row=row,
         steer=steer,
@@ -125,6 +135,8 @@ def _member(
         strengths=steer.raw_strength * _factors(steer.schedule, seconds),
         levels=levels,
         scales=scales,
+        monitor=monitor_of(steer, vector, shape) if steer.monitor else None,
+        readers=readers,
     )
 
 
@@ -142,6 +154,8 @@ def _intervention(
     first = members[0]
     levels = [one.levels for one in members if one.levels is not None]
     scales = [one.scales for one in members if one.scales is not None]
+    monitors = [one.monitor for one in members if one.monitor]
+    readers = [torch.stack(list(one.readers)) for one in members if one.readers is not None]
     return Intervention(
         steer=first.steer,
         position=position,
@@ -155,6 +169,8 @@ def _intervention(
         strengths=torch.stack([one.strengths for one in members]).to(device),
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
+        monitors=RowMonitors.of(monitors, device) if monitors else None,
+        readers=torch.stack(readers, dim=1).to(device) if readers else None,
     )
 
 
@@ -170,7 +186,8 @@ def check_steering(
 
     Raises:
         TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
-            the vector has no direction for, no source layer, or a level without frame scales.
+            the vector has no direction for, no source layer, a level without frame scales,
+            monitoring without a monitor, or operator feature with a vector that reads none.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
@@ -179,8 +196,29 @@ def check_steering(
         sources = set(target_layers(shape, steer, vector).values())
         for source in sources:
             vector[source]
-        if steer.operator == "set":
-            frame_scales(steer, vector, sources)
+        if steer.monitor:
+            monitor_of(steer, vector, shape)
+        if steer.level is not None:
+            level_scales(steer, vector, sources)
+        if steer.operator == "feature":
+            for source in sources:
+                vector.reader(source)
+
+
+def level_scales(
+    steer: Steer, vector: SteeringVector, layers: Iterable[int]
+) -> list[tuple[float, float]]:
+    """Offset and unit of a steer's level on the directions of some layers.
+
+    Levels of set are in standard deviations from the mean projection, those of feature in peaks:
+    lengths of the direction.
+
+    Raises:
+        TonearmError: the vector has no frame scales, which set needs.
+    """
+    if steer.operator == "feature":
+        return [(0.0, float(vector[layer].norm())) for layer in layers]
+    return frame_scales(steer, vector, layers)
 
 
 def frame_scales(
@@ -204,6 +242,27 @@ def frame_scales(
             "them again with `tonearm calibrate --scales`, or use other layers"
         )
     return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
+
+
+def monitor_of(steer: Steer, vector: SteeringVector, shape: ModelShape) -> Monitor:
+    """The monitor of a steer's vector.
+
+    Raises:
+        TonearmError: the vector has none, or one of heads of another size.
+    """
+    monitor = vector.monitor
+    if monitor is None:
+        raise TonearmError(
+            f"steer {steer.vector}: the vector has no monitor; learn it with method smitin or iti, "
+            "from audio or with pooling mean or last, or omit monitor"
+        )
+    size = monitor.weights.shape[1]
+    if size * shape.heads != shape.width:
+        raise TonearmError(
+            f"steer {steer.vector}: the monitor reads heads of {size} outputs, and those of "
+            f"{shape.name} have {shape.width // shape.heads}; learn the vector again"
+        )
+    return monitor
 
 
 def check_vector(shape: ModelShape, vector: SteeringVector) -> None:

@@ -18,7 +18,7 @@ from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.references import names_file
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Combine, Steer, Steering
+from tonearm.steering.spec import OF_OWN_LAYER, Combine, Steer, Steering
 from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
 from tonearm.text import quoted
@@ -26,12 +26,13 @@ from tonearm.text import quoted
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
-GATE = "gate:"
+GATE, MONITOR = "gate:", "monitor"
 SET: Operator = "set"
 # marks of one kind -> field of a steer
 NAMED = dict.fromkeys(get_args(Operator), "operator") | dict.fromkeys(
     get_args(Strategy), "strategy"
 )
+NAMED[MONITOR] = MONITOR
 
 SteeringLike = (
     Steering
@@ -47,8 +48,9 @@ def parse_short(text: str) -> Steer:
     """Parse `tempo=+1` (an amount), `brightness=+3st` (a target in a physical unit),
     `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator),
     `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level), `tempo=0.4@gate:0.3` (a
-    strength that acts with probability 0.3), `path/to/file.safetensors=-1`,
-    `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6` (seconds 2 to 6).
+    strength that acts with probability 0.3), `drive=1@monitor` (when the vector's monitor says so),
+    `path/to/file.safetensors=-1`, `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6`
+    (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -74,7 +76,7 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
             "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if is_raw or found.keys() - {"schedule"} else "amount"
+    kind = "strength" if is_raw or found.keys() - {"schedule", MONITOR} else "amount"
     kind = "level" if is_level else kind
     fields: dict[str, Any] = {"vector": name, **found}
     try:
@@ -88,8 +90,10 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"{where}: {kind} {quoted(digits)} is not a number; write for example "
             f"{shortened(name)}=+1, {shortened(name)}=+3st, or {shortened(name)}=raw:1.25"
         ) from None
-    if is_level:
+    if fields.get("operator") in OF_OWN_LAYER:
         fields = {"strategy": "all-to-all", **fields}
+    if MONITOR in fields:
+        fields[MONITOR] = True
     if "schedule" in fields:
         start, _, end = fields["schedule"].partition("-")
         try:

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
 from tonearm.steering.calibration import Branch, Finite, Strategy
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.units import ABSOLUTE, UnitName
@@ -20,6 +21,7 @@ Combine = Literal["none", "sqrt", "mean", "orthogonal"]
 MAX_STRENGTH = 1000.0
 MAX_AMOUNT = 10.0
 MAX_LEVEL = 1000.0
+OF_OWN_LAYER: tuple[Operator, ...] = ("set", "feature")  # act where their direction was measured
 # fields of a steer that a calibration sets
 CALIBRATED = (
     "operator",
@@ -59,10 +61,13 @@ class Steer(Declared):
     low, high     for clamp: bounds of the projection on the unit direction.
     level         for set: target of the projection on the unit direction, in standard deviations
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
-                  the share of the way to it, 0 to 1.
+                  the share of the way to it, 0 to 1. For feature: value that the feature is set to,
+                  in peaks; without a level it is scaled by 1 + strength.
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
+    monitor       the vector's own monitor decides when the steer acts (SMITIN,
+                  tonearm/steering/monitoring.py); True for the default settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +90,14 @@ class Steer(Declared):
     level: Finite | None = None
     level_schedule: Schedule | None = None
     gate: float = Field(default=1.0, gt=0, le=1)
+    monitor: Monitoring | None = None
+
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _default_monitoring(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return Monitoring() if value else None
+        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -104,6 +117,10 @@ class Steer(Declared):
             raise ValueError(f"unit {self.unit} belongs to a target; omit it")
         if self.target is not None:
             return self._calibrated("a target")
+        if self.monitor and self.positions != "generated":
+            raise ValueError(
+                f"monitor reads generated frames, and positions is {self.positions}; omit positions"
+            )
         if self.amount is not None:
             return self._consistent_amount()
         self._check_strength()
@@ -128,11 +145,16 @@ class Steer(Declared):
     def _check_strength(self) -> None:
         strengths = _values(self.raw_strength, self.schedule)
         strongest = max(strengths, key=abs)
-        if self.operator == "set" and not 0 <= min(strengths) <= max(strengths) <= 1:
+        if self.level is not None and not 0 <= min(strengths) <= max(strengths) <= 1:
             wrong = min(strengths) if min(strengths) < 0 else strongest
             raise ValueError(
-                f"strength {wrong:g} is not possible for set; use 0 to 1, the share of the way to "
-                "the level"
+                f"strength {wrong:g} is not possible for {self.operator}; use 0 to 1, the share of "
+                "the way to the level"
+            )
+        if self.operator == "feature" and min(strengths) < -1:
+            raise ValueError(
+                f"strength {min(strengths):g} is below -1 of feature, which silences it; use -1 or "
+                "more"
             )
         if self.operator == "slerp" and abs(strongest) > 1:
             raise ValueError(
@@ -146,23 +168,25 @@ class Steer(Declared):
             )
 
     def _check_level(self) -> None:
-        if self.operator != "set":
+        if self.operator not in OF_OWN_LAYER:
             if self.level is not None or self.level_schedule is not None:
-                raise ValueError(f"level belongs to operator set, not to {self.operator}")
+                raise ValueError(f"level belongs to set and feature, not to {self.operator}")
             return
-        if self.level is None:
+        if self.strategy == "one-to-all":
             raise ValueError(
-                "set needs level: standard deviations of the projection from its mean over "
-                "generated frames, such as 2"
+                f"{self.operator} needs strategy all-to-all or one-to-one, since its scales are "
+                "those of a direction at its own layer"
+            )
+        if self.level is None:
+            if self.operator == "feature" and self.level_schedule is None:
+                return
+            raise ValueError(
+                f"{self.operator} needs level: standard deviations of the projection from its mean "
+                "over generated frames, such as 2 (set), or peaks (feature)"
             )
         highest = max(_values(self.level, self.level_schedule), key=abs)
         if abs(highest) > MAX_LEVEL:
             raise ValueError(f"level {highest:g} is beyond ±{MAX_LEVEL:g}")
-        if self.strategy == "one-to-all":
-            raise ValueError(
-                "set needs strategy all-to-all or one-to-one, since the scales of a direction are "
-                "those of its own layer"
-            )
 
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None

@@ -1,5 +1,5 @@
-"""Files of steering vectors: safetensors with tensors `layer.{i}` and string metadata; never
-pickle.
+"""Files of steering vectors: safetensors with tensors `layer.{i}`, those of a monitor and `reader.{i}`
+where the vector has them, and string metadata; never pickle.
 """
 
 import json
@@ -20,13 +20,15 @@ from tonearm.escapes import shortened
 from tonearm.files.atomic import atomic_write
 from tonearm.files.text_file import MIB, parse_json
 from tonearm.schema import validated
+from tonearm.steering.monitor import Monitor
 from tonearm.steering.vector import FORMAT_VERSION, SteeringVector, VectorInfo
 from tonearm.text import first_line, quoted
 
 SUFFIX = ".safetensors"
 BUNDLE_KEY = "tonearm_bundle"  # of a bundle's metadata, with the version of its format
 MAX_BYTES = 256 * MIB  # musicgen-large has 48 layers of 2048, 0.4 MiB
-_LAYER = re.compile(r"layer\.(0|[1-9][0-9]{0,4})")
+MONITOR = "monitor."  # start of the names of a monitor's tensors
+_LAYER = re.compile(r"(layer|reader)\.(0|[1-9][0-9]{0,4})")
 _TEXTS = {
     key
     for key, field in VectorInfo.model_fields.items()
@@ -73,6 +75,9 @@ def vector_content(vector: SteeringVector) -> tuple[dict[str, torch.Tensor], dic
     for key, value in vector.info.model_dump(mode="json").items():
         metadata[key] = value if key in _TEXTS else json.dumps(value, sort_keys=True)
     tensors = {f"layer.{layer}": direction for layer, direction in vector.directions.items()}
+    tensors |= {f"reader.{layer}": reader for layer, reader in vector.readers.items()}
+    if vector.monitor:
+        tensors |= {MONITOR + name: one for name, one in vector.monitor.tensors().items()}
     return tensors, metadata
 
 
@@ -175,8 +180,12 @@ def _info(where: str, metadata: Mapping[str, str]) -> VectorInfo:
 
 
 def _vector(where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo) -> SteeringVector:
-    directions = {}
+    found: dict[str, dict[int, torch.Tensor]] = {"layer": {}, "reader": {}}
+    of_monitor: dict[str, torch.Tensor] = {}
     for key, tensor in tensors.items():
+        if key.startswith(MONITOR):
+            of_monitor[key.removeprefix(MONITOR)] = tensor
+            continue
         layer = _LAYER.fullmatch(key)
         if layer is None:
             raise TonearmError(
@@ -186,8 +195,9 @@ def _vector(where: str, tensors: Mapping[str, torch.Tensor], info: VectorInfo) -
             raise TonearmError(
                 f"{where}: {key} is of type {tensor.dtype}, not float32; make the vector again"
             )
-        directions[int(layer[1])] = tensor
+        found[layer[1]][int(layer[2])] = tensor
     try:
-        return SteeringVector(directions, info)
+        monitor = Monitor.of_tensors(of_monitor) if of_monitor else None
+        return SteeringVector(found["layer"], info, monitor, found["reader"])
     except TonearmError as error:
         raise TonearmError(f"{where}: {error}") from None

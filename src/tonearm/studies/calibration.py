@@ -248,7 +248,7 @@ def calibrate(
         tables=_tables_protocol(model, measure, len(texts[1]), takes, seconds),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
-    return SteeringVector(vector.directions, info)
+    return replace(vector, info=info)
 
 
 def tabulate(
@@ -303,7 +303,7 @@ def tabulate(
     }
     update = {**signs, "tables": _tables_protocol(model, measure, len(texts), takes, seconds)}
     info = vector.info.model_copy(update={"calibration": calibration.model_copy(update=update)})
-    return SteeringVector(vector.directions, info)
+    return replace(vector, info=info)
 
 
 def _tables_protocol(model: Model, measure: str, prompts: int, takes: int, seconds: float) -> str:
