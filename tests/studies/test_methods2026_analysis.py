@@ -226,7 +226,7 @@ def test_the_layer_set_is_chosen_on_neutral_prompts_by_both_readings():
     # held-out takes do not enter
     better = held_out("method", {"bpm": 90.0, "onsets": 90.0})
     assert chosen_layer_set([*records, *better], cell, NOBODY) == "middle"
-    fixed = Condition(replace(cell.condition.candidate, chooses=False), ADD)
+    fixed = Condition(replace(cell.condition.candidate, layer_sets=("all",)), ADD)
     assert chosen_layer_set(records, Cell(TEMPO, fixed), NOBODY) == "all"
 
 

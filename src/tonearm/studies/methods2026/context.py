@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from tonearm.backend import Site
 from tonearm.steering import SteeringVector
 from tonearm.studies.equal_divergence import Curve, curves, equal_strength
 from tonearm.studies.methods2026.attributes import Attribute
-from tonearm.studies.methods2026.design import Design
+from tonearm.studies.methods2026.design import OWN, Design
 from tonearm.studies.methods2026.operators import ADD
 from tonearm.studies.methods2026.readings import Evaluators
 from tonearm.studies.methods2026.variants import (
@@ -67,9 +68,13 @@ class Context:
 
     def variant(self, cell: Cell, layer_set: str) -> Variant:
         """A cell's vector in a set of layers."""
-        name = vector_name(cell.attribute.name, cell.condition.candidate.name)
-        layers = self.layer_sets[layer_set]
-        return variant_of(self.vectors[name], cell.condition.operator, layer_set, layers)
+        vector = self.vectors[vector_name(cell.attribute.name, cell.condition.candidate.name)]
+        layers = self.layers(vector, layer_set)
+        return variant_of(vector, cell.condition.operator, layer_set, layers)
+
+    def layers(self, vector: SteeringVector, layer_set: str) -> tuple[int, ...] | None:
+        """Layers of a set for a vector; None for all."""
+        return vector.layers if layer_set == OWN else self.layer_sets[layer_set]
 
     def variants(self) -> Iterator[Variant]:
         """Every cell in every set of layers that is tried."""
@@ -77,20 +82,19 @@ class Context:
             for layer_set in cell.condition.candidate.layer_sets:
                 yield self.variant(cell, layer_set)
 
-    def random_places(self) -> list[tuple[Site, str]]:
-        """Sites and sets of layers in which random directions are injected."""
-        tried = (
-            (one.candidate.site, layer_set)
-            for one in self.conditions
-            for layer_set in one.candidate.layer_sets
-            if random_name(one.candidate.site, 0) in self.vectors
-        )
-        return list(dict.fromkeys(tried))
-
-    def random_variant(self, site: Site, layer_set: str, draw: int) -> Variant:
-        """A random direction, added in a set of layers."""
-        vector = self.vectors[random_name(site, draw)]
-        return variant_of(vector, ADD, layer_set, self.layer_sets[layer_set])
+    def randoms(self) -> Iterator[tuple[Variant, dict[str, Any]]]:
+        """Random directions, added wherever a cell is tried, with the facts of their records."""
+        places: dict[tuple[Site, str], tuple[int, ...] | None] = {}
+        for cell in self.cells():
+            candidate = cell.condition.candidate
+            vector = self.vectors[vector_name(cell.attribute.name, candidate.name)]
+            for layer_set in candidate.layer_sets:
+                places[candidate.site, layer_set] = self.layers(vector, layer_set)
+        for (site, layer_set), layers in places.items():
+            for draw in range(self.design.random):
+                vector = self.vectors[random_name(site, draw)]
+                facts = {"site": site, "layers": layer_set, "draw": draw}
+                yield variant_of(vector, ADD, layer_set, layers), facts
 
     def size(self, variant: Variant, found: Found, divergence: float) -> float:
         """Size at which a variant has a divergence."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LAYER_SETS = ("all", "early", "middle", "late")
+ALL, OWN = LAYER_SETS[0], "own"  # own: the layers of a vector that has not all of them
 # words of the attributes and of their kin, whose prompts would have an attribute without steering
 OWN_WORDS = re.compile(r"\b(jazz|swing|flute|drums?)\b", re.IGNORECASE)
 
@@ -63,7 +64,7 @@ SMOKE = Design(
     divergences=(0.3, 1.0),
     curve_prompts=1,
     random=1,
-    drum_pairs=20,
+    drum_pairs=60,
     tested_pairs=10,
     pieces=36,
     scaled=2,

@@ -27,12 +27,12 @@ from tonearm.stats.share import Share
 from tonearm.steering import SteeringVector
 from tonearm.studies.methods2026.attributes import NOTES
 from tonearm.studies.methods2026.context import Context
-from tonearm.studies.methods2026.design import Design
+from tonearm.studies.methods2026.design import ALL, Design
 from tonearm.studies.methods2026.note_probes import PITCH_CLASSES, RFM, STEERED, note_vector
 from tonearm.studies.methods2026.operators import GATED
 from tonearm.studies.methods2026.responses import plain_means
 from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
-from tonearm.studies.methods2026.variants import ALL, Variant, random_name, scale_of
+from tonearm.studies.methods2026.variants import Variant, random_name, scale_of
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
 from tonearm.studies.records import Record, by_facts, select, values_of

@@ -408,7 +408,7 @@ def methods_table(results: Results, details: Mapping[str, Any]) -> Table:
                 one.title,
                 one.site,
                 ", ".join(operator.name for operator in one.operators),
-                "yes" if one.chooses else "no, all layers",
+                "chosen" if len(one.layer_sets) > 1 else one.layer_sets[0],
                 "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
                 or ("" if one.name in present else "no takes"),
             ]
@@ -416,7 +416,7 @@ def methods_table(results: Results, details: Mapping[str, Any]) -> Table:
     return Table(
         "methods",
         "Methods. Where one finds no direction of an attribute, its cell has no area and counts as 0.",
-        ("method", "estimator", "site", "operators", "layer sets chosen", "left out"),
+        ("method", "estimator", "site", "operators", "layers", "left out"),
         rows,
     )
 
@@ -465,5 +465,6 @@ def layer_sets_table(results: Results) -> Table:
             ]
             for one in results.attributes
             for cell in one.cells
+            if len(cell.condition.candidate.layer_sets) > 1
         ],
     )

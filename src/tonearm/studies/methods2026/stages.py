@@ -15,7 +15,6 @@ measured for all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.methods2026.attributes import all_groups
@@ -29,7 +28,6 @@ from tonearm.studies.methods2026.note_steering import (
 )
 from tonearm.studies.methods2026.processed import processed
 from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
-from tonearm.studies.methods2026.variants import Variant
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
 
@@ -60,22 +58,10 @@ def plain(context: Context, found: Found) -> list[Trial]:
 
 def divergences(context: Context, found: Found) -> list[Trial]:
     """Divergence of every variant at rising sizes."""
-    randoms = [variant for variant, _ in _randoms(context)]
+    randoms = [variant for variant, _ in context.randoms()]
     variants = {one.name: one for one in (*context.variants(), *randoms)}
     found_curves = [trial for one in variants.values() for trial in curve(context, one)]
     return found_curves + note_curves(context, found)
-
-
-def _randoms(context: Context) -> list[tuple[Variant, dict[str, Any]]]:
-    """Random directions in every place, with the facts of their records."""
-    return [
-        (
-            context.random_variant(site, layer_set, draw),
-            {"site": site, "layers": layer_set, "draw": draw},
-        )
-        for site, layer_set in context.random_places()
-        for draw in range(context.design.random)
-    ]
 
 
 def neutral(context: Context, found: Found) -> list[Trial]:
@@ -129,7 +115,7 @@ def _at(
 def controls(context: Context, found: Found) -> list[Trial]:
     """Random directions at rising divergence, and words in the prompt."""
     trials: list[Trial] = []
-    for variant, place in _randoms(context):
+    for variant, place in context.randoms():
         for nats in context.design.divergences:
             size = context.size(variant, found, nats)
             trials += takes(

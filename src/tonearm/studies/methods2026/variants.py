@@ -15,7 +15,6 @@ from tonearm.studies.methods2026.design import LAYER_SETS
 from tonearm.studies.methods2026.examples import Examples, Reading
 from tonearm.studies.methods2026.operators import ADD, SET, SLERP, Operator
 
-ALL = LAYER_SETS[0]
 RANDOM = "random"
 Fit = Callable[[Model, Examples, str], SteeringVector]
 
@@ -29,8 +28,8 @@ class Candidate:
     fit         learns its vector of a name from examples. Raises TonearmError where there is none
     site        that it steers
     operators   that inject it
-    chooses     whether layer sets are tried; a method that chooses its own heads or layers acts in
-                all of them
+    layer_sets  that are tried; a method that chooses heads acts in all layers, and a vector of one
+                layer in its own
     """
 
     name: str
@@ -38,11 +37,7 @@ class Candidate:
     fit: Fit
     site: Site = "residual"
     operators: tuple[Operator, ...] = (ADD,)
-    chooses: bool = True
-
-    @property
-    def layer_sets(self) -> tuple[str, ...]:
-        return LAYER_SETS if self.chooses else (ALL,)
+    layer_sets: tuple[str, ...] = LAYER_SETS
 
 
 @dataclass(frozen=True)

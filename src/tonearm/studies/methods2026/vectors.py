@@ -79,7 +79,8 @@ def make_vectors(
     for site in dict.fromkeys(one.site for one in candidates):
         members = [vector for vector in found.values() if vector.info.site == site]
         for draw in range(design.random if members else 0):
-            vector = random_direction(members[0], draw, RANDOM_SEED + draw)
+            like = max(members, key=lambda vector: len(vector.layers))
+            vector = random_direction(like, draw, RANDOM_SEED + draw)
             found[vector.name] = vector
     return Vectors(found, left_out)
 
