@@ -11,6 +11,7 @@ from tonearm.errors import TonearmError
 from tonearm.text import check_path
 
 if TYPE_CHECKING:
+    from tonearm.generation.provenance import Provenance
     from tonearm.generation.take import Take
     from tonearm.measures import Description, Measurement
     from tonearm.model import Model
@@ -37,8 +38,9 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        faults = "".join(f"\n  faulty: {fault}" for fault in self.description.faults)
-        return f"{self.audio}   {measured_text(self.description)}{faults}"
+        notes = [f"faulty: {fault}" for fault in self.description.faults]
+        notes += monitored_lines(self.take.provenance)
+        return "\n  ".join([f"{self.audio}   {measured_text(self.description)}", *notes])
 
 
 def save_take(take: "Take", path: Path, description: "Description | None" = None) -> SavedTake:
@@ -47,6 +49,12 @@ def save_take(take: "Take", path: Path, description: "Description | None" = None
 
     found = describe(take.clip) if description is None else description
     return SavedTake(take, found, path, take.save(path, measured=found.to_dict()))
+
+
+def monitored_lines(take: "Provenance") -> list[str]:
+    """One line for each monitored steer: how often it acted."""
+    steers = take.steering.steers
+    return [f"{steers[one.steer]} acted at {one.acted:.0%} of frames" for one in take.monitored]
 
 
 def measured_text(description: "Description") -> str:

@@ -12,6 +12,7 @@ from tonearm.cli._calibration import evidence_text, sign_text
 from tonearm.cli._heads import monitor_data, monitor_facts, print_best_heads
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import new_table, out, print_facts, print_json
+from tonearm.cli._takes import monitored_lines
 
 if TYPE_CHECKING:
     from tonearm.steering import VectorInfo
@@ -148,6 +149,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "negative": take.negative or "",
             "requested": str(take.requested) if take.requested else "",
             "steering": "\n".join(steers) or "none",
+            "monitored": "\n".join(monitored_lines(take)),
             "vectors": "\n".join(
                 f"{name} {record.content_hash[:8]}"
                 + (" (bundled)" if record.bundled else f" in {record.file}")
