@@ -1,4 +1,5 @@
-"""Learn pocket's bundled vectors, calibrate their amounts, and save them into the package.
+"""Learn pocket's bundled vectors, calibrate their amounts, measure the scales of their levels, and
+save them into the package.
 
     python -m recipes.pocket.vectors --store build/vectors
 
@@ -8,7 +9,7 @@ the ways of injection that the frontier study found to have the most effect at t
 neutral prompts choose the strength of each sign, and the others confirm it. Each attribute is
 measured by a signal measure, or by musicnn, which shares no training data with pocket; where
 neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
-failing, with the reason.
+failing, with the reason. The scales of levels are those of takes of all neutral prompts.
 """
 
 import argparse
@@ -20,10 +21,12 @@ import torch
 
 import tonearm
 from tonearm import assets
+from tonearm.activations import measure_scales_of_several
 from tonearm.datasets import prompts
 from tonearm.report.marks import write_between_marks
 from tonearm.steering import Configuration, load_vector, save_vector
 from tonearm.steering.library import bundled_vectors
+from tonearm.steering.vector_file import SUFFIX
 from tonearm.studies.calibration import calibrate
 
 PACKAGE = assets.POCKET_VECTORS
@@ -68,6 +71,9 @@ def main() -> None:
         default=list(MEASURES),
         help="these; without a name, write the table of the model card alone",
     )
+    parser.add_argument(
+        "--scales", action="store_true", help="measure the scales of the vectors as they are, alone"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--store", type=Path, default=Path("build/vectors"), help="of the records")
     parser.add_argument("--threads", type=int, default=2, help="of generation")
@@ -78,7 +84,7 @@ def main() -> None:
     model = tonearm.load(device=arguments.device, dtype="float32")
     PACKAGE.mkdir(exist_ok=True)
     neutral = prompts.neutral()
-    for name in arguments.only:
+    for name in [] if arguments.scales else arguments.only:
         pair = prompts.load_pair(name)
         began = time.perf_counter()
         vector = tonearm.learn(
@@ -104,6 +110,10 @@ def main() -> None:
         )
         save_vector(calibrated, PACKAGE / name)
         print(f"{name}: {calibrated.info.calibration!r}", flush=True)
+    if arguments.only:
+        vectors = [load_vector(PACKAGE / f"{name}{SUFFIX}") for name in arguments.only]
+        for vector in measure_scales_of_several(model.engine, vectors, neutral):
+            save_vector(vector, PACKAGE / vector.name)
     write_between_marks(assets.POCKET / "README.md", {"amounts": table()})
 
 

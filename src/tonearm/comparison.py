@@ -23,7 +23,7 @@ from tonearm.progress import Progress
 from tonearm.report.comparison_page import PAGE, Exhibit, write_compare_page
 from tonearm.report.levels import level_matched
 from tonearm.steering.shorthand import SteeringLike, as_steering, vectors_of
-from tonearm.steering.spec import Steering
+from tonearm.steering.spec import Combine, Steering
 
 _OF_COMPARISON = re.compile(rf"({LISTEN}/)?(plain|steered-\d+)\.[^/]+")
 
@@ -91,6 +91,7 @@ def compare(
     prompt: str,
     steerings: Sequence[SteeringLike],
     *,
+    combine: Combine | None = None,
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
@@ -103,6 +104,7 @@ def compare(
         model: to generate with.
         prompt: the music in words.
         steerings: one or more, each in any form that `Model.generate` takes.
+        combine: rule for several steers, as for `Model.generate`.
         seconds: of music.
         seed: of all takes; default: a random one.
         sampling: default: the checkpoint's own.
@@ -117,6 +119,7 @@ def compare(
             model,
             prompt,
             steerings,
+            combine=combine,
             seconds=seconds,
             seed=seed,
             sampling=sampling,
@@ -139,6 +142,7 @@ def compare_takes(
     prompt: str,
     steerings: Sequence[SteeringLike],
     *,
+    combine: Combine | None = None,
     seconds: float = 10.0,
     seed: int | None = None,
     sampling: Sampling | None = None,
@@ -150,7 +154,7 @@ def compare_takes(
     steerings = boundary.sequence(
         steerings, "steerings", lambda steering, _: steering, "a list of steerings"
     )
-    resolved = [as_steering(steering) for steering in steerings]
+    resolved = [as_steering(steering, combine) for steering in steerings]
     steered = [(steering, vectors) for steering, vectors in resolved if steering]
     if not steered:
         raise TonearmError(

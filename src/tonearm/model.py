@@ -51,10 +51,11 @@ from tonearm.musicgen.trial import check_parts
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
 from tonearm.steering.amounts import amount_places
+from tonearm.steering.combination import share_of
 from tonearm.steering.library import VectorLibrary
 from tonearm.steering.resolve import with_public_names
 from tonearm.steering.shorthand import SteeringLike, as_steering
-from tonearm.steering.spec import Steering
+from tonearm.steering.spec import Combine, Steering
 from tonearm.steering.vector import SteeringVector
 
 MAX_CHUNK_SECONDS = 10
@@ -119,6 +120,7 @@ class Model:
         prompt: str,
         *,
         steer: SteeringLike = None,
+        combine: Combine | None = None,
         seconds: float = 10.0,
         seed: int | None = None,
         guidance: float | None = None,
@@ -136,6 +138,8 @@ class Model:
             prompt: the music in words.
             steer: `{"tempo": 1.25}`, `"tempo=1.25"`, a Steering, or a list of Steers; names are
                 looked up in `self.vectors`.
+            combine: rule for several steers: "none", "sqrt", "mean" or "orthogonal"; default: that
+                of the Steering, or none.
             seconds: of new music. Clips longer than the checkpoint's window are generated window by
                 window, each continuing the end of the one before.
             seed: of the sampling noise; default: a random one, recorded in the take's provenance.
@@ -153,7 +157,7 @@ class Model:
         Raises:
             TonearmError: any mistake in the arguments, before decoding starts.
         """
-        steering, given = as_steering(steer)
+        steering, given = as_steering(steer, combine)
         request = TakeRequest(
             prompt=_checked_prompt(prompt),
             seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -361,6 +365,7 @@ class Model:
         prompt: str,
         *,
         steer: SteeringLike = None,
+        combine: Combine | None = None,
         seconds: float | None = 10.0,
         seed: int | None = None,
         guidance: float | None = None,
@@ -397,7 +402,7 @@ class Model:
                 f"chunks of {chunk_seconds:g} s are not possible; "
                 f"use {1 / shape.frame_rate:g} to {MAX_CHUNK_SECONDS} s"
             )
-        steering, given = as_steering(steer)
+        steering, given = as_steering(steer, combine)
         request = TakeRequest(
             prompt=_checked_prompt(prompt),
             seed=secrets.randbelow(2**31) if seed is None else seed,
@@ -430,7 +435,14 @@ class Model:
         codec = StreamingCodec(self.checkpoint)
         amounts = amount_places(steering, vectors)
         return Stream(
-            decoding, codec, prepared.steering, amounts, prepared.sampling, chunk_frames, finish
+            decoding,
+            codec,
+            prepared.steering,
+            amounts,
+            share_of(steering, live=True),
+            prepared.sampling,
+            chunk_frames,
+            finish,
         )
 
     def _prepare(
@@ -563,8 +575,8 @@ class Model:
         """The take of a row. `acted`: strengths of monitored steers as they acted, by position."""
         shape, request = self.shape, prepared.request
         steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
-        requested = None
-        if any(steer.amount is not None for steer in request.steering.steers):
+        requested, has_rule = None, request.steering.combine != "none"
+        if has_rule or any(steer.amount is not None for steer in request.steering.steers):
             requested, _ = with_public_names(request.steering, vectors, self.vectors.public_name)
         frames = codes.shape[1]
         provenance = Provenance(

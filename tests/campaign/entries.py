@@ -71,7 +71,11 @@ SAMPLED = {
     "seed": ("integer",),
 }
 SHOWN = {"as_json": ("flag",)}
-STEERED = {"steer": ("text", "steer", "vector_steer"), "steering": ("steering", "special")}
+STEERED = {
+    "steer": ("text", "steer", "vector_steer"),
+    "steering": ("steering", "special"),
+    "combine": ("text",),
+}
 # Options of `tonearm learn` that belong to audio, and the others beside each of them.
 OF_AUDIO = ("audio", "label", "against", "column", "where", "layout", "segment", "text", "store")
 FROM_AUDIO = {
@@ -639,7 +643,7 @@ FUNCTIONS: dict[str, Function] = {
     "Model.generate": Function(
         lambda m: m.model.generate,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
-        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS},
+        {**REQUEST_KINDS, **SAMPLING_KINDS, **PROGRESS, "steer": STEER_KINDS, "combine": TEXT},
     ),
     "Model.generate_batch": Function(
         lambda m: m.model.generate_batch,
@@ -666,7 +670,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.model.stream,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
         # None as a length is an endless stream
-        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "chunk_seconds": REAL,
+        {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "combine": TEXT, "chunk_seconds": REAL,
          "seconds": ("negative_length",)},
     ),
     "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
@@ -709,7 +713,9 @@ FUNCTIONS: dict[str, Function] = {
             "layers": ("object", "array", "objects"),
         },
     ),
-    "Steering": _fixed(tonearm.Steering, steers=("object", "objects", "names")),
+    "Steering": _fixed(
+        tonearm.Steering, steers=("object", "objects", "names"), combine=TEXT
+    ),
     "Steering.from_file": _fixed(
         tonearm.Steering.from_file, path=("object", "special", "steering", "sidecar")
     ),
@@ -767,7 +773,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {
             **PROGRESS, "model": ANY, "prompt": TEXT, "steerings": STEER_KINDS, "seconds": REAL,
-            "seed": COUNT, "sampling": ANY, "tracker": ANY,
+            "seed": COUNT, "sampling": ANY, "tracker": ANY, "combine": TEXT,
         },
     ),
     "describe": Function(
@@ -824,7 +830,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: m.vector.info.model_dump(),
         dict.fromkeys(steering.VectorInfo.model_fields, ("object",)),
     ),
-    "as_steering": _fixed(steering.as_steering, steer=STEER_KINDS),
+    "as_steering": Function(
+        lambda m: steering.as_steering,
+        lambda m: {"steer": "energy=1"},
+        {"steer": STEER_KINDS, "combine": TEXT},
+    ),
     "parse_short": _fixed(steering.parse_short, text=("object", "steer", "name")),
     "ClapScoring": Function(
         lambda m: measures.ClapScoring,

@@ -87,13 +87,13 @@ def test_the_schema_has_the_documented_keys():
         "high",
         *LATER,
     ]
-    assert list(Steering.model_json_schema()["properties"]) == ["steers"]
+    assert list(Steering.model_json_schema()["properties"]) == ["steers", "combine"]
 
 
 @pytest.mark.parametrize(
     ("content", "place", "known"),
     [
-        ({"steer": []}, "steer", "known are steers"),
+        ({"steer": []}, "steer", "known are steers, combine"),
         (
             {"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]},
             "steers.1.power",

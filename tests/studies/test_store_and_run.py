@@ -210,6 +210,8 @@ def test_divergences_are_those_of_the_model_and_measured_once(melody, monkeypatc
 
 
 LEVEL = as_steering("v=2@set")[0]
+PAIR = as_steering("v=raw:2,v=0.3@rotate")[0]
+RULES = ("none", "sqrt", "mean", "orthogonal")
 
 
 def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
@@ -229,9 +231,11 @@ def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
         key(replace(trial, facts={"b": 2}, groups=(), text="x")),
         key(asked(steering=Steering(steers=(Steer(vector="w", strength=2.0),))), {"w": push}),
         key(asked(sampling=melody.sampling())),
+        key(asked(steering=request.steering.model_copy(update={"combine": "mean"}))),  # of one
     ]
     different = [
         key(vectors={"v": other}),
+        *(key(asked(steering=PAIR.model_copy(update={"combine": rule}))) for rule in RULES),
         key(asked(steering=LEVEL)),
         key(asked(steering=LEVEL), {"v": push.with_frame_scales(scales_of(3, seed=1))}),
         key(asked(seed=2)),

@@ -21,6 +21,16 @@ SteeringFile = Annotated[
         "--steering", metavar="FILE", help="Full steering as JSON; --steer is appended to it."
     ),
 ]
+Combine = Annotated[
+    str | None,
+    typer.Option(
+        "--combine",
+        metavar="RULE",
+        help="Rule for several steers: none, sqrt (strengths by the square root of their number), "
+        "mean (by their number) or orthogonal (each keeps what is orthogonal to those before). "
+        "Default: that of --steering, or none.",
+    ),
+]
 ModelName = Annotated[
     str,
     typer.Option(

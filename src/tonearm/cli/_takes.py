@@ -78,12 +78,17 @@ def stopped(kept: Sequence[SavedTake], count: int) -> Stopped:
     return Stopped(f"stopped; kept {len(kept)} of {count} takes: {files}")
 
 
-def read_steering(steers: Sequence[str] | None, file: Path | None) -> "Steering":
-    """The steers of --steering, then every --steer."""
+def read_steering(
+    steers: Sequence[str] | None, file: Path | None, combine: str | None = None
+) -> "Steering":
+    """The steers of --steering, then every --steer, with the rule of --combine or --steering."""
+    from tonearm.schema import validated
     from tonearm.steering import Steering, as_steering
 
-    from_file = Steering.from_file(file).steers if file else ()
-    return Steering(steers=(*from_file, *as_steering(steers or ())[0].steers))
+    from_file = Steering.from_file(file) if file else Steering()
+    given = as_steering(steers or ())[0].steers
+    fields = {"steers": (*from_file.steers, *given), "combine": combine or from_file.combine}
+    return validated(Steering, fields, where="the steering")  # type: ignore[no-any-return]
 
 
 def sampling_text(sampling: "Sampling") -> str:
@@ -93,8 +98,21 @@ def sampling_text(sampling: "Sampling") -> str:
 
 
 def steering_text(model: "Model", steering: "Steering") -> str:
-    """One line per steer with a strength, or per sign of one with an amount."""
-    return "\n".join(_steer_lines(model, steering)) or "none"
+    """One line per steer with a strength, or per sign of one with an amount; then the rule that
+    combines several.
+    """
+    lines = [*_steer_lines(model, steering), *_rule_lines(steering)]
+    return "\n".join(lines) or "none"
+
+
+def _rule_lines(steering: "Steering") -> Iterator[str]:
+    from tonearm.steering.combination import PUSHES, share_of
+
+    if steering.combine == "orthogonal" and len(steering.steers) > 1:
+        yield "combined by orthogonal: each keeps what is orthogonal to those before"
+    share = share_of(steering)
+    if share < 1:
+        yield f"combined by {steering.combine}: strengths of {', '.join(PUSHES)} times {share:.3g}"
 
 
 def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:

@@ -43,6 +43,7 @@ def compare(
     ],
     steer: _options.Steers = None,
     steering: _options.SteeringFile = None,
+    combine: _options.Combine = None,
     also: Annotated[
         list[str] | None,
         typer.Option(
@@ -70,7 +71,7 @@ def compare(
 ) -> None:
     """Generate one prompt and seed plain and steered, and a page that compares the takes."""
     _check_empty(folder, force)
-    steerings = _steerings(read_steering(steer, steering), also or ())
+    steerings = _steerings(read_steering(steer, steering, combine), also or (), combine)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.evaluators.load import load_tracker
 
@@ -140,11 +141,11 @@ def _check_empty(folder: Path, force: bool) -> None:
         )
 
 
-def _steerings(first: "Steering", also: Sequence[str]) -> list["Steering"]:
+def _steerings(first: "Steering", also: Sequence[str], combine: str | None) -> list["Steering"]:
     """Each steering that was given."""
-    from tonearm.steering import as_steering
-
-    given = [one for one in (first, *(as_steering(text)[0] for text in also)) if one]
+    given = [
+        one for one in (first, *(read_steering([text], None, combine) for text in also)) if one
+    ]
     if not given:
         raise TonearmError(
             "there is nothing to compare; give --steer, --steering or --also, "

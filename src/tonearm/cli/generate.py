@@ -38,6 +38,7 @@ def generate(
     ] = None,
     steer: _options.Steers = None,
     steering: _options.SteeringFile = None,
+    combine: _options.Combine = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -89,7 +90,7 @@ def generate(
             raise TonearmError(
                 f"{source} would be overwritten by a take made from it; choose another name with -o"
             )
-    chosen = read_steering(steer, steering)
+    chosen = read_steering(steer, steering, combine)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 

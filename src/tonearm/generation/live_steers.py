@@ -1,12 +1,13 @@
 """Steers of a stream, as controls change them while it plays."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tonearm.errors import TonearmError
 from tonearm.schema import validated
 from tonearm.steering.amounts import AmountPlace
+from tonearm.steering.combination import share_of_steer
 from tonearm.steering.controls import Control, Setting
 from tonearm.steering.spec import Steer, Steering
 
@@ -29,10 +30,12 @@ class LiveSteers:
 
     steering  with strengths in place of amounts
     amounts   the steers that stand for amounts
+    share     factor of the strengths that are set, of operators that push (combination.py)
     """
 
     steering: Steering
     amounts: Collection[AmountPlace]
+    share: float = 1.0
 
     def changes(self, control: Control) -> list[SteerChange]:
         """Changes by a control of a vector.
@@ -52,7 +55,13 @@ class LiveSteers:
             fields = self.steering.steers[one.position].model_dump()
             fields |= {one.setting: one.value, SCHEDULES[one.setting]: None}
             validated(Steer, fields, where=f"steer {vector}")
-        return changes
+        return list(map(self._shared, changes))
+
+    def _shared(self, change: SteerChange) -> SteerChange:
+        """The change with the strength that the rule of combination leaves of it."""
+        share = share_of_steer(self.steering.steers[change.position], self.share)
+        is_level = change.setting == "level"
+        return change if is_level else replace(change, value=share * change.value)
 
     def _changes(self, vector: str, setting: Setting, value: float) -> Iterator[SteerChange]:
         if setting == "amount":

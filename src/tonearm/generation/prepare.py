@@ -1,13 +1,14 @@
 """Preparation of requests: read inputs, check, encode on the device."""
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from tonearm.audio import Clip
+from tonearm.backend import ModelShape
 from tonearm.generation.check import (
     check_branches,
     check_inputs,
@@ -23,7 +24,7 @@ from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.codec import encode_audio
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
-from tonearm.steering.amounts import with_strengths
+from tonearm.steering.combination import OneKnob, acts, one_knobs, with_combined_strengths
 from tonearm.steering.resolve import with_source_layers
 from tonearm.steering.spec import Steering
 from tonearm.steering.vector import SteeringVector
@@ -36,7 +37,8 @@ class PreparedRequest:
     """A request that passed all checks, with its inputs encoded.
 
     sampling      settings, the checkpoint's own where the request gave none
-    steering      with strengths in place of amounts, and every source layer written out
+    steering      with strengths in place of amounts and of the rules that divide them, and every
+                  source layer written out
     frames        length in frames, audio prompt included; None plays until it is stopped
     token_count   tokens of the longest text
     text_tokens   length to which texts are padded; 0 where padding is masked
@@ -107,10 +109,12 @@ def prepare(
     """
     shape, default = checkpoint.shape, checkpoint.sampling
     raw = {
-        steering: with_strengths(steering, vectors, live)
+        steering: with_combined_strengths(steering, vectors, live=live, recorded=recorded)
         for steering in dict.fromkeys(one.steering for one in requests)
     }
     check_steerings(list(raw.values()), vectors, shape)
+    if not recorded:
+        _warn_of_one_knobs(raw.values(), vectors, shape, live)
     for one in () if recorded else requests:
         check_branches(raw[one.steering], (one.sampling or default).strongest_guidance)
     read = read_inputs(requests)
@@ -152,6 +156,21 @@ def prepare(
             )
         )
     return prepared
+
+
+def _warn_of_one_knobs(
+    steerings: Iterable[Steering],
+    vectors: Mapping[str, SteeringVector],
+    shape: ModelShape,
+    live: bool,
+) -> None:
+    """Warn once of every pair of vectors with nearly one direction, of steers that can act."""
+    found: list[OneKnob] = []
+    for steering in steerings:
+        steers = [steer for steer in steering.steers if live or acts(steer)]
+        found += one_knobs(steers, vectors, shape)
+    for pair in dict.fromkeys(found):
+        _log.warning("%s", pair)
 
 
 def _encode_prompt(checkpoint: Checkpoint, prompt: Clip) -> torch.Tensor:

@@ -197,9 +197,9 @@ class StackRecord(_Record):
 class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
-    `steering` has strengths, from which the take is reproduced; `requested` is the steering with
-    amounts from which they came, where there were amounts. `monitored` says how often steers with a
-    monitor acted.
+    `steering` has strengths, from which the take is reproduced; `requested` is the steering from
+    which they came, where it had amounts or a rule of combination. `monitored`
+    says how often steers with a monitor acted.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
@@ -226,7 +226,7 @@ class Provenance(_Record):
 
     @property
     def stated_steering(self) -> Steering:
-        """The steering as it was requested, with amounts where there were amounts."""
+        """The steering as it was requested, with its amounts and its rule of combination."""
         return self.requested or self.steering
 
     @model_validator(mode="after")

@@ -74,12 +74,13 @@ class Stream:
         codec: StreamingCodec,
         steering: Steering,
         amounts: tuple[AmountPlace, ...],
+        share: float,
         sampling: Sampling,
         chunk_frames: int,
         finish: "Callable[[Played, torch.Tensor], Take]",
     ):
         self.steering, self.sampling = steering, sampling
-        self._steers = LiveSteers(steering, amounts)
+        self._steers = LiveSteers(steering, amounts, share)
         self._decoding, self._codec, self._finish = decoding, codec, finish
         self._chunk_frames = chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
@@ -281,5 +282,6 @@ class Stream:
             schedule = Schedule.steps(values, rate)
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
+        steering = self.steering.model_copy(update={"steers": tuple(steers)})
         acted = decoding.buffers.acted(0, decoding.end)
-        return Played(Steering(steers=tuple(steers)), sampling, decoding.end, acted)
+        return Played(steering, sampling, decoding.end, acted)

@@ -67,7 +67,7 @@ def with_strengths(
             continue
         signs = _signs(steer, vectors[steer.vector], live)
         steers += [_of_sign(steer, sign, found) for sign, found in signs]
-    return Steering(steers=tuple(steers))
+    return steering.model_copy(update={"steers": tuple(steers)})
 
 
 def amount_places(

@@ -15,6 +15,7 @@ from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.steering.intervention import Intervention
 from tonearm.steering.monitor import Monitor, RowMonitors
+from tonearm.steering.orthogonal import Orthogonaliser
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
@@ -50,21 +51,20 @@ def resolve(
         list
     )
     for row, steering in enumerate(steerings):
+        orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
             vector = vectors[steer.vector]
             check_vector(shape, vector)
-            member = _member(row, steer, vector, shape, seconds)
+            member = _member(row, steer, vector, shape, seconds, orthogonaliser)
             if not live and not member.strengths.any():
                 continue
-            shared = steer.strategy != "all-to-all"
             settings = steer.model_copy(update=OWN).model_dump_json()
             probes = len(member.monitor) if member.monitor else 0
-            key = (position, vector.info.site, member.layers, shared, probes, settings)
+            key = (position, vector.info.site, member.layers, member.shared, probes, settings)
             grouped[key].append(member)
     in_order = sorted(grouped.items(), key=lambda item: item[0][0])
     return [
-        _intervention(position, site, shared, members, device)
-        for (position, site, _, shared, *_), members in in_order
+        _intervention(position, site, members, device) for (position, site, *_), members in in_order
     ]
 
 
@@ -84,7 +84,8 @@ class _Member:
     """A steer of one batch row.
 
     layers      target layers
-    directions  one per target layer, or one for all of them, float32 [D] each
+    shared      one direction serves all target layers
+    directions  one per target layer, or the shared one, float32 [D] each
     strengths   float32 [T]
     levels      float32 [T]; None for operators other than set
     scales      mean and standard deviation of the projection on each direction; likewise
@@ -94,6 +95,7 @@ class _Member:
     row: int
     steer: Steer
     layers: tuple[int, ...]
+    shared: bool
     directions: Sequence[torch.Tensor]
     strengths: torch.Tensor
     levels: torch.Tensor | None
@@ -102,21 +104,29 @@ class _Member:
 
 
 def _member(
-    row: int, steer: Steer, vector: SteeringVector, shape: ModelShape, seconds: Sequence[float]
+    row: int,
+    steer: Steer,
+    vector: SteeringVector,
+    shape: ModelShape,
+    seconds: Sequence[float],
+    orthogonaliser: Orthogonaliser | None,
 ) -> _Member:
     sources = target_layers(shape, steer, vector)
-    of_directions = list(sources.values())
-    if steer.strategy != "all-to-all":
-        of_directions = of_directions[:1]
+    directions = {layer: vector[source] for layer, source in sources.items()}
+    shared = steer.strategy != "all-to-all"
+    remainders = orthogonaliser and orthogonaliser(vector, steer.operator, directions)
+    if remainders:
+        directions, shared = remainders, False
     levels = scales = None
     if steer.level is not None:
         levels = steer.level * _factors(steer.level_schedule, seconds)
-        scales = frame_scales(steer, vector, of_directions)
+        scales = frame_scales(steer, vector, list(sources.values()))
     return _Member(
         row=row,
         steer=steer,
         layers=tuple(sources),
-        directions=[vector[layer] for layer in of_directions],
+        shared=shared,
+        directions=list(directions.values())[: 1 if shared else None],
         strengths=steer.raw_strength * _factors(steer.schedule, seconds),
         levels=levels,
         scales=scales,
@@ -132,7 +142,7 @@ def _factors(schedule: Schedule | None, seconds: Sequence[float]) -> torch.Tenso
 
 
 def _intervention(
-    position: int, site: Site, shared: bool, members: Sequence[_Member], device: torch.device
+    position: int, site: Site, members: Sequence[_Member], device: torch.device
 ) -> Intervention:
     """The steers of several rows, whose settings are equal, as one intervention."""
     first = members[0]
@@ -148,7 +158,7 @@ def _intervention(
         directions=torch.stack([torch.stack(list(one.directions)) for one in members], dim=1).to(
             device
         ),
-        layers={layer: 0 if shared else index for index, layer in enumerate(first.layers)},
+        layers={layer: 0 if first.shared else i for i, layer in enumerate(first.layers)},
         strengths=torch.stack([one.strengths for one in members]).to(device),
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
@@ -195,13 +205,13 @@ def frame_scales(
     if scales is None:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scales, the unit of level; measure "
-            "them with `tonearm calibrate --scales`"
+            f"them with `tonearm calibrate {steer.vector} --scales`"
         )
     missing = [layer for layer in layers if layer not in scales.means]
     if missing:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scale of layer {missing[0]}; measure "
-            "them again with `tonearm calibrate --scales`, or use other layers"
+            f"them again with `tonearm calibrate {steer.vector} --scales`, or use other layers"
         )
     return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
 
@@ -275,7 +285,7 @@ def with_source_layers(steering: Steering, vectors: Mapping[str, SteeringVector]
         if steer.strategy != "all-to-all" and steer.source_layer is None and best is not None:
             steer = steer.model_copy(update={"source_layer": best})
         steers.append(steer)
-    return Steering(steers=tuple(steers))
+    return steering.model_copy(update={"steers": tuple(steers)})
 
 
 def with_public_names(
@@ -302,4 +312,4 @@ def with_public_names(
             name = f"{name.removesuffix(SUFFIX)}-{vector.content_hash()[:8]}{SUFFIX}"
             named[name] = vector
         steers.append(steer.model_copy(update={"vector": name}))
-    return Steering(steers=tuple(steers)), named
+    return steering.model_copy(update={"steers": tuple(steers)}), named

@@ -17,7 +17,7 @@ from tonearm.schema import validated
 from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.spec import Combine, Steer, Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
 from tonearm.text import quoted
@@ -148,20 +148,30 @@ def split_short(text: str) -> list[str]:
     return parts + pending
 
 
-def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector]]:
+def as_steering(
+    steer: SteeringLike, combine: Combine | None = None
+) -> tuple[Steering, dict[str, SteeringVector]]:
     """Convert any accepted form to a Steering.
 
     Args:
         steer: None, `"tempo=+1"`, `{"tempo": 1}`, `{vector: "raw:1.25"}`, a Steer, a list of Steers
             or strings, or a Steering. A number is an amount.
+        combine: rule of combination; default: that of a Steering, none for other forms.
 
     Returns:
         The Steering, and the vectors that were given as objects, by the names that it uses for
         them.
 
     Raises:
-        TonearmError: another type, an invalid steer, or two vectors of one name.
+        TonearmError: another type, an invalid steer or rule, or two vectors of one name.
     """
+    steering, given = _converted(steer)
+    if combine is not None:
+        steering = Steering(steers=steering.steers, combine=combine)
+    return steering, given
+
+
+def _converted(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector]]:
     given: dict[str, SteeringVector] = {}
     if steer is None:
         return Steering(), given
@@ -189,13 +199,19 @@ def as_steering(steer: SteeringLike) -> tuple[Steering, dict[str, SteeringVector
         return Steering(steers=tuple(steers)), given
     if isinstance(steer, Sequence):
         try:
-            parts = [as_steering(item) for item in steer]
+            parts = [_converted(item) for item in steer]
         except RecursionError:
             raise TonearmError(
                 "steer is a list that contains itself; give a list of Steers"
             ) from None
         steers = [one for inner, _ in parts for one in inner.steers]
-        return Steering(steers=tuple(steers)), vectors_of(parts)
+        rules = dict.fromkeys(inner.combine for inner, _ in parts if inner.combine != "none")
+        if len(rules) > 1:
+            raise TonearmError(
+                f"steer has two rules of combination, {' and '.join(rules)}; give one of them"
+            )
+        combine = next(iter(rules), "none")
+        return Steering(steers=tuple(steers), combine=combine), vectors_of(parts)
     raise TonearmError(
         f"steer is a {type(steer).__name__}; give a dict such as {{'tempo': 1}}, a list of Steer, "
         "or a Steering"

@@ -16,6 +16,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.vector_file import SUFFIX
 
 Positions = Literal["generated", "audio", "all"]
+Combine = Literal["none", "sqrt", "mean", "orthogonal"]
 MAX_STRENGTH = 1000.0
 MAX_AMOUNT = 10.0
 MAX_LEVEL = 1000.0
@@ -209,17 +210,24 @@ def _values(value: float, schedule: Schedule | None) -> list[float]:
 
 
 class Steering(Declared):
-    """Steers in the order in which they are applied."""
+    """Steers in the order in which they are applied.
+
+    `combine` is the rule for several of them (tonearm/steering/combination.py): none; sqrt and mean
+    divide the strengths by sqrt(n) and by n; orthogonal keeps of each direction what is orthogonal
+    to the earlier ones.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     steers: tuple[Steer, ...] = Field(default=(), max_length=MAX_STEERS)
+    combine: Combine = "none"
 
     def __bool__(self) -> bool:
         return bool(self.steers)
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.steers)) or "plain"
+        rule = f" ({self.combine})" if self.combine != "none" and len(self.steers) > 1 else ""
+        return f"{', '.join(map(str, self.steers))}{rule}" if self.steers else "plain"
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "Steering":
@@ -246,4 +254,4 @@ class Steering(Declared):
                 case {steer.vector: {"file": str(file)}} if steer.vector.endswith(SUFFIX):
                     steer = steer.model_copy(update={"vector": str(sidecar.parent / file)})
             steers.append(steer)
-        return Steering(steers=tuple(steers))
+        return self.model_copy(update={"steers": tuple(steers)})

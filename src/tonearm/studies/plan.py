@@ -23,7 +23,7 @@ from tonearm.hashing import hash_clip
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering import Steering, SteeringVector
-from tonearm.steering.amounts import with_strengths
+from tonearm.steering.combination import with_combined_strengths
 from tonearm.studies.records import Record
 from tonearm.text import quoted
 
@@ -185,8 +185,9 @@ def _described_steering(steering: Steering, vectors: Vectors) -> list[dict[str, 
     """Steers with strengths, and vectors by content, so that their names do not count."""
     for name in sorted({steer.vector for steer in steering.steers} - vectors.keys()):
         raise TonearmError(f"the study has no vector {quoted(name)}; add it to the study")
-    described = []
-    for steer in with_strengths(steering, vectors).steers:
+    described: list[dict[str, Any]] = []
+    combined = with_combined_strengths(steering, vectors)
+    for steer in combined.steers:
         vector = vectors[steer.vector]
         fields = steer.model_dump(mode="json", exclude_defaults=True)
         fields["vector"] = vector.content_hash()
@@ -195,6 +196,8 @@ def _described_steering(steering: Steering, vectors: Vectors) -> list[dict[str, 
         if steer.operator == "set" and vector.info.frame_scales is not None:
             fields["frame_scales"] = vector.info.frame_scales.content_hash()
         described.append(fields)
+    if combined.combine != "none":
+        described.append({"combine": combined.combine})
     return described
 
 
