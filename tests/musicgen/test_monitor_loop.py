@@ -256,6 +256,31 @@ def test_graphs_are_replayed_with_other_vectors_thresholds_and_settings(model_of
     assert recorder.captures == 1
 
 
+def test_another_number_of_heads_and_of_monitored_rows_is_captured_anew(small):
+    decoder, recorder = recording_decoder(small)
+    five = vectors_of(small)["v"]
+    fewer = {
+        name: getattr(five.monitor, name)[[0, 1, 2, 3]]
+        for name in ("layers", "heads", "weights", "biases")
+    }
+    four = replace(five, monitor=replace(five.monitor, **fewer))
+    assert set(four.monitor.layers.tolist()) == set(five.monitor.layers.tolist())
+    own, none = Steering(steers=STEERS["every second frame"]), Steering()
+    for vector, rows, captures in (
+        (five, [own, own], 1),
+        (four, [own, own], 2),
+        (five, [none, own], 3),
+        (five, [own, none], 3),
+        (five, [own, own], 3),
+    ):
+        plan = resolve(rows, {"v": vector}, small.shape, FRAMES, torch.device("cpu"))
+        request = replace(request_of(small, ()), plan=plan)
+        codes, acted = completed(decoder, request)
+        plain, plain_acted = completed(Decoder(small.checkpoint), request)
+        assert all(map(torch.equal, codes, plain)) and same_acted(acted, plain_acted)
+        assert recorder.captures == captures
+
+
 def test_other_heads_are_not_captured_and_other_layers_are_captured_anew(small):
     decoder, recorder = recording_decoder(small)
     base = vectors_of(small)["v"]
