@@ -5,6 +5,7 @@ from tonearm.steering.amounts import with_strengths
 from tonearm.steering.calibration import Calibration, Configuration, Evidence, SignCalibration
 from tonearm.steering.controls import Control
 from tonearm.steering.frame_scales import FrameScales
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
 from tonearm.steering.spec import Steer, Steering
@@ -18,6 +19,7 @@ __all__ = [
     "Control",
     "Evidence",
     "FrameScales",
+    "Monitoring",
     "Schedule",
     "SignCalibration",
     "Site",
