@@ -63,7 +63,7 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
     assert Provenance.model_fields["steering"].annotation is Steering
 
 
-LATER = ["level", "level_schedule", "gate"]
+LATER = ["level", "level_schedule", "gate", "monitor"]
 SET = {"operator": "set", "strategy": "all-to-all"}
 
 
