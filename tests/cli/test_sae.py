@@ -106,7 +106,8 @@ def test_a_feature_becomes_a_vector_that_steers(run, play, trained, folder):
         assert f"--steer {steer}" in outcome.out
         steered = play("--steer", steer, "--force")
         assert steered.code == 0, steered.err
-    assert "raw -1 (less rock): feature, each layer's own into layer 1" in steered.out
+    shown = " ".join(steered.out.split())
+    assert "raw -1 (less rock): feature, each layer's own into layer 1" in shown
 
 
 def test_two_prompt_sets_become_a_vector(run, tiny, trained, folder):
