@@ -290,6 +290,16 @@ def test_the_decoder_prints_nothing_about_a_damaged_mp3_file(tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize("name", ["x.mp3", "x.MP3"])
+def test_a_text_with_the_ending_of_mp3_is_refused_without_messages_of_the_decoder(
+    tmp_path, capfd, name
+):
+    (tmp_path / name).write_bytes(b"no music at all" * 300)
+    with pytest.raises(TonearmError, match="cannot read"):
+        Clip.read(tmp_path / name)
+    assert capfd.readouterr().err == ""
+
+
 def test_text_that_others_print_while_an_mp3_file_is_decoded_is_kept(tmp_path, capfd, monkeypatch):
     path = damaged_mp3(tmp_path / "x.mp3")
     read = soundfile.SoundFile.read

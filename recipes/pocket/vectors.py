@@ -1,14 +1,19 @@
-"""Learn pocket's bundled vectors, calibrate their amounts, and save them into the package.
+"""Learn pocket's bundled vectors, calibrate their amounts, measure the scales of their levels, and
+save them into the package.
 
     python -m recipes.pocket.vectors --store build/vectors
 
-The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`. Of
+The method is DiffMean at the text's EOS, from the prompt pairs in `tonearm.datasets.prompts`; pocket
+has no words for drums, so that `drums` is learned from rendered pieces with and without them
+(`tonearm.datasets.rendering.drum_pairs`), as means over their frames. Of
 the ways of injection that the frontier study found to have the most effect at the least damage
 (`CONFIGURATIONS`; docs/studies/frontier.md), each sign takes its best. The first `CHOOSING`
 neutral prompts choose the strength of each sign, and the others confirm it. Each attribute is
 measured by a signal measure, or by musicnn, which shares no training data with pocket; where
 neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
-failing, with the reason.
+failing, with the reason. One that passes has the tables of its knob: response in physical units,
+leakage to other measures, and drift over half a minute. The scales of levels are those of takes of
+all neutral prompts.
 """
 
 import argparse
@@ -20,11 +25,16 @@ import torch
 
 import tonearm
 from tonearm import assets
+from tonearm.activations import measure_scales_of_several
 from tonearm.datasets import prompts
+from tonearm.datasets.rendering.drum_pairs import drum_pairs
+from tonearm.methods.learn_from_audio import learn_from_audio
+from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
-from tonearm.steering import Configuration, load_vector, save_vector
+from tonearm.steering import Configuration, SteeringVector, load_vector, save_vector
 from tonearm.steering.library import bundled_vectors
-from tonearm.studies.calibration import calibrate
+from tonearm.steering.vector_file import SUFFIX
+from tonearm.studies.calibration import calibrate, tabulate
 
 PACKAGE = assets.POCKET_VECTORS
 CHOOSING = 20
@@ -40,9 +50,9 @@ CONFIGURATIONS = {
     "energy": (ALL_TO_ALL, LATE),
 }
 PUSHES = (0.01, 0.02, 0.035, 0.06)
-TAKES = 2  # of each prompt
+TAKES = 1  # of each prompt
 MEASURES = {
-    "tempo": "onset_rate",
+    "tempo": "bundled_tempo",
     "brightness": "spectral_centroid",
     "loudness": "loudness",
     "energy": "tag:loud",
@@ -54,6 +64,17 @@ MEASURES = {
     "flute": "tag:flute",
     "cello": "tag:cello",
     "mode": "clap:major",
+    "drums": "high_onset_level",
+    "rock": "tag:rock",
+    "folk": "clap:folk",
+    "hip-hop": "clap:hip hop",
+    "latin": "clap:latin",
+    "piano": "tag:piano",
+    "guitar": "tag:guitar",
+    "violin": "tag:violin",
+    "trumpet": "clap:trumpet",
+    "saxophone": "clap:saxophone",
+    "organ": "clap:organ",
 }
 
 
@@ -68,6 +89,15 @@ def main() -> None:
         default=list(MEASURES),
         help="these; without a name, write the table of the model card alone",
     )
+    parser.add_argument(
+        "--tables",
+        action="store_true",
+        help="keep the calibrated strengths of the bundled vectors, and measure their tables alone",
+    )
+    parser.add_argument(
+        "--scales", action="store_true", help="measure the scales of the vectors as they are, alone"
+    )
+    parser.add_argument("--out", type=Path, default=PACKAGE, help="folder of the vectors")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--store", type=Path, default=Path("build/vectors"), help="of the records")
     parser.add_argument("--threads", type=int, default=2, help="of generation")
@@ -76,19 +106,24 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     torch.set_num_threads(arguments.threads)
     model = tonearm.load(device=arguments.device, dtype="float32")
-    PACKAGE.mkdir(exist_ok=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
     neutral = prompts.neutral()
-    for name in arguments.only:
-        pair = prompts.load_pair(name)
+    for name in [] if arguments.scales else arguments.only:
         began = time.perf_counter()
-        vector = tonearm.learn(
-            model,
-            pair.positive,
-            pair.negative,
-            name,
-            positive_label=pair.positive_label,
-            negative_label=pair.negative_label,
-        )
+        if arguments.tables:
+            tabulated = tabulate(
+                model,
+                load_vector(PACKAGE / f"{name}.safetensors"),
+                neutral[CHOOSING:],
+                measure=MEASURES[name],
+                takes=TAKES,
+                store=arguments.store,
+                workers=arguments.workers,
+            )
+            save_vector(tabulated, arguments.out / name)
+            print(f"{name}: tables in {time.perf_counter() - began:.0f} s", flush=True)
+            continue
+        vector = learned(model, name)
         print(f"{name}: learned in {time.perf_counter() - began:.1f} s", flush=True)
         calibrated = calibrate(
             model,
@@ -102,9 +137,38 @@ def main() -> None:
             store=arguments.store,
             workers=arguments.workers,
         )
-        save_vector(calibrated, PACKAGE / name)
+        save_vector(calibrated, arguments.out / name)
         print(f"{name}: {calibrated.info.calibration!r}", flush=True)
-    write_between_marks(assets.POCKET / "README.md", {"amounts": table()})
+    if arguments.only:
+        vectors = [load_vector(arguments.out / f"{name}{SUFFIX}") for name in arguments.only]
+        for vector in measure_scales_of_several(model.engine, vectors, neutral):
+            save_vector(vector, arguments.out / vector.name)
+    if arguments.out == PACKAGE:
+        write_between_marks(assets.POCKET / "README.md", {"amounts": table()})
+
+
+def learned(model: Model, name: str) -> SteeringVector:
+    """Learn a vector of `MEASURES`, without its calibration."""
+    if name == "drums":
+        with_drums, without = drum_pairs()
+        return learn_from_audio(
+            model,
+            with_drums,
+            without,
+            name,
+            pooling="mean",
+            positive_label="drums",
+            negative_label="no drums",
+        )
+    pair = prompts.load_pair(name)
+    return tonearm.learn(
+        model,
+        pair.positive,
+        pair.negative,
+        name,
+        positive_label=pair.positive_label,
+        negative_label=pair.negative_label,
+    )
 
 
 def table() -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tonearm.generation.request import TakeRequest
     from tonearm.generation.stream import Stream
     from tonearm.generation.take import Take
+    from tonearm.knobs import Outcome, Reached, reach
     from tonearm.measures.batch import measure_files
     from tonearm.measures.describe import describe
     from tonearm.methods.learn import learn
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
         Steer,
         Steering,
         SteeringVector,
+        load_bundle,
         load_vector,
+        save_bundle,
         save_vector,
     )
 
@@ -41,6 +44,8 @@ _HOME = {
     "Comparison": "comparison",
     "Control": "steering",
     "Model": "model",
+    "Outcome": "knobs",
+    "Reached": "knobs",
     "Sampling": "musicgen.sampling",
     "Schedule": "steering",
     "Steer": "steering",
@@ -55,9 +60,12 @@ _HOME = {
     "learn": "methods.learn",
     "learn_from_audio": "methods.learn_from_audio",
     "load": "model",
+    "load_bundle": "steering",
     "load_vector": "steering",
     "measure_files": "measures.batch",
+    "reach": "knobs",
     "replay": "replaying",
+    "save_bundle": "steering",
     "save_vector": "steering",
 }
 __all__ = sorted(_HOME)

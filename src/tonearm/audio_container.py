@@ -17,6 +17,7 @@ from typing import BinaryIO, Literal
 
 Source = Path | bytes  # an audio file, or its content
 
+MP3 = ".mp3"
 OGG_SERIAL = 1  # any constant; a file of one stream needs no unique number
 OGG_HEADER = 27  # bytes before the segment table
 OGG_LAST_PAGE = 4  # flag of the header type
@@ -200,7 +201,9 @@ def _with_data_size(source: Source, place: int) -> mmap.mmap | io.BytesIO:
 
 
 def is_mpeg(source: Source) -> bool:
-    """Whether libsndfile may decode a file by libmpg123."""
+    """Whether libsndfile may decode a file by libmpg123: by its ending or its first bytes."""
+    if isinstance(source, Path) and source.suffix.lower() == MP3:
+        return True
     with opened(source) as file:
         head = file.read(4)
     return _may_be_mp3(head, 1 if head.startswith(b"ID3") else 0)

@@ -70,6 +70,12 @@ class ModelShape:
         path = Path(self.name)
         return path.resolve().name if path.is_dir() or path.is_absolute() else self.name
 
+    def heads_at(self, site: Site) -> int | None:
+        """Attention heads whose outputs an activation holds one after the other; None where it
+        holds none.
+        """
+        return self.heads if site == "heads" else None
+
     def check_site(self, site: str) -> None:
         """Raise TonearmError unless the checkpoint has this site."""
         if site not in self.sites:

@@ -20,6 +20,7 @@ from tonearm.generation.provenance import (
     MAX_ROWS,
     BatchRecord,
     CheckpointRecord,
+    MonitorRecord,
     Provenance,
     SamplingRecord,
     StackRecord,
@@ -270,12 +271,15 @@ class Model:
             frames=None if self.engine.uniform_batches else place.frames,
         )
         complete = self.engine.rows(decode_request, report.next_batch())
-        codes = next(
-            codes[members.index(place.row)] for members, codes in complete if place.row in members
+        codes, acted = next(
+            (one.codes[index], one.acted[index])
+            for one in complete
+            if place.row in one.members
+            for index in [one.members.index(place.row)]
         )
         clip = decode_at(self.checkpoint, codes, place.codec_rows, place.codec_row)
         decoded = place_in_batch(decode_request, rows, place.row, place.codec_rows, place.codec_row)
-        return self._take(rows[place.row], found, decoded, codes, clip)
+        return self._take(rows[place.row], found, decoded, codes, clip, acted)
 
     def divergence(
         self,
@@ -297,8 +301,8 @@ class Model:
             codes.
 
         Raises:
-            TonearmError: another engine than the decoder, takes of other lengths, or any mistake in
-                the requests.
+            TonearmError: another engine than the decoder, takes of other lengths, a monitored
+                steer, or any mistake in the requests.
         """
         if not isinstance(self.engine, DecoderEngine):
             raise TonearmError(
@@ -320,6 +324,11 @@ class Model:
         if max(one or 0 for one in frames) > self.shape.window_frames:
             raise TonearmError(
                 f"divergence is of one window, {self.shape.window_seconds:g} s; give shorter takes"
+            )
+        for steer in [steer for one in steered for steer in one.steering.steers if steer.monitor]:
+            raise TonearmError(
+                f"steer {steer.vector}: monitor reads one frame after the other, and divergence "
+                "reads all frames at once; omit monitor"
             )
         groups: dict[Hashable, list[int]] = {}
         for index, one in enumerate(steered):
@@ -419,7 +428,8 @@ class Model:
                 frames=played.frames,
             )
             place = place_in_batch(decode_request, [one], 0)
-            return self._take(one, vectors, place, codes, decode_codes(self.checkpoint, codes))
+            clip = decode_codes(self.checkpoint, codes)
+            return self._take(one, vectors, place, codes, clip, played.acted)
 
         decoding = Decoding(self.engine.decoder, decode_request)
         codec = StreamingCodec(self.checkpoint)
@@ -540,13 +550,16 @@ class Model:
 
             def decode(rows: list[PreparedRequest] = rows) -> Iterator[tuple[int, Take]]:
                 request = encode_batch(self.checkpoint, rows, vectors)
-                for members, codes in self.engine.rows(request, report.next_batch()):
-                    audio = decode_rows(self.checkpoint, codes)
-                    for row, own, decoded in zip(members, codes, audio, strict=True):
+                for done in self.engine.rows(request, report.next_batch()):
+                    audio = decode_rows(self.checkpoint, done.codes)
+                    for row, codes, acted, decoded in zip(
+                        done.members, done.codes, done.acted, audio, strict=True
+                    ):
                         place = place_in_batch(
                             request, rows, row, decoded.codec_rows, decoded.codec_row
                         )
-                        yield row, self._take(rows[row], vectors, place, own, decoded.clip)
+                        take = self._take(rows[row], vectors, place, codes, decoded.clip, acted)
+                        yield row, take
 
             yield batch, decode
 
@@ -557,11 +570,13 @@ class Model:
         place: BatchRecord,
         codes: torch.Tensor,
         clip: Clip,
+        acted: Mapping[int, torch.Tensor],
     ) -> Take:
+        """The take of a row. `acted`: strengths of monitored steers as they acted, by position."""
         shape, request = self.shape, prepared.request
         steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
         requested, has_rule = None, request.steering.combine != "none"
-        if has_rule or any(steer.amount is not None for steer in request.steering.steers):
+        if has_rule or any(steer.is_calibrated for steer in request.steering.steers):
             requested, _ = with_public_names(request.steering, vectors, self.vectors.public_name)
         frames = codes.shape[1]
         provenance = Provenance(
@@ -584,10 +599,22 @@ class Model:
             audio_prompt=prepared.audio_prompt.record() if prepared.audio_prompt else None,
             melody=prepared.melody.record() if prepared.melody else None,
             stack=StackRecord.here(self.checkpoint.device, self.checkpoint.precision),
+            monitored=tuple(
+                MonitorRecord.of(position, strengths[prepared.prompt_frames :])
+                for position, strengths in sorted(acted.items())
+            ),
             codes_sha256=hash_codes(codes.numpy()),
             audio_sha256=hash_clip(clip),
         )
-        return Take(clip, codes.numpy(), provenance, used, prepared.inputs, prepared.input_files)
+        return Take(
+            clip,
+            codes.numpy(),
+            provenance,
+            used,
+            prepared.inputs,
+            prepared.input_files,
+            {position: strengths.numpy() for position, strengths in acted.items()},
+        )
 
     def _vector_record(self, name: str, vector: SteeringVector, steering: Steering) -> VectorRecord:
         is_bundled = self.vectors.is_bundled(name) and vector is self.vectors[name]

@@ -106,6 +106,8 @@ def replay(
             tune,
         )
         take = model.reproduce(request, recorded.batch, vectors, progress)
+        if recorded.trims is not None:
+            take = take.trimmed(recorded.trims)
     here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)
     differences = recorded.stack.differences(here)
     if recorded.engine != model.engine.name:

@@ -9,6 +9,7 @@ from tonearm.errors import TonearmError
 from tonearm.escapes import MAX_QUOTED, shortened
 
 MAX_PATH_BYTES, MAX_NAME_BYTES = 4095, 255  # limits of Linux and macOS file systems
+RESERVED_IN_NAMES = "=,@#/\\"  # they have a meaning in --steer and in paths
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,18 @@ def is_blank(text: str) -> bool:
     return all(
         character.isspace() or unicodedata.category(character).startswith("C") for character in text
     )
+
+
+def name_fault(name: str) -> str:
+    """Fault of a vector's name that has another meaning in --steer, in paths or on a terminal; empty
+    where there is none.
+    """
+    reserved = [symbol for symbol in RESERVED_IN_NAMES if symbol in name]
+    if reserved:
+        return f"holds {reserved[0]!r}"
+    if is_blank(name) or not name.isprintable():
+        return "is blank or holds control characters"
+    return "" if name == name.strip() else "begins or ends with a space"
 
 
 def check_text(text: str, what: str) -> None:

@@ -4,6 +4,7 @@ Every function takes a seeded generator, the folder of valid materials and an em
 what it needs into the latter, and returns a path.
 """
 
+import copy
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tests.campaign.bad_values import CONTROLS, TEXTS
+from tonearm.sharing.gguf_file import Gguf, gguf_bytes, read_gguf
 
 MakePath = Callable[[Random, Path, Path], Path]
 
@@ -79,7 +81,7 @@ def damaged_json(rng: Random, content: Any) -> str:
 def _damaged_node(rng: Random, content: Any) -> Any:
     """Change one value at a random depth; changes the containers in place."""
     if not isinstance(content, dict | list) or not content or rng.random() < 0.02:
-        return rng.choice(JSON_VALUES)
+        return copy.deepcopy(rng.choice(JSON_VALUES))
     node = content
     while True:
         key = rng.choice(list(node)) if isinstance(node, dict) else rng.randrange(len(node))
@@ -97,7 +99,7 @@ def _damaged_node(rng: Random, content: Any) -> Any:
                 (-inner, inner + 1, inner * 1000, inner / 3, str(inner), inner * 10**9)
             )
         else:
-            node[key] = rng.choice(JSON_VALUES)
+            node[key] = copy.deepcopy(rng.choice(JSON_VALUES))
         return content
 
 
@@ -257,6 +259,47 @@ def _damaged_tensors(rng: Random, source: Path, path: Path) -> Path:
 
 def vector(rng: Random, materials: Path, folder: Path) -> Path:
     return _damaged_tensors(rng, materials / "energy.safetensors", folder / "v.safetensors")
+
+
+def bundle(rng: Random, materials: Path, folder: Path) -> Path:
+    return _damaged_tensors(rng, materials / "pack.safetensors", folder / "p.safetensors")
+
+
+def member(rng: Random, materials: Path, folder: Path) -> Path:
+    """A reference to a vector of a whole or damaged bundle, or to one that it does not hold."""
+    path = rng.choice((materials / "pack.safetensors", bundle(rng, materials, folder)))
+    name = rng.choice(("energy", "mood", "", "#", "../energy", CONTROLS, "é", "x" * 300))
+    return Path(f"{path}#{name}")
+
+
+def gguf(rng: Random, materials: Path, folder: Path) -> Path:
+    """A damaged control vector, or a whole one with odd metadata or tensors."""
+    if rng.random() < 0.5:
+        return _damaged(rng, materials, folder, ("energy.gguf",))
+    content = read_gguf(materials / "energy.gguf")
+    metadata, tensors = dict(content.metadata), dict(content.tensors)
+    for _ in range(rng.randrange(1, 3)):
+        odd = rng.choice((0, 1, 2**32 - 1, True, 1e30, float("nan"), "", "x" * 9_000, *TEXTS[:30]))
+        metadata[rng.choice((*metadata, "general.alignment", "glp.derived_at"))] = odd
+    name = rng.choice((*tensors, "direction.0", "direction.99999", "direction.1.1", "", CONTROLS))
+    tensors[name] = rng.choice(
+        (np.ones(32, np.float32), np.ones(0, np.float32), np.full(32, np.nan, np.float32))
+    )
+    path = folder / "odd.gguf"
+    try:
+        path.write_bytes(gguf_bytes(Gguf(metadata, tensors)))
+    except UnicodeEncodeError:  # a text that GGUF cannot hold
+        path.write_bytes(b"GGUF")
+    return path
+
+
+def layers(rng: Random, materials: Path, folder: Path) -> Path:
+    return _damaged_tensors(rng, materials / "layers.safetensors", folder / "l.safetensors")
+
+
+def svec(rng: Random, materials: Path, folder: Path) -> Path:
+    shutil.copy(materials / "energy.svec", folder)
+    return _rewritten(rng, folder / "energy.svec")
 
 
 def classifier(rng: Random, materials: Path, folder: Path) -> Path:

@@ -24,10 +24,12 @@ from tests.campaign.materials import (
     TINY_TRAINING,
     Materials,
 )
-from tonearm import measures, steering
+from tests.sharing.fake_hub import FakeHub
+from tonearm import measures, sharing, steering
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.evaluators.load import load_clap
 from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.processing import Trims
 
 Make = Callable[[Random, Path, Path], Any]
 
@@ -48,6 +50,11 @@ KINDS: dict[str, tuple[Make, int]] = {
     "odd_audio": (bad_files.odd_audio, 16),
     "embeddings": (bad_files.embeddings, 40),
     "vector": (bad_files.vector, 40),
+    "bundle": (bad_files.bundle, 30),
+    "member": (bad_files.member, 12),
+    "gguf": (bad_files.gguf, 40),
+    "layers": (bad_files.layers, 20),
+    "svec": (bad_files.svec, 20),
     "classifier": (bad_files.classifier, 24),
     "autoencoder": (bad_files.autoencoder, 24),
     "sidecar": (bad_files.sidecar, 40),
@@ -133,6 +140,9 @@ COMMANDS = {
             "prompt": ("text", "text"),
             "output": ("output",),
             "takes": ("integer",),
+            "targets": ("text", "steer"),
+            "tries": ("integer",),
+            "trim": ("flag",),
             "prompts": ("prompts", "special"),
             "continue_from": ("audio", "odd_audio", "special"),
             "melody": ("audio", "odd_audio", "special"),
@@ -182,6 +192,7 @@ COMMANDS = {
             "pooling": ("text",),
             "positive_label": ("text",),
             "negative_label": ("text",),
+            "paired": ("flag",),
             "seconds": ("number",),
             "seed": ("integer",),
             "engine": ("text",),
@@ -254,6 +265,7 @@ COMMANDS = {
             "operator": ("text",),
             "scales": ("flag",),
             "strategy": ("text",),
+            "tables": ("flag",),
             "store": ("output", "special"),
             "workers": ("integer",),
             "force": ("flag",),
@@ -281,7 +293,90 @@ COMMANDS = {
         lambda m: {"folder": m.folder},
         {**SHOWN, "folder": ("special", "output"), "markdown": ("output",)},
     ),
-    "vectors": Command(
+    "vectors list": Command(
+        lambda m: {"files": [m.file("energy.safetensors")]},
+        {"files": ("vector", "bundle", "classifier", "special", "text"), **SHOWN},
+    ),
+    "vectors bundle": Command(
+        lambda m: {"files": [m.file("energy.safetensors")], "output": "packed"},
+        {
+            "files": ("vector", "bundle", "member", "classifier", "special", "text"),
+            "output": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    "vectors unbundle": Command(
+        lambda m: {"file": m.file("pack.safetensors"), "folder": "apart"},
+        {
+            "file": ("bundle", "vector", "special", "text"),
+            "folder": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    "vectors import": Command(
+        lambda m: {
+            "file": m.file("energy.gguf"),
+            "output": "imported",
+            "model": m.checkpoint,
+        },
+        {
+            "file": ("gguf", "layers", "svec", "embeddings", "vector", "special", "text"),
+            "output": ("output", "special"),
+            "site": ("text",),
+            "layers_from": ("integer",),
+            "layer": ("integer",),
+            "best_layer": ("integer",),
+            "positive_label": ("text",),
+            "negative_label": ("text",),
+            "model": LOADED["model"],
+            "force": ("flag",),
+            **SHOWN,
+        },
+        {"layer": {"file": "one.npy", "site": "residual"}},
+    ),
+    "vectors export": Command(
+        lambda m: {
+            "vector": str(m.file("energy.safetensors")),
+            "gguf": "x.gguf",
+            "without_layer_0": True,
+        },
+        {
+            "vector": ("vector", "bundle", "member", "special", "text"),
+            "gguf": ("output", "special"),
+            "mode": ("text",),
+            "alpha": ("number",),
+            "without_layer_0": ("flag",),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    # The hub is offline: what is wrong is found before, or the command ends there.
+    "vectors push": Command(
+        lambda m: {"repository": "me/knobs", "files": [m.file("energy.safetensors")]},
+        {
+            "repository": ("text",),
+            "files": ("vector", "bundle", "special", "text"),
+            "private": ("flag",),
+            "revision": ("text",),
+            "tag": ("text",),
+            "licence": ("text",),
+            "base_model": ("text",),
+            **SHOWN,
+        },
+    ),
+    "vectors pull": Command(
+        lambda m: {"repository": "me/knobs", "folder": "pulled"},
+        {
+            "repository": ("text",),
+            "names": ("text",),
+            "folder": ("output", "special"),
+            "force": ("flag",),
+            **SHOWN,
+        },
+    ),
+    "knobs": Command(
         lambda m: {"files": [m.file("energy.safetensors")]},
         {"files": ("vector", "classifier", "special", "text"), **SHOWN},
     ),
@@ -370,14 +465,18 @@ COMMANDS = {
         lambda m: {"file": m.file("energy.safetensors")},
         {
             "file": (
-                "vector",
-                "autoencoder",
-                "classifier",
-                "sidecar",
-                "audio",
-                "odd_audio",
-                "special",
-                "text",
+                *(
+                    "vector",
+                    "bundle",
+                    "member",
+                    "classifier",
+                    "autoencoder",
+                    "gguf",
+                    "layers",
+                    "svec",
+                    "embeddings",
+                ),
+                *("sidecar", "audio", "odd_audio", "special", "text"),
             ),
             **SHOWN,
         },
@@ -611,8 +710,20 @@ def _plain_take(m: Materials) -> tonearm.Take:
     return take
 
 
+def _points() -> tuple[tonearm.steering.ResponsePoint, ...]:
+    return tuple(
+        tonearm.steering.ResponsePoint(amount=i / 10, effect=i, low=0, high=0) for i in range(11)
+    )
+
+
+def _response() -> tonearm.steering.Response:
+    return tonearm.steering.Response(
+        measure="spectral_centroid", unit="st", plain=1000, points=_points(), prompts=2
+    )
+
+
 def _calibrated_stream(m: Materials) -> tonearm.Stream:
-    sign = tonearm.steering.SignCalibration(strength=0.1)
+    sign = tonearm.steering.SignCalibration(strength=0.1, response=_response())
     calibration = tonearm.steering.Calibration(positive=sign, negative=sign)
     info = m.vector.info.model_copy(update={"calibration": calibration})
     vector = tonearm.SteeringVector(m.vector.directions, info)
@@ -638,6 +749,13 @@ def _rows(m: Materials) -> EmbeddingSet:
 
 def _clap(m: Materials) -> Any:
     return load_clap(str(m.clap), "cpu")
+
+
+def _filled_hub(m: Materials) -> FakeHub:
+    """A hub in memory that holds one vector."""
+    hub = FakeHub()
+    sharing.push("me/knobs", [m.file("energy.safetensors")], api=hub)
+    return hub
 
 
 def _request(m: Materials) -> tonearm.TakeRequest:
@@ -680,7 +798,10 @@ FUNCTIONS: dict[str, Function] = {
     "Calibration": Function(
         lambda m: tonearm.steering.Calibration,
         lambda m: dict.fromkeys(("positive", "negative"), _failed()),
-        {"positive": ANY, "negative": ANY, "protocol": TEXT},
+        {"positive": ANY, "negative": ANY, "protocol": TEXT, "tables": TEXT},
+    ),
+    "Calibration.amounts_json": Function(
+        lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).amounts_json
     ),
     "Calibration.of": Function(
         lambda m: tonearm.steering.Calibration(positive=_failed(), negative=_failed()).of,
@@ -704,7 +825,35 @@ FUNCTIONS: dict[str, Function] = {
     "SignCalibration": Function(
         lambda m: tonearm.steering.SignCalibration,
         lambda m: {"strength": 0.1},
-        {"strength": REAL, "configuration": ANY, "evidence": ANY, "failure": TEXT},
+        {
+            "strength": REAL, "configuration": ANY, "evidence": ANY, "response": ANY,
+            "leakage": ANY, "drift": ANY, "failure": TEXT,
+        },
+    ),
+    "Response": Function(
+        lambda m: tonearm.steering.Response,
+        lambda m: {"measure": "x", "unit": "st", "plain": 1000, "points": _points(), "prompts": 2},
+        {"measure": TEXT, "unit": TEXT, "plain": REAL, "points": ("object", "objects"), "prompts": COUNT},
+    ),
+    "Response.amount_for": Function(lambda m: _response().amount_for, kinds={"effect": REAL}),
+    "Response.reaches": Function(lambda m: _response().reaches, kinds={"effect": REAL}),
+    "Response.effect_at": Function(lambda m: _response().effect_at, kinds={"amount": REAL}),
+    "ResponsePoint": Function(
+        lambda m: tonearm.steering.ResponsePoint,
+        lambda m: {"amount": 0.5, "effect": 1, "low": 0, "high": 2},
+        dict.fromkeys(
+            ("amount", "effect", "low", "high", "fault_gain", "pulse_loss", "text_loss"), REAL
+        ),
+    ),
+    "Leak": Function(
+        lambda m: tonearm.steering.Leak,
+        lambda m: {"change": 1, "low": 0, "high": 2, "unit": "st"},
+        {**dict.fromkeys(("change", "low", "high"), REAL), "unit": TEXT},
+    ),
+    "Drift": Function(
+        lambda m: tonearm.steering.Drift,
+        lambda m: {"seconds": 30, "part": 10, "early": 1, "late": 1, "prompts": 2},
+        {**dict.fromkeys(("seconds", "part", "early", "late"), REAL), "prompts": COUNT},
     ),
     "with_strengths": Function(
         lambda m: tonearm.steering.with_strengths,
@@ -724,6 +873,11 @@ FUNCTIONS: dict[str, Function] = {
     "Schedule.clipped": Function(lambda m: tonearm.Schedule.window(0, 1).clipped),
     "Control.amount": Function(
         lambda m: tonearm.Control.amount,
+        lambda m: {"vector": "energy", "value": 1.0},
+        {"vector": TEXT, "value": REAL},
+    ),
+    "Control.physical": Function(
+        lambda m: tonearm.Control.physical,
         lambda m: {"vector": "energy", "value": 1.0},
         {"vector": TEXT, "value": REAL},
     ),
@@ -816,8 +970,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: tonearm.Steer,
         lambda m: {"vector": "energy"},
         {
-            **dict.fromkeys(("amount", "strength", "low", "high", "level", "gate"), REAL),
-            **dict.fromkeys(("vector", "operator", "scale", "strategy", "branch"), TEXT),
+            **dict.fromkeys(
+                ("target", "amount", "strength", "low", "high", "level", "gate"), REAL
+            ),
+            **dict.fromkeys(("vector", "unit", "operator", "scale", "strategy", "branch"), TEXT),
             "positions": TEXT,
             "schedule": ANY,
             "level_schedule": ANY,
@@ -834,13 +990,18 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector": Function(
         lambda m: tonearm.SteeringVector,
         lambda m: {"directions": m.vector.directions, "info": m.vector.info},
-        {"directions": ("object", "directions"), "info": ANY, "readers": ("object", "directions")},
+        {
+            "directions": ("object", "directions"),
+            "info": ANY,
+            "monitor": ANY,
+            "readers": ("object", "directions"),
+        },
     ),
-    "SteeringVector.reader": Function(
-        lambda m: m.vector.reader, lambda m: {}, {"layer": COUNT}
+    "SteeringVector.reader": Function(lambda m: m.vector.reader, lambda m: {}, {"layer": COUNT}
     ),
     "SteeringVector.norms": Function(lambda m: m.vector.norms),
     "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),
+    "SteeringVector.tensor_sha256": Function(lambda m: m.vector.tensor_sha256),
     "SteeringVector.cosine": Function(
         lambda m: m.vector.cosine,
         lambda m: {"other": m.vector, "layer": 0},
@@ -857,6 +1018,11 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: _calibrated_stream(m).set_amount,
         lambda m: {"vector": m.vector.name, "amount": 1.0},
         {"vector": TEXT, "amount": REAL},
+    ),
+    "Stream.set_target": Function(
+        lambda m: _calibrated_stream(m).set_target,
+        lambda m: {"vector": m.vector.name, "target": 1.0},
+        {"vector": TEXT, "target": REAL},
     ),
     "Stream.set_strength": Function(
         lambda m: _stream(m).set_strength,
@@ -876,6 +1042,9 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"path": "a.wav"},
         {"path": ("object", "special", "output"), "measured": ANY},
     ),
+    "Take.trimmed": Function(
+        lambda m: m.take.trimmed, lambda m: {"trims": Trims(gain=-1.0)}, {"trims": ANY}
+    ),
     "TakeRequest": Function(
         lambda m: tonearm.TakeRequest,
         lambda m: {"prompt": PROMPT, "seed": 1},
@@ -891,6 +1060,18 @@ FUNCTIONS: dict[str, Function] = {
             "seed": COUNT, "sampling": ANY, "tracker": ANY, "combine": TEXT,
         },
     ),
+    "reach": Function(
+        lambda m: tonearm.reach,
+        lambda m: {
+            "model": m.model, "prompt": PROMPT, "targets": "tempo=120bpm", "seconds": SECONDS, "seed": 1,
+        },
+        {
+            **PROGRESS, **dict.fromkeys(("prompt", "negative"), TEXT), "model": ANY,
+            "targets": STEER_KINDS, "tries": COUNT, "seed": COUNT, "seconds": REAL,
+            **dict.fromkeys(("words", "vectors", "trims", "sampling", "tracker"), ANY),
+            **dict.fromkeys(("continue_from", "melody"), REQUEST_KINDS["continue_from"]),
+        },
+    ),
     "describe": Function(
         lambda m: tonearm.describe, lambda m: {"clip": m.clip}, {"clip": CLIP * 2, "tracker": ANY}
     ),
@@ -904,7 +1085,7 @@ FUNCTIONS: dict[str, Function] = {
             **dict.fromkeys(("name", "method", "site", "pooling"), TEXT),
             **dict.fromkeys(("positive_label", "negative_label"), TEXT),
             **dict.fromkeys(("positive", "negative"), ("object", "names", "objects")),
-            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT,
+            "model": ANY, "batch_size": COUNT, "seconds": REAL, "seed": COUNT, "paired": ANY,
         },
     ),
     "learn_from_audio": Function(
@@ -926,6 +1107,48 @@ FUNCTIONS: dict[str, Function] = {
         tonearm.load, name=("object", "special", "checkpoint"), device=TEXT, dtype=TEXT, engine=TEXT
     ),
     "load_vector": _fixed(tonearm.load_vector, path=("object", "special", "vector")),
+    "load_bundle": _fixed(tonearm.load_bundle, path=("object", "special", "bundle")),
+    "save_bundle": Function(
+        lambda m: tonearm.save_bundle,
+        lambda m: {"vectors": [m.vector], "path": "pack"},
+        {"vectors": ("object", "objects"), "path": ("object", "special", "output")},
+    ),
+    "import_vector": Function(
+        lambda m: sharing.import_vector,
+        lambda m: {"path": m.file("energy.gguf"), "shape": m.model.shape},
+        {
+            **dict.fromkeys(("name", "site", "positive_label", "negative_label"), TEXT),
+            **dict.fromkeys(("layers_from", "layer", "best_layer"), COUNT),
+            "path": ("object", "special", "gguf", "layers", "svec", "embeddings"),
+            "shape": ANY,
+        },
+    ),
+    "export_gguf": Function(
+        lambda m: sharing.export_gguf,
+        lambda m: {"vector": m.vector, "path": "x.gguf", "without_layer_0": True},
+        {
+            "vector": ANY, "path": ("object", "special", "output"), "mode": TEXT, "alpha": REAL,
+            "without_layer_0": ANY,
+        },
+    ),
+    "push": Function(
+        lambda m: sharing.push,
+        lambda m: {
+            "repository": "me/knobs", "files": [m.file("energy.safetensors")], "api": FakeHub(),
+        },
+        {
+            **dict.fromkeys(("repository", "revision", "tag", "licence", "base_model"), TEXT),
+            "files": ("object", "objects", "paths"), "private": ANY, "api": ("hub",),
+        },
+    ),
+    "pull": Function(
+        lambda m: sharing.pull,
+        lambda m: {"repository": "me/knobs", "api": _filled_hub(m)},
+        {
+            "repository": TEXT, "names": ("object", "names"), "revision": TEXT,
+            "folder": ("object", "special", "output"), "force": ANY, "api": ("hub",),
+        },
+    ),
     "save_vector": Function(
         lambda m: tonearm.save_vector,
         lambda m: {"vector": m.vector, "path": "v"},
@@ -1137,7 +1360,7 @@ FUNCTIONS: dict[str, Function] = {
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.
 MADE_BY_TONEARM = {
-    "Comparison", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
+    "Comparison", "Exported", "Outcome", "Pulled", "Pushed", "Reached", "Stream", "Take", "TonearmError", "FAD", "KAD", "Classifier", "Description",
     "HeldTones", "KeyEstimate", "MeasuredFile", "Measurement", "NoteAgreement", "Notes", "Prediction", "Tags", "TempoAccuracy", "TempoEstimate",
     "ZeroShot", "Site", "SteeringLike",
 }  # fmt: skip
@@ -1146,7 +1369,7 @@ MADE_BY_TONEARM = {
 def public_functions() -> set[str]:
     """Names of all public functions, classes and methods."""
     names = set()
-    for module in (tonearm, steering, measures):
+    for module in (tonearm, steering, measures, sharing):
         for name in module.__all__:
             found = getattr(module, name)
             if isinstance(found, type):
@@ -1173,9 +1396,24 @@ def _directions(rng: Random, materials: Path, folder: Path) -> Any:
     return {layer: rng.choice((bad_values.bad_array(rng), torch.zeros(32), torch.ones(32) / 0, 3))}
 
 
+def _hub(rng: Random, materials: Path, folder: Path) -> FakeHub:
+    """A hub in memory that is empty, or whose files are damaged or have odd names."""
+    names = ("energy.safetensors", "../x.safetensors", "/x.safetensors", f"{bad_values.CONTROLS}.s")
+    content = bad_files.vector(rng, materials, folder).read_bytes()
+    hub = FakeHub(token=rng.choice(("hf_x", None)))
+    if rng.random() < 0.8:
+        files = dict.fromkeys(rng.sample(names, rng.randrange(len(names))), content)
+        hub.commits["me/knobs"], hub.private["me/knobs"] = [files], False
+    return hub
+
+
 def _negative_length(rng: Random, materials: Path, folder: Path) -> Any:
     value = bad_values.bad_real(rng)
     return -1.0 if value is None else value
 
 
-KINDS |= {"directions": (_directions, 10), "negative_length": (_negative_length, 10)}
+KINDS |= {
+    "hub": (_hub, 16),
+    "directions": (_directions, 10),
+    "negative_length": (_negative_length, 10),
+}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import soundfile
 
 import tonearm
@@ -22,6 +23,7 @@ from tonearm.cli import main
 from tonearm.features.trained import save_autoencoder
 from tonearm.measures import Classifier, load_classifier
 from tonearm.model import Model
+from tonearm.sharing import export_gguf
 from tonearm.steering import SteeringVector
 
 PROMPT = "a fast folk tune"
@@ -81,6 +83,7 @@ def make_materials(folder: Path) -> Materials:
     save_autoencoder(autoencoder_of(model.shape, length=6.0), folder / "sae.safetensors")
     vector = tonearm.learn(model, ["a fast tune", "a quick piece"], ["a slow tune"], "energy")
     tonearm.save_vector(vector, folder / "energy.safetensors")
+    _write_shared(folder, vector)
     _write_audio(folder)
     rows = np.random.default_rng(0).normal(size=(12, 6)).astype(np.float32)
     np.save(folder / "rows.npy", rows)
@@ -99,6 +102,22 @@ def make_materials(folder: Path) -> Materials:
         Clip.read(folder / "clicks.wav"),
         take,
     )
+
+
+def _write_shared(folder: Path, vector: SteeringVector) -> None:
+    """Write a bundle, and the vector in every form of another program."""
+    tonearm.save_bundle([vector, vector.renamed("mood")], folder / "pack")
+    export_gguf(vector, folder / "energy.gguf", without_layer_0=True)
+    tensors = {str(layer): direction for layer, direction in vector.directions.items()}
+    safetensors.torch.save_file(tensors, folder / "layers.safetensors")
+    np.save(folder / "one.npy", vector[1].numpy())
+    directions = {str(layer): [one.tolist()] for layer, one in vector.directions.items()}
+    content = {
+        "model_type": "musicgen",
+        "directions": directions,
+        "meta": {"location": "layer_output"},
+    }
+    (folder / "energy.svec").write_text(json.dumps(content))
 
 
 def _write_audio(folder: Path) -> None:
@@ -174,6 +193,8 @@ def _run_every_command(folder: Path) -> None:
         ],
         ["sae", "vector", folder / "sae.safetensors", 7, "-o", made / "f", "--force"],
         ["vectors", folder / "energy.safetensors"],
+        ["vectors", "bundle", folder / "energy.safetensors", "-o", made / "pack", "--force"],
+        ["vectors", "import", folder / "energy.gguf", "-o", made / "i", "--force", *model],
         ["measure", folder / "clicks.wav", "--text", "jazz", *clap],
         ["distance", folder / "corpus", "--reference", folder / "corpus", *clap],
         ["cluster", folder / "corpus", *clap],

@@ -29,7 +29,9 @@ from tonearm.measures import load_classifier
 from tonearm.measures.classifier import is_classifier
 from tonearm.report.comparison_page import PAGE
 from tonearm.report.probe_results import FIGURE, RESULT
+from tonearm.sharing.gguf_file import read_gguf
 from tonearm.steering import load_vector
+from tonearm.steering.bundle_file import load_vectors
 
 OUT = "out"  # folder of the files that a command writes, in its working directory
 CACHE = "cache"
@@ -81,6 +83,20 @@ WRITING: dict[str, Line] = {
     ],
     "classifier": lambda m, seed: [
         "classifier", f"{OUT}/kind", m.corpus, "--seed", seed, *_clap(m),
+    ],
+    "vectors-bundle": lambda m, seed: [
+        "vectors", "bundle", m.file("energy.safetensors"), m.file("pack.safetensors#mood"), "-o",
+        f"{OUT}/pack",
+    ],
+    "vectors-unbundle": lambda m, seed: [
+        "vectors", "unbundle", m.file("pack.safetensors"), "-o", OUT,
+    ],
+    "vectors-import": lambda m, seed: [
+        "vectors", "import", m.file("energy.gguf"), "-o", f"{OUT}/imported", "--model", m.checkpoint,
+    ],
+    "vectors-export": lambda m, seed: [
+        "vectors", "export", m.file("energy.safetensors"), "--gguf", f"{OUT}/x.gguf",
+        "--without-layer-0",
     ],
     "replay": lambda m, seed: [
         "replay", m.file("take.json"), "-o", f"{OUT}/again.wav", "--model", m.checkpoint,
@@ -137,7 +153,9 @@ def _check_file(path: Path) -> None:
     elif is_autoencoder(path):
         load_autoencoder(path)
     elif path.suffix == ".safetensors":
-        (load_classifier if is_classifier(path) else load_vector)(path)
+        (load_classifier if is_classifier(path) else load_vectors)(path)
+    elif path.suffix == ".gguf":
+        assert read_gguf(path).tensors
     elif path.suffix == ".npz":
         with np.load(path) as content:
             assert np.isfinite(content["row"]).all()

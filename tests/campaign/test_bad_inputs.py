@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -75,18 +75,21 @@ def _cases(entries: Mapping[str, Command] | Mapping[str, Function], size: int) -
 COMMAND_CASES = _cases(COMMANDS, 1_100)
 
 
-def _commands() -> dict[str, Any]:
-    """Commands by name; those of a group are named after it, as in `sae train`."""
-    group: Any = typer.main.get_command(app)
-    found = {}
-    for name, command in group.commands.items():
-        inner = getattr(command, "commands", None)
-        found |= {name: command} if inner is None else {f"{name} {k}": v for k, v in inner.items()}
-    return found
-
-
 def _parameters(command: str) -> dict[str, click.Parameter]:
-    return {one.name: one for one in _commands()[command].params}
+    """Parameters of a command, such as `vectors bundle`."""
+    found: Any = typer.main.get_command(app)
+    for name in command.split():
+        found = found.commands[name]
+    return {one.name: one for one in found.params}
+
+
+def _commands(group: Any, before: str = "") -> Iterator[str]:
+    """Names of all commands, those within groups too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield before + name
 
 
 def _command_line(command: str, arguments: dict[str, Any]) -> list[str]:
@@ -117,7 +120,8 @@ def _placed(value: Any, materials: Materials) -> Any:
     """A path of the materials where a value names one."""
     if isinstance(value, list):
         return [_placed(one, materials) for one in value]
-    return materials.file(value) if isinstance(value, str) and value.startswith("corpus") else value
+    is_material = isinstance(value, str) and value.startswith(("corpus", "one.npy"))
+    return materials.file(value) if is_material else value
 
 
 @pytest.mark.parametrize("case", COMMAND_CASES, ids=str)
@@ -131,7 +135,7 @@ def test_a_command_with_bad_input(case: Case, materials: Materials, tmp_path: Pa
 
 
 # Real processes are not confined to a folder: commands that write no files.
-READING = ("vectors", "measure", "distance", "cluster", "inspect", "models", "doctor")
+READING = ("vectors list", "measure", "distance", "cluster", "inspect", "models", "doctor")
 REAL_CASES = Random(0).sample([one for one in COMMAND_CASES if one.entry in READING], 24)
 
 
@@ -205,6 +209,6 @@ def test_a_function_with_valid_arguments(
 
 
 def test_every_command_and_option_is_in_the_table() -> None:
-    assert set(COMMANDS) == set(_commands())
+    assert set(COMMANDS) == set(_commands(typer.main.get_command(app)))
     for name, command in COMMANDS.items():
         assert set(command.kinds) == set(_parameters(name)), name

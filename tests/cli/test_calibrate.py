@@ -1,11 +1,12 @@
 """tonearm calibrate: the injections that it tries, and mistakes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 import tonearm.studies.calibration as calibration
-from tonearm.steering import Configuration, load_vector
+from tonearm.steering import Configuration, load_vector, save_vector
 from tonearm.studies.strength_grids import FACTORS, component
 
 ARGUMENTS = ("calibrate", "energy.safetensors", "--measure", "onset_rate", "--force")
@@ -84,6 +85,18 @@ def test_the_injections_that_are_tried(calibrate, monkeypatch, options, expected
     assert tried == expected
 
 
+def test_a_vector_without_a_best_layer_is_tried_all_to_all(calibrate, monkeypatch, folder):
+    energy = load_vector(folder / "energy.safetensors")
+    info = energy.info.model_copy(update={"best_layer": None})
+    save_vector(replace(energy, info=info), folder / "energy.safetensors")
+    outcome = calibrate()
+    assert outcome.code == 0, outcome.err
+    found = load_vector(folder / "energy.safetensors").info.calibration
+    assert found.positive.configuration == Configuration(strategy="all-to-all")
+    outcome = calibrate("--strategy", "one-to-all")
+    assert outcome.code == 2 and "names no best layer" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -113,11 +126,13 @@ def test_a_vector_whose_scales_were_measured_is_set_to_levels(
     run, tiny, play, four_prompts, folder
 ):
     refused = play("--steer", "energy=2@set")
-    assert refused.code == 2 and "measure them with `tonearm calibrate --scales`" in refused.err
+    assert (
+        refused.code == 2 and "measure them with `tonearm calibrate energy --scales`" in refused.err
+    )
     outcome = run(*SCALES, "--force", *tiny())
     assert outcome.code == 0, outcome.err
     scales = load_vector(folder / "energy.safetensors").info.frame_scales
-    assert scales.protocol.split(" ", 2)[2].startswith("4 takes of 0.6 s")
+    assert "4 takes of 0.6 s" in scales.protocol
     for text in (outcome.out, run("inspect", "energy.safetensors").out):
         for layer in (0, 2):
             assert f"{scales.deviations[layer]:.3f}"[:5] in text
@@ -146,15 +161,32 @@ def test_scales_and_amounts_are_measured_by_one_command(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ((), "nothing to calibrate; give --measure MEASURE for amounts, --scales for levels"),
         (("--scales", "--operator", "blend"), "--operator belongs to amounts; give --measure"),
         (("--scales", "--store", "kept"), "--store belongs to amounts; give --measure"),
         (("--scales", "--takes", 2), "--takes belongs to amounts; give --measure"),
         (("--scales", "--seconds", 0), "takes of 0 s are not possible; use"),
     ],
 )
-def test_a_calibration_without_an_aim_or_with_options_of_another_is_one_line(
-    run, tiny, options, message
-):
+def test_options_of_amounts_beside_scales_alone_are_one_line(run, tiny, options, message):
     outcome = run("calibrate", "energy.safetensors", "--force", *options, *tiny())
     assert outcome.code == 2 and message in outcome.err and outcome.err.count("\n") == 1
+
+
+def test_a_vector_without_a_known_measure_is_one_line(run, tiny, folder, energy):
+    save_vector(energy.renamed("mood"), folder / "mood.safetensors")
+    outcome = run("calibrate", "mood.safetensors", "--force", *tiny())
+    assert outcome.code == 2 and outcome.err.count("\n") == 1
+    assert "no measure is known for vector 'mood'; give --measure" in outcome.err
+
+
+def test_the_measure_of_an_attribute_is_known_by_its_name(run, tiny, folder, energy, monkeypatch):
+    monkeypatch.setattr(calibration, "run_settings", planted_takes)
+    save_vector(energy.renamed("density"), folder / "density.safetensors")
+    outcome = run("calibrate", "density.safetensors", "--force", *tiny())
+    assert outcome.code == 0, outcome.err
+    found = load_vector(folder / "density.safetensors").info.calibration
+    assert found.positive.evidence.measure == found.positive.response.measure == "onset_rate"
+    again = run("calibrate", "density.safetensors", "--tables", "--force", *tiny())
+    assert again.code == 0, again.err
+    tabulated = load_vector(folder / "density.safetensors").info.calibration
+    assert tabulated.amounts_json() == found.amounts_json()

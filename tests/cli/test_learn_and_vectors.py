@@ -116,9 +116,95 @@ def test_a_probe_is_learned_and_shown_with_its_held_out_scores(run, tiny, scenes
     assert play("--steer", "drive=raw:1").code == 0
 
 
+@pytest.mark.parametrize("method", ["pca", "rfm", "rfm:weighted", "mean-centred"])
+def test_every_method_is_learned_by_its_name(run, tiny, scenes, play, method):
+    outcome = learn(run, tiny, "--method", method, "--paired", "--json")
+    assert outcome.code == 0, outcome.err
+    content = json.loads(outcome.out)
+    assert content["method"] == method
+    assert {"split_half_cosine", "d_prime", "pair_cosine"} < set(content["scores"])
+    assert ("variance_share" in content["scores"]) == (method == "pca")
+    assert play("--steer", "drive=raw:1").code == 0
+
+
+def test_without_a_negative_file_the_background_is_named(run, tiny, scenes, folder):
+    outcome = run("learn", "drive", "--positive", "fast.txt", *tiny())
+    assert outcome.code == 0, outcome.err
+    for text in (
+        "8 positive, 50 negative",
+        "+ more, - background",
+        "mean-centred, eos at residual",
+    ):
+        assert text in outcome.out
+    shown = run("inspect", "drive.safetensors").out
+    assert "+ more, - background" in shown and "mean-centred at residual" in shown
+    labelled = run(
+        *("learn", "drive", "--positive", "fast.txt", "--negative-label", "usual", "--force"),
+        *("--method", "lda", "--json", *tiny()),
+    )
+    content = json.loads(labelled.out)
+    assert (content["negative_label"], content["method"]) == ("usual", "lda")
+
+
+def test_pairs_of_unequal_files_are_refused(run, tiny, folder):
+    (folder / "slow.txt").write_text("a slow folk tune\n")
+    outcome = learn(run, tiny, "--paired")
+    assert outcome.code == 2 and outcome.err.count("\n") == 1
+    assert "there are 2 positive and 1 negative prompts" in outcome.err
+    alone = run("learn", "drive", "--positive", "fast.txt", "--paired", *tiny())
+    assert alone.code == 2 and "paired needs a negative set" in alone.err
+
+
+def test_heads_are_learned_shown_and_played_all_to_all(run, tiny, scenes, folder):
+    arguments = ("--pooling", "mean", "--seconds", 0.3, "--method", "smitin", "--force")
+    outcome = learn(run, tiny, *arguments)
+    assert outcome.code == 0, outcome.err
+    vector = load_vector(folder / "drive.safetensors")
+    monitor, weights = vector.monitor, vector.info.head_scores["weight"]
+    shown = run("inspect", "drive.safetensors").out
+    for text in (outcome.out, shown):
+        assert "smitin" in text and "at heads" in text and "held-out auc" in text
+        assert f"{len(monitor)} heads, threshold {monitor.threshold:.3f}" in text
+        table = text.split("best heads, ")[1].splitlines()
+        assert table[0].strip() == "10 of 12"
+        layer, head, *values = table[3].split()
+        assert float(values[-1]) == weights[int(layer)][int(head)] == 1
+    content = json.loads(run("inspect", "drive.safetensors", "--json").out)
+    assert content["monitor"]["layers"] == monitor.layers.tolist()
+    assert content["monitor"]["heads"] == monitor.heads.tolist()
+    assert content["head_scores"]["weight"]["0"] == list(weights[0])
+    command = shlex.split(outcome.out.splitlines()[-1])
+    assert command[4] == "drive.safetensors=raw:+1@all-to-all"
+    played = run(*command[1:], "--seconds", 0.2, "-o", "heads.wav")
+    assert played.code == 0
+    assert "each layer's own into layers 0..2, site heads" in " ".join(played.out.split())
+    monitored = (*command[1:4], "drive.safetensors=raw:+1@all-to-all@monitor", *tiny())
+    played = run(*monitored, "--seconds", 0.4, "-o", "loop.wav")
+    assert played.code == 0 and "monitored, every 5 frames" in " ".join(played.out.split())
+    (record,) = json.loads((folder / "loop.json").read_text())["monitored"]
+    line = f"drive.safetensors raw +1 acted at {record['acted']:.0%} of frames"
+    assert line in played.out and line in run("inspect", "loop.json").out
+    refused = run(*command[1:4], "drive.safetensors=raw:+1", *tiny(), "--seconds", 0.2)
+    assert refused.code == 2 and "set source_layer, or strategy all-to-all" in refused.err
+
+
+def test_heads_that_read_no_music_have_no_monitor_which_is_said(run, tiny, scenes):
+    outcome = learn(run, tiny, "--method", "iti:2", "--site", "heads")
+    assert outcome.code == 0, outcome.err
+    assert "none: pooling eos reads no music; use last or mean" in outcome.out
+    assert "none: pooling eos" in run("inspect", "drive.safetensors").out
+    assert json.loads(run("inspect", "drive.safetensors", "--json").out)["monitor"] is None
+
+
 @pytest.mark.parametrize(
     ("method", "message"),
-    [("ridge:x", "takes a number"), ("magic", "use one of diffmean, "), ("lda", "needs 6 or more")],
+    [
+        ("ridge:x", "takes a number"),
+        ("magic", "use one of diffmean, "),
+        ("lda", "needs 6 or more"),
+        ("iti:0", "takes a number of heads"),
+        ("smitin", "needs 6 or more"),
+    ],
 )
 def test_an_impossible_method_is_one_line_and_writes_nothing(run, tiny, folder, method, message):
     outcome = learn(run, tiny, "--method", method)

@@ -101,6 +101,7 @@ def test_audio_that_is_left_out_is_a_warning(learn, folder):
     [
         (["--audio", "music", "--label", "jazz", "--positive", "fast.txt"], "--positive belongs to prompts"),
         (["--audio", "music", "--label", "jazz", "--seed", "0"], "--seed belongs to prompts"),
+        (["--audio", "music", "--label", "jazz", "--paired"], "--paired belongs to prompts"),
         (["--audio", "music"], "give --label, the label of music"),
         (["--audio", "music", "--label", "pop"], "no audio has the label 'pop'; there are 'folk', 'jazz', 'rock'"),
         (["--audio", "music", "--label", "jazz", "--against", "pop"], "no audio has the label 'pop'"),
@@ -149,8 +150,11 @@ def test_mistakes_are_one_line(learn, folder, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --positive FILE and --negative FILE, or --audio FOLDER"),
-        (["--positive", "fast.txt"], "give --positive FILE and --negative FILE"),
+        (
+            [],
+            "give --positive FILE, and --negative FILE unless the concept has no opposite, or --au",
+        ),
+        (["--negative", "slow.txt"], "give --positive FILE, and --negative FILE unless"),
         (["--label", "jazz"], "--label belongs to audio; give --audio FOLDER, or omit --label"),
         (["--positive", "fast.txt", "--negative", "slow.txt", "--text", "a"], "--text belongs to"),
     ],

@@ -1,6 +1,5 @@
 """The command line as a whole: help, usage errors, messages."""
 
-import importlib
 import logging
 import os
 import subprocess
@@ -13,13 +12,16 @@ import pytest
 
 import tonearm
 from tonearm import __version__
-from tonearm.cli import main, sae
+from tonearm.cli import _app, main
 from tonearm.musicgen.engine import DecoderEngine
 
 COMMANDS = (
     "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
     "inspect", "models", "doctor", "replay", "study", "report", "calibrate", "sae",
 )  # fmt: skip
+
+
+EXCHANGES = ("list", "bundle", "unbundle", "import", "export", "push", "pull")
 
 
 def test_alone_it_shows_help_with_every_command(run):
@@ -29,9 +31,9 @@ def test_alone_it_shows_help_with_every_command(run):
         assert command in alone.out and command in asked.out
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, *(f"vectors {one}" for one in EXCHANGES)])
 def test_help_of_a_command_fits_80_columns(run, command):
-    outcome = run(command, "--help")
+    outcome = run(*command.split(), "--help")
     assert outcome.code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
 
@@ -136,20 +138,21 @@ def test_warnings_of_other_libraries_are_hidden(play, monkeypatch):
 
 def test_options_are_named_explicitly():
     """typer 0.27.2 derives an option's name from its metavar if no name is given."""
-    functions = {
-        command: getattr(importlib.import_module(f"tonearm.cli.{command}"), command)
-        for command in COMMANDS
-        if command != sae.NAME
-    }
-    functions |= {f"{sae.NAME} {one.__name__}": one for one in sae.COMMANDS}
-    for command, function in functions.items():
-        hints = get_type_hints(function, include_extras=True)
+    found = [*_app.app.registered_commands, *_app.vector_commands.registered_commands]
+    found += [
+        one
+        for group in _app.app.registered_groups
+        for one in group.typer_instance.registered_commands
+    ]
+    assert len(found) >= len(COMMANDS) + len(EXCHANGES) - 1  # `vectors` is a group
+    for command in found:
+        hints = get_type_hints(command.callback, include_extras=True)
         for name, hint in hints.items():
             for option in getattr(hint, "__metadata__", ()):
                 if type(option).__name__ == "OptionInfo":
                     declared = [option.default, *(option.param_decls or ())]
                     is_named = any(str(one).startswith("--") for one in declared)
-                    assert is_named, f"tonearm {command}: {name}"
+                    assert is_named, f"{command.callback}: {name}"
 
 
 def test_the_end_of_a_command_collects_no_garbage():

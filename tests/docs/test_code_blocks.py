@@ -67,9 +67,13 @@ def test_tonearm_commands_parse(page, command):
     group = typer.main.get_command(app)
     name, *arguments = arguments_of(command)
     context = group.make_context("tonearm", ["--version"], resilient_parsing=True)
-    subcommand = group.get_command(context, name)
-    assert subcommand is not None, f"{page}: no command {name}"
-    subcommand.make_context(name, arguments, parent=context)
+    while True:
+        subcommand = group.get_command(context, name)
+        assert subcommand is not None, f"{page}: no command {name}"
+        context = subcommand.make_context(name, arguments, parent=context)
+        if not hasattr(subcommand, "commands"):
+            return
+        group, (name, *arguments) = subcommand, subcommand.named_arguments(arguments)
 
 
 @pytest.mark.slow

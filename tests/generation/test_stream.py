@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.knobs.planted import knob_of
 from tests.musicgen.decode_requests import with_window
 from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
@@ -184,6 +185,26 @@ def test_a_vector_is_set_in_the_way_in_which_the_stream_started(steered):
         with pytest.raises(TonearmError, match=message):
             stream.set(change)
     assert stream.set_amount("knob", 0.5)
+
+
+def test_a_target_is_set_in_the_unit_of_the_knob_and_replays(steered, tmp_path):
+    knob = knob_of(steered).renamed("knob")
+    steered.vectors["knob"] = knob
+    stream = steered.stream(PROMPT, seconds=1.2, seed=5, steer={"knob": "+1st"})
+    for change, message in (
+        (Control.physical("knob", 5), r"\+5\.0 st is outside its range, -4\.0 st to \+4\.0 st"),
+        (Control.physical("none", 1), "not in this stream"),
+    ):
+        with pytest.raises(TonearmError, match=message):
+            stream.set(change)
+    _, (frame,) = play(stream, {1: [Control.physical("knob", -2)]})
+    up, down = stream.take.provenance.steering.steers
+    times = [0, frame / steered.shape.frame_rate]
+    strength = knob.info.calibration.positive.strength
+    assert up.schedule.factors(times) == pytest.approx([strength / 4, 0])
+    assert down.schedule.factors(times) == pytest.approx([0, -strength / 2])
+    assert str(stream.take.provenance.requested) == "knob +1 st"
+    assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
 
 
 def test_a_strength_beyond_the_operator_is_refused_by_strength_and_by_amount(steered):

@@ -1,5 +1,7 @@
 """DiffMean on activations with a known direction."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -76,6 +78,20 @@ def test_rows_add_held_out_scores_and_leave_the_directions_as_they_are():
     assert tested.best_layer == CONCEPT
 
 
-def test_rows_of_few_groups_have_no_held_out_scores():
+def test_rows_of_few_groups_have_scores_of_consistency_alone():
     few = planted(positive=40, negative=10).activations
-    assert list(method_named("diffmean").fit(few).scores) == ["separation"]
+    fit = method_named("diffmean").fit(few)
+    assert list(fit.scores) == ["separation", "split_half_cosine", "d_prime"]
+    assert not fit.statistics
+    fewer = planted(positive=40, negative=4).activations
+    assert list(method_named("diffmean").fit(fewer).scores) == ["separation"]
+
+
+def test_rows_that_may_not_be_held_out_leave_the_best_layer_to_the_separation():
+    activations = replace(planted().activations, hold_out=False)
+    fit = method_named("diffmean").fit(activations)
+    assert list(fit.scores) == ["separation", "split_half_cosine", "d_prime"]
+    assert fit.best_layer == int(fit.scores["separation"].argmax()) and not fit.statistics
+    tested = method_named("diffmean").fit(planted().activations)
+    for name in fit.scores:
+        assert torch.equal(fit.scores[name], tested.scores[name])

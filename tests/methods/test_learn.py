@@ -6,8 +6,10 @@ import torch
 from tests.methods.planted import assert_projections
 from tonearm import __version__
 from tonearm.activations import CaptureSpec, capture_rows
+from tonearm.datasets.prompts import neutral
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
+from tonearm.methods.consistency import mean_cosine
 from tonearm.methods.learn import learn
 from tonearm.steering import load_vector, save_vector
 
@@ -91,7 +93,15 @@ def test_a_learned_vector_moves_activations_from_one_set_to_the_other(melody):
         (dict(method="ridge:-1"), "lambda -1 is not possible"),
         (dict(method="lda"), "method lda .* needs 6 or more on each side"),
         (dict(site="cross_attention"), "no site"),
+        (dict(method="smitin", site="residual"), "smitin reads site heads, not 'residual'"),
+        (dict(method="iti:0"), "takes a number of heads"),
         (dict(pooling="middle"), "pooling 'middle'"),
+        (dict(method=""), "method '' is not known"),
+        (dict(negative_label=3), "negative_label 3 is of type int"),
+        (dict(paired=1), "paired 1 is of type int; give True or False"),
+        (dict(paired=True, negative=SLOW[:2]), "there are 3 positive and 2 negative prompts"),
+        (dict(paired=True, negative=None), "paired needs a negative set"),
+        (dict(paired=True, pooling="frames"), "paired needs one row for each prompt"),
         (dict(batch_size=0), "batch size"),
         (dict(pooling="mean", seconds=float("inf")), "inf s"),
     ],
@@ -125,7 +135,7 @@ def test_learning_does_not_change_the_model(melody):
 NOUNS = ("piano", "guitar", "flute", "cello", "drums", "organ", "choir", "harp")
 
 
-@pytest.mark.parametrize("method", ["lda", "mse-probe", "ridge:0.10", "bce-probe"])
+@pytest.mark.parametrize("method", ["lda", "mse-probe", "ridge:0.10", "bce-probe", "pca", "rfm"])
 def test_a_probe_has_its_scores_and_its_test_in_the_vector(melody, method, tmp_path):
     above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
     vector = learn(melody, above, below, "tempo", method=method)
@@ -138,8 +148,85 @@ def test_a_probe_has_its_scores_and_its_test_in_the_vector(melody, method, tmp_p
     assert load_vector(save_vector(vector, tmp_path / "v")).info == info
 
 
+@pytest.mark.parametrize(
+    ("variant", "method", "pooling", "is_music"),
+    [
+        ("melody", "smitin", "mean", True),
+        ("melody", "iti:2", None, False),
+        ("small", "iti", "last", True),
+        ("small", "smitin", "first", False),
+    ],
+)
+def test_heads_are_read_at_their_site_and_the_vector_holds_their_scores_and_a_monitor_of_music(
+    model_of, variant, method, pooling, is_music, tmp_path
+):
+    model = model_of(variant)
+    above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
+    vector = learn(model, above, below, "t", method=method, pooling=pooling, seconds=0.3)
+    info, shape = vector.info, model.shape
+    assert (info.site, info.method, info.best_layer) == ("heads", method, None)
+    for scores in info.head_scores.values():
+        assert {len(of_layer) for of_layer in scores.values()} == {shape.heads}
+        assert len(scores) == shape.layer_count
+    size = shape.width // shape.heads
+    for layer, weights in info.head_scores["weight"].items():
+        norms = vector[layer].view(shape.heads, size).norm(dim=-1)
+        assert ((norms > 0) <= (torch.tensor(weights) > 0)).all()
+    assert (vector.monitor is not None) == is_music
+    again = load_vector(save_vector(vector, tmp_path / "v"))
+    assert again.info == info and again.content_hash() == vector.content_hash()
+    if is_music:
+        assert vector.monitor.weights.shape[1] == size
+
+
 def test_prompt_sets_that_differ_by_chance_are_refused(melody):
     prompts = [f"{word} {noun}" for noun in NOUNS for word in ("fast", "slow")]
     mixed = [*prompts[0::4], *prompts[3::4]], [*prompts[1::4], *prompts[2::4]]
     with pytest.raises(TonearmError, match=r"method lda finds no direction: held-out auc 0\.\d\d"):
         learn(melody, *mixed, "nothing", method="lda")
+
+
+def test_without_a_negative_set_the_background_is_the_neutral_prompts(melody, tmp_path):
+    flutes = [f"flute {noun}" for noun in NOUNS]
+    vector = learn(melody, flutes, None, "flute")
+    info = vector.info
+    assert (info.method, info.negative_label, info.negative_count) == (
+        "mean-centred",
+        "background",
+        50,
+    )
+    assert info.data_hash == hash_texts(flutes, neutral())
+    same = learn(melody, flutes, neutral(), "flute")
+    assert same.content_hash() == vector.content_hash()
+    assert (same.info.method, same.info.negative_label) == ("diffmean", "less")
+    named = learn(melody, flutes, None, "flute", method="lda", negative_label="any music")
+    assert (named.info.method, named.info.negative_label) == ("lda", "any music")
+    assert load_vector(save_vector(vector, tmp_path / "flute")).info == info
+
+
+def test_prompts_have_scores_of_consistency_and_the_best_layer_of_the_separation(melody):
+    above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
+    info = learn(melody, above, below, "tempo").info
+    assert set(info.scores) == {"separation", "split_half_cosine", "d_prime"}
+    assert not info.statistics
+    separation = info.scores["separation"]
+    assert info.best_layer == max(separation, key=separation.__getitem__)
+    paired = learn(melody, above, below, "tempo", paired=True).info
+    assert set(paired.scores) == {"separation", "split_half_cosine", "d_prime", "pair_cosine"}
+    rows = [rows_of(melody, side, CaptureSpec()).double().numpy() for side in (above, below)]
+    for layer in range(melody.shape.layer_count):
+        expected = mean_cosine(rows[0][:, layer] - rows[1][:, layer])
+        assert paired.scores["pair_cosine"][layer] == pytest.approx(expected, abs=1e-5)
+    mixed = learn(melody, above, below[1:] + below[:1], "tempo", paired=True).info
+    best = info.best_layer
+    assert mixed.scores["pair_cosine"][best] < paired.scores["pair_cosine"][best]
+
+
+def test_pairs_give_pca_their_differences(melody):
+    above, below = ([f"{word} {noun}" for noun in NOUNS] for word in ("fast", "slow"))
+    vector = learn(melody, above, below, "tempo", method="pca", paired=True)
+    rows = [rows_of(melody, side, CaptureSpec()).double() for side in (above, below)]
+    for layer in vector.layers:
+        leading = torch.linalg.svd((rows[0] - rows[1])[:, layer], full_matrices=False).Vh[0]
+        cosine = torch.cosine_similarity(vector[layer].double(), leading, dim=0)
+        assert abs(float(cosine)) > 1 - 1e-5

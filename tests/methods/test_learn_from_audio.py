@@ -285,10 +285,40 @@ def test_probes_with_held_out_scores_find_planted_labels(small, tmp_path):
     for vector in probes.vectors["residual"].values():
         assert vector.info.method == "lda" and vector.info.statistics["p_value"] < 0.05
         assert vector.info.scores["auc"][vector.info.best_layer] > 0.9
-    vector = learn_from_audio(
-        small, [tmp_path / "high"], [tmp_path / "low"], "high", method="mse-probe", **SHORT
-    )
-    assert vector.info.statistics["best_auc"] > 0.9
+    for method in ("mse-probe", "pca", "rfm", "mean-centred"):
+        vector = learn_from_audio(
+            small, [tmp_path / "high"], [tmp_path / "low"], "high", method=method, **SHORT
+        )
+        assert vector.info.method == method and vector.info.statistics["best_auc"] > 0.9
+        assert vector.info.scores["d_prime"][vector.info.best_layer] > 1
+
+
+@pytest.mark.parametrize("method", ["iti:2", "smitin"])
+def test_heads_are_learned_from_audio_without_its_silent_segments(small, tmp_path, caplog, method):
+    """Ten tracks a label; half of the segments of one label are silent, which would be a label of
+    its own.
+    """
+    for label, step in (("low", 0.3), ("high", 1.3)):
+        for number in range(10):
+            noise = noise_clip(0.4, number + 100 * (label == "high")).samples
+            sound = 0.1 * noise + 3e4 * np.sin(step * np.arange(noise.shape[1]))
+            silence = np.zeros_like(sound) if label == "high" else sound
+            Clip(np.concatenate([sound, silence], axis=1), RATE).write(
+                tmp_path / label / f"{number}.wav"
+            )
+    sides = [tmp_path / "high"], [tmp_path / "low"]
+    vector = learn_from_audio(small, *sides, "high", method=method, **SHORT)
+    assert "left out 10 silent" in caplog.text
+    info = vector.info
+    assert (info.positive_count, info.negative_count) == (10, 20)
+    assert (info.site, info.method, info.source) == ("heads", method, "audio")
+    assert info.statistics["best_auc"] > 0.9 and len(vector.monitor) == 1
+    probes = probe_corpus(small, [tmp_path / "high", tmp_path / "low"], method=method, **SHORT)
+    assert tuple(probes.vectors) == ("heads",)
+    assert probes.score_names == ("auc", "accuracy")
+    assert probes.vectors["heads"]["high"].content_hash() == vector.content_hash()
+    with pytest.raises(TonearmError, match="reads site heads, not 'residual'"):
+        probe_corpus(small, sides[0] + sides[1], method=method, sites=("residual",), **SHORT)
 
 
 def test_a_direction_within_its_null_is_refused(small):

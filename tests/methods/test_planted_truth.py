@@ -8,15 +8,23 @@ import torch
 
 from tests.methods.planted import CONCEPT, LAYERS, cosine, planted
 from tonearm.errors import TonearmError
-from tonearm.methods import method_named, require_direction
+from tonearm.methods import method_named, methods, require_direction
 from tonearm.methods.splits import MIN_GROUPS
 
-METHODS = ("diffmean", "lda", "mse-probe", "ridge", "ridge:0.1", "bce-probe", "bce-probe:1")
+METHODS = (
+    *("diffmean", "mean-centred", "lda", "mse-probe", "ridge", "ridge:0.1"),
+    *("bce-probe", "bce-probe:1", "pca", "rfm"),
+)
+TESTED_ELSEWHERE = ("iti", "smitin")  # methods of activations of another form: test_heads.py
 
 
 @pytest.fixture(params=METHODS)
 def method(request):
     return method_named(request.param)
+
+
+def test_every_registered_method_is_tested():
+    assert {name.partition(":")[0] for name in METHODS} == set(methods()) - set(TESTED_ELSEWHERE)
 
 
 def test_the_planted_direction_and_its_layer_are_found(method):
@@ -66,6 +74,17 @@ def test_permuted_labels_have_no_direction(method):
         require_direction(fit, method.name)
 
 
+def test_an_even_concept_has_no_direction(method):
+    """The positive rows lie on both sides of the negative ones, along one axis."""
+    truth = planted(100, 100, gap=0, rows_per_group=1)
+    sides = 3.0 * truth.labels * (-1) ** truth.labels.cumsum(0)
+    truth.rows[:, CONCEPT] += sides[:, None] * torch.from_numpy(truth.concept).float()
+    fit = method.fit(truth.activations)
+    assert not fit.has_direction
+    with pytest.raises(TonearmError, match=r"finds (no direction|an axis without a sign)"):
+        require_direction(fit, method.name)
+
+
 @pytest.mark.parametrize("change", [lambda rows: 30 * rows, lambda rows: rows + 100.0])
 def test_neither_scale_nor_a_constant_mean_changes_a_direction(method, change):
     truth = planted()
@@ -97,7 +116,7 @@ def test_offsets_of_groups_do_not_leak_into_held_out_scores(method):
     """Each group has an offset that identifies it, and the rows have no concept."""
     truth = planted(positive=80, negative=80, gap=0, rows_per_group=10, offset=20)
     leaked = replace(truth, groups=torch.arange(len(truth.groups)))
-    assert method.fit(leaked.activations).scores["auc"].max() > 0.75
+    assert method.fit(leaked.activations).scores["auc"].max() > 0.65
     fit = method.fit(truth.activations)
     assert fit.scores["auc"].mean() < 0.65 and not fit.has_direction
 
@@ -135,7 +154,7 @@ def test_a_layer_without_variance_has_no_direction_there(method):
     assert all(values.isfinite().all() for values in fit.scores.values())
 
 
-@pytest.mark.parametrize("name", METHODS[1:])
+@pytest.mark.parametrize("name", [one for one in METHODS if method_named(one).needs == "rows"])
 def test_too_few_groups_are_refused(name):
     few = planted(positive=40, negative=2 * (MIN_GROUPS - 1))
     with pytest.raises(TonearmError, match="needs 6 or more on each side"):

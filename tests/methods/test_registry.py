@@ -5,6 +5,7 @@ import torch
 
 from tonearm.errors import TonearmError
 from tonearm.methods import Fit, base, method_named, methods, register
+from tonearm.methods import learn as learn_module
 from tonearm.methods.diffmean import DiffMean
 from tonearm.methods.learn import learn
 
@@ -85,11 +86,27 @@ def test_a_method_that_needs_rows_receives_them_with_labels_and_groups(melody, r
     assert all(torch.equal(vector[layer], (first[0] - first[1])[layer]) for layer in range(3))
 
 
-def test_a_method_that_needs_moments_receives_no_rows(melody, registry):
+def test_a_method_that_needs_moments_receives_rows_that_it_may_not_hold_out(melody, registry):
     method = register(MeanDirections())
     vector = learn(melody, FAST, SLOW, "x", method="means")
     activations = method.activations
-    assert activations.rows is activations.labels is activations.groups is None
+    assert not activations.hold_out and len(activations.rows) == 5
     assert (activations.positive.count, activations.negative.count) == (3, 2)
     expected = learn(melody, FAST, SLOW, "x")
     assert vector.content_hash() == expected.content_hash()
+
+
+def test_rows_that_a_method_does_not_need_are_dropped_when_they_are_too_large(
+    melody, registry, monkeypatch, caplog
+):
+    method = register(MeanDirections())
+    row = 4 * melody.shape.layer_count * melody.shape.width
+    monkeypatch.setattr(learn_module, "MAX_KEPT_BYTES", 4 * row)
+    vector = learn(melody, FAST, SLOW, "x", method="means")
+    assert method.activations.rows is method.activations.labels is method.activations.groups is None
+    (record,) = caplog.records
+    assert record.getMessage().startswith("the vector has no scores of consistency, since its rows")
+    assert set(vector.info.scores) == {"separation"}
+    first = register(FirstRows())
+    learn(melody, FAST, SLOW, "x", method="first-rows")
+    assert len(first.activations.rows) == 5

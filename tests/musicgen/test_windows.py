@@ -145,7 +145,8 @@ def test_rows_of_unequal_length_end_as_they_do_alone(small, gate):
             **changes,
         )
 
-    groups = list(Decoding(engine.decoder, request(44, lengths=[44, 27])).rows())
+    completed = Decoding(engine.decoder, request(44, lengths=[44, 27])).rows()
+    groups = [(one.members, one.codes) for one in completed]
     codes = {row: own for rows, group in groups for row, own in zip(rows, group, strict=True)}
     assert list(codes) == [1, 0] and codes[0].shape[-1] == 44
     assert torch.equal(codes[0], engine.decode(request(44))[0])

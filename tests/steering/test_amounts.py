@@ -108,8 +108,8 @@ def test_algebra_loses_the_calibration():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"amount": 1, "strength": 1}, "and not both"),
-        ({"amount": None, "strength": None}, "give an amount"),
+        ({"amount": 1, "strength": 1}, "and one alone"),
+        ({"amount": None, "strength": None}, "give a target"),
         ({"amount": 11}, "beyond"),
         ({"amount": 6, "schedule": Schedule.ramp(0, 1, last=2)}, "beyond"),
         ({"amount": 1, "operator": "rotate"}, "operator comes from the calibration"),

@@ -43,10 +43,8 @@ def test_other_settings_have_no_vector():
 def test_an_unknown_target_is_refused_with_the_known_ones(target):
     with pytest.raises(TonearmError) as error:
         validated(Control, {"target": target, "value": 1}, where="message")
-    assert (
-        "use one of amount/<vector>, strength/<vector>, level/<vector>, guidance, temperature, mute"
-        in str(error.value)
-    )
+    vectors = "target/<vector>, amount/<vector>, strength/<vector>, level/<vector>"
+    assert f"use one of {vectors}, guidance, temperature, mute" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_steering_survives_json_and_is_equal_in_a_file_and_in_a_sidecar(tmp_pa
     assert Provenance.model_fields["steering"].annotation is Steering
 
 
-LATER = ["level", "level_schedule", "gate"]
+LATER = ["level", "level_schedule", "gate", "monitor"]
 FEATURE = dict(operator="feature", strategy="all-to-all")
 SET = {"operator": "set", "strategy": "all-to-all"}
 
@@ -71,6 +71,8 @@ SET = {"operator": "set", "strategy": "all-to-all"}
 def test_the_schema_has_the_documented_keys():
     keys = [
         "vector",
+        "target",
+        "unit",
         "amount",
         "strength",
         "operator",
@@ -98,7 +100,7 @@ def test_the_schema_has_the_documented_keys():
         (
             {"steers": [{"vector": "v"}, {"vector": "v", "power": 2}]},
             "steers.1.power",
-            "known are vector, amount, strength, ",
+            "known are vector, target, unit, amount, ",
         ),
         (
             {"steers": [{"vector": "v", "schedule": {"points": [[0, 1]], "fade": 1}}]},

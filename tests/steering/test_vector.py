@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.steering.vectors import random_vector, scales_of
+from tests.steering.vectors import random_vector, scales_of, vector_of
 from tonearm.errors import TonearmError
 from tonearm.steering import FrameScales, SteeringVector
 
@@ -203,3 +203,20 @@ def test_arguments_of_wrong_types_are_one_line(call):
     with pytest.raises(TonearmError) as error:
         call(random_vector())
     assert "\n" not in str(error.value)
+
+
+def test_a_vector_that_is_for_an_operator_steers_by_no_other(melody):
+    vector = vector_of(melody, "v", operator="remove")
+    with pytest.raises(
+        TonearmError, match=r"is for operator remove, .* not for add; write v=1@rem"
+    ):
+        melody.generate("a tune", steer={vector: "raw:1"}, seconds=0.2, seed=1)
+    assert melody.generate("a tune", steer={vector: "raw:1@remove"}, seconds=0.2, seed=1)
+
+
+def test_vectors_that_are_for_an_operator_are_not_summed():
+    removed, added = random_vector(operator="remove"), random_vector(seed=1)
+    for join in (lambda: removed + added, lambda: added - removed):
+        with pytest.raises(TonearmError, match="not removing their sum"):
+            join()
+    assert (removed * 2).info.operator == "remove"

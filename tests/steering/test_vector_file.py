@@ -1,6 +1,7 @@
 """Files of steering vectors: exact, written whole, refused when damaged."""
 
 import errno
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from tests.steering.vectors import random_vector, scales_of
 from tonearm.errors import TonearmError
 from tonearm.steering import SteeringVector, load_vector, save_vector
+from tonearm.steering.library import bundled_vectors
 
 
 def metadata_of(path: Path) -> dict[str, str]:
@@ -70,7 +72,7 @@ def test_the_file_is_safetensors_with_the_documented_tensors_and_metadata(file):
     assert sorted(safetensors.torch.load_file(file)) == ["layer.0", "layer.1", "layer.2"]
     metadata = metadata_of(file)
     assert (
-        metadata["tonearm_format"] == "6"
+        metadata["tonearm_format"] == "5"
         and metadata["checkpoint"] == "toy"
         and metadata["site"] == "residual"
     )
@@ -90,6 +92,14 @@ def test_a_file_of_format_4_has_no_frame_scales_and_keeps_its_hash(tmp_path):
     rewrite(file, tonearm_format="4", frame_scales=None)
     again = load_vector(file)
     assert again.info.frame_scales is None and again.content_hash() == before.content_hash()
+
+
+@pytest.mark.parametrize("name", bundled_vectors())
+def test_bundled_vectors_have_the_frame_scales_of_their_checkpoint(name):
+    info = load_vector(bundled_vectors()[name]).info
+    assert list(info.frame_scales.means) == list(range(info.layer_count))
+    assert min(info.frame_scales.deviations.values()) > 0
+    assert info.frame_scales.protocol.startswith(f"pocket {info.fingerprint}, 50 takes of 10 s")
 
 
 def test_a_missing_suffix_is_added(tmp_path):
@@ -123,7 +133,7 @@ def test_other_files_are_refused_as_vectors(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tonearm_format": "7"}, "format 7, this Tonearm reads up to 6"),
+        ({"tonearm_format": "6"}, "format 6, this Tonearm reads up to 5"),
         ({"tonearm_format": "new"}, "update Tonearm"),
         ({"tonearm_format": "²"}, "update Tonearm"),
         ({"width": "wide"}, "cannot read width of .* as JSON"),
@@ -258,3 +268,34 @@ def test_directions_of_another_type_are_refused(file, dtype):
 def test_a_path_without_a_file_name_is_refused(path):
     with pytest.raises(TonearmError, match="name a file in it"):
         save_vector(random_vector(), path)
+
+
+def test_the_hash_of_the_tensors_is_of_their_bytes_in_the_order_of_the_layers(file):
+    vector = load_vector(file)
+    content = b"".join(vector[layer].numpy().astype("<f4").tobytes() for layer in vector.layers)
+    assert vector.tensor_sha256() == hashlib.sha256(content).hexdigest()
+    assert metadata_of(file)["tensor_sha256"] == vector.tensor_sha256()
+    other = SteeringVector(vector.directions, vector.info.model_copy(update={"site": "heads"}))
+    assert other.tensor_sha256() == vector.tensor_sha256()
+    assert other.content_hash() != vector.content_hash()
+    rewrite(file, tensor_sha256="0" * 64)
+    with pytest.raises(TonearmError, match="do not match the stored tensor sha256"):
+        load_vector(file)
+
+
+def test_a_file_of_format_4_has_raw_strengths_and_no_operator(file):
+    before = load_vector(file)
+    changed = dict.fromkeys(("strength_unit", "operator", "tensor_sha256"))
+    rewrite(file, tonearm_format="4", **changed)
+    again = load_vector(file)
+    assert again.info == before.info and again.content_hash() == before.content_hash()
+    assert (again.info.strength_unit, again.info.operator) == ("raw", None)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"strength_unit": "sigma"}, {"operator": '"add"'}, {"operator": "remove"}]
+)
+def test_an_unknown_unit_or_operator_is_refused(file, changes):
+    rewrite(file, **changes)
+    with pytest.raises(TonearmError, match=next(iter(changes))):
+        load_vector(file)

@@ -7,6 +7,7 @@ import torch
 
 from tonearm.model import Model
 from tonearm.steering import FrameScales, SteeringVector, VectorInfo
+from tonearm.steering.monitor import Monitor
 from tonearm.steering.reader import packed_reader
 
 
@@ -69,3 +70,55 @@ def scales_of(layers: int, seed: int = 0) -> FrameScales:
         means={layer: 0.5 * layer - 0.3 - 0.1 * seed for layer in range(layers)},
         deviations={layer: 1.0 + 0.25 * layer for layer in range(layers)},
     )
+
+
+def random_monitor(
+    layers: int = 3, heads: int = 2, size: int = 4, count: int = 3, seed: int = 0, **fields: Any
+) -> Monitor:
+    """Monitor with random probes of different heads.
+
+    Args:
+        layers: number of layers.
+        heads: H.
+        size: outputs of a head.
+        count: M.
+        seed: of heads and probes.
+        fields: of Monitor, in place of random ones.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.randperm(layers * heads, generator=generator)[:count]
+    given = {
+        "layers": chosen // heads,
+        "heads": chosen % heads,
+        "weights": torch.randn(count, size, generator=generator),
+        "biases": torch.randn(count, generator=generator),
+        "threshold": 0.75,
+    } | fields
+    return Monitor(**given)
+
+
+def monitored_vector(
+    model: Model,
+    name: str = "v",
+    seed: int = 0,
+    count: int = 5,
+    threshold: float = 0.5,
+    gain: float = 2.0,
+) -> SteeringVector:
+    """Random vector of site heads with a monitor whose probabilities change from frame to frame.
+
+    Args:
+        model: that it fits.
+        name: of the vector.
+        seed: of directions and probes.
+        count: M.
+        threshold: of the monitor.
+        gain: standard deviation of the probes' weights.
+    """
+    shape = model.shape
+    monitor = random_monitor(
+        shape.layer_count, shape.heads, shape.width // shape.heads, count, seed, threshold=threshold
+    )
+    monitor = replace(monitor, weights=gain * monitor.weights, biases=0 * monitor.biases)
+    vector = vector_of(model, name, seed, site="heads")
+    return replace(vector, monitor=monitor)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tonearm.datasets import prompts
-from tonearm.studies import effects_processing, processing
+from tonearm.processing import shelf
+from tonearm.studies import processing
 from tonearm.studies.facchiano2025 import materials
 from tonearm.studies.facchiano2025.design import SMOKE
 from tonearm.studies.measure_groups import LOADERS, Group
@@ -63,7 +64,7 @@ def plant(patch: pytest.MonkeyPatch) -> None:
         )
     patch.setattr(prompts, "neutral", lambda: scenes("calm"))
     patch.setattr(prompts, "held_out", lambda: scenes("slow"))
-    patch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
+    patch.setattr(shelf, "CORNER", 400.0)  # takes of 1600 Hz
     patch.setattr(processing, "gain_for_centroid", lambda clips, target: 3.0)
     for name in LOADERS:
         patch.setitem(LOADERS, name, planted(name))

@@ -10,10 +10,10 @@ import soundfile
 
 from tests.studies.miniature import value
 from tonearm.errors import TonearmError
+from tonearm.studies.label_scores import LabelTexts
 from tonearm.studies.measure_groups import LOADERS, Group
 from tonearm.studies.panda2025 import corpora, materials, study
 from tonearm.studies.panda2025.design import SMOKE
-from tonearm.studies.panda2025.scores import LabelTexts
 
 RATE = 1600  # of the tiny checkpoints
 GENRES, LEADS = ("rock", "jazz", "folk", "hip hop"), ("flute", "violin", "marimba", "piano")

@@ -17,9 +17,10 @@ CHOOSING = [f"a folk tune {i}" for i in range(20)]
 CONFIRMING = [f"a jazz tune {i}" for i in range(30)]
 
 
-def record(onsets, faulty=False, pulse=0.7, clap=0.3):
+def record(onsets, faulty=False, pulse=0.7, clap=0.3, loudness=-20.0):
     return {
         "onset_rate": {"value": onsets},
+        "loudness": {"value": loudness},
         "pulse_clarity": {"value": pulse},
         "clap_score": {"value": clap},
         "faulty": faulty,
@@ -30,29 +31,43 @@ class Planted:
     """Stands in for generation: records as functions of the steers' strength.
 
     effect, faulty, pulse and clap map a signed strength, relative to that of the largest push, to
-    the change of the onset rate, the share of faulty takes, pulse clarity and CLAP score.
+    the change of the onset rate, the share of faulty takes, pulse clarity and CLAP score; late is
+    the share of the effect that is left in late excerpts.
     """
 
-    def __init__(self, effect, faulty=lambda s: 0.0, pulse=lambda s: 0.7, clap=lambda s: 0.3):
+    def __init__(
+        self,
+        effect,
+        faulty=lambda s: 0.0,
+        pulse=lambda s: 0.7,
+        clap=lambda s: 0.3,
+        loudness=lambda s: -20.0,
+        late=1.0,
+    ):
         self.effect, self.faulty, self.pulse, self.clap = effect, faulty, pulse, clap
+        self.loudness, self.late = loudness, late
         self.settings = []  # names by call
+        self.stages = []
 
     def __call__(self, model, name, settings, prompts, vectors, folder, **_):
         count = len(prompts.texts)
         noise = np.random.default_rng(count).normal(0, 0.05, count)
         self.settings.append([setting.name for setting in settings])
+        self.stages.append(name.rpartition(", ")[2])
         return {
             setting.name: [
                 record(
-                    (3 + noise[i]) * (1 + self.effect(strength)),
+                    (3 + noise[i]) * (1 + kept * self.effect(strength)),
                     (i + 1) / count <= self.faulty(strength),
                     self.pulse(strength),
                     self.clap(strength),
+                    self.loudness(strength),
                 )
                 for i in range(count)
             ]
             for setting in settings
             for strength in [sum(steer.raw_strength for steer in setting.steering.steers)]
+            for kept in [self.late if setting.excerpt and setting.excerpt[0] > 0 else 1.0]
         }
 
 
@@ -145,7 +160,12 @@ def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, me
     found = calibrated(monkeypatch, melody, vector, planted)
     expected = strength_of(vector, melody, 0.8) * 0.8**2
     assert found.positive.strength == pytest.approx(expected, rel=0.01)
-    assert [len(names) for names in planted.settings] == [1 + 8, *[2] * 6]
+    sizes = [
+        len(names)
+        for names, stage in zip(planted.settings, planted.stages, strict=True)
+        if stage in ("choosing", "confirming")
+    ]
+    assert sizes == [1 + 8, *[2] * 6]
 
 
 def test_the_configuration_with_the_most_effect_at_its_limit_is_taken(monkeypatch, melody, vector):
@@ -171,6 +191,8 @@ def test_takes_of_a_prompt_are_averaged_and_the_prompt_stays_the_unit(monkeypatc
         def __call__(self, model, name, settings, prompts, *others, **options):
             found = super().__call__(model, name, settings, prompts, *others, **options)
             half = len(prompts.texts) // 2
+            if name.endswith("drift"):
+                return found
             assert prompts.texts[:half] == prompts.texts[half:]
             for records in found.values():
                 for first, second in zip(records[:half], records[half:], strict=True):
@@ -189,6 +211,64 @@ def test_takes_of_a_prompt_are_averaged_and_the_prompt_stays_the_unit(monkeypatc
     assert evidence.low == pytest.approx(evidence.high) == pytest.approx(found.positive.strength)
     with pytest.raises(TonearmError, match="takes is 0; give 1 or more"):
         calibrated(monkeypatch, melody, vector, planted, takes=0)
+
+
+def test_a_sign_that_passes_has_its_response_in_the_unit_of_the_measure(
+    monkeypatch, melody, vector
+):
+    """A response that saturates: half of the amount has three quarters of the effect."""
+    limit = strength_of(vector, melody, 0.8)
+
+    def effect(strength):
+        share = strength / limit
+        return share * (2 - abs(share)) / 3
+
+    found = calibrated(monkeypatch, melody, vector, Planted(effect=effect))
+    for sign, signed in ((1, found.positive), (-1, found.negative)):
+        response = signed.response
+        assert response.unit == "onsets" and response.prompts == len(CONFIRMING)
+        assert response.plain == pytest.approx(3, abs=0.05)
+        assert response.limit == pytest.approx(sign * 1.0, rel=0.02)
+        assert response.effect_at(0.5) == pytest.approx(sign * 0.75, rel=0.02)
+        assert response.amount_for(sign * 0.75) == pytest.approx(0.5, abs=0.02)
+        with pytest.raises(TonearmError, match="outside the range, 0 to"):
+            response.amount_for(sign * 1.2)
+
+
+def test_a_response_never_turns_back(monkeypatch, melody, vector):
+    """The mean of neighbours that fall is their common level, so that a target has one amount."""
+    limit = strength_of(vector, melody, 0.8)
+    bumps = {0.0: 0.0, 0.25: 0.3, 0.5: 0.1, 0.75: 0.5, 1.0: 0.6}
+
+    def effect(strength):
+        return np.sign(strength) * np.interp(
+            abs(strength) / limit, list(bumps), list(bumps.values())
+        )
+
+    response = calibrated(monkeypatch, melody, vector, Planted(effect=effect)).positive.response
+    effects = [point.effect for point in response.points]
+    assert effects == sorted(effects)
+    assert response.effect_at(0.3) == pytest.approx(0.2 * 3, rel=0.05)
+
+
+def test_what_else_moves_and_how_much_is_left_are_stored(monkeypatch, melody, vector):
+    limit = strength_of(vector, melody, 0.8)
+    planted = Planted(effect=lambda s: s, loudness=lambda s: -20 + 2 * s / limit, late=0.4)
+    signed = calibrated(monkeypatch, melody, vector, planted).positive
+    leak = signed.leakage["loudness"]
+    assert leak.unit == "lu" and leak.is_certain
+    assert leak.change == pytest.approx(2, abs=0.01)
+    assert not signed.leakage["clap_score"].is_certain
+    assert "onset_rate" not in signed.leakage
+    assert signed.drift.kept == pytest.approx(0.4, rel=0.02)
+    assert signed.drift.prompts == 10
+
+
+def test_a_sign_that_fails_has_no_tables(monkeypatch, melody, vector):
+    planted = Planted(effect=lambda s: 0.0)
+    signed = calibrated(monkeypatch, melody, vector, planted).positive
+    assert signed.response is None and signed.drift is None and not signed.leakage
+    assert not {"response", "drift"} & set(planted.stages)
 
 
 def test_configurations_are_compared_at_equal_added_norm(monkeypatch, melody, vector):
@@ -307,3 +387,15 @@ def test_prompts_that_choose_do_not_confirm(melody, vector):
 def test_a_vector_without_activation_norms_is_refused(melody):
     with pytest.raises(TonearmError, match="no activation norms"):
         calibrate(melody, vector_of(melody, "push"), "onset_rate", CHOOSING, CONFIRMING)
+
+
+def test_levels_are_compared_by_their_difference():
+    """The ratio of two levels in decibels means nothing, and turns its sign below 0 dB."""
+    from tonearm.stats.effect import effect
+    from tonearm.steering.calibration import DIFFERENCES
+    from tonearm.steering.units import unit_of
+
+    for measure in ("loudness", "high_onset_level"):
+        assert measure.startswith(DIFFERENCES) and unit_of(measure).scale == "difference"
+    louder = effect([-20, -21, -19], [-14, -15, -13], "difference")
+    assert louder.change == pytest.approx(6)

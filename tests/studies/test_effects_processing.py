@@ -9,12 +9,8 @@ from tests.measures.sounds import noise, silence, tone
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import measure_spectral_centroid
-from tonearm.studies.effects_processing import (
-    MAX_GAIN,
-    gain_for_centroid,
-    high_shelf,
-    time_stretch,
-)
+from tonearm.processing import high_shelf
+from tonearm.studies.effects_processing import MAX_GAIN, gain_for_centroid, time_stretch
 
 RATE, LOW = 32_000, 50
 

@@ -13,6 +13,7 @@ from tests.studies.miniature_panda import GENRES, TINY, UNKNOWN, Clap, plant, wr
 from tonearm.errors import TonearmError
 from tonearm.methods import vector_of_store
 from tonearm.model import Model
+from tonearm.studies.evaluated_pieces import kept_records
 from tonearm.studies.measure_groups import group
 from tonearm.studies.panda2025 import materials as materials_module
 from tonearm.studies.panda2025 import stages as stages_module
@@ -20,7 +21,6 @@ from tonearm.studies.panda2025.choices import Choice
 from tonearm.studies.panda2025.clips import CONTINUED, MELODY
 from tonearm.studies.panda2025.context import Context, GivenClip
 from tonearm.studies.panda2025.design import genre_pairs, prompts_of
-from tonearm.studies.panda2025.evaluated import kept_records
 from tonearm.studies.panda2025.materials import make_materials
 from tonearm.studies.panda2025.stages import STAGES
 from tonearm.studies.panda2025.structure_results import load_structure, save_structure

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tonearm.stats.effect import effect
+from tonearm.studies.label_scores import Classifier, LabelTexts, embedding, tag_logits
 from tonearm.studies.panda2025.analysis import analyse
 from tonearm.studies.panda2025.choices import Choice, chosen
 from tonearm.studies.panda2025.claims import (
@@ -21,7 +22,7 @@ from tonearm.studies.panda2025.claims import (
 from tonearm.studies.panda2025.clip_analysis import transfers
 from tonearm.studies.panda2025.design import GENRE_PAIRS, LEADS, genre_pairs, prompts_of
 from tonearm.studies.panda2025.rows import Spread, row_of
-from tonearm.studies.panda2025.scores import Classifier, LabelTexts, Scorer, embedding, tag_logits
+from tonearm.studies.panda2025.scores import Scorer
 from tonearm.studies.panda2025.variants import best_layer, every_layer, pair_vector
 
 PROMPTS = 12

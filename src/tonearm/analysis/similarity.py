@@ -103,12 +103,12 @@ def split_half_cosines(
         for side in (True, False):
             members = rng.permutation(np.flatnonzero(is_positive == side))
             half[np.array_split(members, 2)[0]] = True
-    return half_cosines(
+    return _half_cosines(
         halves, lambda half: rows[half & is_positive].mean(0) - rows[half & ~is_positive].mean(0)
     )
 
 
-def half_cosines(
+def _half_cosines(
     halves: Sequence[np.ndarray] | np.ndarray, direction: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Cosines between the directions of two halves of the rows.

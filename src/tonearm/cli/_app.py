@@ -26,6 +26,7 @@ from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
+from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
@@ -33,7 +34,13 @@ from tonearm.cli.probe import probe
 from tonearm.cli.replay import replay
 from tonearm.cli.report import report
 from tonearm.cli.study import study
-from tonearm.cli.vectors import vectors
+from tonearm.cli.vectors import LIST, ListingGroup, vectors
+from tonearm.cli.vectors_bundle import bundle
+from tonearm.cli.vectors_export import export
+from tonearm.cli.vectors_import import import_
+from tonearm.cli.vectors_pull import pull
+from tonearm.cli.vectors_push import push
+from tonearm.cli.vectors_unbundle import unbundle
 from tonearm.errors import TonearmError
 from tonearm.text import check_path, check_text, quoted
 
@@ -82,7 +89,7 @@ for command in (
     learn,
     probe,
     calibrate,
-    vectors,
+    knobs,
     measure,
     distance,
     classifier,
@@ -97,6 +104,24 @@ for command in (
 ):
     app.command(cls=Command)(_checked(command))
 
+vector_commands = typer.Typer(cls=ListingGroup, add_completion=False)
+exchanges: dict[str, Callable[..., None]] = {
+    LIST: vectors,
+    "bundle": bundle,
+    "unbundle": unbundle,
+    "import": import_,
+    "export": export,
+    "push": push,
+    "pull": pull,
+}
+for name, subcommand in exchanges.items():
+    vector_commands.command(name, cls=Command)(_checked(subcommand))
+app.add_typer(
+    vector_commands,
+    name="vectors",
+    help="List steering vectors with their amounts, or exchange them: bundles, files of other "
+    "programs, the Hugging Face hub.",
+)
 app.add_typer(_group(sae.HELP, sae.COMMANDS), name=sae.NAME)
 
 

@@ -1,4 +1,4 @@
-"""Data of `tonearm learn`: two files of prompts, or labelled audio."""
+"""Data of `tonearm learn`: one or two files of prompts, or labelled audio."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +36,7 @@ class PromptOptions:
     negative: Path | None
     seconds: float | None
     seed: int | None
+    paired: bool
 
     def named(self) -> dict[str, Any]:
         return {
@@ -43,23 +44,30 @@ class PromptOptions:
             "--negative": self.negative,
             "--seconds": self.seconds,
             "--seed": self.seed,
+            "--paired": self.paired or None,
         }
 
     def read(self) -> Data:
-        """Read both files."""
-        if self.positive is None or self.negative is None:
-            raise TonearmError("give --positive FILE and --negative FILE, or --audio FOLDER")
+        """Read the files; without a negative one the background is that of `learn`."""
+        if self.positive is None:
+            raise TonearmError(
+                "give --positive FILE, and --negative FILE unless the concept has no opposite, or "
+                "--audio FOLDER"
+            )
         from functools import partial
 
         from tonearm.datasets.prompts import read_prompts
-        from tonearm.methods.learn import learn
+        from tonearm.methods.learn import BACKGROUND, learn
 
-        above, below = read_prompts(self.positive), read_prompts(self.negative)
-        music: dict[str, Any] = {
+        above = read_prompts(self.positive)
+        below = None if self.negative is None else read_prompts(self.negative)
+        settings: dict[str, Any] = {
             "seconds": PROMPT_SECONDS if self.seconds is None else self.seconds,
             "seed": PROMPT_SEED if self.seed is None else self.seed,
+            "paired": self.paired,
         }
-        return Data(partial(learn, positive=above, negative=below, **music), ("more", "less"))
+        labels = ("more", BACKGROUND if below is None else "less")
+        return Data(partial(learn, positive=above, negative=below, **settings), labels)
 
 
 @dataclass(frozen=True)

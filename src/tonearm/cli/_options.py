@@ -11,8 +11,18 @@ Steers = Annotated[
         "--steer",
         metavar="NAME=AMOUNT",
         help="Steer by a vector: tempo=+1 (an amount; ±1 is as far as the music stays whole), "
-        "path/to/file.safetensors=-1, tempo=raw:1.25 (a strength), jazz=0.4@blend (a strength and "
-        "an operator), tempo=2@set (a level), or tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
+        "path/to/file.safetensors=-1, pack.safetensors#tempo=+1 (of a bundle), tempo=raw:1.25 (a "
+        "strength), jazz=0.4@blend (a strength and an operator), tempo=2@set (a level), or "
+        "tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
+    ),
+]
+Targets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KNOB=TARGET",
+        help="A target in a physical unit, met and measured: tempo=128bpm, brightness=+3st, "
+        "loudness=-4lu (see: tonearm knobs). Repeat it for more.",
     ),
 ]
 SteeringFile = Annotated[

@@ -11,10 +11,14 @@ from tonearm.errors import TonearmError
 from tonearm.text import check_path
 
 if TYPE_CHECKING:
+    from tonearm.generation.provenance import Provenance
+    from tonearm.generation.request import TakeRequest
     from tonearm.generation.take import Take
+    from tonearm.knobs import Reached
     from tonearm.measures import Description, Measurement
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
+    from tonearm.progress import Progress
     from tonearm.steering import Steer, Steering
 
 ABSENT = "–"
@@ -22,12 +26,13 @@ ABSENT = "–"
 
 @dataclass(frozen=True)
 class SavedTake:
-    """A take with its measurements and its two files."""
+    """A take with its measurements and its two files; `reached` is how it met its targets."""
 
     take: "Take"
     description: "Description"
     audio: Path
     sidecar: Path
+    reached: "Reached | None" = None
 
     def to_dict(self) -> dict[str, Any]:
         """For --json: the two files, and the content of the sidecar."""
@@ -37,16 +42,86 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        faults = "".join(f"\n  faulty: {fault}" for fault in self.description.faults)
-        return f"{self.audio}   {measured_text(self.description)}{faults}"
+        notes = []
+        if self.reached is not None:
+            notes += [str(outcome) for outcome in self.reached.outcomes]
+            notes += self.reached.acted
+        notes += [f"faulty: {fault}" for fault in self.description.faults]
+        notes += monitored_lines(self.take.provenance)
+        return "\n  ".join([f"{self.audio}   {measured_text(self.description)}", *notes])
 
 
-def save_take(take: "Take", path: Path, description: "Description | None" = None) -> SavedTake:
+def save_take(
+    take: "Take",
+    path: Path,
+    description: "Description | None" = None,
+    reached: "Reached | None" = None,
+) -> SavedTake:
     """Write a take with its sidecar; measure it first unless `description` is given."""
     from tonearm.measures import describe
 
-    found = describe(take.clip) if description is None else description
-    return SavedTake(take, found, path, take.save(path, measured=found.to_dict()))
+    tracker = None if reached is None else reached.tracker
+    found = describe(take.clip, tracker) if description is None else description
+    measured = found.to_dict()
+    if reached is not None:
+        measured["targets"] = [outcome.to_dict() for outcome in reached.outcomes]
+        measured["acted"] = list(reached.acted)
+    return SavedTake(take, found, path, take.save(path, measured=measured), reached)
+
+
+def read_targets(targets: Sequence[str] | None) -> tuple["Steer", ...]:
+    """The steers of every --set, each with a target.
+
+    Raises:
+        TonearmError: one without a unit, or without a target.
+    """
+    from tonearm.steering import as_steering
+    from tonearm.steering.units import WRITTEN
+
+    steers = as_steering(targets or ())[0].steers
+    for steer in steers:
+        if steer.target is None:
+            raise TonearmError(
+                f"--set {steer} has no unit; write a number with one of {', '.join(WRITTEN)}, "
+                f"such as tempo=128bpm or brightness=+3st, or use --steer"
+            )
+    return steers
+
+
+def reached_takes(
+    model: "Model",
+    requests: Sequence["TakeRequest"],
+    targets: tuple["Steer", ...],
+    tries: int,
+    trims: bool,
+    progress: "Progress",
+) -> Iterator[tuple["Take", "Reached | None"]]:
+    """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
+    from tonearm.knobs import reach
+
+    first = requests[0].seed
+    for number, request in enumerate(requests):
+        reached = reach(
+            model,
+            request.prompt,
+            request.steering.model_copy(update={"steers": (*request.steering.steers, *targets)}),
+            tries=tries,
+            trims=trims,
+            seconds=request.seconds,
+            seed=first + number * tries,
+            sampling=request.sampling,
+            negative=request.negative,
+            continue_from=request.continue_from,
+            melody=request.melody,
+            progress=progress,
+        )
+        yield reached.take, reached
+
+
+def monitored_lines(take: "Provenance") -> list[str]:
+    """One line for each monitored steer: how often it acted."""
+    steers = take.steering.steers
+    return [f"{steers[one.steer]} acted at {one.acted:.0%} of frames" for one in take.monitored]
 
 
 def measured_text(description: "Description") -> str:
@@ -111,17 +186,16 @@ def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
     from tonearm.steering import Steering, with_strengths
 
     for steer in steering.steers:
-        if steer.amount is None:
+        if not steer.is_calibrated:
             yield _steer_line(model, steer)
             continue
-        name = model.vectors.public_name(steer.vector)
-        alone = Steering(steers=(steer,))
         named = {steer.vector: model.vectors[steer.vector]}
-        signs = with_strengths(alone, named).steers
+        asked = steer.model_copy(update={"vector": model.vectors.public_name(steer.vector)})
+        signs = with_strengths(Steering(steers=(steer,)), named).steers
         if not signs:
-            yield f"{name} {steer.amount:+g} (no change)"
+            yield f"{asked} (no change)"
         for one in signs:
-            yield f"{name} {steer.amount:+g} = {_steer_line(model, one)}"
+            yield f"{asked} = {_steer_line(model, one)}"
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
@@ -142,6 +216,7 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     extras += [f"{steer.branch} branch"] if steer.branch != "both" else []
     extras += [f"positions {steer.positions}"] if steer.positions != "generated" else []
     extras += [f"gate {steer.gate:g}"] if steer.gate < 1 else []
+    extras += [f"monitored, every {steer.monitor.every} frames"] if steer.monitor else []
     for what, schedule in (("", steer.schedule), ("level ", steer.level_schedule)):
         if schedule:
             points = schedule.points

@@ -29,16 +29,20 @@ STRATEGIES: dict[str, tuple[str, ...]] = {"blend": ("one-to-one", "all-to-all")}
 
 def calibrate(
     vector: Annotated[
-        str, typer.Argument(metavar="VECTOR", help="A vector file, or the name of a bundled one.")
+        str,
+        typer.Argument(
+            metavar="VECTOR", help="A vector file, pack.safetensors#tempo, or a bundled name."
+        ),
     ],
     measure: Annotated[
         str | None,
         typer.Option(
             "--measure",
             metavar="MEASURE",
-            help="Calibrate amounts by this measure of the attribute: onset_rate, "
-            "spectral_centroid, loudness ..., tag:TAG (by musicnn), or clap:WORDS (by the bundled "
-            "CLAP).",
+            help="Measure of the attribute: onset_rate, spectral_centroid, loudness ..., tag:TAG "
+            "(by musicnn), or clap:WORDS (by the bundled CLAP). Default: that of the vector's "
+            "earlier calibration, or by its name (tempo, brightness, loudness, density, energy, "
+            "drums, or a tag of musicnn).",
         ),
     ] = None,
     scales: Annotated[
@@ -84,9 +88,17 @@ def calibrate(
             metavar="STRATEGY",
             help="one-to-one (the best layer alone), one-to-all or all-to-all; repeat it, and the "
             "one with the most effect is taken. Default: one-to-all; with blend one-to-one and "
-            "all-to-all.",
+            "all-to-all; all-to-all alone for a vector without a best layer (iti, smitin).",
         ),
     ] = None,
+    tables: Annotated[
+        bool,
+        typer.Option(
+            "--tables",
+            help="Keep the calibrated strengths, and measure again what the vector does there: "
+            "response, leakage, drift.",
+        ),
+    ] = False,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -104,21 +116,24 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes while the music stays whole (--measure): its amount of
-    1; or the scales of its levels (--scales).
+    """Find how far each sign of a vector goes while the music stays whole, and what it does there; or
+    the scales of its levels (--scales).
     """
+    from tonearm.steering.references import split_reference
     from tonearm.steering.vector_file import vector_file
 
-    _check_aims(
-        measure,
-        scales,
-        {
-            "--strategy": strategy,
-            "--store": store,
-            "--takes": takes > 1,
-            "--operator": operator != ADD,
-        },
-    )
+    if output is None and split_reference(vector):
+        raise TonearmError(f"{vector} is part of a bundle; name a file for the vector with -o")
+    has_amounts = tables or measure is not None or not scales
+    of_amounts = {
+        "--strategy": strategy,
+        "--store": store,
+        "--takes": takes > 1,
+        "--operator": operator != ADD,
+    }
+    given = [option for option, value in of_amounts.items() if value]
+    if not has_amounts and given:
+        raise TonearmError(f"{given[0]} belongs to amounts; give --measure too, or leave it out")
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)
@@ -127,8 +142,11 @@ def calibrate(
     from tonearm.activations.frame_scales import measure_frame_scales
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
+    from tonearm.studies.calibration import measure_for, tabulate
 
     found = loaded.vectors[vector]
+    if not strategy and found.info.best_layer is None:
+        configurations = _configurations(operator, ["all-to-all"])
     half = len(texts) // 2
     try:
         if scales:
@@ -136,7 +154,23 @@ def calibrate(
                 found = measure_frame_scales(
                     loaded.engine, found, texts, seconds=seconds, progress=bar.update
                 )
-        if measure is not None:
+        if has_amounts and measure is None:
+            measure = measure_for(found)
+        if tables:
+            with progress_bar("generating and measuring") as bar:
+                found = tabulate(
+                    loaded,
+                    found,
+                    texts[half:],
+                    measure=measure,
+                    seconds=seconds,
+                    takes=takes,
+                    store=store,
+                    workers=workers,
+                    progress=bar.update,
+                )
+        elif has_amounts:
+            assert measure is not None
             with progress_bar("generating and measuring") as bar:
                 found = calibrate_vector(
                     loaded,
@@ -155,7 +189,7 @@ def calibrate(
         kept = f"the measured takes are in {store}; the same command continues" if store else ""
         raise Stopped(f"stopped; nothing was written{'; ' if kept else ''}{kept}") from None
     save_vector(found, path)
-    calibration = found.info.calibration if measure is not None else None
+    calibration = found.info.calibration if has_amounts else None
     frame_scales = found.info.frame_scales if scales else None
     if as_json:
         measured = {"calibration": calibration, "frame_scales": frame_scales}
@@ -178,18 +212,6 @@ def calibrate(
     if calibration:
         _print_signs(found)
     out.print(f"wrote {path}", soft_wrap=True)
-
-
-def _check_aims(measure: str | None, scales: bool, of_amounts: dict[str, object]) -> None:
-    """Refuse a command without an aim, and options of amounts without a measure."""
-    if measure is None and not scales:
-        raise TonearmError(
-            "there is nothing to calibrate; give --measure MEASURE for amounts, --scales for "
-            "levels, or both"
-        )
-    given = [option for option, value in of_amounts.items() if value]
-    if measure is None and given:
-        raise TonearmError(f"{given[0]} belongs to amounts; give --measure too, or leave it out")
 
 
 def _configurations(operator: str, strategies: list[str] | None) -> list["Configuration"]:

@@ -1,6 +1,7 @@
 """tonearm generate: prompts -> takes."""
 
 import secrets
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,9 @@ from tonearm.cli._takes import (
     check_audio_outputs,
     licence_note,
     model_text,
+    reached_takes,
     read_steering,
+    read_targets,
     sampling_text,
     save_take,
     steering_text,
@@ -25,6 +28,8 @@ from tonearm.files.real_path import real_path
 
 if TYPE_CHECKING:
     from tonearm.generation.request import TakeRequest
+    from tonearm.generation.take import Take
+    from tonearm.knobs import Reached
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
 
@@ -37,6 +42,20 @@ def generate(
         str | None, typer.Argument(help='The music in words, such as "a folk tune with flute".')
     ] = None,
     steer: _options.Steers = None,
+    targets: _options.Targets = None,
+    tries: Annotated[
+        int,
+        typer.Option(
+            "--tries", metavar="N", help="With --set: takes to choose among, by measurement."
+        ),
+    ] = 4,
+    trim: Annotated[
+        bool,
+        typer.Option(
+            "--trim/--no-trim",
+            help="With --set: a time stretch, filter or gain may go the rest of a short way.",
+        ),
+    ] = True,
     steering: _options.SteeringFile = None,
     combine: _options.Combine = None,
     output: Annotated[
@@ -91,6 +110,7 @@ def generate(
                 f"{source} would be overwritten by a take made from it; choose another name with -o"
             )
     chosen = read_steering(steer, steering, combine)
+    asked = read_targets(targets)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 
@@ -103,12 +123,17 @@ def generate(
     kept: list[SavedTake] = []
     try:
         with progress_bar("generating") as bar:
-            made = loaded.generate_batch(requests, batch_size=batch_size, progress=bar.update)
+            made: Iterator[tuple[Take, Reached | None]]
+            if asked:
+                made = reached_takes(loaded, requests, asked, tries, trim, bar.update)
+            else:
+                batch = loaded.generate_batch(requests, batch_size=batch_size, progress=bar.update)
+                made = ((take, None) for take in batch)
             if not as_json:
                 with bar.hidden():
                     _print_plan(loaded, requests, sampling, seconds, continue_from, melody)
-            for take, path in zip(made, paths, strict=True):
-                kept.append(save_take(take, path))
+            for (take, reached), path in zip(made, paths, strict=True):
+                kept.append(save_take(take, path, reached=reached))
                 if not as_json:
                     with bar.hidden():
                         out.print(str(kept[-1]), soft_wrap=True)

@@ -1,35 +1,44 @@
-"""tonearm inspect: content of a vector, an autoencoder, a classifier, a take's JSON or audio."""
+"""tonearm inspect: content of vectors, autoencoders, classifiers, a take's JSON or audio."""
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tonearm.cli import _options
 from tonearm.cli._autoencoder import inspect_autoencoder
-from tonearm.cli._calibration import evidence_text, sign_text
+from tonearm.cli._inspect_vectors import (
+    inspect_foreign,
+    inspect_member,
+    inspect_tensors,
+    is_foreign,
+    is_reference,
+)
 from tonearm.cli._measure_tables import print_classifier
-from tonearm.cli._screen import new_table, out, print_facts, print_json
-
-if TYPE_CHECKING:
-    from tonearm.steering import VectorInfo
+from tonearm.cli._screen import print_facts, print_json
+from tonearm.cli._takes import monitored_lines
 
 
 def inspect(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A vector, autoencoder or classifier (.safetensors), a take's .json, or an audio "
-            "file."
+            help="A vector, bundle, autoencoder or classifier (.safetensors), a vector of a bundle "
+            "(pack.safetensors#tempo), directions of another program (.gguf, .npy, .svec), a "
+            "take's .json, or an audio file."
         ),
     ],
     as_json: _options.Json = False,
 ) -> None:
-    """Show the content of a vector, an autoencoder, a classifier, a take's JSON, or audio."""
+    """Show the content of vectors, an autoencoder, a classifier, a take's JSON, or audio."""
     if file.suffix == ".safetensors":
         _inspect_tensors(file, as_json)
+    elif is_reference(file):
+        inspect_member(file, as_json)
+    elif is_foreign(file):
+        inspect_foreign(file, as_json)
     elif file.suffix == ".json":
         _inspect_take(file, as_json)
     else:
@@ -45,86 +54,7 @@ def _inspect_tensors(file: Path, as_json: bool) -> None:
     elif is_autoencoder(file):
         inspect_autoencoder(file, as_json)
     else:
-        _inspect_vector(file, as_json)
-
-
-def _inspect_vector(file: Path, as_json: bool) -> None:
-    from tonearm.methods.base import statistics_text
-    from tonearm.steering import load_vector
-
-    vector = load_vector(file)
-    info, norms = vector.info, vector.norms()
-    if as_json:
-        content = {"content_hash": vector.content_hash(), **info.model_dump(mode="json")}
-        print_json({**content, "norms": {str(layer): norm for layer, norm in norms.items()}})
-        return
-    print_facts(
-        {
-            "vector": info.name,
-            "labels": f"+ {info.positive_label}, - {info.negative_label}",
-            "checkpoint": f"{info.checkpoint} ({info.fingerprint}), {info.layer_count} layers of {info.width}",
-            "method": f"{info.method} at {info.site}, pooling {info.pooling}",
-            **_data(info),
-            "seed": "–" if info.seed is None else str(info.seed),
-            **_amounts(info),
-            "best layer": "–" if info.best_layer is None else str(info.best_layer),
-            **_projections(info),
-            "frame scales": info.frame_scales.protocol if info.frame_scales else "",
-            "scores": statistics_text(info.statistics),
-            "made by": f"tonearm {info.library_version or '–'}",
-            "hash": vector.content_hash(),
-        }
-    )
-    columns = {"activation norm": info.activation_norms}
-    if info.frame_scales:
-        columns["mean of h·r"] = info.frame_scales.means
-        columns["σ of h·r"] = info.frame_scales.deviations
-    columns |= info.scores
-    headings = ("layer", "norm", *columns)
-    table = new_table(*headings, numbers=headings)
-    for layer, norm in norms.items():
-        others = [values.get(layer) for values in columns.values()]
-        table.add_row(
-            str(layer),
-            f"{norm:.3f}",
-            *("–" if value is None else f"{value:.3f}" for value in others),
-        )
-    out.print(table)
-
-
-def _data(info: "VectorInfo") -> dict[str, str]:
-    """The data that the vector was learned from, as a fact."""
-    counts = f"{info.positive_count} positive, {info.negative_count} negative"
-    data = f"data {info.data_hash or '–'}"
-    if info.source == "prompts":
-        return {"prompts": f"{counts}, {data}"}
-    text = f"with the text {info.text!r}" if info.text else "without a text"
-    length = "" if info.segment_seconds is None else f" of {info.segment_seconds:g} s"
-    return {"audio": f"{counts} segments{length}, {text}, {data}"}
-
-
-def _projections(info: "VectorInfo") -> dict[str, str]:
-    """Mean h·r of both sets at the best layer, as a fact; --json has all layers."""
-    sides = (
-        (info.positive_projections, info.positive_label),
-        (info.negative_projections, info.negative_label),
-    )
-    best = info.best_layer
-    if best is None or any(best not in found for found, _ in sides):
-        return {}
-    means = ", ".join(f"{found[best]:+.3g} ({label})" for found, label in sides)
-    return {"projections": f"mean h·r at layer {best}: {means}"}
-
-
-def _amounts(info: "VectorInfo") -> dict[str, str]:
-    """Both signs of the calibration, as facts."""
-    if info.calibration is None:
-        return {"amounts": "not calibrated (tonearm calibrate)"}
-    return {
-        f"amount {sign:+d}": f"{sign_text(found, sign)}\n{evidence_text(found)}".strip()
-        for sign in (1, -1)
-        for found in [info.calibration.of(sign)]
-    } | {"calibration": info.calibration.protocol}
+        inspect_tensors(file, as_json)
 
 
 def _inspect_classifier(file: Path, as_json: bool) -> None:
@@ -156,6 +86,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "negative": take.negative or "",
             "requested": str(take.requested) if take.requested else "",
             "steering": "\n".join(steers) or "none",
+            "monitored": "\n".join(monitored_lines(take)),
             "vectors": "\n".join(
                 f"{name} {record.content_hash[:8]}"
                 + (" (bundled)" if record.bundled else f" in {record.file}")

@@ -7,21 +7,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tonearm.cli import _audio_options, _corpora, _options
+from tonearm.cli._heads import monitor_data, monitor_facts, print_best_heads
 from tonearm.cli._help import METHODS
 from tonearm.cli._learning import AudioOptions, PromptOptions, data_text, read_data
 from tonearm.cli._screen import Stopped, load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import check_outputs, licence_note, model_text
 from tonearm.errors import TonearmError
-from tonearm.text import check_path, is_blank, quoted
+from tonearm.text import check_path, name_fault, quoted
 
 if TYPE_CHECKING:
     from tonearm.steering import SteeringVector
 
-RESERVED_IN_NAMES = "=,@/\\"  # they have a meaning in --steer and in paths
 BAR_CELLS = 40
 EXAMPLE_PROMPT = "a folk tune with flute"
 POCKET = "pocket"
-POCKET_STRENGTH, STRENGTH = 0.05, 1.0  # a start; `tonearm calibrate` finds the strength
+# A start; `tonearm calibrate` finds the strength. That of all-to-all is in units of σ of each head.
+POCKET_STRENGTH, STRENGTH = 0.05, 1.0
 
 
 def learn(
@@ -35,9 +36,19 @@ def learn(
     negative: Annotated[
         Path | None,
         typer.Option(
-            "--negative", metavar="FILE", help="Prompts without it, or with its opposite."
+            "--negative",
+            metavar="FILE",
+            help="Prompts without it, or with its opposite; default: the bundled neutral prompts, "
+            "for a concept without an opposite.",
         ),
     ] = None,
+    paired: Annotated[
+        bool,
+        typer.Option(
+            "--paired",
+            help="Line i of both files describes one scene, and differs in the attribute alone.",
+        ),
+    ] = False,
     audio: Annotated[
         Path | None,
         typer.Option(
@@ -73,17 +84,23 @@ def learn(
         typer.Option("--output", "-o", metavar="FILE", help="Default: NAME.safetensors."),
     ] = None,
     method: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--method", metavar="METHOD", help=f"Method that fits the directions: {METHODS}."
+            "--method",
+            metavar="METHOD",
+            help=f"Method that fits the directions: {METHODS}; default: diffmean, or mean-centred "
+            "without --negative.",
         ),
-    ] = "diffmean",
+    ] = None,
     site: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--site", metavar="SITE", help="residual, attention, cross_attention or heads."
+            "--site",
+            metavar="SITE",
+            help="residual (default), attention, cross_attention or heads (default of iti and "
+            "smitin).",
         ),
-    ] = "residual",
+    ] = None,
     pooling: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +119,9 @@ def learn(
     negative_label: Annotated[
         str | None,
         typer.Option(
-            "--negative-label", metavar="WORD", help="Meaning of -; default: less, or the label."
+            "--negative-label",
+            metavar="WORD",
+            help="Meaning of -; default: less, background, or the label.",
         ),
     ] = None,
     segment: _audio_options.Segment = None,
@@ -134,14 +153,16 @@ def learn(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Learn a vector from prompts that differ in one attribute, or from labelled audio."""
+    """Learn a vector from prompts that differ in one attribute, from prompts of one concept without
+    an opposite, or from labelled audio.
+    """
     check_name(name)
     from tonearm.steering.vector_file import vector_file
 
     path = vector_file(output or name)
     check_outputs([path], force)
     data = read_data(
-        PromptOptions(positive, negative, seconds, seed),
+        PromptOptions(positive, negative, seconds, seed, paired),
         AudioOptions(
             audio,
             label,
@@ -160,13 +181,12 @@ def learn(
     from tonearm.steering import save_vector
 
     # Those that are not given have defaults that depend on the data.
-    chosen = {"pooling": pooling, "batch_size": batch_size}
+    chosen = {"method": method, "pooling": pooling, "batch_size": batch_size}
     try:
         with progress_bar("capturing activations") as bar:
             vector = data.learn(
                 loaded,
                 name=name,
-                method=method,
                 site=site,
                 positive_label=data.labels[0] if positive_label is None else positive_label,
                 negative_label=data.labels[1] if negative_label is None else negative_label,
@@ -181,38 +201,41 @@ def learn(
     info = vector.info
     if as_json:
         content = {"file": str(path), "content_hash": vector.content_hash()}
-        print_json(content | info.model_dump(mode="json"))
+        print_json(content | info.model_dump(mode="json") | {"monitor": monitor_data(vector)})
         return
     print_facts(
         {
             "model": model_text(loaded),
             "prompts" if info.source == "prompts" else "audio": data_text(info),
+            "labels": f"+ {info.positive_label}, - {info.negative_label}",
             "method": f"{info.method}, {info.pooling} at {info.site}",
             "best layer": statistics_text(info.statistics),
+            **monitor_facts(vector),
             "licence": licence_note(loaded),
         }
     )
     _print_scores(vector)
-    strength = POCKET_STRENGTH if loaded.shape.name == POCKET else STRENGTH
-    out.print(f"wrote {path}; {_use(path, strength, model)}", soft_wrap=True)
+    print_best_heads(info)
+    out.print(f"wrote {path}; {_use(path, vector, model)}", soft_wrap=True)
 
 
 def check_name(name: str) -> None:
     """Refuse names that have another meaning in --steer, in paths or on a terminal."""
-    reserved = [symbol for symbol in RESERVED_IN_NAMES if symbol in name]
-    if reserved or is_blank(name) or not name.isprintable():
-        fault = f"holds {reserved[0]!r}" if reserved else "is blank or holds control characters"
+    if fault := name_fault(name):
         raise TonearmError(
             f"the name {quoted(name)} {fault}; use letters, digits, - and _ (-o names the file)"
         )
     check_path(f"{name}.safetensors", "the name")
 
 
-def _use(path: Path, strength: float, model: str) -> str:
+def _use(path: Path, vector: "SteeringVector", model: str) -> str:
     """A command for the shell that generates with the new vector, by its file."""
     from tonearm.steering import as_steering
 
-    steer = f"{path}=raw:{strength:+g}"
+    if vector.info.best_layer is None:
+        steer = f"{path}=raw:{STRENGTH:+g}@all-to-all"
+    else:
+        steer = f"{path}=raw:{POCKET_STRENGTH if model == POCKET else STRENGTH:+g}"
     try:
         steers = as_steering(steer)[0].steers
     except TonearmError:
@@ -239,5 +262,5 @@ def _print_scores(vector: "SteeringVector") -> None:
         )
     best_layer = vector.info.best_layer
     if others and best_layer is not None:
-        values = [f"{other.replace('_', ' ')} {values[best_layer]:.2f}" for other, values in others]
+        values = [f"{other.replace('_', ' ')} {values[best_layer]:.3g}" for other, values in others]
         out.print(f"at layer {best_layer}: {', '.join(values)}")

@@ -48,7 +48,8 @@ def probe(
         typer.Option(
             "--site",
             metavar="SITE",
-            help="residual (default), attention, cross_attention or heads; repeat it for more.",
+            help="residual (default), attention, cross_attention or heads (default of iti and "
+            "smitin); repeat it for more.",
         ),
     ] = None,
     pooling: _audio_options.Pooling = "last",
@@ -87,7 +88,7 @@ def probe(
                 where=chosen,
                 layout=layout,
                 method=method,
-                sites=tuple(site or ["residual"]),  # type: ignore[arg-type]
+                sites=site or None,  # type: ignore[arg-type]
                 pooling=pooling,
                 segment_seconds=segment,
                 text=text,

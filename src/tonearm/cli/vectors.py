@@ -1,10 +1,11 @@
-"""tonearm vectors: table of steering vectors."""
+"""tonearm vectors: table of steering vectors, and the group of the commands that exchange them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tonearm.cli import _options
 from tonearm.cli._calibration import effect_text, sign_text
@@ -15,6 +16,24 @@ if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
 
 
+LIST = "list"
+
+
+class ListingGroup(TyperGroup):
+    """Group whose command `list` may be left out; a file that has the name of a command is given
+    with its folder, as `./list`.
+    """
+
+    def named_arguments(self, arguments: list[str]) -> list[str]:
+        """Put `list` before arguments that do not begin with a command."""
+        is_named = arguments[:1] == ["--help"] or (arguments[:1] and arguments[0] in self.commands)
+        return arguments if is_named else [LIST, *arguments]
+
+    def parse_args(self, context: Any, arguments: list[str]) -> list[str]:
+        """Parse the arguments, `list` with those that name no command."""
+        return super().parse_args(context, self.named_arguments(arguments))
+
+
 def vectors(
     files: Annotated[
         list[Path] | None,
@@ -22,15 +41,8 @@ def vectors(
     ] = None,
     as_json: _options.Json = False,
 ) -> None:
-    """List steering vectors with their amounts: those that ship, or those in files and folders."""
-    from tonearm.steering import load_vector
-    from tonearm.steering.library import bundled_vectors
-
-    found = (
-        _read(files)
-        if files
-        else {name: load_vector(path) for name, path in bundled_vectors().items()}
-    )
+    """List vectors with their amounts: those that ship, or those of files, bundles and folders."""
+    found = read_vectors(files)
     if as_json:
         described = [
             {
@@ -48,15 +60,21 @@ def vectors(
         out.print(f"no vectors in {where}; tonearm learn makes one")
 
 
-def _read(given: Sequence[Path]) -> dict[str, "SteeringVector"]:
-    """Vectors of files and folders, by the name that --steer takes."""
+def read_vectors(given: Sequence[Path] | None) -> dict[str, "SteeringVector"]:
+    """Vectors of files and folders, or those that ship, by the name that --steer takes."""
     from tonearm.steering import load_vector
+    from tonearm.steering.bundle_file import is_bundle, load_vectors
+    from tonearm.steering.library import bundled_vectors
 
+    if not given:
+        return {name: load_vector(path) for name, path in bundled_vectors().items()}
     found = {}
     for path in given:
         for file in sorted(path.glob("*.safetensors")) if path.is_dir() else [path]:
             try:
-                found[str(file)] = load_vector(file)
+                of_bundle = is_bundle(file)
+                for name, vector in load_vectors(file).items():
+                    found[f"{file}#{name}" if of_bundle else str(file)] = vector
             except TonearmError:
                 if file == path:
                     raise  # in a folder, it is some other safetensors file, such as a checkpoint

@@ -38,8 +38,18 @@ PAIRS = {
     "jazz": Poles("jazz", "other genres"),
     "classical": Poles("classical", "other genres"),
     "electronic": Poles("electronic", "other genres"),
+    "rock": Poles("rock", "other genres"),
+    "folk": Poles("folk", "other genres"),
+    "hip-hop": Poles("hip hop", "other genres"),
+    "latin": Poles("Latin", "other genres"),
     "flute": Poles("flute", "other instruments"),
     "cello": Poles("cello", "other instruments"),
+    "piano": Poles("piano", "other instruments"),
+    "guitar": Poles("guitar", "other instruments"),
+    "violin": Poles("violin", "other instruments"),
+    "trumpet": Poles("trumpet", "other instruments"),
+    "saxophone": Poles("saxophone", "other instruments"),
+    "organ": Poles("organ", "other instruments"),
 }
 
 

@@ -57,7 +57,7 @@ def feature_vector(
     return SteeringVector(
         {layer: peak * weights.decoder[feature]},
         info,
-        {layer: packed_reader(encoder, bias, weights.threshold)},
+        readers={layer: packed_reader(encoder, bias, weights.threshold)},
     )
 
 

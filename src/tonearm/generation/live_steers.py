@@ -9,6 +9,7 @@ from tonearm.schema import validated
 from tonearm.steering.amounts import AmountPlace
 from tonearm.steering.combination import share_of_steer
 from tonearm.steering.controls import Control, Setting
+from tonearm.steering.response import KnobRange
 from tonearm.steering.spec import Steer, Steering
 
 # setting of a steer -> its schedule
@@ -42,15 +43,18 @@ class LiveSteers:
 
         Raises:
             TonearmError: a vector that the stream does not have, or not in this way; an amount of a
-                sign that failed its calibration; a value that the operator does not allow.
+                sign that failed its calibration; a target outside the range; a value that the operator does not allow.
         """
         vector, setting = control.vector, control.setting
         assert vector is not None and setting is not None
         if not self._positions(vector, setting):
             raise TonearmError(self._absent(vector, setting))
+        value = control.value
+        if setting == "target":
+            setting, value = "amount", self._amount_of(vector, value)
         if setting == "amount":
-            self._check_amount(vector, control.value)
-        changes = list(self._changes(vector, setting, control.value))
+            self._check_amount(vector, value)
+        changes = list(self._changes(vector, setting, value))
         for one in changes:
             fields = self.steering.steers[one.position].model_dump()
             fields |= {one.setting: one.value, SCHEDULES[one.setting]: None}
@@ -69,8 +73,18 @@ class LiveSteers:
                 if place.vector == vector:
                     yield SteerChange(place.position, "strength", place.strength_at(value))
             return
+        assert setting != "target", "a target has become an amount"
         for position in self._positions(vector, setting):
             yield SteerChange(position, setting, value)
+
+    def _amount_of(self, vector: str, target: float) -> float:
+        """The amount of a target, in the relative unit of the knob."""
+        responses = {
+            place.sign: place.response
+            for place in self.amounts
+            if place.vector == vector and place.response is not None
+        }
+        return KnobRange(vector, responses).amount_for(target)
 
     def _check_amount(self, vector: str, amount: float) -> None:
         validated(Steer, {"vector": vector, "amount": amount}, where=f"steer {vector}")
@@ -89,7 +103,7 @@ class LiveSteers:
             position
             for position, steer in enumerate(self.steering.steers)
             if steer.vector == vector
-            and (position in of_amounts) == (setting == "amount")
+            and (position in of_amounts) == (setting in ("amount", "target"))
             and (setting != "level" or steer.operator == "set")
         ]
 

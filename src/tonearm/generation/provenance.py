@@ -12,9 +12,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.musicgen.sampling import Sampling, check_sampling
+from tonearm.processing import Trims
 from tonearm.schema import validated
 from tonearm.steering.schedule import Schedule
-from tonearm.steering.spec import Steering
+from tonearm.steering.spec import MAX_STEERS, Steering
 from tonearm.text import check_path, quoted
 
 SIDECAR_FORMAT = 5  # files of earlier formats are read too
@@ -145,6 +146,22 @@ class BatchRecord(_Record):
         return self
 
 
+class MonitorRecord(_Record):
+    """How a monitored steer acted.
+
+    steer  its index in the steering
+    acted  share of the new frames at which its strength was not 0
+    """
+
+    steer: Annotated[int, Field(ge=0, lt=MAX_STEERS)]
+    acted: Annotated[float, Field(ge=0, le=1)]
+
+    @classmethod
+    def of(cls, steer: int, strengths: torch.Tensor) -> "MonitorRecord":
+        """The record of a steer, from its strengths at the new frames as they acted, [T]."""
+        return cls(steer=steer, acted=round(float((strengths != 0).float().mean()), 6))
+
+
 class StackRecord(_Record):
     """Hardware and packages that computed the take."""
 
@@ -182,12 +199,16 @@ class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering from
-    which they came, where it had amounts or a rule of combination.
+    which they came, where it had targets, amounts or a rule of combination. `prompt` is the text that
+    the model read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
+    are those of the audio after decoding, where there are any. `monitored` says
+    how often steers with a monitor acted.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = KIND
     prompt: str
+    requested_prompt: str | None = None
     negative: str | None = None
     new_seconds: Annotated[Seconds, Field(gt=0)]
     frames: Frames
@@ -196,6 +217,7 @@ class Provenance(_Record):
     steering: Steering
     requested: Steering | None = None
     vectors: dict[str, VectorRecord] = {}
+    monitored: tuple[MonitorRecord, ...] = ()
     checkpoint: CheckpointRecord
     engine: str
     batch: BatchRecord
@@ -203,6 +225,7 @@ class Provenance(_Record):
     melody: AudioRecord | None = None
     stack: StackRecord
     codes_sha256: str
+    trims: Trims | None = None
     audio_sha256: str
     audio_file: str | None = None
 
@@ -217,6 +240,11 @@ class Provenance(_Record):
             raise ValueError(
                 f"batch.frames {self.batch.frames} is less than the take's {self.frames} frames"
             )
+        for one in self.monitored:
+            if one.steer >= len(self.steering.steers):
+                raise ValueError(
+                    f"monitored names steer {one.steer} of {len(self.steering.steers)}"
+                )
         return self
 
 

@@ -7,7 +7,7 @@ stream.set(Control.amount("brightness", 0.5)).result()          # from another: 
 stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -46,11 +46,14 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Played:
-    """Settings that a stream was played with, changes written as schedules; `frames` in all."""
+    """Settings that a stream was played with, changes written as schedules; `frames` in all; and
+    the strengths of its monitored steers as they acted, float32 [frames], by position.
+    """
 
     steering: Steering
     sampling: Sampling
     frames: int
+    acted: "Mapping[int, torch.Tensor]"
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,9 @@ class Stream:
         """Change a setting from the next step on.
 
         Args:
-            control: an amount, strength, level, guidance, temperature or mute. A vector must be one
-                that the stream was started with (at 0, if it is to be silent at first), by amount,
-                by strength or by level.
+            control: a target, amount, strength, level, guidance, temperature or mute. A vector must
+                be one that the stream was started with (at 0, if it is to be silent at first), by
+                amount, by strength or by level.
 
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
@@ -124,6 +127,10 @@ class Stream:
     def set_amount(self, vector: str, amount: float) -> "Future[int]":
         """Set the amount of a vector; see `set`."""
         return self.set(Control.amount(vector, amount))
+
+    def set_target(self, vector: str, target: float) -> "Future[int]":
+        """Set the target of a vector, in the relative unit of its measure; see `set`."""
+        return self.set(Control.physical(vector, target))
 
     def set_strength(self, vector: str, strength: float) -> "Future[int]":
         """Set the strength of a vector; see `set`."""
@@ -280,4 +287,5 @@ class Stream:
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
         steering = self.steering.model_copy(update={"steers": tuple(steers)})
-        return Played(steering, sampling, decoding.end)
+        acted = decoding.buffers.acted(0, decoding.end)
+        return Played(steering, sampling, decoding.end, acted)

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write_all
 from tonearm.generation.provenance import AudioRecord, Provenance, VectorRecord
 from tonearm.generation.side_files import input_path, sidecar_path, stored_path, vector_path
+from tonearm.hashing import hash_clip
+from tonearm.processing import Trims
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import vector_bytes
 from tonearm.text import first_line
@@ -30,6 +32,8 @@ class Take:
     vectors     the vectors that steered it, by name
     inputs      audio prompt and melody, where given
     files       absolute paths of the inputs that came from files
+    acted       strengths of the monitored steers as they acted, float32 [T], by the index of the
+                steer in provenance.steering
     """
 
     clip: Clip
@@ -38,11 +42,28 @@ class Take:
     vectors: Mapping[str, SteeringVector] = field(default_factory=dict)
     inputs: Mapping[str, Clip] = field(default_factory=dict)
     files: Mapping[str, Path] = field(default_factory=dict)
+    acted: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """Length of the clip, audio prompt included."""
         return self.clip.seconds
+
+    def trimmed(self, trims: Trims) -> "Take":
+        """The take with its audio trimmed, which its sidecar records.
+
+        Args:
+            trims: a time stretch, a shelving filter, a gain.
+
+        Raises:
+            TonearmError: a take that is trimmed already.
+        """
+        boundary.instance(trims, "trims", Trims, "Trims")
+        if self.provenance.trims is not None:
+            raise TonearmError("the take is trimmed already; trim the original")
+        clip = trims.apply(self.clip)
+        update = {"trims": trims, "audio_sha256": hash_clip(clip)}
+        return replace(self, clip=clip, provenance=self.provenance.model_copy(update=update))
 
     def save(self, path: str | os.PathLike[str], measured: Mapping[str, Any] | None = None) -> Path:
         """Write the audio, and beside it `<stem>.json`, from which the take can be reproduced.

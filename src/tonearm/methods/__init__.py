@@ -1,6 +1,6 @@
 """Methods that fit a direction to activations, one file each."""
 
-from tonearm.methods import diffmean, logistic, ridge
+from tonearm.methods import diffmean, heads, logistic, mean_centred, pca, rfm, ridge
 from tonearm.methods.base import (
     Activations,
     Fit,
@@ -22,11 +22,15 @@ __all__ = [
     "fit_one_against_one",
     "fit_one_hot",
     "fit_regression",
+    "heads",
     "logistic",
+    "mean_centred",
     "method_named",
     "methods",
+    "pca",
     "register",
     "require_direction",
+    "rfm",
     "ridge",
     "usages",
 ]

@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from tonearm.activations.moments import RunningMoments
+from tonearm.backend import Site
 from tonearm.errors import TonearmError
+from tonearm.steering.monitor import Monitor
 from tonearm.text import quoted
 
 Needs = Literal["moments", "rows"]
@@ -39,7 +41,12 @@ class Activations:
     rows                float32 [n, L, D], if the method needs rows; take them layer by layer, since
                         those of a store are on disk
     labels              int64 [n], 1 for the positive set, 0 for the negative one
-    groups              int64 [n], index of each row's prompt or track; no split divides a group
+    groups              int64 [n], index of each row's prompt or track; no split divides a group. Two
+                        prompts that differ in the attribute alone share a group: they are a pair
+    hold_out            whether a method that needs moments alone also tests itself on held-out rows,
+                        where there are rows
+    heads               attention heads whose outputs the rows hold one after the other; None at
+                        other sites
     """
 
     positive: RunningMoments
@@ -47,17 +54,23 @@ class Activations:
     rows: Rows | None = None
     labels: torch.Tensor | None = None
     groups: torch.Tensor | None = None
+    hold_out: bool = True
+    heads: int | None = None
 
     @classmethod
     def from_rows(
-        cls, rows: torch.Tensor, labels: torch.Tensor, groups: torch.Tensor
+        cls,
+        rows: torch.Tensor,
+        labels: torch.Tensor,
+        groups: torch.Tensor,
+        heads: int | None = None,
     ) -> "Activations":
         """Activations of rows [n, L, D] with their moments; both labels occur."""
         moments = RunningMoments(), RunningMoments()
         for label, side in zip((1, 0), moments, strict=True):
             for index in torch.nonzero(labels == label)[:, 0].split(BATCH):
                 side.add(rows[index])
-        return cls(*moments, rows, labels, groups)
+        return cls(*moments, rows, labels, groups, heads=heads)
 
     def labelled_rows(self) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Rows, labels and groups. Raises ValueError where only moments were captured."""
@@ -96,25 +109,36 @@ class Activations:
 class Fit:
     """Result of a method.
 
-    directions  float32 [L, D], raw: their length is meaningful
-    best_layer  0-based; None if the method does not rank layers
-    scores      per-layer values [L] by name
-    extra       anything else worth keeping
-    statistics  values of the whole fit by name: of a method that holds out rows, the score of the
-                best layer (best_auc), the limit that 95 % of permutations do not exceed (null_auc),
-                and p_value, the share of permutations that score as high as the labels
+    directions   float32 [L, D], raw: their length is meaningful
+    best_layer   0-based; None if the method does not rank layers
+    scores       per-layer values [L] by name
+    extra        anything else worth keeping
+    head_scores  values of single attention heads [L, H] by name
+    monitor      probes that read the attribute while music is generated
+    statistics   values of the whole fit by name: of a method that holds out rows, the score of the
+                 best layer (best_auc), the limit that 95 % of permutations do not exceed
+                 (null_auc), and p_value, the share of permutations that score as high as the labels;
+                 of a method whose predictor is not linear, axis_p_value, the same of its predictor
     """
 
     directions: torch.Tensor
     best_layer: int | None = None
     scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    head_scores: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    monitor: Monitor | None = None
     statistics: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def has_direction(self) -> bool:
         """Whether the best score is above its permutation null; True for a fit without a test."""
         return self.statistics.get("p_value", 0.0) <= MAX_P_VALUE
+
+    @property
+    def has_axis_only(self) -> bool:
+        """Whether a predictor is above its null and no direction is: both ends may mean the same."""
+        axis = self.statistics.get("axis_p_value", 1.0) <= MAX_P_VALUE
+        return axis and not self.has_direction
 
 
 class Method(Protocol):
@@ -144,6 +168,13 @@ class Configurable(Protocol):
     def with_option(self, text: str) -> Method:
         """Return the method with its option. Raises TonearmError for a text that is none."""
         ...
+
+
+@runtime_checkable
+class SiteBound(Protocol):
+    """A method that fits the activations of one site alone."""
+
+    site: ClassVar[Site]
 
 
 _METHODS: dict[str, Method] = {}
@@ -188,6 +219,20 @@ def method_named(name: str) -> Method:
     return method.with_option(option)
 
 
+def site_of(method: Method, site: Site | None) -> Site:
+    """The site that a method reads: the one given, else its own, else residual.
+
+    Raises TonearmError for a site that is not the method's own.
+    """
+    if not isinstance(method, SiteBound):
+        return "residual" if site is None else site
+    if site not in (None, method.site):
+        raise TonearmError(
+            f"method {method.name} reads site {method.site}, not {quoted(site)}; omit the site"
+        )
+    return method.site
+
+
 def number_option(method: str, text: str, example: float) -> float:
     """Read the option of a method as a number.
 
@@ -218,6 +263,14 @@ def require_direction(fit: Fit, method: str) -> None:
     Raises:
         TonearmError: with the score, the null and p.
     """
+    if fit.has_axis_only:
+        found = fit.statistics
+        raise TonearmError(
+            f"method {method} finds an axis without a sign: its predictor is above chance "
+            f"(p = {found['axis_p_value']:.3f}), and the projection on the axis is not "
+            f"({statistics_text(found)}), so that no strength steers towards one side; give sets "
+            "that are opposites"
+        )
     if not fit.has_direction:
         raise TonearmError(
             f"method {method} finds no direction: {statistics_text(fit.statistics)}; "
@@ -229,9 +282,15 @@ def statistics_text(statistics: Mapping[str, float]) -> str:
     """Describe the held-out score of a fit and its null, or nothing where it has none."""
     for name in ("auc", "correlation"):
         if {f"best_{name}", f"null_{name}", "p_value"} <= statistics.keys():
-            return (
+            score = (
                 f"held-out {name} {statistics[f'best_{name}']:.2f} "
-                f"(95 % of permutations: up to {statistics[f'null_{name}']:.2f}; "
-                f"p = {statistics['p_value']:.3f})"
+                f"(95 % of permutations: up to {statistics[f'null_{name}']:.2f}"
+            )
+            p = f"p = {statistics['p_value']:.3f}"
+            if "best_variance_share" not in statistics:
+                return f"{score}; {p})"
+            return (
+                f"{score}), share of variance {statistics['best_variance_share']:.2f} "
+                f"(by chance up to {statistics['null_variance_share']:.2f}); {p}"
             )
     return ""

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tonearm import boundary
 from tonearm.activations.audio import AudioSpec
@@ -17,7 +18,7 @@ from tonearm.datasets.labelled_audio import read_corpus
 from tonearm.datasets.recordings import recordings_of
 from tonearm.datasets.skips import Skipped
 from tonearm.errors import TonearmError
-from tonearm.methods.base import method_named
+from tonearm.methods.base import method_named, site_of
 from tonearm.methods.from_store import Sides, segments_of_sides, warn_of_same_audio
 from tonearm.methods.learn_from_audio import store_folder
 from tonearm.methods.vector_of_store import vector_of_store
@@ -76,7 +77,7 @@ def probe_corpus(
     where: Mapping[str, str] | None = None,
     layout: str | None = None,
     method: str = "lda",
-    sites: Sequence[Site] = ("residual",),
+    sites: Sequence[Site] | None = None,
     pooling: str = "last",
     segment_seconds: float | None = None,
     text: str | None = None,
@@ -94,7 +95,7 @@ def probe_corpus(
         layout: name of the layout; default: found by the files in the folder.
         method: a registered method; its scores become the tables. A label may have no direction
             beyond chance, which its statistics say.
-        sites: to read.
+        sites: to read; default: residual, or that of a method which reads one site alone.
         pooling: see tonearm/activations/audio_pooling.py.
         segment_seconds: default: 10, or the checkpoint's window where that is shorter.
         text: read with every segment; default: none, the null text of guidance.
@@ -111,7 +112,7 @@ def probe_corpus(
     boundary.text(method, "method")
     boundary.text(pooling, "pooling")
     paths = boundary.sequence(folders, "folders", boundary.path, "a list of folders")
-    names = boundary.sequence(sites, "sites", boundary.text, "a list of sites")
+    names = boundary.optional(_sites, sites, "sites")
     segment_seconds = boundary.optional(boundary.number, segment_seconds, "segment_seconds")
     text = boundary.optional(boundary.text, text, "text")
     batch_size = boundary.optional(boundary.integer, batch_size, "batch_size")
@@ -120,7 +121,8 @@ def probe_corpus(
     if not paths:
         raise TonearmError("folders is empty; give a labelled corpus")
     chosen = method_named(method)
-    spec = AudioSpec(tuple(names), pooling, segment_seconds, text, batch_size)  # type: ignore[arg-type]
+    read = [site_of(chosen, site) for site in ([None] if names is None else names)]
+    spec = AudioSpec(tuple(read), pooling, segment_seconds, text, batch_size)
     spec = spec.resolved(model.checkpoint)
     corpus = read_corpus([Path(path) for path in paths], label=column, where=where, layout=layout)
     recordings = recordings_of(corpus)
@@ -156,6 +158,10 @@ def probe_corpus(
     counts = {one: _count(captured, one) for one in labels}
     skipped = (*corpus.skipped, *captured.skipped(corpus.layout.known_defects))
     return Probes(vectors, counts, skipped)
+
+
+def _sites(value: object, name: str) -> list[Any]:
+    return boundary.sequence(value, name, boundary.text, "a list of sites")
 
 
 def _count(store: ActivationStore, label: str) -> LabelCount:

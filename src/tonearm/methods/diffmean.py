@@ -11,8 +11,9 @@ layer with the largest one is the best layer until a scan of effects on generate
 another. On pocket that is mostly layer 0, little more than the text embedding; rules that avoid it
 were measured and did not steer better for their cost (docs/concepts.md).
 
-Where the activations hold rows of enough groups, the fit has the held-out scores and the
-permutation null of the other methods too, and the best layer is that of the best score on
+Where the activations hold rows of enough groups, the fit has the scores of consistency too
+(tonearm/methods/consistency.py). Where the rows may also be held out, it has the held-out scores
+and the permutation null of the other methods, and the best layer is that of the best score on
 validation parts (tonearm/methods/probe.py).
 """
 
@@ -25,9 +26,10 @@ import torch
 from tonearm.activations.moments import RunningMoments
 from tonearm.errors import TonearmError
 from tonearm.methods.base import Activations, Fit, Needs, register
+from tonearm.methods.consistency import consistency
 from tonearm.methods.probe import fit_probe
 from tonearm.methods.solver import Solved, Solver, unit
-from tonearm.methods.splits import can_hold_out
+from tonearm.methods.splits import MIN_HALVED, can_hold_out
 from tonearm.methods.task import classes
 
 
@@ -64,10 +66,15 @@ class DiffMean:
         if activations.rows is None:
             return fit
         rows, labels, groups = activations.labelled_rows()
-        if not can_hold_out(labels, groups):
+        task, solver = classes(labels), MeanDifference()
+        if activations.hold_out and can_hold_out(labels, groups):
+            tested = fit_probe(rows, task, groups, solver)
+            return replace(tested, directions=directions, scores={**fit.scores, **tested.scores})
+        if not can_hold_out(labels, groups, MIN_HALVED):
             return fit
-        tested = fit_probe(rows, classes(labels), groups, MeanDifference())
-        return replace(tested, directions=directions, scores={**fit.scores, **tested.scores})
+        found = consistency(rows, task, groups, [solver] * len(directions))
+        added = {name: torch.from_numpy(values) for name, values in found.items()}
+        return replace(fit, scores={**fit.scores, **added})
 
 
 def diffmean(positive: RunningMoments, negative: RunningMoments) -> torch.Tensor:

@@ -14,7 +14,7 @@ true ones first, then their permutations).
 Source: nested cross-validation; maximum statistic of permutations (Westfall & Young 1993).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +59,12 @@ class HeldOut:
     @property
     def p_value(self) -> float:
         """Share of permutations, the true targets included, whose best layer scores as high."""
-        as_high = self.null >= self.test.max()
-        return float((1 + as_high.sum()) / (1 + len(self.null)))
+        return chance_of(self.test.max(), self.null)
+
+
+def chance_of(score: float, null: np.ndarray) -> float:
+    """Share of draws of the null [draws], `score` itself included, that are as high as `score`."""
+    return float((1 + (null >= score).sum()) / (1 + len(null)))
 
 
 def evaluate(
@@ -92,11 +96,13 @@ def evaluate(
     null = permuted(task.targets, groups, folds, permutations, seed)
     targets = np.column_stack([task.targets, null])
     splits = rotations(folds)
-    scored = [
-        [_score(layer, targets, split, solver, task.metric) for split in splits]
-        for layer in layers_of(rows)
-    ]
-    return _summary(scored)
+
+    def score(layer: np.ndarray, split: Split) -> PartScores:
+        solved = solver.solve(layer[split.train], targets[split.train])
+        return score_part(solved.directions, layer, targets, split, task.metric)
+
+    scored = [[score(layer, split) for split in splits] for layer in layers_of(rows)]
+    return summarise(scored)
 
 
 def layers_of(rows: Rows) -> Iterator[np.ndarray]:
@@ -106,7 +112,7 @@ def layers_of(rows: Rows) -> Iterator[np.ndarray]:
 
 
 @dataclass(frozen=True)
-class _Scores:
+class PartScores:
     """Scores of one layer in one rotation.
 
     validation   [R, P]
@@ -121,18 +127,26 @@ class _Scores:
     accuracy: np.ndarray
 
 
-def _score(
-    rows: np.ndarray, targets: np.ndarray, split: Split, solver: Solver, metric: Metric
-) -> _Scores:
+def score_part(
+    directions: np.ndarray, rows: np.ndarray, targets: np.ndarray, split: Split, metric: Metric
+) -> PartScores:
+    """Score directions of a layer that were fitted to the training part of a rotation.
+
+    Args:
+        directions: unit, [R, P, D].
+        rows: of the layer, [n, D].
+        targets: [n, P].
+        split: of the rotation.
+        metric: of projections and targets.
+    """
     train, validation, test = split.train, split.validation, split.test
-    directions = solver.solve(rows[train], targets[train]).directions  # [R, P, D]
     on_validation = directions @ rows[validation].T  # [R, P, m]
     on_test = directions @ rows[test].T
     accuracy = np.full(len(directions), np.nan)
     if metric is AUC:
         threshold = midpoint(directions[:, 0] @ rows[train].T, targets[train, 0])
         accuracy = balanced_accuracy(on_test[:, 0], targets[test, 0], threshold)
-    return _Scores(
+    return PartScores(
         validation=metric.score(on_validation, targets[validation].T).round(DECIMALS),
         test=metric.score(on_test, targets[test].T),
         correlation=correlation(on_validation[:, :1], targets[validation, :1].T)[:, 0],
@@ -140,7 +154,7 @@ def _score(
     )
 
 
-def _summary(scored: list[list[_Scores]]) -> HeldOut:
+def summarise(scored: Sequence[Sequence[PartScores]]) -> HeldOut:
     """Choose regularisations and layers on validation parts; report test parts.
 
     Args:
@@ -162,7 +176,7 @@ def _summary(scored: list[list[_Scores]]) -> HeldOut:
     by_layer = own_test.mean(1).round(DECIMALS)  # [L, P]
     own_validation, own_agreement = at_own(validation)[..., 0], at_own(agreement[..., None])[..., 0]
     nested = [
-        own_test[_best(own_validation[:, k], own_agreement[:, k]), k, 0]
+        own_test[best_index(own_validation[:, k], own_agreement[:, k]), k, 0]
         for k in range(test.shape[1])
     ]
     mean = validation[..., 0].mean(1).round(DECIMALS)  # [L, R]
@@ -173,12 +187,12 @@ def _summary(scored: list[list[_Scores]]) -> HeldOut:
         validation=mean[at_choice],
         accuracy=at_own(accuracy[..., None])[..., 0].mean(1),
         choice=choice,
-        best_layer=_best(mean[at_choice], agreement.mean(1)[at_choice]),
+        best_layer=best_index(mean[at_choice], agreement.mean(1)[at_choice]),
         best=float(np.mean(nested)),
         null=by_layer[:, 1:].max(0),
     )
 
 
-def _best(scores: np.ndarray, ties: np.ndarray) -> int:
-    """Index of the highest score; of equal ones, that of the highest of `ties`."""
+def best_index(scores: np.ndarray, ties: np.ndarray) -> int:
+    """Index of the highest score [k]; of equal ones, that of the highest of `ties` [k]."""
     return int(np.lexsort((ties, scores))[-1])

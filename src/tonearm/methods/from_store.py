@@ -80,7 +80,11 @@ def warn_of_same_audio(segments: Sequence[SegmentRecord]) -> None:
 
 
 def stored_activations(
-    store: ActivationStore, site: Site, sides: Sides, by_label: Mapping[str, RunningMoments]
+    store: ActivationStore,
+    site: Site,
+    sides: Sides,
+    by_label: Mapping[str, RunningMoments],
+    heads: int | None = None,
 ) -> Activations:
     """Activations of two sets; groups are tracks.
 
@@ -89,6 +93,7 @@ def stored_activations(
         site: to read.
         sides: the two sets, each with segments.
         by_label: moments of the site's rows, from `store.moments`.
+        heads: of a layer, at site heads.
     """
     rows_of_segment, tracks = store.segment_rows, dict[str, int]()
     used = [one.label in sides.positive | sides.negative for one in store.segments]
@@ -101,6 +106,7 @@ def stored_activations(
         StoredRows(store, site, torch.tensor(used).repeat_interleave(rows_of_segment)),
         labels.repeat_interleave(rows_of_segment),
         groups.repeat_interleave(rows_of_segment),
+        heads=heads,
     )
 
 

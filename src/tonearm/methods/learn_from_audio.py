@@ -21,7 +21,7 @@ from tonearm.datasets.skips import describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.request import AudioLike, audio_source
-from tonearm.methods.base import method_named, require_direction
+from tonearm.methods.base import method_named, require_direction, site_of
 from tonearm.methods.from_store import Sides, segments_of_sides, warn_of_same_audio
 from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
@@ -41,7 +41,7 @@ def learn_from_audio(
     name: str,
     *,
     method: str = "diffmean",
-    site: Site = "residual",
+    site: Site | None = None,
     pooling: str = "last",
     segment_seconds: float | None = None,
     text: str | None = None,
@@ -64,7 +64,8 @@ def learn_from_audio(
         negative: audio without it, or with its opposite.
         name: of the vector.
         method: a registered method (tonearm/methods).
-        site: where activations are read, and where the vector will act.
+        site: where activations are read, and where the vector will act; default: residual, or that
+            of a method which reads one site alone (heads of iti and smitin).
         pooling: "last", "first", "mean" or "at:SECONDS"; see
             tonearm/activations/audio_pooling.py.
         segment_seconds: default: 10, or the checkpoint's window where that is shorter.
@@ -84,7 +85,6 @@ def learn_from_audio(
     for argument, value in dict(
         name=name,
         method=method,
-        site=site,
         pooling=pooling,
         positive_label=positive_label,
         negative_label=negative_label,
@@ -92,12 +92,14 @@ def learn_from_audio(
         boundary.text(value, argument)
     if not name.strip():
         raise TonearmError("the vector's name is empty; give one, such as jazz")
+    boundary.optional(boundary.text, site, "site")
     segment_seconds = boundary.optional(boundary.number, segment_seconds, "segment_seconds")
     text = boundary.optional(boundary.text, text, "text")
     batch_size = boundary.optional(boundary.integer, batch_size, "batch_size")
     progress = boundary.optional(boundary.function, progress, "progress")
     folder = boundary.optional(boundary.path, store, "store")
     chosen = method_named(method)
+    site = site_of(chosen, site)
     spec = AudioSpec((site,), pooling, segment_seconds, text, batch_size)
     spec = spec.resolved(model.checkpoint)
     recordings = _recordings({POSITIVE: positive, NEGATIVE: negative})

@@ -70,7 +70,7 @@ class LogisticSolver:
 class BCEProbe(LinearProbe):
     """One C for all layers, or for each layer the C of GRID with the best AUC on validation parts.
 
-    The permutation null and p are those of LDA, which costs far less.
+    The permutation null is that of LDA, which costs far less.
 
     strength  C, MIN_C to MAX_C; None chooses
     """

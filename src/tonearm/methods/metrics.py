@@ -59,6 +59,25 @@ def balanced_accuracy(
     return np.asarray((above[..., positive].mean(-1) + (~above)[..., ~positive].mean(-1)) / 2)
 
 
+def d_prime(projections: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Distance of the mean projections of the two classes in units of the spread within them, d'.
+
+    The spread is the root mean of both variances, so that both classes weigh the same.
+
+    Args:
+        projections: [..., m].
+        labels: above 0 for the positive class, [m].
+
+    Returns:
+        float64 [...]; 0 where there is no spread.
+    """
+    positive = labels > 0
+    sides = projections[..., positive], projections[..., ~positive]
+    gap = sides[0].mean(-1) - sides[1].mean(-1)
+    spread = np.sqrt((sides[0].var(-1) + sides[1].var(-1)) / 2)
+    return np.divide(gap, spread, out=np.zeros_like(gap), where=spread > 0)
+
+
 def midpoint(projections: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Halfway between the mean projections of the two classes: a threshold that ignores counts.
 

@@ -16,6 +16,7 @@ FOLDS = 5
 # With 5 groups a side, a permutation within 5 folds can only exchange the labels of a fold, and 2
 # of the 32 permutations score as high as the true labels: p is never below 0.05.
 MIN_GROUPS = FOLDS + 1
+MIN_HALVED = 4  # groups of a stratum of which each half holds two or more
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,15 @@ class Split:
     test: np.ndarray
 
 
-def can_hold_out(strata: np.ndarray, groups: np.ndarray) -> bool:
-    """Whether every stratum (a label) occurs in enough groups for held-out scores."""
-    return min(len(np.unique(groups[strata == one])) for one in np.unique(strata)) >= MIN_GROUPS
+def can_hold_out(strata: np.ndarray, groups: np.ndarray, least: int = MIN_GROUPS) -> bool:
+    """Whether every stratum (a label) occurs in enough groups to hold some of them out.
+
+    Args:
+        strata: label of each row, [n].
+        groups: group of each row, int [n].
+        least: groups of each stratum; MIN_GROUPS for held-out scores, MIN_HALVED for halves.
+    """
+    return min(len(np.unique(groups[strata == one])) for one in np.unique(strata)) >= least
 
 
 def grouped_folds(strata: np.ndarray, groups: np.ndarray, count: int, seed: int) -> np.ndarray:

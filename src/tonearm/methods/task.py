@@ -46,6 +46,10 @@ class Task:
         """δ of rows [n, D]: difference of the class means, or cov(x, y); float64 [D]."""
         return self.weights @ (rows - rows.mean(0))
 
+    def part(self, index: np.ndarray) -> "Task":
+        """Task of a part of the rows, by their indices; it holds every class, or numbers that differ."""
+        return (classes if self.metric is AUC else numbers)(self.targets[index])
+
 
 def classes(labels: np.ndarray) -> Task:
     """Two classes: labels above 0 are the positive one, [n]. Their means weigh the same."""

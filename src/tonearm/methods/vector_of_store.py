@@ -44,7 +44,7 @@ def vector_of_store(
         TonearmError: an empty set, a track in both, or too little audio for the method.
     """
     above, below = segments_of_sides(store, sides)
-    activations = stored_activations(store, site, sides, moments)
+    activations = stored_activations(store, site, sides, moments, shape.heads_at(site))
     fit = method.fit(activations)
     provenance = dict(
         name=name,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from tonearm.backend import Site, Tap, Taps
+from tonearm.musicgen.completed_rows import CompletedRows
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
@@ -85,6 +86,7 @@ class Decoding:
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
+        self.buffers.end_window()
         self.close()  # its cache is free before the next one is allocated
         conditioning = self.request.conditioning_from(start)
         steering = self.buffers if self.may_capture else None
@@ -234,13 +236,8 @@ class Decoding:
         finally:
             self.close()
 
-    def rows(self, progress: Progress | None = None) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Step to the end of a clip of given length.
-
-        Yields:
-            Indices of n rows of equal length, and their codes [n, K, T of the rows], on the CPU, as
-            soon as they are complete.
-        """
+    def rows(self, progress: Progress | None = None) -> Iterator[CompletedRows]:
+        """Step to the end of a clip of given length; yields rows as soon as they are complete."""
         assert self.end is not None and self.lengths is not None
         waiting = sorted(set(self.lengths))
         for done in self:
@@ -249,4 +246,6 @@ class Decoding:
             while waiting and waiting[0] <= done:
                 length = waiting.pop(0)
                 rows = [row for row, its_length in enumerate(self.lengths) if its_length == length]
-                yield rows, self.codes[rows, :, :length].cpu()
+                codes = self.codes[rows, :, :length].cpu()
+                acted = [self.buffers.acted(row, length) for row in rows]
+                yield CompletedRows(rows, codes, acted)

@@ -14,6 +14,7 @@ from tonearm.backend import ModelShape, Taps
 from tonearm.errors import TonearmError
 from tonearm.musicgen import reference
 from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.completed_rows import CompletedRows
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import DecodeRequest
@@ -43,13 +44,8 @@ class Engine(Protocol):
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Rows of equal length, as soon as they are complete, with their codes.
-
-        Yields:
-            Indices of n rows in ascending order, and their codes int64 [n, K, T of the rows], on
-            the CPU.
-        """
+    ) -> Iterator[CompletedRows]:
+        """Rows of equal length, as soon as they are complete."""
         ...
 
     def read(
@@ -124,9 +120,11 @@ class ReferenceEngine:
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[list[int], torch.Tensor]]:
-        codes = self.decode(request, progress)
-        yield list(range(len(codes))), codes
+    ) -> Iterator[CompletedRows]:
+        with self.checkpoint.lock:
+            self._check()
+            completed = reference.decode_rows(self.checkpoint, request, progress)
+        yield completed
 
     def read(
         self, conditioning: Conditioning, taps: Taps, codes: torch.Tensor | None = None
@@ -171,7 +169,7 @@ class DecoderEngine:
 
     def rows(
         self, request: DecodeRequest, progress: Progress | None = None
-    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+    ) -> Iterator[CompletedRows]:
         return Decoding(self.decoder, request).rows(progress)
 
     def read(

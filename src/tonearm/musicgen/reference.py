@@ -4,6 +4,7 @@ faster engines.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,10 +18,12 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from tonearm.backend import Site, Span, Tap, Taps
 from tonearm.musicgen.checkpoint import Checkpoint
+from tonearm.musicgen.completed_rows import CompletedRows
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.delay import sequence_length
 from tonearm.musicgen.hooks import tapped
+from tonearm.musicgen.reference_monitor import ReferenceMonitor
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, check_finite
 from tonearm.musicgen.steering_gates import GateNoise
 from tonearm.progress import Progress
@@ -34,8 +37,22 @@ def decode(
     read: Taps | None = None,
 ) -> torch.Tensor:
     """Codes int64 [B, K, T], on the CPU. `read` adds taps that see the activations as steered."""
+    return decode_rows(checkpoint, request, progress, read).codes
+
+
+def decode_rows(
+    checkpoint: Checkpoint,
+    request: DecodeRequest,
+    progress: Progress | None = None,
+    read: Taps | None = None,
+) -> CompletedRows:
+    """All rows of a request; arguments as for `decode`."""
     conditioning = request.conditioning
-    taps = steering_taps(request.plan, conditioning, request.prompt_frames, request.seeds)
+    monitors = [
+        ReferenceMonitor(one, request.prompt_frames) if one.monitors else None
+        for one in request.plan
+    ]
+    taps = steering_taps(request, monitors)
     for place, more in (read or {}).items():
         taps.setdefault(place, []).extend(more)
     shape, frames = checkpoint.shape, request.frames
@@ -78,7 +95,17 @@ def decode(
         checkpoint.model.generate(**arguments)
     if drawer:
         drawer.sampler.check_finite()
-    return torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
+    codes = torch.stack(channels, dim=2).flatten(1, 2)  # stereo alternates left and right books
+    rows = range(len(codes))
+    return CompletedRows(rows, codes, [_acted(monitors, row, frames) for row in rows])
+
+
+def _acted(
+    monitors: Sequence[ReferenceMonitor | None], row: int, frames: int
+) -> dict[int, torch.Tensor]:
+    """Strengths of a row's monitored steers as they acted, float32 [frames], by position."""
+    of_row = [one for one in monitors if one and row in one.rows]
+    return {one.intervention.position: one.acted(row, frames) for one in of_row}
 
 
 @torch.no_grad()
@@ -103,17 +130,25 @@ def read(
 
 
 def steering_taps(
-    plan: Sequence[Intervention],
-    conditioning: Conditioning,
-    prompt_frames: int,
-    seeds: Sequence[int],
+    request: DecodeRequest, monitors: Sequence[ReferenceMonitor | None]
 ) -> dict[tuple[Site, int], list[Tap]]:
-    """Taps that carry out a plan on rows [conditional..., unconditional...]."""
+    """Taps that carry out the plan of a request on rows [conditional..., unconditional...].
+
+    Args:
+        request: with the plan.
+        monitors: of its interventions. They read before any of them acts.
+    """
     taps: dict[tuple[Site, int], list[Tap]] = {}
-    for intervention in plan:
-        gates = GateNoise(intervention, seeds) if intervention.steer.gate < 1 else None
+    for monitor in filter(None, monitors):
+        for layer in monitor.monitors.all_layers:
+            taps.setdefault(("heads", layer), []).append(partial(monitor.read, layer))
+    for intervention, own in zip(request.plan, monitors, strict=True):
+        is_gated = intervention.steer.gate < 1
+        gates = GateNoise(intervention, request.seeds) if is_gated else None
         for layer in intervention.layers:
-            tap = _SteeringTap(intervention, layer, conditioning, prompt_frames, gates)
+            tap = _SteeringTap(
+                intervention, layer, request.conditioning, request.prompt_frames, gates, own
+            )
             taps.setdefault((intervention.site, layer), []).append(tap)
     return taps
 
@@ -126,6 +161,7 @@ class _SteeringTap:
         conditioning: Conditioning,
         prompt_frames: int,
         gates: GateNoise | None,
+        monitor: ReferenceMonitor | None,
     ):
         steer, rows = intervention.steer, intervention.rows
         which = intervention.layers[layer]
@@ -144,11 +180,14 @@ class _SteeringTap:
         self.first_frame = prompt_frames if steer.positions == "generated" else 0
         self.in_prefix = steer.positions == "all"
         self.gates, self.index = gates, list(intervention.layers).index(layer)
+        self.monitor = monitor
 
     def __call__(self, h: torch.Tensor, span: Span) -> torch.Tensor | None:
         strength = self._strength(span)
         if self.gates:
             strength = strength * self._open(self.gates, span)
+        if self.monitor:
+            strength = strength * self.monitor.over(span)
         if not strength.any():
             return None
         edited = self.intervention.apply(

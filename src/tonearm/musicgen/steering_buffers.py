@@ -8,7 +8,8 @@ are summed once and applied as one; those of a steer with a gate (steering_gates
 differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, readers, bounds, targets, gates and sums. `structure` is the rest.
+in tensors: strengths, directions, readers, bounds, targets, gates, probes and sums. `structure` is
+the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from tonearm.backend import Site, Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
+from tonearm.musicgen.monitor_loop import MonitorTap
 from tonearm.musicgen.steering_gates import Gate
 from tonearm.musicgen.steering_tracks import SteerTrack
 from tonearm.steering.intervention import Intervention
@@ -39,6 +41,7 @@ NOT_CAPTURED = {
     "level",
     "level_schedule",
     "gate",
+    "monitor",
     "strategy",
     "source_layer",
     "layers",
@@ -150,7 +153,7 @@ class FusedAdd:
 
 
 Part = tuple[int, int]  # indices of an intervention in the plan, and of one of its directions
-SteerTap = Operation | GatedOperation | FusedAdd
+SteerTap = MonitorTap | Operation | GatedOperation | FusedAdd
 
 
 class SteeringBuffers:
@@ -184,9 +187,14 @@ class SteeringBuffers:
                 parts_at.setdefault((intervention.site, layer), []).append((index, which))
         # Layers that add the same share one offset.
         sums: dict[tuple[Part, ...], FusedAdd] = {}
+        # Monitors read before any steer of the step acts.
+        monitors_at = _monitor_taps(self.tracks)
         self.taps: dict[tuple[Site, int], list[SteerTap]] = {
-            place: _fused(place[1], parts_at[place], operations, sums, dtype)
-            for place in sorted(parts_at)
+            place: [
+                *monitors_at.get(place, ()),
+                *_fused(place[1], parts_at.get(place, ()), operations, sums, dtype),
+            ]
+            for place in sorted(parts_at.keys() | monitors_at.keys())
         }
         self._sums_of = [
             [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
@@ -198,8 +206,9 @@ class SteeringBuffers:
         self._operations = _numbered(
             tap.operation if isinstance(tap, GatedOperation) else tap
             for tap in taps
-            if not isinstance(tap, FusedAdd)
+            if isinstance(tap, Operation | GatedOperation)
         )
+        self._probes = _numbered(tap.probes for tap in taps if isinstance(tap, MonitorTap))
         self._tracks = _numbered(operation.track for operation in self._operations)
 
     @property
@@ -213,6 +222,8 @@ class SteeringBuffers:
     def _signature(self, tap: SteerTap) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
+        if isinstance(tap, MonitorTap):
+            return ("monitor", self._probes[tap.probes], tap.probes.size)
         if isinstance(tap, GatedOperation):
             return ("gate", tap.index, self._signature(tap.operation))
         settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
@@ -228,12 +239,20 @@ class SteeringBuffers:
             operation.place(keep, f"directions {number}")
         for total, number in self._sums.items():
             total.place(keep, f"sum {number}")
+        for probes, number in self._probes.items():
+            probes.place(keep, f"monitor {number}")
 
     def seek(self, frame: int) -> None:
         """Set all values to those of code position `frame`."""
         changed = [index for index, track in enumerate(self.tracks) if track.seek(frame)]
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
+
+    def end_window(self) -> None:
+        """Keep what the next window needs of tensors that captured steps write."""
+        for track in self.tracks:
+            if track.loop:
+                track.loop.keep_readings()
 
     def hold_after(self, lengths: Sequence[int]) -> None:
         """Keep each batch row's values at its last frame for all frames after it."""
@@ -263,8 +282,27 @@ class SteeringBuffers:
         assert track.levels is not None
         return track.levels.table.values[track.rows.index(row)].tolist()
 
+    def acted(self, row: int, frames: int) -> dict[int, torch.Tensor]:
+        """Strengths of a row's monitored steers at the first frames, as they acted, by position:
+        float32 [frames] each, on the CPU.
+        """
+        return {
+            track.position: track.acted(row, frames)
+            for track in self.tracks
+            if track.loop and row in track.rows
+        }
+
     def _track(self, row: int, position: int) -> SteerTrack:
         return next(t for t in self.tracks if t.position == position and row in t.rows)
+
+
+def _monitor_taps(tracks: Sequence[SteerTrack]) -> dict[tuple[Site, int], list[MonitorTap]]:
+    """Taps of the probes of all monitored steers, by site and layer."""
+    taps: dict[tuple[Site, int], list[MonitorTap]] = {}
+    for probes in [track.loop.probes for track in tracks if track.loop]:
+        for layer in probes.all_layers:
+            taps.setdefault(("heads", layer), []).append(MonitorTap(probes, layer))
+    return taps
 
 
 def _set_all_from(table: FrameTable, frame: int, value: float) -> None:

@@ -14,6 +14,7 @@ from tonearm.backend import Span
 from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
+from tonearm.musicgen.monitor_loop import MonitorLoop
 from tonearm.musicgen.row_spread import RowSpread
 from tonearm.musicgen.steering_gates import Gate, RandomGate
 from tonearm.steering.intervention import Intervention
@@ -63,7 +64,7 @@ class SteerTrack:
 
     `table` holds them [n, T] over frames; `now` [R, 1] is the strength at the frame sought last;
     `bounds` [2] are those of the projection, for clamp; `levels` are its targets, for set; `gate`
-    opens and closes the steer, if it has one.
+    opens and closes the steer, if it has one; `loop` is that of its monitor.
 
     Args:
         intervention: whose values they are.
@@ -92,7 +93,11 @@ class SteerTrack:
         self.gate: Gate | None = None
         if intervention.steer.gate < 1:
             self.gate = RandomGate(intervention, seeds, self.spread)
+        self.loop: MonitorLoop | None = None
+        if intervention.monitors is not None:
+            self.loop = MonitorLoop(intervention, first_frame)
         self._column: torch.Tensor | None = None
+        self._values = torch.zeros(len(self.rows), device=self.now.device)  # `_column` there
 
     def seek(self, frame: int) -> bool:
         """Set the values to those at `frame`; return whether the strengths changed."""
@@ -101,11 +106,16 @@ class SteerTrack:
         if self.gate:
             self.gate.seek(frame)
         column = self.table.at(frame) * (frame >= self.first_frame)
-        if self._column is not None and torch.equal(column, self._column):
-            return False
-        self._column = column
-        self.now.copy_(self.spread(column[:, None].to(self.now)))
-        return True
+        is_new = self._column is None or not torch.equal(column, self._column)
+        if is_new:
+            self._column, self._values = column, column.to(self.now)
+        strengths = self._values
+        if self.loop:
+            strengths = strengths * self.loop.seek(frame, strengths)
+            is_new = is_new or self.loop.may_change(frame)
+        if is_new:
+            self.now.copy_(self.spread(strengths[:, None]))
+        return is_new
 
     def unset(self) -> None:
         """Make the next `seek` set the values in any case."""
@@ -130,6 +140,8 @@ class SteerTrack:
             self.levels.table.hold_after(own)
         if self.gate:
             self.gate.hold_after(own)
+        if self.loop:
+            self.loop.hold_after(own)
 
     def strengths(self, span: Span) -> torch.Tensor:
         """Strengths [R, S, 1] at the positions of a span; the prefix has its first frame's, or
@@ -141,7 +153,19 @@ class SteerTrack:
         codes = self.table.over(frames) * (frames >= self.first_frame)
         first = self.table.at(span.first)[:, None]
         prefix = first.expand(-1, span.prefix) * float(self.in_prefix)
-        return self.spread(torch.cat([prefix, codes], dim=1).to(self.now))[..., None]
+        values = torch.cat([prefix, codes], dim=1).to(self.now)
+        if self.loop:
+            values[:, span.prefix :] *= self.loop.over(frames.to(values.device))
+        return self.spread(values)[..., None]
+
+    def acted(self, row: int, frames: int) -> torch.Tensor:
+        """Strengths of a batch row's monitored steer at the first frames, as they acted, float32
+        [frames] on the CPU.
+        """
+        assert self.loop is not None
+        index, counted = self.rows.index(row), torch.arange(frames)
+        strengths = self.table.over(counted)[index] * (counted >= self.first_frame)
+        return strengths * self.loop.over(counted.to(self.now.device))[index].cpu()
 
     def targets(self, part: int, span: Span) -> torch.Tensor | None:
         """Targets [R, S, 1] on a direction; None for a steer without a level."""

@@ -38,12 +38,14 @@ def verdict(tests: Sequence[Tested]) -> Verdict:
     return "holds in part" if any(known) else "does not hold"
 
 
-def claims_tables(claims: Sequence[Claim]) -> list[Table]:
-    """A table of verdicts, and one of the numbers."""
+def claims_tables(
+    claims: Sequence[Claim], caption: str = "The paper's claims on this checkpoint."
+) -> list[Table]:
+    """A table of verdicts under a caption, and one of the numbers."""
     return [
         Table(
             "claims",
-            "The paper's claims on this checkpoint.",
+            caption,
             ("place", "claim", "here", "test"),
             [[one.place, one.text, one.verdict, one.test] for one in claims],
         ),

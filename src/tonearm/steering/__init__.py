@@ -2,9 +2,18 @@
 
 from tonearm.backend import SITES, Site
 from tonearm.steering.amounts import with_strengths
-from tonearm.steering.calibration import Calibration, Configuration, Evidence, SignCalibration
+from tonearm.steering.bundle_file import load_bundle, save_bundle
+from tonearm.steering.calibration import (
+    Calibration,
+    Configuration,
+    Drift,
+    Evidence,
+    Leak,
+    SignCalibration,
+)
 from tonearm.steering.controls import Control
 from tonearm.steering.frame_scales import FrameScales
+from tonearm.steering.response import Response, ResponsePoint
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
 from tonearm.steering.spec import Steer, Steering
@@ -16,8 +25,12 @@ __all__ = [
     "Calibration",
     "Configuration",
     "Control",
+    "Drift",
     "Evidence",
     "FrameScales",
+    "Leak",
+    "Response",
+    "ResponsePoint",
     "Schedule",
     "SignCalibration",
     "Site",
@@ -27,8 +40,10 @@ __all__ = [
     "SteeringVector",
     "VectorInfo",
     "as_steering",
+    "load_bundle",
     "load_vector",
     "parse_short",
+    "save_bundle",
     "save_vector",
     "with_strengths",
 ]

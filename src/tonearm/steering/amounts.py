@@ -1,4 +1,5 @@
-"""Amounts -> strengths: a steer with an amount becomes steers with a calibrated strength.
+"""Amounts -> strengths: a steer with an amount becomes steers with a calibrated strength. Targets
+become amounts first (targets.py).
 
 The two signs of a vector can have different configurations, so an amount becomes one steer per sign
 that it takes. Both are kept for a stream, where the amount can be set while it plays.
@@ -11,8 +12,10 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.schema import validated
 from tonearm.steering.calibration import SignCalibration
+from tonearm.steering.response import Response
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.targets import with_amounts
 from tonearm.steering.vector import SteeringVector
 
 POSITIVE, NEGATIVE = 1, -1
@@ -26,12 +29,14 @@ class AmountPlace:
     position  index of the steer of this sign
     sign      1 or -1
     strength  raw strength of an amount of 1, above 0
+    response  effect over amounts; None for a sign without a table
     """
 
     vector: str
     position: int
     sign: int
     strength: float
+    response: Response | None = None
 
     def strength_at(self, amount: float) -> float:
         """Signed strength of this sign's steer at an amount; 0 where the amount has the other."""
@@ -41,25 +46,26 @@ class AmountPlace:
 def with_strengths(
     steering: Steering, vectors: Mapping[str, SteeringVector], live: bool = False
 ) -> Steering:
-    """Replace every amount by its calibrated strength and configuration.
+    """Replace every target and amount by its calibrated strength and configuration.
 
     Args:
-        steering: steers with amounts or strengths.
+        steering: steers with targets, amounts or strengths.
         vectors: by the names that it uses.
         live: keep both signs of an amount, so that it can be set while decoding.
 
     Returns:
-        The same steering where it has no amounts.
+        The same steering where it has neither targets nor amounts.
 
     Raises:
         TonearmError: a vector without a calibration, an amount of a sign that failed it, or a
-            strength that its operator does not allow.
+            target outside the range of its vector, or a strength that its operator does not allow.
     """
     boundary.instance(steering, "steering", Steering, "a Steering")
     if not isinstance(vectors, Mapping):
         raise boundary.refusal(vectors, "vectors", "a mapping of names to SteeringVectors")
-    if all(steer.amount is None for steer in steering.steers):
+    if not any(steer.is_calibrated for steer in steering.steers):
         return steering
+    steering = with_amounts(steering, vectors)
     steers: list[Steer] = []
     for steer in steering.steers:
         if steer.amount is None:
@@ -83,13 +89,13 @@ def amount_places(
         One place per sign that passed its calibration.
     """
     places, position = [], 0
-    for steer in steering.steers:
+    for steer in with_amounts(steering, vectors).steers:
         if steer.amount is None:
             position += 1
             continue
         for sign, found in _signs(steer, vectors[steer.vector], live=True):
             assert found.strength is not None
-            places.append(AmountPlace(steer.vector, position, sign, found.strength))
+            places.append(AmountPlace(steer.vector, position, sign, found.strength, found.response))
             position += 1
     return tuple(places)
 
@@ -137,5 +143,6 @@ def _of_sign(steer: Steer, sign: int, found: SignCalibration) -> Steer:
         schedule = Schedule.ramp(0.0, configuration.ramp)
     fields = configuration.model_dump(exclude={"ramp"})
     fields |= {"vector": steer.vector, "strength": strength, "schedule": schedule}
+    fields["monitor"] = steer.monitor
     where = f"steer {steer.vector}: amount {steer.amount:g}"
     return validated(Steer, fields, where=where)  # type: ignore[no-any-return]

@@ -11,6 +11,8 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.schema import Declared
 from tonearm.steering.operators import Operator, Scale
+from tonearm.steering.response import Response
+from tonearm.steering.units import UnitName
 
 Strategy = Literal["one-to-all", "all-to-all", "one-to-one"]
 Branch = Literal["both", "conditional", "unconditional"]
@@ -18,7 +20,8 @@ Layer = Annotated[int, Field(ge=0, lt=1024)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 MAX_RAMP_SECONDS = 60.0
 # measures whose change is a difference: levels in dB, probabilities, cosines
-DIFFERENCES = ("loudness", "tag:", "clap:")
+LEVELS = ("loudness", "high_onset_level")
+DIFFERENCES = (*LEVELS, "tag:", "clap:")
 
 
 class Configuration(Declared):
@@ -76,9 +79,55 @@ class Evidence(Declared):
         """`+58% [+51%, +66%]`, a level such as `+3.5 [+2.4, +4.6]`, or a difference of probabilities
         or cosines such as `+0.041 [+0.032, +0.055]`.
         """
-        form = "+.0%" if self.is_relative else "+.1f" if self.measure == "loudness" else "+.3f"
+        form = "+.0%" if self.is_relative else "+.1f" if self.measure in LEVELS else "+.3f"
         change, low, high = (f"{number:{form}}" for number in (self.effect, self.low, self.high))
         return f"{change} [{low}, {high}]"
+
+
+class Leak(Declared):
+    """Change of another measure at amount 1, with its 95 % interval, in `unit`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    change: Finite
+    low: Finite
+    high: Finite
+    unit: UnitName
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the interval excludes 0."""
+        return self.low > 0 or self.high < 0
+
+    @property
+    def sureness(self) -> float:
+        """Size of the change in widths of its interval."""
+        width = self.high - self.low
+        return abs(self.change) / width if width else float("inf")
+
+
+class Drift(Declared):
+    """The effect at amount 1 in the first and the last part of long takes.
+
+    seconds  of a take
+    part     seconds of a part
+    early    effect in the first part, in the unit of the response
+    late     effect in the last part
+    prompts  n
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seconds: float = Field(gt=0, allow_inf_nan=False)
+    part: float = Field(gt=0, allow_inf_nan=False)
+    early: Finite
+    late: Finite
+    prompts: int = Field(ge=1)
+
+    @property
+    def kept(self) -> float | None:
+        """Share of the early effect that is left; None where there was none."""
+        return self.late / self.early if self.early else None
 
 
 class SignCalibration(Declared):
@@ -87,6 +136,9 @@ class SignCalibration(Declared):
     strength       above 0, of amount 1; None where no strength had the effect with whole music
     configuration  of the injection
     evidence       at that strength, on prompts that did not choose it; None before it is measured
+    response       effect over amounts, which gives targets in physical units a meaning
+    leakage        of every other measure at amount 1, by its name
+    drift          over long takes; None where it was not measured
     failure        reason where the sign fails; empty where it passes
     """
 
@@ -95,6 +147,9 @@ class SignCalibration(Declared):
     strength: Annotated[float, Field(gt=0, le=1000)] | None = None
     configuration: Configuration = Field(default_factory=Configuration)
     evidence: Evidence | None = None
+    response: Response | None = None
+    leakage: dict[str, Leak] = Field(default={})
+    drift: Drift | None = None
     failure: str = ""
 
     @model_validator(mode="after")
@@ -108,6 +163,7 @@ class Calibration(Declared):
     """Both signs of a vector, and how they were measured.
 
     protocol  prompts, seconds, seeds, evaluators and limits, in one line
+    tables    the same of responses, leakage and drift; empty without them
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -115,6 +171,17 @@ class Calibration(Declared):
     positive: SignCalibration
     negative: SignCalibration
     protocol: str = ""
+    tables: str = ""
+
+    def amounts_json(self) -> str:
+        """What amounts mean and how they were chosen, without the tables of the knob, as JSON.
+
+        Studies of amounts identify a calibration by it: tables change no take.
+        """
+        tables = {"response", "leakage", "drift"}
+        return self.model_dump_json(
+            exclude={"positive": tables, "negative": tables, "tables": True}
+        )
 
     def of(self, sign: int) -> SignCalibration:
         """Calibration of the positive (`sign` > 0) or the negative sign."""

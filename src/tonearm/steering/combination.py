@@ -88,8 +88,8 @@ def share_of_steer(steer: Steer, share: float) -> float:
 
 
 def acts(steer: Steer) -> bool:
-    """Whether the amount or the strength is other than 0 anywhere in the schedule."""
-    value = steer.raw_strength if steer.amount is None else steer.amount
+    """Whether the target, amount or strength is other than 0 anywhere in the schedule."""
+    value = next(one for one in (steer.target, steer.amount, steer.strength) if one is not None)
     return bool(value) and (
         steer.schedule is None or any(factor for _, factor in steer.schedule.points)
     )

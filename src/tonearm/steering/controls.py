@@ -4,6 +4,7 @@ The same message serves Python, OSC, MIDI and WebSocket.
 
 | target            | value                                                        |
 |-------------------|--------------------------------------------------------------|
+| target/<vector>   | target of the same steers, in the relative unit of the knob  |
 | amount/<vector>   | amount of every steer of the vector that has amounts         |
 | strength/<vector> | strength of every steer of the vector that has strengths     |
 | level/<vector>    | level of every steer of the vector by operator set           |
@@ -19,8 +20,8 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.schema import Declared
 
-Setting = Literal["amount", "strength", "level"]  # of a vector's steers
-SETTINGS: tuple[Setting, ...] = ("amount", "strength", "level")
+Setting = Literal["target", "amount", "strength", "level"]  # of a vector's steers
+SETTINGS: tuple[Setting, ...] = ("target", "amount", "strength", "level")
 GUIDANCE, TEMPERATURE, MUTE = "guidance", "temperature", "mute"
 MAX_GUIDANCE, MAX_TEMPERATURE = 100.0, 10.0
 TARGETS = (*(f"{setting}/<vector>" for setting in SETTINGS), GUIDANCE, TEMPERATURE, MUTE)
@@ -69,6 +70,11 @@ class Control(Declared):
         """The setting of a vector that is set; None for other targets."""
         kind, _, name = self.target.partition("/")
         return next((one for one in SETTINGS if one == kind and name), None)
+
+    @classmethod
+    def physical(cls, vector: str, value: float) -> "Control":
+        """The control that sets a vector's target, in the relative unit of its measure."""
+        return cls._of("target", vector, value)
 
     @property
     def vector(self) -> str | None:

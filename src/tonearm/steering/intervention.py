@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
+from tonearm.steering.monitor import RowMonitors
 from tonearm.steering.operators import apply
 from tonearm.steering.reader import read_feature
 from tonearm.steering.spec import Steer
@@ -29,6 +30,7 @@ class Intervention:
     strengths   float32 [n, T]; the last column holds for later frames
     levels      likewise, of operator set, and of feature with a level; None for the others
     scales      offset and unit of the levels on each direction, float32 [G, n, 2]; likewise
+    monitors    of the rows, where the steer is monitored
     readers     of the features (tonearm/steering/reader.py), float32 [G, n, D + 2], of operator
                 feature; None for the others
     """
@@ -43,6 +45,7 @@ class Intervention:
     strengths: torch.Tensor
     levels: torch.Tensor | None = None
     scales: torch.Tensor | None = None
+    monitors: RowMonitors | None = None
     readers: torch.Tensor | None = None
 
     @property

@@ -7,6 +7,8 @@ from pathlib import Path
 from tonearm import assets, boundary
 from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
+from tonearm.steering.bundle_file import load_member
+from tonearm.steering.references import split_reference
 from tonearm.steering.resolve import check_vector
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX, load_vector
@@ -39,9 +41,10 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
     """Vectors by name.
 
     A name is first looked up among the vectors that were added, then among those bundled with the
-    checkpoint, then as a path to a .safetensors file. Anything else raises TonearmError. Where a
-    bundled vector and a file in the current folder have one name, the bundled one is used and a
-    warning names both; a path such as `energy.safetensors` always means the file.
+    checkpoint, then as a path to a .safetensors file, or a reference to a vector of a bundle, such
+    as `pack.safetensors#tempo`. Anything else raises TonearmError. Where a bundled vector and a
+    file in the current folder have one name, the bundled one is used and a warning names both; a
+    path such as `energy.safetensors` always means the file.
     """
 
     def __init__(self, shape: ModelShape):
@@ -55,8 +58,9 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
             return self._added[name]
         read = self._read.get(name)
         if read is None or read.version != _version(read.path):
-            path = self._file(name)
-            version, vector = _version(path), load_vector(path)
+            path, member = self._file(name)
+            version = _version(path)
+            vector = load_vector(path) if member is None else load_member(path, member)
             check_vector(self.shape, vector)
             self._read[name] = read = _File(path, version, vector)
         return read.vector
@@ -67,21 +71,23 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
         except TonearmError:
             return False
 
-    def _file(self, name: str) -> Path:
+    def _file(self, name: str) -> tuple[Path, str | None]:
+        """Locate the file of a vector, and its name in there if the file is a bundle."""
         if not name.strip():
             raise TonearmError(f"no vector {quoted(name)}; give a name or a {SUFFIX} file")
         check_path(name, "vector")
-        path = Path(name)
-        if path.suffix == SUFFIX:
-            return path
+        if reference := split_reference(name):
+            return Path(reference[0]), reference[1]
+        if Path(name).suffix == SUFFIX:
+            return Path(name), None
         beside = Path(f"{name}{SUFFIX}")
         is_file = len(beside.name.encode()) <= MAX_NAME_BYTES and beside.is_file()
         if name in self.shape.vectors:
             if is_file:
                 warn_of_namesake(name, "bundled vector", beside)
-            return self.shape.vectors[name]
+            return self.shape.vectors[name], None
         if is_file:
-            return beside
+            return beside, None
         known = sorted({*self._added, *self.shape.vectors})
         if not known:
             raise TonearmError(
@@ -110,8 +116,12 @@ class VectorLibrary(MutableMapping[str, SteeringVector]):
         return len(list(iter(self)))
 
     def public_name(self, name: str) -> str:
-        """Name to write in files: of a vector that was read from a path, its last part only."""
+        """Name to write in files: of a vector that was read from a path, its last part only; of one
+        of a bundle, that of its own file.
+        """
         is_path = name in self._read and name not in self._added and name not in self.shape.vectors
+        if is_path and (reference := split_reference(name)):
+            return f"{reference[1]}{SUFFIX}"
         return Path(name).name if is_path else name
 
     def is_bundled(self, name: str) -> bool:

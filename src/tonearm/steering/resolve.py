@@ -14,6 +14,7 @@ import torch
 from tonearm.backend import ModelShape, Site
 from tonearm.errors import TonearmError
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.monitor import Monitor, RowMonitors
 from tonearm.steering.orthogonal import Orthogonaliser
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
@@ -43,20 +44,24 @@ def resolve(
         live: keep steers whose strength is 0 throughout, so that it can be set while decoding.
 
     Raises:
-        TonearmError: a vector of another checkpoint, or a layer that does not exist.
+        TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
-    grouped: dict[tuple[int, Site, tuple[int, ...], bool, str], list[_Member]] = defaultdict(list)
+    grouped: dict[tuple[int, Site, tuple[int, ...], bool, int, str], list[_Member]] = defaultdict(
+        list
+    )
     for row, steering in enumerate(steerings):
         orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
             vector = vectors[steer.vector]
             check_vector(shape, vector)
+            check_operator(steer, vector)
             member = _member(row, steer, vector, shape, seconds, orthogonaliser)
             if not live and not member.strengths.any():
                 continue
             settings = steer.model_copy(update=OWN).model_dump_json()
-            key = (position, vector.info.site, member.layers, member.shared, settings)
+            probes = len(member.monitor) if member.monitor else 0
+            key = (position, vector.info.site, member.layers, member.shared, probes, settings)
             grouped[key].append(member)
     in_order = sorted(grouped.items(), key=lambda item: item[0][0])
     return [
@@ -85,6 +90,7 @@ class _Member:
     strengths   float32 [T]
     levels      float32 [T]; None for a steer without a level
     scales      offset and unit of the levels on each direction; likewise
+    monitor     of the vector, where the steer is monitored
     readers     one per direction, float32 [D + 2] each; None for operators other than feature
     """
 
@@ -96,6 +102,7 @@ class _Member:
     strengths: torch.Tensor
     levels: torch.Tensor | None
     scales: Sequence[tuple[float, float]] | None
+    monitor: Monitor | None
     readers: Sequence[torch.Tensor] | None
 
 
@@ -128,6 +135,7 @@ def _member(
         strengths=steer.raw_strength * _factors(steer.schedule, seconds),
         levels=levels,
         scales=scales,
+        monitor=monitor_of(steer, vector, shape) if steer.monitor else None,
         readers=readers,
     )
 
@@ -146,6 +154,7 @@ def _intervention(
     first = members[0]
     levels = [one.levels for one in members if one.levels is not None]
     scales = [one.scales for one in members if one.scales is not None]
+    monitors = [one.monitor for one in members if one.monitor]
     readers = [torch.stack(list(one.readers)) for one in members if one.readers is not None]
     return Intervention(
         steer=first.steer,
@@ -160,6 +169,7 @@ def _intervention(
         strengths=torch.stack([one.strengths for one in members]).to(device),
         levels=torch.stack(levels).to(device) if levels else None,
         scales=_scales(scales, device) if scales else None,
+        monitors=RowMonitors.of(monitors, device) if monitors else None,
         readers=torch.stack(readers, dim=1).to(device) if readers else None,
     )
 
@@ -175,16 +185,19 @@ def check_steering(
     """Check a steering against a checkpoint without building tensors.
 
     Raises:
-        TonearmError: a vector of another checkpoint, a layer that does not exist or that the vector
-            has no direction for, no source layer, a level without frame scales, or operator feature
-            with a vector that reads none.
+        TonearmError: a vector of another checkpoint or operator, a layer that does not exist or that
+            the vector has no direction for, no source layer, a level without frame scales,
+            monitoring without a monitor, or operator feature with a vector that reads none.
     """
     for steer in steering.steers:
         vector = vectors[steer.vector]
         check_vector(shape, vector)
+        check_operator(steer, vector)
         sources = set(target_layers(shape, steer, vector).values())
         for source in sources:
             vector[source]
+        if steer.monitor:
+            monitor_of(steer, vector, shape)
         if steer.level is not None:
             level_scales(steer, vector, sources)
         if steer.operator == "feature":
@@ -220,15 +233,36 @@ def frame_scales(
     if scales is None:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scales, the unit of level; measure "
-            "them with `tonearm calibrate --scales`"
+            f"them with `tonearm calibrate {steer.vector} --scales`"
         )
     missing = [layer for layer in layers if layer not in scales.means]
     if missing:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scale of layer {missing[0]}; measure "
-            "them again with `tonearm calibrate --scales`, or use other layers"
+            f"them again with `tonearm calibrate {steer.vector} --scales`, or use other layers"
         )
     return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
+
+
+def monitor_of(steer: Steer, vector: SteeringVector, shape: ModelShape) -> Monitor:
+    """The monitor of a steer's vector.
+
+    Raises:
+        TonearmError: the vector has none, or one of heads of another size.
+    """
+    monitor = vector.monitor
+    if monitor is None:
+        raise TonearmError(
+            f"steer {steer.vector}: the vector has no monitor; learn it with method smitin or iti, "
+            "from audio or with pooling mean or last, or omit monitor"
+        )
+    size = monitor.weights.shape[1]
+    if size * shape.heads != shape.width:
+        raise TonearmError(
+            f"steer {steer.vector}: the monitor reads heads of {size} outputs, and those of "
+            f"{shape.name} have {shape.width // shape.heads}; learn the vector again"
+        )
+    return monitor
 
 
 def check_vector(shape: ModelShape, vector: SteeringVector) -> None:
@@ -243,6 +277,16 @@ def check_vector(shape: ModelShape, vector: SteeringVector) -> None:
     if info.site not in shape.sites:
         raise TonearmError(
             f"vector {vector.name} is for site {info.site}; {shape.name} has {', '.join(shape.sites)}"
+        )
+
+
+def check_operator(steer: Steer, vector: SteeringVector) -> None:
+    """Raise TonearmError for directions that are for another operator than that of the steer."""
+    needed = vector.info.operator
+    if needed is not None and steer.operator != needed:
+        raise TonearmError(
+            f"vector {vector.name} is for operator {needed}, as the file that it was imported from "
+            f"states, not for {steer.operator}; write {steer.vector}=1@{needed}"
         )
 
 
@@ -291,7 +335,7 @@ def with_public_names(
 
     Args:
         steering: as it was used.
-        vectors: by the names that it uses.
+        vectors: by the names that it uses; a tempo in BPM may be without, and keeps its name.
         public_name: of a name; two vectors of one public name get the start of their content hash.
 
     Returns:
@@ -300,6 +344,9 @@ def with_public_names(
     named: dict[str, SteeringVector] = {}
     steers = []
     for steer in steering.steers:
+        if steer.vector not in vectors:
+            steers.append(steer)
+            continue
         vector = vectors[steer.vector]
         name = public_name(steer.vector)
         if not named.setdefault(name, vector).steers_like(vector):

@@ -16,21 +16,23 @@ from tonearm.escapes import shortened
 from tonearm.schema import validated
 from tonearm.steering.calibration import Strategy
 from tonearm.steering.operators import Operator
+from tonearm.steering.references import names_file
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import OF_OWN_LAYER, Combine, Steer, Steering
+from tonearm.steering.units import parse_quantity
 from tonearm.steering.vector import SteeringVector
-from tonearm.steering.vector_file import SUFFIX
 from tonearm.text import quoted
 
 MAX_CHARACTERS = 5000  # of one steer; the longest paths have 4095 bytes
 TIME_CHARACTERS = frozenset("0123456789.")
 RAW = "raw:"
-GATE = "gate:"
+GATE, MONITOR = "gate:", "monitor"
 SET: Operator = "set"
 # marks of one kind -> field of a steer
 NAMED = dict.fromkeys(get_args(Operator), "operator") | dict.fromkeys(
     get_args(Strategy), "strategy"
 )
+NAMED[MONITOR] = MONITOR
 
 SteeringLike = (
     Steering
@@ -43,10 +45,12 @@ SteeringLike = (
 
 
 def parse_short(text: str) -> Steer:
-    """Parse `tempo=+1` (an amount), `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and
-    an operator), `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level),
-    `tempo=0.4@gate:0.3` (a strength that acts with probability 0.3),
-    `path/to/file.safetensors=-1`, or `tempo=1@2-6` (seconds 2 to 6).
+    """Parse `tempo=+1` (an amount), `brightness=+3st` (a target in a physical unit),
+    `tempo=raw:1.25` (a strength), `jazz=0.4@blend` (a strength and an operator),
+    `jazz=0.4@blend@all-to-all` (and a strategy), `tempo=2@set` (a level), `tempo=0.4@gate:0.3` (a
+    strength that acts with probability 0.3), `drive=1@monitor` (when the vector's monitor says so),
+    `path/to/file.safetensors=-1`, `pack.safetensors#tempo=-1` (of a bundle), or `tempo=1@2-6`
+    (seconds 2 to 6).
 
     The last equals sign separates the name from the number; a path may contain others.
     The time is linear in the length of the text.
@@ -62,7 +66,7 @@ def parse_short(text: str) -> Steer:
 def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> Steer:
     """Parse what follows the name: `+1` or `raw:1.25`, with marks such as `@2-6` and `@blend`."""
     number, *marks = (part.strip() for part in setting.split("@"))
-    is_named = bool(is_separated and name) and (name.endswith(SUFFIX) or "=" not in name)
+    is_named = bool(is_separated and name) and (names_file(name) or "=" not in name)
     found = _marked(marks)
     is_raw, digits = number.startswith(RAW), number.removeprefix(RAW).strip()
     is_level = found is not None and found.get("operator") == SET
@@ -72,18 +76,24 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             "NAME=raw:STRENGTH, such as tempo=raw:1.25, NAME=STRENGTH@OPERATOR, such as "
             "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
-    kind = "strength" if is_raw or found.keys() - {"schedule"} else "amount"
+    kind = "strength" if is_raw or found.keys() - {"schedule", MONITOR} else "amount"
     kind = "level" if is_level else kind
+    fields: dict[str, Any] = {"vector": name, **found}
     try:
-        value = float(digits)
+        quantity = parse_quantity(digits) if kind == "amount" else None
+        if quantity is not None:
+            fields["target"], fields["unit"] = quantity
+        else:
+            fields[kind] = float(digits)
     except ValueError:
         raise TonearmError(
-            f"{where}: {kind} {quoted(digits)} is not a number; "
-            f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
+            f"{where}: {kind} {quoted(digits)} is not a number; write for example "
+            f"{shortened(name)}=+1, {shortened(name)}=+3st, or {shortened(name)}=raw:1.25"
         ) from None
-    fields: dict[str, Any] = {"vector": name, kind: value, **found}
     if fields.get("operator") in OF_OWN_LAYER:
         fields = {"strategy": "all-to-all", **fields}
+    if MONITOR in fields:
+        fields[MONITOR] = True
     if "schedule" in fields:
         start, _, end = fields["schedule"].partition("-")
         try:
@@ -126,7 +136,7 @@ def _is_time(text: str) -> bool:
 
 
 def split_short(text: str) -> list[str]:
-    """Split short forms at commas, except at those inside the path of a .safetensors file.
+    """Split short forms at commas, except at those inside the path of a .safetensors file or bundle.
 
     Raises:
         TonearmError: the text is too long.
@@ -139,7 +149,7 @@ def split_short(text: str) -> list[str]:
         name, equals, _ = part.rpartition("=")
         if not equals:
             continue
-        parts += [",".join(pending)] if name.rstrip().endswith(SUFFIX) else pending
+        parts += [",".join(pending)] if names_file(name.strip()) else pending
         pending = []
     return parts + pending
 

@@ -4,14 +4,16 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.schema import Declared, validated
 from tonearm.steering.calibration import Branch, Finite, Strategy
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.operators import Operator, Scale
 from tonearm.steering.schedule import Schedule
+from tonearm.steering.units import ABSOLUTE, UnitName
 from tonearm.steering.vector_file import SUFFIX
 
 Positions = Literal["generated", "audio", "all"]
@@ -39,8 +41,11 @@ MAX_STEERS = 256  # of one take; each is a tensor per layer
 
 
 class Steer(Declared):
-    """One vector with one amount, or one strength.
+    """One vector with one target, one amount, or one strength.
 
+    target        in a physical unit, such as 3 semitones of spectral centroid: an amount by the
+                  table of the vector's calibration (tonearm/steering/targets.py).
+    unit          of the target; default: the relative unit of the vector's measure.
     amount        calibrated, per vector and sign: ±1 is as far as the music stays whole. The
                   calibration gives strength, operator, scale, strategy, layers and branch; without
                   a schedule of the steer, its ramp too.
@@ -61,11 +66,15 @@ class Steer(Declared):
     level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
+    monitor       the vector's own monitor decides when the steer acts (SMITIN,
+                  tonearm/steering/monitoring.py); True for the default settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     vector: str = Field(min_length=1)
+    target: Finite | None = None
+    unit: UnitName | None = None
     amount: Finite | None = None
     strength: Finite | None = None
     operator: Operator = "add"
@@ -81,20 +90,36 @@ class Steer(Declared):
     level: Finite | None = None
     level_schedule: Schedule | None = None
     gate: float = Field(default=1.0, gt=0, le=1)
+    monitor: Monitoring | None = None
+
+    @field_validator("monitor", mode="before")
+    @classmethod
+    def _default_monitoring(cls, value: Any) -> Any:
+        if isinstance(value, bool):
+            return Monitoring() if value else None
+        return value
 
     @model_validator(mode="before")
     @classmethod
     def _with_strength(cls, fields: Any) -> Any:
-        if isinstance(fields, dict) and not fields.keys() & {"amount", "strength"}:
+        if isinstance(fields, dict) and not fields.keys() & {"target", "amount", "strength"}:
             return fields | {"strength": 1.0}
         return fields
 
     @model_validator(mode="after")
     def _consistent(self) -> "Steer":
-        if (self.amount is None) == (self.strength is None):
+        if [self.target, self.amount, self.strength].count(None) != 2:
             raise ValueError(
-                "give an amount (calibrated; ±1 is as far as the music stays whole) or a strength "
-                "(the raw factor of the papers), and not both"
+                "give a target (in a physical unit), an amount (calibrated; ±1 is as far as the "
+                "music stays whole) or a strength (the raw factor of the papers), and one alone"
+            )
+        if self.unit is not None and self.target is None:
+            raise ValueError(f"unit {self.unit} belongs to a target; omit it")
+        if self.target is not None:
+            return self._calibrated("a target")
+        if self.monitor and self.positions != "generated":
+            raise ValueError(
+                f"monitor reads generated frames, and positions is {self.positions}; omit positions"
             )
         if self.amount is not None:
             return self._consistent_amount()
@@ -170,10 +195,13 @@ class Steer(Declared):
             raise ValueError(
                 f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; music stays whole within ±1"
             )
+        return self._calibrated("an amount")
+
+    def _calibrated(self, given: str) -> "Steer":
         for name in CALIBRATED:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(
-                    f"{name} comes from the calibration where an amount is given; "
+                    f"{name} comes from the calibration where {given} is given; "
                     f"omit {name}, or give a strength"
                 )
         return self
@@ -182,13 +210,22 @@ class Steer(Declared):
     def raw_strength(self) -> float:
         """The strength. Raises TonearmError where the steer has an amount."""
         if self.strength is None:
+            given = "an amount" if self.target is None else "a target"
             raise TonearmError(
-                f"steer {self.vector} has an amount, not a strength; "
+                f"steer {self.vector} has {given}, not a strength; "
                 "tonearm.steering.with_strengths gives its strength"
             )
         return self.strength
 
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the strength comes from the calibration of the vector."""
+        return self.strength is None
+
     def __str__(self) -> str:
+        if self.target is not None:
+            sign = "" if self.unit in ABSOLUTE else "+"
+            return f"{self.vector} {self.target:{sign}g} {self.unit or ''}".rstrip()
         if self.amount is not None:
             return f"{self.vector} {self.amount:+g}"
         if self.level is not None:

@@ -15,11 +15,13 @@ from tonearm.errors import TonearmError
 from tonearm.schema import Declared
 from tonearm.steering.calibration import Calibration
 from tonearm.steering.frame_scales import FrameScales
+from tonearm.steering.monitor import Monitor
 from tonearm.steering.reader import check_reader
 
-# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the frame scales, 6
-# the readers
-FORMAT_VERSION = 6
+# 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the operator, the
+# unit of strengths, the hash of the tensors, the frame scales, the monitor with the scores of heads,
+# the readers, and the tables of a knob
+FORMAT_VERSION = 5
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
 NO_PROJECTIONS: Mapping[str, Any] = {
@@ -38,9 +40,14 @@ class VectorInfo(Declared):
 
     `source` says of which data its activations are; those of audio are of segments of
     `segment_seconds`, read with `text`, or without one where it is empty; the counts are of prompts
-    or segments, and `data_hash` is over them. `scores` are per-layer values by name, such as
+    or segments, and `data_hash` is over them, or over the file of another program. `scores` are per-layer values by name, such as
     `separation`; `statistics` are values of the whole fit, such as `p_value`; `best_layer` is
-    0-based; `calibration` gives amounts a meaning.
+    0-based; `calibration` gives amounts a meaning. `head_scores` are values of single attention
+    heads by name and layer, of methods that fit heads.
+
+    `strength_unit` is that of a strength of `add`: raw, a factor of the directions as they are
+    stored. `operator` is the only one that the directions are for, where the file that they were
+    imported from states it.
 
     The scales of the activations that the vector was learned from, per layer: `activation_norms` is
     the mean of |h|; `positive_projections` and `negative_projections` are the means of h·r over
@@ -61,7 +68,7 @@ class VectorInfo(Declared):
     negative_label: str = "less"
     positive_count: Count = 0
     negative_count: Count = 0
-    source: Literal["prompts", "audio"] = "prompts"
+    source: Literal["prompts", "audio", "file"] = "prompts"
     segment_seconds: float | None = Field(default=None, gt=0)
     text: str = ""
     data_hash: str = ""
@@ -71,19 +78,23 @@ class VectorInfo(Declared):
     positive_projections: dict[Layer, float] = Field(default={})
     negative_projections: dict[Layer, float] = Field(default={})
     scores: dict[str, dict[Layer, float]] = Field(default={})
+    head_scores: dict[str, dict[Layer, tuple[float, ...]]] = Field(default={})
     statistics: dict[str, float] = Field(default={})
     library_version: str = ""
+    strength_unit: Literal["raw"] = "raw"
+    operator: Literal["remove"] | None = None
     calibration: Calibration | None = None
     frame_scales: FrameScales | None = None
 
     @model_validator(mode="after")
     def _within(self) -> "VectorInfo":
-        by_layer = {
+        by_layer: dict[str, Mapping[int, Any]] = {
             "activation_norms": self.activation_norms,
             "positive_projections": self.positive_projections,
             "negative_projections": self.negative_projections,
         }
         by_layer |= {f"scores.{name}": values for name, values in self.scores.items()}
+        by_layer |= {f"head_scores.{name}": values for name, values in self.head_scores.items()}
         best = [] if self.best_layer is None else [self.best_layer]
         layers: dict[str, Iterable[int]] = {"best_layer": best, **by_layer}
         layers["calibration"] = _calibrated_layers(self.calibration)
@@ -112,14 +123,16 @@ def _calibrated_layers(calibration: Calibration | None) -> list[int]:
 class SteeringVector:
     """Directions per layer (0-based), float32 [D], raw: their length is meaningful.
 
-    A vector that is a feature of a sparse autoencoder has a reader of it at its layers
-    (tonearm/steering/reader.py), float32 [D + 2], for the operator feature.
+    `monitor` reads the attribute while music is generated; vectors of methods that fit attention
+    heads have one. A vector that is a feature of a sparse autoencoder has a reader of it at its
+    layers (tonearm/steering/reader.py), float32 [D + 2], for the operator feature.
 
-    Algebra: `+`, `-`, `* number`, negation; its results read nothing.
+    Algebra: `+`, `-`, `* number`, negation; its results read no feature.
     """
 
     directions: Mapping[int, torch.Tensor]
     info: VectorInfo
+    monitor: Monitor | None = None
     readers: Mapping[int, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -159,6 +172,21 @@ class SteeringVector:
             for layer, one in sorted(self.readers.items())
         }
         object.__setattr__(self, "readers", readers)
+        if self.monitor is not None:
+            self._check_monitor(self.monitor)
+
+    def _check_monitor(self, monitor: object) -> None:
+        boundary.instance(monitor, "monitor", Monitor, "a Monitor")
+        assert isinstance(monitor, Monitor)
+        if self.info.site != "heads":
+            raise TonearmError(
+                f"vector {self.name} of site {self.info.site} has a monitor, which reads site "
+                "heads; learn it again"
+            )
+        try:
+            monitor.check(self.info.layer_count, self.info.width)
+        except TonearmError as error:
+            raise TonearmError(f"vector {self.name}: {error}") from None
 
     @property
     def name(self) -> str:
@@ -194,16 +222,30 @@ class SteeringVector:
         return float(torch.nn.functional.cosine_similarity(self[layer], other[layer], dim=0))
 
     def content_hash(self) -> str:
-        """sha256 (hexadecimal) of directions, readers, fingerprint, site and sizes; not of name or
-        scores.
+        """sha256 (hexadecimal) of directions, monitor, readers, fingerprint, site and sizes; not of
+        name or scores.
         """
         digest = hashlib.sha256()
         identity = (self.info.fingerprint, self.info.site, self.info.width, self.info.layer_count)
         digest.update(json.dumps(identity).encode())
         for layer, direction in self.directions.items():
             digest.update(str(layer).encode() + direction.numpy().astype("<f4").tobytes())
+        for name, tensor in (self.monitor.tensors() if self.monitor else {}).items():
+            value = tensor.numpy()
+            digest.update(f"{name} {list(value.shape)}".encode())
+            digest.update(value.astype(value.dtype.newbyteorder("<")).tobytes())
         for layer, reader in self.readers.items():
             digest.update(f"reader {layer}".encode() + reader.numpy().astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def tensor_sha256(self) -> str:
+        """sha256 (hexadecimal) of the bytes of the directions alone, in the order of their layers.
+
+        It is the `glp.content_sha256` of a GGUF file with the same directions.
+        """
+        digest = hashlib.sha256()
+        for direction in self.directions.values():
+            digest.update(direction.numpy().astype("<f4").tobytes())
         return digest.hexdigest()
 
     def steers_like(self, other: "SteeringVector") -> bool:
@@ -221,7 +263,9 @@ class SteeringVector:
         return replace(self, info=self.info.model_copy(update=update))
 
     def random_like(self, seed: int) -> "SteeringVector":
-        """Random control: one random direction in every layer, with this vector's norm there."""
+        """Random control: one random direction in every layer, with this vector's norm there. It
+        keeps the monitor, which reads the attribute of this vector.
+        """
         seed = boundary.seed(seed)
         generator = torch.Generator().manual_seed(seed)
         noise = torch.randn(self.info.width, generator=generator)
@@ -232,13 +276,16 @@ class SteeringVector:
             "seed": seed,
             "data_hash": "",
             "scores": {},
+            "head_scores": {},
             "statistics": {},
             "calibration": None,
             **NO_PROJECTIONS,
         }
-        return SteeringVector(
-            {i: noise * d.norm() for i, d in self.directions.items()},
-            self.info.model_copy(update=update),
+        return replace(
+            self,
+            directions={i: noise * d.norm() for i, d in self.directions.items()},
+            info=self.info.model_copy(update=update),
+            readers={},
         )
 
     def __add__(self, other: "SteeringVector") -> "SteeringVector":
@@ -259,8 +306,12 @@ class SteeringVector:
             }
         elif not factor:
             update |= NO_PROJECTIONS
-        return SteeringVector(
-            {i: factor * d for i, d in self.directions.items()}, self.info.model_copy(update=update)
+        return replace(
+            self,
+            directions={i: factor * d for i, d in self.directions.items()},
+            info=self.info.model_copy(update=update),
+            monitor=-self.monitor if self.monitor and factor < 0 else self.monitor,
+            readers={},
         )
 
     __rmul__ = __mul__
@@ -275,6 +326,11 @@ class SteeringVector:
                 raise TonearmError(
                     f"cannot join vectors {self.name} and {other.name}: their {key} differs ({ours} and {theirs})"
                 )
+        if operator := self.info.operator or other.info.operator:
+            raise TonearmError(
+                f"cannot join vectors {self.name} and {other.name}: removing two directions is not "
+                f"removing their sum; steer by both, with operator {operator}"
+            )
         if self.layers != other.layers:
             raise TonearmError(
                 f"cannot join vectors {self.name} and {other.name}: layers {_span(self.layers)} and {_span(other.layers)} differ"
@@ -287,6 +343,7 @@ class SteeringVector:
             "data_hash": "",
             "seed": None,
             "scores": {},
+            "head_scores": {},
             "statistics": {},
             "calibration": None,
             **NO_PROJECTIONS,

@@ -17,6 +17,9 @@ The strength is then tried on prompts that did not choose it. It is confirmed wh
 the attribute moves the right way beyond its 95 % interval and no damage exceeds its limit by more
 than its standard error; what is measured there is the evidence. Otherwise four fifths of the
 strength are tried, `CONFIRMATIONS` times in all, and then the sign fails.
+
+A sign that passes gets the tables of its knob (knob_tables.py): the response over amounts, which
+gives targets in physical units a meaning, the leakage to other measures, and the drift.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,6 +45,7 @@ from tonearm.steering import (
 )
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.injection import steer_of
+from tonearm.studies.knob_tables import by_prompt, means_of, with_tables
 from tonearm.studies.measure_groups import NUMBERS
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
@@ -52,6 +56,17 @@ from tonearm.text import quoted
 CHOICE_TOLERANCE, CONFIRMATION_TOLERANCE = 0.5, 1.0
 CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
+# more, by the kind of the measure
+EXTRA_GROUPS = {"tag": ("tags",), "high_onset_level": ("percussion",)}
+# of attributes, by the name of the vector
+MEASURES = {
+    "tempo": "bundled_tempo",
+    "brightness": "spectral_centroid",
+    "loudness": "loudness",
+    "density": "onset_rate",
+    "energy": "tag:loud",
+    "drums": "high_onset_level",
+}
 SIGNS = {1: "positive", -1: "negative"}
 FIRST_SEED, CONFIRMATION_SEED = 7000, 8000
 
@@ -186,45 +201,39 @@ def calibrate(
         for sign in SIGNS
     ]
 
+    prompts_of = [
+        Prompts(one * takes, seed, seconds, _groups(measure))
+        for one, seed in zip(texts, (FIRST_SEED, CONFIRMATION_SEED), strict=True)
+    ]
+
+    run_stage = _stages(model, vector, store, workers, progress)
+
     def outcomes(which: int, tried: Sequence[tuple[int, Configuration, float]]) -> list[Outcome]:
-        stage = ("choosing", "confirming")[which]
-        prompts = Prompts(
-            texts[which] * takes,
-            (FIRST_SEED, CONFIRMATION_SEED)[which],
-            seconds,
-            (*GROUPS, "tags") if measure.startswith("tag:") else GROUPS,
-        )
         settings = [Setting("plain", Steering())]
         settings += [
             Setting(f"{steer}|{configuration.model_dump_json()}", Steering(steers=(steer,)))
             for sign, configuration, strength in tried
             for steer in [steer_of(vector.name, configuration, sign * strength)]
         ]
-        records = run_settings(
-            model,
-            f"calibration of {vector.name}, {stage}",
-            settings,
-            prompts,
-            {vector.name: vector},
-            store,
-            workers=workers,
-            progress=progress,
-        )
-        by_prompt = {name: _by_prompt(found, len(texts[which])) for name, found in records.items()}
+        records = run_stage(("choosing", "confirming")[which], settings, prompts_of[which])
+        grouped = {name: by_prompt(found, len(texts[which])) for name, found in records.items()}
         return [
-            _outcome(*trial, by_prompt["plain"], by_prompt[setting.name], value_of, measure)
+            _outcome(*trial, grouped["plain"], grouped[setting.name], value_of, measure)
             for trial, setting in zip(tried, settings[1:], strict=True)
         ]
 
     found = outcomes(0, trials)
     signs = {}
     for sign, name in SIGNS.items():
-        signs[name] = _calibrated_sign(
+        signed = _calibrated_sign(
             [one for one in found if one.sign == sign],
             lambda one: outcomes(1, [(one.sign, one.configuration, one.strength)])[0],
             limits,
             measure,
             len(texts[1]),
+        )
+        signs[name] = with_tables(
+            signed, sign, vector.name, measure, value_of, prompts_of[1], len(texts[1]), run_stage
         )
     calibration = Calibration(
         **signs,
@@ -236,9 +245,103 @@ def calibrate(
             f"{100 * limits.fault_gain:g} points of faulty takes, {limits.pulse_loss:.0%} of the pulse "
             f"clarity, {limits.text_loss:g} of the CLAP score"
         ),
+        tables=_tables_protocol(model, measure, len(texts[1]), takes, seconds),
     )
     info = vector.info.model_copy(update={"calibration": calibration})
     return replace(vector, info=info)
+
+
+def tabulate(
+    model: Model,
+    vector: SteeringVector,
+    prompts: Sequence[str],
+    *,
+    measure: str | None = None,
+    seconds: float = 10.0,
+    takes: int = 1,
+    store: Path | None = None,
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> SteeringVector:
+    """Measure the tables of a calibrated vector; its strengths and evidence stay.
+
+    Args:
+        model: the checkpoint of the vector.
+        vector: calibrated.
+        prompts: neutral ones that did not choose its strengths.
+        measure: of the attribute; default: that of the calibration.
+        others: as for `calibrate`.
+
+    Raises:
+        TonearmError: a vector without a calibration, or an unknown measure.
+    """
+    calibration = vector.info.calibration
+    if calibration is None:
+        raise TonearmError(
+            f"vector {vector.name} is not calibrated, so it has no amounts to tabulate; "
+            "calibrate it first"
+        )
+    measure = measure_for(vector) if measure is None else measure
+    value_of = reader(measure)
+    texts = tuple(boundary.text(one, "prompt") for one in prompts)
+    if len(texts) < 2:
+        raise TonearmError("tables need 2 or more prompts, better 30")
+    all_takes = Prompts(texts * takes, CONFIRMATION_SEED, seconds, _groups(measure))
+    run_stage = _stages(model, vector, store, workers, progress)
+    signs = {
+        name: with_tables(
+            calibration.of(sign),
+            sign,
+            vector.name,
+            measure,
+            value_of,
+            all_takes,
+            len(texts),
+            run_stage,
+        )
+        for sign, name in SIGNS.items()
+    }
+    update = {**signs, "tables": _tables_protocol(model, measure, len(texts), takes, seconds)}
+    info = vector.info.model_copy(update={"calibration": calibration.model_copy(update=update)})
+    return replace(vector, info=info)
+
+
+def _tables_protocol(model: Model, measure: str, prompts: int, takes: int, seconds: float) -> str:
+    return (
+        f"{model.shape.public_name} {model.shape.fingerprint}, {measure}, {prompts} prompts, "
+        f"{takes} takes of {seconds:g} s each on {model.checkpoint.device.type}, seeds from "
+        f"{CONFIRMATION_SEED}"
+    )
+
+
+def _groups(measure: str) -> tuple[str, ...]:
+    return (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
+
+
+def _stages(
+    model: Model,
+    vector: SteeringVector,
+    store: Path | None,
+    workers: int,
+    progress: Callable[[int, int], None] | None,
+) -> Callable[[str, Sequence[Setting], Prompts], dict[str, list[Record]]]:
+    """The function that makes and measures the takes of a stage."""
+
+    def run_stage(
+        stage: str, settings: Sequence[Setting], prompts: Prompts
+    ) -> dict[str, list[Record]]:
+        return run_settings(
+            model,
+            f"calibration of {vector.name}, {stage}",
+            settings,
+            prompts,
+            {vector.name: vector},
+            store,
+            workers=workers,
+            progress=progress,
+        )
+
+    return run_stage
 
 
 def _calibrated_sign(
@@ -325,6 +428,28 @@ def _rounded(strength: float) -> float:
     return float(f"{strength:.3g}")
 
 
+def measure_for(vector: SteeringVector) -> str:
+    """The measure of a vector: that of its calibration, or by its name.
+
+    Raises:
+        TonearmError: neither is known.
+    """
+    calibration = vector.info.calibration
+    for sign in () if calibration is None else SIGNS:
+        assert calibration is not None
+        if (evidence := calibration.of(sign).evidence) is not None:
+            return evidence.measure
+    name = vector.name.lower()
+    if name in MEASURES:
+        return MEASURES[name]
+    if name in default_tagger().tags:
+        return f"tag:{name}"
+    raise TonearmError(
+        f"no measure is known for vector {quoted(vector.name)}; give --measure, such as "
+        "spectral_centroid, loudness, onset_rate, tag:piano or clap:jazz"
+    )
+
+
 def reader(measure: str) -> Callable[[Record], float | None]:
     """Return the function that reads a measure from the record of a take.
 
@@ -352,11 +477,6 @@ def reader(measure: str) -> Callable[[Record], float | None]:
     return lambda record: record[measure]["value"]
 
 
-def _by_prompt(records: Sequence[Record], prompts: int) -> list[list[Record]]:
-    """Group records, of all prompts once and then again, by prompt."""
-    return [list(records[prompt::prompts]) for prompt in range(prompts)]
-
-
 def _outcome(
     sign: int,
     configuration: Configuration,
@@ -369,12 +489,12 @@ def _outcome(
     """Compare plain and steered takes, given by prompt."""
 
     def change(value_of: Callable[[Record], float | None], scale: Scale) -> Effect:
-        return effect(_means(plain, value_of), _means(steered, value_of), scale)
+        return effect(means_of(plain, value_of), means_of(steered, value_of), scale)
 
     def faulty(record: Record) -> float:
         return float(record["faulty"])
 
-    known = [value for value in _means(plain, value_of) if value is not None]
+    known = [value for value in means_of(plain, value_of) if value is not None]
     return Outcome(
         sign=sign,
         configuration=configuration,
@@ -383,20 +503,9 @@ def _outcome(
         faults=change(faulty, "difference"),
         pulse=change(lambda record: record["pulse_clarity"]["value"], "ratio"),
         text=change(lambda record: record["clap_score"]["value"], "difference"),
-        faulty_plain=fmean(value for value in _means(plain, faulty) if value is not None),
+        faulty_plain=fmean(value for value in means_of(plain, faulty) if value is not None),
         plain=fmean(known) if known else nan,
     )
-
-
-def _means(
-    by_prompt: Sequence[Sequence[Record]], value_of: Callable[[Record], float | None]
-) -> list[float | None]:
-    """The mean value of each prompt's takes; None where no take has one."""
-    means: list[float | None] = []
-    for records in by_prompt:
-        values = [value for value in map(value_of, records) if value is not None]
-        means.append(fmean(values) if values else None)
-    return means
 
 
 def _with_source(vector: SteeringVector, configuration: Configuration) -> Configuration:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tonearm.files.atomic import atomic_write
 from tonearm.model import Model
+from tonearm.processing import CORNER
 from tonearm.studies.effects_analysis import ATTRIBUTE_MEASURES, Results
 from tonearm.studies.effects_conditions import (
     ATTRIBUTES,
@@ -21,7 +22,6 @@ from tonearm.studies.effects_conditions import (
 )
 from tonearm.studies.effects_evaluators import clap_accuracies, tracker_accuracies
 from tonearm.studies.effects_figures import cost_panels, draw_figure, draw_spreads, effect_panels
-from tonearm.studies.effects_processing import CORNER
 from tonearm.studies.effects_random import BOTH
 from tonearm.studies.effects_tables import (
     ALL_MEASURES,

@@ -151,6 +151,6 @@ def vectors_fingerprint(vectors: Vectors) -> str:
     texts = []
     for name in sorted(vectors):
         info = vectors[name].info
-        calibration = info.calibration.model_dump_json() if info.calibration else ""
+        calibration = info.calibration.amounts_json() if info.calibration else ""
         texts.append(f"{name} {vectors[name].content_hash()} {info.best_layer} {calibration}")
     return f"vectors {hash_texts(texts)[:8]}"

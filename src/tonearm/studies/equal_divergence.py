@@ -37,19 +37,26 @@ def curves(records: Sequence[Record]) -> dict[tuple[str, str], Curve]:
     }
 
 
-def equal_strength(curve: Curve, divergence: float) -> float:
+def equal_strength(
+    curve: Curve, divergence: float, *, least: float = 0.0, most: float = MAX_STRENGTH
+) -> float:
     """Find the strength of a divergence.
 
-    Beyond the ends of the curve its first or last two points are continued, to MAX_STRENGTH at most,
+    Beyond the ends of the curve its first or last two points are continued, to `least` and `most`,
     with a warning: predictions of a checkpoint without training hardly move.
 
     Args:
         curve: of two strengths or more, with divergences above 0.
         divergence: nats per frame.
+        least: smallest strength. Where the curve starts there and above the divergence, it is the
+            result: setting a projection disturbs predictions at any level.
+        most: largest strength.
 
     Raises:
         TonearmError: the divergence does not rise with the strength.
     """
+    if curve.strengths[0] <= least and curve.divergences[0] >= divergence:
+        return least
     x, y = np.log(curve.strengths), np.log(np.maximum(curve.divergences, 1e-9))
     target = np.log(divergence)
     y = np.maximum.accumulate(y)
@@ -61,12 +68,12 @@ def equal_strength(curve: Curve, divergence: float) -> float:
             f"{curve.strengths[at]:g}, so that no strength has {divergence:g} nats per frame"
         )
     found = x[at - 1] + (target - y[at - 1]) / slope
-    if found > np.log(MAX_STRENGTH):
+    if found > np.log(most):
         log.warning(
             "no strength up to %g has %g nats per frame; %g is used, with less",
-            MAX_STRENGTH,
+            most,
             divergence,
-            MAX_STRENGTH,
+            most,
         )
-        return MAX_STRENGTH
-    return float(f"{np.exp(found):.4g}")
+        return most
+    return max(least, float(f"{np.exp(found):.4g}"))

@@ -159,7 +159,7 @@ def sign_rows(vectors: Mapping[str, SteeringVector]) -> list[SignRow]:
 def vector_identity(vector: SteeringVector) -> dict[str, str]:
     """Hashes of a vector and of its calibration, as the manifest records them."""
     calibration = vector.info.calibration
-    text = "" if calibration is None else calibration.model_dump_json()
+    text = "" if calibration is None else calibration.amounts_json()
     return {
         "content": vector.content_hash(),
         "calibration": hashlib.sha256(text.encode()).hexdigest(),

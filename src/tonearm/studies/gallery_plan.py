@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import measure_spectral_centroid
+from tonearm.processing import high_shelf
 from tonearm.report.page_parts import typeset
 from tonearm.steering import Evidence, Steer, Steering, SteeringVector
 from tonearm.studies.effects_conditions import with_word
-from tonearm.studies.effects_processing import gain_for_centroid, high_shelf, time_stretch
+from tonearm.studies.effects_processing import gain_for_centroid, time_stretch
 
 AMOUNTS = {"1/3": 1 / 3, "2/3": 2 / 3, "1": 1.0}
 SIGNS = {1: "+", -1: "−"}

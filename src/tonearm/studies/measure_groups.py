@@ -4,6 +4,7 @@
     beats    tempo by the bundled beat tracker
     clap     CLAP score and its control by the bundled CLAP, and the embedding for FAD and KAD
     tags     probabilities by musicnn; three quarters of the time of these four groups
+    percussion  level of the onsets above 4 kHz
     chroma   chroma over time and its mean, for `tonearm.measures.chroma_similarity`
     notes    notes by basic-pitch, which is optional, and their statistics, for
              `tonearm.measures.note_agreement`
@@ -51,6 +52,7 @@ from tonearm.measures import ClipAnalysis, Measurement, measure_notes, measure_t
 from tonearm.measures.chroma import STEPS_PROTOCOL, unit_or_zero
 from tonearm.measures.faults import find_faults
 from tonearm.measures.held_tones import HELD_TONES
+from tonearm.measures.high_onset_level import HIGH_ONSET_LEVEL
 from tonearm.measures.loudness import LOUDNESS
 from tonearm.measures.onset_rate import ONSET_RATE
 from tonearm.measures.onset_rate_superflux import ONSET_RATE_SUPERFLUX
@@ -80,6 +82,7 @@ NUMBERS = (
     "pulse_clarity",
     "tempo",
     "bundled_tempo",
+    "high_onset_level",
 )
 EMBEDDING_DECIMALS, TAG_DECIMALS = 6, 4
 CHROMA_DECIMALS, NOTE_DECIMALS = 4, 2
@@ -222,6 +225,17 @@ def tag_probabilities(clip: Clip, tagger: Tagger) -> dict[str, float] | None:
     return {tag: round(value, TAG_DECIMALS) for tag, value in found.items()}
 
 
+def _percussion() -> Group:
+    measure = HIGH_ONSET_LEVEL
+    digest = _digest(f"{measure.name} {measure.unit} {measure.protocol}".encode())
+    return Group(
+        "percussion",
+        f"percussion {digest}",
+        False,
+        lambda all: [{measure.name: measure.of(request.clip).to_dict()} for request in all],
+    )
+
+
 def _chroma() -> Group:
     digest = _digest(f"{STEPS_PROTOCOL}, {CHROMA_DECIMALS} decimals".encode())
     return Group("chroma", f"chroma {digest}", False, lambda all: [_chroma_of(r.clip) for r in all])
@@ -264,6 +278,7 @@ LOADERS: Mapping[str, Callable[[], Group]] = {
     "beats": _beats,
     "clap": _clap,
     "tags": _tags,
+    "percussion": _percussion,
     "chroma": _chroma,
     "notes": _notes,
 }

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.studies.effects_processing import gain_for_centroid, high_shelf, time_stretch
+from tonearm.processing import high_shelf
+from tonearm.studies.effects_processing import gain_for_centroid, harmonic_part, time_stretch
 from tonearm.studies.plan import Found, Processing
 from tonearm.studies.records import Record, mean_of
 from tonearm.text import quoted
@@ -19,15 +20,19 @@ def stretched_and_filtered(clip: Clip, rate: float, gain: float) -> Clip:
     return high_shelf(time_stretch(clip, rate), gain)
 
 
-def excerpt(clip: Clip, start: float) -> Clip:
-    """Copy the part of a clip from `start` seconds on.
+def excerpt(clip: Clip, start: float, end: float | None = None) -> Clip:
+    """Copy the part of a clip from `start` to `end` seconds, or to its own end.
 
     Raises:
-        TonearmError: the start is below 0 or not finite, or nothing follows it.
+        TonearmError: the start is below 0 or not finite, the end is not after it, or nothing
+            follows the start.
     """
     if not 0 <= start < math.inf:
         raise TonearmError(f"an excerpt cannot start at {start:g} s; give 0 or more")
-    samples = clip.samples[:, round(start * clip.sample_rate) :]
+    if end is not None and not start < end < math.inf:
+        raise TonearmError(f"an excerpt from {start:g} s cannot end at {end:g} s; end it later")
+    last = None if end is None else round(end * clip.sample_rate)
+    samples = clip.samples[:, round(start * clip.sample_rate) : last]
     if not samples.shape[1]:
         raise TonearmError(
             f"a clip of {clip.seconds:.2f} s has no excerpt from {start:g} s on; give an earlier start"
@@ -37,6 +42,7 @@ def excerpt(clip: Clip, start: float) -> Clip:
 
 FUNCTIONS: Mapping[str, Callable[..., Clip]] = {
     "excerpt": excerpt,
+    "harmonic part": harmonic_part,
     "shelving filter": high_shelf,
     "time stretch": time_stretch,
     "time stretch and shelving filter": stretched_and_filtered,

@@ -38,6 +38,14 @@ def select(records: Sequence[Record], **facts: object) -> list[Record]:
     return sorted(found, key=lambda record: record["prompt"])
 
 
+def by_facts(records: Sequence[Record], *names: str) -> dict[tuple[Any, ...], list[Record]]:
+    """Records by the values of some facts, in their order; each group by prompt."""
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(record.get(name) for name in names), []).append(record)
+    return {key: sorted(found, key=lambda one: one["prompt"]) for key, found in groups.items()}
+
+
 def same_prompts(records: Sequence[Record], takes: Sequence[Record]) -> list[Record]:
     """Records of the prompts of takes, in the order of the takes; one record for each prompt."""
     by_prompt = {record["prompt"]: record for record in records}

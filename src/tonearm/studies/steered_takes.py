@@ -11,7 +11,7 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Steering, SteeringVector
 from tonearm.studies.measure_groups import ALL_GROUPS
-from tonearm.studies.plan import Study, Trial
+from tonearm.studies.plan import Processing, Study, Trial
 from tonearm.studies.records import Record
 from tonearm.studies.run import Settings, run
 from tonearm.studies.store import Store
@@ -27,6 +27,7 @@ class Setting:
                 is that of the study's prompts
     first_seed  in place of the study's
     count       of the prompts, from the first on; None for all
+    excerpt     start and end in seconds of the part that is measured; None for the whole take
     """
 
     name: str
@@ -34,6 +35,15 @@ class Setting:
     texts: tuple[str, ...] | None = None
     first_seed: int | None = None
     count: int | None = None
+    excerpt: tuple[float, float] | None = None
+
+    @property
+    def processing(self) -> Processing | None:
+        """The excerpt as a processing of takes."""
+        if self.excerpt is None:
+            return None
+        start, end = self.excerpt
+        return Processing("excerpt", {"start": start, "end": end})
 
 
 @dataclass(frozen=True)
@@ -63,6 +73,7 @@ class Prompts:
                 self.groups,
                 text=self.texts[index],
                 other_text=self.texts[index - 1],
+                processing=setting.processing,
             )
             for index in range(len(self.texts))[: setting.count]
         ]
@@ -79,7 +90,9 @@ def run_settings(
     workers: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, list[Record]]:
-    """Generate and measure the takes that a store lacks; their audio is not kept.
+    """Generate and measure the takes that a store lacks.
+
+    Their audio is not kept, except where an excerpt of it is measured.
 
     Args:
         model: to generate with.
@@ -96,7 +109,7 @@ def run_settings(
     """
     trials = [trial for setting in settings for trial in prompts.trials(setting)]
     study = Study(name, {"takes": lambda found: trials}, vectors)
-    with _store(folder) as store:
+    with _store(folder, any(setting.excerpt for setting in settings)) as store:
         records = run(study, model, store, Settings(workers=workers), progress)
     by_setting: dict[str, list[Record]] = {setting.name: [] for setting in settings}
     for record in records:
@@ -105,13 +118,13 @@ def run_settings(
 
 
 @contextmanager
-def _store(folder: Path | None) -> Iterator[Store]:
+def _store(folder: Path | None, keeps_audio: bool) -> Iterator[Store]:
     if folder is not None:
-        with Store(folder, keeps_audio=False) as store:
+        with Store(folder, keeps_audio) as store:
             yield store
         return
     with (
         TemporaryDirectory(prefix="tonearm-") as temporary,
-        Store(Path(temporary), keeps_audio=False) as store,
+        Store(Path(temporary), keeps_audio) as store,
     ):
         yield store

@@ -11,13 +11,14 @@ from tonearm.stats.effect import Effect, effect
 from tonearm.stats.share import Share
 from tonearm.steering import VectorInfo
 from tonearm.studies.equal_divergence import Curve, curves
+from tonearm.studies.label_scores import plain_name
 from tonearm.studies.panda2025.clip_analysis import Transfer, transfers
-from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair, plain_name
-from tonearm.studies.panda2025.rows import Row, Spread, by_facts, distance, row_of
+from tonearm.studies.panda2025.design import PAPER_METHOD, GenrePair
+from tonearm.studies.panda2025.rows import Row, Spread, distance, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
 from tonearm.studies.panda2025.stages import CHOICES
 from tonearm.studies.panda2025.variants import BEST
-from tonearm.studies.records import Record, same_prompts, select
+from tonearm.studies.records import Record, by_facts, same_prompts, select
 
 EVERY = "every layer"
 

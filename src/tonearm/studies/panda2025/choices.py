@@ -11,11 +11,10 @@ from math import sqrt
 from statistics import fmean
 
 from tonearm.backend import Site
+from tonearm.studies.label_scores import LabelTexts
 from tonearm.studies.panda2025.design import MAX_TEXT_LOSS, GenrePair
-from tonearm.studies.panda2025.rows import by_facts
-from tonearm.studies.panda2025.scores import LabelTexts
 from tonearm.studies.panda2025.variants import Form
-from tonearm.studies.records import Record, mean_of, select
+from tonearm.studies.records import Record, by_facts, mean_of, select
 
 
 @dataclass(frozen=True)

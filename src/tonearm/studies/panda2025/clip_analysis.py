@@ -20,10 +20,10 @@ from tonearm.measures import (
 from tonearm.stats.effect import Effect, effect
 from tonearm.studies.panda2025.clips import CONTINUED, INSTRUMENT, MELODY, STYLE
 from tonearm.studies.panda2025.design import INSTRUMENTS
-from tonearm.studies.panda2025.rows import Row, by_facts, row_of
+from tonearm.studies.panda2025.rows import Row, row_of
 from tonearm.studies.panda2025.scores import Score, Scorer
 from tonearm.studies.panda2025.variants import is_random
-from tonearm.studies.records import Record, same_prompts, select
+from tonearm.studies.records import Record, by_facts, same_prompts, select
 
 Similarity = Callable[[Record, Record], float | None]
 

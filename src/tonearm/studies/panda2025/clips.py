@@ -11,13 +11,13 @@ from typing import Any
 
 from tonearm.generation.request import TakeRequest
 from tonearm.steering import Steer, Steering
+from tonearm.studies.label_scores import plain_name
 from tonearm.studies.panda2025.context import Context, GivenClip
 from tonearm.studies.panda2025.design import (
     DIFFMEAN,
     INSTRUMENTS,
     PAPER_METHOD,
     Design,
-    plain_name,
 )
 from tonearm.studies.panda2025.trials import GROUPS, TAGGED
 from tonearm.studies.panda2025.variants import (

@@ -6,8 +6,8 @@ from functools import lru_cache
 
 from tonearm.audio import Clip
 from tonearm.studies.equal_divergence import Curve, curves, equal_strength
+from tonearm.studies.label_scores import LabelTexts
 from tonearm.studies.panda2025.design import RIDGE_PAIRS, STYLE_PAIRS, Design, GenrePair
-from tonearm.studies.panda2025.scores import LabelTexts
 from tonearm.studies.panda2025.variants import Variant
 from tonearm.studies.plan import Found
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from tonearm.backend import Site
+from tonearm.studies.label_scores import plain_name
 
 PAPER = "Panda et al. 2025"
 SITES: tuple[Site, ...] = ("residual", "attention")
@@ -123,11 +124,6 @@ def _stand_in(pair: GenrePair) -> GenrePair:
         pair.kept,
         stands_for=pair.name,
     )
-
-
-def plain_name(label: str) -> str:
-    """A label without case, spaces and punctuation, so that "Hip-Hop" is "hip hop"."""
-    return "".join(letter for letter in label.lower() if letter.isalnum())
 
 
 def spelled(label: str) -> str:

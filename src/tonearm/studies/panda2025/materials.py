@@ -28,6 +28,8 @@ from tonearm.evaluators.base import AudioTextEmbedder
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector
+from tonearm.studies.evaluated_pieces import Excerpt, Piece, evaluate_pieces
+from tonearm.studies.label_scores import known_labels
 from tonearm.studies.panda2025.clips import is_given
 from tonearm.studies.panda2025.context import GivenClip
 from tonearm.studies.panda2025.corpora import (
@@ -47,8 +49,6 @@ from tonearm.studies.panda2025.design import (
     genre_pairs,
     spelled,
 )
-from tonearm.studies.panda2025.evaluated import Excerpt, Piece, evaluate_pieces
-from tonearm.studies.panda2025.scores import known_labels
 from tonearm.studies.panda2025.structure import measure_structure
 from tonearm.studies.panda2025.structure_results import load_structure, save_structure
 from tonearm.studies.panda2025.vectors import (

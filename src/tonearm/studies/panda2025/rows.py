@@ -111,11 +111,3 @@ class Spread:
         return Share.of(
             round(sum(one.value * one.n for one in shares)), sum(one.n for one in shares)
         )
-
-
-def by_facts(records: Sequence[Record], *names: str) -> dict[tuple[Any, ...], list[Record]]:
-    """Records by the values of some facts, in their order; each group by prompt."""
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(tuple(record.get(name) for name in names), []).append(record)
-    return {key: sorted(found, key=lambda one: one["prompt"]) for key, found in groups.items()}

@@ -9,6 +9,8 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.report.study_page import Report
 from tonearm.steering import SteeringVector, VectorInfo, load_vector
+from tonearm.studies.evaluated_pieces import kept_records
+from tonearm.studies.label_scores import Classifier, LabelTexts, embedding, tag_logits
 from tonearm.studies.measure_groups import reason_unavailable
 from tonearm.studies.panda2025.analysis import analyse
 from tonearm.studies.panda2025.claims import concept_claims
@@ -25,7 +27,6 @@ from tonearm.studies.panda2025.design import (
     GenrePair,
     genre_pairs,
 )
-from tonearm.studies.panda2025.evaluated import kept_records
 from tonearm.studies.panda2025.materials import (
     CLASSIFIED_FILES,
     GENRE,
@@ -38,13 +39,7 @@ from tonearm.studies.panda2025.materials import (
     pairs_of,
 )
 from tonearm.studies.panda2025.report import make_report
-from tonearm.studies.panda2025.scores import (
-    Classifier,
-    LabelTexts,
-    Scorer,
-    embedding,
-    tag_logits,
-)
+from tonearm.studies.panda2025.scores import Scorer
 from tonearm.studies.panda2025.stages import CHOICES, STAGES, conditions
 from tonearm.studies.panda2025.structure_report import structure_sections
 from tonearm.studies.panda2025.structure_results import load_structure

@@ -17,6 +17,7 @@ from tonearm.methods.vector_of_store import vector_of_store
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
+from tonearm.studies.label_scores import plain_name
 from tonearm.studies.panda2025.design import (
     DIFFMEAN,
     FORMS,
@@ -28,7 +29,6 @@ from tonearm.studies.panda2025.design import (
     SITES,
     Design,
     GenrePair,
-    plain_name,
     prompts_of,
 )
 from tonearm.studies.panda2025.variants import (

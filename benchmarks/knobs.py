@@ -1,0 +1,327 @@
+"""Asked against measured: the knobs of pocket on prompts that calibrated nothing.
+
+    python -m benchmarks.knobs --store build/knob-check               # resumable
+    python -m benchmarks.knobs --store build/knob-check --page docs/knobs.md
+
+    tempo    a BPM drawn from 80 to 160 for each held-out prompt, three ways of asking: the prompt says
+             nothing of a tempo, it says another one in a word that the knob leaves out, or in a word
+             that it does not know
+    drums    "without drums": amount -1 of the knob on held-out prompts of genres with drums, beside the
+             words in the prompt and a harmonic-percussive separation of the plain take
+    change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
+             open loop, choice among four tries, each with and without trims, and closed loop; a change
+             is counted from the mean of four plain takes of the prompt
+
+The unit is the prompt; every number is of held-out prompts. Rows are appended to JSON Lines as they are
+measured, and a run that was stopped continues.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from librosa.effects import harmonic
+
+import tonearm
+from tonearm.audio import Clip
+from tonearm.datasets import prompts
+from tonearm.errors import TonearmError
+from tonearm.evaluators.base import BeatTracker
+from tonearm.evaluators.clap import ClapEvaluator
+from tonearm.evaluators.librosa_tracker import LibrosaTracker
+from tonearm.evaluators.load import default_tagger, load_clap, load_tracker
+from tonearm.generation.request import TakeRequest
+from tonearm.generation.take import Take
+from tonearm.knobs import Reached, reach
+from tonearm.knobs.closed_loop import follow
+from tonearm.knobs.goals import Goals, KnobGoal
+from tonearm.measures import faults, measure_clap_score, measure_loudness, measure_tempo
+from tonearm.measures.high_onset_level import measure_high_onset_level
+from tonearm.measures.tags import measure_tags
+from tonearm.model import Model
+from tonearm.steering import Steer, Steering, load_vector
+from tonearm.steering.targets import knob_range
+
+Row = dict[str, Any]
+PROMPTS = 30
+TRIES = 4
+LOWEST_BPM, HIGHEST_BPM = 80, 160
+SEEDS = {"tempo": 50_000, "change": 60_000, "drums": 65_000}
+EXPERIMENTS = ("tempo", "drums", "change")
+DRUM_GENRES = ("rock", "hip", "electro", "house", "techno", "dance", "funk", "reggae")
+SHARE = 0.6  # of a range
+PHYSICAL = ("st", "lu", "onsets", "db")
+# A word for another tempo than the one asked: in the list that is left out, and beyond it.
+KNOWN_WORDS = {"slow": "slow", "fast": "fast"}
+OTHER_WORDS = {"slow": "languid", "fast": "lively"}
+
+
+TEMPO_ARMS: dict[str, dict[str, Any]] = {
+    "as written": {"words": False, "vectors": False, "trims": False},
+    "words": {"vectors": False, "trims": False},
+    "words, stretch": {"vectors": False},
+    "words, choice of 4": {"tries": TRIES, "vectors": False, "trims": False},
+    "words, choice of 4, stretch": {"tries": TRIES, "vectors": False},
+    "words, vector, choice of 4, stretch": {"tries": TRIES},
+}
+
+
+class Rows:
+    """Rows of an experiment in a file of JSON Lines, by key."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        self.by_key: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+
+    def complete(self, key: str, facts: Row, measure: Callable[[], Row]) -> None:
+        """Measure a row that is not there."""
+        if key in self.by_key:
+            return
+        row = {"key": key, **facts, **measure()}
+        self.by_key[key] = row
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, allow_nan=False) + "\n")
+
+
+class Remembering(Model):
+    """A model that makes equal takes of one experiment once: arms share their tries."""
+
+    def __init__(self, model: Model):
+        vars(self).update(vars(model))
+        self.takes: dict[tuple[str, int, Steering], Take] = {}
+
+    def generate_batch(  # type: ignore[override]
+        self, requests: Sequence[TakeRequest], **options: Any
+    ) -> Iterator[Take]:
+        absent = [one for one in requests if _key(one) not in self.takes]
+        made = super().generate_batch(absent, **options) if absent else ()
+        for one, take in zip(absent, made, strict=True):
+            self.takes[_key(one)] = take
+        return iter([self.takes[_key(one)] for one in requests])
+
+
+def _key(request: TakeRequest) -> tuple[str, int, Steering]:
+    return request.prompt, request.seed, request.steering
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--store", type=Path, default=Path("build/knob-check"))
+    parser.add_argument("--vectors", type=Path, help="folder of vectors; default: the bundled ones")
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, help="experiments")
+    parser.add_argument("--knobs", nargs="*", help="of the experiment change; default: all")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--page", type=Path, help="write the tables into this page")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    model = tonearm.load(dtype="float32")
+    for path in sorted(arguments.vectors.glob("*.safetensors")) if arguments.vectors else ():
+        model.vectors[path.stem] = load_vector(path)
+    experiments = arguments.only or EXPERIMENTS
+    if "tempo" in experiments:
+        tempo(model, Rows(arguments.store / "tempo.jsonl"))
+    if "drums" in experiments:
+        without_drums(model, Rows(arguments.store / "drums.jsonl"))
+    if "change" in experiments:
+        rows = Rows(arguments.store / "change.jsonl")
+        for name in arguments.knobs or list(model.vectors):
+            change(model, name, rows)
+    if arguments.page:
+        from benchmarks.knobs_page import write_page
+
+        write_page(arguments.store, arguments.page)
+
+
+def tempo(given: Model, rows: Rows) -> None:
+    """Ask for tempos."""
+    texts = prompts.held_out()[:PROMPTS]
+    asked = np.random.default_rng(1).integers(LOWEST_BPM, HIGHEST_BPM + 1, len(texts))
+    for index, (text, bpm) in enumerate(zip(texts, asked.tolist(), strict=True)):
+        model = Remembering(given)
+        for kind, prompt in _tempo_prompts(text, bpm):
+            seed = SEEDS["tempo"] + TRIES * index
+            facts = {"experiment": "tempo", "kind": kind, "prompt": index, "asked": bpm}
+            steer = Steer(vector="tempo", target=bpm, unit="bpm")
+            arms = {
+                arm: _asking(model, prompt, steer, settings, seed)
+                for arm, settings in TEMPO_ARMS.items()
+            }
+            arms["vector alone"] = _vector_alone(model, prompt, bpm, seed)
+            for arm, run in arms.items():
+                rows.complete(f"{kind}|{index}|{arm}", {**facts, "arm": arm}, run)
+
+
+def _tempo_prompts(text: str, bpm: int) -> Iterator[tuple[str, str]]:
+    """A prompt that says nothing of a tempo, and two that say another one."""
+    other = "slow" if bpm >= (LOWEST_BPM + HIGHEST_BPM) / 2 else "fast"
+    yield "says nothing", text
+    yield "says another, known word", f"{text}, {KNOWN_WORDS[other]}"
+    yield "says another, unknown word", f"{text}, {OTHER_WORDS[other]}"
+
+
+def _vector_alone(model: Remembering, prompt: str, bpm: float, seed: int) -> Callable[[], Row]:
+    """The open loop of the vector, at the end of its range where the tempo is beyond it."""
+
+    def run() -> Row:
+        knob = knob_range(model.vectors["tempo"])
+        change = knob.unit.change(knob.plain, bpm)
+        amount = knob.amount_for(min(max(change, knob.low), knob.high))
+        take = model.generate(prompt, steer={"tempo": amount}, seed=seed)
+        measured = measure_tempo(take.clip, _tracker()).measurement.number
+        return {"value": measured, **_quality(take.clip, prompt)}
+
+    return run
+
+
+def _reached(found: Reached, prompt: str) -> Row:
+    outcome = found.outcomes[-1]
+    return {
+        "value": outcome.value,
+        "acted": list(found.acted),
+        **_quality(found.take.clip, prompt),
+    }
+
+
+@cache
+def _clap() -> ClapEvaluator:
+    return load_clap("bundled")
+
+
+@cache
+def _tracker() -> BeatTracker:
+    return load_tracker("bundled")
+
+
+def _quality(clip: Clip, prompt: str) -> Row:
+    return {
+        "librosa": measure_tempo(clip, LibrosaTracker()).measurement.number,
+        "clap": measure_clap_score(clip, _clap(), prompt).number,
+        "faulty": bool(faults(clip)),
+    }
+
+
+def without_drums(model: Model, rows: Rows) -> None:
+    """Take the drums out, in three ways."""
+    tagger = default_tagger()
+    texts = [
+        text for text in prompts.held_out() if any(genre in text.lower() for genre in DRUM_GENRES)
+    ]
+
+    def measured(clip: Clip, text: str) -> Row:
+        tags = measure_tags(clip, tagger).probabilities or {}
+        return {
+            "level": measure_high_onset_level(clip).number,
+            "tag": tags.get("drums"),
+            "loudness": measure_loudness(clip).number,
+            **_quality(clip, text),
+        }
+
+    for index, text in enumerate(texts):
+        seed = SEEDS["drums"] + index
+        plain = model.generate(text, seed=seed)
+        arms: dict[str, Callable[[], Clip]] = {
+            "plain": lambda plain=plain: plain.clip,
+            "knob": lambda text=text, seed=seed: (
+                model.generate(text, steer={"drums": -1}, seed=seed).clip
+            ),
+            "words": lambda text=text, seed=seed: (
+                model.generate(f"{text}, without drums", seed=seed).clip
+            ),
+            "separation": lambda plain=plain: Clip(
+                harmonic(plain.clip.samples), plain.clip.sample_rate
+            ),
+        }
+        for arm, clip_of in arms.items():
+            facts = {"experiment": "drums", "prompt": index, "arm": arm}
+            rows.complete(
+                f"{index}|{arm}",
+                facts,
+                lambda clip_of=clip_of, text=text: measured(clip_of(), text),
+            )
+
+
+def change(given: Model, name: str, rows: Rows) -> None:
+    """Ask a knob for a share of the range of each of its signs."""
+    try:
+        knob = knob_range(given.vectors[name])
+    except TonearmError:
+        return
+    if knob.unit.name not in PHYSICAL:
+        return
+    for sign, response in knob.responses.items():
+        asked = round(SHARE * response.limit, 2)
+        steer = Steer(vector=name, target=asked, unit=knob.unit.name)
+        (goal,) = Goals.of(Steering(steers=(steer,)), given.vectors, _tracker()).knobs
+        for index, prompt in enumerate(prompts.held_out()[:PROMPTS]):
+            model = Remembering(given)
+            open_loop, four = {"trims": False}, {"tries": TRIES}
+            seed = SEEDS["change"] + TRIES * index
+            facts = {
+                "experiment": "change",
+                "knob": name,
+                "sign": sign,
+                "prompt": index,
+                "asked": asked,
+                "unit": knob.unit.name,
+            }
+            key = f"{name}|{sign}|{index}"
+            rows.complete(
+                f"{key}|plain", {**facts, "arm": "plain"}, _plain(model, prompt, goal, seed)
+            )
+            reference = rows.by_key[f"{key}|plain"]["reference"]
+            for arm, run in (
+                ("open loop", _asking(model, prompt, steer, open_loop, seed)),
+                ("choice of 4", _asking(model, prompt, steer, open_loop | four, seed)),
+                ("choice of 4, trims", _asking(model, prompt, steer, four, seed)),
+                ("closed loop", _following(model, prompt, steer, reference, seed)),
+            ):
+                rows.complete(f"{key}|{arm}", {**facts, "arm": arm}, run)
+
+
+def _plain(model: Remembering, prompt: str, goal: KnobGoal, seed: int) -> Callable[[], Row]:
+    """The mean of the plain takes of all seeds, and the quality of the first."""
+
+    def run() -> Row:
+        requests = [TakeRequest(prompt, seed + number) for number in range(TRIES)]
+        takes = list(model.generate_batch(requests))
+        reference = goal.mean([goal.reader(take.clip) for take in takes])
+        return {"reference": reference, **_quality(takes[0].clip, prompt)}
+
+    return run
+
+
+def _asking(
+    model: Remembering, prompt: str, steer: Steer, settings: dict[str, Any], seed: int
+) -> Callable[[], Row]:
+    def run() -> Row:
+        found = reach(model, prompt, steer, seed=seed, tracker=_tracker(), **settings)
+        return _reached(found, prompt)
+
+    return run
+
+
+def _following(
+    model: Remembering, prompt: str, steer: Steer, reference: float, seed: int
+) -> Callable[[], Row]:
+    def run() -> Row:
+        found = follow(model, prompt, steer, seed=seed, reference=reference, tracker=_tracker())
+        return {
+            "value": found.outcome.value,
+            "amounts": [list(one) for one in found.amounts],
+            **_quality(found.take.clip, prompt),
+        }
+
+    return run
+
+
+if __name__ == "__main__":
+    main()

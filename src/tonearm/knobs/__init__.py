@@ -1,0 +1,6 @@
+"""Knobs: targets in physical units, met and measured take by take."""
+
+from tonearm.knobs.outcome import Outcome
+from tonearm.knobs.reaching import Reached, reach
+
+__all__ = ["Outcome", "Reached", "reach"]

@@ -1,0 +1,1 @@
+"""Ranking of steering methods at equal divergence: every method, attribute and operator."""

@@ -1,0 +1,132 @@
+"""Examples of an attribute, from which every method learns: prompts, or rendered pieces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from tonearm.audio import Clip
+from tonearm.backend import Site
+from tonearm.datasets import prompts
+from tonearm.datasets.prompts import PromptPair
+from tonearm.datasets.rendering.drum_pairs import drum_pairs
+from tonearm.errors import TonearmError
+from tonearm.hashing import hash_texts
+from tonearm.methods.learn import BACKGROUND, learn
+from tonearm.methods.learn_from_audio import learn_from_audio
+from tonearm.model import Model
+from tonearm.steering import SteeringVector
+
+ACTIVATIONS = "activations"
+FRAME_MEAN = "mean"  # pooling of audio
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How activations of examples become a direction.
+
+    method      of the registry
+    site        that is read, and steered
+    pooling     None for that of the examples
+    background  whether the other side is a broad background in place of the opposite
+    """
+
+    method: str
+    site: Site = "residual"
+    pooling: str | None = None
+    background: bool = False
+
+
+class Examples(Protocol):
+    """Examples with an attribute and without it."""
+
+    @property
+    def identity(self) -> str:
+        """Hash of the examples, by which fitted vectors are kept."""
+        ...
+
+    def learn(self, model: Model, name: str, reading: "Reading") -> SteeringVector:
+        """Learn the direction towards the attribute.
+
+        Args:
+            model: whose activations are captured.
+            name: of the vector.
+            reading: method, and activations that it reads.
+
+        Raises:
+            TonearmError: the method finds no direction, or the examples cannot be made.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PromptExamples:
+    """A pair of prompt sets."""
+
+    pair: PromptPair
+
+    @property
+    def identity(self) -> str:
+        return hash_texts(self.pair.positive, self.pair.negative)
+
+    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
+        pair, one_sided = self.pair, reading.background
+        return learn(
+            model,
+            pair.positive,
+            prompts.neutral() if one_sided else pair.negative,
+            name,
+            method=reading.method,
+            site=reading.site,
+            pooling=reading.pooling,
+            paired=not one_sided,
+            positive_label=pair.positive_label,
+            negative_label=BACKGROUND if one_sided else pair.negative_label,
+        )
+
+
+@dataclass(frozen=True)
+class DrumExamples:
+    """Rendered pieces, without drums and with them: the attribute is the absence of drums.
+
+    count    of pieces
+    seconds  of each that are read
+    folder   of the run, which keeps the activations
+    """
+
+    count: int
+    seconds: float
+    folder: Path
+
+    @property
+    def identity(self) -> str:
+        return hash_texts([f"drum pairs {self.count}, {self.seconds:g} s"], [])
+
+    @cached_property
+    def sides(self) -> tuple[Sequence[Clip], Sequence[Clip]]:
+        """Pieces without drums, and with them."""
+        with_drums, without = drum_pairs(self.count)
+        return without, with_drums
+
+    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
+        if reading.background:
+            raise TonearmError(
+                "rendered pieces have no background beside those with drums, with which the method "
+                "is DiffMean"
+            )
+        without, with_drums = self.sides
+        site, kind = reading.site, reading.pooling or FRAME_MEAN
+        return learn_from_audio(
+            model,
+            without,
+            with_drums,
+            name,
+            method=reading.method,
+            site=site,
+            pooling=kind,
+            segment_seconds=self.seconds,
+            positive_label="no drums",
+            negative_label="drums",
+            store=self.folder / ACTIVATIONS / f"drums, {site}, {kind}",
+        )
