@@ -995,7 +995,14 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector": Function(
         lambda m: tonearm.SteeringVector,
         lambda m: {"directions": m.vector.directions, "info": m.vector.info},
-        {"directions": ("object", "directions"), "info": ANY, "monitor": ANY},
+        {
+            "directions": ("object", "directions"),
+            "info": ANY,
+            "monitor": ANY,
+            "readers": ("object", "directions"),
+        },
+    ),
+    "SteeringVector.reader": Function(lambda m: m.vector.reader, lambda m: {}, {"layer": COUNT}
     ),
     "SteeringVector.norms": Function(lambda m: m.vector.norms),
     "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),
