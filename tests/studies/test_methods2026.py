@@ -77,8 +77,9 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
     assert all(done == trials for done, trials in counts.values()) and len(counts) == 7
     ranked = {one["condition"] for one in records if one["experiment"] == "held out"}
     assert ranked == {one.name for one in conditions(CANDIDATES)}
+    assert "no autoencoder was given" in text  # the row of the features says why it is left out
     generated = [one for one in records if one["experiment"] != "divergence"]
-    assert 0.9 < len(generated) / planned_takes(TINY, FOUND, True) <= 1
+    assert 0.9 < len(generated) / planned_takes(TINY, FOUND, CANDIDATES, True) <= 1
     monkeypatch.setattr(Model, "generate_batch", refuse)
     before = (tmp_path / "report.md").read_text()
     assert report(tmp_path, tmp_path / "docs" / "study.md") == page
@@ -93,7 +94,7 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
 
 def test_a_dry_run_states_the_takes_without_any_material(model, tmp_path):
     found = estimate(model, TINY)
-    assert found["takes"] == planned_takes(TINY, FOUND, True) and found["hours"] > 0
+    assert found["takes"] == planned_takes(TINY, FOUND, CANDIDATES, True) and found["hours"] > 0
 
 
 @pytest.fixture
@@ -108,16 +109,16 @@ def planned(small, monkeypatch):
     monkeypatch.setattr(Context, "size", lambda self, variant, found, nats: nats)
     monkeypatch.setattr(stages_module, "chosen_layer_set", lambda *_: "late")
     materials = Materials(FOUND, Vectors(vectors, {}), Evaluators(None, {}), None, {})
-    context = make_context(TINY, small.shape.layer_count, materials)
+    context = make_context(TINY, small.shape.layer_count, materials, CANDIDATES)
     return SimpleNamespace(context=context, stage=lambda name: STAGES[name](context, EMPTY))
 
 
 def test_the_number_of_takes_is_that_of_the_trials(planned):
     made = sum(len(planned.stage(name)) for name in MADE)
     processed = sum(bool(one.processing) for one in FOUND) * TINY.held_out
-    assert planned_takes(TINY, FOUND, True) == made + processed
+    assert planned_takes(TINY, FOUND, CANDIDATES, True) == made + processed
     without = len(planned.stage("notes"))
-    assert planned_takes(TINY, FOUND, False) == made + processed - without
+    assert planned_takes(TINY, FOUND, CANDIDATES, False) == made + processed - without
 
 
 def test_layer_sets_are_chosen_on_neutral_prompts_and_the_held_out_ones_choose_nothing(planned):

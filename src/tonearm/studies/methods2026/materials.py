@@ -134,7 +134,9 @@ def _examples(attribute: Attribute, design: Design, folder: Path) -> Examples:
             pair.negative[: design.examples],
             pair.positive_label,
             pair.negative_label,
-        )
+        ),
+        design.seconds,
+        folder,
     )
 
 

@@ -17,7 +17,7 @@ from tonearm.studies.methods2026.note_probes import Probe
 from tonearm.studies.methods2026.note_report import note_claims, note_section
 from tonearm.studies.methods2026.note_steering import NoteResult
 from tonearm.studies.methods2026.trials import HELD_OUT
-from tonearm.studies.methods2026.variants import CANDIDATES
+from tonearm.studies.methods2026.variants import candidates
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
 
@@ -396,7 +396,7 @@ def methods_table(results: Results, details: Mapping[str, Any]) -> Table:
     """Methods, with the reasons of those that are left out."""
     present = {one.condition.candidate.name for one in results.ranking}
     rows = []
-    for one in CANDIDATES:
+    for one in candidates(None, 0):
         reasons = {
             name.removesuffix(f", {one.name}"): reason
             for name, reason in details["left_out"].items()
