@@ -6,6 +6,8 @@
     tempo    a BPM drawn from 80 to 160 for each held-out prompt, three ways of asking: the prompt says
              nothing of a tempo, it says another one in a word that the knob leaves out, or in a word
              that it does not know
+    drums    "without drums": amount -1 of the knob on held-out prompts of genres with drums, beside the
+             words in the prompt and a harmonic-percussive separation of the plain take
     change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
              open loop, choice among four tries, each with and without trims, and closed loop; a change
              is counted from the mean of four plain takes of the prompt
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from librosa.effects import harmonic
 
 import tonearm
 from tonearm.audio import Clip
@@ -31,13 +34,15 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.clap import ClapEvaluator
 from tonearm.evaluators.librosa_tracker import LibrosaTracker
-from tonearm.evaluators.load import load_clap, load_tracker
+from tonearm.evaluators.load import default_tagger, load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
 from tonearm.knobs import Reached, reach
 from tonearm.knobs.closed_loop import follow
 from tonearm.knobs.goals import Goals, KnobGoal
-from tonearm.measures import faults, measure_clap_score, measure_tempo
+from tonearm.measures import faults, measure_clap_score, measure_loudness, measure_tempo
+from tonearm.measures.high_onset_level import measure_high_onset_level
+from tonearm.measures.tags import measure_tags
 from tonearm.model import Model
 from tonearm.steering import Steer, Steering, load_vector
 from tonearm.steering.targets import knob_range
@@ -46,7 +51,9 @@ Row = dict[str, Any]
 PROMPTS = 30
 TRIES = 4
 LOWEST_BPM, HIGHEST_BPM = 80, 160
-SEEDS = {"tempo": 50_000, "change": 60_000}
+SEEDS = {"tempo": 50_000, "change": 60_000, "drums": 65_000}
+EXPERIMENTS = ("tempo", "drums", "change")
+DRUM_GENRES = ("rock", "hip", "electro", "house", "techno", "dance", "funk", "reggae")
 SHARE = 0.6  # of a range
 PHYSICAL = ("st", "lu", "onsets", "db")
 # A word for another tempo than the one asked: in the list that is left out, and beyond it.
@@ -110,7 +117,7 @@ def main() -> None:
     )
     parser.add_argument("--store", type=Path, default=Path("build/knob-check"))
     parser.add_argument("--vectors", type=Path, help="folder of vectors; default: the bundled ones")
-    parser.add_argument("--only", nargs="*", choices=("tempo", "change"), help="experiments")
+    parser.add_argument("--only", nargs="*", choices=EXPERIMENTS, help="experiments")
     parser.add_argument("--knobs", nargs="*", help="of the experiment change; default: all")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--page", type=Path, help="write the tables into this page")
@@ -119,9 +126,11 @@ def main() -> None:
     model = tonearm.load(dtype="float32")
     for path in sorted(arguments.vectors.glob("*.safetensors")) if arguments.vectors else ():
         model.vectors[path.stem] = load_vector(path)
-    experiments = arguments.only or ["tempo", "change"]
+    experiments = arguments.only or EXPERIMENTS
     if "tempo" in experiments:
         tempo(model, Rows(arguments.store / "tempo.jsonl"))
+    if "drums" in experiments:
+        without_drums(model, Rows(arguments.store / "drums.jsonl"))
     if "change" in experiments:
         rows = Rows(arguments.store / "change.jsonl")
         for name in arguments.knobs or list(model.vectors):
@@ -198,6 +207,46 @@ def _quality(clip: Clip, prompt: str) -> Row:
         "clap": measure_clap_score(clip, _clap(), prompt).number,
         "faulty": bool(faults(clip)),
     }
+
+
+def without_drums(model: Model, rows: Rows) -> None:
+    """Take the drums out, in three ways."""
+    tagger = default_tagger()
+    texts = [
+        text for text in prompts.held_out() if any(genre in text.lower() for genre in DRUM_GENRES)
+    ]
+
+    def measured(clip: Clip, text: str) -> Row:
+        tags = measure_tags(clip, tagger).probabilities or {}
+        return {
+            "level": measure_high_onset_level(clip).number,
+            "tag": tags.get("drums"),
+            "loudness": measure_loudness(clip).number,
+            **_quality(clip, text),
+        }
+
+    for index, text in enumerate(texts):
+        seed = SEEDS["drums"] + index
+        plain = model.generate(text, seed=seed)
+        arms: dict[str, Callable[[], Clip]] = {
+            "plain": lambda plain=plain: plain.clip,
+            "knob": lambda text=text, seed=seed: (
+                model.generate(text, steer={"drums": -1}, seed=seed).clip
+            ),
+            "words": lambda text=text, seed=seed: (
+                model.generate(f"{text}, without drums", seed=seed).clip
+            ),
+            "separation": lambda plain=plain: Clip(
+                harmonic(plain.clip.samples), plain.clip.sample_rate
+            ),
+        }
+        for arm, clip_of in arms.items():
+            facts = {"experiment": "drums", "prompt": index, "arm": arm}
+            rows.complete(
+                f"{index}|{arm}",
+                facts,
+                lambda clip_of=clip_of, text=text: measured(clip_of(), text),
+            )
 
 
 def change(given: Model, name: str, rows: Rows) -> None:

@@ -29,6 +29,7 @@ def write_page(store: Path, page: Path) -> None:
         {
             "knobs": knob_table(),
             "tempo": tempo_table(tempo),
+            "drums": drums_table(_rows(store / "drums.jsonl")),
             "change": change_table(change),
             "loop": loop_table(change),
         },
@@ -87,6 +88,35 @@ def _is_heard(tempo: float | None, asked: float) -> bool:
     return tempo is not None and any(
         abs(log2(tempo * octave / asked)) <= TOLERANCE for octave in OCTAVES
     )
+
+
+def drums_table(rows: Sequence[Row]) -> list[str]:
+    """Ways of taking the drums out, each against the plain takes of the same prompts."""
+    lines = [
+        "| without drums by | onsets above 4 kHz | tag drums (musicnn) | loudness | CLAP score "
+        "| faulty |",
+        "|---|---|---|---|---|---|",
+    ]
+    by_arm: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["prompt"]):
+        by_arm.setdefault(row["arm"], []).append(row)
+    plain = by_arm["plain"]
+    for arm, found in by_arm.items():
+        cells = []
+        for name, decimals, unit in (
+            ("level", 1, " dB"), ("tag", 3, ""), ("loudness", 1, " LU"), ("clap", 3, ""),
+        ):  # fmt: skip
+            change = effect(
+                [row[name] for row in plain], [row[name] for row in found], "difference"
+            )
+            if arm == "plain":
+                cells.append(f"{change.plain:.{decimals}f}{unit.replace('LU', 'LUFS')}")
+                continue
+            numbers = (change.change, change.low, change.high)
+            mean, low, high = (f"{number:+.{decimals}f}" for number in numbers)
+            cells.append(f"{mean}{unit} [{low}, {high}]")
+        lines.append(f"| {arm} ({len(found)} takes) | {' | '.join(cells)} | {_faulty(found)} |")
+    return lines
 
 
 def change_table(rows: Sequence[Row]) -> list[str]:

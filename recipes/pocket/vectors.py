@@ -1,4 +1,5 @@
-"""Learn pocket's bundled vectors, calibrate their amounts, and save them into the package.
+"""Learn pocket's bundled vectors, calibrate their amounts, measure the scales of their levels, and
+save them into the package.
 
     python -m recipes.pocket.vectors --store build/vectors
 
@@ -11,7 +12,8 @@ neutral prompts choose the strength of each sign, and the others confirm it. Eac
 measured by a signal measure, or by musicnn, which shares no training data with pocket; where
 neither knows it, by the bundled CLAP. A sign that no strength moves with whole music is stored as
 failing, with the reason. One that passes has the tables of its knob: response in physical units,
-leakage to other measures, and drift over half a minute.
+leakage to other measures, and drift over half a minute. The scales of levels are those of takes of
+all neutral prompts.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import torch
 
 import tonearm
 from tonearm import assets
+from tonearm.activations import measure_scales_of_several
 from tonearm.datasets import prompts
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
 from tonearm.methods.learn_from_audio import learn_from_audio
@@ -30,6 +33,7 @@ from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
 from tonearm.steering import Configuration, SteeringVector, load_vector, save_vector
 from tonearm.steering.library import bundled_vectors
+from tonearm.steering.vector_file import SUFFIX
 from tonearm.studies.calibration import calibrate, tabulate
 
 PACKAGE = assets.POCKET_VECTORS
@@ -90,6 +94,9 @@ def main() -> None:
         action="store_true",
         help="keep the calibrated strengths of the bundled vectors, and measure their tables alone",
     )
+    parser.add_argument(
+        "--scales", action="store_true", help="measure the scales of the vectors as they are, alone"
+    )
     parser.add_argument("--out", type=Path, default=PACKAGE, help="folder of the vectors")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--store", type=Path, default=Path("build/vectors"), help="of the records")
@@ -101,7 +108,7 @@ def main() -> None:
     model = tonearm.load(device=arguments.device, dtype="float32")
     arguments.out.mkdir(parents=True, exist_ok=True)
     neutral = prompts.neutral()
-    for name in arguments.only:
+    for name in [] if arguments.scales else arguments.only:
         began = time.perf_counter()
         if arguments.tables:
             tabulated = tabulate(
@@ -132,6 +139,10 @@ def main() -> None:
         )
         save_vector(calibrated, arguments.out / name)
         print(f"{name}: {calibrated.info.calibration!r}", flush=True)
+    if arguments.only:
+        vectors = [load_vector(arguments.out / f"{name}{SUFFIX}") for name in arguments.only]
+        for vector in measure_scales_of_several(model.engine, vectors, neutral):
+            save_vector(vector, arguments.out / vector.name)
     if arguments.out == PACKAGE:
         write_between_marks(assets.POCKET / "README.md", {"amounts": table()})
 

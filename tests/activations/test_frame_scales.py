@@ -5,7 +5,7 @@ import torch
 
 from tests.activations.test_capture import EVEN, PROMPTS, SITES, states_by_hand
 from tests.steering.vectors import random_vector, vector_of
-from tonearm.activations import RunningMoments, measure_frame_scales
+from tonearm.activations import RunningMoments, measure_frame_scales, measure_scales_of_several
 from tonearm.errors import TonearmError
 from tonearm.musicgen.engine import whole_positions
 from tonearm.steering import SteeringVector
@@ -41,7 +41,8 @@ def test_scales_are_those_of_the_frames_of_plain_takes(model_of, variant, site):
         deviations.double(), expected.std(0, unbiased=False), rtol=1e-4, atol=1e-4
     )
     assert measured.content_hash() == vector.content_hash() and vector.info.frame_scales is None
-    assert f"3 takes of 0.6 s, {len(expected)} frames, seeds from 4" in scales.protocol
+    assert "3 takes of 0.6 s, seeds from 4, guidance 3, temperature 1" in scales.protocol
+    assert scales.protocol.endswith(f", {len(expected)} frames")
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])
@@ -124,6 +125,18 @@ def test_mistakes_are_one_line(melody, change, message):
     with pytest.raises(TonearmError, match=message) as error:
         measure_frame_scales(melody.engine, **arguments)
     assert "\n" not in str(error.value)
+
+
+def test_several_vectors_are_measured_on_the_same_takes(melody):
+    vectors = [
+        vector_of(melody),
+        vector_of(melody, "heads", seed=1, site="heads"),
+        SteeringVector({1: vector_of(melody)[0]}, vector_of(melody).info),
+    ]
+    together = measure_scales_of_several(melody.engine, vectors, EVEN, seconds=SECONDS)
+    for vector, found in zip(vectors, together, strict=True):
+        alone = measure_frame_scales(melody.engine, vector, EVEN, seconds=SECONDS)
+        assert alone.info == found.info and alone.content_hash() == found.content_hash()
 
 
 def test_only_the_layers_of_the_vector_are_measured(melody):

@@ -178,6 +178,12 @@ def test_heads_are_learned_shown_and_played_all_to_all(run, tiny, scenes, folder
     played = run(*command[1:], "--seconds", 0.2, "-o", "heads.wav")
     assert played.code == 0
     assert "each layer's own into layers 0..2, site heads" in " ".join(played.out.split())
+    monitored = (*command[1:4], "drive.safetensors=raw:+1@all-to-all@monitor", *tiny())
+    played = run(*monitored, "--seconds", 0.4, "-o", "loop.wav")
+    assert played.code == 0 and "monitored, every 5 frames" in " ".join(played.out.split())
+    (record,) = json.loads((folder / "loop.json").read_text())["monitored"]
+    line = f"drive.safetensors raw +1 acted at {record['acted']:.0%} of frames"
+    assert line in played.out and line in run("inspect", "loop.json").out
     refused = run(*command[1:4], "drive.safetensors=raw:+1", *tiny(), "--seconds", 0.2)
     assert refused.code == 2 and "set source_layer, or strategy all-to-all" in refused.err
 

@@ -26,8 +26,9 @@ def manifest():
 
 
 @pytest.fixture(scope="module")
-def vectors():
-    return {name: load_vector(path) for name, path in bundled_vectors().items()}
+def vectors(manifest):
+    files = bundled_vectors()
+    return {name: load_vector(files[name]) for name in manifest["vectors"]}
 
 
 def test_the_gallery_is_of_the_bundled_checkpoint_and_vectors(manifest, vectors):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.musicgen.decode_requests import with_window
 from tonearm.errors import TonearmError
+from tonearm.generation.provenance import SIDECAR_FORMAT
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen import codec
 from tonearm.musicgen.codec import CodecLimit
@@ -137,7 +138,7 @@ def test_a_sidecar_of_an_earlier_format_has_one_row_of_the_codec(small, tmp_path
     take = small.generate(PROMPT, seconds=0.4, seed=1)
     sidecar = take.save(tmp_path / "take.wav")
     content = json.loads(sidecar.read_text())
-    assert content["format"] == 5
+    assert content["format"] == SIDECAR_FORMAT
     assert content["batch"].pop("codec_rows") == 1 and content["batch"].pop("codec_row") == 0
     sidecar.write_text(json.dumps(content | {"format": number}))
     again = replay(sidecar, model=small)

@@ -84,7 +84,10 @@ def test_20000_requests_are_prepared_and_packed_without_tensors(small, monkeypat
         (Steer(vector="sparse", source_layer=1), "no direction for layer 1"),
         (Steer(vector="sparse", strategy="all-to-all", layers=(1,)), "no direction for layer 1"),
         (Steer(vector="lost"), "no best layer"),
-        (parse_short("unmeasured=2@set"), r"no frame scales.*tonearm calibrate --scales"),
+        (
+            parse_short("unmeasured=2@set"),
+            r"no frame scales.*tonearm calibrate unmeasured --scales",
+        ),
         (parse_short("partly=2@set"), "no frame scale of layer 1; measure them again"),
     ],
 )

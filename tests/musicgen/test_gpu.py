@@ -10,7 +10,7 @@ import torch
 from tests.musicgen.decode_requests import FRAMES, request_for
 from tests.musicgen.recorded_graphs import codes_of
 from tests.steering.vectors import vector_of
-from tonearm import Steer, Steering, TakeRequest, load, replay
+from tonearm import Schedule, Steer, Steering, TakeRequest, load, replay
 from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.codec import (
     codec_bytes,
@@ -33,7 +33,9 @@ STEERS = {
     "add": Steer(vector="brightness", strength=0.2),
     "blend": Steer(vector="brightness", strength=0.1, operator="blend", scale="activation"),
     "rotate": Steer(vector="brightness", strength=0.1, operator="rotate"),
+    "slerp": Steer(vector="brightness", strength=0.1, operator="slerp"),
     "remove": Steer(vector="brightness", operator="remove"),
+    "gate": Steer(vector="brightness", strength=0.3, gate=0.3),
     "clamp": Steer(vector="brightness", operator="clamp", low=1.0),
 }
 
@@ -110,6 +112,9 @@ def test_captured_graphs_give_the_codes_of_uncaptured_steps(folder_of, variant):
 
 CLAMP = Steer(vector="v", operator="clamp", low=2.0, high=5.0, source_layer=1)
 ADD = Steer(vector="v", strength=1.5, source_layer=1)
+SLERP = Steer(vector="v", strength=0.4, operator="slerp", source_layer=1)
+SET = Steer(vector="v", operator="set", level=4.0, strategy="all-to-all")
+GATED = Steer(vector="v", strength=1.5, source_layer=1, gate=0.5)
 
 
 def steered_request(model, steer, seed):
@@ -145,8 +150,11 @@ def captured(folder_of):
     [
         (CLAMP, CLAMP.model_copy(update={"low": -1.0, "high": 0.5})),
         (ADD, ADD.model_copy(update={"strength": -0.7})),
+        (SLERP, SLERP.model_copy(update={"strength": -0.7})),
+        (SET, SET.model_copy(update={"level": -6.0, "level_schedule": Schedule.ramp(0, 1)})),
+        (GATED, GATED.model_copy(update={"gate": 0.8})),
     ],
-    ids=["clamp", "add"],
+    ids=["clamp", "add", "slerp", "set", "gate"],
 )
 def test_later_decodings_of_a_shape_capture_nothing(captured, monkeypatch, variant, first, later):
     model, calls = captured(variant)

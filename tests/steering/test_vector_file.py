@@ -12,6 +12,7 @@ import torch
 from tests.steering.vectors import random_vector, scales_of
 from tonearm.errors import TonearmError
 from tonearm.steering import SteeringVector, load_vector, save_vector
+from tonearm.steering.library import bundled_vectors
 
 
 def metadata_of(path: Path) -> dict[str, str]:
@@ -91,6 +92,14 @@ def test_a_file_of_format_4_has_no_frame_scales_and_keeps_its_hash(tmp_path):
     rewrite(file, tonearm_format="4", frame_scales=None)
     again = load_vector(file)
     assert again.info.frame_scales is None and again.content_hash() == before.content_hash()
+
+
+@pytest.mark.parametrize("name", bundled_vectors())
+def test_bundled_vectors_have_the_frame_scales_of_their_checkpoint(name):
+    info = load_vector(bundled_vectors()[name]).info
+    assert list(info.frame_scales.means) == list(range(info.layer_count))
+    assert min(info.frame_scales.deviations.values()) > 0
+    assert info.frame_scales.protocol.startswith(f"pocket {info.fingerprint}, 50 takes of 10 s")
 
 
 def test_a_missing_suffix_is_added(tmp_path):

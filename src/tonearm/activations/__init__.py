@@ -10,7 +10,7 @@ from tonearm.activations.capture import (
     capture_rows,
 )
 from tonearm.activations.corpus import capture_recordings
-from tonearm.activations.frame_scales import measure_frame_scales
+from tonearm.activations.frame_scales import measure_frame_scales, measure_scales_of_several
 from tonearm.activations.moments import RunningMoments
 from tonearm.activations.pooling import POOLINGS
 from tonearm.activations.store import ActivationStore
@@ -27,4 +27,5 @@ __all__ = [
     "capture_rows",
     "capture_segments",
     "measure_frame_scales",
+    "measure_scales_of_several",
 ]

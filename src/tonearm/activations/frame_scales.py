@@ -14,7 +14,7 @@ import torch
 from tonearm import boundary
 from tonearm.activations.capture import equal_length_batches
 from tonearm.activations.moments import RunningMoments
-from tonearm.backend import ModelShape, Span
+from tonearm.backend import ModelShape, Site, Span, Tap
 from tonearm.errors import TonearmError
 from tonearm.musicgen.conditioning import Conditioning, condition
 from tonearm.musicgen.decode_request import DecodeRequest
@@ -39,11 +39,46 @@ def measure_frame_scales(
 ) -> SteeringVector:
     """Measure the scales of generated frames in all layers of a vector.
 
-    Memory does not grow with the number of prompts.
-
     Args:
         engine: of the checkpoint for which the vector was made.
         vector: to be measured.
+        Others: as for `measure_scales_of_several`.
+
+    Returns:
+        The vector with its scales.
+
+    Raises:
+        TonearmError: see `measure_scales_of_several`.
+    """
+    (measured,) = measure_scales_of_several(
+        engine,
+        [vector],
+        prompts,
+        seconds=seconds,
+        seed=seed,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return measured
+
+
+def measure_scales_of_several(
+    engine: Engine,
+    vectors: Sequence[SteeringVector],
+    prompts: Sequence[str],
+    *,
+    seconds: float = 10.0,
+    seed: int = 0,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> list[SteeringVector]:
+    """Measure the scales of several vectors on the same takes.
+
+    Memory does not grow with the number of prompts.
+
+    Args:
+        engine: of the checkpoint for which the vectors were made.
+        vectors: to be measured.
         prompts: neutral ones, one take each.
         seconds: of each take, up to the checkpoint's window.
         seed: of the first prompt; prompt i has seed + i.
@@ -51,50 +86,59 @@ def measure_frame_scales(
         progress: called with prompts done and prompts in all.
 
     Returns:
-        The vector with its scales.
+        The vectors with their scales.
 
     Raises:
         TonearmError: a vector of another checkpoint, no prompts or one that is too long, or a
             length that is not possible.
     """
     checkpoint, shape = engine.checkpoint, engine.checkpoint.shape
-    boundary.instance(vector, "vector", SteeringVector, "a SteeringVector")
-    check_vector(shape, vector)
+    for vector in vectors:
+        check_vector(shape, boundary.instance(vector, "vector", SteeringVector, "a SteeringVector"))
     texts = boundary.sequence(prompts, "prompts", boundary.text, "a list of texts")
     if not texts:
         raise TonearmError("no prompts were given; give at least one")
     if boundary.integer(batch_size, "batch_size") < 1:
         raise TonearmError(f"batch size {batch_size} is not possible; use 1 or more")
     frames, first_seed = _frames(shape, boundary.number(seconds, "seconds")), boundary.seed(seed)
-    sampling, moments, done = checkpoint.sampling, RunningMoments(), 0
+    sampling, positions, done = checkpoint.sampling, whole_positions(shape, frames), 0
+    moments = [RunningMoments() for _ in vectors]
     for batch in equal_length_batches(checkpoint, texts, batch_size):
         guided = sampling.strongest_guidance > 1
         conditioning = condition(checkpoint, [texts[index] for index in batch], guided=guided)
-        positions = whole_positions(shape, frames)
-        found = [_Projections(conditioning, vector[layer], positions) for layer in vector.layers]
-        request = DecodeRequest(
-            conditioning,
-            frames,
-            [sampling] * len(batch),
-            [first_seed + index for index in batch],
-            (),
-        )
-        places = [(vector.info.site, layer) for layer in vector.layers]
-        engine.decode(request, read={p: [one] for p, one in zip(places, found, strict=True)})
-        moments.add(torch.stack([one.values() for one in found], dim=-1))
+        seeds = [first_seed + index for index in batch]
+        request = DecodeRequest(conditioning, frames, [sampling] * len(batch), seeds, ())
+        found = [
+            {layer: _Projections(conditioning, vector[layer], positions) for layer in vector.layers}
+            for vector in vectors
+        ]
+        taps: dict[tuple[Site, int], list[Tap]] = {}
+        for vector, of_layers in zip(vectors, found, strict=True):
+            for layer, projections in of_layers.items():
+                taps.setdefault((vector.info.site, layer), []).append(projections)
+        engine.decode(request, read=taps)
+        for moment, of_layers in zip(moments, found, strict=True):
+            moment.add(torch.stack([one.values() for one in of_layers.values()], dim=-1))
         done += len(batch)
         if progress:
             progress(done, len(texts))
-    scales = FrameScales(
+    protocol = (
+        f"{shape.public_name} {shape.fingerprint}, {len(texts)} takes of {seconds:g} s, seeds from "
+        f"{first_seed}, guidance {sampling.guidance:g}, temperature {sampling.temperature:g}"
+    )
+    return [
+        vector.with_frame_scales(_scales(vector, moment, protocol))
+        for vector, moment in zip(vectors, moments, strict=True)
+    ]
+
+
+def _scales(vector: SteeringVector, moments: RunningMoments, protocol: str) -> FrameScales:
+    """Scales of the moments of projections [n, L]."""
+    return FrameScales(
         means=_by_layer(vector, moments.mean),
         deviations=_by_layer(vector, moments.variance.sqrt()),
-        protocol=(
-            f"{shape.public_name} {shape.fingerprint}, {len(texts)} takes of {seconds:g} s, "
-            f"{moments.count} frames, seeds from {first_seed}, guidance {sampling.guidance:g}, "
-            f"temperature {sampling.temperature:g}"
-        ),
+        protocol=f"{protocol}, {moments.count} frames",
     )
-    return vector.with_frame_scales(scales)
 
 
 def _frames(shape: ModelShape, seconds: float) -> int:

@@ -11,6 +11,7 @@ from tonearm.errors import TonearmError
 from tonearm.text import check_path
 
 if TYPE_CHECKING:
+    from tonearm.generation.provenance import Provenance
     from tonearm.generation.request import TakeRequest
     from tonearm.generation.take import Take
     from tonearm.knobs import Reached
@@ -41,12 +42,13 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        lines = [f"{self.audio}   {measured_text(self.description)}"]
+        notes = []
         if self.reached is not None:
-            lines += [f"  {outcome}" for outcome in self.reached.outcomes]
-            lines += [f"  {act}" for act in self.reached.acted]
-        lines += [f"  faulty: {fault}" for fault in self.description.faults]
-        return "\n".join(lines)
+            notes += [str(outcome) for outcome in self.reached.outcomes]
+            notes += self.reached.acted
+        notes += [f"faulty: {fault}" for fault in self.description.faults]
+        notes += monitored_lines(self.take.provenance)
+        return "\n  ".join([f"{self.audio}   {measured_text(self.description)}", *notes])
 
 
 def save_take(
@@ -114,6 +116,12 @@ def reached_takes(
             progress=progress,
         )
         yield reached.take, reached
+
+
+def monitored_lines(take: "Provenance") -> list[str]:
+    """One line for each monitored steer: how often it acted."""
+    steers = take.steering.steers
+    return [f"{steers[one.steer]} acted at {one.acted:.0%} of frames" for one in take.monitored]
 
 
 def measured_text(description: "Description") -> str:

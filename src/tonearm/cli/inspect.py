@@ -18,6 +18,7 @@ from tonearm.cli._inspect_vectors import (
 )
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import print_facts, print_json
+from tonearm.cli._takes import monitored_lines
 
 
 def inspect(
@@ -85,6 +86,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "negative": take.negative or "",
             "requested": str(take.requested) if take.requested else "",
             "steering": "\n".join(steers) or "none",
+            "monitored": "\n".join(monitored_lines(take)),
             "vectors": "\n".join(
                 f"{name} {record.content_hash[:8]}"
                 + (" (bundled)" if record.bundled else f" in {record.file}")

@@ -86,6 +86,7 @@ class Decoding:
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
+        self.buffers.end_window()
         self.close()  # its cache is free before the next one is allocated
         conditioning = self.request.conditioning_from(start)
         steering = self.buffers if self.may_capture else None

@@ -55,11 +55,17 @@ class MonitorLoop:
         Returns:
             Factors at the frame, [n].
         """
-        if self.frame is not None and self._readings is None:
-            self._readings = self.probes.readings.clone()
+        self.keep_readings()
         if frame != self.frame:
             self._advance(frame, strengths)
         return self.factors[:, frame]
+
+    def keep_readings(self) -> None:
+        """Keep the readings of the first call at the frame sought last; those of further calls, and
+        of decodings that take over the tensors of captured steps, do not count.
+        """
+        if self.frame is not None and self._readings is None:
+            self._readings = self.probes.readings.clone()
 
     def may_change(self, frame: int) -> bool:
         """Whether the factors at a frame can differ from those at the frame before."""
@@ -96,12 +102,11 @@ class HeadProbes:
     """
 
     def __init__(self, intervention: Intervention):
-        monitors = intervention.monitors
-        assert monitors is not None
-        self.all_layers = monitors.all_layers
-        self.rows, self.heads, self.layers = intervention.rows, monitors.heads, monitors.layers
-        self.weights, self.biases = monitors.weights, monitors.biases
-        self.readings = torch.zeros_like(monitors.biases)
+        assert intervention.monitors is not None
+        self.intervention, self.monitors = intervention, intervention.monitors
+        self.all_layers = self.monitors.all_layers
+        self.readings = torch.zeros_like(self.monitors.biases)
+        self.rows, self.layers, self.heads, self.weights, self.biases = self._values()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,8 +115,20 @@ class HeadProbes:
 
     def place(self, keep: Keep, name: str) -> None:
         """Move the tensors to where captured steps read and write them."""
-        for field in ("rows", "heads", "layers", "weights", "biases", "readings"):
-            setattr(self, field, keep(f"{name}, {field}", getattr(self, field)))
+        self.readings = keep(f"{name}, readings", torch.zeros_like(self.monitors.biases))
+        kept = (keep(f"{name}, {index}", value) for index, value in enumerate(self._values()))
+        self.rows, self.layers, self.heads, self.weights, self.biases = kept
+
+    def _values(self) -> tuple[torch.Tensor, ...]:
+        """Rows, and layers, heads, weights and biases of their monitors."""
+        monitors = self.monitors
+        return (
+            self.intervention.rows,
+            monitors.layers,
+            monitors.heads,
+            monitors.weights,
+            monitors.biases,
+        )
 
     def read(self, layer: int, h: torch.Tensor) -> None:
         """Write the probabilities of the heads of a layer, from its outputs h [R, S, D]."""

@@ -248,6 +248,12 @@ class SteeringBuffers:
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
+    def end_window(self) -> None:
+        """Keep what the next window needs of tensors that captured steps write."""
+        for track in self.tracks:
+            if track.loop:
+                track.loop.keep_readings()
+
     def hold_after(self, lengths: Sequence[int]) -> None:
         """Keep each batch row's values at its last frame for all frames after it."""
         for track in self.tracks:

@@ -233,13 +233,13 @@ def frame_scales(
     if scales is None:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scales, the unit of level; measure "
-            "them with `tonearm calibrate --scales`"
+            f"them with `tonearm calibrate {steer.vector} --scales`"
         )
     missing = [layer for layer in layers if layer not in scales.means]
     if missing:
         raise TonearmError(
             f"steer {steer.vector}: the vector has no frame scale of layer {missing[0]}; measure "
-            "them again with `tonearm calibrate --scales`, or use other layers"
+            f"them again with `tonearm calibrate {steer.vector} --scales`, or use other layers"
         )
     return [(scales.means[layer], scales.deviations[layer]) for layer in layers]
 
