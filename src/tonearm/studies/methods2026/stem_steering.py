@@ -33,7 +33,7 @@ from tonearm.studies.methods2026.readings import DRUMS, Evaluators
 from tonearm.studies.methods2026.responses import plain_means
 from tonearm.studies.methods2026.trials import HELD_OUT, takes
 from tonearm.studies.methods2026.vectors import FOLDER
-from tonearm.studies.plan import Found, Trial
+from tonearm.studies.plan import Trial
 from tonearm.studies.records import Record, by_facts, select, values_of
 
 EXPERIMENT = "stem steering"
@@ -85,9 +85,7 @@ def stem_vector(method: str) -> str:
     return f"drums, {method}, last position"
 
 
-def make_stems(
-    model: Model, examples: DrumExamples, folder: Path
-) -> dict[str, SteeringVector]:
+def make_stems(model: Model, examples: DrumExamples, folder: Path) -> dict[str, SteeringVector]:
     """Fit the vectors that the folder of the run lacks, towards drums.
 
     Args:
@@ -120,7 +118,7 @@ def make_stems(
     return found
 
 
-def stem_steering(context: Context, found: Found) -> list[Trial]:
+def stem_steering(context: Context) -> list[Trial]:
     """Held-out prompts with drums added or removed."""
     return [
         trial
@@ -182,9 +180,7 @@ def stem_results(records: Sequence[Record], evaluators: Evaluators) -> list[Stem
         **{(label, ""): seeds for label in SENSES},
         **{(label, row): found for (label, row), found in steered.items()},
     }
-    return [
-        _result(label, row, plain, found, evaluators) for (label, row), found in groups.items()
-    ]
+    return [_result(label, row, plain, found, evaluators) for (label, row), found in groups.items()]
 
 
 def _result(

@@ -23,8 +23,10 @@ from tonearm.studies.methods2026.note_probes import FILE as PROBES
 from tonearm.studies.methods2026.note_probes import read_probes
 from tonearm.studies.methods2026.note_steering import note_results, planned_notes
 from tonearm.studies.methods2026.processed import MATCHED
-from tonearm.studies.methods2026.report import make_report
+from tonearm.studies.methods2026.readings import DRUMS
+from tonearm.studies.methods2026.report import Protocols, make_report
 from tonearm.studies.methods2026.stages import STAGES
+from tonearm.studies.methods2026.stem_steering import planned_stems, stem_results
 from tonearm.studies.methods2026.variants import SAE, Candidate, candidates, conditions
 from tonearm.studies.plan import Study
 from tonearm.studies.prompt_takes import PromptSet, takes
@@ -159,7 +161,7 @@ def planned_takes(
         design: sizes.
         found: attributes of the run.
         methods: of the run.
-        renders: whether FluidSynth is installed, without which no pitch class is learned.
+        renders: whether FluidSynth is installed, which the protocols of two papers need.
     """
     rows = conditions(methods)
     levels, sets = len(design.divergences), [len(one.candidate.layer_sets) for one in rows]
@@ -169,8 +171,8 @@ def planned_takes(
     places = {(one.candidate.site, name) for one in rows for name in one.candidate.layer_sets}
     random = len(places) * design.random * levels * design.held_out
     others = sum(bool(one.word) + (one.processing in MATCHED) for one in found)
-    notes = planned_notes(design) if renders else 0
-    return plain_takes + neutral + held_out + random + others * design.held_out + notes
+    protocols = planned_notes(design) + planned_stems(design) if renders else 0
+    return plain_takes + neutral + held_out + random + others * design.held_out + protocols
 
 
 def report(folder: Path, page: Path | None = None) -> Path:
@@ -193,12 +195,19 @@ def report(folder: Path, page: Path | None = None) -> Path:
 def _report(folder: Path, stored: StoredStudy) -> Report:
     details = stored.details
     found = [one for one in attributes(details["notes"]) if one.name in details["attributes"]]
+    evaluators = make_evaluators(folder, found)
     results = analyse(
         stored.records,
         found,
         conditions(candidates(None, 0)),
-        make_evaluators(folder, found),
+        evaluators,
         details["cutoff"],
     )
     probes = read_probes(folder / PROBES).probes if details["probed"] else ()
-    return make_report(results, stored, probes, note_results(stored.records))
+    protocols = Protocols(
+        probes,
+        note_results(stored.records),
+        stem_results(stored.records, evaluators),
+        evaluators.classifiers[DRUMS].accuracy if DRUMS in evaluators.classifiers else {},
+    )
+    return make_report(results, stored, protocols)

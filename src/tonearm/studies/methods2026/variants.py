@@ -14,11 +14,12 @@ from tonearm.features.contrast import contrast_features
 from tonearm.features.trained import TrainedAutoencoder
 from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
-from tonearm.studies.methods2026.design import LAYER_SETS, OWN
+from tonearm.studies.methods2026.design import ALL, LAYER_SETS, OWN
 from tonearm.studies.methods2026.examples import Examples, Reading
 from tonearm.studies.methods2026.operators import ADD, SET, SLERP, Operator
 
 RANDOM, SAE = "random", "sae"
+HEADS: Site = "heads"
 Fit = Callable[[Model, Examples, str], SteeringVector]
 
 
@@ -104,6 +105,20 @@ CANDIDATES = (
     Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered(Reading("mse-probe"))),
     Candidate("bce-probe", "logistic regression", registered(Reading("bce-probe"))),
     Candidate("rfm", "leading axis of a recursive feature machine", registered(Reading("rfm"))),
+    Candidate(
+        "iti",
+        "differences of the means of the heads whose probes are best",
+        registered(Reading("iti", HEADS)),
+        HEADS,
+        layer_sets=(ALL,),
+    ),
+    Candidate(
+        "smitin",
+        "the same of all heads, weighted by the accuracy of their probes",
+        registered(Reading("smitin", HEADS)),
+        HEADS,
+        layer_sets=(ALL,),
+    ),
 )
 
 
