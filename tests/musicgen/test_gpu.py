@@ -9,7 +9,7 @@ import torch
 
 from tests.musicgen.decode_requests import FRAMES, request_for
 from tests.musicgen.recorded_graphs import codes_of
-from tests.steering.vectors import vector_of
+from tests.steering.vectors import monitored_vector, vector_of
 from tonearm import Schedule, Steer, Steering, TakeRequest, load, replay
 from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.codec import (
@@ -21,6 +21,7 @@ from tonearm.musicgen.codec import (
 )
 from tonearm.musicgen.cuda_graphs import capture_on_cuda
 from tonearm.musicgen.decode_loop import Decoding
+from tonearm.steering import Monitoring
 
 pytestmark = [
     pytest.mark.gpu,
@@ -115,12 +116,17 @@ ADD = Steer(vector="v", strength=1.5, source_layer=1)
 SLERP = Steer(vector="v", strength=0.4, operator="slerp", source_layer=1)
 SET = Steer(vector="v", operator="set", level=4.0, strategy="all-to-all")
 GATED = Steer(vector="v", strength=1.5, source_layer=1, gate=0.5)
+MONITORED = Steer(vector="v", strength=1.5, strategy="all-to-all", monitor=Monitoring(every=2))
 
 
 def steered_request(model, steer, seed):
     """A request whose prompts, seeds and directions depend on the seed."""
     prompts = [("a fast folk tune", "dark piano", "a calm jazz piece")[seed], "slow jazz"]
-    vectors = {"v": vector_of(model, seed=seed)}
+    vector = vector_of(model, seed=seed)
+    if steer.monitor:
+        heads = model.shape.layer_count * model.shape.heads  # all, so that the layers are equal
+        vector = monitored_vector(model, seed=seed, count=heads)
+    vectors = {"v": vector}
     seeds = (seed, 7)
     return request_for(
         model, Steering(steers=(steer,)), vectors, prompts=prompts, seeds=seeds, frames=4 * FRAMES
@@ -153,8 +159,9 @@ def captured(folder_of):
         (SLERP, SLERP.model_copy(update={"strength": -0.7})),
         (SET, SET.model_copy(update={"level": -6.0, "level_schedule": Schedule.ramp(0, 1)})),
         (GATED, GATED.model_copy(update={"gate": 0.8})),
+        (MONITORED, MONITORED.model_copy(update={"monitor": Monitoring(every=1, threshold=0.7)})),
     ],
-    ids=["clamp", "add", "slerp", "set", "gate"],
+    ids=["clamp", "add", "slerp", "set", "gate", "monitor"],
 )
 def test_later_decodings_of_a_shape_capture_nothing(captured, monkeypatch, variant, first, later):
     model, calls = captured(variant)

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.musicgen.decode_requests import PROMPTS, request_for
-from tests.musicgen.recorded_graphs import codes_of, recording_decoder
+from tests.musicgen.recorded_graphs import NEEDS_VALUES, codes_of, recording_decoder
 from tests.musicgen.test_windows import long_request
 from tests.steering.vectors import monitored_vector, vector_of
 from tonearm import Schedule, Steer, Steering, TonearmError
@@ -323,6 +324,25 @@ def test_a_strength_of_0_at_capture_can_be_set_later(model_of, variant):
         strengths = torch.stack([one[0] for one in acted])
         assert (strengths > 0).any() and (strengths < 0).any()
     assert recorder.captures == 1
+
+
+class NoValues(TorchDispatchMode):
+    """Refuses operators that read a value of a tensor, for which the host waits on CUDA."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.overloadpacket.__name__ not in NEEDS_VALUES
+        return func(*args, **kwargs or {})
+
+
+def test_the_loop_reads_no_value_of_a_tensor(small):
+    request = request_of(small, STEERS["two"])
+    loops = [track.loop for track in Decoding(Decoder(small.checkpoint), request).buffers.tracks]
+    with pytest.raises(AssertionError), NoValues():
+        torch.ones(1).item()
+    with NoValues():
+        for frame in (*range(FRAMES), FRAMES - 1, FRAMES, FRAMES + 1):
+            for loop in loops:
+                loop.seek(frame, torch.ones(2))
 
 
 def test_divergence_refuses_a_monitored_steer(small):
