@@ -73,7 +73,8 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             "jazz=0.4@blend, NAME=LEVEL@set, such as tempo=2@set, or tempo=1@2-6 for seconds 2 to 6"
         )
     kind = "strength" if is_raw or found.keys() - {"schedule"} else "amount"
-    kind = "level" if is_level else kind
+    if is_level:
+        kind, found = "level", {"strategy": "all-to-all", **found}
     try:
         value = float(digits)
     except ValueError:
@@ -82,8 +83,6 @@ def _steer(name: str, setting: str, where: str, is_separated: bool = True) -> St
             f"write for example {shortened(name)}=+1, or {shortened(name)}=raw:1.25"
         ) from None
     fields: dict[str, Any] = {"vector": name, kind: value, **found}
-    if is_level:
-        fields = {"strategy": "all-to-all", **fields}
     if "schedule" in fields:
         start, _, end = fields["schedule"].partition("-")
         try:
