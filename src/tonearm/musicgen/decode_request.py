@@ -17,7 +17,7 @@ class DecodeRequest:
     conditioning   of the first window
     frames         length of the longest row, audio prompt included; None decodes until it is stopped
     sampling       settings of each row
-    seeds          of each row
+    seeds          of each row: of its sampling noise and of its gates
     plan           interventions, in order of application
     prompt_codes   audio prompt [B, K, T0]
     shared_noise   draw as plain generate() does: one global generator, seeded with seeds[0]

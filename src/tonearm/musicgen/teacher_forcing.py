@@ -24,7 +24,7 @@ def forced_log_probabilities(
 
     Args:
         decoder: to run.
-        request: of one window; its steering and guidance apply, its seeds do not.
+        request: of one window; its steering and guidance apply, its seeds to gates alone.
         codes: [B, K, T], read in place of drawn ones.
         read: further taps, which see the activations as steered and may replace them.
 

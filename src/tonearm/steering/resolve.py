@@ -21,6 +21,16 @@ from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import SUFFIX
 
+# Settings of a steer that each row of an intervention has for itself.
+OWN: Mapping[str, Any] = {
+    "vector": "",
+    "strength": 0.0,
+    "schedule": None,
+    "source_layer": None,
+    "level": None,
+    "level_schedule": None,
+}
+
 
 def resolve(
     steerings: Sequence[Steering],
@@ -67,17 +77,6 @@ def resolve(
     return [
         _intervention(position, site, members, device) for (position, site, *_), members in in_order
     ]
-
-
-# Settings of a steer that each row of an intervention has for itself.
-OWN: Mapping[str, Any] = {
-    "vector": "",
-    "strength": 0.0,
-    "schedule": None,
-    "source_layer": None,
-    "level": None,
-    "level_schedule": None,
-}
 
 
 @dataclass(frozen=True)
