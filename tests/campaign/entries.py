@@ -896,6 +896,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
         {"means": ANY, "deviations": ANY, "protocol": TEXT},
     ),
+    "Monitoring": Function(
+        lambda m: steering.Monitoring,
+        kinds={"delta": REAL, "every": COUNT, "hysteresis": REAL, "threshold": REAL},
+    ),
     "FrameScales.content_hash": Function(
         lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
     ),
@@ -977,6 +981,7 @@ FUNCTIONS: dict[str, Function] = {
             "positions": TEXT,
             "schedule": ANY,
             "level_schedule": ANY,
+            "monitor": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },

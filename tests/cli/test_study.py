@@ -58,6 +58,7 @@ def test_records_are_exported(run, stored, folder):
         (["facchiano2025", "--out", "runs/mine"], "holds a run already; continue it with --resume"),
         (["facchiano2025", "--genres", "runs"], "facchiano2025 takes no --genres; leave it out"),
         (["list", "--genres", "runs"], "list takes no --genres; leave it out"),
+        (["methods2026", "--sae", "none.safetensors"], "no file at none.safetensors; --sae takes"),
         (["show"], "needs the folder of a run"),
         (["show", "elsewhere"], "elsewhere holds no study"),
         (["export", "runs/mine"], "needs --out FILE"),

@@ -23,6 +23,7 @@ from tonearm.studies.methods2026.materials import Materials, usable_attributes
 from tonearm.studies.methods2026.note_probes import PITCH_CLASSES, STEERED, note_vector
 from tonearm.studies.methods2026.readings import Evaluators
 from tonearm.studies.methods2026.stages import STAGES
+from tonearm.studies.methods2026.stem_steering import ROWS, stem_vector
 from tonearm.studies.methods2026.study import (
     NAME,
     estimate,
@@ -45,7 +46,7 @@ from tonearm.studies.plan import Found
 from tonearm.studies.run import Settings
 from tonearm.studies.store import Store
 
-MADE = ("plain", "neutral", "held out", "controls", "notes")  # stages of takes of the model
+MADE = ("plain", "neutral", "held out", "others")  # stages of takes of the model
 EMPTY = Found((), lambda record: None)
 FOUND = attributes(has_notes=True)
 NORMS = {0: 5.0, 1: 10.0, 2: 30.0}  # of the activations of a tiny checkpoint
@@ -74,11 +75,12 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
     assert "Smoke run" in text and text.count("<svg") == 3 and text.count("<audio") >= 10
     with Store(tmp_path) as store:
         counts, records = store.counts(NAME), store.records(NAME)
-    assert all(done == trials for done, trials in counts.values()) and len(counts) == 7
+    assert all(done == trials for done, trials in counts.values()) and len(counts) == 6
     ranked = {one["condition"] for one in records if one["experiment"] == "held out"}
     assert ranked == {one.name for one in conditions(CANDIDATES)}
+    assert "no autoencoder was given" in text  # the row of the features says why it is left out
     generated = [one for one in records if one["experiment"] != "divergence"]
-    assert 0.9 < len(generated) / planned_takes(TINY, FOUND, True) <= 1
+    assert 0.9 < len(generated) / planned_takes(TINY, FOUND, CANDIDATES, True) <= 1
     monkeypatch.setattr(Model, "generate_batch", refuse)
     before = (tmp_path / "report.md").read_text()
     assert report(tmp_path, tmp_path / "docs" / "study.md") == page
@@ -93,7 +95,7 @@ def test_the_smoke_study_ranks_every_method_and_resumes(model, tmp_path, monkeyp
 
 def test_a_dry_run_states_the_takes_without_any_material(model, tmp_path):
     found = estimate(model, TINY)
-    assert found["takes"] == planned_takes(TINY, FOUND, True) and found["hours"] > 0
+    assert found["takes"] == planned_takes(TINY, FOUND, CANDIDATES, True) and found["hours"] > 0
 
 
 @pytest.fixture
@@ -104,26 +106,32 @@ def planned(small, monkeypatch):
     sites = {one.site for one in CANDIDATES}
     names += [random_name(site, draw) for site in sites for draw in range(TINY.random)]
     names += [note_vector(note, method) for note in PITCH_CLASSES for method in STEERED]
+    names += [stem_vector(row.method) for row in ROWS]
     vectors = {name: vector_of(small, name, activation_norms=NORMS) for name in names}
     monkeypatch.setattr(Context, "size", lambda self, variant, found, nats: nats)
     monkeypatch.setattr(stages_module, "chosen_layer_set", lambda *_: "late")
-    materials = Materials(FOUND, Vectors(vectors, {}), Evaluators(None, {}), None, {})
-    context = make_context(TINY, small.shape.layer_count, materials)
+    materials = Materials(FOUND, Vectors(vectors, {}), Evaluators(None, {}), None, {}, {})
+    context = make_context(TINY, small.shape.layer_count, materials, CANDIDATES)
     return SimpleNamespace(context=context, stage=lambda name: STAGES[name](context, EMPTY))
 
 
 def test_the_number_of_takes_is_that_of_the_trials(planned):
     made = sum(len(planned.stage(name)) for name in MADE)
     processed = sum(bool(one.processing) for one in FOUND) * TINY.held_out
-    assert planned_takes(TINY, FOUND, True) == made + processed
-    without = len(planned.stage("notes"))
-    assert planned_takes(TINY, FOUND, False) == made + processed - without
+    assert planned_takes(TINY, FOUND, CANDIDATES, True) == made + processed
+    protocols = [
+        one
+        for one in planned.stage("others")
+        if one.facts["experiment"] in ("note steering", "stem steering")
+    ]
+    without = planned_takes(TINY, FOUND, CANDIDATES, False)
+    assert without == made + processed - len(protocols) and protocols
 
 
 def test_layer_sets_are_chosen_on_neutral_prompts_and_the_held_out_ones_choose_nothing(planned):
     splits = {name: {one.facts.get("split") for one in planned.stage(name)} for name in STAGES}
     assert splits["curves"] == splits["neutral"] == {"neutral"}
-    assert splits["held out"] == splits["controls"] == splits["notes"] == {"held-out"}
+    assert splits["held out"] == splits["others"] == {"held-out"}
     for trial in planned.stage("held out"):
         assert trial.text in planned.context.held_out and trial.facts["layers"] == "late"
         assert "divergence" in trial.groups
@@ -135,16 +143,16 @@ def test_layer_sets_are_chosen_on_neutral_prompts_and_the_held_out_ones_choose_n
 
 
 def test_every_layer_set_has_its_random_directions_which_serve_all_attributes(planned):
-    found = [one for one in planned.stage("controls") if one.facts["experiment"] == "random"]
+    found = [one for one in planned.stage("others") if one.facts["experiment"] == "random"]
     places = {(one.facts["site"], one.facts["layers"], one.facts["draw"]) for one in found}
-    assert places == {("residual", name, 0) for name in layer_sets(3)}
+    assert places == {("residual", name, 0) for name in layer_sets(3)} | {("heads", "all", 0)}
     needed = {name for one in FOUND for name in one.groups}
     assert all(needed | {"divergence"} == set(one.groups) for one in found)
     assert not any("attribute" in one.facts for one in found)
 
 
 def test_words_are_put_into_the_prompts_and_compared_with_them(planned):
-    found = [one for one in planned.stage("controls") if one.facts["experiment"] == "word"]
+    found = [one for one in planned.stage("others") if one.facts["experiment"] == "word"]
     assert {one.facts["attribute"] for one in found} == {one.name for one in FOUND if one.word}
     fast = next(one for one in found if one.facts["attribute"] == "tempo")
     assert "fast" in fast.request.prompt and "fast" not in fast.text

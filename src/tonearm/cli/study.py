@@ -86,6 +86,14 @@ def study(
             help="A labelled corpus of yours in place of rendered pieces, for a study of genres.",
         ),
     ] = None,
+    sae: Annotated[
+        Path | None,
+        typer.Option(
+            "--sae",
+            metavar="FILE",
+            help="An autoencoder by tonearm sae train, for a study of methods.",
+        ),
+    ] = None,
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
@@ -93,7 +101,8 @@ def study(
     as_json: _options.Json = False,
 ) -> None:
     """Run a published study as one command, or list, show and export what is stored of runs."""
-    options = {name: value for name, value in {"genres": genres}.items() if value is not None}
+    given = {"genres": genres, "sae": sae}
+    options = {name: value for name, value in given.items() if value is not None}
     if what in ACTIONS:
         _check_options(what, options, ())
         _read(what, folder, output, force, as_json)
@@ -120,12 +129,14 @@ def study(
 
 
 def _check_options(what: str, given: Mapping[str, Path], taken: Sequence[str]) -> None:
-    """Refuse options that belong to other studies, and folders that are none."""
-    for name, folder in given.items():
+    """Refuse options that belong to other studies, folders that are none, and files likewise."""
+    for name, path in given.items():
         if name not in taken:
             raise TonearmError(f"{what} takes no --{name}; leave it out")
-        if not folder.is_dir():
-            raise TonearmError(f"no folder at {folder}; --{name} takes a labelled corpus")
+        if name == "genres" and not path.is_dir():
+            raise TonearmError(f"no folder at {path}; --{name} takes a labelled corpus")
+        if name == "sae" and not path.is_file():
+            raise TonearmError(f"no file at {path}; --{name} takes an autoencoder")
 
 
 def _check_target(folder: Path, name: str, may_exist: bool) -> None:

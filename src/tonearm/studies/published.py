@@ -115,6 +115,6 @@ STUDIES: Mapping[str, PublishedStudy] = {
         PublishedStudy(
             "panda2025", "probes of audio that steer genres and instruments", ("genres",)
         ),
-        PublishedStudy("methods2026", "steering methods ranked at equal divergence"),
+        PublishedStudy("methods2026", "steering methods ranked at equal divergence", ("sae",)),
     )
 }

@@ -71,6 +71,24 @@ PREFERENCES = (
         ("diffmean",),
     ),
     Preference(
+        "Li et al. 2023 (ITI), Koo et al. 2025 (SMITIN)",
+        "Directions of attention heads steer further than one direction of the residual stream.",
+        "iti",
+        ("diffmean",),
+    ),
+    Preference(
+        "Koo et al. 2025 (SMITIN)",
+        "Soft weights of all heads steer further than a hard choice of the best.",
+        "smitin",
+        ("iti",),
+    ),
+    Preference(
+        "sparse autoencoders",
+        "Features of a sparse autoencoder steer further than the difference of the means.",
+        "sae",
+        ("diffmean",),
+    ),
+    Preference(
         "Jorgensen et al. 2023 (mean-centring)",
         "A background in place of the opposite side gives a direction that steers further.",
         "mean-centred",

@@ -28,6 +28,7 @@ class Design:
     drum_pairs     rendered pieces with and without drums, from which directions are learned
     tested_pairs   further ones, which train the classifier of drums
     pieces         rendered pieces that train the classifier of genres
+    contrasted     examples of each side that are read for sparse features
     scaled         neutral takes on which the scales of projections are measured
     notes, tempos  rendered clips on which MusicRFM's concepts are probed
     note_divergences  nats per frame at which takes are steered to a pitch class
@@ -47,6 +48,7 @@ class Design:
     drum_pairs: int = 150
     tested_pairs: int = 60
     pieces: int = 360
+    contrasted: int = 40
     scaled: int = 8
     notes: int = 960
     tempos: int = 500
@@ -67,6 +69,7 @@ SMOKE = Design(
     drum_pairs=60,
     tested_pairs=10,
     pieces=36,
+    contrasted=8,
     scaled=2,
     notes=120,
     tempos=100,

@@ -6,10 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from tonearm.activations.clip_sources import clips_of_prompts, clips_of_recordings
+from tonearm.activations.clips import Clips
 from tonearm.audio import Clip
 from tonearm.backend import Site
 from tonearm.datasets import prompts
 from tonearm.datasets.prompts import PromptPair
+from tonearm.datasets.recordings import Recording
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
@@ -18,7 +21,8 @@ from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
 from tonearm.steering import SteeringVector
 
-ACTIVATIONS = "activations"
+ACTIVATIONS, CLIPS = "activations", "clips"
+TAKES_SEED = 50_000  # of takes of a pair's prompts
 FRAME_MEAN = "mean"  # pooling of audio
 
 
@@ -59,12 +63,30 @@ class Examples(Protocol):
         """
         ...
 
+    def clips(self, model: Model, count: int) -> tuple[Clips, Clips]:
+        """Clips of codes with the attribute and without it.
+
+        Args:
+            model: whose codec or takes they are of.
+            count: of examples of each side, at most.
+
+        Raises:
+            TonearmError: the examples cannot be made.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class PromptExamples:
-    """A pair of prompt sets."""
+    """A pair of prompt sets.
+
+    seconds  of the takes of `clips`
+    folder   of the run, which keeps them
+    """
 
     pair: PromptPair
+    seconds: float
+    folder: Path
 
     @property
     def identity(self) -> str:
@@ -84,6 +106,19 @@ class PromptExamples:
             positive_label=pair.positive_label,
             negative_label=BACKGROUND if one_sided else pair.negative_label,
         )
+
+    def clips(self, model: Model, count: int) -> tuple[Clips, Clips]:
+        positive, negative = (
+            clips_of_prompts(
+                model.engine,
+                texts[:count],
+                self.folder / CLIPS / f"{self.pair.name}, {side}",
+                seconds=self.seconds,
+                seed=TAKES_SEED,
+            )
+            for side, texts in (("positive", self.pair.positive), ("negative", self.pair.negative))
+        )
+        return positive, negative
 
 
 @dataclass(frozen=True)
@@ -130,3 +165,18 @@ class DrumExamples:
             negative_label="drums",
             store=self.folder / ACTIVATIONS / f"drums, {site}, {kind}",
         )
+
+    def clips(self, model: Model, count: int) -> tuple[Clips, Clips]:
+        without, with_drums = (
+            clips_of_recordings(
+                model.engine,
+                [
+                    Recording.of_clip(clip, name, f"{name} {i}")
+                    for i, clip in enumerate(side[:count])
+                ],
+                self.folder / CLIPS / name,
+                seconds=self.seconds,
+            )
+            for name, side in zip(("without drums", "with drums"), self.sides, strict=True)
+        )
+        return without, with_drums

@@ -32,13 +32,13 @@ from tonearm.studies.methods2026.design import Design
 from tonearm.studies.methods2026.examples import DrumExamples, Examples, PromptExamples
 from tonearm.studies.methods2026.note_probes import NoteMaterials, make_notes
 from tonearm.studies.methods2026.readings import DRUMS, GENRE, Classified, Evaluators, words_of
+from tonearm.studies.methods2026.stem_steering import WITH, WITHOUT, make_stems
 from tonearm.studies.methods2026.variants import Candidate
 from tonearm.studies.methods2026.vectors import Vectors, make_vectors
 
 PIECES = "pieces"
 RECIPE = "pocket"  # of the pieces
 PIECES_SEED = 2  # of their rendering
-WITHOUT, WITH = "without drums", "with drums"  # labels of the classifier of drums
 TAGGED = ("tags",)
 
 
@@ -50,6 +50,7 @@ class Materials:
     vectors     by name, with random ones
     evaluators  of readings
     notes       probes and vectors of pitch classes; None where nothing can be rendered
+    stems       vectors of heads towards drums, likewise
     left_out    reason by attribute, by attribute and method, or of the pitch classes
     """
 
@@ -57,12 +58,14 @@ class Materials:
     vectors: Vectors
     evaluators: Evaluators
     notes: NoteMaterials | None
+    stems: Mapping[str, SteeringVector]
     left_out: Mapping[str, str]
 
     @property
     def all_vectors(self) -> dict[str, SteeringVector]:
         """Vectors of the study by name."""
-        return {**self.vectors.by_name, **(self.notes.vectors if self.notes else {})}
+        notes = self.notes.vectors if self.notes else {}
+        return {**self.vectors.by_name, **notes, **self.stems}
 
 
 def usable_attributes(found: Sequence[Attribute]) -> tuple[list[Attribute], dict[str, str]]:
@@ -113,19 +116,24 @@ def make_materials(
     examples = {one.name: _examples(one, design, folder) for one in usable}
     vectors = make_vectors(model, examples, candidates, design, folder, progress)
     _measure_pieces(model, folder, design, usable, workers, progress)
+    notes, stems = None, dict[str, SteeringVector]()
+    left_out |= vectors.left_out
     fault = rendering_fault()
-    return Materials(
-        usable,
-        vectors,
-        make_evaluators(folder, usable),
-        make_notes(model, folder, design, progress) if fault is None else None,
-        {**left_out, **vectors.left_out, **({} if fault is None else {"pitch classes": fault})},
-    )
+    if fault is None:
+        notes = make_notes(model, folder, design, progress)
+        try:
+            stems = make_stems(model, drum_examples(design, folder), folder)
+        except TonearmError as error:
+            left_out |= {"drums by heads": str(error)}
+    else:
+        left_out |= {"pitch classes": fault, "drums by heads": fault}
+    evaluators = make_evaluators(folder, usable)
+    return Materials(usable, vectors, evaluators, notes, stems, left_out)
 
 
 def _examples(attribute: Attribute, design: Design, folder: Path) -> Examples:
     if attribute.pair is None:
-        return DrumExamples(design.drum_pairs, design.seconds, folder)
+        return drum_examples(design, folder)
     pair = load_pair(attribute.pair)
     return PromptExamples(
         PromptPair(
@@ -134,8 +142,15 @@ def _examples(attribute: Attribute, design: Design, folder: Path) -> Examples:
             pair.negative[: design.examples],
             pair.positive_label,
             pair.negative_label,
-        )
+        ),
+        design.seconds,
+        folder,
     )
+
+
+def drum_examples(design: Design, folder: Path) -> DrumExamples:
+    """Rendered pieces without and with drums."""
+    return DrumExamples(design.drum_pairs, design.seconds, folder)
 
 
 def classifiers_of(found: Sequence[Attribute]) -> tuple[str, ...]:

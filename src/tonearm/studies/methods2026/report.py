@@ -1,6 +1,7 @@
 """Report of the study: claims, ranking, attributes, protocol and limits."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite, isnan
 from statistics import fmean
 from typing import Any
@@ -9,6 +10,7 @@ from tonearm.report.claims import claims_tables
 from tonearm.report.levels import level_matched
 from tonearm.report.study_page import Player, Report, Section
 from tonearm.report.table import Table
+from tonearm.stats.share import Share
 from tonearm.studies.methods2026.analysis import AttributeResult, CellResult, Point, Results
 from tonearm.studies.methods2026.claims import all_claims, area_text, effect_text
 from tonearm.studies.methods2026.design import LAYER_SETS
@@ -16,8 +18,10 @@ from tonearm.studies.methods2026.figures import all_figures, mean_change
 from tonearm.studies.methods2026.note_probes import Probe
 from tonearm.studies.methods2026.note_report import note_claims, note_section
 from tonearm.studies.methods2026.note_steering import NoteResult
+from tonearm.studies.methods2026.stem_report import stem_claims, stem_section
+from tonearm.studies.methods2026.stem_steering import StemResult
 from tonearm.studies.methods2026.trials import HELD_OUT
-from tonearm.studies.methods2026.variants import CANDIDATES
+from tonearm.studies.methods2026.variants import candidates
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
 
@@ -26,22 +30,33 @@ CAPTION = "Claims about steering methods on this checkpoint."
 ABSENT = "–"
 
 
-def make_report(
-    results: Results,
-    stored: StoredStudy,
-    probes: Sequence[Probe],
-    notes: Sequence[NoteResult],
-) -> Report:
+@dataclass(frozen=True)
+class Protocols:
+    """Results by the protocols of two papers; empty where nothing could be rendered.
+
+    probes    of notes and tempo
+    notes     of steering to pitch classes
+    stems     of adding and removing drums
+    accuracy  of the classifier of drums by label
+    """
+
+    probes: Sequence[Probe]
+    notes: Sequence[NoteResult]
+    stems: Sequence[StemResult]
+    accuracy: Mapping[str, Share]
+
+
+def make_report(results: Results, stored: StoredStudy, protocols: Protocols) -> Report:
     """Write the report.
 
     Args:
         results: numbers of the ranking.
         stored: records of which some takes are played, and details of the run.
-        probes: of notes and tempo; empty where nothing could be rendered.
-        notes: results of steering to pitch classes, likewise.
+        protocols: results beside the ranking.
     """
     figures, details = all_figures(results), stored.details
-    claims = [*all_claims(results), *note_claims(probes, notes)]
+    probes, notes, stems = protocols.probes, protocols.notes, protocols.stems
+    claims = [*all_claims(results), *note_claims(probes, notes), *stem_claims(stems)]
     return Report(
         title=f"Steering methods ranked on {details['model']}",
         warning=SMOKE if details["design"] == "smoke" else "",
@@ -71,6 +86,7 @@ def make_report(
             ),
             *(_attribute_section(one, stored) for one in results.attributes),
             *([note_section(probes, notes)] if probes else []),
+            *([stem_section(stems, protocols.accuracy)] if stems else []),
             Section(
                 "Protocol",
                 _protocol(results, details),
@@ -396,7 +412,7 @@ def methods_table(results: Results, details: Mapping[str, Any]) -> Table:
     """Methods, with the reasons of those that are left out."""
     present = {one.condition.candidate.name for one in results.ranking}
     rows = []
-    for one in CANDIDATES:
+    for one in candidates(None, 0):
         reasons = {
             name.removesuffix(f", {one.name}"): reason
             for name, reason in details["left_out"].items()

@@ -5,9 +5,9 @@
     curves     divergence of every variant at rising sizes
     neutral    every layer set of every cell at equal divergence, which chooses one
     held out   every cell in its layer set at rising divergence, on prompts that chose nothing
-    controls   random directions in every layer set, and words in the prompt
+    others     random directions in every layer set, and words in the prompt; pitch classes by the
+               protocol of MusicRFM, and drums by that of SMITIN
     processed  plain takes through signal processing with the effect of DiffMean
-    notes      pitch classes, by the protocol of MusicRFM
 
 A record has `experiment`, `split`, `round`, `prompt` and `seed`; of a steered take also `attribute`,
 `condition`, `layers`, `nats` and `size`. Random directions belong to no attribute: their takes are
@@ -27,6 +27,7 @@ from tonearm.studies.methods2026.note_steering import (
     note_variants,
 )
 from tonearm.studies.methods2026.processed import processed
+from tonearm.studies.methods2026.stem_steering import stem_steering
 from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
@@ -112,8 +113,18 @@ def _at(
     )
 
 
-def controls(context: Context, found: Found) -> list[Trial]:
-    """Random directions at rising divergence, and words in the prompt."""
+def others(context: Context, found: Found) -> list[Trial]:
+    """Controls, and the protocols of two papers."""
+    return [
+        *_random(context, found),
+        *_words(context),
+        *note_steering(context, found),
+        *stem_steering(context),
+    ]
+
+
+def _random(context: Context, found: Found) -> list[Trial]:
+    """Random directions at rising divergence."""
     trials: list[Trial] = []
     for variant, place in context.randoms():
         for nats in context.design.divergences:
@@ -125,16 +136,23 @@ def controls(context: Context, found: Found) -> list[Trial]:
                 [variant.steer(size)],
                 groups=(*all_groups(context.attributes), DIVERGENCE),
             )
-    for attribute in context.attributes:
-        if attribute.word:
-            trials += takes(
-                context,
-                HELD_OUT,
-                {"experiment": WORD, "attribute": attribute.name},
-                groups=attribute.groups,
-                requested=[with_word(text, attribute.word) for text in context.held_out],
-            )
     return trials
+
+
+def _words(context: Context) -> list[Trial]:
+    """Words in the prompt."""
+    return [
+        trial
+        for attribute in context.attributes
+        if attribute.word
+        for trial in takes(
+            context,
+            HELD_OUT,
+            {"experiment": WORD, "attribute": attribute.name},
+            groups=attribute.groups,
+            requested=[with_word(text, attribute.word) for text in context.held_out],
+        )
+    ]
 
 
 STAGES: Mapping[str, Callable[[Context, Found], Sequence[Trial]]] = {
@@ -142,7 +160,6 @@ STAGES: Mapping[str, Callable[[Context, Found], Sequence[Trial]]] = {
     "curves": divergences,
     "neutral": neutral,
     "held out": held_out,
-    "controls": controls,
+    "others": others,
     "processed": processed,
-    "notes": note_steering,
 }

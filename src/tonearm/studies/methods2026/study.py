@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from tonearm.datasets import prompts
+from tonearm.features.trained import load_autoencoder
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.report.study_page import Report
@@ -22,9 +23,11 @@ from tonearm.studies.methods2026.note_probes import FILE as PROBES
 from tonearm.studies.methods2026.note_probes import read_probes
 from tonearm.studies.methods2026.note_steering import note_results, planned_notes
 from tonearm.studies.methods2026.processed import MATCHED
-from tonearm.studies.methods2026.report import make_report
+from tonearm.studies.methods2026.readings import DRUMS
+from tonearm.studies.methods2026.report import Protocols, make_report
 from tonearm.studies.methods2026.stages import STAGES
-from tonearm.studies.methods2026.variants import CANDIDATES, Candidate, conditions
+from tonearm.studies.methods2026.stem_steering import planned_stems, stem_results
+from tonearm.studies.methods2026.variants import SAE, Candidate, candidates, conditions
 from tonearm.studies.plan import Study
 from tonearm.studies.prompt_takes import PromptSet, takes
 from tonearm.studies.published_run import (
@@ -45,7 +48,7 @@ def make_context(
     design: Design,
     layer_count: int,
     materials: Materials,
-    candidates: Sequence[Candidate] = CANDIDATES,
+    methods: Sequence[Candidate],
 ) -> Context:
     """Inputs of the stages on the bundled prompts.
 
@@ -53,12 +56,12 @@ def make_context(
         design: sizes.
         layer_count: of the checkpoint.
         materials: made before.
-        candidates: methods.
+        methods: of the study.
     """
     return Context(
         design,
         materials.attributes,
-        conditions(candidates),
+        conditions(methods),
         materials.all_vectors,
         layer_sets(layer_count),
         shared_prompts(prompts.neutral(), design.neutral),
@@ -68,15 +71,18 @@ def make_context(
     )
 
 
-def make_study(model: Model, design: Design, materials: Materials) -> Study:
+def make_study(
+    model: Model, design: Design, materials: Materials, methods: Sequence[Candidate]
+) -> Study:
     """The study of a checkpoint.
 
     Args:
         model: the checkpoint.
         design: sizes.
         materials: made before.
+        methods: of the study.
     """
-    context = make_context(design, model.shape.layer_count, materials)
+    context = make_context(design, model.shape.layer_count, materials, methods)
     stages = {name: partial(stage, context) for name, stage in STAGES.items()}
     details = {
         **model_details(model),
@@ -102,6 +108,7 @@ def run_study(
     design: Design,
     settings: Settings = Settings(),
     progress: Progress | None = None,
+    sae: Path | None = None,
 ) -> Path | None:
     """Complete the study, and write its report.
 
@@ -111,19 +118,21 @@ def run_study(
         design: sizes.
         settings: of the run.
         progress: called with steps done and steps in all of each part.
+        sae: file of an autoencoder, whose features are one of the methods.
 
     Returns:
         The path of the report; None where the limit of the settings was reached before the end.
     """
+    methods = candidates(None if sae is None else load_autoencoder(sae), design.contrasted)
     with Store(folder) as store:
-        materials = make_materials(model, folder, design, CANDIDATES, settings.workers, progress)
-        study = make_study(model, design, materials)
+        materials = make_materials(model, folder, design, methods, settings.workers, progress)
+        study = make_study(model, design, materials, methods)
         if not complete(study, model, store, settings, progress):
             return None
     return report(folder)
 
 
-def estimate(model: Model, design: Design) -> dict[str, float]:
+def estimate(model: Model, design: Design, sae: Path | None = None) -> dict[str, float]:
     """Estimate takes, hours and disk, by a few takes that are made and measured now.
 
     Examples, vectors and classifiers come before the takes and are not counted.
@@ -131,28 +140,30 @@ def estimate(model: Model, design: Design) -> dict[str, float]:
     Args:
         model: the checkpoint.
         design: sizes.
+        sae: file of an autoencoder.
     """
+    methods = [one for one in candidates(None, 0) if one.name != SAE or sae is not None]
     usable, left_out = usable_attributes(attributes(has_notes()))
     texts = PromptSet(shared_prompts(prompts.neutral(), PROBED), 0)
     probes = takes(design.seconds, texts, PROBED, {}, groups=all_groups(usable))
-    return estimate_size(model, probes, planned_takes(design, usable, not left_out))
+    return estimate_size(model, probes, planned_takes(design, usable, methods, not left_out))
 
 
 def planned_takes(
     design: Design,
     found: Sequence[Attribute],
+    methods: Sequence[Candidate],
     renders: bool,
-    candidates: Sequence[Candidate] = CANDIDATES,
 ) -> int:
     """Takes of a run in which every method finds a direction of every attribute.
 
     Args:
         design: sizes.
         found: attributes of the run.
-        renders: whether FluidSynth is installed, without which no pitch class is learned.
-        candidates: methods.
+        methods: of the run.
+        renders: whether FluidSynth is installed, which the protocols of two papers need.
     """
-    rows = conditions(candidates)
+    rows = conditions(methods)
     levels, sets = len(design.divergences), [len(one.candidate.layer_sets) for one in rows]
     plain_takes = (design.neutral + design.held_out) * design.plain_seeds + design.held_out
     neutral = len(found) * sum(count for count in sets if count > 1) * design.neutral
@@ -160,8 +171,8 @@ def planned_takes(
     places = {(one.candidate.site, name) for one in rows for name in one.candidate.layer_sets}
     random = len(places) * design.random * levels * design.held_out
     others = sum(bool(one.word) + (one.processing in MATCHED) for one in found)
-    notes = planned_notes(design) if renders else 0
-    return plain_takes + neutral + held_out + random + others * design.held_out + notes
+    protocols = planned_notes(design) + planned_stems(design) if renders else 0
+    return plain_takes + neutral + held_out + random + others * design.held_out + protocols
 
 
 def report(folder: Path, page: Path | None = None) -> Path:
@@ -184,12 +195,19 @@ def report(folder: Path, page: Path | None = None) -> Path:
 def _report(folder: Path, stored: StoredStudy) -> Report:
     details = stored.details
     found = [one for one in attributes(details["notes"]) if one.name in details["attributes"]]
+    evaluators = make_evaluators(folder, found)
     results = analyse(
         stored.records,
         found,
-        conditions(CANDIDATES),
-        make_evaluators(folder, found),
+        conditions(candidates(None, 0)),
+        evaluators,
         details["cutoff"],
     )
     probes = read_probes(folder / PROBES).probes if details["probed"] else ()
-    return make_report(results, stored, probes, note_results(stored.records))
+    protocols = Protocols(
+        probes,
+        note_results(stored.records),
+        stem_results(stored.records, evaluators),
+        evaluators.classifiers[DRUMS].accuracy if DRUMS in evaluators.classifiers else {},
+    )
+    return make_report(results, stored, protocols)

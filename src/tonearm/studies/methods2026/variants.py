@@ -1,6 +1,6 @@
 """Methods of the study as data, and the ways in which their directions are injected.
 
-A new method is one entry of CANDIDATES.
+A new method is one entry of CANDIDATES; sparse features need an autoencoder besides (`candidates`).
 """
 
 from collections.abc import Callable, Sequence
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
+from tonearm.errors import TonearmError
+from tonearm.features.contrast import contrast_features
+from tonearm.features.trained import TrainedAutoencoder
 from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
-from tonearm.studies.methods2026.design import LAYER_SETS
+from tonearm.studies.methods2026.design import ALL, LAYER_SETS, OWN
 from tonearm.studies.methods2026.examples import Examples, Reading
 from tonearm.studies.methods2026.operators import ADD, SET, SLERP, Operator
 
-RANDOM = "random"
+RANDOM, SAE = "random", "sae"
+HEADS: Site = "heads"
 Fit = Callable[[Model, Examples, str], SteeringVector]
 
 
@@ -28,6 +32,7 @@ class Candidate:
     fit         learns its vector of a name from examples. Raises TonearmError where there is none
     site        that it steers
     operators   that inject it
+    identity    of data that the fit reads beside the examples, such as an autoencoder; or empty
     layer_sets  that are tried; a method that chooses heads acts in all layers, and a vector of one
                 layer in its own
     """
@@ -38,6 +43,7 @@ class Candidate:
     site: Site = "residual"
     operators: tuple[Operator, ...] = (ADD,)
     layer_sets: tuple[str, ...] = LAYER_SETS
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,25 @@ def registered(reading: Reading) -> Fit:
     return fit
 
 
+def contrasted(autoencoder: TrainedAutoencoder | None, count: int) -> Fit:
+    """Fit by the features of an autoencoder that separate clips of the examples.
+
+    Args:
+        autoencoder: None where none was given, and nothing can be fitted.
+        count: of examples of each side, at most.
+    """
+
+    def fit(model: Model, examples: Examples, name: str) -> SteeringVector:
+        if autoencoder is None:
+            raise TonearmError(
+                "no autoencoder was given; tonearm sae train makes one, and --sae takes it"
+            )
+        positive, negative = examples.clips(model, count)
+        return contrast_features(model, autoencoder, positive, negative, name).vector
+
+    return fit
+
+
 CANDIDATES = (
     Candidate(
         "diffmean",
@@ -80,7 +105,38 @@ CANDIDATES = (
     Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered(Reading("mse-probe"))),
     Candidate("bce-probe", "logistic regression", registered(Reading("bce-probe"))),
     Candidate("rfm", "leading axis of a recursive feature machine", registered(Reading("rfm"))),
+    Candidate(
+        "iti",
+        "differences of the means of the heads whose probes are best",
+        registered(Reading("iti", HEADS)),
+        HEADS,
+        layer_sets=(ALL,),
+    ),
+    Candidate(
+        "smitin",
+        "the same of all heads, weighted by the accuracy of their probes",
+        registered(Reading("smitin", HEADS)),
+        HEADS,
+        layer_sets=(ALL,),
+    ),
 )
+
+
+def candidates(autoencoder: TrainedAutoencoder | None, count: int) -> tuple[Candidate, ...]:
+    """All methods, with the features of an autoencoder.
+
+    Args:
+        autoencoder: None where none was given; its row then says so.
+        count: of examples of each side that are read for the features, at most.
+    """
+    features = Candidate(
+        SAE,
+        "columns of the features that separate clips, of a sparse autoencoder",
+        contrasted(autoencoder, count),
+        layer_sets=(OWN,),
+        identity=autoencoder.content_hash() if autoencoder else "",
+    )
+    return (*CANDIDATES, features)
 
 
 def conditions(candidates: Sequence[Candidate]) -> list[Condition]:

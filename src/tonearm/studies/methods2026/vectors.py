@@ -97,7 +97,8 @@ def _fitted(
 
     A vector that operator set injects has the scales of generated frames, too.
     """
-    identity = hash_texts([model.shape.fingerprint, examples.identity, candidate.name], [])[:12]
+    keys = [model.shape.fingerprint, examples.identity, candidate.name, candidate.identity]
+    identity = hash_texts(keys)[:12]
     path = folder / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-{identity}.safetensors"
     if path.is_file():
         return load_vector(path)
