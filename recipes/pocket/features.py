@@ -3,10 +3,11 @@ of docs/features.md.
 
     python -m recipes.pocket.features --store build/features
 
-Prompts are those of the twelve pairs. Every twelfth line gives a take that names features, and every
-third of the other lines one that trains, so that no prompt is in both. The layers are the middle one,
-and those from whose mean activations the tempo and the spectral centroid of a take are predicted best
-(ridge regression, correlation on held-out takes). All stages are kept in the store and resume.
+Prompts are those of the twelve pairs. Every twelfth line gives a take that names features, and
+every third of the other lines one that trains, so that no prompt is in both. The layers are the
+middle one, and those from whose mean activations the tempo and the spectral centroid of a take are
+predicted best (ridge regression, correlation on held-out takes). All stages are kept in the store
+and resume.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from tonearm.features.settings import TrainingSettings
 from tonearm.features.tracks import track_activity
 from tonearm.features.train import train_autoencoders
 from tonearm.features.trained import TrainedAutoencoder, load_autoencoder, save_autoencoder
+from tonearm.features.training_state import remove_state
 from tonearm.methods import fit_regression
 from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
@@ -139,6 +141,7 @@ def autoencoders(
         found = train_autoencoders(model, clips, layers, state, settings=SETTINGS, progress=report)
         for layer, one in found.items():
             save_autoencoder(one, paths[layer], "float16")
+        remove_state(state)
     return {layer: load_autoencoder(path) for layer, path in paths.items()}
 
 
