@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 import tonearm
+from recipes.pocket.feature_effects import effect_table
 from tonearm.activations.clip_sources import clips_of_prompts
 from tonearm.activations.clips import Clips
 from tonearm.activations.frames import read_frames
@@ -82,6 +83,7 @@ def main() -> None:
             "layers": layer_table(correlations, layers),
             "fidelity": fidelity_table(trained, namings),
             "names": name_table(namings),
+            "effects": effect_table(model, trained, namings, store),
         },
     )
 
@@ -138,8 +140,11 @@ def autoencoders(
     if not all(path.is_file() for path in paths.values()):
         state = store / "training"
 
+        shown = set[int]()
+
         def report(done: int, total: int) -> None:
-            if done % 100 == 0:
+            if done % 100 == 0 and done not in shown:
+                shown.add(done)
                 print(f"step {done} of {total}", flush=True)
 
         found = train_autoencoders(model, clips, layers, state, settings=SETTINGS, progress=report)
