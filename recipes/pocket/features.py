@@ -3,10 +3,11 @@ of docs/features.md.
 
     python -m recipes.pocket.features --store build/features
 
-Prompts are those of the twelve pairs. Every twelfth line gives a take that names features, and every
-third of the other lines one that trains, so that no prompt is in both. The layers are the middle one,
-and those from whose mean activations the tempo and the spectral centroid of a take are predicted best
-(ridge regression, correlation on held-out takes). All stages are kept in the store and resume.
+Prompts are those of twelve pairs. Every twelfth line gives a take that names features, and
+every third of the other lines one that trains, so that no prompt is in both. The layers are the
+middle one, and those from whose mean activations the tempo and the spectral centroid of a take are
+predicted best (ridge regression, correlation on held-out takes). All stages are kept in the store
+and resume.
 """
 
 import argparse
@@ -18,10 +19,11 @@ import numpy as np
 import torch
 
 import tonearm
+from recipes.pocket.feature_effects import effect_table
 from tonearm.activations.clip_sources import clips_of_prompts
 from tonearm.activations.clips import Clips
 from tonearm.activations.frames import read_frames
-from tonearm.datasets.prompts import PAIRS, load_pair
+from tonearm.datasets.prompts import load_pair
 from tonearm.evaluators.load import load_clap, load_tagger
 from tonearm.features.labels import Labeller, Labels, label_clips
 from tonearm.features.naming import Naming, name_features, save_naming
@@ -29,11 +31,16 @@ from tonearm.features.settings import TrainingSettings
 from tonearm.features.tracks import track_activity
 from tonearm.features.train import train_autoencoders
 from tonearm.features.trained import TrainedAutoencoder, load_autoencoder, save_autoencoder
+from tonearm.features.training_state import remove_state
 from tonearm.methods import fit_regression
 from tonearm.model import Model
 from tonearm.report.marks import write_between_marks
 
 PAGE = Path(__file__).parents[2] / "docs" / "features.md"
+PAIRS = (
+    "tempo", "brightness", "mode", "loudness", "energy", "density", "acoustic", "jazz",
+    "classical", "electronic", "flute", "cello",
+)  # fmt: skip
 NAMING_LINES, TRAINING_LINES = 12, 3  # every n-th line
 TRAINING_SEED = 10_000  # the takes that name have the seeds from 0
 SETTINGS = TrainingSettings(
@@ -76,6 +83,7 @@ def main() -> None:
             "layers": layer_table(correlations, layers),
             "fidelity": fidelity_table(trained, namings),
             "names": name_table(namings),
+            "effects": effect_table(model, trained, namings, store),
         },
     )
 
@@ -132,13 +140,17 @@ def autoencoders(
     if not all(path.is_file() for path in paths.values()):
         state = store / "training"
 
+        shown = set[int]()
+
         def report(done: int, total: int) -> None:
-            if done % 100 == 0:
+            if done % 100 == 0 and done not in shown:
+                shown.add(done)
                 print(f"step {done} of {total}", flush=True)
 
         found = train_autoencoders(model, clips, layers, state, settings=SETTINGS, progress=report)
         for layer, one in found.items():
             save_autoencoder(one, paths[layer], "float16")
+        remove_state(state)
     return {layer: load_autoencoder(path) for layer, path in paths.items()}
 
 

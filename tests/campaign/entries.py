@@ -285,6 +285,7 @@ COMMANDS = {
             "dry_run": ("flag",),
             "ray": ("text",),
             "genres": ("corpus", "special", "text"),
+            "sae": ("autoencoder", "special"),
             "workers": ("integer",),
             "force": ("flag",),
         },

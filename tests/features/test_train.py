@@ -16,7 +16,7 @@ from tonearm.features.row_stream import RowStream
 from tonearm.features.settings import TrainingSettings
 from tonearm.features.train import train_autoencoders, validation_clips
 from tonearm.features.trained import load_autoencoder, save_autoencoder
-from tonearm.features.training_state import FILE
+from tonearm.features.training_state import FILE, remove_state
 
 PROMPTS = ["a fast folk tune", "slow dark jazz piece", "loud bright piano tune", "calm flute piece"]
 SETTINGS = TrainingSettings(expansion=2, k=4, rows=32 * 60, batch_rows=32, validation_share=0.25)
@@ -70,13 +70,19 @@ def test_a_training_gives_an_autoencoder_of_each_layer(melody, clips, tmp_path):
         assert fidelity.pass_through > 0
         assert fidelity.cross_entropy < fidelity.ablated
         assert info.threshold == trained.weights.threshold > 0
+    remove_state(tmp_path)
     assert not (tmp_path / FILE).exists()
+    remove_state(tmp_path)
 
 
 def test_more_training_explains_more(melody, clips, tmp_path):
     few, many = (
         train_autoencoders(
-            melody, clips, [1], tmp_path, settings=SETTINGS.model_copy(update={"rows": 32 * steps})
+            melody,
+            clips,
+            [1],
+            tmp_path / str(steps),
+            settings=SETTINGS.model_copy(update={"rows": 32 * steps}),
         )[1].info.fidelity.fvu
         for steps in (3, 200)
     )

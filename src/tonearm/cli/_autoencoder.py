@@ -59,8 +59,9 @@ def inspect_autoencoder(file: Path, as_json: bool) -> None:
             f"{settings.base_rate:g}, seed {settings.seed}",
             "nested": nested and f"shares {nested} of the features",
             **fidelity_cells(fidelity),
-            "cross-entropy": f"{fidelity.cross_entropy:.2f} nats per frame, {fidelity.reconstructed:.2f} "
-            f"with reconstructions, {fidelity.ablated:.2f} with the mean activation",
+            "cross-entropy": f"{fidelity.cross_entropy:.2f} nats per frame, "
+            f"{fidelity.reconstructed:.2f} with reconstructions, {fidelity.ablated:.2f} with the mean "
+            "activation",
             "made by": f"tonearm {info.library_version}",
             "hash": trained.content_hash(),
         }

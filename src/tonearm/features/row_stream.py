@@ -120,7 +120,7 @@ def within_limit(rows: torch.Tensor, scales: LayerScales) -> torch.Tensor:
 
 
 def batches_of(rows: torch.Tensor, scales: LayerScales, size: int) -> Iterator[torch.Tensor]:
-    """Normalised batches [size, D] of a layer's rows [m, D]; rows that fill no batch are left out."""
+    """Normalised batches [size, D] of rows [m, D]; rows that fill no batch are left out."""
     kept = within_limit(rows, scales) / scales.scale
     for first in range(0, len(kept) - size + 1, size):
         yield kept[first : first + size]

@@ -1,4 +1,4 @@
-"""Settings of the training of sparse autoencoders, and the numbers that follow from them.
+"""Settings of the training of sparse autoencoders, and numbers that follow from them.
 
     learning rate  base rate / sqrt(F / 16384), with a linear warm-up over 5 % of the steps, 1,000 at
                    most

@@ -1,7 +1,7 @@
 """Training of sparse autoencoders of several layers of a model at once, resumable.
 
-    clips ─ tracks divided ─► training clips ─ chunks of mixed frames ─► one trainer per layer
-                          └─► validation clips ────────────────────────► fidelity
+    clips ─┬─► training clips ─ chunks of mixed frames ─► one trainer per layer
+           └─► validation clips ───────────────────────► fidelity
 
 The state is written after every chunk, and a stopped training continues at the next chunk; the
 result is that of an unstopped one. Memory holds one chunk of all layers.
@@ -29,7 +29,7 @@ from tonearm.features.row_stream import (
 from tonearm.features.settings import MAX_FEATURES, TrainingSettings
 from tonearm.features.trained import TrainedAutoencoder
 from tonearm.features.trainer import Trainer
-from tonearm.features.training_state import Run, read_state, remove_state, write_state
+from tonearm.features.training_state import Run, read_state, write_state
 from tonearm.model import Model
 from tonearm.musicgen.engine import DecoderEngine
 from tonearm.progress import Progress
@@ -53,7 +53,8 @@ def train_autoencoders(
         model: with the decoder's engine.
         clips: of several tracks, from `clips_of_prompts` or `clips_of_recordings`.
         layers: 0-based.
-        folder: that keeps the state while the training runs.
+        folder: that keeps the state of the training, also of a finished one, until `remove_state`:
+            first save the autoencoders.
         site: of the activations.
         settings: default: `TrainingSettings()`.
         progress: called with steps done and steps in all.
@@ -71,7 +72,7 @@ def train_autoencoders(
     layers = tuple(sorted(set(layers)))
     check_training(model, site, layers, settings)
     held_out = validation_clips(clips, settings)
-    training = [index for index in range(len(clips)) if index not in set(held_out)]
+    training = sorted(set(range(len(clips))) - set(held_out))
     stream = RowStream(model.engine, clips.chosen(training), site, layers, settings.seed)
     scales = stream.scales(SCALE_BATCHES * settings.batch_rows)
     run = Run(
@@ -83,12 +84,10 @@ def train_autoencoders(
         data_hash=hash_of_clips(clips),
     )
     trainers = _train(stream, scales, settings, run, folder, progress)
-    found = {
+    return {
         layer: _finished(model, clips, held_out, stream, scales[layer], trainer, run, layer)
         for layer, trainer in trainers.items()
     }
-    remove_state(folder)
-    return found
 
 
 def check_training(

@@ -1,4 +1,4 @@
-"""State of an unfinished training on disk: one safetensors file, replaced whole after every chunk."""
+"""State of a training on disk: one safetensors file, replaced whole after every chunk."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -99,5 +99,5 @@ def read_state(folder: Path, run: Run) -> tuple[int, dict[int, dict[str, torch.T
 
 
 def remove_state(folder: Path) -> None:
-    """Remove the state of a training that is finished."""
+    """Remove the state of a training whose autoencoders are saved."""
     (folder / FILE).unlink(missing_ok=True)

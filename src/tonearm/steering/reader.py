@@ -3,8 +3,8 @@
     z(h) = a where a > threshold, else 0,     a = relu(w . h + bias)
 
 The threshold is fixed, so that the value does not depend on other rows of a batch. A reader is one
-tensor [D + 2], the weights w followed by bias and threshold, so that captured steps read it from one
-buffer; a reader of zeros reads 0.
+tensor [D + 2], the weights w followed by bias and threshold, so that captured steps read it from
+one buffer; a reader of zeros reads 0.
 
 Shapes: D width.
 """

@@ -55,7 +55,7 @@ def features(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Name features by the measures, tags and texts that they agree with, scored on other tracks."""
+    """Name features by the measures, tags and texts that they agree with; scored on others."""
     data = _clips.ClipOptions(prompts, audio, takes, seconds, seed).check()
     check_outputs([output], force)
     from tonearm.features.trained import load_autoencoder

@@ -105,6 +105,7 @@ def train(
     loaded = load_model(model, device, dtype)
     from tonearm.features.train import check_training, train_autoencoders
     from tonearm.features.trained import load_autoencoder, save_autoencoder
+    from tonearm.features.training_state import remove_state
 
     check_training(loaded, site, layer, settings)
     try:
@@ -127,6 +128,7 @@ def train(
         )
         for one, trained in found.items()
     }
+    remove_state(folder)
     _print(loaded, written, paths, as_json)
 
 

@@ -26,7 +26,7 @@ def vector(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Make a steering vector of a feature; strength 1 adds it as strongly as in music that has it."""
+    """Make a steering vector of a feature; strength 1 adds as much as strong examples have."""
     from tonearm.features.trained import load_autoencoder
     from tonearm.features.vectors import feature_vector
     from tonearm.steering import save_vector
