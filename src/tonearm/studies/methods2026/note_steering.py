@@ -132,7 +132,8 @@ def note_results(records: Sequence[Record]) -> list[NoteResult]:
     plain = select(records, experiment="plain", split=HELD_OUT)
     steered = select(records, experiment=EXPERIMENT)
     groups = by_facts(steered, "pitch_class", "method", "eta", "nats").values()
-    return [_result(plain, one) for one in groups]
+    found = [_result(plain, one) for one in groups]
+    return sorted(found, key=lambda one: PITCH_CLASSES.index(one.facts["pitch_class"]))
 
 
 def _result(plain: Sequence[Record], steered: Sequence[Record]) -> NoteResult:

@@ -365,8 +365,10 @@ def _players(one: AttributeResult, stored: StoredStudy) -> list[Player]:
 def _protocol(results: Results, details: Mapping[str, Any]) -> list[str]:
     return [
         "Directions of prompts are read at the end of the text, from the bundled pairs; those of "
-        "drums from rendered pieces with and without drums, as means over frames. Every layer is "
-        "steered with its own direction, on both guidance branches.",
+        "drums from rendered pieces with and without drums, as means over frames. Every steered layer "
+        "has its own direction, on both guidance branches. Operators are compared on DiffMean: slerp "
+        "turns an activation by a share of its angle to the direction, set holds the projection at a "
+        "level, and the others add.",
         "Divergence is KL(steered || plain) per frame, teacher-forced on the codes of plain takes. "
         "Strengths are interpolated to its levels on neutral prompts, and the divergence that enters "
         "the curves is measured on the held-out takes themselves. Layer sets (all, early, middle and "
@@ -389,7 +391,11 @@ def _limits(results: Results, details: Mapping[str, Any]) -> list[str]:
         "that differ by less than their intervals are not ranked by this study, and KAD of so few "
         "takes is coarse.",
         "Layer sets were chosen among four by few takes; the choice is noisy, and equally so for all "
-        "methods.",
+        "methods that have it.",
+        "The best method of an attribute is the best of many on the prompts that it is reported on; its "
+        "comparison with the word is to that extent too favourable.",
+        "A monitored steer follows its own take and has no divergence on a plain one, so that SMITIN "
+        "enters the ranking without its loop, and the loop is compared by success and distance alone.",
         "The word in the prompt has no divergence of its own kind: predictions are compared with those "
         "of another prompt. It is shown as a level.",
     ]
