@@ -27,7 +27,7 @@ FRAME_MEAN = "mean"  # pooling of audio
 
 
 @dataclass(frozen=True)
-class Reading:
+class Learning:
     """How activations of examples become a direction.
 
     method      of the registry
@@ -50,13 +50,13 @@ class Examples(Protocol):
         """Hash of the examples, by which fitted vectors are kept."""
         ...
 
-    def learn(self, model: Model, name: str, reading: "Reading") -> SteeringVector:
+    def learn(self, model: Model, name: str, learning: "Learning") -> SteeringVector:
         """Learn the direction towards the attribute.
 
         Args:
             model: whose activations are captured.
             name: of the vector.
-            reading: method, and activations that it reads.
+            learning: method, and activations that it reads.
 
         Raises:
             TonearmError: the method finds no direction, or the examples cannot be made.
@@ -92,16 +92,16 @@ class PromptExamples:
     def identity(self) -> str:
         return hash_texts(self.pair.positive, self.pair.negative)
 
-    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
-        pair, one_sided = self.pair, reading.background
+    def learn(self, model: Model, name: str, learning: Learning) -> SteeringVector:
+        pair, one_sided = self.pair, learning.background
         return learn(
             model,
             pair.positive,
             prompts.neutral() if one_sided else pair.negative,
             name,
-            method=reading.method,
-            site=reading.site,
-            pooling=reading.pooling,
+            method=learning.method,
+            site=learning.site,
+            pooling=learning.pooling,
             paired=not one_sided,
             positive_label=pair.positive_label,
             negative_label=BACKGROUND if one_sided else pair.negative_label,
@@ -144,20 +144,20 @@ class DrumExamples:
         with_drums, without = drum_pairs(self.count)
         return without, with_drums
 
-    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
-        if reading.background:
+    def learn(self, model: Model, name: str, learning: Learning) -> SteeringVector:
+        if learning.background:
             raise TonearmError(
                 "rendered pieces have no background beside those with drums, with which the method "
                 "is DiffMean"
             )
         without, with_drums = self.sides
-        site, kind = reading.site, reading.pooling or FRAME_MEAN
+        site, kind = learning.site, learning.pooling or FRAME_MEAN
         return learn_from_audio(
             model,
             without,
             with_drums,
             name,
-            method=reading.method,
+            method=learning.method,
             site=site,
             pooling=kind,
             segment_seconds=self.seconds,

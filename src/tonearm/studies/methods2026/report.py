@@ -13,14 +13,13 @@ from tonearm.report.table import Table
 from tonearm.stats.share import Share
 from tonearm.studies.methods2026.analysis import AttributeResult, CellResult, Point, Results
 from tonearm.studies.methods2026.claims import all_claims, area_text, effect_text
-from tonearm.studies.methods2026.design import LAYER_SETS
+from tonearm.studies.methods2026.design import HELD_OUT, LAYER_SETS, PLAIN, REPORTED, WORD
 from tonearm.studies.methods2026.figures import all_figures, mean_change
 from tonearm.studies.methods2026.note_probes import Probe
 from tonearm.studies.methods2026.note_report import note_claims, note_section
 from tonearm.studies.methods2026.note_steering import NoteResult
 from tonearm.studies.methods2026.stem_report import stem_claims, stem_section
 from tonearm.studies.methods2026.stem_steering import StemResult
-from tonearm.studies.methods2026.trials import HELD_OUT
 from tonearm.studies.methods2026.variants import candidates
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
@@ -141,6 +140,7 @@ def ranking_table(results: Results) -> Table:
                 area_text(one.score),
                 f"{len(one.counted)} of {len(results.attributes)}",
                 ", ".join(one.counted) or "none",
+                ABSENT if isnan(one.mean) else f"{one.mean:+.2f}",
                 f"{fmean(point.text.change for point in last):+.3f}",
                 f"{fmean(known):.2f}" if known else ABSENT,
                 f"{fmean(point.faulty.value for point in last):.0%}",
@@ -150,9 +150,10 @@ def ranking_table(results: Results) -> Table:
         "ranking",
         "Rows by their score: the mean over attributes of the area under the curve of effect over "
         f"divergence up to {results.cutoff:g} nats per frame, in standard deviations of plain takes, "
-        "where the cell counts, and 0 where it does not. The last three columns are means over "
-        "attributes at the largest divergence.",
-        ("", "method", "score", "counts", "in", "text agreement", "KAD", "faulty"),
+        "where the cell counts, and 0 where it does not; its interval takes it as known which cells "
+        "count. Beside it the mean area of all cells. The last three columns are means over attributes "
+        "at the largest divergence.",
+        ("", "method", "score", "counts", "in", "all cells", "text agreement", "KAD", "faulty"),
         rows,
     )
 
@@ -340,18 +341,18 @@ def _players(one: AttributeResult, stored: StoredStudy) -> list[Player]:
     nats = levels[len(levels) // 2]
     chosen: dict[str, Sequence[Record]] = {
         f"{one.attribute.name}, plain": select(
-            stored.records, experiment="plain", split=HELD_OUT, round=0, prompt=0
+            stored.records, experiment=PLAIN, split=HELD_OUT, round=0, prompt=0
         ),
         f"{one.attribute.name}, {best.name}, {nats:g} nats": select(
             stored.records,
-            experiment="held out",
+            experiment=REPORTED,
             attribute=one.attribute.name,
             condition=best.name,
             nats=nats,
             prompt=0,
         ),
         f"{one.attribute.name}, word": select(
-            stored.records, experiment="word", attribute=one.attribute.name, prompt=0
+            stored.records, experiment=WORD, attribute=one.attribute.name, prompt=0
         ),
     }
     known = {title: takes[0] for title, takes in chosen.items() if takes}

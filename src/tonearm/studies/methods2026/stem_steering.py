@@ -27,11 +27,11 @@ from tonearm.stats.share import Share
 from tonearm.steering import Steer, SteeringVector, load_vector, save_vector
 from tonearm.studies.effects_evaluators import embedding_set
 from tonearm.studies.methods2026.context import Context
-from tonearm.studies.methods2026.design import Design
+from tonearm.studies.methods2026.design import HELD_OUT, OTHER_SEEDS, PLAIN, Design
 from tonearm.studies.methods2026.examples import ACTIVATIONS, DrumExamples
 from tonearm.studies.methods2026.readings import DRUMS, Evaluators
 from tonearm.studies.methods2026.responses import plain_means
-from tonearm.studies.methods2026.trials import HELD_OUT, takes
+from tonearm.studies.methods2026.trials import takes
 from tonearm.studies.methods2026.vectors import FOLDER
 from tonearm.studies.plan import Trial
 from tonearm.studies.records import Record, by_facts, select, values_of
@@ -171,11 +171,11 @@ def stem_results(records: Sequence[Record], evaluators: Evaluators) -> list[Stem
         records: of all stages.
         evaluators: with the classifier of drums.
     """
-    plain = select(records, experiment="plain", split=HELD_OUT)
+    plain = select(records, experiment=PLAIN, split=HELD_OUT)
     steered = by_facts(select(records, experiment=EXPERIMENT), "label", "row")
     if not steered:
         return []
-    seeds = select(records, experiment="other seeds", split=HELD_OUT)
+    seeds = select(records, experiment=OTHER_SEEDS, split=HELD_OUT)
     groups: Mapping[tuple[str, str], Sequence[Record]] = {
         **{(label, ""): seeds for label in SENSES},
         **{(label, row): found for (label, row), found in steered.items()},

@@ -63,7 +63,7 @@ def make_vectors(
         progress: called with vectors done and vectors in all.
 
     Raises:
-        TonearmError: no method finds a direction at a site, or the examples cannot be made.
+        TonearmError: the disk is full.
     """
     cells = [(attribute, one) for attribute in examples for one in candidates]
     found, left_out = dict[str, SteeringVector](), dict[str, str]()
