@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from tests import checkpoints
 from tonearm.model import Model
@@ -14,6 +15,7 @@ from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.steering.library import VectorLibrary
 
 torch.set_num_threads(1)
+threadpool_limits(1)  # small products are several times as slow on two threads
 
 
 @pytest.fixture(autouse=True)

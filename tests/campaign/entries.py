@@ -896,6 +896,10 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"means": {0: 1.0}, "deviations": {0: 1.0}},
         {"means": ANY, "deviations": ANY, "protocol": TEXT},
     ),
+    "Monitoring": Function(
+        lambda m: steering.Monitoring,
+        kinds={"delta": REAL, "every": COUNT, "hysteresis": REAL, "threshold": REAL},
+    ),
     "FrameScales.content_hash": Function(
         lambda m: steering.FrameScales(means={0: 1.0}, deviations={0: 1.0}).content_hash
     ),
@@ -977,6 +981,7 @@ FUNCTIONS: dict[str, Function] = {
             "positions": TEXT,
             "schedule": ANY,
             "level_schedule": ANY,
+            "monitor": ANY,
             "source_layer": COUNT,
             "layers": ("object", "array", "objects"),
         },
@@ -990,7 +995,14 @@ FUNCTIONS: dict[str, Function] = {
     "SteeringVector": Function(
         lambda m: tonearm.SteeringVector,
         lambda m: {"directions": m.vector.directions, "info": m.vector.info},
-        {"directions": ("object", "directions"), "info": ANY, "monitor": ANY},
+        {
+            "directions": ("object", "directions"),
+            "info": ANY,
+            "monitor": ANY,
+            "readers": ("object", "directions"),
+        },
+    ),
+    "SteeringVector.reader": Function(lambda m: m.vector.reader, lambda m: {}, {"layer": COUNT}
     ),
     "SteeringVector.norms": Function(lambda m: m.vector.norms),
     "SteeringVector.content_hash": Function(lambda m: m.vector.content_hash),

@@ -102,11 +102,12 @@ def test_a_feature_becomes_a_vector_that_steers(run, play, trained, folder):
     assert "+ rock, - less rock" in outcome.out
     info = load_vector(folder / "feature-7.safetensors").info
     assert info.statistics["feature"] == 7
-    steer = outcome.out[outcome.out.index("[{") :]
-    (folder / "steer.json").write_text(steer)
-    steered = play("--steering", "steer.json")
-    assert steered.code == 0, steered.err
-    assert "layer 1 alone" in steered.out
+    for steer in ("feature-7.safetensors=1@one-to-one", "feature-7.safetensors=-1@feature"):
+        assert f"--steer {steer}" in outcome.out
+        steered = play("--steer", steer, "--force")
+        assert steered.code == 0, steered.err
+    shown = " ".join(steered.out.split())
+    assert "raw -1 (less rock): feature, each layer's own into layer 1" in shown
 
 
 def test_two_prompt_sets_become_a_vector(run, tiny, trained, folder):

@@ -11,6 +11,7 @@ from tests.sharing.fake_hub import FakeHub
 from tests.sharing.files import GLP, PLAIN, rows, write_directions
 from tonearm.sharing import hub
 from tonearm.steering import load_bundle, load_vector, save_vector
+from tonearm.steering.library import bundled_vectors
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_without_a_command_vectors_are_listed(run, mood):
     assert [one["steer"] for one in json.loads(run("vectors", ".", "--json").out)["vectors"]] == [
         "energy.safetensors", "mood.safetensors",
     ]  # fmt: skip
-    assert len(json.loads(run("vectors", "--json").out)["vectors"]) == 12
+    assert len(json.loads(run("vectors", "--json").out)["vectors"]) == len(bundled_vectors())
     assert "tempo=+1" in run("vectors").out
     assert "bundle" in run("vectors", "--help").out
 

@@ -95,7 +95,7 @@ def test_steerings_are_checked_without_tensors(small, steer, message, monkeypatc
     push = vector_of(small, "push")
     vectors = {
         "push": push,
-        "sparse": dataclasses.replace(push, directions={0: push[0], 2: push[2]}),
+        "sparse": dataclasses.replace(push, directions={0: push[0], 2: push[2]}, readers={}),
         "lost": vector_of(small, "lost", best_layer=None),
         "unmeasured": vector_of(small, "unmeasured", frame_scales=None),
         "partly": vector_of(small, "partly", frame_scales=scales_of(1)),

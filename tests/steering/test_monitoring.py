@@ -65,7 +65,8 @@ def test_a_steer_may_state_that_it_is_monitored_or_how():
         ({"every": 0}, "monitor.every"),
         ({"every": 1.5}, "monitor.every"),
         ({"hysteresis": -0.1}, "monitor.hysteresis"),
-        ({"window": 3}, "known are delta, every, hysteresis"),
+        ({"threshold": 1.1}, "monitor.threshold"),
+        ({"window": 3}, "known are delta, every, hysteresis, threshold"),
         ("often", "monitor"),
         (3, "monitor"),
     ],
@@ -140,5 +141,13 @@ def test_rows_with_equal_settings_and_numbers_of_heads_share_an_intervention(sma
         assert torch.equal(monitors.heads[index], monitor.heads)
         assert torch.equal(monitors.weights[index], monitor.weights)
         assert torch.equal(monitors.biases[index], monitor.biases)
+    own = [
+        Steering(steers=(steer.model_copy(update={"monitor": Monitoring(threshold=0.9)}),))
+        for steering in steerings
+        for steer in steering.steers
+    ]
+    plan = resolve(own, vectors, small.shape, 4, torch.device("cpu"))
+    assert plan[0].monitors.thresholds.tolist() == [pytest.approx(0.9)] * 2
+    assert vectors["a"].monitor.threshold == 0.25
     both = torch.cat([vectors[name].monitor.layers for name in ("a", "b")])
     assert monitors.all_layers == sorted(set(both.tolist()))

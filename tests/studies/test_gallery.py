@@ -16,7 +16,7 @@ from tonearm.measures import measure_spectral_centroid
 from tonearm.report import gallery_page
 from tonearm.report.gallery_page import MAX_BYTES, write_gallery_page
 from tonearm.steering import Calibration, Evidence, SignCalibration, SteeringVector
-from tonearm.studies import effects_processing, gallery
+from tonearm.studies import gallery
 from tonearm.studies.gallery_plan import FIRST_SEED, neutral_prompt, plan, with_word
 from tonearm.studies.measure_groups import LOADERS, Group, group
 
@@ -88,7 +88,7 @@ def folder(melody, vectors, tmp_path, monkeypatch) -> Iterator[Path]:
     monkeypatch.setitem(LOADERS, "clap", not_run({"embedder": "not run"}))
     monkeypatch.setitem(LOADERS, "tags", not_run({}))
     group.cache_clear()
-    monkeypatch.setattr(effects_processing, "CORNER", 400.0)  # takes of 1600 Hz
+    monkeypatch.setattr("tonearm.processing.shelf.CORNER", 400.0)  # takes of 1600 Hz
     yield gallery.build(melody, vectors, PROMPTS, tmp_path / "gallery", seconds=1).parent
     group.cache_clear()
 

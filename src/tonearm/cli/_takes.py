@@ -199,11 +199,13 @@ def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
 
 
 def _steer_line(model: "Model", steer: "Steer") -> str:
-    info = model.vectors[steer.vector].info
+    vector = model.vectors[steer.vector]
+    info = vector.info
     label, strength = "no change", steer.raw_strength
     if strength:
         label = info.positive_label if strength > 0 else info.negative_label
-    targets = layers_text(range(model.shape.layer_count) if steer.layers is None else steer.layers)
+    every = vector.layers if steer.strategy == "all-to-all" else range(model.shape.layer_count)
+    targets = layers_text(every if steer.layers is None else steer.layers)
     source = info.best_layer if steer.source_layer is None else steer.source_layer
     strategy = {
         "one-to-all": f"layer {source} into {targets}",

@@ -44,6 +44,7 @@ from typing import ClassVar
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from tonearm.errors import TonearmError
 from tonearm.methods.base import Activations, Fit, Method, Needs, Rows, register
@@ -98,6 +99,7 @@ class RFM:
         return with_layer_weights(fit, fit.scores["validation_auc"]) if self._weighted else fit
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # its products are small; threads slow them
 def fit_rfm(rows: Rows, task: Task, groups: np.ndarray) -> Fit:
     """Fit the leading axis of a recursive feature machine at every layer.
 

@@ -13,6 +13,7 @@ from tonearm.steering.calibration import (
 )
 from tonearm.steering.controls import Control
 from tonearm.steering.frame_scales import FrameScales
+from tonearm.steering.monitoring import Monitoring
 from tonearm.steering.response import Response, ResponsePoint
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.shorthand import SteeringLike, as_steering, parse_short
@@ -29,6 +30,7 @@ __all__ = [
     "Evidence",
     "FrameScales",
     "Leak",
+    "Monitoring",
     "Response",
     "ResponsePoint",
     "Schedule",

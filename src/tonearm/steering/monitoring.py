@@ -15,7 +15,7 @@ Heads of a layer are read after the shifts of the layers below in the same step.
 Shapes: n batch rows; M heads.
 
 Source: Koo et al. 2025 (SMITIN): median of the 16 best heads, τ, every 5 steps. Ours: delta = 0.5,
-the hysteresis, the delay of one frame, and 1 - C for removal.
+the hysteresis, the delay of one frame, 1 - C for removal, and a τ of the user's own.
 """
 
 import torch
@@ -32,6 +32,7 @@ class Monitoring(Declared):
     delta       0 to 1: share of the strength that is taken away as C grows to 1
     every       acts at every s-th generated frame
     hysteresis  0 to 1: distance below τ at which a steer that rests acts again
+    threshold   τ, 0 to 1; default: that of the vector's monitor
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -39,6 +40,7 @@ class Monitoring(Declared):
     delta: float = Field(default=0.5, ge=0, le=1)
     every: int = Field(default=5, ge=1, le=MAX_EVERY)
     hysteresis: float = Field(default=0.05, ge=0, le=1)
+    threshold: float | None = Field(default=None, ge=0, le=1)
 
 
 def presence(probabilities: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:

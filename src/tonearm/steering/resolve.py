@@ -6,7 +6,7 @@ Shapes: D width, T frames.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -245,7 +245,7 @@ def frame_scales(
 
 
 def monitor_of(steer: Steer, vector: SteeringVector, shape: ModelShape) -> Monitor:
-    """The monitor of a steer's vector.
+    """The monitor of a steer's vector, with the threshold of the steer where it has one.
 
     Raises:
         TonearmError: the vector has none, or one of heads of another size.
@@ -262,7 +262,8 @@ def monitor_of(steer: Steer, vector: SteeringVector, shape: ModelShape) -> Monit
             f"steer {steer.vector}: the monitor reads heads of {size} outputs, and those of "
             f"{shape.name} have {shape.width // shape.heads}; learn the vector again"
         )
-    return monitor
+    own = steer.monitor.threshold if steer.monitor else None
+    return monitor if own is None else replace(monitor, threshold=own)
 
 
 def check_vector(shape: ModelShape, vector: SteeringVector) -> None:

@@ -17,7 +17,6 @@ from tonearm.steering.calibration import Calibration
 from tonearm.steering.frame_scales import FrameScales
 from tonearm.steering.monitor import Monitor
 from tonearm.steering.reader import check_reader
-from tonearm.text import quoted
 
 # 2 adds the calibration, 3 the source and the statistics, 4 the projections, 5 the operator, the
 # unit of strengths, the hash of the tensors, the frame scales, the monitor with the scores of heads,
@@ -163,9 +162,9 @@ class SteeringVector:
         if not isinstance(self.readers, Mapping):
             raise boundary.refusal(self.readers, "readers", "a mapping of layers to tensors")
         for layer in self.readers:
-            if layer not in checked:
+            if boundary.integer(layer, "layer") not in checked:
                 raise TonearmError(
-                    f"vector {self.name} has a reader of layer {quoted(layer)} and no direction "
+                    f"vector {self.name} has a reader of layer {layer} and no direction "
                     "there; make it again"
                 )
         readers = {
@@ -207,7 +206,7 @@ class SteeringVector:
 
     def reader(self, layer: int) -> torch.Tensor:
         """The reader of a layer. Raises TonearmError where the vector has none."""
-        if layer not in self.readers:
+        if boundary.integer(layer, "layer") not in self.readers:
             raise TonearmError(
                 f"vector {self.name} reads no feature at layer {layer}, as operator feature needs; "
                 "give one of `tonearm sae vector`, or another operator"

@@ -1,5 +1,6 @@
 """Output of the commands that make a vector of an autoencoder."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,5 +46,6 @@ def print_vector(
             **{f"{side} features": ", ".join(map(str, one)) for side, one in selected.items()},
         }
     )
-    steer = f'{{"vector": "{path}", "strength": 1, "strategy": "one-to-one"}}'
-    out.print(f"wrote {path}; for --steering, at its own layer: [{steer}]", soft_wrap=True)
+    steer = shlex.join(["--steer", f"{path}=1@one-to-one"])
+    edit = "" if not vector.readers else f", or {shlex.join(['--steer', f'{path}=-1@feature'])}"
+    out.print(f"wrote {path}; steer with {steer}{edit}", soft_wrap=True)
