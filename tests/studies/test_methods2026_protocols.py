@@ -12,6 +12,7 @@ from tests.studies.miniature_methods import TINY, plant
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.features.trained import TrainedAutoencoder
+from tonearm.methods.base import NoDirection
 from tonearm.methods.layer_weights import layer_weights
 from tonearm.model import Model
 from tonearm.studies.methods2026 import variants
@@ -26,7 +27,7 @@ from tonearm.studies.methods2026.note_steering import (
 from tonearm.studies.methods2026.readings import DRUMS, Evaluators
 from tonearm.studies.methods2026.stem_report import stem_claims
 from tonearm.studies.methods2026.stem_steering import PUBLISHED, ROWS, stem_results
-from tonearm.studies.methods2026.variants import candidates
+from tonearm.studies.methods2026.variants import Candidate, candidates
 from tonearm.studies.methods2026.vectors import make_vectors
 
 PROMPTS = 12
@@ -181,5 +182,19 @@ def test_pieces_have_no_background_of_their_own(melody, tmp_path, monkeypatch):
     examples = DrumExamples(10, 3.0, tmp_path)
     assert all(isinstance(one, Clip) for side in examples.sides for one in side)
     (centred,) = [one for one in candidates(None, 8) if one.name == "mean-centred"]
-    with pytest.raises(TonearmError, match="have no background"):
+    with pytest.raises(NoDirection, match="have no background"):
         centred.fit(Model(melody.checkpoint), examples, "v")
+
+
+@pytest.mark.parametrize("error", [NoDirection("within its null"), TonearmError("disk is full")])
+def test_only_a_method_without_a_direction_is_left_out(melody, tmp_path, error):
+    def fit(*_):
+        raise error
+
+    examples, method = {"tempo": SimpleNamespace(identity="")}, Candidate("method", "planted", fit)
+    if isinstance(error, NoDirection):
+        found = make_vectors(melody, examples, [method], TINY, tmp_path)
+        assert found.left_out == {"tempo, method": "within its null"} and not found.by_name
+    else:
+        with pytest.raises(TonearmError, match="disk is full"):
+            make_vectors(melody, examples, [method], TINY, tmp_path)

@@ -14,8 +14,8 @@ from tonearm.datasets import prompts
 from tonearm.datasets.prompts import PromptPair
 from tonearm.datasets.recordings import Recording
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
-from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
+from tonearm.methods.base import NoDirection
 from tonearm.methods.learn import BACKGROUND, learn
 from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
@@ -59,7 +59,8 @@ class Examples(Protocol):
             learning: method, and activations that it reads.
 
         Raises:
-            TonearmError: the method finds no direction, or the examples cannot be made.
+            NoDirection: the method finds none beyond chance.
+            TonearmError: the examples cannot be made or captured.
         """
         ...
 
@@ -112,7 +113,7 @@ class PromptExamples:
             clips_of_prompts(
                 model.engine,
                 texts[:count],
-                self.folder / CLIPS / f"{self.pair.name}, {side}",
+                self.folder / CLIPS / f"{self.pair.name}, {side}, {len(texts[:count])}",
                 seconds=self.seconds,
                 seed=TAKES_SEED,
             )
@@ -144,9 +145,13 @@ class DrumExamples:
         with_drums, without = drum_pairs(self.count)
         return without, with_drums
 
+    def store(self, name: str) -> Path:
+        """Folder of activations of these pieces."""
+        return self.folder / ACTIVATIONS / f"drums, {name}, {self.identity}"
+
     def learn(self, model: Model, name: str, learning: Learning) -> SteeringVector:
         if learning.background:
-            raise TonearmError(
+            raise NoDirection(
                 "rendered pieces have no background beside those with drums, with which the method "
                 "is DiffMean"
             )
@@ -163,7 +168,7 @@ class DrumExamples:
             segment_seconds=self.seconds,
             positive_label="no drums",
             negative_label="drums",
-            store=self.folder / ACTIVATIONS / f"drums, {site}, {kind}",
+            store=self.store(f"{site}, {kind}"),
         )
 
     def clips(self, model: Model, count: int) -> tuple[Clips, Clips]:
@@ -174,7 +179,7 @@ class DrumExamples:
                     Recording.of_clip(clip, name, f"{name} {i}")
                     for i, clip in enumerate(side[:count])
                 ],
-                self.folder / CLIPS / name,
+                self.folder / CLIPS / f"{name}, {len(side[:count])}",
                 seconds=self.seconds,
             )
             for name, side in zip(("without drums", "with drums"), self.sides, strict=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
-from tonearm.errors import TonearmError
 from tonearm.features.contrast import contrast_features
 from tonearm.features.trained import TrainedAutoencoder
+from tonearm.methods.base import NoDirection
 from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
 from tonearm.studies.methods2026.design import ALL, LAYER_SETS, OWN, RANDOM
@@ -29,7 +29,7 @@ class Candidate:
 
     name        in the records
     title       of its estimator, in tables
-    fit         learns its vector of a name from examples. Raises TonearmError where there is none
+    fit         learns its vector of a name from examples. Raises NoDirection where there is none
     site        that it steers
     operators   that inject it
     identity    of data that the fit reads beside the examples, such as an autoencoder; or empty
@@ -79,7 +79,7 @@ def contrasted(autoencoder: TrainedAutoencoder | None, count: int) -> Fit:
 
     def fit(model: Model, examples: Examples, name: str) -> SteeringVector:
         if autoencoder is None:
-            raise TonearmError(
+            raise NoDirection(
                 "no autoencoder was given; tonearm sae train makes one, and --sae takes it"
             )
         positive, negative = examples.clips(model, count)
