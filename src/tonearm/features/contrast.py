@@ -39,7 +39,7 @@ from tonearm.features.tracks import rows_of_clips
 from tonearm.features.trained import TrainedAutoencoder
 from tonearm.features.vectors import DECIMALS, vector_info
 from tonearm.hashing import hash_texts
-from tonearm.methods.base import MAX_P_VALUE, statistics_text
+from tonearm.methods.base import MAX_P_VALUE, NoDirection, statistics_text
 from tonearm.methods.evaluation import evaluate
 from tonearm.methods.solver import Solved, unit
 from tonearm.methods.splits import can_hold_out
@@ -184,7 +184,7 @@ def contrast_features(
     signs = selected(peaks, classes(labels).targets[:, None], rule, count)[0]
     statistics = _held_out(peaks, labels, [*_tracks(positive), *_tracks(negative)], rule, count)
     if statistics.get("p_value", 0.0) > MAX_P_VALUE:
-        raise TonearmError(
+        raise NoDirection(
             f"the selected features separate the two sets no better than chance: "
             f"{statistics_text(statistics)}; give more clips, or sets that differ in one attribute"
         )
@@ -258,13 +258,13 @@ def _direction(
     total = signs @ trained.weights.decoder.double().numpy()
     length = np.linalg.norm(total)
     if not length:
-        raise TonearmError(
+        raise NoDirection(
             "no feature separates the two sets; give sets that differ, or another layer"
         )
     r = total / length
     projections = float(r @ above), float(r @ below)
     if projections[0] <= projections[1]:
-        raise TonearmError(
+        raise NoDirection(
             "the selected features point against the difference of the two sets, so that the sign "
             "of the vector has no meaning; select fewer features, use another rule, or another "
             "layer"

@@ -253,6 +253,10 @@ def number_option(method: str, text: str, example: float) -> float:
         ) from None
 
 
+class NoDirection(TonearmError):
+    """The examples have no direction that differs from chance, by the method at hand."""
+
+
 def require_direction(fit: Fit, method: str) -> None:
     """Refuse a fit whose best score lies within its permutation null.
 
@@ -261,18 +265,18 @@ def require_direction(fit: Fit, method: str) -> None:
         method: its name, for the message.
 
     Raises:
-        TonearmError: with the score, the null and p.
+        NoDirection: with the score, the null and p.
     """
     if fit.has_axis_only:
         found = fit.statistics
-        raise TonearmError(
+        raise NoDirection(
             f"method {method} finds an axis without a sign: its predictor is above chance "
             f"(p = {found['axis_p_value']:.3f}), and the projection on the axis is not "
             f"({statistics_text(found)}), so that no strength steers towards one side; give sets "
             "that are opposites"
         )
     if not fit.has_direction:
-        raise TonearmError(
+        raise NoDirection(
             f"method {method} finds no direction: {statistics_text(fit.statistics)}; "
             "give more examples, or sets that differ in one attribute"
         )

@@ -25,9 +25,17 @@ from tonearm.studies.equal_divergence import Curve, curves
 from tonearm.studies.methods2026.attributes import Attribute
 from tonearm.studies.methods2026.choices import scores_of_layer_sets
 from tonearm.studies.methods2026.context import Cell
+from tonearm.studies.methods2026.design import (
+    HELD_OUT,
+    OTHER_SEEDS,
+    PLAIN,
+    PROCESSED,
+    RANDOM,
+    REPORTED,
+    WORD,
+)
 from tonearm.studies.methods2026.readings import Evaluators, Reading
 from tonearm.studies.methods2026.responses import Plain, plain_means
-from tonearm.studies.methods2026.trials import HELD_OUT
 from tonearm.studies.methods2026.variants import Condition
 from tonearm.studies.records import Record, by_facts, select, values_of
 
@@ -171,7 +179,8 @@ class AttributeResult:
 class Rank:
     """A row of the ranking over all attributes.
 
-    score    mean over attributes of the area of the cells that count, 0 for the others
+    score    mean over attributes of the area of the cells that count, 0 for the others; its interval
+             takes it as known which cells count
     counted  attributes whose cells count
     cells    by attribute
     """
@@ -180,6 +189,12 @@ class Rank:
     score: Area
     counted: Sequence[str]
     cells: Mapping[str, CellResult]
+
+    @property
+    def mean(self) -> float:
+        """Mean area of all cells that have one, whether they count or not; NaN without one."""
+        known = [one.value for one in self.cells.values() if isfinite(one.value)]
+        return fmean(known) if known else nan
 
 
 @dataclass(frozen=True)
@@ -259,20 +274,20 @@ def _attribute(
     evaluators: Evaluators,
     cutoff: float,
 ) -> AttributeResult:
-    plain = Plain(select(records, experiment="plain", split=HELD_OUT), evaluators)
+    plain = Plain(select(records, experiment=PLAIN, split=HELD_OUT), evaluators)
 
     def points(experiment: str, *names: str, **facts: Any) -> list[Point]:
         takes = select(records, experiment=experiment, **facts)
         return [point(plain, one, attribute) for one in by_facts(takes, *names).values()]
 
     own = {"attribute": attribute.name}
-    word, processed = points("word", **own), points("processed", **own)
+    word, processed = points(WORD, **own), points(PROCESSED, **own)
     cells = [
         _cell(records, Cell(attribute, one), plain, evaluators, cutoff)
         for one in conditions
-        if select(records, experiment="held out", condition=one.name, **own)
+        if select(records, experiment=REPORTED, condition=one.name, **own)
     ]
-    (seeds,) = points("other seeds", split=HELD_OUT)
+    (seeds,) = points(OTHER_SEEDS, split=HELD_OUT)
     return AttributeResult(
         attribute,
         {one.name: plain.spread(one) for one in attribute.all_readings},
@@ -280,7 +295,7 @@ def _attribute(
         word[0] if word else None,
         processed[0] if processed else None,
         seeds,
-        points("random", "site", "layers", "draw", "nats"),
+        points(RANDOM, "site", "layers", "draw", "nats"),
     )
 
 
@@ -354,14 +369,14 @@ def _cell(
     attribute = cell.attribute
     takes = select(
         records,
-        experiment="held out",
+        experiment=REPORTED,
         attribute=attribute.name,
         condition=cell.condition.name,
     )
     layer_set = str(takes[0]["layers"])
     own = curves_of(plain, takes, attribute)
     draws = by_facts(
-        select(records, experiment="random", site=cell.condition.candidate.site, layers=layer_set),
+        select(records, experiment=RANDOM, site=cell.condition.candidate.site, layers=layer_set),
         "draw",
     )
     random = [curves_of(plain, one, attribute) for one in draws.values()]

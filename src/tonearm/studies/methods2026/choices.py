@@ -9,18 +9,17 @@ from math import isfinite, nan
 from statistics import fmean
 
 from tonearm.studies.methods2026.context import Cell
+from tonearm.studies.methods2026.design import NEUTRAL, PLAIN, TRIED
 from tonearm.studies.methods2026.readings import Evaluators
 from tonearm.studies.methods2026.responses import Plain
 from tonearm.studies.records import Record, by_facts, select
-
-NEUTRAL, TRIED = "neutral", "layer sets"  # split, experiment
 
 
 def scores_of_layer_sets(
     records: Sequence[Record], cell: Cell, evaluators: Evaluators
 ) -> dict[str, float]:
     """Mean standardised change by layer set; NaN where a reading has no number."""
-    plain = Plain(select(records, experiment="plain", split=NEUTRAL), evaluators)
+    plain = Plain(select(records, experiment=PLAIN, split=NEUTRAL), evaluators)
     tried = select(
         records,
         experiment=TRIED,

@@ -14,8 +14,6 @@ from tonearm.stats.area import Area
 from tonearm.stats.effect import Effect
 from tonearm.studies.methods2026.analysis import AttributeResult, Contrast, Point, Results
 
-UNIT = "sd"  # standard deviations of plain takes
-
 
 @dataclass(frozen=True)
 class Preference:

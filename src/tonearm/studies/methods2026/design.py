@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 LAYER_SETS = ("all", "early", "middle", "late")
 ALL, OWN = LAYER_SETS[0], "own"  # own: the layers of a vector that has not all of them
+# splits of the prompts
+NEUTRAL, HELD_OUT = "neutral", "held-out"
+# experiments of the records
+PLAIN, OTHER_SEEDS, TRIED, REPORTED = "plain", "other seeds", "layer sets", "held out"
+RANDOM, WORD, PROCESSED = "random", "word", "processed"
 # words of the attributes and of their kin, whose prompts would have an attribute without steering
 OWN_WORDS = re.compile(r"\b(jazz|swing|flute|drums?)\b", re.IGNORECASE)
 

@@ -14,8 +14,8 @@ from tonearm.datasets import prompts
 from tonearm.datasets.prompts import PromptPair
 from tonearm.datasets.recordings import Recording
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
-from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
+from tonearm.methods.base import NoDirection
 from tonearm.methods.learn import BACKGROUND, learn
 from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
@@ -27,7 +27,7 @@ FRAME_MEAN = "mean"  # pooling of audio
 
 
 @dataclass(frozen=True)
-class Reading:
+class Learning:
     """How activations of examples become a direction.
 
     method      of the registry
@@ -50,16 +50,17 @@ class Examples(Protocol):
         """Hash of the examples, by which fitted vectors are kept."""
         ...
 
-    def learn(self, model: Model, name: str, reading: "Reading") -> SteeringVector:
+    def learn(self, model: Model, name: str, learning: "Learning") -> SteeringVector:
         """Learn the direction towards the attribute.
 
         Args:
             model: whose activations are captured.
             name: of the vector.
-            reading: method, and activations that it reads.
+            learning: method, and activations that it reads.
 
         Raises:
-            TonearmError: the method finds no direction, or the examples cannot be made.
+            NoDirection: the method finds none beyond chance.
+            TonearmError: the examples cannot be made or captured.
         """
         ...
 
@@ -92,16 +93,16 @@ class PromptExamples:
     def identity(self) -> str:
         return hash_texts(self.pair.positive, self.pair.negative)
 
-    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
-        pair, one_sided = self.pair, reading.background
+    def learn(self, model: Model, name: str, learning: Learning) -> SteeringVector:
+        pair, one_sided = self.pair, learning.background
         return learn(
             model,
             pair.positive,
             prompts.neutral() if one_sided else pair.negative,
             name,
-            method=reading.method,
-            site=reading.site,
-            pooling=reading.pooling,
+            method=learning.method,
+            site=learning.site,
+            pooling=learning.pooling,
             paired=not one_sided,
             positive_label=pair.positive_label,
             negative_label=BACKGROUND if one_sided else pair.negative_label,
@@ -112,7 +113,7 @@ class PromptExamples:
             clips_of_prompts(
                 model.engine,
                 texts[:count],
-                self.folder / CLIPS / f"{self.pair.name}, {side}",
+                self.folder / CLIPS / f"{self.pair.name}, {side}, {len(texts[:count])}",
                 seconds=self.seconds,
                 seed=TAKES_SEED,
             )
@@ -144,26 +145,30 @@ class DrumExamples:
         with_drums, without = drum_pairs(self.count)
         return without, with_drums
 
-    def learn(self, model: Model, name: str, reading: Reading) -> SteeringVector:
-        if reading.background:
-            raise TonearmError(
+    def store(self, name: str) -> Path:
+        """Folder of activations of these pieces."""
+        return self.folder / ACTIVATIONS / f"drums, {name}, {self.identity}"
+
+    def learn(self, model: Model, name: str, learning: Learning) -> SteeringVector:
+        if learning.background:
+            raise NoDirection(
                 "rendered pieces have no background beside those with drums, with which the method "
                 "is DiffMean"
             )
         without, with_drums = self.sides
-        site, kind = reading.site, reading.pooling or FRAME_MEAN
+        site, kind = learning.site, learning.pooling or FRAME_MEAN
         return learn_from_audio(
             model,
             without,
             with_drums,
             name,
-            method=reading.method,
+            method=learning.method,
             site=site,
             pooling=kind,
             segment_seconds=self.seconds,
             positive_label="no drums",
             negative_label="drums",
-            store=self.folder / ACTIVATIONS / f"drums, {site}, {kind}",
+            store=self.store(f"{site}, {kind}"),
         )
 
     def clips(self, model: Model, count: int) -> tuple[Clips, Clips]:
@@ -174,7 +179,7 @@ class DrumExamples:
                     Recording.of_clip(clip, name, f"{name} {i}")
                     for i, clip in enumerate(side[:count])
                 ],
-                self.folder / CLIPS / name,
+                self.folder / CLIPS / f"{name}, {len(side[:count])}",
                 seconds=self.seconds,
             )
             for name, side in zip(("without drums", "with drums"), self.sides, strict=True)

@@ -22,6 +22,7 @@ from tonearm.datasets.rendering.drum_pairs import TEST_SEED, drum_pairs
 from tonearm.datasets.rendering.synthesizer import find_sound_font, load_fluidsynth
 from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_clap
+from tonearm.methods.base import NoDirection
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector
@@ -123,7 +124,7 @@ def make_materials(
         notes = make_notes(model, folder, design, progress)
         try:
             stems = make_stems(model, drum_examples(design, folder), folder)
-        except TonearmError as error:
+        except NoDirection as error:
             left_out |= {"drums by heads": str(error)}
     else:
         left_out |= {"pitch classes": fault, "drums by heads": fault}

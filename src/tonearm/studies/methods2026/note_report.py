@@ -6,8 +6,9 @@ from tonearm.report.claims import Claim
 from tonearm.report.study_page import Section
 from tonearm.report.table import Table
 from tonearm.studies.methods2026.claims import claim, effect_text, listed
+from tonearm.studies.methods2026.design import RANDOM
 from tonearm.studies.methods2026.note_probes import DIFFMEAN, RFM, Probe
-from tonearm.studies.methods2026.note_steering import RANDOM, NoteResult
+from tonearm.studies.methods2026.note_steering import NoteResult
 
 PREDICTOR = "rfm, predictor"
 PAPER = "Zhao et al. 2025 (MusicRFM)"

@@ -27,17 +27,17 @@ from tonearm.stats.share import Share
 from tonearm.steering import SteeringVector
 from tonearm.studies.methods2026.attributes import NOTES
 from tonearm.studies.methods2026.context import Context
-from tonearm.studies.methods2026.design import ALL, Design
+from tonearm.studies.methods2026.design import ALL, HELD_OUT, PLAIN, RANDOM, Design
 from tonearm.studies.methods2026.note_probes import PITCH_CLASSES, RFM, STEERED, note_vector
 from tonearm.studies.methods2026.operators import GATED
 from tonearm.studies.methods2026.responses import plain_means
-from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
+from tonearm.studies.methods2026.trials import curve, takes
 from tonearm.studies.methods2026.variants import Variant, random_name, scale_of
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
 from tonearm.studies.records import Record, by_facts, select, values_of
 
-EXPERIMENT, RANDOM = "note steering", "random"
+EXPERIMENT = "note steering"
 PUBLISHED = (0.15, 0.6)  # ends of the paper's η
 
 
@@ -60,7 +60,7 @@ def _variant(vector: SteeringVector) -> Variant:
     return Variant(name, vector.name, GATED, None, scale_of(vector, None))
 
 
-def note_curves(context: Context, found: Found) -> list[Trial]:
+def note_curves(context: Context) -> list[Trial]:
     """Divergence of the gated directions at rising sizes."""
     variants = {one.name: one for one in note_variants(context).values()}
     return [trial for one in variants.values() for trial in curve(context, one)]
@@ -129,10 +129,11 @@ def planned_notes(design: Design) -> int:
 
 def note_results(records: Sequence[Record]) -> list[NoteResult]:
     """Results of every direction and strength, in order."""
-    plain = select(records, experiment="plain", split=HELD_OUT)
+    plain = select(records, experiment=PLAIN, split=HELD_OUT)
     steered = select(records, experiment=EXPERIMENT)
     groups = by_facts(steered, "pitch_class", "method", "eta", "nats").values()
-    return [_result(plain, one) for one in groups]
+    found = [_result(plain, one) for one in groups]
+    return sorted(found, key=lambda one: PITCH_CLASSES.index(one.facts["pitch_class"]))
 
 
 def _result(plain: Sequence[Record], steered: Sequence[Record]) -> NoteResult:

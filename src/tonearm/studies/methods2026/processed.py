@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from tonearm.studies.methods2026.context import Context
-from tonearm.studies.methods2026.trials import HELD_OUT, takes
+from tonearm.studies.methods2026.design import HELD_OUT, PLAIN, PROCESSED, REPORTED
+from tonearm.studies.methods2026.trials import takes
 from tonearm.studies.plan import Found, Processing, Trial
 from tonearm.studies.processing import matched_both, matched_shelf, matched_stretch
 from tonearm.studies.records import Record, select
 
-PROCESSED = "processed"
 REFERENCE = "diffmean"  # the condition whose effect is matched
 MARGIN = 2.0  # of the separation of drums
 Matched = Callable[[Sequence[Record], Sequence[Record], Found], Processing | None]
@@ -23,12 +23,12 @@ MATCHED: Mapping[str, Matched] = {
 
 def processed(context: Context, found: Found) -> list[Trial]:
     """Held-out plain takes, for the attributes that have a processing."""
-    plain = select(found.records, experiment="plain", split=HELD_OUT, round=0)
+    plain = select(found.records, experiment=PLAIN, split=HELD_OUT, round=0)
     trials: list[Trial] = []
     for attribute in context.attributes:
         steered = select(
             found.records,
-            experiment="held out",
+            experiment=REPORTED,
             attribute=attribute.name,
             condition=REFERENCE,
             nats=max(context.design.divergences),

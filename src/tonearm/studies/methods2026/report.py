@@ -13,14 +13,13 @@ from tonearm.report.table import Table
 from tonearm.stats.share import Share
 from tonearm.studies.methods2026.analysis import AttributeResult, CellResult, Point, Results
 from tonearm.studies.methods2026.claims import all_claims, area_text, effect_text
-from tonearm.studies.methods2026.design import LAYER_SETS
+from tonearm.studies.methods2026.design import HELD_OUT, LAYER_SETS, PLAIN, REPORTED, WORD
 from tonearm.studies.methods2026.figures import all_figures, mean_change
 from tonearm.studies.methods2026.note_probes import Probe
 from tonearm.studies.methods2026.note_report import note_claims, note_section
 from tonearm.studies.methods2026.note_steering import NoteResult
 from tonearm.studies.methods2026.stem_report import stem_claims, stem_section
 from tonearm.studies.methods2026.stem_steering import StemResult
-from tonearm.studies.methods2026.trials import HELD_OUT
 from tonearm.studies.methods2026.variants import candidates
 from tonearm.studies.published_run import StoredStudy
 from tonearm.studies.records import Record, select
@@ -141,6 +140,7 @@ def ranking_table(results: Results) -> Table:
                 area_text(one.score),
                 f"{len(one.counted)} of {len(results.attributes)}",
                 ", ".join(one.counted) or "none",
+                ABSENT if isnan(one.mean) else f"{one.mean:+.2f}",
                 f"{fmean(point.text.change for point in last):+.3f}",
                 f"{fmean(known):.2f}" if known else ABSENT,
                 f"{fmean(point.faulty.value for point in last):.0%}",
@@ -150,9 +150,10 @@ def ranking_table(results: Results) -> Table:
         "ranking",
         "Rows by their score: the mean over attributes of the area under the curve of effect over "
         f"divergence up to {results.cutoff:g} nats per frame, in standard deviations of plain takes, "
-        "where the cell counts, and 0 where it does not. The last three columns are means over "
-        "attributes at the largest divergence.",
-        ("", "method", "score", "counts", "in", "text agreement", "KAD", "faulty"),
+        "where the cell counts, and 0 where it does not; its interval takes it as known which cells "
+        "count. Beside it the mean area of all cells. The last three columns are means over attributes "
+        "at the largest divergence.",
+        ("", "method", "score", "counts", "in", "all cells", "text agreement", "KAD", "faulty"),
         rows,
     )
 
@@ -340,18 +341,18 @@ def _players(one: AttributeResult, stored: StoredStudy) -> list[Player]:
     nats = levels[len(levels) // 2]
     chosen: dict[str, Sequence[Record]] = {
         f"{one.attribute.name}, plain": select(
-            stored.records, experiment="plain", split=HELD_OUT, round=0, prompt=0
+            stored.records, experiment=PLAIN, split=HELD_OUT, round=0, prompt=0
         ),
         f"{one.attribute.name}, {best.name}, {nats:g} nats": select(
             stored.records,
-            experiment="held out",
+            experiment=REPORTED,
             attribute=one.attribute.name,
             condition=best.name,
             nats=nats,
             prompt=0,
         ),
         f"{one.attribute.name}, word": select(
-            stored.records, experiment="word", attribute=one.attribute.name, prompt=0
+            stored.records, experiment=WORD, attribute=one.attribute.name, prompt=0
         ),
     }
     known = {title: takes[0] for title, takes in chosen.items() if takes}
@@ -365,8 +366,10 @@ def _players(one: AttributeResult, stored: StoredStudy) -> list[Player]:
 def _protocol(results: Results, details: Mapping[str, Any]) -> list[str]:
     return [
         "Directions of prompts are read at the end of the text, from the bundled pairs; those of "
-        "drums from rendered pieces with and without drums, as means over frames. Every layer is "
-        "steered with its own direction, on both guidance branches.",
+        "drums from rendered pieces with and without drums, as means over frames. Every steered layer "
+        "has its own direction, on both guidance branches. Operators are compared on DiffMean: slerp "
+        "turns an activation by a share of its angle to the direction, set holds the projection at a "
+        "level, and the others add.",
         "Divergence is KL(steered || plain) per frame, teacher-forced on the codes of plain takes. "
         "Strengths are interpolated to its levels on neutral prompts, and the divergence that enters "
         "the curves is measured on the held-out takes themselves. Layer sets (all, early, middle and "
@@ -389,7 +392,11 @@ def _limits(results: Results, details: Mapping[str, Any]) -> list[str]:
         "that differ by less than their intervals are not ranked by this study, and KAD of so few "
         "takes is coarse.",
         "Layer sets were chosen among four by few takes; the choice is noisy, and equally so for all "
-        "methods.",
+        "methods that have it.",
+        "The best method of an attribute is the best of many on the prompts that it is reported on; its "
+        "comparison with the word is to that extent too favourable.",
+        "A monitored steer follows its own take and has no divergence on a plain one, so that SMITIN "
+        "enters the ranking without its loop, and the loop is compared by success and distance alone.",
         "The word in the prompt has no divergence of its own kind: predictions are compared with those "
         "of another prompt. It is shown as a level.",
     ]

@@ -18,8 +18,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tonearm.studies.effects_conditions import with_word
 from tonearm.studies.methods2026.attributes import all_groups
-from tonearm.studies.methods2026.choices import NEUTRAL, TRIED, chosen_layer_set
+from tonearm.studies.methods2026.choices import chosen_layer_set
 from tonearm.studies.methods2026.context import Cell, Context
+from tonearm.studies.methods2026.design import (
+    HELD_OUT,
+    NEUTRAL,
+    OTHER_SEEDS,
+    PLAIN,
+    RANDOM,
+    REPORTED,
+    TRIED,
+    WORD,
+)
 from tonearm.studies.methods2026.note_steering import (
     note_curves,
     note_groups,
@@ -28,12 +38,9 @@ from tonearm.studies.methods2026.note_steering import (
 )
 from tonearm.studies.methods2026.processed import processed
 from tonearm.studies.methods2026.stem_steering import stem_steering
-from tonearm.studies.methods2026.trials import HELD_OUT, curve, takes
+from tonearm.studies.methods2026.trials import curve, takes
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Found, Trial
-
-PLAIN, OTHER_SEEDS, HELD_OUT_EXPERIMENT = "plain", "other seeds", "held out"
-RANDOM, WORD = "random", "word"
 
 
 def plain(context: Context, found: Found) -> list[Trial]:
@@ -61,8 +68,8 @@ def divergences(context: Context, found: Found) -> list[Trial]:
     """Divergence of every variant at rising sizes."""
     randoms = [variant for variant, _ in context.randoms()]
     variants = {one.name: one for one in (*context.variants(), *randoms)}
-    found_curves = [trial for one in variants.values() for trial in curve(context, one)]
-    return found_curves + note_curves(context, found)
+    trials = [trial for one in variants.values() for trial in curve(context, one)]
+    return trials + note_curves(context)
 
 
 def neutral(context: Context, found: Found) -> list[Trial]:
@@ -83,7 +90,7 @@ def held_out(context: Context, found: Found) -> list[Trial]:
         for cell in context.cells()
         for layer_set in [chosen_layer_set(found.records, cell, context.evaluators)]
         for nats in context.design.divergences
-        for trial in _at(context, found, HELD_OUT, HELD_OUT_EXPERIMENT, cell, layer_set, nats)
+        for trial in _at(context, found, HELD_OUT, REPORTED, cell, layer_set, nats)
     ]
 
 

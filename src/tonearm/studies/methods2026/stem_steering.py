@@ -27,11 +27,11 @@ from tonearm.stats.share import Share
 from tonearm.steering import Steer, SteeringVector, load_vector, save_vector
 from tonearm.studies.effects_evaluators import embedding_set
 from tonearm.studies.methods2026.context import Context
-from tonearm.studies.methods2026.design import Design
-from tonearm.studies.methods2026.examples import ACTIVATIONS, DrumExamples
+from tonearm.studies.methods2026.design import HELD_OUT, OTHER_SEEDS, PLAIN, Design
+from tonearm.studies.methods2026.examples import DrumExamples
 from tonearm.studies.methods2026.readings import DRUMS, Evaluators
 from tonearm.studies.methods2026.responses import plain_means
-from tonearm.studies.methods2026.trials import HELD_OUT, takes
+from tonearm.studies.methods2026.trials import takes
 from tonearm.studies.methods2026.vectors import FOLDER
 from tonearm.studies.plan import Trial
 from tonearm.studies.records import Record, by_facts, select, values_of
@@ -94,7 +94,8 @@ def make_stems(model: Model, examples: DrumExamples, folder: Path) -> dict[str, 
         folder: of the run.
 
     Raises:
-        TonearmError: no direction beyond chance, or the pieces cannot be made.
+        NoDirection: none is beyond chance.
+        TonearmError: the pieces cannot be made or captured.
     """
     found = dict[str, SteeringVector]()
     for method in dict.fromkeys(row.method for row in ROWS):
@@ -111,7 +112,7 @@ def make_stems(model: Model, examples: DrumExamples, folder: Path) -> dict[str, 
                 segment_seconds=SEGMENT,
                 positive_label=WITH,
                 negative_label=WITHOUT,
-                store=folder / ACTIVATIONS / "drums, heads, last",
+                store=examples.store(f"heads, {POOLING}, {SEGMENT:g} s"),
             )
             save_vector(vector, path)
         found[stem_vector(method)] = load_vector(path)
@@ -171,11 +172,11 @@ def stem_results(records: Sequence[Record], evaluators: Evaluators) -> list[Stem
         records: of all stages.
         evaluators: with the classifier of drums.
     """
-    plain = select(records, experiment="plain", split=HELD_OUT)
+    plain = select(records, experiment=PLAIN, split=HELD_OUT)
     steered = by_facts(select(records, experiment=EXPERIMENT), "label", "row")
     if not steered:
         return []
-    seeds = select(records, experiment="other seeds", split=HELD_OUT)
+    seeds = select(records, experiment=OTHER_SEEDS, split=HELD_OUT)
     groups: Mapping[tuple[str, str], Sequence[Record]] = {
         **{(label, ""): seeds for label in SENSES},
         **{(label, row): found for (label, row), found in steered.items()},

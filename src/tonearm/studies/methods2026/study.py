@@ -122,8 +122,15 @@ def run_study(
 
     Returns:
         The path of the report; None where the limit of the settings was reached before the end.
+
+    Raises:
+        TonearmError: no autoencoder in the file, or one of another checkpoint; examples that cannot
+            be made or captured.
     """
-    methods = candidates(None if sae is None else load_autoencoder(sae), design.contrasted)
+    autoencoder = None if sae is None else load_autoencoder(sae)
+    if autoencoder is not None:
+        autoencoder.check_model(model.shape)
+    methods = candidates(autoencoder, design.contrasted)
     with Store(folder) as store:
         materials = make_materials(model, folder, design, methods, settings.workers, progress)
         study = make_study(model, design, materials, methods)

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tonearm.steering import Steer
-from tonearm.studies.methods2026.choices import NEUTRAL
 from tonearm.studies.methods2026.context import SIGN, Context
+from tonearm.studies.methods2026.design import HELD_OUT, NEUTRAL
 from tonearm.studies.methods2026.variants import Variant
 from tonearm.studies.model_groups import DIVERGENCE
 from tonearm.studies.plan import Trial
 from tonearm.studies.prompt_takes import PromptSet
 from tonearm.studies.prompt_takes import takes as takes_of_prompts
 
-HELD_OUT = "held-out"
 SEEDS = {NEUTRAL: 40_000, HELD_OUT: 42_000}
 SEED_STEP = 100  # between the seeds of two takes of one prompt
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 import torch
 
 from tonearm.backend import Site
-from tonearm.errors import TonearmError
 from tonearm.features.contrast import contrast_features
 from tonearm.features.trained import TrainedAutoencoder
+from tonearm.methods.base import NoDirection
 from tonearm.model import Model
 from tonearm.steering import Steer, SteeringVector
-from tonearm.studies.methods2026.design import ALL, LAYER_SETS, OWN
-from tonearm.studies.methods2026.examples import Examples, Reading
+from tonearm.studies.methods2026.design import ALL, LAYER_SETS, OWN, RANDOM
+from tonearm.studies.methods2026.examples import Examples, Learning
 from tonearm.studies.methods2026.operators import ADD, SET, SLERP, Operator
 
-RANDOM, SAE = "random", "sae"
+SAE = "sae"
 HEADS: Site = "heads"
 Fit = Callable[[Model, Examples, str], SteeringVector]
 
@@ -29,7 +29,7 @@ class Candidate:
 
     name        in the records
     title       of its estimator, in tables
-    fit         learns its vector of a name from examples. Raises TonearmError where there is none
+    fit         learns its vector of a name from examples. Raises NoDirection where there is none
     site        that it steers
     operators   that inject it
     identity    of data that the fit reads beside the examples, such as an autoencoder; or empty
@@ -60,11 +60,11 @@ class Condition:
         return f"{self.candidate.name}, {self.operator.name}"
 
 
-def registered(reading: Reading) -> Fit:
+def registered(learning: Learning) -> Fit:
     """Fit of a method of the registry."""
 
     def fit(model: Model, examples: Examples, name: str) -> SteeringVector:
-        return examples.learn(model, name, reading)
+        return examples.learn(model, name, learning)
 
     return fit
 
@@ -79,7 +79,7 @@ def contrasted(autoencoder: TrainedAutoencoder | None, count: int) -> Fit:
 
     def fit(model: Model, examples: Examples, name: str) -> SteeringVector:
         if autoencoder is None:
-            raise TonearmError(
+            raise NoDirection(
                 "no autoencoder was given; tonearm sae train makes one, and --sae takes it"
             )
         positive, negative = examples.clips(model, count)
@@ -92,30 +92,30 @@ CANDIDATES = (
     Candidate(
         "diffmean",
         "difference of the means",
-        registered(Reading("diffmean")),
+        registered(Learning("diffmean")),
         operators=(ADD, SLERP, SET),
     ),
     Candidate(
         "mean-centred",
         "mean of one side less that of neutral prompts",
-        registered(Reading("mean-centred", background=True)),
+        registered(Learning("mean-centred", background=True)),
     ),
-    Candidate("pca", "leading component of the differences", registered(Reading("pca"))),
-    Candidate("lda", "ridge with Ledoit & Wolf's shrinkage", registered(Reading("lda"))),
-    Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered(Reading("mse-probe"))),
-    Candidate("bce-probe", "logistic regression", registered(Reading("bce-probe"))),
-    Candidate("rfm", "leading axis of a recursive feature machine", registered(Reading("rfm"))),
+    Candidate("pca", "leading component of the differences", registered(Learning("pca"))),
+    Candidate("lda", "ridge with Ledoit & Wolf's shrinkage", registered(Learning("lda"))),
+    Candidate("mse-probe", "ridge with λ = 0, which is LDA", registered(Learning("mse-probe"))),
+    Candidate("bce-probe", "logistic regression", registered(Learning("bce-probe"))),
+    Candidate("rfm", "leading axis of a recursive feature machine", registered(Learning("rfm"))),
     Candidate(
         "iti",
         "differences of the means of the heads whose probes are best",
-        registered(Reading("iti", HEADS)),
+        registered(Learning("iti", HEADS)),
         HEADS,
         layer_sets=(ALL,),
     ),
     Candidate(
         "smitin",
         "the same of all heads, weighted by the accuracy of their probes",
-        registered(Reading("smitin", HEADS)),
+        registered(Learning("smitin", HEADS)),
         HEADS,
         layer_sets=(ALL,),
     ),

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tonearm.activations import measure_frame_scales
 from tonearm.datasets import prompts
-from tonearm.errors import TonearmError
 from tonearm.hashing import hash_texts
+from tonearm.methods.base import NoDirection
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import SteeringVector, load_vector, save_vector
@@ -63,7 +63,7 @@ def make_vectors(
         progress: called with vectors done and vectors in all.
 
     Raises:
-        TonearmError: no method finds a direction at a site, or the examples cannot be made.
+        TonearmError: the examples cannot be made or captured.
     """
     cells = [(attribute, one) for attribute in examples for one in candidates]
     found, left_out = dict[str, SteeringVector](), dict[str, str]()
@@ -104,7 +104,7 @@ def _fitted(
         return load_vector(path)
     try:
         vector = candidate.fit(model, examples, name)
-    except TonearmError as error:
+    except NoDirection as error:
         return str(error)
     if SET in candidate.operators:
         vector = measure_frame_scales(
