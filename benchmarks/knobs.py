@@ -6,8 +6,9 @@
     tempo    a BPM drawn from 80 to 160 for each held-out prompt, three ways of asking: the prompt says
              nothing of a tempo, it says another one in a word that the knob leaves out, or in a word
              that it does not know
-    drums    "without drums": amount -1 of the knob on held-out prompts of genres with drums, beside the
-             words in the prompt and a harmonic-percussive separation of the plain take
+    drums    "without drums" on held-out prompts of genres with drums: amounts -1 and -2 of the knob, the
+             quietest drums of four tries, the words in the prompt, and the harmonic part of plain and
+             of steered takes
     change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
              open loop, choice among four tries, each with and without trims, and closed loop; a change
              is counted from the mean of four plain takes of the prompt
@@ -210,7 +211,7 @@ def _quality(clip: Clip, prompt: str) -> Row:
 
 
 def without_drums(model: Model, rows: Rows) -> None:
-    """Take the drums out, in three ways."""
+    """Take the drums out: by the knob, words, choice, separation, and these together."""
     tagger = default_tagger()
     texts = [
         text for text in prompts.held_out() if any(genre in text.lower() for genre in DRUM_GENRES)
@@ -226,27 +227,45 @@ def without_drums(model: Model, rows: Rows) -> None:
         }
 
     for index, text in enumerate(texts):
-        seed = SEEDS["drums"] + index
-        plain = model.generate(text, seed=seed)
-        arms: dict[str, Callable[[], Clip]] = {
-            "plain": lambda plain=plain: plain.clip,
-            "knob": lambda text=text, seed=seed: (
-                model.generate(text, steer={"drums": -1}, seed=seed).clip
-            ),
-            "words": lambda text=text, seed=seed: (
-                model.generate(f"{text}, without drums", seed=seed).clip
-            ),
-            "separation": lambda plain=plain: Clip(
-                harmonic(plain.clip.samples), plain.clip.sample_rate
-            ),
-        }
-        for arm, clip_of in arms.items():
-            facts = {"experiment": "drums", "prompt": index, "arm": arm}
+        facts = {"experiment": "drums", "prompt": index}
+        for arm, clip_of in _drum_arms(model, text, SEEDS["drums"] + index).items():
             rows.complete(
                 f"{index}|{arm}",
-                facts,
+                {**facts, "arm": arm},
                 lambda clip_of=clip_of, text=text: measured(clip_of(), text),
             )
+
+
+def _drum_arms(model: Model, text: str, seed: int) -> dict[str, Callable[[], Clip]]:
+    """Ways to take the drums out of a prompt's take, each of which makes its clip when called."""
+    seeds = [seed + 1000 * number for number in range(TRIES)]  # the others' seeds are between
+
+    @cache
+    def made(amount: float, number: int = 0, words: str = "") -> Clip:
+        return model.generate(text + words, steer={"drums": amount}, seed=seeds[number]).clip
+
+    def quietest() -> Clip:
+        return min((made(-1, number) for number in range(TRIES)), key=_high_onsets)
+
+    return {
+        "plain": lambda: made(0),
+        "knob": lambda: made(-1),
+        "knob, amount -2": lambda: made(-2),
+        "knob, choice of 4": quietest,
+        "words": lambda: made(0, words=", without drums"),
+        "separation": lambda: _harmonic(made(0)),
+        "knob, separation": lambda: _harmonic(made(-1)),
+        "knob, choice of 4, separation": lambda: _harmonic(quietest()),
+    }
+
+
+def _high_onsets(clip: Clip) -> float:
+    level = measure_high_onset_level(clip).number
+    return float("inf") if level is None else level
+
+
+def _harmonic(clip: Clip) -> Clip:
+    return Clip(harmonic(clip.samples), clip.sample_rate)
 
 
 def change(given: Model, name: str, rows: Rows) -> None:
