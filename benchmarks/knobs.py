@@ -244,18 +244,19 @@ def _drum_arms(model: Model, text: str, seed: int) -> dict[str, Callable[[], Cli
     def made(amount: float, number: int = 0, words: str = "") -> Clip:
         return model.generate(text + words, steer={"drums": amount}, seed=seeds[number]).clip
 
-    def quietest() -> Clip:
-        return min((made(-1, number) for number in range(TRIES)), key=_high_onsets)
+    def quietest(amount: float) -> Clip:
+        return min((made(amount, number) for number in range(TRIES)), key=_high_onsets)
 
     return {
         "plain": lambda: made(0),
         "knob": lambda: made(-1),
         "knob, amount -2": lambda: made(-2),
-        "knob, choice of 4": quietest,
+        "choice of 4": lambda: quietest(0),
+        "knob, choice of 4": lambda: quietest(-1),
         "words": lambda: made(0, words=", without drums"),
         "separation": lambda: _harmonic(made(0)),
         "knob, separation": lambda: _harmonic(made(-1)),
-        "knob, choice of 4, separation": lambda: _harmonic(quietest()),
+        "knob, choice of 4, separation": lambda: _harmonic(quietest(-1)),
     }
 
 
