@@ -10,16 +10,17 @@
              quietest drums of four tries, the words in the prompt, and the harmonic part of plain and
              of steered takes
     change   60 % of the range of each sign of a knob with a physical unit, on each held-out prompt:
-             open loop, choice among four tries, each with and without trims, and closed loop; a change
-             is counted from the mean of four plain takes of the prompt
+             open loop, choice among four tries, each with and without trims, and closed loop, which
+             for brightness, loudness and tempo also holds levels as an inner loop; a change is counted
+             from the mean of four plain takes of the prompt, and prompts of which none has the
+             measure are left out
 
 The unit is the prompt; every number is of held-out prompts. Rows are appended to JSON Lines as they are
 measured, and a run that was stopped continues.
 """
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ import torch
 from librosa.effects import harmonic
 
 import tonearm
+from benchmarks.knob_levels import level_table
+from benchmarks.rows import Row, Rows
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
 from tonearm.errors import TonearmError
@@ -39,6 +42,7 @@ from tonearm.evaluators.load import default_tagger, load_clap, load_tracker
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
 from tonearm.knobs import Reached, reach
+from tonearm.knobs.actuators import LevelActuator
 from tonearm.knobs.closed_loop import follow
 from tonearm.knobs.goals import Goals, KnobGoal
 from tonearm.measures import faults, measure_clap_score, measure_loudness, measure_tempo
@@ -48,7 +52,6 @@ from tonearm.model import Model
 from tonearm.steering import Steer, Steering, load_vector
 from tonearm.steering.targets import knob_range
 
-Row = dict[str, Any]
 PROMPTS = 30
 TRIES = 4
 LOWEST_BPM, HIGHEST_BPM = 80, 160
@@ -56,7 +59,9 @@ SEEDS = {"tempo": 50_000, "change": 60_000, "drums": 65_000}
 EXPERIMENTS = ("tempo", "drums", "change")
 DRUM_GENRES = ("rock", "hip", "electro", "house", "techno", "dance", "funk", "reggae")
 SHARE = 0.6  # of a range
-PHYSICAL = ("st", "lu", "onsets", "db")
+Levels = Sequence[tuple[float, float]]
+PHYSICAL = ("st", "lu", "onsets", "db", "%")
+HELD = ("brightness", "loudness", "tempo")  # knobs whose levels are held too
 # A word for another tempo than the one asked: in the list that is left out, and beyond it.
 KNOWN_WORDS = {"slow": "slow", "fast": "fast"}
 OTHER_WORDS = {"slow": "languid", "fast": "lively"}
@@ -72,31 +77,17 @@ TEMPO_ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-class Rows:
-    """Rows of an experiment in a file of JSON Lines, by key."""
-
-    def __init__(self, path: Path):
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        self.by_key: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
-
-    def complete(self, key: str, facts: Row, measure: Callable[[], Row]) -> None:
-        """Measure a row that is not there."""
-        if key in self.by_key:
-            return
-        row = {"key": key, **facts, **measure()}
-        self.by_key[key] = row
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, allow_nan=False) + "\n")
-
-
 class Remembering(Model):
-    """A model that makes equal takes of one experiment once: arms share their tries."""
+    """A model that makes equal takes of one experiment once: arms share their tries.
 
-    def __init__(self, model: Model):
+    Args:
+        model: to generate with.
+        known: takes that exist already, by their requests.
+    """
+
+    def __init__(self, model: Model, known: Mapping[TakeRequest, Take] = {}):
         vars(self).update(vars(model))
-        self.takes: dict[tuple[str, int, Steering], Take] = {}
+        self.takes = {_key(request): take for request, take in known.items()}
 
     def generate_batch(  # type: ignore[override]
         self, requests: Sequence[TakeRequest], **options: Any
@@ -277,14 +268,18 @@ def change(given: Model, name: str, rows: Rows) -> None:
         return
     if knob.unit.name not in PHYSICAL:
         return
+    held = Rows(rows.path.with_name("levels.jsonl"))
+    levels = level_table(given, name, held, _tracker()) if name in HELD else None
     for sign, response in knob.responses.items():
         asked = round(SHARE * response.limit, 2)
         steer = Steer(vector=name, target=asked, unit=knob.unit.name)
         (goal,) = Goals.of(Steering(steers=(steer,)), given.vectors, _tracker()).knobs
         for index, prompt in enumerate(prompts.held_out()[:PROMPTS]):
-            model = Remembering(given)
-            open_loop, four = {"trims": False}, {"tries": TRIES}
             seed = SEEDS["change"] + TRIES * index
+            plain = _plain_takes(given, prompt, seed)
+            model = Remembering(given, plain)
+            clips = [take.clip for take in plain.values()]
+            open_loop, four = {"trims": False}, {"tries": TRIES}
             facts = {
                 "experiment": "change",
                 "knob": name,
@@ -294,27 +289,35 @@ def change(given: Model, name: str, rows: Rows) -> None:
                 "unit": knob.unit.name,
             }
             key = f"{name}|{sign}|{index}"
-            rows.complete(
-                f"{key}|plain", {**facts, "arm": "plain"}, _plain(model, prompt, goal, seed)
-            )
-            reference = rows.by_key[f"{key}|plain"]["reference"]
-            for arm, run in (
-                ("open loop", _asking(model, prompt, steer, open_loop, seed)),
-                ("choice of 4", _asking(model, prompt, steer, open_loop | four, seed)),
-                ("choice of 4, trims", _asking(model, prompt, steer, four, seed)),
-                ("closed loop", _following(model, prompt, steer, reference, seed)),
-            ):
+            rows.complete(f"{key}|plain", {**facts, "arm": "plain"}, _plain(clips, prompt, goal))
+            if rows.by_key[f"{key}|plain"]["reference"] is None:  # no confirmed beat
+                continue
+            arms = {
+                "open loop": _asking(model, prompt, steer, open_loop, seed),
+                "choice of 4": _asking(model, prompt, steer, open_loop | four, seed),
+                "choice of 4, trims": _asking(model, prompt, steer, four, seed),
+                "closed loop": _following(model, prompt, steer, clips, seed),
+            }
+            if levels is not None:
+                arms["levels, open loop"] = _holding(model, prompt, goal, levels, seed)
+                arms["levels, closed loop"] = _following(model, prompt, steer, clips, seed, levels)
+            for arm, run in arms.items():
                 rows.complete(f"{key}|{arm}", {**facts, "arm": arm}, run)
 
 
-def _plain(model: Remembering, prompt: str, goal: KnobGoal, seed: int) -> Callable[[], Row]:
-    """The mean of the plain takes of all seeds, and the quality of the first."""
+@cache
+def _plain_takes(model: Model, prompt: str, seed: int) -> dict[TakeRequest, Take]:
+    """The plain takes of all seeds."""
+    requests = [TakeRequest(prompt, seed + number) for number in range(TRIES)]
+    return dict(zip(requests, model.generate_batch(requests), strict=True))
+
+
+def _plain(clips: Sequence[Clip], prompt: str, goal: KnobGoal) -> Callable[[], Row]:
+    """The mean of the plain takes, and the quality of the first."""
 
     def run() -> Row:
-        requests = [TakeRequest(prompt, seed + number) for number in range(TRIES)]
-        takes = list(model.generate_batch(requests))
-        reference = goal.mean([goal.reader(take.clip) for take in takes])
-        return {"reference": reference, **_quality(takes[0].clip, prompt)}
+        reference = goal.mean([goal.reader(clip) for clip in clips])
+        return {"reference": reference, **_quality(clips[0], prompt)}
 
     return run
 
@@ -330,15 +333,36 @@ def _asking(
 
 
 def _following(
-    model: Remembering, prompt: str, steer: Steer, reference: float, seed: int
+    model: Remembering,
+    prompt: str,
+    steer: Steer,
+    plain: Sequence[Clip],
+    seed: int,
+    levels: Levels | None = None,
 ) -> Callable[[], Row]:
     def run() -> Row:
-        found = follow(model, prompt, steer, seed=seed, reference=reference, tracker=_tracker())
+        found = follow(
+            model, prompt, steer, seed=seed, levels=levels, plain=plain, tracker=_tracker()
+        )
         return {
             "value": found.outcome.value,
-            "amounts": [list(one) for one in found.amounts],
+            "amounts": [list(one) for one in found.values],
             **_quality(found.take.clip, prompt),
         }
+
+    return run
+
+
+def _holding(
+    model: Remembering, prompt: str, goal: KnobGoal, levels: Levels, seed: int
+) -> Callable[[], Row]:
+    """The level of the table, held from start to end."""
+
+    def run() -> Row:
+        actuator = LevelActuator(levels)
+        steer = {goal.steer.vector: actuator.steer(actuator.value_for(goal.effect))}
+        clip = model.generate(prompt, steer=steer, seed=seed).clip
+        return {"value": goal.reader(clip), **_quality(clip, prompt)}
 
     return run
 

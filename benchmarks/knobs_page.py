@@ -16,7 +16,13 @@ from tonearm.steering.library import bundled_vectors
 from tonearm.steering.units import unit_named
 
 Row = dict[str, Any]
-AGAINST = ("closed loop", "choice of 4", "choice of 4, trims")
+AGAINST = (
+    "closed loop",
+    "levels, open loop",
+    "levels, closed loop",
+    "choice of 4",
+    "choice of 4, trims",
+)
 OCTAVES = (0.5, 1.0, 2.0)
 TOLERANCE = log2(1.05)
 
@@ -52,6 +58,8 @@ def with_outcomes(rows: Sequence[Row]) -> list[Row]:
     }
     found = []
     for row in rows:
+        if row.get("reference", 0.0) is None:  # a prompt without the measure
+            continue
         value, unit = row.get("value"), row.get("unit", "bpm")
         measured = value
         if row["experiment"] == "change" and value is not None:

@@ -14,13 +14,20 @@ from tonearm.steering import (
     SteeringVector,
 )
 from tonearm.steering.response import POINTS, Response, ResponsePoint
+from tonearm.steering.units import UnitName
 
 RATE = 16_000
 STRENGTH = 0.1
 
 
-def knob_of(model: Model, limit: float = 4.0) -> SteeringVector:
-    """A vector whose table says that an amount has `limit` times itself, in semitones."""
+def knob_of(
+    model: Model,
+    limit: float = 4.0,
+    measure: str = "spectral_centroid",
+    unit: UnitName = "st",
+    plain: float = 1000.0,
+) -> SteeringVector:
+    """A vector whose table says that an amount has `limit` times itself, in a unit."""
     points = tuple(
         ResponsePoint(amount=i / 10, effect=limit * i / 10, low=0, high=0) for i in range(POINTS)
     )
@@ -28,9 +35,7 @@ def knob_of(model: Model, limit: float = 4.0) -> SteeringVector:
     signs = [
         SignCalibration(
             strength=STRENGTH,
-            response=Response(
-                measure="spectral_centroid", unit="st", plain=1000.0, points=one, prompts=30
-            ),
+            response=Response(measure=measure, unit=unit, plain=plain, points=one, prompts=30),
         )
         for one in (points, mirrored)
     ]
