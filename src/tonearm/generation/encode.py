@@ -18,6 +18,7 @@ from tonearm.musicgen.conditioning import (
 )
 from tonearm.musicgen.decode_request import ConditioningByStart, DecodeRequest, Section
 from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
+from tonearm.steering.readout import readouts
 from tonearm.steering.resolve import resolve
 from tonearm.steering.vector import SteeringVector
 
@@ -45,7 +46,7 @@ def encode_batch(
         checkpoint: of the encoders.
         batch: rows with one batch key.
         vectors: the vectors that they name.
-        live: settings will be changed while decoding.
+        live: settings will be changed while decoding, and the steers of the first row are read.
         guided: recorded presence of a guidance branch; default: if any guidance is above 1.
         text_groups: recorded groups of rows that share text, of the first texts and of each
             section; default: the largest possible.
@@ -105,6 +106,7 @@ def encode_batch(
         overlap=overlap_frames(shape.window_frames),
         later=by_start,
         sections=sections,
+        readouts=readouts(first.steering, vectors) if live else (),
     )
 
 

@@ -8,6 +8,7 @@ stream.set_prompt("a slow jazz piece").result()                 # likewise
 stream.take.save("played.wav")                                  # its sidecar holds the changes
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -56,6 +57,22 @@ class Chunk:
     start: float
     sample_rate: int
     plain: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Projection of the newest frame's activation on the unit direction of a vector, before the
+    vector acts at that layer.
+
+    value          of the steered row
+    plain          of the plain row of a twin stream
+    in_deviations  both are in standard deviations from the mean over generated frames; otherwise
+                   in units of the activation, of a vector without frame scales
+    """
+
+    value: float
+    plain: float | None
+    in_deviations: bool
 
 
 @dataclass(frozen=True)
@@ -216,6 +233,22 @@ class Stream:
             self._ended = True
             self._decoding.close()
         self._refuse_changes()
+
+    @property
+    def projections(self) -> dict[str, Projection]:
+        """Projection on each vector of the stream, by name; empty before the first step.
+
+        The values are copied from the device when they are asked for; decoding does not wait.
+        """
+        request, found = self._decoding.request, {}
+        values = self._decoding.buffers.readouts.values()
+        for readout, of_rows in zip(request.readouts, values, strict=True):
+            if not math.isnan(of_rows[0]):
+                steered, *plain = map(readout.scaled, of_rows)
+                found[readout.vector] = Projection(
+                    steered, plain[0] if plain else None, readout.deviation is not None
+                )
+        return found
 
     @property
     def take(self) -> "Take":

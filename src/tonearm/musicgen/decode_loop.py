@@ -61,6 +61,7 @@ class Decoding:
             request.prompt_frames,
             decoder.dtype,
             request.seeds,
+            request.readouts,
         )
         sampler = SharedSampler if request.shared_noise else RowSampler
         self.sampler = sampler(
@@ -94,7 +95,6 @@ class Decoding:
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
-        self.buffers.end_window()
         self.close()  # its cache is free before the next one is allocated
         while self._later and self._later[0][0] <= known:
             _, self._conditioning = self._later.popleft()
@@ -207,6 +207,7 @@ class Decoding:
         The last step does this too; it is needed where decoding ends before.
         """
         if self.state is not None:
+            self.buffers.end_window()
             self.state.close()
             self.state = None
 

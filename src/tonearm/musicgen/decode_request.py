@@ -8,6 +8,7 @@ import torch
 from tonearm.musicgen.conditioning import Conditioning, EncodedTexts
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.readout import Readout
 
 ConditioningByStart = Callable[[int], Conditioning]
 """Start of a window -> its conditioning: a melody starts where the window does."""
@@ -45,6 +46,7 @@ class DecodeRequest:
                    (the extended generation of Copet et al. 2023)
     later          conditioning of the window that starts at a frame, where it differs from the first
     sections       under other texts, by frame; the first begins after the audio prompt
+    readouts       projections that are read while decoding, for meters
     """
 
     conditioning: Conditioning
@@ -61,6 +63,7 @@ class DecodeRequest:
     overlap: int = 0
     later: ConditioningByStart | None = None
     sections: Sequence[Section] = ()
+    readouts: Sequence[Readout] = ()
 
     @property
     def prompt_frames(self) -> int:
