@@ -64,7 +64,7 @@ class Steer(Declared):
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
                   the share of the way to it, 0 to 1. For feature: value that the feature is set to,
                   in peaks; without a level it is scaled by 1 + strength.
-    level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    level_schedule  factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
     monitor       the vector's own monitor decides when the steer acts (SMITIN,
