@@ -7,7 +7,7 @@ from tests.features.planted import ACTIVE, atoms, planted_rows, recovered, train
 from tonearm.features.autoencoder import encode, reconstruct
 from tonearm.features.settings import TrainingSettings
 
-SETTINGS = TrainingSettings(expansion=4, k=ACTIVE, rows=200_000, batch_rows=128)
+SETTINGS = TrainingSettings(expansion=4, k=ACTIVE, rows=150_000, batch_rows=128)
 SHORT = TrainingSettings(expansion=4, k=ACTIVE, rows=64 * 60, batch_rows=64)
 
 
@@ -31,7 +31,7 @@ def test_a_matryoshka_prefix_reconstructs_by_itself():
     unexplained = []
     for prefixes in ((1.0,), (0.25, 1.0)):
         settings = TrainingSettings(
-            expansion=4, k=ACTIVE, rows=40_000, batch_rows=128, prefixes=prefixes
+            expansion=4, k=ACTIVE, rows=25_000, batch_rows=128, prefixes=prefixes
         )
         trainer, scale = trained_on(settings)
         weights, x = trainer.autoencoder(), planted_rows(500, seed=999) / scale

@@ -78,6 +78,13 @@ def planted(
     )
 
 
+def shuffled(labels: torch.Tensor, groups: torch.Tensor) -> torch.Tensor:
+    """Labels [n] permuted over groups, so that they say nothing about the rows."""
+    names, first = np.unique(groups, return_index=True)
+    drawn = np.random.default_rng(1).permutation(labels.numpy()[first])
+    return torch.from_numpy(drawn[np.searchsorted(names, groups)])
+
+
 def cosine(first, second) -> float:
     first, second = (np.asarray(one, dtype=np.float64) for one in (first, second))
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))

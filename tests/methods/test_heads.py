@@ -1,15 +1,16 @@
 """Methods that fit attention heads: planted heads, weights, held-out scores and the monitor."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
 
-from tests.methods.planted import cosine
+from tests.methods.planted import cosine, shuffled
 from tonearm.errors import TonearmError
-from tonearm.methods import Activations, method_named, require_direction
+from tonearm.methods import Activations, Fit, method_named, require_direction
 from tonearm.methods.base import site_of
 from tonearm.methods.head_probes import HeldOutHeads, feature_scale, fit_head
 from tonearm.methods.head_rows import HeadRows
@@ -73,8 +74,14 @@ def method(request):
     return method_named(request.param)
 
 
+@cache
+def fit_to_planted(name: str) -> Fit:
+    """Fit of a method to planted_head()."""
+    return method_named(name).fit(planted_head().activations)
+
+
 def test_the_planted_head_is_ranked_first_of_all_heads(method):
-    fit = method.fit(planted_head().activations)
+    fit = fit_to_planted(method.name)
     for name in ("accuracy", "auc", "weight"):
         scores = fit.head_scores[name]
         assert scores.shape == (LAYERS, HEADS)
@@ -91,8 +98,7 @@ def test_the_planted_head_is_ranked_first_of_all_heads(method):
 
 
 def test_a_head_moves_by_its_weight_and_deviation_along_the_unit_difference_of_means(method):
-    truth = planted_head()
-    fit = method.fit(truth.activations)
+    truth, fit = planted_head(), fit_to_planted(method.name)
     assert cosine(by_head(fit)[PLANTED], truth.concept) > 0.95
     weights, is_positive = fit.head_scores["weight"].numpy(), truth.labels.numpy() == 1
     for layer in range(LAYERS):
@@ -105,9 +111,8 @@ def test_a_head_moves_by_its_weight_and_deviation_along_the_unit_difference_of_m
 
 
 def test_iti_takes_the_heads_of_its_option_and_by_default_one_in_eight_up_to_48():
-    activations = planted_head().activations
     for name, count in (("iti:1", 1), ("iti:5", 5), ("iti:12", 12), ("iti", 1)):
-        fit = method_named(name).fit(activations)
+        fit = fit_to_planted(name)
         assert (np.linalg.norm(by_head(fit), axis=-1) > 0).sum() == count
         assert fit.head_scores["weight"].sum() == count
     assert method_named("iti:05").name == "iti:5"
@@ -145,9 +150,7 @@ def test_equal_accuracies_are_ranked_by_auc_and_then_by_agreement():
 
 def test_permuted_labels_have_no_direction(method):
     truth = planted_head()
-    groups, first = np.unique(truth.groups, return_index=True)
-    shuffled = np.random.default_rng(1).permutation(truth.labels.numpy()[first])
-    labels = torch.from_numpy(shuffled[np.searchsorted(groups, truth.groups)])
+    labels = shuffled(truth.labels, truth.groups)
     fit = method.fit(replace(truth, labels=labels).activations)
     assert not fit.has_direction
     with pytest.raises(
@@ -158,21 +161,20 @@ def test_permuted_labels_have_no_direction(method):
 
 def test_the_winner_among_many_chance_heads_is_reported_on_a_part_that_did_not_choose_it():
     rng = np.random.default_rng(5)
-    layers, heads = 8, 16
+    layers, heads = 8, 8
     rows = torch.tensor(rng.normal(size=(40, layers, heads * SIZE)), dtype=torch.float32)
     labels = torch.arange(40) % 2
     activations = Activations.from_rows(rows, labels, torch.arange(40), heads=heads)
     fit = method_named("iti:1").fit(activations)
-    # the mean of five folds of one head out of 128, and of other heads in each rotation
-    assert fit.head_scores["accuracy"].max() > 0.68
+    # the mean of five folds of one head out of 64, and of other heads in each rotation
+    assert fit.head_scores["accuracy"].max() > 0.65
     assert 0.3 < fit.statistics["best_accuracy"] < 0.65
     assert fit.statistics["null_auc"] > 0.65 and not fit.has_direction
 
 
 @pytest.mark.parametrize("change", [lambda rows: 30 * rows, lambda rows: rows + 100.0])
 def test_neither_scale_nor_a_constant_mean_changes_directions_and_weights(method, change):
-    truth = planted_head()
-    before = method.fit(truth.activations)
+    truth, before = planted_head(), fit_to_planted(method.name)
     after = method.fit(replace(truth, rows=change(truth.rows)).activations)
     assert cosine(by_head(before)[PLANTED], by_head(after)[PLANTED]) > 1 - 1e-4
     torch.testing.assert_close(
@@ -181,8 +183,7 @@ def test_neither_scale_nor_a_constant_mean_changes_directions_and_weights(method
 
 
 def test_swapped_labels_negate_the_direction_and_the_monitor(method):
-    truth = planted_head()
-    found = method.fit(truth.activations)
+    truth, found = planted_head(), fit_to_planted(method.name)
     swapped = method.fit(replace(truth, labels=1 - truth.labels).activations)
     assert cosine(by_head(found)[PLANTED], -by_head(swapped)[PLANTED]) > 1 - 1e-6
     assert cosine(found.monitor.weights[0], -swapped.monitor.weights[0]) > 1 - 1e-4
@@ -266,13 +267,13 @@ def test_a_probe_minimises_the_balanced_penalised_loss(positive):
 
 
 def test_the_monitor_reads_the_concept_in_rows_that_it_was_not_fitted_to():
-    fitted, new = planted_head(), planted_head(seed=0, gap=4)
+    new = planted_head()
     rng = np.random.default_rng(9)
     noise = torch.tensor(rng.normal(size=new.rows.shape), dtype=torch.float32)
     rows = noise.view(-1, LAYERS, HEADS, SIZE)
     signs = (new.labels - 0.5).numpy()[:, None]
     rows[:, PLANTED[0], PLANTED[1]] += torch.from_numpy(4 * signs * new.concept).float()
-    monitor = method_named("smitin").fit(fitted.activations).monitor
+    monitor = fit_to_planted("smitin").monitor
     assert len(monitor) == 1
     outputs = rows[:, monitor.layers, monitor.heads]  # [n, M, SIZE]
     found = monitor.probabilities(outputs).median(-1).values

@@ -96,6 +96,20 @@ def test_equal_rows_have_no_part_in_gradients():
         assert not machine.pull[np.arange(20), 20 + np.arange(20)].any()
 
 
+@pytest.mark.parametrize("width", [8, 64])
+def test_many_equal_rows_leave_the_bandwidth_to_the_others(width):
+    """Silence repeats a row: the rounding between equal rows is no distance."""
+    rng = np.random.default_rng(0)
+    rows = np.concatenate(
+        [np.tile(10 * rng.normal(size=width), (60, 1)), rng.normal(size=(8, width))]
+    )
+    targets = np.sign(rng.normal(size=68))
+    for machine in machines(rows, targets, Setting(1.0, 1e-3), 3):
+        apart = [np.sqrt((a - b) @ machine.metric @ (a - b)) for a in rows[59:] for b in rows[59:]]
+        assert machine.length > 0.1 * np.max(apart)
+        assert np.isfinite(machine.gradients()).all()
+
+
 @pytest.mark.parametrize(
     ("rows", "count"), [(np.ones((10, 3)), 0), (np.zeros((10, 0)), 0), (linear(n=10)[0], 1)]
 )

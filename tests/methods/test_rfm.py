@@ -1,6 +1,7 @@
 """RFM: linear and even concepts, numbers, axes, lengths and limits."""
 
 import logging
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,12 +9,18 @@ import torch
 
 from tests.methods.planted import CONCEPT, LAYERS, cosine, planted
 from tonearm.errors import TonearmError
-from tonearm.methods import fit_regression, method_named, require_direction, rfm
+from tonearm.methods import Fit, fit_regression, method_named, require_direction, rfm
 from tonearm.methods.kernel_machine import Setting
 from tonearm.methods.layer_weights import layer_weights, with_layer_weights
 from tonearm.methods.rfm_search import AXES, CHOICES, Choice, RFMSolver, drawn
 
 RFM = method_named("rfm")
+
+
+@cache
+def fit_to_linear() -> Fit:
+    """Fit to planted(60, 60, gap=3)."""
+    return RFM.fit(planted(60, 60, gap=3).activations)
 
 
 def even(n=200, size=3.0, seed=0):
@@ -56,7 +63,7 @@ def test_noise_has_neither():
 
 
 def test_the_axes_are_orthonormal_and_the_first_is_the_direction():
-    fit = RFM.fit(planted(60, 60, gap=3).activations)
+    fit = fit_to_linear()
     axes, shares = fit.extra["axes"], fit.extra["axis_shares"]
     assert axes.shape == (LAYERS, AXES, 24) and shares.shape == (LAYERS, AXES)
     for layer in range(LAYERS):
@@ -73,7 +80,7 @@ def test_fewer_dimensions_than_axes_leave_axes_of_zeros():
 
 
 def test_the_search_is_chosen_by_validation_and_shown_in_the_scores():
-    fit = RFM.fit(planted(60, 60, gap=3).activations)
+    fit = fit_to_linear()
     tried = {(one.setting.bandwidth, one.setting.ridge, one.iteration) for one in CHOICES}
     assert len(tried) == len(CHOICES) == 80
     names = ("bandwidth", "ridge", "iteration")
@@ -84,8 +91,7 @@ def test_the_search_is_chosen_by_validation_and_shown_in_the_scores():
 
 
 def test_a_machine_of_a_choice_gives_the_direction_of_the_fit():
-    truth = planted(60, 60, gap=3)
-    fit = RFM.fit(truth.activations)
+    truth, fit = planted(60, 60, gap=3), fit_to_linear()
     (choice,) = [
         one
         for one in CHOICES
@@ -168,10 +174,8 @@ def test_layer_weights_of_equal_scores_are_equal_and_finite():
 
 
 def test_weighted_lengths_keep_their_sum():
-    truth = planted(60, 60, gap=3)
-    plain, weighted = (
-        method_named(name).fit(truth.activations) for name in ("rfm", "rfm:weighted")
-    )
+    plain = fit_to_linear()
+    weighted = method_named("rfm:weighted").fit(planted(60, 60, gap=3).activations)
     before, after = (fit.directions.norm(dim=-1) for fit in (plain, weighted))
     assert float(after.sum()) == pytest.approx(float(before.sum()), rel=1e-5)
     expected = layer_weights(plain.scores["validation_auc"])

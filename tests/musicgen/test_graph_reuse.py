@@ -165,6 +165,8 @@ def test_another_structure_is_captured_anew(model_of, variant, monkeypatch):
         short(model, [ADD, STEERS["gate"]]),
         short(model, [STEERS["set"]]),
         short(model, [STEERS["set, one layer"]]),
+        short(model, [STEERS["feature, silenced"]]),
+        short(model, [STEERS["feature, level"]]),
         short(model, [CLAMP]),
         short(model, [CLAMP.model_copy(update={"layers": (0, 2)})]),
         short(model, TWO_CLAMPS),

@@ -35,6 +35,7 @@ def test_a_probe_is_the_logistic_function_of_a_weighted_sum():
     [
         (dict(weights=torch.zeros(2, 4)), "layers, heads and biases"),
         (dict(weights=torch.zeros(12)), "layers, heads and biases"),
+        (dict(weights=torch.zeros(3, 0)), "layers, heads and biases"),
         (dict(weights=torch.full((3, 4), torch.nan)), "NaN or infinite"),
         (dict(biases=torch.full((3,), torch.inf)), "NaN or infinite"),
         (dict(layers=torch.tensor([0, -1, 1])), "negative layer or head"),

@@ -135,11 +135,27 @@ def test_a_table_that_turns_back_or_does_not_begin_at_0_is_refused(effects):
         ({"target": 1, "operator": "rotate"}, "operator comes from the calibration where a target"),
         ({"target": float("nan")}, "finite"),
         ({"target": 1, "unit": "furlongs"}, "unit"),
+        (
+            {"target": 1, "schedule": {"points": [[0, 0], [5, -3]]}},
+            "schedule of a target has the factor -3, .*use -1 to 1",
+        ),
     ],
 )
 def test_wrong_targets_are_refused(fields, message):
     with pytest.raises(TonearmError, match=message):
         Steer(vector="v", **fields)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (dict(unit="st", plain=0.0), "plain 0 is not possible for st"),
+        (dict(unit="hz"), "unit hz is absolute"),
+    ],
+)
+def test_a_table_without_a_scale_is_refused(settings, message):
+    with pytest.raises(TonearmError, match=message):
+        response(4.0, **settings)
 
 
 def test_targets_read_as_they_are_written():
@@ -162,3 +178,14 @@ def test_a_rule_of_combination_counts_targets():
     )
     found = with_combined_strengths(Steering(steers=steers, combine="mean"), vectors)
     assert [steer.strength for steer in found.steers] == pytest.approx([0.125, 0.5])
+
+
+def test_an_absolute_target_of_0_is_not_left_out():
+    """0 LUFS is a loudness, and out of reach; 0 LU is no change."""
+    vectors = knob(unit="lu", plain=-20.0)
+    absolute = Steer(vector="brightness", target=0.0, unit="lufs")
+    with pytest.raises(TonearmError, match="outside its range"):
+        with_combined_strengths(Steering(steers=(absolute,), combine="orthogonal"), vectors)
+    relative = absolute.model_copy(update={"unit": "lu"})
+    found = with_combined_strengths(Steering(steers=(relative,), combine="orthogonal"), vectors)
+    assert not found.steers

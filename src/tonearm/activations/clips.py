@@ -23,7 +23,8 @@ import torch
 from pydantic import ConfigDict, Field
 
 from tonearm import __version__
-from tonearm.activations.store import INDEX, Count, LeftOutRecord
+from tonearm.activations.folder_index import INDEX, begin_folder
+from tonearm.activations.store import Count, LeftOutRecord
 from tonearm.datasets.skips import SkipLog, Skipped, describe_skips
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
@@ -145,7 +146,14 @@ def collect_clips(
         TonearmError: the folder holds other clips or other files, a shard is damaged, or no item
             gave a clip.
     """
-    _begin(folder, info)
+    begin_folder(
+        folder,
+        info,
+        _read_index,
+        content="clips",
+        other="other clips",
+        hashed={"source_hash": "other data"},
+    )
     shards = list[Clips]()
     for number, first in enumerate(range(0, info.items, info.shard_items)):
         items = range(first, min(first + info.shard_items, info.items))
@@ -166,27 +174,10 @@ def collect_clips(
     return found
 
 
-def _begin(folder: Path, info: ClipsInfo) -> None:
-    """Write the index of new clips, or check that of the clips in the folder."""
-    index = folder / INDEX
-    if index.is_file():
-        content = read_json(index, "index of clips", AGAIN)
-        found: ClipsInfo = validated(ClipsInfo, content, where=str(index))
-        for key in ClipsInfo.model_fields:
-            ours, theirs = getattr(info, key), getattr(found, key)
-            if ours != theirs and key != "library_version":
-                reason = f"{key} {theirs}, not {ours}" if key != "source_hash" else "other data"
-                raise TonearmError(
-                    f"{folder} holds other clips ({reason}); choose another folder, or delete "
-                    "this one"
-                )
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise TonearmError(
-            f"{folder} is not empty and holds no {INDEX}; choose another folder for clips"
-        )
-    with atomic_write(index) as temporary:
-        temporary.write_text(info.model_dump_json(indent=1), encoding="utf-8")
+def _read_index(folder: Path) -> ClipsInfo:
+    content = read_json(folder / INDEX, "index of clips", AGAIN)
+    found: ClipsInfo = validated(ClipsInfo, content, where=str(folder / INDEX))
+    return found
 
 
 def _shard_file(folder: Path, number: int) -> Path:

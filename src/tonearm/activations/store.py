@@ -29,6 +29,7 @@ import torch
 from pydantic import ConfigDict, Field
 
 from tonearm import __version__, boundary
+from tonearm.activations.folder_index import INDEX, begin_folder
 from tonearm.activations.moments import RunningMoments
 from tonearm.backend import Site
 from tonearm.datasets.skips import SkipLog, Skipped
@@ -38,7 +39,6 @@ from tonearm.files.text_file import parse_json, read_json
 from tonearm.schema import Declared, validated
 from tonearm.text import first_line
 
-INDEX = "index.json"
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Place = tuple[Count, Count]  # recording, segment in it
 
@@ -117,28 +117,14 @@ def begin_store(folder: Path, info: StoreInfo) -> None:
     Raises:
         TonearmError: the folder holds a store of another capture, or other files.
     """
-    index = folder / INDEX
-    if index.is_file():
-        found = read_index(folder)
-        for key in StoreInfo.model_fields:
-            ours, theirs = getattr(info, key), getattr(found, key)
-            if ours == theirs or key == "library_version":
-                continue
-            is_about_files = key.startswith("recordings")
-            reason = (
-                "other or changed recordings" if is_about_files else f"{key} {theirs}, not {ours}"
-            )
-            raise TonearmError(
-                f"{folder} holds activations of another capture ({reason}); "
-                "choose another folder, or delete this one"
-            )
-        return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise TonearmError(
-            f"{folder} is not empty and holds no {INDEX}; choose another folder for activations"
-        )
-    with atomic_write(index) as temporary:
-        temporary.write_text(info.model_dump_json(indent=1), encoding="utf-8")
+    begin_folder(
+        folder,
+        info,
+        read_index,
+        content="activations",
+        other="activations of another capture",
+        hashed={"recordings": "other or changed recordings"},
+    )
 
 
 def read_index(folder: Path) -> StoreInfo:

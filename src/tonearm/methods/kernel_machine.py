@@ -10,8 +10,9 @@ the same at every layer and scale. The mean gradient is not removed from G: for 
 is the direction.
 
 Numerics: float64, in the principal axes of the training rows. New rows are projected onto their
-span, which M of later iterations does not leave. A pair of rows counts as equal, and has no part in
-the gradients, below CLOSE of the median distance. Memory: four matrices [n, n].
+span, which M of later iterations does not leave. A pair of rows counts as equal below CLOSE of the
+largest distance, which is rounding: its distance is 0, it has no part in the median and in the
+gradients, and K stays positive definite. Memory: four matrices [n, n].
 
 Shapes: n rows; m new rows; r coordinates in the principal axes.
 
@@ -103,16 +104,17 @@ def _fitted(
     squares = (mapped * rows).sum(1)
     apart = _distances(rows, squares, mapped, squares)
     np.fill_diagonal(apart, 0)
-    median = np.median(apart[apart > 0]) if apart.any() else 0.0
-    if not median:
+    apart[apart <= CLOSE * apart.max()] = 0
+    differs = apart > 0
+    if not differs.any():
         return None
-    length = setting.bandwidth * median
+    length = setting.bandwidth * np.median(apart[differs])
     kernel = np.exp(apart / -length)
     system = kernel.copy()
     system[np.diag_indices_from(system)] += setting.ridge
     weights = cho_solve(cho_factor(system, overwrite_a=True), targets - targets.mean())
     pull = np.zeros_like(kernel)
-    np.divide(kernel * weights, apart, out=pull, where=apart > CLOSE * median)
+    np.divide(kernel * weights, apart, out=pull, where=differs)
     return KernelMachine(metric, mapped, squares, length, weights, pull)
 
 

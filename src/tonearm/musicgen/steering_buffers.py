@@ -234,7 +234,8 @@ class SteeringBuffers:
         if isinstance(tap, GatedOperation):
             return ("gate", tap.index, self._signature(tap.operation))
         settings = tap.intervention.steer.model_dump_json(exclude=NOT_CAPTURED)
-        return (settings, self._operations[tap], self._tracks[tap.track])
+        has_level = tap.track.levels is not None
+        return (settings, has_level, self._operations[tap], self._tracks[tap.track])
 
     def place(self, keep: Keep) -> None:
         """Move the tensors to where captured steps read them; call `seek` before the next step."""

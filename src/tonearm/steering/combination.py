@@ -27,6 +27,7 @@ from tonearm.steering.amounts import with_strengths
 from tonearm.steering.operators import Operator, unit
 from tonearm.steering.resolve import target_layers
 from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.units import ABSOLUTE
 from tonearm.steering.vector import SteeringVector
 
 PUSHES: tuple[Operator, ...] = ("add", "blend", "rotate", "slerp")
@@ -88,9 +89,11 @@ def share_of_steer(steer: Steer, share: float) -> float:
 
 
 def acts(steer: Steer) -> bool:
-    """Whether the target, amount or strength is other than 0 anywhere in the schedule."""
+    """Whether the target, amount or strength is other than 0 anywhere in the schedule. 0 of an
+    absolute unit, such as 0 LUFS, is a target like any other.
+    """
     value = next(one for one in (steer.target, steer.amount, steer.strength) if one is not None)
-    return bool(value) and (
+    return (bool(value) or steer.unit in ABSOLUTE) and (
         steer.schedule is None or any(factor for _, factor in steer.schedule.points)
     )
 
@@ -122,6 +125,8 @@ def one_knobs(
     Yields:
         Pairs whose |cosine|, a mean over the layers that both steer at one site, is above ONE_KNOB.
     """
+    if len({steer.vector for steer in steers}) < 2:  # of most requests: no tensor is needed
+        return
     units: dict[str, dict[tuple[Site, int], torch.Tensor]] = {}
     for steer in steers:
         vector = vectors[steer.vector]

@@ -52,10 +52,10 @@ class Monitor:
     def __post_init__(self) -> None:
         count = len(self.weights)
         shapes = tuple(self.layers.shape), tuple(self.heads.shape), tuple(self.biases.shape)
-        if self.weights.ndim != 2 or not count or set(shapes) != {(count,)}:
+        if self.weights.ndim != 2 or not self.weights.numel() or set(shapes) != {(count,)}:
             raise TonearmError(
                 f"a monitor has weights {list(self.weights.shape)} with layers, heads and biases "
-                f"{shapes}; give [M, d] and three times [M], with M of 1 or more"
+                f"{shapes}; give [M, d] and three times [M], with M and d of 1 or more"
             )
         if not (self.weights.isfinite().all() and self.biases.isfinite().all()):
             raise TonearmError("a monitor holds NaN or infinite values; learn the vector again")

@@ -7,7 +7,7 @@ Shapes: D width, T frames.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -43,7 +43,7 @@ def resolve(
 ) -> list[Intervention]:
     """Resolve the steering of a batch into interventions, in order of application.
 
-    Steers at one position whose settings and target layers are equal become one Intervention.
+    Steers at one position with equal `_Key` become one Intervention.
 
     Args:
         steerings: one per batch row.
@@ -57,9 +57,7 @@ def resolve(
         TonearmError: a vector of another checkpoint or operator, or a layer that does not exist.
     """
     seconds = [frame / shape.frame_rate for frame in range(frames)]
-    grouped: dict[tuple[int, Site, tuple[int, ...], bool, int, str], list[_Member]] = defaultdict(
-        list
-    )
+    grouped: dict[_Key, list[_Member]] = defaultdict(list)
     for row, steering in enumerate(steerings):
         orthogonaliser = Orthogonaliser() if steering.combine == "orthogonal" else None
         for position, steer in enumerate(steering.steers):
@@ -70,13 +68,39 @@ def resolve(
             if not live and not member.strengths.any():
                 continue
             settings = steer.model_copy(update=OWN).model_dump_json()
-            probes = len(member.monitor) if member.monitor else 0
-            key = (position, vector.info.site, member.layers, member.shared, probes, settings)
+            key = _Key(
+                position=position,
+                site=vector.info.site,
+                layers=member.layers,
+                shared=member.shared,
+                has_level=member.levels is not None,
+                probes=len(member.monitor) if member.monitor else 0,
+                settings=settings,
+            )
             grouped[key].append(member)
-    in_order = sorted(grouped.items(), key=lambda item: item[0][0])
-    return [
-        _intervention(position, site, members, device) for (position, site, *_), members in in_order
-    ]
+    in_order = sorted(grouped.items(), key=lambda item: item[0].position)
+    return [_intervention(key.position, key.site, members, device) for key, members in in_order]
+
+
+class _Key(NamedTuple):
+    """Properties that must be equal within an intervention.
+
+    position   index of the steer in its row's list
+    site       of the vector
+    layers     target layers
+    shared     one direction serves all target layers
+    has_level  operator feature can be with and without one
+    probes     heads that the monitor reads
+    settings   of the steer, without OWN, as JSON
+    """
+
+    position: int
+    site: Site
+    layers: tuple[int, ...]
+    shared: bool
+    has_level: bool
+    probes: int
+    settings: str
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, model_validator
 from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.schema import Declared
-from tonearm.steering.units import ChangeUnit, UnitName, unit_named
+from tonearm.steering.units import ABSOLUTE, ChangeUnit, UnitName, unit_named
 
 POINTS = 11
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -67,6 +67,10 @@ class Response(Declared):
         steps = np.diff([point.effect for point in self.points])
         if self.points[0].effect != 0 or ((steps > 0).any() and (steps < 0).any()):
             raise ValueError("effects do not begin at 0, or turn back")
+        if self.unit in ABSOLUTE:
+            raise ValueError(f"unit {self.unit} is absolute, and no unit of a change")
+        if unit_named(self.unit).scale == "log" and self.plain <= 0:
+            raise ValueError(f"plain {self.plain:g} is not possible for {self.unit}; it is above 0")
         return self
 
     @property

@@ -45,6 +45,7 @@ class Steer(Declared):
 
     target        in a physical unit, such as 3 semitones of spectral centroid: an amount by the
                   table of the vector's calibration (tonearm/steering/targets.py).
+                  A schedule is of that amount, with factors from -1 to 1.
     unit          of the target; default: the relative unit of the vector's measure.
     amount        calibrated, per vector and sign: ±1 is as far as the music stays whole. The
                   calibration gives strength, operator, scale, strategy, layers and branch; without
@@ -63,7 +64,7 @@ class Steer(Declared):
                   from its mean over generated frames (`VectorInfo.frame_scales`); the strength is
                   the share of the way to it, 0 to 1. For feature: value that the feature is set to,
                   in peaks; without a level it is scaled by 1 + strength.
-    level_schedule  for set: factor of the level over time, as `schedule` is of the strength.
+    level_schedule  factor of the level over time, as `schedule` is of the strength.
     gate          probability with which the steer acts, at each frame and layer by itself, drawn by
                   the seed of the take (MusicRFM: 0.3).
     monitor       the vector's own monitor decides when the steer acts (SMITIN,
@@ -116,7 +117,7 @@ class Steer(Declared):
         if self.unit is not None and self.target is None:
             raise ValueError(f"unit {self.unit} belongs to a target; omit it")
         if self.target is not None:
-            return self._calibrated("a target")
+            return self._consistent_target()
         if self.monitor and self.positions != "generated":
             raise ValueError(
                 f"monitor reads generated frames, and positions is {self.positions}; omit positions"
@@ -187,6 +188,15 @@ class Steer(Declared):
         highest = max(_values(self.level, self.level_schedule), key=abs)
         if abs(highest) > MAX_LEVEL:
             raise ValueError(f"level {highest:g} is beyond ±{MAX_LEVEL:g}")
+
+    def _consistent_target(self) -> "Steer":
+        largest = max(_values(1.0, self.schedule), key=abs)
+        if abs(largest) > 1:
+            raise ValueError(
+                f"the schedule of a target has the factor {largest:g}, which would be beyond the "
+                "target; use -1 to 1"
+            )
+        return self._calibrated("a target")
 
     def _consistent_amount(self) -> "Steer":
         assert self.amount is not None
