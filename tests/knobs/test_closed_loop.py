@@ -5,8 +5,9 @@ import pytest
 
 import tonearm.knobs.goals as goals
 from tests.knobs.planted import knob_of
-from tonearm import TonearmError, replay
+from tonearm import Steer, TonearmError, replay
 from tonearm.knobs.closed_loop import Controller, LoopSettings, follow
+from tonearm.model import Model
 
 SETTINGS = LoopSettings(deadband=0)
 
@@ -86,3 +87,12 @@ def test_a_loop_has_one_target(melody):
     for target in ({vector: 1}, {vector: "+1st", "tempo": "120bpm"}, {"tempo": "120bpm"}):
         with pytest.raises(TonearmError):
             follow(melody, "a folk tune", target)
+
+
+def test_a_target_with_a_schedule_is_refused(melody):
+    """The loop sets the amount over time, and would not follow it."""
+    steer = Steer(vector="brightness", target=1.0, unit="st", schedule={"points": [[0, 0], [1, 1]]})
+    model = Model(melody.checkpoint)
+    model.vectors["brightness"] = knob_of(melody)
+    with pytest.raises(TonearmError, match="in a closed loop has no schedule"):
+        follow(model, "a folk tune", steer)

@@ -140,7 +140,8 @@ def follow(
         tracker: of tempos; default: the bundled one.
 
     Raises:
-        TonearmError: not one target, one outside the range, or any mistake in the arguments.
+        TonearmError: not one target, one with a schedule or outside the range, or any mistake in the
+            arguments.
     """
     steering, given = as_steering(target)
     names = {steer.vector for steer in steering.steers}
@@ -149,6 +150,11 @@ def follow(
     if len(goals.knobs) != 1 or goals.tempo is not None or goals.others:
         raise TonearmError("a closed loop follows one target of a vector, such as brightness=+3st")
     (goal,) = goals.knobs
+    if goal.steer.schedule is not None:
+        raise TonearmError(
+            f"{goal.steer.vector}: a target in a closed loop has no schedule, since the loop sets the "
+            "amount over time; omit it"
+        )
     if not goal.is_relative:
         reference = goal.knob.plain
     elif reference is None:

@@ -175,9 +175,10 @@ class Goals:
             tracker: of tempos.
 
         Raises:
-            TonearmError: a tempo out of MIN_BPM to MAX_BPM or asked for twice, a vector without a
-                table, a unit of another measure, or a target outside its range.
+            TonearmError: a tempo out of MIN_BPM to MAX_BPM, two targets of one knob, a vector without
+                a table, a unit of another measure, or a target outside its range.
         """
+        _check_single(steering)
         tempo, knobs, others = None, [], []
         for steer in steering.steers:
             if steer.target is None:
@@ -190,6 +191,14 @@ class Goals:
                 knobs.append(_knob_goal(steer, vectors[steer.vector], tracker))
         plain = steering.model_copy(update={"steers": tuple(others)})
         return cls(tempo, tuple(knobs), plain)
+
+
+def _check_single(steering: Steering) -> None:
+    """Raise TonearmError for two targets of one vector, which one amount cannot meet."""
+    names = [steer.vector for steer in steering.steers if steer.target is not None]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TonearmError(f"two targets of {twice} are asked for; give one")
 
 
 def _tempo_goal(
