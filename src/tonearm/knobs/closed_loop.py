@@ -23,7 +23,7 @@ from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
-from tonearm.knobs.goals import Goals, KnobGoal
+from tonearm.knobs.goals import Goals, KnobGoal, known_change
 from tonearm.knobs.outcome import Outcome
 from tonearm.knobs.reaching import TRACKER
 from tonearm.model import Model
@@ -205,10 +205,10 @@ class _Loop:
         self.due += round(self.settings.period * rate)
         window = np.concatenate(self.audio, axis=1)[:, -round(self.settings.window * rate) :]
         value = self.goal.reader(Clip(window, rate))
-        unit, now = self.goal.knob.unit, self.samples / rate
-        if value is None or (unit.scale == "log" and min(value, self.reference) <= 0):
+        effect = known_change(self.goal.knob.unit, self.reference, value)
+        if effect is None:
             return
-        effect = unit.change(self.reference, value)
+        now = self.samples / rate
         self.measured.append((now, effect))
         wanted = self.controller.update(effect, self.settings.period)
         reach = self.settings.rate * self.settings.period

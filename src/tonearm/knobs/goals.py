@@ -96,7 +96,7 @@ class KnobGoal:
         if not self.is_relative:
             assert unit.absolute
             return Outcome(name, asked, unit.absolute, value, None, value, self.measure)
-        change = _change(unit, reference, value)
+        change = known_change(unit, reference, value)
         return Outcome(name, asked, unit.name, change, reference, value, self.measure)
 
     def value_asked(self, reference: float | None) -> float | None:
@@ -121,7 +121,7 @@ class KnobGoal:
         pairs = []
         for outcome, amount in zip(outcomes, amounts, strict=True):
             plain = self.knob.plain if outcome.plain is None else outcome.plain
-            change = _change(self.knob.unit, plain, outcome.value)
+            change = known_change(self.knob.unit, plain, outcome.value)
             if change is not None:
                 pairs.append((self._expected(amount), change))
         square = sum(expected**2 for expected, _ in pairs)
@@ -133,7 +133,7 @@ class KnobGoal:
         return response.effect_at(abs(amount)) if response else 0.0
 
 
-def _change(unit: ChangeUnit, plain: float | None, value: float | None) -> float | None:
+def known_change(unit: ChangeUnit, plain: float | None, value: float | None) -> float | None:
     """The change in a unit; None where a value is unknown, or has no logarithm on a log scale."""
     if plain is None or value is None or (unit.scale == "log" and min(plain, value) <= 0):
         return None
