@@ -9,7 +9,7 @@ from benchmarks.rows import Rows
 from tonearm.datasets import prompts
 from tonearm.evaluators.base import BeatTracker
 from tonearm.generation.request import TakeRequest
-from tonearm.knobs.goals import change_of
+from tonearm.knobs.goals import known_change
 from tonearm.knobs.readers import TEMPOS, reader_of
 from tonearm.model import Model
 from tonearm.steering import Steering
@@ -59,7 +59,7 @@ def level_table(
     levels, effects = [], []
     for level in LEVELS:
         for index in range(len(texts)):
-            change = change_of(knob.unit, value("plain", index), value(f"{level:g}", index))
+            change = known_change(knob.unit, value("plain", index), value(f"{level:g}", index))
             if change is not None:
                 levels.append(level)
                 effects.append(change)

@@ -64,7 +64,7 @@ def with_outcomes(rows: Sequence[Row]) -> list[Row]:
         measured = value
         if row["experiment"] == "change" and value is not None:
             reference = references[row["knob"], row["sign"], row["prompt"]]
-            measured = unit_named(unit).change(reference, value)
+            measured = None if reference is None else unit_named(unit).change(reference, value)
         knob = row.get("knob", "tempo")
         outcome = Outcome(knob, row["asked"], unit, measured, None, value, "")
         found.append({**row, "measured": measured, "met": outcome.is_met})
@@ -144,11 +144,12 @@ def change_table(rows: Sequence[Row]) -> list[str]:
                 [row["clap"] for row in before], [row["clap"] for row in found], "difference"
             )
             errors = [abs(row["measured"] - row["asked"]) for row in found if _known(row)]
+            size = f"{fmean(errors):.2f}" if errors else "–"
             unit = unit_named(found[0]["unit"])
             lines.append(
                 f"| {knob} | {unit.text(found[0]['asked'])} | {arm} "
                 f"| {Share.of(sum(row['met'] for row in found), len(found))} "
-                f"| {unit.text(_mean(found, 'measured'))} | {fmean(errors):.2f} "
+                f"| {unit.text(_mean(found, 'measured'))} | {size} "
                 f"| {score.change:+.3f} [{score.low:+.3f}, {score.high:+.3f}] "
                 f"| {_faulty(found)} ({_faulty(before)}) |"
             )

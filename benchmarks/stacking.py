@@ -24,6 +24,7 @@ from tonearm.report.marks import write_between_marks
 from tonearm.stats.share import Share
 from tonearm.steering import Steer, Steering, SteeringVector, load_vector
 from tonearm.steering.library import bundled_vectors
+from tonearm.steering.response import Response
 from tonearm.steering.units import unit_of
 from tonearm.studies.knob_tables import by_prompt, change_of, damage_of, reader_of
 from tonearm.studies.records import Record
@@ -85,12 +86,16 @@ def members(vectors: dict[str, SteeringVector]) -> list[Member]:
     ]
 
 
-def measure_of(member: Member, vectors: dict[str, SteeringVector]) -> str:
+def response_of(member: Member, vectors: dict[str, SteeringVector]) -> Response:
     calibration = vectors[member[0]].info.calibration
     assert calibration is not None
     response = calibration.of(member[1]).response
     assert response is not None
-    return response.measure
+    return response
+
+
+def measure_of(member: Member, vectors: dict[str, SteeringVector]) -> str:
+    return response_of(member, vectors).measure
 
 
 def drawn(
@@ -160,11 +165,7 @@ def table(
 
 
 def limit_of(member: Member, vectors: dict[str, SteeringVector]) -> float:
-    calibration = vectors[member[0]].info.calibration
-    assert calibration is not None
-    response = calibration.of(member[1]).response
-    assert response is not None
-    return response.limit
+    return response_of(member, vectors).limit
 
 
 def direction_of(member: Member, vectors: dict[str, SteeringVector]) -> int:

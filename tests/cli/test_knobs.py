@@ -1,12 +1,15 @@
 """tonearm knobs, --set and --tables on the tiny checkpoint, with a planted knob."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+import tonearm.activations.frame_scales as frame_scales
 from tests.knobs.planted import knob_of
 from tonearm import load_vector, save_vector
 from tonearm.generation.provenance import read_sidecar
+from tonearm.processing import Trims
 from tonearm.steering import Calibration, SignCalibration, SteeringVector
 
 
@@ -47,6 +50,7 @@ def test_a_target_is_met_measured_and_recorded(play, folder, bright):
     outcome = play("--set", "bright.safetensors=+2st", "--tries", 2, "-o", "met.wav", "--force")
     assert outcome.code == 0, outcome.err
     assert "asked +2.0 st, measured" in outcome.out
+    assert "bright.safetensors +2 st; the nearest of 2 tries" in outcome.out
     assert "vector bright.safetensors: amount +0.50" in outcome.out
     content = json.loads((folder / "met.json").read_text())
     (target,) = content["measured"]["targets"]
@@ -72,6 +76,8 @@ def test_an_open_loop_target_is_a_steer(play, folder, bright):
         (("--set", "bright.safetensors=+2st", "--tries", 0), "0 tries are not possible"),
         (("--set", "energy=+2st"), "has no table of responses"),
         (("--steer", "bright.safetensors=+9st"), "outside its range"),
+        (("--tries", 2), "--tries belongs to --set"),
+        (("--no-trim",), "--no-trim belongs to --set"),
         (("--steer", "bright.safetensors=nanst"), "is not a number"),
     ],
 )
@@ -89,3 +95,28 @@ def test_tables_of_a_vector_that_is_not_calibrated_are_refused(run, folder, tiny
     outcome = run("calibrate", "plain.safetensors", *options)
     assert outcome.code == 2 and "is not calibrated" in outcome.err
     assert load_vector(folder / "plain.safetensors").info.calibration is None
+
+
+def test_the_injection_of_tables_is_that_of_the_calibration(run, folder, tiny, bright):
+    options = ("--tables", "--operator", "rotate", "--workers", 0, "--force", *tiny())
+    outcome = run("calibrate", "bright.safetensors", *options)
+    assert outcome.code == 2 and "--tables keeps the calibrated injection" in outcome.err
+
+
+def test_an_unknown_measure_is_refused_before_the_scales_are_measured(
+    run, tiny, bright, monkeypatch
+):
+    monkeypatch.setattr(frame_scales, "measure_frame_scales", lambda *_, **__: pytest.fail("ran"))
+    options = ("--scales", "--measure", "shine", "--workers", 0, "--force", *tiny())
+    outcome = run("calibrate", "bright.safetensors", *options)
+    assert outcome.code == 2 and "no measure 'shine'" in outcome.err
+
+
+def test_the_trims_and_the_prompt_of_the_user_are_shown(run, folder, loaded_model):
+    model = loaded_model("melody")
+    take = model.generate("a folk tune", seconds=0.5, seed=1).trimmed(Trims(gain=-1.5))
+    update = {"requested_prompt": "a slow folk tune"}
+    take = replace(take, provenance=take.provenance.model_copy(update=update))
+    take.save(folder / "trimmed.wav")
+    shown = run("inspect", "trimmed.json").out
+    assert "gain: -1.5 dB" in shown and "a slow folk tune" in shown

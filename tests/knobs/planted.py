@@ -56,8 +56,10 @@ class PlantedModel(Model):
         self.hertz = hertz
         self.take = model.generate("a folk tune", seconds=0.4, seed=0)
         self.requests: list[tuple[int, float, str]] = []
+        self.batch_sizes: list[int | None] = []
 
-    def generate_batch(self, requests, vectors=None, progress=None):
+    def generate_batch(self, requests, vectors=None, batch_size=None, progress=None):
+        self.batch_sizes.append(batch_size)
         for request in requests:
             amount = sum(steer.amount or 0.0 for steer in request.steering.steers)
             seen = (request.seed, amount, request.prompt)

@@ -7,10 +7,11 @@ import tonearm.knobs.closed_loop as closed_loop
 import tonearm.knobs.goals as goals
 from tests.knobs.planted import knob_of
 from tests.steering.vectors import scales_of
-from tonearm import TonearmError, replay
+from tonearm import Steer, TonearmError, replay
 from tonearm.knobs.actuators import LevelActuator
 from tonearm.knobs.closed_loop import follow
 from tonearm.knobs.controller import Controller, LoopSettings
+from tonearm.model import Model
 
 SETTINGS = LoopSettings(deadband=0)
 
@@ -159,3 +160,12 @@ def test_plain_takes_without_the_measure_are_refused(melody, monkeypatch):
     monkeypatch.setattr(goals, "reader_of", lambda measure, tracker: lambda clip: None)
     with pytest.raises(TonearmError, match="has no spectral_centroid"):
         follow(melody, "a folk tune", {knob_of(melody): "+1st"}, seconds=0.4)
+
+
+def test_a_target_with_a_schedule_is_refused(melody):
+    """The loop sets the amount over time, and would not follow it."""
+    steer = Steer(vector="brightness", target=1.0, unit="st", schedule={"points": [[0, 0], [1, 1]]})
+    model = Model(melody.checkpoint)
+    model.vectors["brightness"] = knob_of(melody)
+    with pytest.raises(TonearmError, match="in a closed loop has no schedule"):
+        follow(model, "a folk tune", steer)

@@ -10,6 +10,7 @@ from tests.knobs.planted import PlantedModel, knob_of
 from tests.steering.vectors import vector_of
 from tonearm import Clip, Steer, Steering, TonearmError, reach, replay
 from tonearm.knobs.outcome import Outcome
+from tonearm.knobs.trimming import treble_for
 from tonearm.processing import Trims
 
 
@@ -74,8 +75,8 @@ def test_a_centroid_is_trimmed_the_rest_of_the_way(melody, vector):
     """Two tones, so that a shelving filter moves the centroid; the table's effect is absent."""
 
     class TwoTones(PlantedModel):
-        def generate_batch(self, requests, vectors=None, progress=None):
-            for take in super().generate_batch(requests, vectors, progress):
+        def generate_batch(self, requests, **options):
+            for take in super().generate_batch(requests, **options):
                 time = np.arange(take.clip.samples.shape[1]) / take.clip.sample_rate
                 tones = sum(0.3 * np.sin(2 * np.pi * hertz * time) for hertz in (300.0, 4000.0))
                 yield replace(take, clip=Clip(tones[None], take.clip.sample_rate))
@@ -168,7 +169,8 @@ def test_a_stretched_take_replays_bit_for_bit(melody, monkeypatch, tmp_path):
     [
         ("brightness=+1", "no target was given"),
         ("tempo=20bpm", "20 bpm is not possible; give 30 to 300"),
-        (["tempo=120bpm", "tempo=90bpm"], "two tempos are asked for"),
+        (["tempo=120bpm", "tempo=90bpm"], "two targets of tempo are asked for"),
+        (["tempo=120bpm", "pulse=90bpm"], "two tempos are asked for"),
         ("nothing=+3st", "no vector 'nothing'"),
         ("flow=120bpm", "ask for a tempo as tempo=120bpm"),
     ],
@@ -211,3 +213,32 @@ def test_other_steers_and_the_rule_of_combination_stay(melody, vector):
     assert [steer.vector for steer in steered.steers] == ["push", "brightness"]
     assert [steer.vector for steer in plain.steers] == ["push"]
     assert steered.combine == plain.combine == "mean"
+
+
+def test_two_targets_of_one_knob_are_refused(melody, vector):
+    """One amount cannot meet both; the last one would be asked, and both be counted."""
+    steers = [Steer(vector="brightness", target=change, unit="st") for change in (1.0, 2.0)]
+    with pytest.raises(TonearmError, match="two targets of brightness are asked for; give one"):
+        goals.Goals.of(Steering(steers=tuple(steers)), {"brightness": vector}, tracker=None)
+
+
+@pytest.mark.parametrize("seed", ["7", 7.0, True])
+def test_a_seed_that_is_none_is_refused(melody, vector, seed):
+    model = PlantedModel(melody, lambda *_: 800.0)
+    with pytest.raises(TonearmError, match="seed"):
+        reach(model, "a folk tune", {vector: "+1st"}, seed=seed)
+
+
+def test_the_size_of_batches_is_that_of_every_round(melody, vector):
+    model = PlantedModel(melody, lambda *_: 800.0)
+    bright(model, vector, "+1st", tries=2, batch_size=3)
+    assert set(model.batch_sizes) == {3}
+    bright(model, vector, "+1st")
+    assert model.batch_sizes[-1] is None
+
+
+def test_a_centroid_that_is_met_exactly_is_not_filtered(melody, vector):
+    clip = Clip(0.3 * np.sin(np.arange(16_000) / 4)[None], 16_000)
+    steering = Steering(steers=(Steer(vector="brightness", target=1.0, unit="st"),))
+    (goal,) = goals.Goals.of(steering, {"brightness": vector}, tracker=None).knobs
+    assert treble_for(goal, clip, goal.reader(clip)) is None

@@ -76,3 +76,17 @@ def test_grains_of_a_constant_add_up_to_it():
 def test_impossible_rates_are_refused(rate):
     with pytest.raises(TonearmError, match=r"not possible; give 0\.5 to 2|finite"):
         time_stretch(tone(), rate)
+
+
+def test_a_stretch_does_not_clip():
+    """A square wave of full scale, whose partials meet at other times."""
+    square = np.sign(np.sin(2 * np.pi * 110 * np.arange(RATE) / RATE + 0.1))
+    for level in (0.99, 1.5):
+        stretched = time_stretch(Clip((level * square)[None], RATE), 0.95)
+        assert np.abs(stretched.samples).max() == pytest.approx(max(1.0, level))
+
+
+@pytest.mark.parametrize("samples", [1, 500])
+def test_a_clip_under_the_window_is_refused(samples):
+    with pytest.raises(TonearmError, match=r"too short for a time stretch; give 0\.064 s or more"):
+        time_stretch(Clip(np.zeros((1, samples), np.float32), RATE), 1.05)

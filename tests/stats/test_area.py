@@ -68,3 +68,8 @@ def test_certainty_has_a_sense():
     y = -x + 0.01 * np.random.default_rng(2).normal(size=x.shape)
     found = area(x, y, 1.0)
     assert found.is_beyond(-1) and not found.is_beyond()
+
+
+def test_an_interval_of_nothing_known_is_unknown():
+    """Without a warning of numpy, which this suite counts as an error."""
+    assert np.isnan(interval(np.full(100, np.nan), 12)).all()

@@ -12,6 +12,7 @@ from tonearm import TonearmError
 from tonearm.steering import Configuration
 from tonearm.steering.vector import SteeringVector
 from tonearm.studies.calibration import Limits, calibrate, reader, strength_at_limit
+from tonearm.studies.knob_tables import AMOUNTS, response_of
 
 CHOOSING = [f"a folk tune {i}" for i in range(20)]
 CONFIRMING = [f"a jazz tune {i}" for i in range(30)]
@@ -399,3 +400,21 @@ def test_levels_are_compared_by_their_difference():
         assert measure.startswith(DIFFERENCES) and unit_of(measure).scale == "difference"
     louder = effect([-20, -21, -19], [-14, -15, -13], "difference")
     assert louder.change == pytest.approx(6)
+
+
+def test_an_amount_without_the_measure_is_left_out_of_the_response():
+    """Fewer than two prompts have it there; the others carry the table."""
+    plain = [[record(3.0)] for _ in range(5)]
+    unknown = [[record(None)] for _ in range(5)]
+    steered = [[[record(3.0 + amount)] for _ in range(5)] for amount in AMOUNTS]
+    value_of = reader("onset_rate")
+    found = response_of(plain, [unknown, *steered[1:]], value_of, "onset_rate")
+    assert found.limit == pytest.approx(1) and found.effect_at(0.5) == pytest.approx(0.5)
+    assert response_of(plain, [*steered[:3], unknown], value_of, "onset_rate") is None
+
+
+def test_a_damage_that_cannot_be_measured_is_a_failure(monkeypatch, melody, vector):
+    """Takes without a pulse clarity, such as short ones: nothing shows that the music stays whole."""
+    planted = Planted(effect=lambda s: s, pulse=lambda s: None)
+    found = calibrated(monkeypatch, melody, vector, planted)
+    assert "the pulse clarity is known of 0 prompts" in found.positive.failure

@@ -254,3 +254,24 @@ def test_steering_is_compared_with_the_word_at_its_cost(gain, text, verdict):
     )
     records = [*word, *held_out("method", BOTH, text=text)]
     assert words(analysed(records, ["method"])).verdict == verdict
+
+
+def test_rows_are_not_compared_where_one_has_too_few_numbers():
+    """The few takes that have one would give the difference an interval, and the claim a verdict."""
+    weak = [
+        {**one, "bpm": {"value": None}} if one["prompt"] < 7 else one
+        for one in held_out("weak", {}, seed=1200)
+    ]
+    results = analysed([*held_out("strong", BOTH, seed=1100), *weak], ["strong", "weak"])
+    (found,) = results.contrasts("strong", "weak")
+    assert np.isnan([found.difference.value, found.difference.low]).all()
+    preference = Preference("place", "text", "strong", ("weak",))
+    assert preferred(results, preference).verdict == "not testable here"
+
+
+def test_random_directions_without_a_number_are_no_control():
+    silent = [{**one, "bpm": {"value": None}} for one in random_records()]
+    records = [*plain_records(), *silent, *held_out("method", BOTH)]
+    results = analyse(records, [TEMPO], [condition("method")], NOBODY, CUTOFF)
+    (cell,) = results.attributes[0].cells
+    assert not cell.counts and cell.reason == "bpm: no random direction has a number"

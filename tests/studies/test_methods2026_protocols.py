@@ -15,8 +15,10 @@ from tonearm.features.trained import TrainedAutoencoder
 from tonearm.methods.base import NoDirection
 from tonearm.methods.layer_weights import layer_weights
 from tonearm.model import Model
+from tonearm.studies.label_scores import Classifier
 from tonearm.studies.methods2026 import variants
 from tonearm.studies.methods2026.examples import DrumExamples
+from tonearm.studies.methods2026.materials import music_of_drum_piece
 from tonearm.studies.methods2026.note_probes import Probe, weighted
 from tonearm.studies.methods2026.note_report import note_claims
 from tonearm.studies.methods2026.note_steering import (
@@ -26,7 +28,7 @@ from tonearm.studies.methods2026.note_steering import (
 )
 from tonearm.studies.methods2026.readings import DRUMS, Evaluators
 from tonearm.studies.methods2026.stem_report import stem_claims
-from tonearm.studies.methods2026.stem_steering import PUBLISHED, ROWS, stem_results
+from tonearm.studies.methods2026.stem_steering import PUBLISHED, ROWS, label_share, stem_results
 from tonearm.studies.methods2026.variants import Candidate, candidates
 from tonearm.studies.methods2026.vectors import make_vectors
 
@@ -198,3 +200,31 @@ def test_only_a_method_without_a_direction_is_left_out(melody, tmp_path, error):
     else:
         with pytest.raises(TonearmError, match="disk is full"):
             make_vectors(melody, examples, [method], TINY, tmp_path)
+
+
+def test_the_unit_of_a_share_is_the_prompt():
+    """Two plain takes of each prompt are no two independent cases."""
+    plain_takes = [take(i, 0 if i < 3 else 4, round=k) for i in range(PROMPTS) for k in range(2)]
+    found = strongest_share(plain_takes, 0)
+    assert (found.value, found.n) == (pytest.approx(3 / 12), PROMPTS)
+    assert label_share(plain_takes, "with drums", EVALUATORS).n == PROMPTS
+
+
+def test_both_renderings_of_a_piece_are_in_one_fold():
+    """A classifier that remembers each piece and gives its other rendering the opposite label, as
+    nearest to it: without groups it is never right, with groups it guesses.
+    """
+    rng = np.random.default_rng(0)
+    pieces = [
+        {"name": f"{label} {number}", DRUMS: label, "row": row + 0.01 * rng.normal(size=40)}
+        for number in range(40)
+        for row in [rng.normal(size=40)]
+        for label in ("with drums", "without drums")
+    ]
+
+    def accuracy(music):
+        trained = Classifier.trained(pieces, DRUMS, lambda one: one["row"], music)
+        return np.mean([share.value for share in trained.accuracy.values()])
+
+    assert accuracy(music_of_drum_piece) == pytest.approx(0.5, abs=0.15)
+    assert accuracy(None) < 0.3

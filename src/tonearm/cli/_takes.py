@@ -53,6 +53,30 @@ class SavedTake:
         return "\n  ".join([f"{self.audio}   {measured_text(self.description)}", *notes])
 
 
+@dataclass(frozen=True)
+class Meeting:
+    """Targets of --set, and how they may be met; without targets, takes are generated as they are.
+
+    targets  a steer for each
+    tries    takes to choose among
+    trims    whether the audio may be trimmed
+    """
+
+    targets: tuple["Steer", ...]
+    tries: int
+    trims: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.targets)
+
+    def __str__(self) -> str:
+        """`brightness +3 st; 4 tries, no trims`, or nothing without targets."""
+        if not self.targets:
+            return ""
+        tries = "1 try" if self.tries == 1 else f"the nearest of {self.tries} tries"
+        return f"{', '.join(map(str, self.targets))}; {tries}{'' if self.trims else ', no trims'}"
+
+
 def save_take(
     take: "Take",
     path: Path,
@@ -113,28 +137,29 @@ def read_sections(sections: Sequence[str] | None) -> tuple["PromptSection", ...]
 def reached_takes(
     model: "Model",
     requests: Sequence["TakeRequest"],
-    targets: tuple["Steer", ...],
-    tries: int,
-    trims: bool,
+    meeting: Meeting,
+    batch_size: int,
     progress: "Progress",
 ) -> Iterator[tuple["Take", "Reached | None"]]:
     """Meet targets in a take of every request, in order; seeds of the tries do not overlap."""
     from tonearm.knobs import reach
 
-    first = requests[0].seed
+    first, tries = requests[0].seed, meeting.tries
     for number, request in enumerate(requests):
+        steers = (*request.steering.steers, *meeting.targets)
         reached = reach(
             model,
             request.prompt,
-            request.steering.model_copy(update={"steers": (*request.steering.steers, *targets)}),
+            request.steering.model_copy(update={"steers": steers}),
             tries=tries,
-            trims=trims,
+            trims=meeting.trims,
             seconds=request.seconds,
             seed=first + number * tries,
             sampling=request.sampling,
             negative=request.negative,
             continue_from=request.continue_from,
             melody=request.melody,
+            batch_size=batch_size,
             progress=progress,
         )
         yield reached.take, reached

@@ -134,6 +134,11 @@ def calibrate(
     given = [option for option, value in of_amounts.items() if value]
     if not has_amounts and given:
         raise TonearmError(f"{given[0]} belongs to amounts; give --measure too, or leave it out")
+    if tables and (strategy or operator != ADD):
+        given_option = "--strategy" if strategy else "--operator"
+        raise TonearmError(
+            f"--tables keeps the calibrated injection, and {given_option} chooses one; leave one out"
+        )
     path = vector_file(output or vector)
     check_outputs([path], force)
     configurations = _configurations(operator, strategy)
@@ -142,20 +147,21 @@ def calibrate(
     from tonearm.activations.frame_scales import measure_frame_scales
     from tonearm.steering import save_vector
     from tonearm.studies.calibration import calibrate as calibrate_vector
-    from tonearm.studies.calibration import measure_for, tabulate
+    from tonearm.studies.calibration import measure_for, reader, tabulate
 
     found = loaded.vectors[vector]
     if not strategy and found.info.best_layer is None:
         configurations = _configurations(operator, ["all-to-all"])
     half = len(texts) // 2
+    if has_amounts:
+        measure = measure_for(found) if measure is None else measure
+        reader(measure)  # refuses an unknown one before any take
     try:
         if scales:
             with progress_bar("generating") as bar:
                 found = measure_frame_scales(
                     loaded.engine, found, texts, seconds=seconds, progress=bar.update
                 )
-        if has_amounts and measure is None:
-            measure = measure_for(found)
         if tables:
             with progress_bar("generating and measuring") as bar:
                 found = tabulate(

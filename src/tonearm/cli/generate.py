@@ -1,7 +1,7 @@
 """tonearm generate: prompts -> takes."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ import typer
 from tonearm.cli import _options
 from tonearm.cli._screen import load_model, out, print_facts, print_json, progress_bar
 from tonearm.cli._takes import (
+    Meeting,
     SavedTake,
     check_audio_outputs,
     licence_note,
@@ -33,9 +34,11 @@ if TYPE_CHECKING:
     from tonearm.knobs import Reached
     from tonearm.model import Model
     from tonearm.musicgen.sampling import Sampling
+    from tonearm.steering import Steer
 
 MAX_SHOWN_PROMPTS = 3
 MAX_TAKES = 100_000
+TRIES = 4  # of each take with targets
 
 
 def generate(
@@ -45,18 +48,21 @@ def generate(
     steer: _options.Steers = None,
     targets: _options.Targets = None,
     tries: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--tries", metavar="N", help="With --set: takes to choose among, by measurement."
+            "--tries",
+            metavar="N",
+            help="With --set: takes to choose among, by measurement; default: 4.",
         ),
-    ] = 4,
+    ] = None,
     trim: Annotated[
-        bool,
+        bool | None,
         typer.Option(
             "--trim/--no-trim",
-            help="With --set: a time stretch, filter or gain may go the rest of a short way.",
+            help="With --set: a time stretch, filter or gain may go the rest of a short way; "
+            "default: they may.",
         ),
-    ] = True,
+    ] = None,
     steering: _options.SteeringFile = None,
     combine: _options.Combine = None,
     output: Annotated[
@@ -123,6 +129,9 @@ def generate(
     later = read_sections(sections)
     if asked and later:
         raise TonearmError("--set measures a take of one prompt; omit --section")
+    given_options = {"--tries": tries, "--trim" if trim else "--no-trim": trim}
+    _check_belongs(asked, given_options)
+    meeting = Meeting(asked, TRIES if tries is None else tries, trim is not False)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 
@@ -136,14 +145,14 @@ def generate(
     try:
         with progress_bar("generating") as bar:
             made: Iterator[tuple[Take, Reached | None]]
-            if asked:
-                made = reached_takes(loaded, requests, asked, tries, trim, bar.update)
+            if meeting:
+                made = reached_takes(loaded, requests, meeting, batch_size, bar.update)
             else:
                 batch = loaded.generate_batch(requests, batch_size=batch_size, progress=bar.update)
                 made = ((take, None) for take in batch)
             if not as_json:
                 with bar.hidden():
-                    _print_plan(loaded, requests, sampling, seconds, continue_from, melody)
+                    _print_plan(loaded, requests, meeting, sampling, seconds, continue_from, melody)
             for (take, reached), path in zip(made, paths, strict=True):
                 kept.append(save_take(take, path, reached=reached))
                 if not as_json:
@@ -157,6 +166,16 @@ def generate(
     if not as_json:
         plural = "s" if len(kept) > 1 else ""
         out.print(f"wrote {len(kept)} take{plural}, each with its .json beside it")
+
+
+def _check_belongs(targets: Sequence["Steer"], options: Mapping[str, object]) -> None:
+    """Refuse options that have no effect without a target."""
+    given = [name for name, value in options.items() if value is not None]
+    if given and not targets:
+        raise TonearmError(
+            f"{given[0]} belongs to --set; give a target such as --set tempo=128bpm, or leave "
+            f"{given[0]} out"
+        )
 
 
 def _check_count(takes: int, prompts: int) -> None:
@@ -190,6 +209,7 @@ def _paths(output: Path, takes: int) -> list[Path]:
 def _print_plan(
     model: "Model",
     requests: list["TakeRequest"],
+    meeting: Meeting,
     sampling: "Sampling",
     seconds: float,
     continue_from: Path | None,
@@ -212,6 +232,7 @@ def _print_plan(
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),
             "steering": steering_text(model, first.steering),
+            "targets": str(meeting),
             "takes": f"{takes}{seconds:g} s, {seeds}, {sampling_text(sampling)}",
             "licence": licence_note(model),
         }

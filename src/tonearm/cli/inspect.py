@@ -83,6 +83,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
     print_facts(
         {
             "prompt": take.prompt,
+            "asked as": take.requested_prompt or "",
             "sections": "\n".join(f"from frame {one.frame}: {one.prompt}" for one in take.sections),
             "negative": take.negative or "",
             "requested": str(take.requested) if take.requested else "",
@@ -101,6 +102,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "engine": f"{take.engine}, row {batch.row} of a batch of {batch.size}",
             "stack": f"{stack.device} {stack.dtype}, {stack.threads} threads, {stack.cpu}, Python {stack.python}",
             "packages": ", ".join(f"{name} {version}" for name, version in stack.packages.items()),
+            "trims": "\n".join(take.trims.texts()) if take.trims else "",
             "measured": _measured(content.get("measured")),
             "audio": take.audio_file or "",
         }

@@ -84,7 +84,8 @@ def _cells(signed: "SignCalibration") -> tuple[str, str, str]:
     if signed.response is None:
         return "amounts alone", "", ""
     last, unit = signed.response.points[-1], unit_named(signed.response.unit)
-    limits = f"to {unit.text(last.effect)}\n[{unit.text(last.low)}, {unit.text(last.high)}]"
+    low, high = (f"{bound:+.{unit.decimals}f}" for bound in (last.low, last.high))
+    limits = f"to {unit.text(last.effect)}\n[{low}, {high}]"
     costs = [
         f"faults {100 * last.fault_gain:+.0f} points",
         f"pulse {-last.pulse_loss:+.0%}",
@@ -103,7 +104,8 @@ def _leaks(signed: "SignCalibration") -> list[str]:
     certain = {name: leak for name, leak in signed.leakage.items() if leak.is_certain}
     surest = sorted(certain, key=lambda name: certain[name].sureness, reverse=True)
     shown = [
-        f"{name} {unit_named(certain[name].unit).text(certain[name].change)}" for name in surest
+        f"{name.replace('_', ' ')} {unit_named(certain[name].unit).text(certain[name].change)}"
+        for name in surest
     ]
     hidden = len(shown) - MAX_LEAKS
     return shown[:MAX_LEAKS] + ([f"and {hidden} more"] if hidden > 0 else [])

@@ -28,7 +28,7 @@ from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
 from tonearm.knobs.actuators import Actuator, AmountActuator, LevelActuator
 from tonearm.knobs.controller import Controller, LoopSettings
-from tonearm.knobs.goals import Goals, KnobGoal, change_of
+from tonearm.knobs.goals import Goals, KnobGoal, known_change
 from tonearm.knobs.outcome import Outcome
 from tonearm.knobs.reaching import TRACKER
 from tonearm.knobs.readers import TEMPOS, Reader, reader_of
@@ -80,8 +80,8 @@ def follow(
         tracker: of tempos; default: the bundled one.
 
     Raises:
-        TonearmError: not one target, one outside the range, plain takes without the measure, or any
-            mistake in the arguments.
+        TonearmError: not one target, one with a schedule or outside the range, plain takes without the
+            measure, or any mistake in the arguments.
     """
     steering, given = as_steering(target)
     names = {steer.vector for steer in steering.steers}
@@ -91,6 +91,11 @@ def follow(
     if len(goals.knobs) != 1 or goals.tempo is not None or goals.others:
         raise TonearmError("a closed loop follows one target of a vector, such as brightness=+3st")
     (goal,) = goals.knobs
+    if goal.steer.schedule is not None:
+        raise TonearmError(
+            f"{goal.steer.vector}: a target in a closed loop has no schedule, since the loop sets the "
+            "values over time; omit it"
+        )
     reader = reader_of("onset_rate", tracker) if goal.measure in TEMPOS else goal.reader
     if goal.is_relative and plain is None:
         plain = [model.generate(prompt, seconds=seconds, seed=seed).clip]
@@ -166,7 +171,7 @@ class _Loop:
         self.due += round(self.settings.period * rate)
         window = np.concatenate(self.audio, axis=1)[:, -round(self.settings.window * rate) :]
         self.audio = [window]
-        effect = change_of(self.goal.knob.unit, self.reference, self.reader(Clip(window, rate)))
+        effect = known_change(self.goal.knob.unit, self.reference, self.reader(Clip(window, rate)))
         if effect is None:
             return
         now = self.samples / rate

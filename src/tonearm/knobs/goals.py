@@ -96,7 +96,7 @@ class KnobGoal:
         if not self.is_relative:
             assert unit.absolute
             return Outcome(name, asked, unit.absolute, value, None, value, self.measure)
-        change = change_of(unit, reference, value)
+        change = known_change(unit, reference, value)
         return Outcome(name, asked, unit.name, change, reference, value, self.measure)
 
     def value_asked(self, reference: float | None) -> float | None:
@@ -121,7 +121,7 @@ class KnobGoal:
         pairs = []
         for outcome, amount in zip(outcomes, amounts, strict=True):
             plain = self.knob.plain if outcome.plain is None else outcome.plain
-            change = change_of(self.knob.unit, plain, outcome.value)
+            change = known_change(self.knob.unit, plain, outcome.value)
             if change is not None:
                 pairs.append((self._expected(amount), change))
         square = sum(expected**2 for expected, _ in pairs)
@@ -133,7 +133,7 @@ class KnobGoal:
         return response.effect_at(abs(amount)) if response else 0.0
 
 
-def change_of(unit: ChangeUnit, plain: float | None, value: float | None) -> float | None:
+def known_change(unit: ChangeUnit, plain: float | None, value: float | None) -> float | None:
     """The change in a unit; None where a value is unknown, or has no logarithm on a log scale."""
     if plain is None or value is None or (unit.scale == "log" and min(plain, value) <= 0):
         return None
@@ -175,9 +175,10 @@ class Goals:
             tracker: of tempos.
 
         Raises:
-            TonearmError: a tempo out of MIN_BPM to MAX_BPM or asked for twice, a vector without a
-                table, a unit of another measure, or a target outside its range.
+            TonearmError: a tempo out of MIN_BPM to MAX_BPM, two targets of one knob, a vector without
+                a table, a unit of another measure, or a target outside its range.
         """
+        _check_single(steering)
         tempo, knobs, others = None, [], []
         for steer in steering.steers:
             if steer.target is None:
@@ -190,6 +191,14 @@ class Goals:
                 knobs.append(_knob_goal(steer, vectors[steer.vector], tracker))
         plain = steering.model_copy(update={"steers": tuple(others)})
         return cls(tempo, tuple(knobs), plain)
+
+
+def _check_single(steering: Steering) -> None:
+    """Raise TonearmError for two targets of one vector, which one amount cannot meet."""
+    names = [steer.vector for steer in steering.steers if steer.target is not None]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise TonearmError(f"two targets of {twice} are asked for; give one")
 
 
 def _tempo_goal(

@@ -117,6 +117,7 @@ def reach(
     continue_from: AudioLike | None = None,
     melody: AudioLike | None = None,
     tracker: BeatTracker | None = None,
+    batch_size: int | None = None,
     progress: Progress | None = None,
 ) -> Reached:
     """Generate a take that meets targets in physical units.
@@ -137,6 +138,7 @@ def reach(
         continue_from: audio to continue.
         melody: audio whose melody to follow.
         tracker: of tempos; default: the bundled one.
+        batch_size: takes that are decoded at once, plain twins included; default: as many as fit.
         progress: called with frames done and frames in all, of one round.
 
     Raises:
@@ -154,7 +156,7 @@ def reach(
     prompts = TempoPrompt(boundary.text(prompt, "prompt"), ())
     if goals.tempo is not None and settings.words:
         prompts = with_tempo(prompt, goals.tempo.bpm)
-    first = secrets.randbelow(2**31) if seed is None else seed
+    first = secrets.randbelow(2**31) if seed is None else boundary.integer(seed, "seed")
     base = TakeRequest(
         prompts.text, first, Steering(), sampling, negative, seconds, continue_from, melody
     )
@@ -162,7 +164,7 @@ def reach(
     for count in settings.rounds:
         amounts = _amounts(goals, made, settings)
         seeds = range(first + len(made), first + len(made) + count)
-        made += _round(model, base, seeds, goals, amounts, named, progress)
+        made += _round(model, base, seeds, goals, amounts, named, batch_size, progress)
     references = _references(goals, made)
     outcomes = [_outcomes(goals, one.values, references) for one in made]
     number = min(range(len(made)), key=lambda index: _distance(outcomes[index]))
@@ -232,6 +234,7 @@ def _round(
     goals: Goals,
     amounts: Mapping[str, float],
     vectors: Mapping[str, SteeringVector],
+    batch_size: int | None,
     progress: Progress | None,
 ) -> list[Try]:
     """Make and measure takes of one set of amounts, with plain twins where a change was asked for.
@@ -251,7 +254,9 @@ def _round(
     if has_twins:
         requests += [replace(base, seed=seed, steering=plain) for seed in seeds]
     used = {name: vector for name, vector in vectors.items() if name in _names(requests)}
-    takes = list(model.generate_batch(requests, vectors=used, progress=progress))
+    takes = list(
+        model.generate_batch(requests, vectors=used, batch_size=batch_size, progress=progress)
+    )
     own, twins = takes[: len(seeds)], takes[len(seeds) :]
     before = [goals.values(twin.clip) for twin in twins] or [()] * len(own)
     return [

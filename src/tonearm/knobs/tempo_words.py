@@ -24,9 +24,14 @@ _WORD = re.compile(
     + r")(?:\s+(?:tempo|pace|speed))?(?![\w-])",
     re.IGNORECASE,
 )
+_BPM = r"(?:bpm\b|beats\s*(?:per|a|/)\s*min(?:ute)?\b)"
+_DIGITS = r"\d+(?:\.\d+)?"
+_RANGE = rf"{_DIGITS}(?:\s*{_BPM})?(?:\s*(?:-|–|to\b|and\b)\s*{_DIGITS})?"  # "120", "120-128"
 _NUMBER = re.compile(
-    r"[,;]?\s*(?:\b(?:at|in|around|about|of)\s+)?(?:\bbpm\s*[:=]?\s*\d+(?:\.\d+)?|"
-    r"(?<![\w.])\d+(?:\.\d+)?\s*(?:bpm\b|beats\s+(?:per|a)\s+minute\b))",
+    r"[,;]?\s*(?:\b(?:at|in|with)\s+)?(?:\ba\s+(?:tempo|pace|speed)\s+)?"
+    r"(?:\b(?:of|around|about|between|from|to)\s+)*~?(?:"
+    rf"\b(?:bpm|tempo)\s*[:=]?\s*{_RANGE}(?!\w|\.\d)(?:\s*{_BPM})?|"
+    rf"(?<![\w.]){_RANGE}\s*{_BPM})",
     re.IGNORECASE,
 )
 _GAP = "\0"  # where a word was

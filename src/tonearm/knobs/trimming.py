@@ -42,7 +42,7 @@ def treble_for(goal: KnobGoal, clip: Clip, asked: float) -> float | None:
     if clip.sample_rate <= 2 * CORNER:
         return None
     value = goal.reader(clip)
-    if value is None:
+    if value is None or value == asked:
         return None
     end = MAX_TREBLE if asked > value else -MAX_TREBLE
 

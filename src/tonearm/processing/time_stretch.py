@@ -21,6 +21,7 @@ WINDOW_SECONDS = 0.064  # of the separation and of the tones' phase vocoder
 OVERLAP = 8
 GRAIN_SECONDS = 0.008  # of the attacks
 MIN_RATE, MAX_RATE = 0.5, 2.0
+FULL_SCALE = 1.0
 
 
 def time_stretch(clip: Clip, rate: float) -> Clip:
@@ -31,10 +32,11 @@ def time_stretch(clip: Clip, rate: float) -> Clip:
         rate: MIN_RATE to MAX_RATE; 1.05 makes the clip 5 % faster and shorter. 1 gives back the clip.
 
     Returns:
-        A clip of N / rate samples.
+        A clip of N / rate samples. Parts that meet at other times can add up to a higher peak; one
+        above full scale is lowered to it, or to that of the clip where the clip's is higher.
 
     Raises:
-        TonearmError: a rate that is not possible.
+        TonearmError: a rate that is not possible, or a clip that is shorter than the window.
     """
     rate = boundary.number(rate, "rate")
     if not MIN_RATE <= rate <= MAX_RATE:
@@ -44,9 +46,16 @@ def time_stretch(clip: Clip, rate: float) -> Clip:
     if rate == 1:
         return clip
     n_fft = 2 ** round(np.log2(WINDOW_SECONDS * clip.sample_rate))
+    if clip.samples.shape[1] < n_fft:
+        raise TonearmError(
+            f"a clip of {clip.seconds:.3g} s is too short for a time stretch; give "
+            f"{n_fft / clip.sample_rate:.3g} s or more"
+        )
     grain = 2 * max(1, round(GRAIN_SECONDS * clip.sample_rate / 2))
-    channels = [_stretched(channel, rate, n_fft, grain) for channel in clip.samples]
-    return Clip(np.stack(channels).astype(np.float32), clip.sample_rate)
+    stretched = np.stack([_stretched(channel, rate, n_fft, grain) for channel in clip.samples])
+    ceiling = max(FULL_SCALE, float(np.abs(clip.samples).max()))
+    stretched *= ceiling / max(ceiling, float(np.abs(stretched).max()))
+    return Clip(stretched.astype(np.float32), clip.sample_rate)
 
 
 def _stretched(samples: np.ndarray, rate: float, n_fft: int, grain: int) -> np.ndarray:

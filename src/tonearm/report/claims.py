@@ -38,6 +38,22 @@ def verdict(tests: Sequence[Tested]) -> Verdict:
     return "holds in part" if any(known) else "does not hold"
 
 
+def counted_claim(place: str, text: str, test: str, tests: Sequence[Tested], numbers: str) -> Claim:
+    """A claim with its verdict, and in how many cases its test is met.
+
+    Args:
+        place: in the paper.
+        text: of the claim.
+        test: that decides it.
+        tests: its result in each case.
+        numbers: in one sentence or more.
+    """
+    met = sum(one is True for one in tests)
+    return Claim(
+        place, text, test, verdict(tests), f"Met in {met} of {len(tests)} cases. {numbers}"
+    )
+
+
 def claims_tables(
     claims: Sequence[Claim], caption: str = "The paper's claims on this checkpoint."
 ) -> list[Table]:

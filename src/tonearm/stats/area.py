@@ -111,9 +111,9 @@ def area(x: np.ndarray, y: np.ndarray, cutoff: float) -> Area:
 def interval(values: np.ndarray, n: int) -> tuple[float, float]:
     """Bounds of a 95 % interval from resampled values [B] of n prompts; NaN among them is left out.
 
-    Both are NaN under MIN_PROMPTS.
+    Both are NaN under MIN_PROMPTS, and where all values are NaN.
     """
-    if n < MIN_PROMPTS:
+    if n < MIN_PROMPTS or np.isnan(values).all():
         return nan, nan
     share = float(norm.cdf(-sqrt(n / (n - 1)) * student_t.ppf(0.975, n - 1)))
     low, high = np.nanquantile(values, [share, 1 - share])

@@ -24,7 +24,7 @@ gives targets in physical units a meaning, the leakage to other measures, and th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean
 
@@ -108,6 +108,9 @@ class Outcome:
         if not low > 0:
             effect_there = self.sign * self.change.change
             return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
+        for name, damage in (("pulse clarity", self.pulse), ("CLAP score", self.text)):
+            if not isfinite(damage.change):
+                return f"the {name} is known of {damage.n} prompts, too few to compare"
         if _tolerated(self.faults, 1, CONFIRMATION_TOLERANCE) > limits.fault_gain:
             return f"{100 * self.faults.change:.0f} points more takes have a fault"
         if _tolerated(self.pulse, -1, CONFIRMATION_TOLERANCE) > limits.pulse_loss:

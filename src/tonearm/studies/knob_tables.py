@@ -60,9 +60,11 @@ class KnobSign:
 
 @dataclass(frozen=True)
 class Tables:
-    """Response, leakage and drift of one sign; no drift where the measure is undefined in a part."""
+    """Response, leakage and drift of one sign; no response where the measure is undefined at amount
+    1, and no drift where it is undefined in a part.
+    """
 
-    response: Response
+    response: Response | None
     leakage: dict[str, Leak]
     drift: Drift | None
 
@@ -127,7 +129,7 @@ def response_of(
     steered: Sequence[Sequence[Sequence[Record]]],
     value_of: Reader,
     measure: str,
-) -> Response:
+) -> Response | None:
     """Fit the response over amounts.
 
     Args:
@@ -135,15 +137,26 @@ def response_of(
         steered: likewise, at each of AMOUNTS.
         value_of: reads the measure from a record.
         measure: its name.
+
+    Returns:
+        The response, without the amounts at which fewer than two prompts have the measure; None
+        where amount 1 is one of them.
     """
     unit = unit_of(measure)
-    effects = [change_of(plain, one, value_of, unit) for one in steered]
-    damages = [damage_of(plain, one) for one in steered]
+    measured = {
+        amount: (found, damage_of(plain, takes))
+        for amount, takes in zip(AMOUNTS, steered, strict=True)
+        if isfinite((found := change_of(plain, takes, value_of, unit)).change)
+    }
+    if AMOUNTS[-1] not in measured:
+        return None
+    amounts = list(measured)
+    effects, damages = zip(*measured.values(), strict=True)
     at = np.linspace(0, 1, POINTS)
-    fitted = fitted_effects(AMOUNTS, [unit.of_effect(one.change) for one in effects], at)
+    fitted = fitted_effects(amounts, [unit.of_effect(one.change) for one in effects], at)
 
     def over(values: Sequence[float]) -> list[float]:
-        return [float(value) for value in np.interp(at, [0.0, *AMOUNTS], [0.0, *values])]
+        return [float(value) for value in np.interp(at, [0.0, *amounts], [0.0, *values])]
 
     columns = {
         "low": over([unit.of_effect(one.low) for one in effects]),

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -101,7 +101,7 @@ class Classifier:
 
     features  of a record; None where it has none
     model     fitted
-    accuracy  by label on pieces that did not train it, in FOLDS folds
+    accuracy  by label on music that did not train it, in FOLDS folds
     """
 
     features: Callable[[Record], np.ndarray | None]
@@ -114,20 +114,25 @@ class Classifier:
         pieces: Sequence[Record],
         column: str,
         features: Callable[[Record], np.ndarray | None],
+        music: Callable[[Record], str] | None = None,
     ) -> "Classifier":
         """Train on pieces.
 
         Args:
-            pieces: records with labels, one piece of music each.
+            pieces: records with labels.
             column: of the label.
             features: of a record.
+            music: identity of a record's music; records of the same music, such as a piece with
+                and without its drums, are in the same fold. Default: each is music of its own.
         """
-        known = [(row, one[column]) for one in pieces if (row := features(one)) is not None]
-        x, y = np.array([row for row, _ in known]), np.array([label for _, label in known])
+        known = [(row, one) for one in pieces if (row := features(one)) is not None]
+        x, y = np.array([row for row, _ in known]), np.array([one[column] for _, one in known])
         model = make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=1000))
         folds = max(2, min(FOLDS, *np.unique(y, return_counts=True)[1].tolist()))
+        kind = StratifiedKFold if music is None else StratifiedGroupKFold
+        groups = None if music is None else [music(one) for _, one in known]
         guessed = cross_val_predict(
-            model, x, y, cv=StratifiedKFold(folds, shuffle=True, random_state=0)
+            model, x, y, groups=groups, cv=kind(folds, shuffle=True, random_state=0)
         )
         accuracy = {
             str(label): Share.of(int((guessed[y == label] == label).sum()), int((y == label).sum()))

@@ -110,9 +110,15 @@ class CellResult:
         return self.condition.name
 
     def rises(self, reading: Reading) -> bool:
-        """Whether a reading rises beyond its interval and beyond every random direction."""
-        own, random = self.areas[reading.name], self.random[reading.name]
+        """Whether a reading rises beyond its interval and beyond every random direction; those
+        without a number are no comparison.
+        """
+        own, random = self.areas[reading.name], self.known_random(reading)
         return own.is_beyond() and bool(random) and not any(one >= own.value for one in random)
+
+    def known_random(self, reading: Reading) -> list[float]:
+        """Areas of the random directions that have a number."""
+        return [one for one in self.random[reading.name] if isfinite(one)]
 
     @property
     def counts(self) -> bool:
@@ -136,6 +142,8 @@ class CellResult:
                 found.append(f"{one.name}: falls")
             elif not own.is_beyond():
                 found.append(f"{one.name}: not certain")
+            elif not self.known_random(one):
+                found.append(f"{one.name}: no random direction has a number")
             elif not self.rises(one):
                 found.append(f"{one.name}: a random direction goes as far")
         return "; ".join(found)
@@ -240,6 +248,9 @@ def contrast(cell: CellResult, against: CellResult) -> Contrast:
 
 
 def _area_of(value: float, resampled: np.ndarray, n: int) -> Area:
+    """An area with its interval; without one where the value itself is not known."""
+    if not isfinite(value):
+        return Area(nan, nan, nan, n)
     return Area(value, *interval(resampled, n), n)
 
 

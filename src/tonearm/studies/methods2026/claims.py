@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from tonearm.report.claims import Claim, Tested, verdict
+from tonearm.report.claims import Claim, Tested, counted_claim
 from tonearm.stats.area import Area
 from tonearm.stats.effect import Effect
 from tonearm.studies.methods2026.analysis import AttributeResult, Contrast, Point, Results
@@ -114,14 +114,6 @@ def all_claims(results: Results) -> list[Claim]:
     ]
 
 
-def claim(place: str, text: str, test: str, tests: Sequence[Tested], numbers: str) -> Claim:
-    """A claim with its verdict, and in how many cases its test is met."""
-    met = sum(one is True for one in tests)
-    return Claim(
-        place, text, test, verdict(tests), f"Met in {met} of {len(tests)} cases. {numbers}"
-    )
-
-
 def area_text(found: Area) -> str:
     """`+0.12 [0.05, 0.19]`; a dash in place of what is not known."""
     if isnan(found.value):
@@ -152,7 +144,7 @@ def listed(numbers: Iterable[str]) -> str:
 def every_method(results: Results) -> Claim:
     """Every method moves the attribute that its direction was learned for."""
     cells = [cell for one in results.attributes for cell in one.cells]
-    return claim(
+    return counted_claim(
         "this study",
         "Every method moves every attribute.",
         "both readings of the attribute rise: the area of each is beyond its interval and above that "
@@ -180,7 +172,7 @@ def preferred(results: Results, preference: Preference) -> Claim:
         if {(one.attribute, one.condition), (one.attribute, one.against)} & counted
     ]
     worse = sum(one.difference.is_beyond(-1) for one in found)
-    return claim(
+    return counted_claim(
         preference.place,
         preference.text,
         f"the area of {preference.condition} is above that of {' and of '.join(preference.against)} "
@@ -213,7 +205,7 @@ def words(results: Results) -> Claim:
             )
             + f", text agreement {effect_text(best.points[-1].text, 3)}"
         )
-    return claim(
+    return counted_claim(
         "this study",
         "Steering reaches further than the word in the prompt, and costs no more text agreement.",
         "at a divergence at which the best method loses no more text agreement than the word, the mean "

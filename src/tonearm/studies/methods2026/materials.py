@@ -9,7 +9,7 @@ An attribute whose examples or readings need FluidSynth is left out, with the re
 installed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from tonearm.studies.methods2026.readings import DRUMS, GENRE, Classified, Evalu
 from tonearm.studies.methods2026.stem_steering import WITH, WITHOUT, make_stems
 from tonearm.studies.methods2026.variants import Candidate
 from tonearm.studies.methods2026.vectors import Vectors, make_vectors
+from tonearm.studies.records import Record
 
 PIECES = "pieces"
 RECIPE = "pocket"  # of the pieces
@@ -201,6 +202,15 @@ def _drum_pieces(folder: Path, design: Design, progress: Progress | None) -> lis
     ]
 
 
+def music_of_drum_piece(record: Record) -> str:
+    """The music of a rendered piece, the same with its drums and without them."""
+    name: str = record["name"]
+    return name.removeprefix(f"{record[DRUMS]} ")
+
+
+MUSIC: Mapping[str, Callable[[Record], str]] = {DRUMS: music_of_drum_piece}  # by classifier
+
+
 def make_evaluators(folder: Path, found: Sequence[Attribute]) -> Evaluators:
     """Evaluators of readings: texts of the bundled CLAP, and classifiers of the tagged pieces.
 
@@ -211,7 +221,9 @@ def make_evaluators(folder: Path, found: Sequence[Attribute]) -> Evaluators:
     return Evaluators(
         LabelTexts.of(load_clap("bundled"), words),
         {
-            name: Classifier.trained(kept_records(pieces_file(folder, name)), name, tag_logits)
+            name: Classifier.trained(
+                kept_records(pieces_file(folder, name)), name, tag_logits, MUSIC.get(name)
+            )
             for name in classifiers_of(found)
         },
     )

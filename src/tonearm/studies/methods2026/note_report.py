@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from tonearm.report.claims import Claim
+from tonearm.report.claims import Claim, counted_claim
 from tonearm.report.study_page import Section
 from tonearm.report.table import Table
-from tonearm.studies.methods2026.claims import claim, effect_text, listed
+from tonearm.studies.methods2026.claims import effect_text, listed
 from tonearm.studies.methods2026.design import RANDOM
 from tonearm.studies.methods2026.note_probes import DIFFMEAN, RFM, Probe
 from tonearm.studies.methods2026.note_steering import NoteResult
@@ -32,7 +32,7 @@ def _better_probes(probes: Sequence[Probe]) -> Claim:
         for other in probes
         if other.task == own.task and not other.method.startswith(RFM)
     ]
-    return claim(
+    return counted_claim(
         PAPER,
         "Probes by recursive feature machines read notes and tempo better than linear probes.",
         "the held-out score of the machine's predictor is above that of each linear probe, for every "
@@ -47,7 +47,7 @@ def _better_probes(probes: Sequence[Probe]) -> Claim:
 
 def _steers_notes(results: Sequence[NoteResult]) -> Claim:
     cases = [one for one in results if one.facts["method"] == RFM]
-    return claim(
+    return counted_claim(
         PAPER,
         "The gated directions raise the target note (the paper: accuracy from 0.23 to 0.82), and text "
         "agreement stays within 0.02.",

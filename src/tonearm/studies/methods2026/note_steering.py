@@ -30,7 +30,7 @@ from tonearm.studies.methods2026.context import Context
 from tonearm.studies.methods2026.design import ALL, HELD_OUT, PLAIN, RANDOM, Design
 from tonearm.studies.methods2026.note_probes import PITCH_CLASSES, RFM, STEERED, note_vector
 from tonearm.studies.methods2026.operators import GATED
-from tonearm.studies.methods2026.responses import plain_means
+from tonearm.studies.methods2026.responses import plain_means, prompt_share
 from tonearm.studies.methods2026.trials import curve, takes
 from tonearm.studies.methods2026.variants import Variant, random_name, scale_of
 from tonearm.studies.model_groups import DIVERGENCE
@@ -157,11 +157,12 @@ def _result(plain: Sequence[Record], steered: Sequence[Record]) -> NoteResult:
 
 def strongest_share(takes: Sequence[Record], index: int) -> Share:
     """Share of takes whose strongest pitch class is `index`, 0 for C; silent ones do not have it."""
-    found = [
-        one["mean_chroma"] is not None and int(np.argmax(one["mean_chroma"])) == index
-        for one in takes
-    ]
-    return Share.of(sum(found), len(found))
+
+    def is_strongest(one: Record) -> bool:
+        chroma = one["mean_chroma"]
+        return chroma is not None and int(np.argmax(chroma)) == index
+
+    return prompt_share(takes, is_strongest)
 
 
 def _share_change(plain: Sequence[Record], steered: Sequence[Record], index: int) -> Effect:

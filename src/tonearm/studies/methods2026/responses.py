@@ -17,6 +17,7 @@ from statistics import fmean
 
 import numpy as np
 
+from tonearm.stats.share import Share
 from tonearm.studies.methods2026.readings import Evaluators, Reading, reader
 from tonearm.studies.records import Record
 
@@ -68,6 +69,16 @@ def plain_means(
         if value is not None:
             known.setdefault(one["prompt"], []).append(value)
     return [fmean(known[one["prompt"]]) if one["prompt"] in known else None for one in takes]
+
+
+def prompt_share(takes: Sequence[Record], is_case: Callable[[Record], bool]) -> Share:
+    """Share of takes that are cases. The unit of its interval is the prompt, whose takes, one or
+    several, are alike.
+    """
+    cases: dict[int, list[bool]] = {}
+    for one in takes:
+        cases.setdefault(one["prompt"], []).append(is_case(one))
+    return Share.of(sum(fmean(found) for found in cases.values()), len(cases))
 
 
 def _values(takes: Sequence[Record], reading: Reading, evaluators: Evaluators) -> np.ndarray:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from tonearm.report.claims import Claim, Tested
+from tonearm.report.claims import Claim, Tested, counted_claim
 from tonearm.report.study_page import Section
 from tonearm.report.table import Table
 from tonearm.stats.share import Share
-from tonearm.studies.methods2026.claims import claim, effect_text, listed
+from tonearm.studies.methods2026.claims import effect_text, listed
 from tonearm.studies.methods2026.stem_steering import PUBLISHED, SENSES, StemResult
 
 PAPER = "Koo et al. 2025 (SMITIN)"
@@ -25,7 +25,7 @@ def stem_claims(results: Sequence[StemResult]) -> list[Claim]:
         if (label, PUBLISHED["iti"]) in found
     ]
     return [
-        claim(
+        counted_claim(
             PAPER,
             "The self-monitored loop keeps takes nearer to plain ones than ITI, and succeeds less "
             "often (the paper, adding instruments: FAD 0.336 against 0.420, success 23.3 against "

@@ -30,7 +30,7 @@ from tonearm.studies.methods2026.context import Context
 from tonearm.studies.methods2026.design import HELD_OUT, OTHER_SEEDS, PLAIN, Design
 from tonearm.studies.methods2026.examples import DrumExamples
 from tonearm.studies.methods2026.readings import DRUMS, Evaluators
-from tonearm.studies.methods2026.responses import plain_means
+from tonearm.studies.methods2026.responses import plain_means, prompt_share
 from tonearm.studies.methods2026.trials import takes
 from tonearm.studies.methods2026.vectors import FOLDER
 from tonearm.studies.plan import Trial
@@ -215,5 +215,9 @@ def _result(
 def label_share(records: Sequence[Record], label: str, evaluators: Evaluators) -> Share:
     """Share of takes that the classifier gives a label; a silent take has none."""
     classifier = evaluators.classifiers[DRUMS]
-    found = [classifier.probability(one, label) for one in records]
-    return Share.of(sum(one is not None and one > 0.5 for one in found), len(found))
+
+    def has_label(one: Record) -> bool:
+        probability = classifier.probability(one, label)
+        return probability is not None and probability > 0.5
+
+    return prompt_share(records, has_label)

@@ -5,12 +5,12 @@ and is not testable where the records hold no number for the test. None of the p
 comparable: checkpoint, corpus and CLAP differ.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from math import isnan
 
 import numpy as np
 
-from tonearm.report.claims import Claim, Tested, verdict
+from tonearm.report.claims import Claim, counted_claim
 from tonearm.stats.discoveries import discoveries
 from tonearm.stats.effect import Effect
 from tonearm.studies.panda2025.analysis import Contrast, PairResult, Results
@@ -53,7 +53,7 @@ def concept_claims(structure: Structure) -> list[Claim]:
     """
     found = structure_claims(structure)
     return [
-        _claim(
+        counted_claim(
             "III, V, figs. 1 to 4",
             "Musical concepts are present: k-means clusters overlap with the labels.",
             "at the layer with the highest ARI, ARI is above what 95 % of permutations reach in any "
@@ -64,7 +64,7 @@ def concept_claims(structure: Structure) -> list[Claim]:
                 for one in found.clusters
             ),
         ),
-        _claim(
+        counted_claim(
             "–",
             "Concepts are represented best in middle layers (expected, not stated in the paper's text).",
             "the layer with the highest ARI is in the middle third, for every concept and site whose "
@@ -76,7 +76,7 @@ def concept_claims(structure: Structure) -> list[Claim]:
                 if one.is_found
             ),
         ),
-        _claim(
+        counted_claim(
             "III, IV-C",
             "Concepts are linearly separable in the activations.",
             "the balanced accuracy of a linear probe on held-out folds is above what 95 % of "
@@ -90,14 +90,6 @@ def concept_claims(structure: Structure) -> list[Claim]:
             ),
         ),
     ]
-
-
-def _claim(place: str, text: str, test: str, tests: Sequence[Tested], numbers: str) -> Claim:
-    """A claim with its verdict, and in how many cases its test is met."""
-    met = sum(one is True for one in tests)
-    return Claim(
-        place, text, test, verdict(tests), f"Met in {met} of {len(tests)} cases. {numbers}"
-    )
 
 
 def points(effect: Effect) -> str:
@@ -136,7 +128,7 @@ def _preferred(results: Results, against: str, place: str, text: str) -> Claim:
         float(np.sign(one.score.change)) if is_certain else 0.0
         for one, is_certain in zip(found, certain, strict=True)
     ]
-    return _claim(
+    return counted_claim(
         place,
         text,
         "at equal divergence (both sites) and at equal α the paired difference of the target's score "
@@ -163,7 +155,7 @@ def _listed(numbers: Iterable[str]) -> str:
 def both_sites(results: Results) -> Claim:
     """IV-E: residual stream and attention outputs."""
     rows = [(one, site, one.at(site)) for one in results.pairs for site in SITES]
-    return _claim(
+    return counted_claim(
         "IV-E, tables I and II",
         "Steering works at the residual stream and at attention outputs.",
         "at equal divergence the target's score rises beyond its interval by CLAP and by the "
@@ -219,7 +211,7 @@ def as_large(results: Results) -> Claim:
             f"{row.facts['alpha']:.3g}, text agreement {points(row.text)}"
             for rule, row in one.chosen.items()
         ] or [f"{one.pair.name}: every condition costs more"]
-    return _claim(
+    return counted_claim(
         "tables I and II",
         "The target's score rises by 0.06 to 0.33.",
         "under a condition that neutral prompts chose (α of the paper's method, or method, site, form "
@@ -241,7 +233,7 @@ def fusion(results: Results) -> Claim:
             f"{one.pair.name}: target {points(target)}, source {points(source)}; target's word alone: "
             f"target {points(word.scores['cosine'])}, source {points(word.scores['source cosine'])}"
         )
-    return _claim(
+    return counted_claim(
         "IV-E1",
         "Steering fuses genres: the target comes in while the source stays.",
         "at equal divergence the cosine with the target's text rises beyond its interval, and the "
@@ -278,7 +270,7 @@ def instruments(results: Results) -> Claim:
     """Table III."""
     found = _steered(results, INSTRUMENT)
     paper = {one.target: one.after - one.before for one in INSTRUMENTS}
-    return _claim(
+    return counted_claim(
         "table III",
         "A given clip is steered to flute, violin or xylophone.",
         "by the paper's method the target's score among the three rises beyond its interval, and "
@@ -307,7 +299,7 @@ def _is_transferred(results: Results, one: Transfer) -> bool | None:
 def timbre(results: Results) -> Claim:
     """The abstract's timbre transfer: the notes stay."""
     found = [one for one in _steered(results, INSTRUMENT) if "chroma" in one.kept]
-    return _claim(
+    return counted_claim(
         "I, table III",
         "Timbre changes while the musical content stays.",
         "by the paper's method the instrument's score rises beyond its interval, the interval of the "
@@ -334,7 +326,7 @@ def _is_own(kept: Kept) -> bool | None:
 def styles(results: Results) -> Claim:
     """The abstract's style transfer."""
     found = _steered(results, STYLE)
-    return _claim(
+    return counted_claim(
         "I",
         "The style of a given clip is transferred.",
         "by the paper's method the target genre's score rises beyond its interval, and further than by "
@@ -350,7 +342,7 @@ def styles(results: Results) -> Claim:
 def stacking(results: Results) -> Claim:
     """Several genres at once."""
     both = [one for one in results.stacked if one.name == " and ".join(one.targets)]
-    return _claim(
+    return counted_claim(
         "I",
         "Elements of several genres are combined.",
         "with two vectors at half of their α of equal divergence, the cosines with both targets' "
