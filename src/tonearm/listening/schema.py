@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-FORMAT = 1
+FORMAT: Final = 1
 MAX_TEXT = 2000  # characters of a comment
 MAX_LISTENER = 80  # characters of an id
 

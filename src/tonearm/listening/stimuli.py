@@ -103,7 +103,7 @@ def prepare(
 
 def impaired(clip: Clip, edge: float, loudness: float) -> Clip:
     """Low-pass a stimulus for the training, at its loudness."""
-    return low_pass(clip, edge).loudness_matched(loudness)
+    return _faded(low_pass(clip, edge)).loudness_matched(loudness)
 
 
 def _origin(item: Item, condition: str, reference: str) -> str:
@@ -134,7 +134,7 @@ def _clips(
         )
     clips = {name: _faded(_cut(clip, excerpt.start, end)) for name, clip in whole.items()}
     if ANCHOR in conditions and ANCHOR not in whole:
-        clips[ANCHOR] = low_pass(clips[reference], ANCHOR_EDGE)
+        clips[ANCHOR] = _faded(low_pass(clips[reference], ANCHOR_EDGE))
     for name, clip in clips.items():
         if not math.isfinite(clip.loudness):
             raise TonearmError(
