@@ -1,7 +1,6 @@
-"""Small material of listening tests, and a browser."""
+"""Small material of listening tests."""
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,6 @@ from tonearm.listening import Design, Made, make_test, read_material
 
 RATE = 16_000
 CONDITIONS = {"plain": 0.1, "fast": 0.3, "random": 0.02}  # and their gains
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--autoplay-policy=no-user-gesture-required",
-    "--no-first-run",
-)
 
 
 def noise(gain: float, seed: int, seconds: float = 1.0) -> Clip:
@@ -53,16 +45,3 @@ def make(takes: Path, tmp_path: Path) -> Make:
         return make_test(read_material([takes]), Design(kind, seed=3, **fields), tmp_path / kind)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless Chromium; tests that need one are skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no Chromium found")
-    with playwright.sync_playwright() as running:
-        launched = running.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield launched
-        launched.close()

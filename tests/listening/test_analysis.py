@@ -41,7 +41,7 @@ def chooser(rng, worth):
 
 def rater(rng, means):
     return lambda conditions: [
-        int(np.clip(rng.normal(means[name], 2), 0, 100)) for name in conditions
+        round(float(np.clip(rng.normal(means[name], 2), 0, 100))) for name in conditions
     ]
 
 

@@ -6,6 +6,7 @@ test/page/audio/ab12….js    a stimulus each: FLAC as base64, since a page that
 test/key.json               the truth
 """
 
+import os
 import re
 import secrets
 from base64 import b64encode
@@ -131,7 +132,7 @@ class Made:
     available: int
 
 
-def make_test(material: Material, design: Design, folder: Path) -> Made:
+def make_test(material: Material, design: Design, folder: str | os.PathLike[str]) -> Made:
     """Write a listening test.
 
     Args:
@@ -143,6 +144,7 @@ def make_test(material: Material, design: Design, folder: Path) -> Made:
         TonearmError: material and design do not fit, a take cannot be used, or the folder cannot be
             written.
     """
+    folder = Path(boundary.path(folder, "folder"))
     seed = secrets.randbelow(2**31) if design.seed is None else design.seed
     rng = np.random.default_rng(seed)
     roles = assign_roles(design.kind, material, design.reference, design.anchor)

@@ -1,9 +1,11 @@
 """Key and result files of a listening test, and their checks against each other."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.listening.allocation import sheet_of
@@ -29,7 +31,7 @@ class ResultSet:
     superseded: tuple[Path, ...]
 
 
-def read_key(path: Path) -> Key:
+def read_key(path: str | os.PathLike[str]) -> Key:
     """Read a key.
 
     Args:
@@ -38,6 +40,7 @@ def read_key(path: Path) -> Key:
     Raises:
         TonearmError: the file is absent, or no key.
     """
+    path = Path(boundary.path(path, "key"))
     path = path / KEY if path.is_dir() else path
     remedy = f"give the folder of tonearm listen make, or its {KEY}"
     content = read_json(path, "key of a listening test", remedy)
@@ -45,7 +48,7 @@ def read_key(path: Path) -> Key:
     return key
 
 
-def read_results(paths: Sequence[Path], key: Key) -> ResultSet:
+def read_results(paths: Sequence[str | os.PathLike[str]], key: Key) -> ResultSet:
     """Read result files.
 
     Args:
@@ -59,7 +62,8 @@ def read_results(paths: Sequence[Path], key: Key) -> ResultSet:
     kept: dict[str, tuple[Path, Result]] = {}
     contents: dict[str, Path] = {}
     superseded: list[Path] = []
-    for path in _files(paths):
+    given = boundary.sequence(paths, "results", boundary.path, "paths of result files")
+    for path in _files([Path(one) for one in given]):
         result = read_result(path, key)
         if result.digest in contents:
             raise TonearmError(

@@ -1,8 +1,10 @@
 """Material of a folder: a run of a study, comparisons, or folders of conditions."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.listening.comparison_source import comparison_material, is_comparison
 from tonearm.listening.conditions import Condition
@@ -12,7 +14,9 @@ from tonearm.listening.run_source import is_run, run_material
 
 
 def read_material(
-    sources: Sequence[Path], conditions: Sequence[Condition] = (), study: str | None = None
+    sources: Sequence[str | os.PathLike[str]],
+    conditions: Sequence[Condition] = (),
+    study: str | None = None,
 ) -> Material:
     """Find the items and conditions of a listening test.
 
@@ -25,21 +29,22 @@ def read_material(
     Raises:
         TonearmError: a source is none of these, or they have no item with all conditions.
     """
-    if not sources:
+    folders = [Path(one) for one in boundary.sequence(sources, "sources", boundary.path, "folders")]
+    if not folders:
         raise TonearmError("there are no takes; give a run, comparisons or a folder of conditions")
-    absent = next((one for one in sources if not one.is_dir()), None)
+    absent = next((one for one in folders if not one.is_dir()), None)
     if absent is not None:
         raise TonearmError(f"no folder at {absent}; give a run, a comparison or a folder of takes")
-    if len(sources) == 1 and is_run(sources[0]):
-        return run_material(sources[0], conditions, study)
+    if len(folders) == 1 and is_run(folders[0]):
+        return run_material(folders[0], conditions, study)
     if conditions or study is not None:
         option = "--condition" if conditions else "--study"
-        raise TonearmError(f"{option} is for the run of a study, and {sources[0]} is none")
-    if all(map(is_comparison, sources)):
-        return comparison_material(sources)
-    if len(sources) > 1:
-        other = next(one for one in sources if not is_comparison(one))
+        raise TonearmError(f"{option} is for the run of a study, and {folders[0]} is none")
+    if all(map(is_comparison, folders)):
+        return comparison_material(folders)
+    if len(folders) > 1:
+        other = next(one for one in folders if not is_comparison(one))
         raise TonearmError(
             f"{other} is no folder of tonearm compare; several folders must all be comparisons"
         )
-    return folder_material(sources[0])
+    return folder_material(folders[0])
