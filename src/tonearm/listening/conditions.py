@@ -27,7 +27,7 @@ class Condition:
 
 
 def parse_condition(text: str) -> Condition:
-    """Parse a condition such as `fast=experiment:best,pair:tempo,sign:+`.
+    """Parse a condition such as `fast=experiment:table 1,pair:tempo,sign:+`.
 
     Raises:
         TonearmError: no name, a part without a colon, or a fact twice.

@@ -40,7 +40,7 @@ def make(
             "--condition",
             metavar="NAME=FACT:VALUE,...",
             rich_help_panel=FROM_RUNS,
-            help="A condition by facts of its records: fast=experiment:best,pair:tempo,sign:+. "
+            help="A condition by facts of its records: fast=pair:tempo,sign:+,rule:equal. "
             "Repeat it. Default: the settings of the study.",
         ),
     ] = None,
