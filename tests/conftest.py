@@ -1,9 +1,11 @@
-"""Shared fixtures: one tiny random checkpoint per variant, saved and loaded once per run."""
+"""Shared fixtures: one tiny random checkpoint per variant, saved and loaded once per run; a browser."""
 
 import copy
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +15,14 @@ from tests import checkpoints
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.steering.library import VectorLibrary
+
+CHROMIUM = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--autoplay-policy=no-user-gesture-required",
+    "--no-first-run",
+)
 
 torch.set_num_threads(1)
 threadpool_limits(1)  # small products are several times as slow on two threads
@@ -74,3 +84,16 @@ def melody(model_of: Callable[[str], Model]) -> Model:
 @pytest.fixture
 def small(model_of: Callable[[str], Model]) -> Model:
     return model_of("small")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium; tests that need one are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no Chromium found")
+    with playwright.sync_playwright() as running:
+        launched = running.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        yield launched
+        launched.close()

@@ -317,6 +317,16 @@ def sidecar(rng: Random, materials: Path, folder: Path) -> Path:
     return _rewritten(rng, folder / "take.json")
 
 
+def listening_key(rng: Random, materials: Path, folder: Path) -> Path:
+    shutil.copy(materials / "listening" / "key.json", folder)
+    return _rewritten(rng, folder / "key.json")
+
+
+def listening_result(rng: Random, materials: Path, folder: Path) -> Path:
+    shutil.copy(materials / "result.json", folder)
+    return _rewritten(rng, folder / "result.json")
+
+
 def steering(rng: Random, materials: Path, folder: Path) -> Path:
     shutil.copy(materials / "steering.json", folder)
     return _rewritten(rng, folder / "steering.json")

@@ -17,10 +17,12 @@ from tests import checkpoints
 from tests.campaign.processes import ALLOWED
 from tests.evaluators import tiny_clap
 from tests.features.planted import autoencoder_of
+from tests.listening.listeners import result_of, write
 from tests.measures.sounds import clicks, noise, tone
 from tonearm.audio import Clip
 from tonearm.cli import main
 from tonearm.features.trained import save_autoencoder
+from tonearm.listening import Design, make_test, read_material
 from tonearm.measures import Classifier, load_classifier
 from tonearm.model import Model
 from tonearm.sharing import export_gguf
@@ -91,6 +93,7 @@ def make_materials(folder: Path) -> Materials:
     steers = [{"vector": str(folder / "energy.safetensors"), "strength": 0.5, "layers": [0, 1]}]
     (folder / "steering.json").write_text(json.dumps({"steers": steers}))
     _write_tables(folder)
+    _write_listening_test(folder)
     take = model.generate(PROMPT, seconds=SECONDS, seed=1, steer={vector: "raw:0.5"})
     take.save(folder / "take.wav", measured=tonearm.describe(take.clip).to_dict())
     _run_every_command(folder)
@@ -136,6 +139,16 @@ def _write_audio(folder: Path) -> None:
         tone(330 + 9 * index, 0.5).resampled(RATE).write(
             folder / "corpus" / "tone" / f"{index}.wav"
         )
+
+
+def _write_listening_test(folder: Path) -> None:
+    """Takes of two conditions, a test of them, and a result."""
+    for number, condition in enumerate(("plain", "fast")):
+        for item in range(2):
+            sound = noise(0.6, seed=2 * number + item).resampled(RATE)
+            sound.write(folder / "takes" / condition / f"{item}.wav")
+    made = make_test(read_material([folder / "takes"]), Design("abx", seed=1), folder / "listening")
+    write(result_of(made.key, "L1", lambda conditions: 0), folder / "result.json")
 
 
 def _write_tables(folder: Path) -> None:
@@ -199,6 +212,8 @@ def _run_every_command(folder: Path) -> None:
         ["distance", folder / "corpus", "--reference", folder / "corpus", *clap],
         ["cluster", folder / "corpus", *clap],
         ["inspect", folder / "energy.safetensors"],
+        ["listen", "make", "abx", folder / "takes", "--out", made / "listening", "--force"],
+        ["listen", "analyse", folder / "listening", folder / "result.json"],
         ["models"],
         ["replay", folder / "take.json", *model],
     ]

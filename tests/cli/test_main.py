@@ -18,6 +18,7 @@ from tonearm.musicgen.engine import DecoderEngine
 COMMANDS = (
     "generate", "compare", "learn", "vectors", "measure", "distance", "classifier", "cluster",
     "inspect", "models", "doctor", "replay", "study", "report", "calibrate", "sae",
+    "listen",
 )  # fmt: skip
 
 
@@ -41,6 +42,13 @@ def test_help_of_a_command_fits_80_columns(run, command):
 @pytest.mark.parametrize("command", ["train", "features", "vector", "learn"])
 def test_help_of_a_command_of_sae_fits_80_columns(run, command):
     outcome = run("sae", command, "--help")
+    assert outcome.code == 0
+    assert max(map(len, outcome.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", ["make", "analyse"])
+def test_help_of_a_command_of_listen_fits_80_columns(run, command):
+    outcome = run("listen", command, "--help")
     assert outcome.code == 0
     assert max(map(len, outcome.out.splitlines())) <= 80
 

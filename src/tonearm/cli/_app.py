@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from tonearm import __version__
-from tonearm.cli import INTERRUPTED, sae
+from tonearm.cli import INTERRUPTED, listen, sae
 from tonearm.cli._help import Command
 from tonearm.cli._interrupt import was_interrupted
 from tonearm.cli._screen import DEBUG, Stopped, configure_messages, say_error
@@ -123,6 +123,7 @@ app.add_typer(
     "programs, the Hugging Face hub.",
 )
 app.add_typer(_group(sae.HELP, sae.COMMANDS), name=sae.NAME)
+app.add_typer(_group(listen.HELP, listen.COMMANDS), name=listen.NAME)
 
 
 def _show_version(wanted: bool) -> None:

@@ -401,6 +401,32 @@ class Store:
             if record is not None and stage in (None, of_stage)
         ]
 
+    def trials(self, study: str) -> list[tuple[str, StoredTrial]]:
+        """Stage of each trial, and the trial, also of those that are not measured.
+
+        Raises:
+            TonearmError: no such study.
+        """
+        self._study(study)
+        rows = self._rows(
+            "SELECT stage, key, families, arguments, facts FROM trials WHERE study = ? "
+            "ORDER BY stage_index, position",
+            study,
+        )
+        with closing(rows):
+            return [
+                (
+                    stage,
+                    StoredTrial(
+                        key,
+                        tuple(self._load(families)),
+                        self._load(arguments),
+                        self._load(facts),
+                    ),
+                )
+                for stage, key, families, arguments, facts in rows
+            ]
+
     def _joined(self, study: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
         """Each trial's stage and record, None where a measurement is missing."""
         fingerprints = self.fingerprints(study)

@@ -1,65 +1,12 @@
 "use strict";
 (() => {
-  const FADE_SECONDS = 0.01;
   const SKIP_SECONDS = 1;
   const seconds = Number(document.body.dataset.seconds);
   const find = (selector) => document.querySelector(selector);
   const findAll = (selector) => [...document.querySelectorAll(selector)];
 
-  // Two engines, one interface: play(position), pause(), position(), select(index), loop(on), and the callback onend.
-
-  /* All takes play from one common start with different gains, so that a switch keeps the position to the sample. */
-  function mixerEngine(context, buffers, index) {
-    const engine = { name: "webaudio", onend: null };
-    let looping = false;
-    let deck = null; // now playing: { bus, gains, sources, start }; start is the time of the context at position 0
-
-    const ramp = (param, from, to, at) => {
-      param.cancelScheduledValues(at);
-      param.setValueAtTime(from, at);
-      param.linearRampToValueAtTime(to, at + FADE_SECONDS); // linear, since takes of one seed are correlated
-    };
-    engine.position = () => {
-      const elapsed = Math.max(0, context.currentTime - deck.start);
-      return looping ? elapsed % seconds : Math.min(elapsed, seconds);
-    };
-    engine.pause = () => {
-      if (!deck) return;
-      const { bus, sources } = deck;
-      sources[0].onended = null;
-      ramp(bus.gain, 1, 0, context.currentTime);
-      sources.forEach((source) => source.stop(context.currentTime + FADE_SECONDS));
-      deck = null;
-    };
-    engine.play = (position) => {
-      engine.pause();
-      context.resume();
-      const bus = context.createGain();
-      bus.connect(context.destination);
-      ramp(bus.gain, 0, 1, context.currentTime);
-      const gains = buffers.map((_, i) => new GainNode(context, { gain: i === index ? 1 : 0 }));
-      const sources = buffers.map((buffer, i) => {
-        const source = new AudioBufferSourceNode(context, { buffer, loop: looping });
-        source.connect(gains[i]).connect(bus);
-        return source;
-      });
-      sources[0].onended = () => engine.onend();
-      const now = context.currentTime; // read once, so that all start on one sample
-      sources.forEach((source) => source.start(now, position));
-      deck = { bus, gains, sources, start: now - position };
-    };
-    engine.select = (next) => {
-      const open = (i, chosen) => (i === chosen ? 1 : 0); // not gain.value: Firefox keeps it stale through a ramp
-      deck?.gains.forEach(({ gain }, i) => ramp(gain, open(i, index), open(i, next), context.currentTime));
-      index = next;
-    };
-    engine.loop = (on) => {
-      if (deck) deck.start = context.currentTime - engine.position(); // the position without the loops already played
-      looping = on;
-      deck?.sources.forEach((source) => (source.loop = on));
-    };
-    return engine;
-  }
+  // Two engines, one interface: play(position), pause(), position(), select(index), loop(region or
+  // null), and the callback onend; that of Web Audio is in mixer.js.
 
   /* One <audio> element at a time; a switch may leave a gap of some milliseconds. */
   function elementEngine(elements, index) {
@@ -85,7 +32,7 @@
       index = next;
       if (playing) engine.play(position);
     };
-    engine.loop = (on) => elements.forEach((element) => (element.loop = on));
+    engine.loop = (region) => elements.forEach((element) => (element.loop = region !== null));
     return engine;
   }
 
@@ -94,32 +41,16 @@
     return context.decodeAudioData(Uint8Array.from(text, (c) => c.charCodeAt(0)).buffer);
   }
 
-  /* Silence after the shorter takes, so that all loop with one period. */
-  function padded(context, buffers) {
-    const length = Math.max(...buffers.map((buffer) => buffer.length));
-    return buffers.map((buffer) => {
-      if (buffer.length === length) return buffer;
-      const longer = context.createBuffer(buffer.numberOfChannels, length, buffer.sampleRate);
-      for (let c = 0; c < buffer.numberOfChannels; c++) longer.copyToChannel(buffer.getChannelData(c), c);
-      return longer;
-    });
-  }
-
   async function bestEngine(elements) {
     try {
       const context = new AudioContext();
       const buffers = await Promise.all(elements.map((element) => decoded(context, element)));
-      return mixerEngine(context, padded(context, buffers), 0);
+      return mixerEngine(context, padded(context, buffers));
     } catch (error) {
       console.info("no WebAudio, falling back to audio elements:", error.message);
       return elementEngine(elements, 0);
     }
   }
-
-  const clock = (position) => {
-    const tenths = Math.floor(position * 10 + 1e-6);
-    return `${Math.floor(tenths / 600)}:${String(Math.floor(tenths / 10) % 60).padStart(2, "0")}.${tenths % 10}`;
-  };
 
   function controls(engine) {
     const [play, loop, seek, now, takes] = [".play", ".loop", ".seek", ".now", ".takes"].map(find);
@@ -168,7 +99,7 @@
     function toggleLoop() {
       const on = loop.getAttribute("aria-pressed") !== "true";
       loop.setAttribute("aria-pressed", on);
-      engine.loop(on);
+      engine.loop(on ? [0, seconds] : null);
     }
     engine.onend = () => {
       setPlaying(false);
