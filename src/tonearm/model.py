@@ -15,7 +15,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
 from tonearm.generation.check import check_settings
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
-from tonearm.generation.prepare import PreparedRequest, prepare
+from tonearm.generation.prepare import PreparedRequest, prepare, unsteered
 from tonearm.generation.provenance import (
     MAX_ROWS,
     BatchRecord,
@@ -347,7 +347,7 @@ class Model:
         values = dict[int, float]()
         for members in self._forced_batches(groups.values(), steered):
             rows = [steered[index] for index in members]
-            plain = [replace(one, steering=Steering()) for one in rows]
+            plain = [unsteered(one) for one in rows]
             read = torch.stack([torch.from_numpy(codes[index]) for index in members])
             moved, unmoved = (encode_batch(self.checkpoint, one, found) for one in (rows, plain))
             divergence = mean_divergence(
@@ -387,6 +387,7 @@ class Model:
         continue_from: AudioLike | None = None,
         melody: AudioLike | None = None,
         chunk_seconds: float = 0.1,
+        twin: bool = False,
     ) -> Stream:
         """Decode one take while it plays: iterate the Stream for audio, change settings from any
         thread.
@@ -396,6 +397,8 @@ class Model:
                 first.
             seconds: of new music; None plays until `Stream.stop`.
             chunk_seconds: length of a chunk.
+            twin: decode the same take without steering beside it, in one batch with the same
+                noise (`Chunk.plain`, `Stream.plain_take`).
             Others: as for `generate`.
 
         Raises:
@@ -427,27 +430,30 @@ class Model:
         (prepared,), vectors = self._prepare(
             [request], given, live=True, open_ended=seconds is None
         )
+        rows = [prepared]
+        if boundary.flag(twin, "twin"):
+            rows.append(unsteered(prepared))
         limits = self._limits()
-        limits.check(batch_shape([prepared], limits))
-        decode_request = encode_batch(self.checkpoint, [prepared], vectors, live=True)
+        limits.check(batch_shape(rows, limits))
+        decode_request = encode_batch(self.checkpoint, rows, vectors, live=True)
 
-        def finish(played: Played, codes: torch.Tensor) -> Take:
-            one = replace(
-                prepared,
-                steering=played.steering,
-                sampling=played.sampling,
-                frames=played.frames,
-            )
-            place = place_in_batch(decode_request, [one], 0)
-            clip = decode_codes(self.checkpoint, codes)
-            return self._take(one, vectors, place, codes, clip, played.acted)
+        def finish(played: Played, codes: torch.Tensor) -> list[Take]:
+            ended = [replace(one, sampling=played.sampling, frames=played.frames) for one in rows]
+            ended[0] = replace(ended[0], steering=played.steering)
+            takes = []
+            for row, own in enumerate(codes):
+                place = place_in_batch(decode_request, ended, row)
+                clip = decode_codes(self.checkpoint, own)
+                acted = {} if row else played.acted
+                takes.append(self._take(ended[row], vectors, place, own, clip, acted))
+            return takes
 
         decoding = Decoding(self.engine.decoder, decode_request)
-        codec = StreamingCodec(self.checkpoint)
+        codecs = [StreamingCodec(self.checkpoint) for _ in rows]
         amounts = amount_places(steering, vectors)
         return Stream(
             decoding,
-            codec,
+            codecs,
             prepared.steering,
             amounts,
             share_of(steering, live=True),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.generation.test_stream import joined, play
+from tests.generation.streams import joined, play
 from tests.measures.sounds import noise
 from tests.steering.vectors import monitored_vector
 from tonearm import Model, Steer, Steering, TakeRequest, TonearmError, compare

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from tests.generation.streams import PROMPT, WINDOW, assert_same_audio, joined, play
 from tests.knobs.planted import knob_of
 from tests.musicgen.decode_requests import with_window
 from tests.steering.vectors import vector_of
@@ -22,45 +23,6 @@ from tonearm.steering import (
     Steering,
 )
 from tonearm.steering.vector import SteeringVector
-
-PROMPT = "a fast folk tune"
-WINDOW = 20  # frames of the short window
-
-
-@pytest.fixture
-def steered(melody):
-    melody.vectors["push"] = vector_of(melody, "push")
-    return melody
-
-
-@pytest.fixture
-def windowed(steered):
-    """The steered model with a window of WINDOW frames."""
-    return with_window(steered, WINDOW)
-
-
-def joined(chunks) -> np.ndarray:
-    return np.concatenate([chunk.samples for chunk in chunks], axis=1)
-
-
-def play(stream, changes=None, stop_at=None):
-    """Play a stream; set Controls after given numbers of chunks, and stop after `stop_at` chunks.
-
-    Returns:
-        The chunks, and the frames at which the changes took effect.
-    """
-    chunks, futures = [], []
-    for chunk in stream:
-        chunks.append(chunk)
-        for control in (changes or {}).get(len(chunks), ()):
-            futures.append(stream.set(control))
-        if len(chunks) == stop_at:
-            stream.stop()
-    return chunks, [future.result(timeout=0) for future in futures]
-
-
-def assert_same_audio(samples, clip):
-    np.testing.assert_allclose(samples, clip.samples, atol=1e-5 * abs(clip.samples).max())
 
 
 @pytest.mark.parametrize("variant", ["small", "melody", "stereo-small"])
@@ -519,7 +481,7 @@ def test_the_memory_of_an_open_ended_stream_does_not_grow_but_for_its_codes(wind
     )
     sizes = []
     for number, _ in enumerate(stream):
-        codec, state = stream._codec, stream._decoding.state
+        codec, state = stream._codecs[0], stream._decoding.state
         sizes.append(
             [
                 codec.latents.kept.shape[-1],

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -156,6 +156,12 @@ def prepare(
             )
         )
     return prepared
+
+
+def unsteered(prepared: PreparedRequest) -> PreparedRequest:
+    """The same request without steering."""
+    request = replace(prepared.request, steering=Steering())
+    return replace(prepared, request=request, steering=Steering())
 
 
 def _warn_of_one_knobs(

@@ -7,7 +7,7 @@ stream.set(Control.amount("brightness", 0.5)).result()          # from another: 
 stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -37,11 +37,15 @@ TOO_LATE = "the stream ended before the change took effect"
 
 @dataclass(frozen=True)
 class Chunk:
-    """Next piece of audio: float32 samples [C, m], which begin `start` seconds into the clip."""
+    """Next piece of audio: float32 samples [C, m], which begin `start` seconds into the clip.
+
+    `plain` holds the same piece without steering, of the plain row of a twin stream.
+    """
 
     samples: np.ndarray
     start: float
     sample_rate: int
+    plain: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -65,23 +69,37 @@ class _Change:
 class Stream:
     """Iterate it once, for its audio.
 
+    A twin stream decodes two rows in one batch, with the same noise: the steered one, and a plain
+    one of the same prompt, seed and sampling. Vectors act on the first alone, guidance, temperature
+    and mute on both.
+
     All other methods may be called from any thread at any time.
+
+    Args:
+        decoding: of the steered row, and of the plain row of a twin stream.
+        codecs: of the rows.
+        steering: of the steered row, with strengths in place of amounts.
+        amounts: the steers that stand for amounts.
+        share: factor of the strengths that are set (LiveSteers).
+        sampling: of the rows.
+        chunk_frames: length of a chunk.
+        finish: makes the takes of the rows from the settings and the codes [B, K, T].
     """
 
     def __init__(
         self,
         decoding: Decoding,
-        codec: StreamingCodec,
+        codecs: Sequence[StreamingCodec],
         steering: Steering,
         amounts: tuple[AmountPlace, ...],
         share: float,
         sampling: Sampling,
         chunk_frames: int,
-        finish: "Callable[[Played, torch.Tensor], Take]",
+        finish: "Callable[[Played, torch.Tensor], Sequence[Take]]",
     ):
         self.steering, self.sampling = steering, sampling
         self._steers = LiveSteers(steering, amounts, share)
-        self._decoding, self._codec, self._finish = decoding, codec, finish
+        self._decoding, self._codecs, self._finish = decoding, codecs, finish
         self._chunk_frames = chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._changed: set[str] = set()  # targets
@@ -89,13 +107,13 @@ class Stream:
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
-        self._take: Take | None = None
+        self._takes: Sequence[Take] = ()
 
     @property
     def lookahead(self) -> float:
         """Seconds between the decision of a frame and its audio: codebook delay, codec and chunk."""
         shape = self._decoding.decoder.checkpoint.shape
-        frames = shape.delay_frames + self._codec.lookahead + self._chunk_frames
+        frames = shape.delay_frames + self._codecs[0].lookahead + self._chunk_frames
         return frames / shape.frame_rate
 
     def set(self, control: Control) -> "Future[int]":
@@ -169,9 +187,23 @@ class Stream:
     @property
     def take(self) -> "Take":
         """The whole take. Raises TonearmError unless the stream was played to its end."""
-        if self._take is None:
+        return self._take_of(0)
+
+    @property
+    def plain_take(self) -> "Take":
+        """The whole plain take of a twin stream.
+
+        Raises:
+            TonearmError: the stream is no twin, or was not played to its end.
+        """
+        if len(self._codecs) == 1:
+            raise TonearmError("the stream has no plain twin; start it with twin=True")
+        return self._take_of(1)
+
+    def _take_of(self, row: int) -> "Take":
+        if not self._takes:
             raise TonearmError("the stream was not played to its end, so there is no take of it")
-        return self._take
+        return self._takes[row]
 
     def __iter__(self) -> Iterator[Chunk]:
         with self._lock:
@@ -189,15 +221,18 @@ class Stream:
                 ready = decoding.frames_done
                 if ready - pushed < self._chunk_frames and not decoding.done:
                     continue
-                codes = decoding.codes_between(0, pushed, ready)
-                samples = self._codec.push(codes, last=decoding.done).numpy()
+                samples = [
+                    codec.push(decoding.codes_between(row, pushed, ready), decoding.done).numpy()
+                    for row, codec in enumerate(self._codecs)
+                ]
                 pushed = ready
-                if samples.shape[1]:
-                    self._silence_muted(samples, played)
-                    yield Chunk(samples, played / rate, rate)
-                    played += samples.shape[1]
+                if samples[0].shape[1]:
+                    for one in samples:
+                        self._silence_muted(one, played)
+                    yield Chunk(samples[0], played / rate, rate, *samples[1:])
+                    played += samples[0].shape[1]
             if decoding.done and not self._cancelled:
-                self._take = self._finish(self._played(), decoding.codes[0].cpu())
+                self._takes = self._finish(self._played(), decoding.codes.cpu())
         finally:
             with self._lock:
                 self._ended = True
