@@ -937,6 +937,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {**PROGRESS, "request": ANY, "place": ANY, "vectors": ANY},
     ),
+    "Model.decode": Function(lambda m: m.model.decode, lambda m: {"take": m.take}, {"take": ANY}),
     "Model.stream": Function(
         lambda m: m.model.stream,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 import numpy as np
 
 from tests.knobs.planted import knob_of
-from tests.live.twins import with_twins
 from tonearm.live import AudioBlock, Session
 
 TIMEOUT = 60  # seconds
@@ -51,7 +50,6 @@ class Player:
 @contextmanager
 def playing(model, **settings):
     """A session of the model, with one knob, `brightness`, and its player."""
-    model = with_twins(model)
     model.vectors["brightness"] = knob_of(model)
     settings = {"prompt": "a folk tune", "seed": 5, "mode": "live"} | settings
     with Session(model, **settings) as session:

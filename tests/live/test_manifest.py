@@ -61,7 +61,9 @@ def test_the_bundled_knobs_state_range_tick_and_failures():
             assert sign.passes != bool(sign.reason)
             if sign.tick is not None:
                 assert 0 < abs(sign.tick) <= abs(sign.limit)
-    assert not found["mode"].negative.passes and "no certain effect" in found["mode"].negative.reason
+    assert (
+        not found["mode"].negative.passes and "no certain effect" in found["mode"].negative.reason
+    )
 
 
 def test_the_steering_of_a_desk_has_every_knob(manifest):

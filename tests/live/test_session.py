@@ -4,6 +4,7 @@ import io
 import json
 import threading
 import zipfile
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def test_blocks_follow_one_another_without_a_gap(melody):
         player.until_samples(session.sample_rate)
         blocks = player.of(AudioBlock)
         assert blocks[0].first == 0
-        assert all(one.stop == two.first for one, two in zip(blocks, blocks[1:], strict=False))
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
 
 
 def test_the_session_runs_ahead_by_the_lead_and_rests(melody):
@@ -88,7 +89,7 @@ def test_a_control_is_applied_at_the_sample_of_its_frame_and_reaches_everybody(m
 
 
 def test_the_last_control_wins(melody):
-    with playing(melody) as (session, player):
+    with playing(melody) as (session, _):
         do(session, commands.Play())
         for value in (1.0, 3.0, 2.0):
             last = session.apply(Control.physical("brightness", value))
@@ -157,13 +158,12 @@ def test_an_export_replays_bit_for_bit(melody, tmp_path):
 
 
 def test_takes_that_do_not_exist_are_refused(melody):
-    with playing(melody) as (session, _):
-        with pytest.raises(TonearmError, match="no take 7"):
-            session.export(7, "wav")
+    with playing(melody) as (session, _), pytest.raises(TonearmError, match="no take 7"):
+        session.export(7, "wav")
 
 
 def test_a_locked_seed_stays_and_a_free_one_changes(melody):
-    with playing(melody) as (session, player):
+    with playing(melody) as (session, _):
         do(session, commands.SetSeed(seed=9, locked=True))
         seeds = []
         for _ in range(2):
@@ -182,7 +182,7 @@ def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
         do(session, commands.Fork(seed=1))
         player.until(lambda one: one.blocks[-1].stop > before + session.sample_rate)
         blocks = player.of(AudioBlock)
-        assert all(one.stop == two.first for one, two in zip(blocks, blocks[1:], strict=False))
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
         assert {block.run for block in blocks} == {1}
         now = state(session)
         assert (now.performance, now.seed) == (2, 1)
@@ -228,7 +228,7 @@ def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
         applied = answer.result(TIMEOUT)
         assert 0 <= applied.sample <= player.of(AudioBlock)[-1].stop
         blocks = player.of(AudioBlock)
-        assert all(one.stop == two.first for one, two in zip(blocks, blocks[1:], strict=False))
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
         do(session, commands.Stop())
         ready_take(session)
 
@@ -264,7 +264,11 @@ def test_idle_performances_end(melody, monkeypatch):
     with playing(melody) as (session, player):
         player.playing = False
         do(session, commands.Play())
-        player.until(lambda one: any("no client" in event.text for event in one.events if isinstance(event, Notice)))
+        player.until(
+            lambda one: any(
+                "no client" in event.text for event in one.events if isinstance(event, Notice)
+            )
+        )
         assert state(session).status == "stopped"
 
 

@@ -47,10 +47,11 @@ class LoopPlayer:
         fade = min(lead_in[0].shape[1], self.length)
         self._seam = self.length - fade
         self.piece = piece
-        self._faded = tuple(
+        steered, plain = (
             cross_fade(one[:, self._seam :], before[:, before.shape[1] - fade :])
             for one, before in zip(piece, lead_in, strict=True)
         )
+        self._faded: Pair = (steered, plain)
 
     @property
     def at_seam(self) -> bool:

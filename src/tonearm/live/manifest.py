@@ -21,7 +21,7 @@ from tonearm.steering.response import Response
 from tonearm.steering.units import unit_named
 from tonearm.steering.vector import SteeringVector
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 PREFERRED = ("tempo", "brightness", "loudness", "drums")  # on the desk at first
 FIRST_KNOBS = 4
 MAX_LIVE_GUIDANCE = 10.0  # end of the slider; the setting itself goes further
@@ -280,8 +280,7 @@ def _sign_view(word: str, found: SignCalibration, sign: int) -> SignView:
         passes=True,
         limit=response.limit,
         tick=None if tick is None else response.points[tick].effect,
-        hollow=tick is not None
-        and response.points[tick].low <= 0 <= response.points[tick].high,
+        hollow=tick is not None and response.points[tick].low <= 0 <= response.points[tick].high,
         costs=f"faults {100 * last.fault_gain:+.0f} points, pulse {-last.pulse_loss:+.0%}, "
         f"CLAP {-last.text_loss:+.3f}",
         response=tuple(

@@ -205,7 +205,9 @@ class Session:
         """
         return self._ask(partial(self._carry_out, command, origin))
 
-    def use_audio(self, role: Literal["continue_from", "melody"], clip: Clip | None) -> "Future[None]":
+    def use_audio(
+        self, role: Literal["continue_from", "melody"], clip: Clip | None
+    ) -> "Future[None]":
         """Start a performance that continues a clip, or follows its melody; None removes it."""
         return self._ask(partial(self._use_audio, role, clip))
 
@@ -438,9 +440,7 @@ class Session:
         if self._player is None or self._room <= 0:
             return False
         block = round(self._chunk_seconds * self._rate)
-        leaves = self._loop_seconds is None and (
-            self._mode == "live" or self._upcoming is not None
-        )
+        leaves = self._loop_seconds is None and (self._mode == "live" or self._upcoming is not None)
         self._emit(self._player.take(min(block, self._room), leaves))
         if self._player.at_seam and leaves:
             self._player = None
@@ -667,7 +667,9 @@ class Session:
         self._playing("fork")
         steered = self._newest_music()[:, -round(FORK_PROMPT * self._rate) :]
         if steered.shape[1] < self._rate:
-            raise TonearmError("less than 1 s has been played, too little to continue; wait for more")
+            raise TonearmError(
+                "less than 1 s has been played, too little to continue; wait for more"
+            )
         if seed is None:
             seed = self._seed()
         stream = self._stream(seed, Clip(steered, self._rate))
