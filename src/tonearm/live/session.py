@@ -437,14 +437,17 @@ class Session:
 
     def _play_loop(self) -> bool:
         """Emit as much of the loop or phrase as there is room for."""
-        if self._player is None or self._room <= 0:
-            return False
+        is_busy = False
         block = round(self._chunk_seconds * self._rate)
-        leaves = self._loop_seconds is None and (self._mode == "live" or self._upcoming is not None)
-        self._emit(self._player.take(min(block, self._room), leaves))
-        if self._player.at_seam and leaves:
-            self._player = None
-        return True
+        while self._player is not None and (room := self._room) > 0:
+            leaves = self._loop_seconds is None and (
+                self._mode == "live" or self._upcoming is not None
+            )
+            self._emit(self._player.take(min(block, room), leaves))
+            is_busy = True
+            if self._player.at_seam and leaves:
+                self._player = None
+        return is_busy
 
     def _last_loop(self, seconds: float) -> LoopPlayer:
         """A loop of the newest seconds."""
