@@ -186,7 +186,8 @@ def test_an_upload_is_continued(client, session):
 
 
 @pytest.mark.parametrize(
-    ("content", "part"), [(b"no audio", "the upload"), (b"", "the upload"), (wav(130, 1000), "130 s")]
+    ("content", "part"),
+    [(b"no audio", "the upload"), (b"", "the upload"), (wav(130, 1000), "130 s")],
 )
 def test_uploads_that_are_no_short_audio_are_refused(client, content, part):
     answer = client.post("/uploads/continue_from", content=content)
@@ -219,10 +220,15 @@ def test_answers_have_a_strict_policy(client):
     assert headers["referrer-policy"] == "no-referrer"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:9310", "", "127.0.0.1.evil.example"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:9310", "", "127.0.0.1.evil.example"]
+)
 def test_other_hosts_are_refused(client, host):
     assert client.get("/", headers={"host": host}).status_code == 421
-    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket", headers={"host": host}):
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/socket", headers={"host": host}),
+    ):
         pass
 
 
@@ -250,7 +256,9 @@ def test_a_token_is_needed_where_others_can_reach_the_server(session):
         assert (first.status_code, first.headers["location"]) == (303, "/")
         assert "HttpOnly" in first.headers["set-cookie"]
         assert client.get("/").status_code == 200  # by the cookie
-        with client.websocket_connect("/socket", headers={"cookie": "tonearm_token=secret"}) as socket:
+        with client.websocket_connect(
+            "/socket", headers={"cookie": "tonearm_token=secret"}
+        ) as socket:
             receive(socket, "hello")
 
 

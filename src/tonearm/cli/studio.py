@@ -1,7 +1,8 @@
 """tonearm studio: play the model live, in a browser."""
 
+import socket
 import webbrowser
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Annotated
 
 import typer
@@ -74,7 +75,11 @@ def studio(
     from tonearm.studio.serve import address, bind, serve
 
     token = None if is_loopback(host) else new_token()
-    with bind(host, port) as bound:
+    with ExitStack() as opened:
+        bound = opened.enter_context(bind(host, port))
+        udp = None
+        if osc is not None:
+            udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
         loaded = load_model(model, device, dtype)
         from tonearm.live import Session
         from tonearm.studio.app import make_app
@@ -95,7 +100,7 @@ def studio(
                     "model": model_text(loaded),
                     "licence": licence_note(loaded),
                     "page": url,
-                    "OSC": "" if osc is None else f"UDP port {osc}",
+                    "OSC": "" if udp is None else f"UDP port {udp.getsockname()[1]}",
                 }
             )
             out.print("Ctrl-C ends it")
@@ -103,4 +108,4 @@ def studio(
                 webbrowser.open(url)
 
         with session, suppress(KeyboardInterrupt):
-            serve(make_app(session, host, token), bound, ready)
+            serve(make_app(session, host, token, udp), bound, ready)

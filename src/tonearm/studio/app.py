@@ -1,6 +1,9 @@
 """Web application of the studio: the page, the manifest, the WebSocket, uploads and exports."""
 
 import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib import resources
 from itertools import count
 from typing import Any, Literal
@@ -15,6 +18,8 @@ from tonearm.live.takes import FORMATS
 from tonearm.studio import uploads
 from tonearm.studio.connection import OVERFLOW, Connection
 from tonearm.studio.messages import ReportMessage
+from tonearm.studio.osc import OscServer
+from tonearm.studio.oscquery import host_info, node_at
 from tonearm.studio.safety import Guard
 
 MAX_CLIENTS = 8
@@ -88,18 +93,36 @@ def static_files() -> dict[str, bytes]:
     }
 
 
-def make_app(session: Session, bound: str = "127.0.0.1", token: str | None = None) -> Any:
+def make_app(
+    session: Session,
+    bound: str = "127.0.0.1",
+    token: str | None = None,
+    osc: socket.socket | None = None,
+) -> Any:
     """Make the ASGI application.
 
     Args:
         session: started; the caller closes it.
         bound: host that the server is bound to.
         token: that clients must have; None where none is needed.
+        osc: bound UDP socket for OSC; None for none.
     """
     files = static_files()
     studio = Studio(session)
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if osc is None:
+            yield
+            return
+        port = osc.getsockname()[1]
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: OscServer(session, port, lambda: studio.report), sock=osc
+        )
+        yield
+        transport.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.studio = studio
 
     @app.exception_handler(TonearmError)
@@ -121,8 +144,8 @@ def make_app(session: Session, bound: str = "127.0.0.1", token: str | None = Non
         return Response(session.manifest.model_dump_json(), media_type="application/json")
 
     @app.websocket("/socket")
-    async def socket(socket: WebSocket) -> None:
-        await studio.connect(socket)
+    async def connect(websocket: WebSocket) -> None:
+        await studio.connect(websocket)
 
     @app.post("/uploads/{role}")
     async def upload(role: Role, request: Request) -> dict[str, Any]:
@@ -141,6 +164,17 @@ def make_app(session: Session, bound: str = "127.0.0.1", token: str | None = Non
             assert kind in FORMATS
             content = await run_in_threadpool(session.export, number, kind)
         name = f'attachment; filename="tonearm-{number}-{kind}.zip"'
-        return Response(content, media_type="application/zip", headers={"content-disposition": name})
+        return Response(
+            content, media_type="application/zip", headers={"content-disposition": name}
+        )
+
+    @app.get("/oscquery{path:path}")
+    async def oscquery(path: str, request: Request) -> Response:
+        if osc is None:
+            return PlainTextResponse("OSC is off; start the studio with --osc 9311\n", 404)
+        if "HOST_INFO" in request.query_params:
+            return JSONResponse(host_info(osc.getsockname()[1]))
+        state = await asyncio.wrap_future(session.snapshot())
+        return JSONResponse(node_at(path, session.manifest, state))
 
     return Guard(app, bound, token)

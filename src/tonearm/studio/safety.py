@@ -91,7 +91,9 @@ class Guard:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
+        }
         host = headers.get("host", "")
         fault = self._fault(scope, headers, host)
         if fault is not None:
@@ -125,7 +127,10 @@ class Guard:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         cookie: SimpleCookie = SimpleCookie()
         cookie.load(headers.get("cookie", ""))
-        given = [*query.get(TOKEN, ()), *(one.value for key, one in cookie.items() if key == COOKIE)]
+        given = [
+            *query.get(TOKEN, ()),
+            *(one.value for key, one in cookie.items() if key == COOKIE),
+        ]
         return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given)
 
 

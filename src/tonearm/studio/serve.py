@@ -26,12 +26,16 @@ class _Server(uvicorn.Server):
         self._ready()
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """Bind a TCP socket.
+def bind(
+    host: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM, option: str = "--port"
+) -> socket.socket:
+    """Bind a socket.
 
     Args:
         host: name or address of an interface.
         port: 0 for a free one.
+        kind: of the socket, for TCP or UDP.
+        option: that chooses the port, for messages.
 
     Raises:
         TonearmError: the port is in use, or there is no such interface.
@@ -39,15 +43,16 @@ def bind(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65_535:
         raise TonearmError(f"port {port} is not possible; use 1 to 65535, or 0 for a free one")
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        bound = socket.socket(family, socket.SOCK_STREAM)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        family = socket.getaddrinfo(host, port, type=kind)[0][0]
+        bound = socket.socket(family, kind)
+        if kind == socket.SOCK_STREAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise TonearmError(
-            f"cannot listen at {host}:{port} ({reason}); choose another --host or --port, "
-            "such as --port 0 for a free one"
+            f"cannot listen at {host}:{port} ({reason}); choose another --host or {option}, "
+            f"such as {option} 0 for a free one"
         ) from error
     return bound
 

@@ -40,6 +40,7 @@ const tell = (name, fields) => ask(name, fields).catch((error) => say(error.mess
 // Controls ------------------------------------------------------------------------------------
 
 const wanted = new Map(); // target -> value, sent once per frame
+const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
 function control(target, value, label) {
   if (!wanted.size) requestAnimationFrame(flush);
   wanted.set(target, { value, label });
@@ -48,9 +49,15 @@ function control(target, value, label) {
 function flush() {
   for (const [target, { value, label }] of wanted) {
     const sent = performance.now();
+    unanswered.set(target, (unanswered.get(target) ?? 0) + 1);
+    const answered = () => unanswered.set(target, unanswered.get(target) - 1);
     wire.ask({ type: "control", target, value }).then(
-      (applied) => landed(applied, label, sent),
+      (applied) => {
+        answered();
+        landed(applied, label, sent);
+      },
       (error) => {
+        answered();
         say(error.message, "error");
         if (state) showControls(state.controls);
       },
@@ -69,6 +76,7 @@ function landed({ target, value, sample }, label, sent) {
   }
 }
 
+const isSettled = (target) => !wanted.has(target) && !unanswered.get(target);
 const knobLabel = (knob, value) => `${knob.name} ${shown(knob, value)}`;
 
 function turned(knob, value) {
@@ -90,11 +98,11 @@ function labelOf(target, value) {
 
 function showControls(controls) {
   for (const row of rows.values()) {
-    if (!row.held && !wanted.has(row.knob.target)) row.show(controls[row.knob.target] ?? 0);
+    if (!row.held && isSettled(row.knob.target)) row.show(controls[row.knob.target] ?? 0);
   }
   for (const { target } of manifest.settings) {
     const input = find(`setting-${target}`);
-    if (input && document.activeElement !== input) showSetting(input, controls[target]);
+    if (input && isSettled(target)) showSetting(input, controls[target]);
   }
   changedValues();
 }
