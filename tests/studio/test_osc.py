@@ -49,12 +49,12 @@ class Controller:
 
 @pytest.fixture
 def controller(session):
-    with bind("127.0.0.1", 0, socket.SOCK_DGRAM) as udp:
-        with Client(make_app(session, osc=udp), base_url="http://127.0.0.1:9310") as client:
-            one = Controller(udp.getsockname()[1])
-            one.client = client
-            yield one
-            one.socket.close()
+    udp = bind("127.0.0.1", 0, socket.SOCK_DGRAM)
+    with udp, Client(make_app(session, osc=udp), base_url="http://127.0.0.1:9310") as client:
+        one = Controller(udp.getsockname()[1])
+        one.client = client
+        yield one
+        one.socket.close()
 
 
 def test_a_knob_is_set_and_echoed(controller, session):
