@@ -1363,6 +1363,9 @@ FUNCTIONS: dict[str, Function] = {
     ),
 }  # fmt: skip
 
+# Commands that run until Ctrl-C; tests/studio and tests/cli/test_studio.py send them bad input.
+SERVING = ("studio",)
+
 # They hold their arguments as given, and are checked in use: a clip of NaN has a fault.
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}
 # Results and errors, which the library makes and users read.

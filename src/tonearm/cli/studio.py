@@ -99,10 +99,10 @@ def studio(
                 {
                     "model": model_text(loaded),
                     "licence": licence_note(loaded),
-                    "page": url,
                     "OSC": "" if udp is None else f"UDP port {udp.getsockname()[1]}",
                 }
             )
+            out.print(f"open {url}", soft_wrap=True)
             out.print("Ctrl-C ends it")
             if not no_browser:
                 webbrowser.open(url)

@@ -101,7 +101,9 @@ class Session:
         self.model, self._chunk_seconds, self._given_mode = model, chunk_seconds, mode
         shape = model.shape
         self._rate = shape.sample_rate
-        trial = model.stream(prompt, seconds=None, seed=0, chunk_seconds=chunk_seconds, twin=True)
+        trial = model.stream(
+            prompt, seconds=None, seed=seed or 0, chunk_seconds=chunk_seconds, twin=True
+        )
         lookahead = trial.lookahead
         trial.cancel()
         self.manifest: Manifest = manifest_of(
