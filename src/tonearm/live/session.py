@@ -43,7 +43,7 @@ from tonearm.text import check_text
 PROMPT = "a folk tune with flute"
 CHUNK_SECONDS = 0.08
 LEAD = 0.3
-PHRASE_LEAD = 1.5  # seconds; covers the computation of one chunk
+PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 RECENT = 40.0  # seconds that are kept
 FADE = 0.005  # seconds of a fade at a seam

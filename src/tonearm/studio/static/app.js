@@ -180,7 +180,7 @@ function showState(next) {
   if (document.activeElement !== find("lead")) find("lead").value = next.lead;
   find("lead-value").value = `${next.lead.toFixed(2)} s`;
   output.prime(next.lead);
-  find("mode").textContent = next.mode === "phrase" ? "phrases: controls act in the next one" : next.mode === "live" ? "live" : "measuring …";
+  find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
   find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
   buildDesk(isPlaying ? [...new Set([...next.playing_desk, ...next.desk])] : next.desk, isPlaying ? next.playing_desk : null);
   buildChips(next.desk);
@@ -350,6 +350,7 @@ await output.open();
 output.context.addEventListener("statechange", () => state && showState(state));
 wire.connect();
 requestAnimationFrame(draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
 
 // for tests and for the curious
 window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll, unitSymbol };

@@ -81,10 +81,9 @@ class ScheduleCanvas {
   draw() {
     const { context, width, height } = fitted(this.canvas);
     context.clearRect(0, 0, width, height);
-    context.strokeStyle = colour("--line");
+    context.fillStyle = colour("--line");
     for (let seconds = 5; seconds < SCHEDULE_SECONDS; seconds += 5) {
-      const x = (seconds / SCHEDULE_SECONDS) * width;
-      context.strokeRect(x, 0, 0, height);
+      context.fillRect(Math.round((seconds / SCHEDULE_SECONDS) * width), 0, 1, height);
     }
     context.beginPath();
     this.values.forEach((value, i) => {
@@ -172,6 +171,11 @@ export class Research {
     } catch (error) {
       this.say(error.message, "error");
     }
+  }
+
+  /** Draw again in the colours of another scheme. */
+  redraw() {
+    this.schedule.draw();
   }
 
   drawDose() {

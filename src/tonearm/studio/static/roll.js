@@ -6,6 +6,7 @@ import { BANDS } from "./spectra.js";
 const SECONDS = 12;
 const MERGE_SECONDS = 0.6; // changes of one target within it have one mark
 const MAX_MARKS = 40;
+const SECONDS_PER_TICK = 3;
 // stops of a perceptual scale from dark to bright (magma)
 const STOPS = [[0, 0, 4], [28, 16, 68], [79, 18, 123], [129, 37, 129], [181, 54, 122], [229, 80, 100], [251, 135, 97], [254, 194, 135], [252, 253, 191]];
 
@@ -82,6 +83,7 @@ export class Roll {
       from += count;
     }
     context.font = "12px system-ui, sans-serif";
+    this.#axis(context, width, height);
     context.textBaseline = "top";
     let row = 0;
     for (const { sample, label } of this.marks) {
@@ -89,7 +91,7 @@ export class Roll {
       if (x < -200 || x > width) continue;
       context.fillStyle = "rgb(255 255 255 / 85%)";
       context.fillRect(Math.round(x), 0, 1.5, height);
-      const y = 6 + 18 * (row++ % 4);
+      const y = 22 + 18 * (row++ % 4);
       const size = context.measureText(label).width;
       const left = Math.min(Math.max(4, x + 5), width - size - 8);
       context.fillStyle = "rgb(0 0 4 / 70%)";
@@ -97,6 +99,22 @@ export class Roll {
       context.fillStyle = "#fff";
       context.fillText(label, left, y);
     }
+  }
+
+  #axis(context, width, height) {
+    const label = (text, x, y) => {
+      context.fillStyle = "rgb(0 0 4 / 60%)";
+      context.fillRect(x - 3, y - 2, context.measureText(text).width + 6, 16);
+      context.fillStyle = "rgb(255 255 255 / 85%)";
+      context.fillText(text, x, y);
+    };
+    context.textBaseline = "top";
+    for (let ago = SECONDS_PER_TICK; ago < SECONDS; ago += SECONDS_PER_TICK) {
+      const x = Math.round(width * (1 - ago / SECONDS));
+      label(`−${ago} s`, x + 5, height - 17);
+      context.fillRect(x, height - 17, 1, 17);
+    }
+    label(`${this.spectra.rate / 2000} kHz`, 6, 5);
   }
 }
 
