@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, overload
 
 import numpy as np
@@ -14,7 +15,14 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
 from tonearm.generation.check import check_settings
-from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
+from tonearm.generation.encode import (
+    encode_batch,
+    encode_prompt,
+    overlap_frames,
+    place_in_batch,
+    text_records,
+)
+from tonearm.generation.played import Played, PlayedSection, as_played
 from tonearm.generation.prepare import PreparedRequest, prepare, unsteered
 from tonearm.generation.provenance import (
     MAX_ROWS,
@@ -23,12 +31,13 @@ from tonearm.generation.provenance import (
     MonitorRecord,
     Provenance,
     SamplingRecord,
+    SectionRecord,
     StackRecord,
     VectorRecord,
 )
-from tonearm.generation.reproduction import batch_of, recorded_shape
-from tonearm.generation.request import AudioLike, TakeRequest
-from tonearm.generation.stream import Played, Stream
+from tonearm.generation.reproduction import batch_of, recorded_shape, with_recorded_texts
+from tonearm.generation.request import AudioLike, TakeRequest, prompt_sections
+from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
 from tonearm.hashing import hash_clip, hash_codes
 from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
@@ -130,6 +139,7 @@ class Model:
         negative: str | None = None,
         continue_from: AudioLike | None = None,
         melody: AudioLike | None = None,
+        sections: Sequence[tuple[float, str]] | None = None,
         progress: Progress | None = None,
     ) -> Take:
         """Generate one take. See `generate_batch` for several.
@@ -152,6 +162,8 @@ class Model:
             continue_from: audio prompt; it is part of the take. Of a prompt that is longer than
                 the window leaves room for, the end is used.
             melody: to follow (melody checkpoints).
+            sections: further prompts, as (seconds, prompt) in order of time, such as `[(8.0, "slow
+                jazz with piano")]`; times count from the start of the clip, audio prompt included.
             progress: called with frames done and frames in all.
 
         Raises:
@@ -167,6 +179,7 @@ class Model:
             seconds=seconds,
             continue_from=continue_from,
             melody=melody,
+            sections=boundary.optional(prompt_sections, sections, "sections") or (),
         )
         (take,) = self.generate_batch([request], vectors=given, batch_size=1, progress=progress)
         return take
@@ -257,17 +270,22 @@ class Model:
         boundary.instance(place, "place", BatchRecord, "a BatchRecord, from a take's provenance")
         vectors = _vectors(vectors)
         progress = boundary.optional(boundary.function, progress, "progress")
+        if len(request.sections) != len(place.sections):
+            raise TonearmError(
+                f"the request has {len(request.sections)} sections and the place "
+                f"{len(place.sections)}; give the place that was recorded with the take"
+            )
         self._limits().check(recorded_shape(request, place, self.shape))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
-        rows = [replace(one, text_tokens=place.text_tokens) for one in prepared]
+        rows = [with_recorded_texts(one, place) for one in prepared]
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,
             rows,
             found,
             guided=place.guided,
-            text_group=place.text_group,
+            text_groups=[place.text_group, *(one.text_group for one in place.sections)],
             frames=None if self.engine.uniform_batches else place.frames,
         )
         complete = self.engine.rows(decode_request, report.next_batch())
@@ -336,6 +354,8 @@ class Model:
             raise TonearmError(
                 f"divergence is of one window, {self.shape.window_seconds:g} s; give shorter takes"
             )
+        if any(one.sections for one in steered):
+            raise TonearmError("divergence is of one prompt; omit the sections of the requests")
         for steer in [steer for one in steered for steer in one.steering.steers if steer.monitor]:
             raise TonearmError(
                 f"steer {steer.vector}: monitor reads one frame after the other, and divergence "
@@ -386,6 +406,7 @@ class Model:
         negative: str | None = None,
         continue_from: AudioLike | None = None,
         melody: AudioLike | None = None,
+        sections: Sequence[tuple[float, str]] | None = None,
         chunk_seconds: float = 0.1,
         twin: bool = False,
     ) -> Stream:
@@ -426,6 +447,7 @@ class Model:
             seconds=10.0 if seconds is None else seconds,
             continue_from=continue_from,
             melody=melody,
+            sections=boundary.optional(prompt_sections, sections, "sections") or (),
         )
         (prepared,), vectors = self._prepare(
             [request], given, live=True, open_ended=seconds is None
@@ -438,11 +460,14 @@ class Model:
         decode_request = encode_batch(self.checkpoint, rows, vectors, live=True)
 
         def finish(played: Played, codes: torch.Tensor) -> list[Take]:
-            ended = [replace(one, sampling=played.sampling, frames=played.frames) for one in rows]
+            ended = [as_played(one, played) for one in rows]
             ended[0] = replace(ended[0], steering=played.steering)
+            texts = [one.texts for one in played.sections]
             takes = []
             for row, own in enumerate(codes):
-                place = place_in_batch(decode_request, ended, row)
+                place = place_in_batch(
+                    decode_request, ended, row, texts=texts, frames=played.allocated
+                )
                 clip = decode_codes(self.checkpoint, own)
                 acted = {} if row else played.acted
                 takes.append(self._take(ended[row], vectors, place, own, clip, acted))
@@ -458,6 +483,13 @@ class Model:
             amounts,
             share_of(steering, live=True),
             prepared.sampling,
+            [
+                PlayedSection(frame, text, texts)
+                for (frame, text), texts in zip(
+                    prepared.prompts, text_records(decode_request), strict=True
+                )
+            ],
+            partial(encode_prompt, self.checkpoint, decode_request, prepared),
             chunk_frames,
             finish,
         )
@@ -488,6 +520,11 @@ class Model:
             open_ended=open_ended,
             recorded=recorded,
         )
+        if self.engine.uniform_batches and any(one.sections for one in prepared):
+            raise TonearmError(
+                f"engine {self.engine.name} has no sections of other prompts; use engine "
+                f"{DEFAULT_ENGINE}, or omit them"
+            )
         longest = max(one.frames or 0 for one in prepared)
         if self.engine.uniform_batches and longest > self.shape.window_frames:
             raise TonearmError(
@@ -598,6 +635,9 @@ class Model:
         frames = codes.shape[1]
         provenance = Provenance(
             prompt=request.prompt,
+            sections=tuple(
+                SectionRecord(frame=one.frame, prompt=one.prompt) for one in prepared.sections
+            ),
             negative=request.negative,
             seed=request.seed,
             steering=steering,

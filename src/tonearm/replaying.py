@@ -12,7 +12,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
 from tonearm.generation.provenance import AudioRecord, Provenance, StackRecord, read_sidecar
-from tonearm.generation.request import AudioLike, TakeRequest, audio_source
+from tonearm.generation.request import AudioLike, PromptSection, TakeRequest, audio_source
 from tonearm.generation.side_files import input_places
 from tonearm.generation.take import Take
 from tonearm.hashing import hash_clip
@@ -104,6 +104,9 @@ def replay(
             recorded.new_seconds,
             prompt,
             tune,
+            tuple(
+                PromptSection(one.frame / shape.frame_rate, one.prompt) for one in recorded.sections
+            ),
         )
         take = model.reproduce(request, recorded.batch, vectors, progress)
         if recorded.trims is not None:

@@ -144,6 +144,35 @@ def test_audio_prompt_and_melody_reach_the_take(play, folder):
     assert read_sidecar(folder / "m.json").melody.file == "tone.wav"
 
 
+def test_sections_reach_the_take_and_are_shown(play, run, tiny, folder):
+    outcome = play("--section", "0.2s=slow jazz", "--section", " 0.32 = a calm = loud tune")
+    assert outcome.code == 0
+    assert "from 0.2 s: slow jazz" in outcome.out and "from 0.32 s: a calm" in outcome.out
+    sections = read_sidecar(folder / "take.json").sections
+    assert [(one.frame, one.prompt) for one in sections] == [
+        (5, "slow jazz"),
+        (8, "a calm = loud tune"),
+    ]
+    assert "from frame 5: slow jazz" in run("inspect", "take.json").out
+    assert run("replay", "take.json", *tiny()).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--section", "slow jazz"], "--section 'slow jazz' is not a time and a prompt"),
+        (["--section", "0:08=slow jazz"], "is not a time and a prompt"),
+        (["--section", "0.2s="], "the prompt is empty"),
+        (["--section", "3s=slow jazz"], "cannot begin at 3 s"),
+        (["--section", "0.2s=slow", "--set", "tempo=128bpm"], "omit --section"),
+    ],
+)
+def test_a_section_that_cannot_be_is_one_line(play, folder, options, said):
+    outcome = play(*options)
+    assert outcome.code == 2 and said in outcome.err
+    assert not (folder / "take.wav").exists()
+
+
 def test_existing_files_are_kept_unless_forced(play, folder):
     (folder / "a.json").write_text("mine")
     outcome = play("-o", "a.wav")

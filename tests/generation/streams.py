@@ -17,7 +17,8 @@ def joined_plain(chunks) -> np.ndarray:
 
 
 def play(stream, changes=None, stop_at=None):
-    """Play a stream; set Controls after given numbers of chunks, and stop after `stop_at` chunks.
+    """Play a stream; set Controls and prompts after given numbers of chunks, and stop after
+    `stop_at` chunks.
 
     Returns:
         The chunks, and the frames at which the changes took effect.
@@ -25,8 +26,9 @@ def play(stream, changes=None, stop_at=None):
     chunks, futures = [], []
     for chunk in stream:
         chunks.append(chunk)
-        for control in (changes or {}).get(len(chunks), ()):
-            futures.append(stream.set(control))
+        for change in (changes or {}).get(len(chunks), ()):
+            set_it = stream.set_prompt if isinstance(change, str) else stream.set
+            futures.append(set_it(change))
         if len(chunks) == stop_at:
             stream.stop()
     return chunks, [future.result(timeout=0) for future in futures]

@@ -134,3 +134,30 @@ def test_a_stream_without_a_twin_has_no_plain_take(steered):
         unplayed.plain_take  # noqa: B018
     with pytest.raises(TonearmError, match="twin"):
         steered.stream(PROMPT, seconds=0.4, twin=1)
+
+
+# Projections
+
+
+def test_projections_show_what_acts_and_that_the_rows_are_equal_while_nothing_does(windowed):
+    windowed.vectors["unscaled"] = vector_of(windowed, "unscaled", seed=1, frame_scales=None)
+    steers = {"push": "raw:0", "unscaled": "raw:0"}
+    stream = windowed.stream(PROMPT, steer=steers, seconds=2.4, seed=5, twin=True)
+    assert stream.projections == {}
+    differences = []
+    for number, _ in enumerate(stream):
+        found = stream.projections
+        assert list(found) == list(steers)
+        assert (found["push"].in_deviations, found["unscaled"].in_deviations) == (True, False)
+        differences.append(found["push"].value - found["push"].plain)
+        if number == 8:
+            stream.set_strength("push", 3.0)
+    assert not any(differences[:9]) and all(differences[9:])
+    assert stream.projections["push"].value - stream.projections["push"].plain == differences[-1]
+
+
+def test_a_stream_without_a_twin_has_projections_of_its_row(steered):
+    stream = steered.stream(PROMPT, steer={"push": "raw:0"}, seconds=0.4, seed=5)
+    play(stream)
+    assert stream.projections["push"].plain is None
+    assert steered.stream(PROMPT, seconds=0.4).projections == {}

@@ -240,6 +240,8 @@ def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
         key(asked(steering=LEVEL), {"v": push.with_frame_scales(scales_of(3, seed=1))}),
         key(asked(seed=2)),
         key(asked(prompt="a tune")),
+        key(asked(sections=[(1.0, "a tune")])),
+        key(asked(sections=[(1.5, "a tune")])),
         key(asked(seconds=3.0)),
         key(asked(steering=Steering())),
         key(asked(sampling=melody.sampling(guidance=1.5))),

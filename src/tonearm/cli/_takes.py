@@ -1,5 +1,6 @@
 """Helpers of the commands that generate takes: descriptions of the plan, saving, checks of outputs."""
 
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tonearm.cli._screen import Stopped
 from tonearm.errors import TonearmError
-from tonearm.text import check_path
+from tonearm.text import check_path, quoted
 
 if TYPE_CHECKING:
     from tonearm.generation.provenance import Provenance
-    from tonearm.generation.request import TakeRequest
+    from tonearm.generation.request import PromptSection, TakeRequest
     from tonearm.generation.take import Take
     from tonearm.knobs import Reached
     from tonearm.measures import Description, Measurement
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tonearm.steering import Steer, Steering
 
 ABSENT = "–"
+SECTION = re.compile(r"\s*(?P<seconds>\d+(?:\.\d+)?)\s*s?\s*=\s*(?P<prompt>.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,26 @@ def read_targets(targets: Sequence[str] | None) -> tuple["Steer", ...]:
                 f"such as tempo=128bpm or brightness=+3st, or use --steer"
             )
     return steers
+
+
+def read_sections(sections: Sequence[str] | None) -> tuple["PromptSection", ...]:
+    """The sections of every --section, such as `8s=slow jazz with piano`.
+
+    Raises:
+        TonearmError: one that is not a time and a text.
+    """
+    from tonearm.generation.request import PromptSection
+
+    found = []
+    for section in sections or ():
+        written = SECTION.fullmatch(section)
+        if written is None:
+            raise TonearmError(
+                f"--section {quoted(section)} is not a time and a prompt; write it as "
+                '8s="slow jazz with piano"'
+            )
+        found.append(PromptSection(float(written["seconds"]), written["prompt"]))
+    return tuple(found)
 
 
 def reached_takes(

@@ -16,6 +16,7 @@ from tonearm.cli._takes import (
     licence_note,
     model_text,
     reached_takes,
+    read_sections,
     read_steering,
     read_targets,
     sampling_text,
@@ -82,6 +83,14 @@ def generate(
         Path | None,
         typer.Option("--melody", metavar="AUDIO", help="Follow this melody (melody checkpoints)."),
     ] = None,
+    sections: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--section",
+            metavar="SECONDS=TEXT",
+            help='Another prompt from a time on, such as 8s="slow jazz with piano". Repeat it for more.',
+        ),
+    ] = None,
     negative: Annotated[
         str | None,
         typer.Option("--negative", metavar="TEXT", help="Words to steer away from, by guidance."),
@@ -111,13 +120,16 @@ def generate(
             )
     chosen = read_steering(steer, steering, combine)
     asked = read_targets(targets)
+    later = read_sections(sections)
+    if asked and later:
+        raise TonearmError("--set measures a take of one prompt; omit --section")
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 
     sampling = loaded.sampling(guidance, temperature, top_k, top_p)
     first_seed = secrets.randbelow(2**31) if seed is None else seed
     requests = [
-        TakeRequest(text, number, chosen, sampling, negative, seconds, continue_from, melody)
+        TakeRequest(text, number, chosen, sampling, negative, seconds, continue_from, melody, later)
         for text, number in zip(texts, count(first_seed), strict=False)
     ]
     kept: list[SavedTake] = []
@@ -193,6 +205,9 @@ def _print_plan(
         {
             "model": model_text(model),
             "prompt": "\n".join(prompts[:MAX_SHOWN_PROMPTS] + more),
+            "sections": "\n".join(
+                f"from {one.seconds:g} s: {one.prompt}" for one in first.sections
+            ),
             "negative": first.negative or "",
             "continues": str(continue_from or ""),
             "melody": str(melody or ""),

@@ -83,6 +83,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
     print_facts(
         {
             "prompt": take.prompt,
+            "sections": "\n".join(f"from frame {one.frame}: {one.prompt}" for one in take.sections),
             "negative": take.negative or "",
             "requested": str(take.requested) if take.requested else "",
             "steering": "\n".join(steers) or "none",

@@ -105,14 +105,14 @@ def batch_shape(rows: Sequence[PreparedRequest], limits: Limits) -> BatchShape:
     A row that plays until it is stopped counts as one window.
     """
     frames = max(row.frames or limits.window for row in rows)
-    is_long = frames > limits.window
+    has_windows = frames > limits.window or any(row.sections for row in rows)
     return BatchShape(
         rows=len(rows),
         guided=any(row.sampling.strongest_guidance > 1 for row in rows),
         frames=frames,
         window=limits.window,
-        known_frames=max(rows[0].prompt_frames, limits.overlap if is_long else 0),
-        text_tokens=max(row.text_tokens or row.token_count for row in rows),
+        known_frames=max(rows[0].prompt_frames, limits.overlap if has_windows else 0),
+        text_tokens=max(max(row.text_tokens, row.token_count) for row in rows),
         vectors=max(len(row.steering.steers) for row in rows),
         negatives=sum(1 for row in rows if row.request.negative),
     )

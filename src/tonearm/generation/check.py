@@ -10,6 +10,7 @@ from tonearm.audio import Clip, check_audible
 from tonearm.backend import ModelShape
 from tonearm.errors import TonearmError
 from tonearm.generation.inputs import RequestInputs
+from tonearm.generation.provenance import MAX_FRAMES, MAX_SECTIONS
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen.melody import check_melody
 from tonearm.musicgen.sampling import Sampling, check_sampling
@@ -54,10 +55,50 @@ def check_settings(
 
 
 def _check_settings(request: TakeRequest, sampling: Sampling) -> None:
-    if not request.prompt.strip():
-        raise TonearmError("the prompt is empty; describe the music in a few words")
+    for prompt in (request.prompt, *(one.prompt for one in request.sections)):
+        check_prompt(prompt)
+    if len(request.sections) > MAX_SECTIONS:
+        raise TonearmError(
+            f"{len(request.sections)} sections are too many; give at most {MAX_SECTIONS}"
+        )
     check_seed(request.seed)
     check_sampling(sampling)
+
+
+def check_prompt(prompt: str) -> None:
+    """Raise TonearmError for an empty prompt."""
+    if not prompt.strip():
+        raise TonearmError("the prompt is empty; describe the music in a few words")
+
+
+def section_frames(request: TakeRequest, rate: float, known: int, frames: int | None) -> list[int]:
+    """First frame of each section.
+
+    Args:
+        request: with sections.
+        rate: frames per second.
+        known: frames of the audio prompt.
+        frames: length of the clip, audio prompt included; None for a stream without an end.
+
+    Raises:
+        TonearmError: sections that are not in order, or one outside the new music.
+    """
+    found: list[int] = []
+    end = MAX_FRAMES if frames is None else frames
+    for seconds, prompt in request.sections:
+        frame = round(seconds * rate) if 0 < seconds < end / rate else 0
+        if not known < frame < end:
+            raise TonearmError(
+                f"the section {quoted(prompt)} cannot begin at {seconds:g} s; the new music is from "
+                f"{known / rate:g} s to {end / rate:g} s"
+            )
+        if found and frame <= found[-1]:
+            raise TonearmError(
+                f"the section {quoted(prompt)} at {seconds:g} s does not begin after the one before "
+                f"it, at {found[-1] / rate:g} s; give sections in order of time"
+            )
+        found.append(frame)
+    return found
 
 
 def _check_use_of_guidance(request: TakeRequest, strongest: float) -> None:

@@ -1,16 +1,24 @@
 """Stage 3 of preparation: a batch of prepared requests as a request to an engine, on the device."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 
 from tonearm.audio import Clip
+from tonearm.generation.check import check_prompt
 from tonearm.generation.prepare import PreparedRequest
-from tonearm.generation.provenance import BatchRecord
+from tonearm.generation.provenance import BatchRecord, TextRecord
 from tonearm.musicgen.checkpoint import Checkpoint
-from tonearm.musicgen.conditioning import Conditioning, condition
-from tonearm.musicgen.decode_request import DecodeRequest
+from tonearm.musicgen.conditioning import (
+    Conditioning,
+    EncodedTexts,
+    encode_texts,
+    with_melody,
+)
+from tonearm.musicgen.decode_request import ConditioningByStart, DecodeRequest, Section
+from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
+from tonearm.steering.readout import readouts
 from tonearm.steering.resolve import resolve
 from tonearm.steering.vector import SteeringVector
 
@@ -29,7 +37,7 @@ def encode_batch(
     *,
     live: bool = False,
     guided: bool | None = None,
-    text_group: int | None = None,
+    text_groups: Sequence[int] | None = None,
     frames: int | None = None,
 ) -> DecodeRequest:
     """Encode texts and melody, and tabulate strengths, levels, guidance and temperature over frames.
@@ -38,9 +46,10 @@ def encode_batch(
         checkpoint: of the encoders.
         batch: rows with one batch key.
         vectors: the vectors that they name.
-        live: settings will be changed while decoding.
+        live: settings will be changed while decoding, and the steers of the first row are read.
         guided: recorded presence of a guidance branch; default: if any guidance is above 1.
-        text_group: recorded group of rows that share text; default: the largest possible.
+        text_groups: recorded groups of rows that share text, of the first texts and of each
+            section; default: the largest possible.
         frames: recorded length for which caches are allocated; default: that of the longest row.
     """
     shape, first = checkpoint.shape, batch[0]
@@ -48,17 +57,29 @@ def encode_batch(
     has_negatives = any(one.negative for one in requests)
     if guided is None:
         guided = any(one.sampling.strongest_guidance > 1 for one in batch)
-
-    def conditioning(melody: Clip | None) -> Conditioning:
-        return condition(
-            checkpoint,
-            [one.prompt for one in requests],
-            guided=guided,
-            negatives=[one.negative for one in requests] if has_negatives else None,
-            melody=melody,
-            text_tokens=first.text_tokens or None,
-            text_group=text_group,
+    encode = partial(
+        encode_texts,
+        checkpoint,
+        guided=guided,
+        negatives=[one.negative for one in requests] if has_negatives else None,
+    )
+    groups: Sequence[int | None] = text_groups or [None] * (1 + len(first.sections))
+    melody = first.melody.clip if first.melody else None
+    texts = encode(
+        [one.prompt for one in requests],
+        text_tokens=first.text_tokens or None,
+        text_group=groups[0],
+    )
+    by_start = conditioning_by_start(checkpoint, texts, melody)
+    sections = []
+    for index, (section, group) in enumerate(zip(first.sections, groups[1:], strict=True)):
+        texts = encode(
+            [one.sections[index].prompt for one in batch],
+            text_tokens=section.text_tokens or None,
+            text_group=group,
         )
+        conditioning = conditioning_by_start(checkpoint, texts, melody)
+        sections.append(Section(section.frame, texts, conditioning))
 
     lengths = [one.frames for one in batch if one.frames is not None]
     table_frames = max(lengths) if lengths else _scheduled_frames(batch, shape.frame_rate)
@@ -71,9 +92,8 @@ def encode_batch(
         guidance = torch.stack([one.sampling.guidance_at(seconds) for one in batch])
         temperature = torch.stack([one.sampling.temperature_at(seconds) for one in batch])
     codes = [one.prompt_codes for one in batch if one.prompt_codes is not None]
-    melody = first.melody.clip if first.melody else None
     return DecodeRequest(
-        conditioning(melody),
+        by_start(0),
         frames or max(lengths, default=None),
         [one.sampling for one in batch],
         [one.seed for one in requests],
@@ -84,7 +104,9 @@ def encode_batch(
         temperature=temperature,
         window=shape.window_frames,
         overlap=overlap_frames(shape.window_frames),
-        later=None if melody is None else _rolled(conditioning, melody, shape.frame_rate),
+        later=by_start,
+        sections=sections,
+        readouts=readouts(first.steering, vectors) if live else (),
     )
 
 
@@ -94,6 +116,9 @@ def place_in_batch(
     row: int,
     codec_rows: int = 1,
     codec_row: int = 0,
+    *,
+    texts: Sequence[TextRecord] | None = None,
+    frames: int | None = None,
 ) -> BatchRecord:
     """Record of a row's place in its batch.
 
@@ -103,33 +128,73 @@ def place_in_batch(
         row: the take's.
         codec_rows: rows whose audio was decoded together.
         codec_row: the take's place among them.
+        texts: of the take's sections, the first one included; default: those of the request.
+        frames: for which caches were allocated, of a stream without a given length.
     """
-    conditioning, frames = request.conditioning, request.frames
-    if frames is None:  # a stream without a given length, which has ended
-        frames = request.window_end(batch[row].frames or 0)
+    conditioning, texts = request.conditioning, texts or text_records(request)
     return BatchRecord(
         size=conditioning.rows,
         row=row,
-        text_tokens=conditioning.text_ids.shape[1],
-        frames=frames,
+        frames=request.frames or frames,
         guided=conditioning.guided,
         negative_rows=tuple(i for i, one in enumerate(batch) if one.request.negative),
-        text_group=conditioning.text_group,
+        text_tokens=texts[0].text_tokens,
+        text_group=texts[0].text_group,
+        sections=tuple(texts[1:]),
         codec_rows=codec_rows,
         codec_row=codec_row,
     )
 
 
-def _rolled(
-    conditioning: Callable[[Clip | None], Conditioning], melody: Clip, rate: int
-) -> Callable[[int], Conditioning]:
-    """Conditioning of later windows, whose melody starts where the window does."""
+def text_records(request: DecodeRequest) -> list[TextRecord]:
+    """Records of the texts of a batch: the first, then those of its sections."""
+    first = request.conditioning
+    records = [TextRecord(text_tokens=first.text_ids.shape[1], text_group=first.text_group)]
+    return records + [text_record(one.texts) for one in request.sections]
 
-    @lru_cache(maxsize=1)
-    def later(start: int) -> Conditioning:
-        return conditioning(melody.rolled(start / rate))
 
-    return later
+def text_record(texts: EncodedTexts) -> TextRecord:
+    return TextRecord(text_tokens=texts.ids.shape[1], text_group=texts.text_group)
+
+
+def encode_prompt(
+    checkpoint: Checkpoint, request: DecodeRequest, row: PreparedRequest, prompt: str
+) -> tuple[EncodedTexts, ConditioningByStart]:
+    """Encode another prompt for all rows of a stream, with its negative prompt and its melody.
+
+    Args:
+        checkpoint: of the encoders.
+        request: of the stream.
+        row: one of its rows, which have one negative prompt and one melody.
+        prompt: the other one.
+
+    Raises:
+        TonearmError: a prompt that is empty or too long, or of which no word is known.
+    """
+    check_prompt(prompt)
+    conditioning, negative = request.conditioning, row.request.negative
+    longest = max(count_tokens(checkpoint, [prompt, negative or ""]))
+    texts = encode_texts(
+        checkpoint,
+        [prompt] * conditioning.rows,
+        guided=conditioning.guided,
+        negatives=[negative] * conditioning.rows if negative else None,
+        text_tokens=padded_tokens(checkpoint, prompt, longest) or None,
+    )
+    melody = row.melody.clip if row.melody else None
+    return texts, conditioning_by_start(checkpoint, texts, melody)
+
+
+def conditioning_by_start(
+    checkpoint: Checkpoint, texts: EncodedTexts, melody: Clip | None
+) -> ConditioningByStart:
+    """Conditioning of windows under encoded texts; a melody starts where the window does."""
+
+    def at(start: int) -> Conditioning:
+        part = melody.rolled(start / checkpoint.shape.frame_rate) if melody and start else melody
+        return with_melody(checkpoint, texts, part)
+
+    return at
 
 
 def _scheduled_frames(batch: Sequence[PreparedRequest], rate: int) -> int:

@@ -16,6 +16,7 @@ from tonearm.generation.check import (
     check_steerings,
     max_prompt_frames,
     new_frames,
+    section_frames,
     usable_prompt,
 )
 from tonearm.generation.inputs import AudioInput, read_inputs
@@ -33,6 +34,17 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class PreparedSection:
+    """A section: its first frame, its prompt, and the length to which texts are padded in it, 0
+    where padding is masked.
+    """
+
+    frame: int
+    prompt: str
+    text_tokens: int
+
+
+@dataclass(frozen=True)
 class PreparedRequest:
     """A request that passed all checks, with its inputs encoded.
 
@@ -41,7 +53,7 @@ class PreparedRequest:
                   source layer written out
     frames        length in frames, audio prompt included; None plays until it is stopped
     token_count   tokens of the longest text
-    text_tokens   length to which texts are padded; 0 where padding is masked
+    text_tokens   length to which the first texts are padded; 0 where padding is masked
     prompt_codes  audio prompt, or its end, int64 [K, T0]
     """
 
@@ -54,6 +66,7 @@ class PreparedRequest:
     prompt_codes: torch.Tensor | None
     audio_prompt: AudioInput | None
     melody: AudioInput | None
+    sections: tuple[PreparedSection, ...] = ()
 
     @property
     def prompt_frames(self) -> int:
@@ -64,9 +77,16 @@ class PreparedRequest:
         """Properties that must be equal within a batch.
 
         Prefix checkpoints read the padding of a text, so a row must not be padded to another row's
-        length.
+        length. Sections begin at the same frames in all rows.
         """
-        return (self.text_tokens, self.prompt_frames, self.melody.sha256 if self.melody else "")
+        melody = self.melody.sha256 if self.melody else ""
+        sections = tuple((one.frame, one.text_tokens) for one in self.sections)
+        return (self.text_tokens, self.prompt_frames, melody, sections)
+
+    @property
+    def prompts(self) -> list[tuple[int, str]]:
+        """Prompts with their first frames; the first prompt begins at frame 0."""
+        return [(0, self.request.prompt), *((one.frame, one.prompt) for one in self.sections)]
 
     @property
     def inputs(self) -> dict[str, Clip]:
@@ -141,18 +161,27 @@ def prepare(
         frames = None if open_ended else known + new_frames(shape, request.seconds)
         if frames is not None and not recorded:
             check_schedules(request.steering, frames / shape.frame_rate, shape.frame_rate)
-        longest = max(counts[request.prompt], counts[request.negative or ""])
+
+        def padded(prompt: str, negative: str = request.negative or "") -> int:
+            return padded_tokens(checkpoint, prompt, max(counts[prompt], counts[negative]))
+
+        firsts = section_frames(request, shape.frame_rate, known, frames)
+        sections = tuple(
+            PreparedSection(frame, one.prompt, padded(one.prompt))
+            for frame, one in zip(firsts, request.sections, strict=True)
+        )
         prepared.append(
             PreparedRequest(
                 request=request,
                 sampling=request.sampling or default,
                 steering=resolved[request.steering],
                 frames=frames,
-                token_count=longest,
-                text_tokens=padded_tokens(checkpoint, request.prompt, longest),
+                token_count=max(counts[text] for text in _texts(request)),
+                text_tokens=padded(request.prompt),
                 prompt_codes=prompt_codes,
                 audio_prompt=audio_prompt,
                 melody=inputs.melody,
+                sections=sections,
             )
         )
     return prepared
@@ -196,7 +225,10 @@ def _encode_prompt(checkpoint: Checkpoint, prompt: Clip) -> torch.Tensor:
 
 def _token_counts(checkpoint: Checkpoint, requests: Sequence[TakeRequest]) -> dict[str, int]:
     """Tokens of every distinct text, by text."""
-    texts = list(
-        dict.fromkeys(text for one in requests for text in (one.prompt, one.negative or ""))
-    )
+    texts = list(dict.fromkeys(text for one in requests for text in _texts(one)))
     return dict(zip(texts, count_tokens(checkpoint, texts), strict=True))
+
+
+def _texts(request: TakeRequest) -> list[str]:
+    """All texts of a request."""
+    return [request.prompt, *(one.prompt for one in request.sections), request.negative or ""]

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import torch
@@ -18,7 +19,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import MAX_STEERS, Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 5  # files of earlier formats are read too
+SIDECAR_FORMAT = 6  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -29,6 +30,7 @@ MAX_FRAMES = 10**8
 MAX_ROWS = 4096
 MAX_TEXT_TOKENS = 16_384
 MAX_COUNT = 2**31 - 1
+MAX_SECTIONS = 4096  # of one take; the texts of all of them are encoded before decoding starts
 
 
 def _possible_path(path: str) -> str:
@@ -103,6 +105,13 @@ class CheckpointRecord(_Record):
     licence: str
 
 
+class TextRecord(_Record):
+    """How the texts of a section were encoded; the fields are those of `BatchRecord`."""
+
+    text_tokens: int = Field(ge=0, le=MAX_TEXT_TOKENS)
+    text_group: Rows = 1
+
+
 class BatchRecord(_Record):
     """Place of the take in its batch: the last bits of matrix products can depend on the batch's
     shape, and those of the audio on the number of rows that the codec decodes together.
@@ -115,6 +124,7 @@ class BatchRecord(_Record):
     guided         the batch had unconditional rows
     negative_rows  rows with a negative prompt
     text_group     rows that shared text keys and values (cross-attention checkpoints)
+    sections       the same two of each further section of the take
     codec_rows     rows whose audio was decoded together; one in sidecars before format 4
     codec_row      the take's own among them
     """
@@ -126,6 +136,7 @@ class BatchRecord(_Record):
     frames: Frames | None = None
     negative_rows: tuple[Row, ...] = ()
     text_group: Rows = 1
+    sections: Annotated[tuple[TextRecord, ...], Field(max_length=MAX_SECTIONS)] = ()
     codec_rows: Rows = 1
     codec_row: Row = 0
 
@@ -137,13 +148,21 @@ class BatchRecord(_Record):
             raise ValueError(f"negative_rows are outside a batch of {self.size}")
         if list(self.negative_rows) != sorted(set(self.negative_rows)):
             raise ValueError("negative_rows are not in order, or one is there twice")
-        if (self.size + len(self.negative_rows)) % self.text_group:
-            raise ValueError(f"rows with text do not divide into groups of {self.text_group}")
+        for group in (self.text_group, *(one.text_group for one in self.sections)):
+            if (self.size + len(self.negative_rows)) % group:
+                raise ValueError(f"rows with text do not divide into groups of {group}")
         if self.codec_row >= self.codec_rows:
             raise ValueError(f"codec_row {self.codec_row} is outside of {self.codec_rows} rows")
         if self.codec_rows > self.size:
             raise ValueError(f"codec_rows {self.codec_rows} is more than a batch of {self.size}")
         return self
+
+
+class SectionRecord(_Record):
+    """A prompt that the model read from `frame` on, audio prompt included."""
+
+    frame: Frames
+    prompt: str
 
 
 class MonitorRecord(_Record):
@@ -200,15 +219,17 @@ class Provenance(_Record):
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering from
     which they came, where it had targets, amounts or a rule of combination. `prompt` is the text that
-    the model read; `requested_prompt` is that of the user, where a tempo was written into it. `trims`
-    are those of the audio after decoding, where there are any. `monitored` says
-    how often steers with a monitor acted.
+    the model read; `requested_prompt` is that of the user, where a tempo was written into it.
+    `sections` are the prompts that followed it, where the prompt changed. `trims` are those of the
+    audio after decoding, where there are any. `monitored` says how often steers with a monitor
+    acted.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
     kind: Literal["tonearm take"] = KIND
     prompt: str
     requested_prompt: str | None = None
+    sections: Annotated[tuple[SectionRecord, ...], Field(max_length=MAX_SECTIONS)] = ()
     negative: str | None = None
     new_seconds: Annotated[Seconds, Field(gt=0)]
     frames: Frames
@@ -239,6 +260,15 @@ class Provenance(_Record):
         if self.batch.frames is not None and self.batch.frames < self.frames:
             raise ValueError(
                 f"batch.frames {self.batch.frames} is less than the take's {self.frames} frames"
+            )
+        starts = [0, *(one.frame for one in self.sections), self.frames]
+        if any(later <= before for before, later in pairwise(starts)):
+            raise ValueError(
+                f"sections do not begin in order of time within the take's {self.frames} frames"
+            )
+        if len(self.sections) != len(self.batch.sections):
+            raise ValueError(
+                f"there are {len(self.sections)} sections, and {len(self.batch.sections)} in batch"
             )
         for one in self.monitored:
             if one.steer >= len(self.steering.steers):

@@ -4,9 +4,12 @@ The last bits of matrix products can depend on the number of rows, on their padd
 share text keys and values. The other rows of the batch are filled accordingly.
 """
 
+from dataclasses import replace
+
 from tonearm.backend import ModelShape
+from tonearm.generation.prepare import PreparedRequest
 from tonearm.generation.provenance import BatchRecord
-from tonearm.generation.request import TakeRequest
+from tonearm.generation.request import PromptSection, TakeRequest
 from tonearm.musicgen.memory_estimate import BatchShape
 from tonearm.musicgen.sampling import Sampling
 
@@ -18,27 +21,53 @@ def batch_of(request: TakeRequest, place: BatchRecord) -> list[TakeRequest]:
         request: the take.
         place: recorded with it.
     """
-    # Rows with text: all prompts, then the negative prompts.
-    texts = [request.prompt] * (place.size + len(place.negative_rows))
-    if request.negative and place.row in place.negative_rows:
-        position = place.size + place.negative_rows.index(place.row)
-        first = position - position % place.text_group
-        texts[first : first + place.text_group] = [request.negative] * place.text_group
-    negatives = dict(zip(place.negative_rows, texts[place.size :], strict=True))
+    prompts = _prompts(request.prompt, request.negative, place, place.text_group)
+    sections = [
+        _prompts(section.prompt, request.negative, place, texts.text_group)
+        for section, texts in zip(request.sections, place.sections, strict=True)
+    ]
+    negative = request.negative if place.row in place.negative_rows else None
     filled = [
         TakeRequest(
-            prompt=texts[row],
+            prompt=prompts[row],
             seed=0,
             sampling=Sampling(guidance=3.0 if place.guided else 1.0),
-            negative=negatives.get(row),
+            negative=(negative or request.prompt) if row in place.negative_rows else None,
             seconds=request.seconds,
             continue_from=request.continue_from,
             melody=request.melody,
+            sections=tuple(
+                PromptSection(section.seconds, texts[row])
+                for section, texts in zip(request.sections, sections, strict=True)
+            ),
         )
         for row in range(place.size)
     ]
     filled[place.row] = request
     return filled
+
+
+def with_recorded_texts(prepared: PreparedRequest, place: BatchRecord) -> PreparedRequest:
+    """A request of the batch with its texts padded to the recorded lengths."""
+    sections = tuple(
+        replace(one, text_tokens=texts.text_tokens)
+        for one, texts in zip(prepared.sections, place.sections, strict=True)
+    )
+    return replace(prepared, text_tokens=place.text_tokens, sections=sections)
+
+
+def _prompts(prompt: str, negative: str | None, place: BatchRecord, group: int) -> list[str]:
+    """Prompts of all rows in one section of the batch.
+
+    The rows with text are all prompts, then the negative prompts. Every `group` neighbours of them
+    share the text of the first: prompts in the group of the take's negative prompt are that one.
+    """
+    prompts = [prompt] * place.size
+    if negative and place.row in place.negative_rows:
+        position = place.size + place.negative_rows.index(place.row)
+        first = position - position % group
+        prompts[first:] = [negative] * len(prompts[first:])
+    return prompts
 
 
 def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) -> BatchShape:
@@ -54,7 +83,7 @@ def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) 
         guided=place.guided,
         frames=round(request.seconds * shape.frame_rate),
         window=shape.window_frames,
-        text_tokens=place.text_tokens,
+        text_tokens=max([place.text_tokens, *(one.text_tokens for one in place.sections)]),
         negatives=len(place.negative_rows),
         codec_rows=place.codec_rows,
     )

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tonearm import boundary
 from tonearm.audio import Clip
@@ -12,6 +12,13 @@ from tonearm.steering.spec import Steering
 
 AudioLike = Clip | Take | str | os.PathLike[str] | tuple[Any, int]
 """A clip, a take, a file, or (samples [C, N] or [N], sample rate)."""
+
+
+class PromptSection(NamedTuple):
+    """A prompt that holds from `seconds` into the clip on, until the next one begins."""
+
+    seconds: float
+    prompt: str
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,8 @@ class TakeRequest:
     seconds        of new music
     continue_from  audio prompt: a clip, a take, a file, or (samples, sample rate)
     melody         likewise, to follow (melody checkpoints)
+    sections       further prompts, as (seconds, prompt) in order of time; times count from the
+                   start of the clip, audio prompt included
 
     Raises:
         TonearmError: an argument of a wrong type.
@@ -39,6 +48,7 @@ class TakeRequest:
     seconds: float = 10.0
     continue_from: AudioLike | None = None
     melody: AudioLike | None = None
+    sections: tuple[PromptSection, ...] = ()
 
     def __post_init__(self) -> None:
         checked = dict(
@@ -50,9 +60,31 @@ class TakeRequest:
             seconds=boundary.number(self.seconds, "seconds"),
             continue_from=boundary.optional(audio_source, self.continue_from, "continue_from"),
             melody=boundary.optional(audio_source, self.melody, "melody"),
+            sections=prompt_sections(self.sections, "sections"),
         )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+
+def prompt_sections(value: object, name: str) -> tuple[PromptSection, ...]:
+    """Return sections given as pairs of seconds and prompt.
+
+    Args:
+        value: a sequence of pairs.
+        name: of the argument.
+
+    Raises:
+        TonearmError: another type.
+    """
+    allowed = "a list of (seconds, prompt)"
+    return tuple(boundary.sequence(value, name, _prompt_section, allowed))
+
+
+def _prompt_section(value: object, name: str) -> PromptSection:
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise boundary.refusal(value, name, "(seconds, prompt)")
+    seconds, prompt = value
+    return PromptSection(boundary.number(seconds, name), boundary.text(prompt, name))
 
 
 def audio_source(value: object, name: str) -> Clip | str:

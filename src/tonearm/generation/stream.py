@@ -4,10 +4,12 @@ stream = model.stream("a folk tune with flute", steer={"brightness": 0}, seconds
 for chunk in stream:                                            # in one thread
     play(chunk.samples)
 stream.set(Control.amount("brightness", 0.5)).result()          # from another: the frame of the change
-stream.take.save("played.wav")                                  # its sidecar holds the changes as schedules
+stream.set_prompt("a slow jazz piece").result()                 # likewise
+stream.take.save("played.wav")                                  # its sidecar holds the changes
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
@@ -18,8 +20,13 @@ import numpy as np
 
 from tonearm import boundary
 from tonearm.errors import TonearmError
+from tonearm.generation.encode import text_record
 from tonearm.generation.live_steers import SCHEDULES, LiveSteers
+from tonearm.generation.played import Played, PlayedSection
+from tonearm.generation.provenance import MAX_SECTIONS, TextRecord
+from tonearm.musicgen.conditioning import EncodedTexts
 from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.decode_request import ConditioningByStart
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.amounts import AmountPlace
@@ -33,6 +40,10 @@ if TYPE_CHECKING:
     from tonearm.generation.take import Take
 
 TOO_LATE = "the stream ended before the change took effect"
+TOO_MANY_PROMPTS = (
+    f"the prompt of this stream has changed {MAX_SECTIONS} times, the most that a take records; "
+    "start another one"
+)
 
 
 @dataclass(frozen=True)
@@ -49,20 +60,31 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Played:
-    """Settings that a stream was played with, changes written as schedules; `frames` in all; and
-    the strengths of its monitored steers as they acted, float32 [frames], by position.
+class Projection:
+    """Projection of the newest frame's activation on the unit direction of a vector, before the
+    vector acts at that layer.
+
+    value          of the steered row
+    plain          of the plain row of a twin stream
+    in_deviations  both are in standard deviations from the mean over generated frames; otherwise
+                   in units of the activation, of a vector without frame scales
     """
 
-    steering: Steering
-    sampling: Sampling
-    frames: int
-    acted: "Mapping[int, torch.Tensor]"
+    value: float
+    plain: float | None
+    in_deviations: bool
+
+
+@dataclass(frozen=True)
+class _NewPrompt:
+    prompt: str
+    texts: TextRecord
+    conditioning: ConditioningByStart
 
 
 @dataclass(frozen=True)
 class _Change:
-    control: Control
+    setting: Control | _NewPrompt
     took_effect: Future[int]
 
 
@@ -70,8 +92,8 @@ class Stream:
     """Iterate it once, for its audio.
 
     A twin stream decodes two rows in one batch, with the same noise: the steered one, and a plain
-    one of the same prompt, seed and sampling. Vectors act on the first alone, guidance, temperature
-    and mute on both.
+    one of the same prompts, seed and sampling. Vectors act on the first alone, prompts, guidance,
+    temperature and mute on both.
 
     All other methods may be called from any thread at any time.
 
@@ -82,6 +104,8 @@ class Stream:
         amounts: the steers that stand for amounts.
         share: factor of the strengths that are set (LiveSteers).
         sampling: of the rows.
+        sections: prompts of the rows, the first one included.
+        encode: encodes another prompt.
         chunk_frames: length of a chunk.
         finish: makes the takes of the rows from the settings and the codes [B, K, T].
     """
@@ -94,13 +118,16 @@ class Stream:
         amounts: tuple[AmountPlace, ...],
         share: float,
         sampling: Sampling,
+        sections: Sequence[PlayedSection],
+        encode: Callable[[str], tuple[EncodedTexts, ConditioningByStart]],
         chunk_frames: int,
         finish: "Callable[[Played, torch.Tensor], Sequence[Take]]",
     ):
         self.steering, self.sampling = steering, sampling
         self._steers = LiveSteers(steering, amounts, share)
         self._decoding, self._codecs, self._finish = decoding, codecs, finish
-        self._chunk_frames = chunk_frames
+        self._sections = {one.frame: one for one in sections}
+        self._encode, self._chunk_frames = encode, chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
         self._changed: set[str] = set()  # targets
         self._changed_steers: set[tuple[int, str]] = set()  # (position, setting)
@@ -135,7 +162,30 @@ class Stream:
                 possible, guidance for a stream without it, or the stream has ended.
         """
         self._check(boundary.instance(control, "control", Control, "a Control"))
-        change = _Change(control, Future())
+        return self._put(control)
+
+    def set_prompt(self, prompt: str) -> "Future[int]":
+        """Change the prompt from the next step on.
+
+        The window ends at that frame. The next one begins with the last frames before it, as at any
+        window's end, so that the music goes on without a seam. Steering, sampling, the negative
+        prompt and the melody stay. The prompt is encoded in the calling thread.
+
+        Args:
+            prompt: the music in words.
+
+        Returns:
+            A future as that of `set`.
+
+        Raises:
+            TonearmError: a prompt that is empty or too long, or of which no word is known, or the
+                stream has ended.
+        """
+        texts, conditioning = self._encode(boundary.text(prompt, "prompt"))
+        return self._put(_NewPrompt(prompt, text_record(texts), conditioning))
+
+    def _put(self, setting: Control | _NewPrompt) -> "Future[int]":
+        change = _Change(setting, Future())
         with self._lock:
             if self._ended:
                 raise TonearmError("the stream has ended; start another one")
@@ -183,6 +233,22 @@ class Stream:
             self._ended = True
             self._decoding.close()
         self._refuse_changes()
+
+    @property
+    def projections(self) -> dict[str, Projection]:
+        """Projection on each vector of the stream, by name; empty before the first step.
+
+        The values are copied from the device when they are asked for; decoding does not wait.
+        """
+        request, found = self._decoding.request, {}
+        values = self._decoding.buffers.readouts.values()
+        for readout, of_rows in zip(request.readouts, values, strict=True):
+            if not math.isnan(of_rows[0]):
+                steered, *plain = map(readout.scaled, of_rows)
+                found[readout.vector] = Projection(
+                    steered, plain[0] if plain else None, readout.deviation is not None
+                )
+        return found
 
     @property
     def take(self) -> "Take":
@@ -259,8 +325,20 @@ class Stream:
                 # only the delayed codebooks of the last frames are undecided
                 change.took_effect.set_exception(TonearmError(TOO_LATE))
                 continue
-            self._apply(change.control, frame)
+            if isinstance(change.setting, Control):
+                self._apply(change.setting, frame)
+            elif len(self._sections) > MAX_SECTIONS:
+                change.took_effect.set_exception(TonearmError(TOO_MANY_PROMPTS))
+                continue
+            else:
+                self._apply_prompt(change.setting, frame)
             change.took_effect.set_result(frame)
+
+    def _apply_prompt(self, new: _NewPrompt, frame: int) -> None:
+        decoding = self._decoding
+        decoding.begin_section(new.conditioning)
+        first = 0 if frame == decoding.request.prompt_frames else frame
+        self._sections[first] = PlayedSection(first, new.prompt, new.texts)
 
     def _apply(self, control: Control, frame: int) -> None:
         if control.target == MUTE:
@@ -321,6 +399,9 @@ class Stream:
             schedule = Schedule.steps(values, rate)
             sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
         assert decoding.end is not None
+        sections = [
+            self._sections[frame] for frame in sorted(self._sections) if frame < decoding.end
+        ]
         steering = self.steering.model_copy(update={"steers": tuple(steers)})
         acted = decoding.buffers.acted(0, decoding.end)
-        return Played(steering, sampling, decoding.end, acted)
+        return Played(steering, sampling, tuple(sections), decoding.end, decoding.allocated, acted)

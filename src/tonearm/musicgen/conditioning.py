@@ -65,6 +65,28 @@ class Conditioning:
         return h[torch.arange(self.rows), self.eos_positions]
 
 
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Texts of B rows, encoded.
+
+    states, mask  of the forward rows, [R, N, D] and [R, N]
+    ids, id_mask  the tokenised prompts, int64 [B, N]
+    guided        R = 2 B
+    text_group    see `Conditioning`
+    """
+
+    states: torch.Tensor
+    mask: torch.Tensor
+    ids: torch.Tensor
+    id_mask: torch.Tensor
+    guided: bool
+    text_group: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.ids)
+
+
 def condition(
     checkpoint: Checkpoint,
     prompts: Sequence[str | None],
@@ -76,9 +98,6 @@ def condition(
     text_group: int | None = None,
 ) -> Conditioning:
     """Encode prompts, negative prompts and a melody.
-
-    The null text has zero states and mask 0: MusicGen was trained so on music without a text. It is
-    not the encoded empty string, whose EOS has a state.
 
     Args:
         checkpoint: of the encoders.
@@ -94,6 +113,31 @@ def condition(
     """
     if melody is not None:
         check_melody(checkpoint.shape, melody)
+    texts = encode_texts(
+        checkpoint,
+        prompts,
+        guided=guided,
+        negatives=negatives,
+        text_tokens=text_tokens,
+        text_group=text_group,
+    )
+    return with_melody(checkpoint, texts, melody)
+
+
+def encode_texts(
+    checkpoint: Checkpoint,
+    prompts: Sequence[str | None],
+    *,
+    guided: bool,
+    negatives: Sequence[str | None] | None = None,
+    text_tokens: int | None = None,
+    text_group: int | None = None,
+) -> EncodedTexts:
+    """Encode prompts and negative prompts; the arguments are those of `condition`.
+
+    The null text has zero states and mask 0: MusicGen was trained so on music without a text. It is
+    not the encoded empty string, whose EOS has a state.
+    """
     texts = [text or "" for text in (*prompts, *(negatives or ()))]
     tokens, rows = tokenise(checkpoint, texts, text_tokens), len(prompts)
     is_given = torch.tensor([bool(text) for text in texts], device=checkpoint.device)[:, None]
@@ -107,23 +151,30 @@ def condition(
         states, mask = torch.cat([conditional, null]), torch.cat([mask_of_text, null_mask])
     else:
         states, mask = conditional, mask_of_text
-    prefix = 0
-    if checkpoint.shape.text_in_prefix:
-        chroma = _chroma_states(checkpoint, rows, guided, melody)
-        states = torch.cat([chroma, states], dim=1)
-        prefix = states.shape[1]
-    elif text_group is None:
+    if text_group is None and not checkpoint.shape.text_in_prefix:
         has_text = mask.bool().any(1)
         text_group = largest_text_group(states[has_text], mask[has_text])
+    return EncodedTexts(
+        states, mask, tokens.ids[:rows], tokens.mask[:rows], guided, text_group or 1
+    )
+
+
+def with_melody(checkpoint: Checkpoint, texts: EncodedTexts, melody: Clip | None) -> Conditioning:
+    """Conditioning of encoded texts and a melody, which all rows share."""
+    states, prefix = texts.states, 0
+    if checkpoint.shape.text_in_prefix:
+        chroma = _chroma_states(checkpoint, texts.rows, texts.guided, melody)
+        states = torch.cat([chroma, states], dim=1)
+        prefix = states.shape[1]
     return Conditioning(
         states,
-        mask,
-        tokens.ids[:rows],
-        tokens.mask[:rows],
-        rows,
-        guided,
+        texts.mask,
+        texts.ids,
+        texts.id_mask,
+        texts.rows,
+        texts.guided,
         prefix,
-        text_group or 1,
+        texts.text_group,
     )
 
 

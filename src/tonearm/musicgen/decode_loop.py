@@ -2,13 +2,14 @@
 window.
 """
 
+from collections import deque
 from collections.abc import Iterator
 
 import torch
 
 from tonearm.backend import Site, Tap, Taps
 from tonearm.musicgen.completed_rows import CompletedRows
-from tonearm.musicgen.decode_request import DecodeRequest
+from tonearm.musicgen.decode_request import ConditioningByStart, DecodeRequest
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, SharedSampler
@@ -32,6 +33,10 @@ class Decoding:
 
         frames     0 ........... W                      the first window
                            o ........... o + W          the second, which starts with known codes
+
+    A window ends early where a section begins, whether the request has it or `begin_section` adds
+    it while decoding. `allocated` is the end of the last window as it was opened, which its cache
+    is allocated for.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Decoding:
             request.prompt_frames,
             decoder.dtype,
             request.seeds,
+            request.readouts,
         )
         sampler = SharedSampler if request.shared_noise else RowSampler
         self.sampler = sampler(
@@ -74,6 +80,8 @@ class Decoding:
         }
         for place, more in (read or {}).items():
             self.taps[place] = [*self.taps.get(place, ()), *more]
+        self._later = deque((one.frame, one.conditioning) for one in request.sections)
+        self._conditioning: ConditioningByStart = request.conditioning_from  # of this section
         self.may_capture = may_capture and not read  # readers have to be called at every step
         self.state: DecoderState | None = None
         self._open(0, known=request.prompt_frames)
@@ -82,13 +90,15 @@ class Decoding:
         """Start the window at frame `start`, of which the frames before `known` have codes."""
         shape = self.decoder.checkpoint.shape
         self.frames, self.known = self.request.window_from(start, self.end), known
+        self.allocated = self.frames.stop
         self._extend(self.frames.stop)
         codes = self._codes[..., start : self.frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
         self.position = 1 + known - start  # the first one with a code to draw
-        self.buffers.end_window()
         self.close()  # its cache is free before the next one is allocated
-        conditioning = self.request.conditioning_from(start)
+        while self._later and self._later[0][0] <= known:
+            _, self._conditioning = self._later.popleft()
+        conditioning = self._conditioning(start)
         steering = self.buffers if self.may_capture else None
         self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], start, steering)
 
@@ -171,9 +181,11 @@ class Decoding:
     @torch.inference_mode()
     def step(self) -> None:
         """Decide one more position: codebook k of `frame` - lag(k)."""
+        if self._later and self._later[0][0] == self.frame < self.frames.stop:
+            self._end_window(self.frame)
         if self.position == self.tokens.shape[-1]:
             self._codes = self.codes
-            self._open(self.frames.stop - self.request.overlap, known=self.frames.stop)
+            self._open(max(0, self.frames.stop - self.request.overlap), known=self.frames.stop)
         assert self.state is not None
         past = self.state.codes_read
         # The delayed codebooks at the end of a window are ruled by its last frame.
@@ -195,6 +207,7 @@ class Decoding:
         The last step does this too; it is needed where decoding ends before.
         """
         if self.state is not None:
+            self.buffers.end_window()
             self.state.close()
             self.state = None
 
@@ -211,21 +224,45 @@ class Decoding:
         else:
             raise ValueError(f"{control.target} does not act on decoding")
 
-    def stop(self) -> None:
-        """End the clip before the frame that the next step would decide.
+    def begin_section(self, conditioning: ConditioningByStart) -> None:
+        """Begin a section with the frame that the next step decides. One that begins there already
+        is replaced.
 
-        The delayed codebooks of the last frames are still to be decided; they see the end of a
-        clip.
+        Args:
+            conditioning: of its windows.
+
+        Raises:
+            ValueError: between two windows, or after the last frame.
         """
+        frame = self.frame
+        if self.between_windows or (self.end is not None and frame >= self.end):
+            raise ValueError(f"no section can begin at frame {frame}")
+        while self._later and self._later[0][0] <= frame:
+            self._later.popleft()
+        self._later.appendleft((frame, conditioning))
+        if frame == self.known:  # no step was made yet
+            self._open(self.frames.start, self.known)
+
+    def stop(self) -> None:
+        """End the clip before the frame that the next step would decide."""
         end = min(self.frame, self.frames.stop)
         if self.end is not None and end >= self.end:
             return
+        self._end_window(end)
+        self.end = end
+        self.lengths = [end] * len(self.tokens)
+
+    def _end_window(self, end: int) -> None:
+        """End the window before frame `end`.
+
+        The delayed codebooks of its last frames are still to be decided; they see the end of a
+        clip.
+        """
         start, checkpoint = self.frames.start, self.decoder.checkpoint
         codes = self._window_codes()[..., : end - start]
         self._codes = self._codes[..., :end]
         self.tokens = delay(codes, checkpoint.bos, checkpoint.shape.channels)
-        self.frames, self.end = range(start, end), end
-        self.lengths = [end] * len(codes)
+        self.frames = range(start, end)
 
     def __iter__(self) -> Iterator[int]:
         """Step to the end and close the decoding, also where it is left early; yields frames done."""

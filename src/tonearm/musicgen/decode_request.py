@@ -5,9 +5,26 @@ from dataclasses import dataclass
 
 import torch
 
-from tonearm.musicgen.conditioning import Conditioning
+from tonearm.musicgen.conditioning import Conditioning, EncodedTexts
 from tonearm.musicgen.sampling import Sampling
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.readout import Readout
+
+ConditioningByStart = Callable[[int], Conditioning]
+"""Start of a window -> its conditioning: a melody starts where the window does."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """The frames from `frame` on, up to the next section, under texts of their own.
+
+    The window before the section ends there, and the next one begins with known frames, as at any
+    window's end.
+    """
+
+    frame: int
+    texts: EncodedTexts
+    conditioning: ConditioningByStart
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,8 @@ class DecodeRequest:
     overlap        frames of the previous window at the start of the next, like an audio prompt
                    (the extended generation of Copet et al. 2023)
     later          conditioning of the window that starts at a frame, where it differs from the first
+    sections       under other texts, by frame; the first begins after the audio prompt
+    readouts       projections that are read while decoding, for meters
     """
 
     conditioning: Conditioning
@@ -42,7 +61,9 @@ class DecodeRequest:
     temperature: torch.Tensor | None = None
     window: int | None = None
     overlap: int = 0
-    later: Callable[[int], Conditioning] | None = None
+    later: ConditioningByStart | None = None
+    sections: Sequence[Section] = ()
+    readouts: Sequence[Readout] = ()
 
     @property
     def prompt_frames(self) -> int:
@@ -54,14 +75,6 @@ class DecodeRequest:
         stops += [] if end is None else [end]
         return range(start, min(stops))
 
-    def window_end(self, frame: int) -> int:
-        """End of the window that decides the last of `frame` frames, in a clip without an end."""
-        if not self.window:
-            return frame
-        later = max(0, frame - self.window)
-        stride = self.window - self.overlap
-        return self.window + -(-later // stride) * stride
-
     def conditioning_from(self, start: int) -> Conditioning:
-        """Conditioning of the window at `start`."""
+        """Conditioning of the window at `start`, before any of `sections` begins."""
         return self.later(start) if start and self.later else self.conditioning

@@ -8,8 +8,8 @@ are summed once and applied as one; those of a steer with a gate (steering_gates
 differs from layer to layer, are applied by themselves.
 
 Captured steps (cuda_graphs.py) run the taps over one position, where all values that they read are
-in tensors: strengths, directions, readers, bounds, targets, gates, probes and sums. `structure` is
-the rest.
+in tensors: strengths, directions, readers, bounds, targets, gates, probes, readouts and sums.
+`structure` is the rest.
 """
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -23,9 +23,11 @@ from tonearm.musicgen.conditioning import Conditioning
 from tonearm.musicgen.cuda_graphs import Keep
 from tonearm.musicgen.frame_table import FrameTable
 from tonearm.musicgen.monitor_loop import MonitorTap
+from tonearm.musicgen.readout_taps import ReadoutTap, ReadoutTaps
 from tonearm.musicgen.steering_gates import Gate
 from tonearm.musicgen.steering_tracks import SteerTrack
 from tonearm.steering.intervention import Intervention
+from tonearm.steering.readout import Readout
 
 Item = TypeVar("Item")
 
@@ -153,12 +155,12 @@ class FusedAdd:
 
 
 Part = tuple[int, int]  # indices of an intervention in the plan, and of one of its directions
-SteerTap = MonitorTap | Operation | GatedOperation | FusedAdd
+SteerTap = ReadoutTap | MonitorTap | Operation | GatedOperation | FusedAdd
 
 
 class SteeringBuffers:
     """The taps that carry out a plan on rows [conditional..., unconditional...]; `seek` before each
-    step.
+    step. `readouts` are read before any steer of their layer acts.
     """
 
     def __init__(
@@ -168,7 +170,9 @@ class SteeringBuffers:
         prompt_frames: int,
         dtype: torch.dtype,
         seeds: Sequence[int],
+        readouts: Sequence[Readout] = (),
     ):
+        self.readouts = ReadoutTaps(readouts, conditioning.rows, conditioning.states.device)
         self.tracks = [
             SteerTrack(
                 one,
@@ -191,10 +195,11 @@ class SteeringBuffers:
         monitors_at = _monitor_taps(self.tracks)
         self.taps: dict[tuple[Site, int], list[SteerTap]] = {
             place: [
+                *self.readouts.at(place),
                 *monitors_at.get(place, ()),
                 *_fused(place[1], parts_at.get(place, ()), operations, sums, dtype),
             ]
-            for place in sorted(parts_at.keys() | monitors_at.keys())
+            for place in sorted(parts_at.keys() | monitors_at.keys() | self.readouts.taps.keys())
         }
         self._sums_of = [
             [total for parts, total in sums.items() if any(part[0] == index for part in parts)]
@@ -222,6 +227,8 @@ class SteeringBuffers:
     def _signature(self, tap: SteerTap) -> Hashable:
         if isinstance(tap, FusedAdd):
             return ("sum", self._sums[tap])
+        if isinstance(tap, ReadoutTap):
+            return ("readout", len(tap.directions))
         if isinstance(tap, MonitorTap):
             return ("monitor", self._probes[tap.probes], tap.probes.size)
         if isinstance(tap, GatedOperation):
@@ -241,6 +248,8 @@ class SteeringBuffers:
             total.place(keep, f"sum {number}")
         for probes, number in self._probes.items():
             probes.place(keep, f"monitor {number}")
+        for (site, layer), tap in self.readouts.taps.items():
+            tap.place(keep, f"readout {site} {layer}")
 
     def seek(self, frame: int) -> None:
         """Set all values to those of code position `frame`."""
@@ -249,10 +258,12 @@ class SteeringBuffers:
             total.refresh()
 
     def end_window(self) -> None:
-        """Keep what the next window needs of tensors that captured steps write."""
+        """Keep what is needed afterwards of tensors that captured steps write."""
         for track in self.tracks:
             if track.loop:
                 track.loop.keep_readings()
+        for tap in self.readouts.taps.values():
+            tap.detach()
 
     def hold_after(self, lengths: Sequence[int]) -> None:
         """Keep each batch row's values at its last frame for all frames after it."""

@@ -160,7 +160,9 @@ def take_key(trial: Trial, stack: Stack, vectors: Vectors) -> str:
 def describe_take(trial: Trial, stack: Stack, vectors: Vectors) -> dict[str, Any]:
     """Describe everything that determines the audio of a trial, as JSON; see `take_key`."""
     request = trial.request
-    return {
+    # Absent where there are none, so that the keys of takes with one prompt stay as they are.
+    sections = {"sections": [list(one) for one in request.sections]} if request.sections else {}
+    return sections | {
         "checkpoint": stack.shape.fingerprint,
         "device": stack.device,
         "precision": stack.precision,
