@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import sync_playwright
-
-import tonearm
 from tests.studio.browsers import FLAGS, find_chromium
 from tests.studio.servers import served
+
+import tonearm
 from tonearm.live import Session
 
 SIZES = ((1360, 960, "light"), (1360, 960, "dark"), (820, 1180, "light"), (390, 844, "dark"))
@@ -36,7 +36,9 @@ def main() -> None:
         page.goto(url)
         page.wait_for_function("() => window.tonearm?.output.status.playing")
         for name, value in KNOBS:
-            page.evaluate("([name, value]) => window.tonearm.rows.get(name).set(value)", [name, value])
+            page.evaluate(
+                "([name, value]) => window.tonearm.rows.get(name).set(value)", [name, value]
+            )
         page.wait_for_function(SOUNDS)
         for width, height, scheme in SIZES:
             page.set_viewport_size({"width": width, "height": height})

@@ -22,11 +22,11 @@ import typer
 
 from tests.campaign.entries import (
     COMMANDS,
-    SERVING,
     FUNCTIONS,
     HOLDING_ARGUMENTS,
     KINDS,
     MADE_BY_TONEARM,
+    SERVING,
     Command,
     Function,
     public_functions,

@@ -40,7 +40,9 @@ def test_it_prints_the_address_of_the_page(run, tiny, served):
 
 
 def test_another_host_has_a_token(run, tiny, served):
-    outcome = run("studio", "--no-browser", "--host", "0.0.0.0", "--port", 0, "--mode", "live", *tiny())
+    outcome = run(
+        "studio", "--no-browser", "--host", "0.0.0.0", "--port", 0, "--mode", "live", *tiny()
+    )
     assert outcome.code == 0, outcome.err
     assert re.search(r"http://0\.0\.0\.0:\d+/\?token=[\w-]{32}\n", outcome.out)
 
@@ -93,7 +95,7 @@ def test_a_server_of_its_own_process_answers_and_ends_by_ctrl_c(tiny):
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/manifest", timeout=TIMEOUT) as answer:
             assert b'"schema_version":1' in answer.read()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=TIMEOUT)
+        _, err = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert process.returncode == 0, err

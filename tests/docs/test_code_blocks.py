@@ -88,9 +88,7 @@ def test_tonearm_commands_of_a_page_run_in_order(page, tmp_path, monkeypatch, ca
     lines = [
         line
         for line in commands(page)
-        if line.startswith("tonearm")
-        and NEEDS_DOWNLOAD not in line
-        and not line.startswith(SERVES)
+        if line.startswith("tonearm") and NEEDS_DOWNLOAD not in line and not line.startswith(SERVES)
     ]
     assert lines
     for line in lines:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.generation.stream import Chunk
+from tonearm.generation.stream import Chunk, Projection
 from tonearm.live.commands import Loop, command_of
 from tonearm.live.events import AudioBlock
 from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import LoopPlayer, without_click
+from tonearm.live.needles import NeedleMeter
 from tonearm.live.recent import RecentAudio
 from tonearm.live.speed import SpeedMeter, measure_speed
 
@@ -89,6 +90,17 @@ def test_hashes_do_not_depend_on_the_blocks():
     for first in range(0, 12, 5):
         parts.add(audio[:, first : first + 5], audio[:, first : first + 5])
     assert whole.identity == parts.identity
+
+
+def test_needles_are_averages_that_follow():
+    meter = NeedleMeter()
+    meter.add({"v": Projection(1.0, 0.0, True)}, 0.1)
+    assert meter.states["v"].steered == 1.0
+    meter.add({"v": Projection(3.0, 0.0, True)}, 0.5)
+    assert meter.states["v"].steered == pytest.approx(3 - 2 / np.e, abs=1e-3)
+    for _ in range(20):
+        meter.add({"v": Projection(3.0, 2.0, True)}, 0.5)
+    assert (meter.states["v"].steered, meter.states["v"].plain) == (3.0, 2.0)
 
 
 def test_commands_are_validated():

@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.players import TIMEOUT, Player, playing, ready_take
 from tonearm.errors import TonearmError
-from tonearm.live import Applied, AudioBlock, Notice, Session, commands
+from tonearm.live import Applied, AudioBlock, Notice, PromptApplied, Session, commands
 from tonearm.live import session as sessions
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
@@ -172,6 +172,48 @@ def test_a_locked_seed_stays_and_a_free_one_changes(melody):
         do(session, commands.SetSeed(seed=None, locked=False))
         do(session, commands.Play())
         assert seeds == [9, 9] and state(session).seed != 9
+
+
+def test_a_new_prompt_acts_at_a_frame_and_the_take_replays(melody, tmp_path):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        do(session, commands.SetPrompt(text="a slow jazz piece"))
+        player.until(lambda one: any(isinstance(event, PromptApplied) for event in one.events))
+        (applied,) = player.of(PromptApplied)
+        hop = melody.shape.sample_rate // melody.shape.frame_rate
+        assert (applied.text, applied.sample) == ("a slow jazz piece", applied.frame * hop)
+        player.until_samples(applied.sample + session.sample_rate)
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        do(session, commands.Stop())
+        assert ready_take(session).prompt == "a folk tune"
+        assert state(session).prompt == "a slow jazz piece"
+        zipfile.ZipFile(io.BytesIO(session.export(1, "wav"))).extractall(tmp_path)
+    assert replay(tmp_path / "steered.json", model=melody).identical
+
+
+@pytest.mark.parametrize("text", [" ", "\0"])
+def test_prompts_that_are_not_possible_are_refused(melody, text):
+    with playing(melody) as (session, _):
+        for is_playing in (False, True):
+            if is_playing:
+                do(session, commands.Play())
+            with pytest.raises(TonearmError):
+                do(session, commands.SetPrompt(text=text))
+            assert state(session).prompt == "a folk tune"
+
+
+def test_projections_of_both_streams_are_in_the_state(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        needle = state(session).projections["brightness"]
+        assert needle.steered == needle.plain
+        session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        player.until_samples(2 * session.sample_rate)
+        needle = state(session).projections["brightness"]
+        assert needle.steered != needle.plain
 
 
 def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):

@@ -154,6 +154,37 @@ def test_a_bad_message_is_shown_and_harms_nothing(tab):
     page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 4000}")
 
 
+def test_a_prompt_is_changed_while_it_plays_and_marked(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    field = page.get_by_label("Prompt")
+    field.fill("a slow jazz piece")
+    field.press("Enter")
+    page.wait_for_function("() => window.tonearm.roll.marks.some((one) => one.target === 'prompt')")
+    assert "a slow jazz piece" in page.locator("#changes").text_content()
+
+
+def test_the_projection_on_a_knob_is_shown_for_both_streams(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    shown = page.get_by_text("projection A")
+    shown.wait_for()
+    assert "σ, B" in shown.text_content()
+
+
+def test_research_steers_are_forked_with(tab, session):
+    page = tab()
+    page.wait_for_function("() => window.tonearm.output.status.position > 20000")
+    page.locator(".research summary").click()
+    page.get_by_label("Layers").fill("0, 1-2")
+    page.get_by_label("Schedule as seconds:factor pairs").fill("0:0, 4:1")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Fork with these").click()
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+    steer = session._performance.stream.steering.steers[-1]
+    assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
+
+
 def test_two_tabs_show_the_same_knobs(tab):
     one, two = tab(), tab()
     one.wait_for_function(SOUNDING)

@@ -8,7 +8,15 @@ the performance that plays. A *performance* is one stream from its start to its 
 """
 
 from tonearm.live.commands import COMMANDS, Command
-from tonearm.live.events import Applied, AudioBlock, Event, Meters, Notice, StateChanged
+from tonearm.live.events import (
+    Applied,
+    AudioBlock,
+    Event,
+    Meters,
+    Notice,
+    PromptApplied,
+    StateChanged,
+)
 from tonearm.live.manifest import Manifest, manifest_of
 from tonearm.live.session import Session
 
@@ -21,6 +29,7 @@ __all__ = [
     "Manifest",
     "Meters",
     "Notice",
+    "PromptApplied",
     "Session",
     "StateChanged",
     "manifest_of",

@@ -54,6 +54,15 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class PromptApplied:
+    """A new prompt that took effect at a frame, which sounds first at a position."""
+
+    text: str
+    frame: int
+    sample: int
+
+
+@dataclass(frozen=True)
 class StateChanged:
     """The state after a change."""
 
@@ -98,6 +107,6 @@ class Meters:
     plain: Reading
 
 
-Event = AudioBlock | Applied | StateChanged | Notice | Meters
+Event = AudioBlock | Applied | PromptApplied | StateChanged | Notice | Meters
 Subscriber = Callable[[Event], None]
 """Called from the session's threads; must return at once and raise nothing."""

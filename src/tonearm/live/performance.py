@@ -11,6 +11,7 @@ from tonearm.generation.stream import Chunk, Stream
 from tonearm.generation.take import Take
 from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import Pair
+from tonearm.live.needles import NeedleMeter
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Performance:
         self.stream, self.number, self.prompt, self.seed = stream, number, prompt, seed
         self.desk, self.skip = desk, skip
         self.identity = IdentityMeter(sample_rate)
+        self.needles = NeedleMeter()
         self.log: list[Entry] = []
         self.recorded: list[tuple[int, int]] = []  # first and last sample of the clip
         self.position = skip  # sample of the clip that `next` returns first
@@ -83,6 +85,7 @@ class Performance:
             steered, plain = steered[:, late:], plain[:, late:]
             self.position = first + late + steered.shape[1]
             self.identity.add(steered, plain)
+            self.needles.add(self.stream.projections, steered.shape[1] / self._rate)
             self.computing = self._clock() - begun
             return steered, plain
         return None

@@ -26,7 +26,15 @@ from tonearm.errors import TonearmError
 from tonearm.generation.stream import Stream
 from tonearm.live import commands
 from tonearm.live.desk import check_control, check_setting, steering_of
-from tonearm.live.events import Applied, AudioBlock, Event, Notice, StateChanged, Subscriber
+from tonearm.live.events import (
+    Applied,
+    AudioBlock,
+    Event,
+    Notice,
+    PromptApplied,
+    StateChanged,
+    Subscriber,
+)
 from tonearm.live.looping import LoopPlayer, Pair, without_click
 from tonearm.live.manifest import Knob, Manifest, first_desk, manifest_of
 from tonearm.live.metering import MeterThread, reading_of
@@ -60,13 +68,16 @@ TOO_LATE = "the performance ended before the change took effect"
 
 @dataclass(frozen=True)
 class _Change:
-    """A control that took effect at a frame."""
+    """A change that took effect at a frame.
 
-    sequence: int
-    control: Control
-    origin: str
+    frame     of the performance
+    announce  called with the frame and the position at which it sounds, once that is known
+    refuse    called instead where the performance ends before
+    """
+
     frame: int
-    answer: "Future[Applied]"
+    announce: Callable[[int, int], None]
+    refuse: Callable[[BaseException], None]
 
 
 class Session:
@@ -278,6 +289,7 @@ class Session:
             lead=self._lead,
             lookahead=self.manifest.lookahead,
             identity=performance.identity.identity if performance else Identity(),
+            projections=performance.needles.states if performance else {},
             takes=takes,
         )
 
@@ -501,14 +513,30 @@ class Session:
         frame = performance.stream.set(control)
         self._controls[control.target] = control.value
 
+        def announce(frame: int, sample: int) -> None:
+            applied = Applied(sequence, control.target, control.value, origin, frame, sample)
+            self._publish(applied)
+            answer.set_result(applied)
+
+        self._follow(frame, performance, announce, answer.set_exception)
+
+    def _follow(
+        self,
+        frame: "Future[int]",
+        performance: Performance,
+        announce: Callable[[int, int], None],
+        refuse: Callable[[BaseException], None],
+    ) -> None:
+        """Announce a change when the position is known at which its frame sounds."""
+
         def took_effect(frame: "Future[int]") -> None:
             error = frame.exception()
             if error is None and self._performance is not performance:
                 error = TonearmError(TOO_LATE)
             if error is not None:
-                answer.set_exception(error)
+                refuse(error)
                 return
-            change = _Change(sequence, control, origin, frame.result(), answer)
+            change = _Change(frame.result(), announce, refuse)
             if self._mode == "phrase":
                 self._pending.append(change)
             else:
@@ -517,13 +545,7 @@ class Session:
         frame.add_done_callback(took_effect)
 
     def _announce(self, change: _Change, performance: Performance) -> None:
-        control, frame = change.control, change.frame
-        sample = self._origin + performance.sample_of(frame)
-        applied = Applied(
-            change.sequence, control.target, control.value, change.origin, frame, sample
-        )
-        self._publish(applied)
-        change.answer.set_result(applied)
+        change.announce(change.frame, self._origin + performance.sample_of(change.frame))
 
     # Commands -----------------------------------------------------------------------------------
 
@@ -579,8 +601,14 @@ class Session:
         if self._performance is None:
             self._prompt = text
             return
-        self._performance.stream.set_prompt(text)
+        frame = self._performance.stream.set_prompt(text)
         self._prompt = text
+        self._follow(
+            frame,
+            self._performance,
+            lambda frame, sample: self._publish(PromptApplied(text, frame, sample)),
+            lambda error: self._publish(Notice(f"the prompt was not changed: {error}", "error")),
+        )
 
     def _set_research(self, steers: tuple[Steer, ...]) -> None:
         """Check the steers as a stream would; the names are those of the library alone, no paths."""
@@ -722,7 +750,7 @@ class Session:
         self._player = self._loop_seconds = self._upcoming = None
         self._growing = []
         for one in self._pending:
-            one.answer.set_exception(TonearmError(TOO_LATE))
+            one.refuse(TonearmError(TOO_LATE))
         self._pending = []
         if performance.seconds - performance.skip / self._rate <= 0:
             performance.stream.cancel()

@@ -29,6 +29,19 @@ class Identity(_Plain):
     plain: str = ""
 
 
+class Needle(_Plain):
+    """Projection of the activations on a vector, averaged over about the last half second.
+
+    steered        of the steered stream, before the vector acts
+    plain          of the plain one
+    in_deviations  both are in standard deviations from the mean over generated frames
+    """
+
+    steered: float
+    plain: float
+    in_deviations: bool
+
+
 class TakeState(_Plain):
     """A performance that has ended.
 
@@ -70,6 +83,8 @@ class SessionState(_Plain):
     recording    whether a section is being recorded
     lead         seconds between the play head and the newest sample
     lookahead    seconds between the decision of a frame and its first sample
+    identity     of both streams
+    projections  on the vectors of the performance, by name, at its newest frames
     takes        performances that have ended, the newest last
     """
 
@@ -91,4 +106,5 @@ class SessionState(_Plain):
     lead: float
     lookahead: float
     identity: Identity
+    projections: dict[str, Needle]
     takes: tuple[TakeState, ...]

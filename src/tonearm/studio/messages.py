@@ -14,7 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
-from tonearm.live import Applied, AudioBlock, Event, Meters, Notice, StateChanged
+from tonearm.live import (
+    Applied,
+    AudioBlock,
+    Event,
+    Meters,
+    Notice,
+    PromptApplied,
+    StateChanged,
+)
 from tonearm.live.state import SessionState
 
 PROTOCOL = 1
@@ -139,6 +147,8 @@ def event_message(event: Event) -> dict[str, Any]:
     match event:
         case Applied():
             return applied_message(event)
+        case PromptApplied():
+            return {"type": "prompt", **vars(event)}
         case StateChanged(state=state):
             return {"type": "state", "state": state.model_dump(mode="json")}
         case Notice(text=text, level=level):

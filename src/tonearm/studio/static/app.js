@@ -189,7 +189,7 @@ function showState(next) {
   showTakes(next.takes);
   if (before && before.run !== next.run) output.stop();
   if (before?.status === "playing" && !isPlaying) output.stop();
-  if (before && before.prompt !== next.prompt && isPlaying) roll.mark(spectra.at, "prompt", `“${next.prompt}”`);
+  for (const [name, row] of rows) row.showNeedle(next.projections[name]);
   if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
 }
@@ -257,6 +257,7 @@ wire.addEventListener("applied", ({ detail }) => {
   landed(detail, labelOf(detail.target, detail.value));
   if (state) showControls(state.controls);
 });
+wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt", `“${detail.text}”`));
 wire.addEventListener("meters", ({ detail }) => showMeters(detail));
 wire.addEventListener("notice", ({ detail }) => say(detail.message, detail.level));
 wire.addEventListener("link", ({ detail }) => {

@@ -4,6 +4,7 @@ import { element, find, signed, svg } from "./dom.js";
 
 const STEP = 0.01; // of a side
 const FINE = 0.002;
+const NEEDLE_DEVIATIONS = 4; // from the mean to the end of the scale
 const WORDS = {
   st: ["semitone", "semitones"],
   lu: ["loudness unit", "loudness units"],
@@ -60,12 +61,16 @@ export class KnobRow {
     const side = (sign) =>
       element("span", { class: `word${sign.passes ? "" : " failed"}`, title: sign.passes ? sign.costs : `no effect here: ${sign.reason}` },
         sign.word, sign.passes ? null : element("small", {}, " no effect here"));
+    this.needles = ["a", "b"].map((stream) => element("i", { class: `needle ${stream}` }));
+    this.needleText = element("span", { class: "quiet small" });
+    this.needle = element("div", { class: "needles", hidden: true }, element("div", { class: "scale", "aria-hidden": "true" }, ...this.needles), this.needleText);
     this.row = element("div", { class: "knob" },
       element("div", { class: "knob-head" },
         element("label", { for: id, class: "knob-name" }, element("kbd", { "aria-hidden": "true" }, String(number)), knob.name),
         this.output),
       element("div", { class: "track" }, this.input, this.#ticks()),
       element("div", { class: "words" }, side(knob.negative), element("span", { class: "range quiet" }, this.#range()), side(knob.positive)),
+      this.needle,
       element("p", { id: `${id}-help`, class: "hidden" }, this.#help()));
     this.show(0);
   }
@@ -126,6 +131,20 @@ export class KnobRow {
     this.input.style.setProperty("--high", `${50 + 50 * Math.max(0, position)}%`);
     this.input.setAttribute("aria-valuetext", spoken(this.knob, value));
     this.output.value = shown(this.knob, value);
+  }
+
+  /** Show the projection of the activations on the vector: of A and of B, in standard deviations. */
+  showNeedle(projection) {
+    this.needle.hidden = !projection;
+    if (!projection) return;
+    const { steered, plain, in_deviations: inDeviations } = projection;
+    const reach = inDeviations ? NEEDLE_DEVIATIONS : 2 * Math.max(1e-9, Math.abs(steered), Math.abs(plain));
+    [steered, plain].forEach((value, index) => {
+      const place = Math.max(-1, Math.min(1, value / reach));
+      this.needles[index].style.left = `${50 + 50 * place}%`;
+    });
+    const unit = inDeviations ? " σ" : "";
+    this.needleText.textContent = `projection A ${signed(steered, 1)}${unit}, B ${signed(plain, 1)}${unit}`;
   }
 
   /** Mark whether the knob is in the performance that plays. */
