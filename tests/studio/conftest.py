@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 
 from tests.live.players import playing
 from tonearm.live import Session

@@ -7,7 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from starlette.websockets import WebSocketDisconnect
+from fastapi import WebSocketDisconnect
 
 from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client

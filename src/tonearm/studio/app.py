@@ -9,8 +9,8 @@ from itertools import count
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
-from starlette.concurrency import run_in_threadpool
 
 from tonearm.errors import TonearmError
 from tonearm.live import Session
