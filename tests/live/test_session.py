@@ -11,7 +11,7 @@ import pytest
 
 from tests.live.players import TIMEOUT, Player, playing, ready_take
 from tonearm.errors import TonearmError
-from tonearm.live import Applied, AudioBlock, Notice, PromptApplied, Session, commands
+from tonearm.live import Applied, AudioBlock, Notice, PromptApplied, Session, commands, playback
 from tonearm.live import session as sessions
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
@@ -261,8 +261,8 @@ def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
 
 
 def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
-    monkeypatch.setattr(sessions, "FIRST_PHRASE", 0.4)
-    monkeypatch.setattr(sessions, "PHRASE", 0.4)
+    monkeypatch.setattr(playback, "FIRST_PHRASE", 0.4)
+    monkeypatch.setattr(playback, "PHRASE", 0.4)
     with playing(melody, mode="phrase") as (session, player):
         do(session, commands.Play())
         answer = session.apply(Control.physical("brightness", 4.0))
@@ -275,6 +275,27 @@ def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
         ready_take(session)
 
 
+def test_a_fork_and_a_loop_in_phrases_leave_no_gap(melody, monkeypatch):
+    monkeypatch.setattr(playback, "FIRST_PHRASE", 1.2)
+    monkeypatch.setattr(playback, "PHRASE", 1.2)
+    with playing(melody, mode="phrase") as (session, player):
+        do(session, commands.Play())
+        with pytest.raises(TonearmError, match="wait for more"):
+            do(session, commands.Loop(bars=1))
+        player.until_samples(session.sample_rate)
+        do(session, commands.Fork(seed=2))
+        begun = player.of(AudioBlock)[-1].stop
+        applied = session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        assert applied.sample >= state(session).start
+        player.until(lambda one: one.blocks[-1].stop > begun + 2 * session.sample_rate)
+        do(session, commands.Loop(bars=1))
+        assert state(session).loop_seconds == pytest.approx(1.2, abs=0.2)
+        do(session, commands.Loop(bars=0))
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        ready_take(session, 1)
+
+
 def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
     for speed, mode in ((0.5, "phrase"), (3.0, "live")):
         monkeypatch.setattr(sessions, "measure_speed", lambda chunks, speed=speed: speed)
@@ -284,7 +305,7 @@ def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
 
 def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melody, monkeypatch):
     monkeypatch.setattr(sessions, "measure_speed", lambda chunks: 3.0)
-    monkeypatch.setattr(sessions, "TOO_SLOW", 1e9)
+    monkeypatch.setattr(playback, "TOO_SLOW", 1e9)
     with playing(melody, mode=None) as (session, player):
         do(session, commands.Play())
         player.until(lambda one: any(isinstance(event, Notice) for event in one.events))

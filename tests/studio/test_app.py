@@ -221,7 +221,15 @@ def test_answers_have_a_strict_policy(client):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:9310", "", "127.0.0.1.evil.example"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:9310",
+        "",
+        "127.0.0.1.evil.example",
+        "127.0.0.1; script-src *",
+        "[",
+    ],
 )
 def test_other_hosts_are_refused(client, host):
     assert client.get("/", headers={"host": host}).status_code == 421
@@ -250,6 +258,7 @@ def test_a_token_is_needed_where_others_can_reach_the_server(session):
     with Client(app, base_url="http://192.168.1.5:9310") as client:
         assert client.get("/").status_code == 403
         assert client.get("/manifest?token=wrong").status_code == 403
+        assert client.get("/", headers={"cookie": "a b=;=\x01[]"}).status_code == 403
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket"):
             pass
         first = client.get("/?token=secret", follow_redirects=False)

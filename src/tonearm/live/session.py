@@ -11,10 +11,8 @@ while the next one is computed, and controls act in the next one.
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
@@ -35,26 +33,25 @@ from tonearm.live.events import (
     StateChanged,
     Subscriber,
 )
-from tonearm.live.looping import LoopPlayer, Pair, without_click
 from tonearm.live.manifest import Knob, Manifest, first_desk, manifest_of
 from tonearm.live.metering import MeterThread, reading_of
+from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
 from tonearm.live.recent import RecentAudio
-from tonearm.live.speed import LIVE, TOO_SLOW, SpeedMeter, measure_speed
+from tonearm.live.playback import Playback
+from tonearm.live.speed import measure_speed
 from tonearm.live.state import Identity, Listening, Mode, SessionState, TakeState
-from tonearm.live.takes import MAX_TAKES, Format, RecordedTake, archive, page_archive
+from tonearm.live.take_store import TakeStore
+from tonearm.live.takes import Format, RecordedTake, archive, page_archive
 from tonearm.model import Model
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.spec import Steer
-from tonearm.text import check_text
+from tonearm.text import check_text, first_line
 
 PROMPT = "a folk tune with flute"
 CHUNK_SECONDS = 0.08
 LEAD = 0.3
-PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
-FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 RECENT = 40.0  # seconds that are kept
-FADE = 0.005  # seconds of a fade at a seam
 FORK_PROMPT = 4.0  # seconds of the music that a fork continues
 BAR_WITHOUT_TEMPO = 2.0  # seconds
 BEATS_PER_BAR = 4
@@ -63,21 +60,6 @@ IDLE = 600.0  # seconds without a client's play head, after which a performance 
 STATE_PERIOD = 0.5  # seconds between two snapshots while music plays
 REST = 0.5  # longest wait for something to do
 MAX_WAITING = 10_000  # controls and commands in the queue
-TOO_LATE = "the performance ended before the change took effect"
-
-
-@dataclass(frozen=True)
-class _Change:
-    """A change that took effect at a frame.
-
-    frame     of the performance
-    announce  called with the frame and the position at which it sounds, once that is known
-    refuse    called instead where the performance ends before
-    """
-
-    frame: int
-    announce: Callable[[int, int], None]
-    refuse: Callable[[BaseException], None]
 
 
 class Session:
@@ -109,7 +91,7 @@ class Session:
         desk: Sequence[str] | None = None,
         chunk_seconds: float = CHUNK_SECONDS,
     ):
-        self.model, self._chunk_seconds, self._given_mode = model, chunk_seconds, mode
+        self.model, self._chunk_seconds = model, chunk_seconds
         shape = model.shape
         self._rate = shape.sample_rate
         trial = model.stream(
@@ -122,7 +104,7 @@ class Session:
         )
         names = first_desk(self.manifest.knobs) if desk is None else tuple(desk)
         self._desk = self._knobs(names)
-        self._prompt, self._lead, self._mode = prompt, lead, mode
+        self._prompt, self._lead = prompt, lead
         self._next_seed, self._seed_locked = seed, seed is not None
         self._controls: dict[str, float] = {
             GUIDANCE: shape.guidance,
@@ -133,22 +115,18 @@ class Session:
         self._research: tuple[Steer, ...] = ()
         self._inputs: dict[Literal["continue_from", "melody"], Clip] = {}
         self._status: Literal["stopped", "starting", "playing", "ended"] = "starting"
-        self._performance: Performance | None = None
-        self._count = self._run_number = self._sequence = 0
-        self._emitted = self._head = self._start = self._origin = 0
+        self._count = self._sequence = self._start = 0
         self._recent = RecentAudio(round(RECENT * self._rate))
-        self._player: LoopPlayer | None = None
-        self._loop_seconds: float | None = None
-        self._growing: list[Pair] = []
-        self._upcoming: Pair | None = None
-        self._phrases, self._rejoins = 0, False
-        self._pending: list[_Change] = []
-        self._speed = SpeedMeter()
-        self._measured_speed: float | None = None
+        self._output = SessionOutput(self._rate, self._recent, self._publish)
+        self._playback = Playback(
+            self._output,
+            self._rate,
+            round(chunk_seconds * self._rate),
+            mode,
+            lambda text: self._publish(Notice(text, "warning")),
+        )
         self._last_heads: float = time.monotonic()
-        self._last_sample: tuple[np.ndarray, np.ndarray] | None = None
-        self._takes: OrderedDict[int, RecordedTake | TakeState] = OrderedDict()
-        self._takes_lock = threading.Lock()
+        self._takes = TakeStore()
         self._subscribers: list[Subscriber] = []
         self._subscribers_lock = threading.Lock()
         self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -242,7 +220,7 @@ class Session:
         Raises:
             TonearmError: no such take, or it is not ready.
         """
-        return archive(self._take(number), self.model.decode, kind)
+        return archive(self._takes.ready(number), self.model.decode, kind)
 
     def export_page(self, number: int) -> bytes:
         """A ZIP archive with a page that compares both streams of a take. It can take seconds.
@@ -250,7 +228,7 @@ class Session:
         Raises:
             TonearmError: no such take, it is not ready, or it is too long for a page.
         """
-        return page_archive(self._take(number), self.model.decode)
+        return page_archive(self._takes.ready(number), self.model.decode)
 
     @property
     def sample_rate(self) -> int:
@@ -260,21 +238,21 @@ class Session:
     @property
     def head(self) -> int:
         """The furthest position that a client has reported."""
-        return self._head
+        return self._output.head
+
+    @property
+    def _performance(self) -> Performance | None:
+        return self._playback.performance
 
     @property
     def state(self) -> SessionState:
         """A snapshot; `snapshot` gives one from outside the session's thread."""
-        performance = self._performance
-        with self._takes_lock:
-            takes = tuple(
-                one.state if isinstance(one, RecordedTake) else one for one in self._takes.values()
-            )
+        playback, performance = self._playback, self._performance
         return SessionState(
             status=self._status,
-            mode=self._mode,
-            speed=self._speed.speed or self._measured_speed,
-            run=self._run_number,
+            mode=playback.mode,
+            speed=playback.speed,
+            run=self._output.run,
             performance=self._count,
             start=self._start,
             prompt=self._prompt,
@@ -284,13 +262,13 @@ class Session:
             desk=tuple(knob.name for knob in self._desk),
             playing_desk=performance.desk if performance else (),
             listening=self._listening,
-            loop_seconds=self._loop_seconds,
+            loop_seconds=playback.loop_seconds,
             recording=performance is not None and performance.recording,
             lead=self._lead,
             lookahead=self.manifest.lookahead,
             identity=performance.identity.identity if performance else Identity(),
             projections=performance.needles.states if performance else {},
-            takes=takes,
+            takes=self._takes.states,
         )
 
     # The thread ---------------------------------------------------------------------------------
@@ -337,17 +315,14 @@ class Session:
         """Measure the speed with the knobs of the desk, which also prepares everything for play."""
         noise = np.random.default_rng(0).standard_normal((1, 3 * self._rate)).astype(np.float32)
         reading_of(Clip(0.1 * noise, self._rate))  # compiles
-        if self._given_mode is None:
+        if self._playback.mode is None:
             stream = self._stream(seed=0)
-            self._measured_speed = measure_speed(iter(stream))
+            self._playback.measured_speed = measure_speed(iter(stream))
             stream.cancel()
-            self._mode = self._mode_for(self._measured_speed)
+            self._playback.choose_mode()
         self._status = "stopped"
         self._meters.start()
         self._publish_state()
-
-    def _mode_for(self, speed: float) -> Mode:
-        return self._given_mode or ("live" if speed >= LIVE else "phrase")
 
     def _make_calls(self) -> None:
         for _ in range(self._calls.qsize()):
@@ -374,122 +349,10 @@ class Session:
             self._fork(None)
             self._publish(Notice(f"{LONGEST / 60:g} minutes are one take; a fork continues it"))
             return True
-        if self._mode == "live" and self._player is None:
-            return self._room > 0 and self._advance_live(performance)
-        was_busy = self._mode == "phrase" and self._advance_phrase(performance)
-        return self._play_loop() or was_busy
-
-    @property
-    def _room(self) -> int:
-        """Samples that may be emitted."""
-        lead = self._lead if self._mode == "live" else max(self._lead, PHRASE_LEAD)
-        return self._head + round(lead * self._rate) - self._emitted
-
-    def _compute(self, performance: Performance) -> Pair | None:
-        """The next piece of a performance; None at its end, which then becomes a take."""
-        piece = performance.next()
-        if piece is None:
+        is_busy = self._playback.advance(self._lead)
+        if self._playback.is_over:
             self._end_performance()
-        else:
-            self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
-        return piece
-
-    def _advance_live(self, performance: Performance) -> bool:
-        self._origin = self._emitted - performance.position
-        piece = self._compute(performance)
-        if piece is not None:
-            self._emit(piece)
-            speed = self._speed.speed
-            if self._given_mode is None and speed is not None and speed < TOO_SLOW:
-                self._go_on_in_phrases(speed)
-        return True
-
-    def _go_on_in_phrases(self, speed: float) -> None:
-        self._mode, self._phrases = "phrase", 1
-        self._player = self._last_loop(PHRASE)
-        self._rejoin()
-        text = f"this machine plays at {speed:.2f} times real time, so the music goes on in phrases"
-        self._publish(Notice(f"{text}: controls act in the next one", "warning"))
-
-    def _advance_phrase(self, performance: Performance) -> bool:
-        """Compute a piece of the next phrase, unless it is complete or a loop holds the music."""
-        if self._upcoming is None and self._loop_seconds is None:
-            piece = self._compute(performance)
-            if piece is None:
-                return True
-            self._growing.append(piece)
-            wanted = PHRASE if self._phrases else FIRST_PHRASE
-            if sum(one.shape[1] for one, _ in self._growing) >= wanted * self._rate:
-                steered, plain = (
-                    np.concatenate(parts, axis=1) for parts in zip(*self._growing, strict=True)
-                )
-                self._upcoming, self._growing = (steered, plain), []
-            is_busy = True
-        else:
-            is_busy = False
-        if self._player is None and self._upcoming is not None:
-            self._begin_phrase(performance)
         return is_busy
-
-    def _begin_phrase(self, performance: Performance) -> None:
-        assert self._upcoming is not None
-        phrase, self._upcoming = self._upcoming, None
-        grown = sum(one.shape[1] for one, _ in self._growing)
-        first = performance.position - grown - phrase[0].shape[1]  # sample of the clip
-        self._origin = self._emitted - first
-        steered, plain, _ = self._recent.last(round(FADE * self._rate))
-        lead_in = (steered, plain) if self._phrases else (phrase[0][:, :0], phrase[1][:, :0])
-        self._player, self._phrases = LoopPlayer(phrase, lead_in), self._phrases + 1
-        if self._rejoins:
-            self._rejoin()
-            self._rejoins = False
-        end = first + phrase[0].shape[1]
-        due = [one for one in self._pending if performance.sample_of(one.frame) < end]
-        self._pending = [one for one in self._pending if one not in due]
-        for one in due:
-            self._announce(one, performance)
-
-    def _play_loop(self) -> bool:
-        """Emit as much of the loop or phrase as there is room for."""
-        is_busy = False
-        block = round(self._chunk_seconds * self._rate)
-        while self._player is not None and (room := self._room) > 0:
-            leaves = self._loop_seconds is None and (
-                self._mode == "live" or self._upcoming is not None
-            )
-            self._emit(self._player.take(min(block, room), leaves))
-            is_busy = True
-            if self._player.at_seam and leaves:
-                self._player = None
-        return is_busy
-
-    def _last_loop(self, seconds: float) -> LoopPlayer:
-        """A loop of the newest seconds."""
-        fade = round(FADE * self._rate)
-        steered, plain, _ = self._recent.last(round(seconds * self._rate) + fade)
-        split = min(fade, steered.shape[1] // 2)
-        return LoopPlayer(
-            (steered[:, split:], plain[:, split:]), (steered[:, :split], plain[:, :split])
-        )
-
-    def _rejoin(self) -> None:
-        """Join the next block to the newest sample without a click."""
-        steered, plain, _ = self._recent.last(1)
-        self._last_sample = (steered[:, -1], plain[:, -1]) if steered.shape[1] else None
-
-    def _emit(self, piece: Pair) -> None:
-        steered, plain = piece
-        if self._last_sample is not None:
-            fade = round(FADE * self._rate)
-            steered, plain = (
-                without_click(one, before, fade)
-                for one, before in zip(piece, self._last_sample, strict=True)
-            )
-            self._last_sample = None
-        block = AudioBlock(self._run_number, self._emitted, steered, plain)
-        self._emitted = block.stop
-        self._recent.append(block)
-        self._publish(block)
 
     # Controls -----------------------------------------------------------------------------------
 
@@ -518,34 +381,7 @@ class Session:
             self._publish(applied)
             answer.set_result(applied)
 
-        self._follow(frame, performance, announce, answer.set_exception)
-
-    def _follow(
-        self,
-        frame: "Future[int]",
-        performance: Performance,
-        announce: Callable[[int, int], None],
-        refuse: Callable[[BaseException], None],
-    ) -> None:
-        """Announce a change when the position is known at which its frame sounds."""
-
-        def took_effect(frame: "Future[int]") -> None:
-            error = frame.exception()
-            if error is None and self._performance is not performance:
-                error = TonearmError(TOO_LATE)
-            if error is not None:
-                refuse(error)
-                return
-            change = _Change(frame.result(), announce, refuse)
-            if self._mode == "phrase":
-                self._pending.append(change)
-            else:
-                self._announce(change, performance)
-
-        frame.add_done_callback(took_effect)
-
-    def _announce(self, change: _Change, performance: Performance) -> None:
-        change.announce(change.frame, self._origin + performance.sample_of(change.frame))
+        self._playback.follow(frame, announce, answer.set_exception)
 
     # Commands -----------------------------------------------------------------------------------
 
@@ -603,9 +439,8 @@ class Session:
             return
         frame = self._performance.stream.set_prompt(text)
         self._prompt = text
-        self._follow(
+        self._playback.follow(
             frame,
-            self._performance,
             lambda frame, sample: self._publish(PromptApplied(text, frame, sample)),
             lambda error: self._publish(Notice(f"the prompt was not changed: {error}", "error")),
         )
@@ -670,17 +505,16 @@ class Session:
         seed = self._seed()
         stream = self._stream(seed)
         self._end_performance()
-        self._run_number += 1
-        self._head = self._emitted
-        self._recent.clear()
-        self._last_sample = None
-        if self._given_mode is None and (speed := self._speed.speed or self._measured_speed):
-            self._mode = self._mode_for(speed)
-        self._begin(stream, seed, skip=0)
+        self._output.begin_run()
+        self._playback.choose_mode()
+        self._playback.begin(self._performance_of(stream, seed, skip=0))
 
-    def _begin(self, stream: Stream, seed: int, skip: int) -> None:
+    def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
+        """The next performance, which begins at the newest sample."""
         self._count += 1
-        self._performance = Performance(
+        self._start, self._status = self._output.position, "playing"
+        self._last_heads = time.monotonic()
+        return Performance(
             stream,
             number=self._count,
             prompt=self._prompt,
@@ -690,109 +524,65 @@ class Session:
             frame_rate=self.model.shape.frame_rate,
             skip=skip,
         )
-        self._player, self._loop_seconds, self._growing, self._upcoming = None, None, [], None
-        self._phrases, self._rejoins = 0, False
-        self._start, self._status = self._emitted, "playing"
-        self._last_heads = time.monotonic()
 
     def _fork(self, seed: int | None) -> None:
         """Continue the newest music with another performance, without a gap."""
-        self._playing("fork")
-        steered = self._newest_music()[:, -round(FORK_PROMPT * self._rate) :]
-        if steered.shape[1] < self._rate:
+        before, rate = self._playing("fork"), self.model.shape.frame_rate
+        music = self._playback.newest_music(FORK_PROMPT)
+        if music.shape[1] < self._rate:
             raise TonearmError(
                 "less than 1 s has been played, too little to continue; wait for more"
             )
-        if seed is None:
-            seed = self._seed()
-        stream = self._stream(seed, Clip(steered, self._rate))
-        player, phrases = self._player, self._phrases
-        self._end_performance()
-        frames = round(steered.shape[1] / self._rate * self.model.shape.frame_rate)
-        skip = frames * self._rate // self.model.shape.frame_rate
-        self._begin(stream, seed, skip)
-        if self._mode == "phrase":  # the last phrase goes on while the first one is computed
-            self._player, self._phrases, self._rejoins = player, phrases, True
-        else:
-            self._rejoin()
-
-    def _newest_music(self) -> np.ndarray:
-        """Steered samples [C, n] that a fork continues: of the whole phrase, where there is one."""
-        if self._mode == "phrase" and self._player is not None:
-            return self._player.piece[0]
-        return self._recent.last(round(FORK_PROMPT * self._rate))[0]
+        seed = self._seed() if seed is None else seed
+        stream = self._stream(seed, Clip(music, self._rate))
+        skip = round(music.shape[1] / self._rate * rate) * self._rate // rate
+        self._playback.continue_with(self._performance_of(stream, seed, skip))
+        self._finish(before)
 
     def _loop(self, bars: int) -> None:
         performance = self._playing("loop")
         if not bars:
-            self._loop_seconds = None
-            return
-        if self._mode == "phrase":
-            if self._player is None:
-                raise TonearmError("the first phrase is being computed; loop it when it plays")
-            self._loop_seconds = self._player.length / self._rate
+            self._playback.end_loop()
             return
         tempo = self._meters.latest.steered.tempo if self._meters.latest else None
         bar = BEATS_PER_BAR * 60 / tempo if tempo else BAR_WITHOUT_TEMPO
-        player = self._last_loop(bars * bar)
-        if player.length < bar * self._rate:
-            raise TonearmError(f"less than a bar ({bar:.1f} s) has been played; wait for more")
-        self._player, self._loop_seconds = player, player.length / self._rate
-        self._rejoin()
-        performance.note(f"loop of {self._loop_seconds:.2f} s")
+        self._playback.loop(bars * bar, least=bar)
+        performance.note(f"loop of {self._playback.loop_seconds:.2f} s")
 
     def _end_performance(self) -> None:
-        """End the performance, and complete its take in another thread."""
-        performance, self._performance = self._performance, None
-        if performance is None:
-            return
-        self._status = "stopped"
-        self._player = self._loop_seconds = self._upcoming = None
-        self._growing = []
-        for one in self._pending:
-            one.refuse(TonearmError(TOO_LATE))
-        self._pending = []
-        if performance.seconds - performance.skip / self._rate <= 0:
+        performance = self._performance
+        if performance is not None:
+            self._playback.end()
+            self._status = "stopped"
+            self._finish(performance)
+
+    def _finish(self, performance: Performance) -> None:
+        """Complete the take of a performance in another thread."""
+        if performance.position <= performance.skip:
             performance.stream.cancel()
             return
         performance.record(False)
         waiting = TakeState(
             number=performance.number, prompt=performance.prompt, seed=performance.seed
         )
-        self._keep(performance.number, waiting)
+        self._takes.keep(waiting)
         self._finisher.submit(self._complete, performance, waiting)
 
     def _complete(self, performance: Performance, waiting: TakeState) -> None:
         try:
             steered, plain = performance.finish()
             log, recorded = tuple(performance.log), tuple(performance.recorded)
-            self._keep(
-                performance.number, RecordedTake(performance.number, steered, plain, log, recorded)
-            )
-        except TonearmError as error:
-            self._keep(performance.number, waiting.model_copy(update={"fault": str(error)}))
+            take = RecordedTake(performance.number, steered, plain, log, recorded)
+            self._takes.keep(take)
+        except Exception as error:  # of the model; the session goes on
+            reason = str(error) if isinstance(error, TonearmError) else first_line(error)
+            self._takes.keep(waiting.model_copy(update={"fault": reason}))
         self._ask(lambda answer: self._publish_state())
-
-    def _keep(self, number: int, take: RecordedTake | TakeState) -> None:
-        with self._takes_lock:
-            self._takes[number] = take
-            while len(self._takes) > MAX_TAKES:
-                self._takes.popitem(last=False)
-
-    def _take(self, number: int) -> RecordedTake:
-        with self._takes_lock:
-            found = self._takes.get(number)
-            known = ", ".join(map(str, self._takes)) or "none"
-        if found is None:
-            raise TonearmError(f"there is no take {number}; there are {known}")
-        if isinstance(found, TakeState):
-            raise TonearmError(found.fault or f"take {number} is not ready; wait a moment")
-        return found
 
     # Clients ------------------------------------------------------------------------------------
 
     def _set_head(self, sample: int, answer: "Future[None]") -> None:
-        self._head = max(self._head, min(sample, self._emitted))
+        self._output.played(sample)
         self._last_heads = time.monotonic()
         answer.set_result(None)
 
@@ -812,10 +602,12 @@ class Session:
 
 
 def _answered(call: "Callable[[Future[Any]], None]", answer: "Future[Any]") -> None:
-    """Make a call; its TonearmError becomes the answer."""
+    """Make a call; its error becomes the answer, and ends the session unless it is a mistake."""
     if not answer.set_running_or_notify_cancel():
         return
     try:
         call(answer)
-    except TonearmError as error:
+    except BaseException as error:
         answer.set_exception(error)
+        if not isinstance(error, TonearmError):
+            raise

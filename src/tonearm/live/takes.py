@@ -24,7 +24,6 @@ from tonearm.measures.describe import describe
 
 Format = Literal["wav", "flac"]
 FORMATS: tuple[Format, ...] = ("wav", "flac")
-MAX_TAKES = 16  # that a session keeps
 MAX_PAGE_SECONDS = 120.0  # of a page, whose audio is within it
 
 

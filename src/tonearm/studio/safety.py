@@ -6,16 +6,19 @@ scripts (Origin), or after its name was resolved to this machine (Host).
 
 import hmac
 import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Mapping
-from http.cookies import SimpleCookie
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 COOKIE = "tonearm_token"
 TOKEN = "token"
 LOCAL_NAMES = ("localhost",)
+HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)  # of a Host header, which becomes part of the policy
 # answers to a refused request
 WRONG_HOST = (421, "this server is not reached by that name; open the address that it printed")
 WRONG_ORIGIN = (403, "requests from other sites are refused")
@@ -46,7 +49,12 @@ def host_is_allowed(header: str, bound: str) -> bool:
         False for names that anybody could point at this machine. Addresses are allowed where the
         server is bound to more than the loopback.
     """
-    name = urlsplit(f"//{header}").hostname
+    if not HOST.fullmatch(header):
+        return False
+    try:
+        name = urlsplit(f"//{header}").hostname
+    except ValueError:  # brackets without an address
+        return False
     if not name:
         return False
     if is_loopback(bound):
@@ -126,7 +134,8 @@ class Guard:
             return True
         query = parse_qs(scope["query_string"].decode("latin-1"))
         cookie: SimpleCookie = SimpleCookie()
-        cookie.load(headers.get("cookie", ""))
+        with suppress(CookieError):
+            cookie.load(headers.get("cookie", ""))
         given = [
             *query.get(TOKEN, ()),
             *(one.value for key, one in cookie.items() if key == COOKIE),

@@ -207,7 +207,7 @@ function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying
 function showPlayer(status) {
   find("buffer").textContent = `${Math.round((1000 * status.buffered) / rate)} ms`;
   find("underruns").textContent = status.dropped ? `${status.underruns}, ${status.dropped} samples dropped` : String(status.underruns);
-  if (status.playing || status.buffered) wire.send({ type: "playhead", sample: status.position });
+  if (status.run) wire.send({ type: "playhead", sample: status.position });
   if (status.playing) wire.send({ type: "report", buffer_ms: Math.round((1000 * status.buffered) / rate), underruns: status.underruns });
   document.body.dataset.sounding = status.playing;
 }

@@ -9,6 +9,8 @@ const FADE_SECONDS = 0.004;
 const REPORT_SECONDS = 0.05;
 const TAPS = 32; // of the resampler
 const PHASES = 256;
+const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
+const PEAK_KEPT = 0.995; // of the peak, from block to block
 
 /** Windowed-sinc kernels [PHASES + 1][TAPS] for a ratio of input to output rate. */
 export function kernels(ratio) {
@@ -53,6 +55,8 @@ class Player extends AudioWorkletProcessor {
     this.fade = new Ramp(0, fade);
     this.plain = new Ramp(0, fade);
     this.gain = new Ramp(1, 50 * fade);
+    this.wantedGain = 1;
+    this.peak = 0; // of the plain stream, slowly forgotten
     this.run = this.position = this.end = 0;
     this.underruns = this.dropped = this.sinceReport = 0;
     this.priming = true;
@@ -64,7 +68,7 @@ class Player extends AudioWorkletProcessor {
     if (data.type === "audio") this.write(data);
     else if (data.type === "stop") this.stopping = true;
     else if (data.type === "listen") this.plain.target = data.plain ? 1 : 0;
-    else if (data.type === "gain") this.gain.target = data.plain;
+    else if (data.type === "gain") this.wantedGain = data.plain;
     else if (data.type === "prime") this.prime = data.samples;
   }
 
@@ -81,6 +85,8 @@ class Player extends AudioWorkletProcessor {
       ring.set(row.subarray(head), 0);
     });
     this.end = first + count;
+    this.peak = rows.slice(this.channels).reduce((most, row) => row.reduce((top, value) => Math.max(top, Math.abs(value)), most), this.peak * PEAK_KEPT);
+    this.gain.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : 1);
     const oldest = this.end - this.capacity;
     if (this.position < oldest) {
       this.dropped += oldest - this.position; // the oldest are lost, never the newest
