@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.musicgen.decode_requests import PROMPTS
+from tests.musicgen.recorded_graphs import codes_of, recording_decoder
 from tests.musicgen.test_windows import OVERLAP, WINDOW, long_request, windows_of
 from tests.steering.vectors import vector_of
 from tonearm import Steer, Steering
@@ -102,6 +103,23 @@ def test_a_section_that_begins_while_decoding_is_one_of_the_request(
         live.step()
     assert not sections and torch.equal(live.codes, given.codes)
     assert allocated == before
+
+
+@pytest.mark.parametrize("variant", ["small", "melody"])
+def test_captured_steps_decode_the_same(model_of, variant):
+    """The texts of the sections have other lengths, and so other graphs; these are kept."""
+    model = model_of(variant)
+    decoder, recorder = recording_decoder(model)
+    settings = dict(
+        steering=Steering(steers=(Steer(vector="v", strength=2.0, source_layer=1),)),
+        vectors={"v": vector_of(model)},
+    )
+    request = sectioned(model, 9, 17, 30, **settings)
+    expected = DecoderEngine(model.checkpoint).decode(request)
+    assert torch.equal(codes_of(decoder, request).cpu(), expected)
+    captures = recorder.captures
+    assert torch.equal(codes_of(decoder, request).cpu(), expected)
+    assert recorder.captures == captures > 0
 
 
 def test_a_section_replaces_one_at_its_frame_and_the_first_texts_at_the_start(small):

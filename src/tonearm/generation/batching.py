@@ -105,7 +105,7 @@ def batch_shape(rows: Sequence[PreparedRequest], limits: Limits) -> BatchShape:
     A row that plays until it is stopped counts as one window.
     """
     frames = max(row.frames or limits.window for row in rows)
-    has_windows = frames > limits.window or any(row.sections for row in rows)
+    has_windows = frames > limits.window or any(row.sections or not row.frames for row in rows)
     return BatchShape(
         rows=len(rows),
         guided=any(row.sampling.strongest_guidance > 1 for row in rows),
