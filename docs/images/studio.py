@@ -19,14 +19,16 @@ SIZES = ((1360, 960, "light"), (1360, 960, "dark"), (820, 1180, "light"), (390, 
 KNOBS = (("tempo", 12.0), ("brightness", 2.0))
 TIMEOUT = 300_000  # ms
 SOUNDS = """() => window.tonearm.roll.marks.length > 1
-  && window.tonearm.output.status.position > 3 * 16000 + Math.max(...window.tonearm.roll.marks.map((one) => one.sample))"""
+  && window.tonearm.output.status.position > 3 * 16000 + Math.max(9 * 16000, ...window.tonearm.roll.marks.map((one) => one.sample))"""
 
 
 def main() -> None:
     """Write docs/images/studio-WIDTH-SCHEME.png."""
     folder = Path(__file__).parent
     with (
-        Session(tonearm.load(), prompt="a latin song with guitar", seed=6) as session,
+        Session(
+            tonearm.load(), prompt="a latin song with guitar", seed=6, mode="phrase"
+        ) as session,
         served(session) as url,
         sync_playwright() as playwright,
     ):
@@ -46,7 +48,7 @@ def main() -> None:
             page.wait_for_timeout(600)
             image = Image.open(io.BytesIO(page.screenshot()))
             name = folder / f"studio-{width}-{scheme}.png"
-            image.convert("RGB").quantize(200).save(name, optimize=True)
+            image.convert("RGB").save(name, optimize=True)
         browser.close()
 
 

@@ -187,6 +187,18 @@ def test_research_steers_are_forked_with(tab, session):
     assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
 
 
+@pytest.mark.slow
+def test_a_minute_plays_without_an_underrun(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    begun = page.evaluate("() => window.tonearm.output.status.underruns")
+    page.wait_for_timeout(60_000)
+    status = page.evaluate("() => window.tonearm.output.status")
+    rate = page.evaluate("() => window.tonearm.manifest.model.sample_rate")
+    assert status["playing"] and status["position"] > 55 * rate
+    assert (status["underruns"] - begun, status["dropped"]) == (0, 0)
+
+
 def test_a_context_at_another_rate_resamples_without_a_click(tab):
     page = tab()
     result = page.evaluate(
