@@ -2,7 +2,6 @@
 
 import copy
 import logging
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,10 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from tests import checkpoints
+from tests.browsers import ABSENT, FLAGS, find_chromium
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import load_checkpoint
 from tonearm.steering.library import VectorLibrary
-
-CHROMIUM = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--autoplay-policy=no-user-gesture-required",
-    "--no-first-run",
-)
 
 torch.set_num_threads(1)
 threadpool_limits(1)  # small products are several times as slow on two threads
@@ -90,10 +82,10 @@ def small(model_of: Callable[[str], Model]) -> Model:
 def browser() -> Iterator[Any]:
     """A headless Chromium; tests that need one are skipped where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    path = find_chromium()
     if path is None:
-        pytest.skip("no Chromium found")
+        pytest.skip(ABSENT)
     with playwright.sync_playwright() as running:
-        launched = running.chromium.launch(executable_path=path, args=list(CHROMIUM))
+        launched = running.chromium.launch(executable_path=path, args=list(FLAGS))
         yield launched
         launched.close()

@@ -299,6 +299,17 @@ class Model:
         decoded = place_in_batch(decode_request, rows, place.row, place.codec_rows, place.codec_row)
         return self._take(rows[place.row], found, decoded, codes, clip, acted)
 
+    def decode(self, take: Take) -> Clip:
+        """Decode the codes of a take to the audio that it was generated with, bit for bit.
+
+        Args:
+            take: of this checkpoint; its trims, where it has any, are left out.
+        """
+        boundary.instance(take, "take", Take, "a Take")
+        place = take.provenance.batch
+        codes = torch.from_numpy(take.codes)
+        return decode_at(self.checkpoint, codes, place.codec_rows, place.codec_row)
+
     def divergence(
         self,
         requests: Sequence[TakeRequest],

@@ -978,6 +978,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {**PROGRESS, "request": ANY, "place": ANY, "vectors": ANY},
     ),
+    "Model.decode": Function(lambda m: m.model.decode, lambda m: {"take": m.take}, {"take": ANY}),
     "Model.stream": Function(
         lambda m: m.model.stream,
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
@@ -1402,6 +1403,9 @@ FUNCTIONS: dict[str, Function] = {
         },
     ),
 }  # fmt: skip
+
+# Commands that run until Ctrl-C; tests/studio and tests/cli/test_studio.py send them bad input.
+SERVING = ("studio",)
 
 # They hold their arguments as given, and are checked in use: a clip of NaN has a fault.
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}

@@ -26,6 +26,7 @@ from tests.campaign.entries import (
     HOLDING_ARGUMENTS,
     KINDS,
     MADE_BY_TONEARM,
+    SERVING,
     Command,
     Function,
     public_functions,
@@ -209,6 +210,6 @@ def test_a_function_with_valid_arguments(
 
 
 def test_every_command_and_option_is_in_the_table() -> None:
-    assert set(COMMANDS) == set(_commands(typer.main.get_command(app)))
+    assert {*COMMANDS, *SERVING} == set(_commands(typer.main.get_command(app)))
     for name, command in COMMANDS.items():
         assert set(command.kinds) == set(_parameters(name)), name

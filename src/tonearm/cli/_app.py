@@ -33,6 +33,7 @@ from tonearm.cli.models import models
 from tonearm.cli.probe import probe
 from tonearm.cli.replay import replay
 from tonearm.cli.report import report
+from tonearm.cli.studio import studio
 from tonearm.cli.study import study
 from tonearm.cli.vectors import LIST, ListingGroup, vectors
 from tonearm.cli.vectors_bundle import bundle
@@ -86,6 +87,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, invoke_w
 for command in (
     generate,
     compare,
+    studio,
     learn,
     probe,
     calibrate,

@@ -1,0 +1,111 @@
+"""tonearm studio: play the model live, in a browser."""
+
+import socket
+import webbrowser
+from contextlib import ExitStack, suppress
+from typing import Annotated
+
+import typer
+
+from tonearm.cli import _options
+from tonearm.cli._screen import load_model, out, print_facts
+from tonearm.cli._takes import licence_note, model_text
+from tonearm.errors import TonearmError
+
+LOCAL = "127.0.0.1"
+MODES = ("auto", "live", "phrase")
+
+
+def studio(
+    model: _options.ModelName = "pocket",
+    device: _options.Device = None,
+    dtype: _options.DType = None,
+    prompt: Annotated[
+        str, typer.Option("--prompt", metavar="TEXT", help="The music in words, at first.")
+    ] = "a folk tune with flute",
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Of every performance; default: random ones.")
+    ] = None,
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--knob", metavar="NAME", help="A knob to begin with (see: tonearm knobs). Repeat it."
+        ),
+    ] = None,
+    lead: Annotated[
+        float,
+        typer.Option(
+            "--lead", help="Seconds of audio ahead of the play head; less reacts sooner. 0.1 to 3."
+        ),
+    ] = 0.3,
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            metavar="MODE",
+            help="live, phrase (the last phrase repeats while the next is computed), or auto: by "
+            "the speed of this machine, which is measured first.",
+        ),
+    ] = "auto",
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            metavar="HOST",
+            help="Interface to listen at; other than this machine's own, the page needs a token.",
+        ),
+    ] = LOCAL,
+    port: Annotated[int, typer.Option("--port", help="Of the page; 0 for a free one.")] = 9310,
+    osc: Annotated[
+        int | None,
+        typer.Option("--osc", metavar="PORT", help="Listen to OSC at this UDP port, such as 9311."),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page in the browser.")
+    ] = False,
+) -> None:
+    """Play the model live in a browser: knobs that act on music while it plays."""
+    if mode not in MODES:
+        raise TonearmError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
+    from tonearm.live.commands import MAX_LEAD, MIN_LEAD
+
+    if not MIN_LEAD <= lead <= MAX_LEAD:
+        raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
+    from tonearm.studio.safety import is_loopback, new_token
+    from tonearm.studio.serve import address, bind, serve
+
+    token = None if is_loopback(host) else new_token()
+    with ExitStack() as opened:
+        bound = opened.enter_context(bind(host, port))
+        udp = None
+        if osc is not None:
+            udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
+        loaded = load_model(model, device, dtype)
+        from tonearm.live import Session
+        from tonearm.studio.app import make_app
+
+        session = Session(
+            loaded,
+            prompt=prompt,
+            seed=seed,
+            lead=lead,
+            mode=None if mode == "auto" else mode,  # type: ignore[arg-type]
+            desk=knobs or None,
+        )
+        url = address(host, bound, token)
+
+        def ready() -> None:
+            print_facts(
+                {
+                    "model": model_text(loaded),
+                    "licence": licence_note(loaded),
+                    "OSC": "" if udp is None else f"UDP port {udp.getsockname()[1]}",
+                }
+            )
+            out.print(f"open {url}", soft_wrap=True)
+            out.print("Ctrl-C ends it")
+            if not no_browser:
+                webbrowser.open(url)
+
+        with session, suppress(KeyboardInterrupt):
+            serve(make_app(session, host, token, udp), bound, ready)

@@ -1,0 +1,149 @@
+"""Commands of a session, one schema per command; clients find them in the manifest."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from tonearm.errors import TonearmError
+from tonearm.escapes import shortened
+from tonearm.live.state import Listening
+from tonearm.steering.spec import Steer
+from tonearm.text import quoted
+
+MAX_PROMPT = 1000  # characters
+MAX_KNOBS = 8  # of the desk: each one costs speed, whether it acts or not
+MAX_RESEARCH_STEERS = 8
+MIN_LEAD, MAX_LEAD = 0.1, 3.0  # seconds
+MAX_LOOP_BARS = 8
+
+Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Play(_Command):
+    """Start a new performance; one that plays ends and becomes a take."""
+
+    name: Literal["play"] = "play"
+
+
+class Stop(_Command):
+    """End the performance, which becomes a take."""
+
+    name: Literal["stop"] = "stop"
+
+
+class SetPrompt(_Command):
+    """Go on with another prompt, without a gap; where nothing plays, start with it."""
+
+    name: Literal["prompt"] = "prompt"
+    text: Prompt
+
+
+class SetSeed(_Command):
+    """Seed of the next performance: a number, or None for a random one; locked, it stays."""
+
+    name: Literal["seed"] = "seed"
+    seed: Seed | None = None
+    locked: bool = False
+
+
+class Fork(_Command):
+    """Continue the music with a new performance: its own seed, and the knobs of the desk."""
+
+    name: Literal["fork"] = "fork"
+    seed: Seed | None = None
+
+
+class Loop(_Command):
+    """Repeat the last bars until `bars` is 0; controls wait until the loop ends."""
+
+    name: Literal["loop"] = "loop"
+    bars: int = Field(ge=0, le=MAX_LOOP_BARS)
+
+
+class Record(_Command):
+    """Begin or end a recorded section, which the export holds as a file of its own."""
+
+    name: Literal["record"] = "record"
+    on: bool
+
+
+class Listen(_Command):
+    """Play the steered or the plain stream."""
+
+    name: Literal["ab"] = "ab"
+    to: Listening
+
+
+class SetLead(_Command):
+    """Seconds between the play head and the newest sample; less reacts sooner, more is safer."""
+
+    name: Literal["lead"] = "lead"
+    seconds: float = Field(ge=MIN_LEAD, le=MAX_LEAD)
+
+
+class SetDesk(_Command):
+    """Knobs of the next performance or fork."""
+
+    name: Literal["desk"] = "desk"
+    knobs: tuple[str, ...] = Field(max_length=MAX_KNOBS)
+
+
+class Research(_Command):
+    """Further steers of the next performance or fork, with strengths and schedules."""
+
+    name: Literal["research"] = "research"
+    steers: tuple[Steer, ...] = Field(max_length=MAX_RESEARCH_STEERS)
+
+
+Command = Annotated[
+    Play
+    | Stop
+    | SetPrompt
+    | SetSeed
+    | Fork
+    | Loop
+    | Record
+    | Listen
+    | SetLead
+    | SetDesk
+    | Research,
+    Field(discriminator="name"),
+]
+COMMANDS: tuple[type[_Command], ...] = (
+    Play,
+    Stop,
+    SetPrompt,
+    SetSeed,
+    Fork,
+    Loop,
+    Record,
+    Listen,
+    SetLead,
+    SetDesk,
+    Research,
+)
+_ADAPTER: TypeAdapter[Any] = TypeAdapter(Command)
+
+
+def command_of(content: object) -> Any:
+    """Validate a command from plain data.
+
+    Raises:
+        TonearmError: an unknown command, or a field with its first fault.
+    """
+    names = [command.model_fields["name"].default for command in COMMANDS]
+    if not isinstance(content, dict) or content.get("name") not in names:
+        given = content.get("name") if isinstance(content, dict) else content
+        raise TonearmError(f"command {quoted(given)} is unknown; use one of {', '.join(names)}")
+    try:
+        return _ADAPTER.validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(shortened(str(part)) for part in first["loc"][1:])
+        reason = shortened(first["msg"].removeprefix("Value error, "))
+        raise TonearmError(f"command {content['name']}: {place}: {reason}") from None

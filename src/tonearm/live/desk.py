@@ -1,0 +1,65 @@
+"""Desk: the knobs of a performance and their values, as the steering that it starts with."""
+
+from collections.abc import Mapping, Sequence
+
+from tonearm.errors import TonearmError
+from tonearm.live.manifest import Knob
+from tonearm.schema import validated
+from tonearm.steering.amounts import with_strengths
+from tonearm.steering.controls import Control
+from tonearm.steering.spec import Steer, Steering
+from tonearm.steering.vector import SteeringVector
+
+
+def steering_of(
+    knobs: Sequence[Knob], controls: Mapping[str, float], research: Sequence[Steer] = ()
+) -> Steering:
+    """The steering that a performance starts with.
+
+    Args:
+        knobs: on the desk; those without a value are at 0, so that they can be set later.
+        controls: values by target.
+        research: further steers, after those of the knobs.
+    """
+    steers = [steer_of(knob, controls.get(knob.target, 0.0)) for knob in knobs]
+    return Steering(steers=(*steers, *research))
+
+
+def steer_of(knob: Knob, value: float) -> Steer:
+    """The steer of a knob at a value, in the unit of the knob."""
+    setting = knob.target.partition("/")[0]
+    fields = {"vector": knob.name, setting: value}
+    return validated(Steer, fields, where=f"knob {knob.name}")  # type: ignore[no-any-return]
+
+
+def check_control(
+    control: Control, desk: Sequence[Knob], vectors: Mapping[str, SteeringVector]
+) -> None:
+    """Check a control of a knob while nothing plays.
+
+    Args:
+        control: of any target; others than those of vectors are always possible.
+        desk: knobs of the next performance.
+        vectors: of the knobs.
+
+    Raises:
+        TonearmError: a vector that is not on the desk, another setting than that of the knob, or a
+            value outside its range.
+    """
+    if control.vector is None:
+        return
+    found = {knob.name: knob for knob in desk}.get(control.vector)
+    if found is None:
+        names = ", ".join(knob.name for knob in desk) or "nothing"
+        raise TonearmError(
+            f"knob {control.vector!r} is not on the desk, which has {names}; add it first"
+        )
+    check_setting(control, found)
+    steering = Steering(steers=(steer_of(found, control.value),))
+    with_strengths(steering, {found.name: vectors[found.name]}, live=True)
+
+
+def check_setting(control: Control, knob: Knob) -> None:
+    """Raise TonearmError for a control of a knob by another setting than its own."""
+    if control.target != knob.target:
+        raise TonearmError(f"knob {knob.name!r} is set by {knob.target}, not by {control.target}")

@@ -1,0 +1,83 @@
+"""Output of a session: its positions, the newest audio, and joins without clicks."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tonearm.live.events import AudioBlock
+from tonearm.live.looping import LoopPlayer, Pair, without_click
+from tonearm.live.recent import RecentAudio
+
+FADE = 0.005  # seconds of a fade at a seam
+
+
+class SessionOutput:
+    """Emits blocks one after the other.
+
+    Args:
+        sample_rate: in Hz.
+        recent: keeps the newest blocks.
+        publish: called with every block.
+    """
+
+    def __init__(
+        self, sample_rate: int, recent: RecentAudio, publish: Callable[[AudioBlock], None]
+    ):
+        self.run = 0  # number of the run; a run begins with every start of sound
+        self.position = 0  # of the next sample
+        self.head = 0  # the furthest position that a client has played
+        self._rate, self._recent, self._publish = sample_rate, recent, publish
+        self._fade = round(FADE * sample_rate)
+        self._before: tuple[np.ndarray, np.ndarray] | None = None
+
+    def begin_run(self) -> None:
+        """Begin to sound again, with nothing before."""
+        self.run += 1
+        self.head = self.position
+        self._recent.clear()
+        self._before = None
+
+    def played(self, sample: int) -> None:
+        """Count a play head; one beyond the newest sample counts as that."""
+        self.head = max(self.head, min(sample, self.position))
+
+    def room(self, lead: float) -> int:
+        """Samples that may be emitted to be `lead` seconds ahead of the play head."""
+        return self.head + round(lead * self._rate) - self.position
+
+    def rejoin(self) -> None:
+        """Join the next block to the newest sample without a click."""
+        steered, plain, _ = self._recent.last(1)
+        self._before = (steered[:, -1], plain[:, -1]) if steered.shape[1] else None
+
+    def emit(self, piece: Pair) -> None:
+        """Publish the next block."""
+        steered, plain = piece
+        if self._before is not None:
+            steered, plain = (
+                without_click(one, before, self._fade)
+                for one, before in zip(piece, self._before, strict=True)
+            )
+            self._before = None
+        block = AudioBlock(self.run, self.position, steered, plain)
+        self.position = block.stop
+        self._recent.append(block)
+        self._publish(block)
+
+    def newest(self, seconds: float) -> Pair:
+        """The newest seconds of both streams, or fewer."""
+        steered, plain, _ = self._recent.last(round(seconds * self._rate))
+        return steered, plain
+
+    def loop_of(self, seconds: float) -> LoopPlayer:
+        """A loop of the newest seconds."""
+        steered, plain, _ = self._recent.last(round(seconds * self._rate) + self._fade)
+        split = min(self._fade, steered.shape[1] // 2)
+        return LoopPlayer(
+            (steered[:, split:], plain[:, split:]), (steered[:, :split], plain[:, :split])
+        )
+
+    def loop_after(self, piece: Pair, has_before: bool) -> LoopPlayer:
+        """A loop of a piece that follows the newest samples, where there are any."""
+        before = self.newest(FADE) if has_before else (piece[0][:, :0], piece[1][:, :0])
+        return LoopPlayer(piece, before)

@@ -1,0 +1,121 @@
+"""Performance: one twin stream from its start to its end."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tonearm.audio import Clip
+from tonearm.generation.stream import Chunk, Stream
+from tonearm.generation.take import Take
+from tonearm.live.identity import IdentityMeter
+from tonearm.live.looping import Pair
+from tonearm.live.needles import NeedleMeter
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the log: a command, and the second of the performance at which it acted."""
+
+    seconds: float
+    text: str
+
+
+class Performance:
+    """Reads a twin stream piece by piece.
+
+    Args:
+        stream: of `Model.stream(..., seconds=None, twin=True)`.
+        number: of the performance.
+        prompt: at its start.
+        seed: of its sampling noise.
+        desk: names of its knobs.
+        sample_rate: in Hz.
+        frame_rate: frames per second.
+        skip: samples at the start that were played before: those of an audio prompt.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        *,
+        number: int,
+        prompt: str,
+        seed: int,
+        desk: tuple[str, ...],
+        sample_rate: int,
+        frame_rate: int,
+        skip: int = 0,
+        clock: Callable[[], float] = time.perf_counter,
+    ):
+        self.stream, self.number, self.prompt, self.seed = stream, number, prompt, seed
+        self.desk, self.skip = desk, skip
+        self.identity = IdentityMeter(sample_rate)
+        self.needles = NeedleMeter()
+        self.log: list[Entry] = []
+        self.recorded: list[tuple[int, int]] = []  # first and last sample of the clip
+        self.position = skip  # sample of the clip that `next` returns first
+        self.computing = 0.0  # seconds that the last piece took
+        self._rate, self._frame_samples = sample_rate, sample_rate // frame_rate
+        self._record_from: int | None = None
+        self._clock = clock
+        self._chunks: Iterator[Chunk] = iter(stream)
+
+    @property
+    def seconds(self) -> float:
+        """Length so far, audio prompt included."""
+        return self.position / self._rate
+
+    def sample_of(self, frame: int) -> int:
+        """First sample of the clip at a frame."""
+        return frame * self._frame_samples
+
+    def next(self) -> Pair | None:
+        """Compute the next piece of both streams; None at the end."""
+        begun = self._clock()
+        for chunk in self._chunks:
+            steered, plain = chunk.samples, chunk.plain
+            assert plain is not None, "the stream has no twin"
+            first = round(chunk.start * self._rate)
+            late = max(0, self.position - first)
+            if late >= steered.shape[1]:
+                continue
+            steered, plain = steered[:, late:], plain[:, late:]
+            self.position = first + late + steered.shape[1]
+            self.identity.add(steered, plain)
+            self.needles.add(self.stream.projections, steered.shape[1] / self._rate)
+            self.computing = self._clock() - begun
+            return steered, plain
+        return None
+
+    def note(self, text: str) -> None:
+        """Add a line to the log."""
+        self.log.append(Entry(round(self.seconds, 3), text))
+
+    def record(self, on: bool) -> None:
+        """Begin or end a recorded section at the newest sample."""
+        if on:
+            self._record_from = self.position
+        elif self._record_from is not None:
+            if self.position > self._record_from:
+                self.recorded.append((self._record_from, self.position))
+            self._record_from = None
+
+    @property
+    def recording(self) -> bool:
+        return self._record_from is not None
+
+    def finish(self) -> tuple[Take, Take]:
+        """End the stream, and return its steered and its plain take, without their audio.
+
+        `Model.decode` makes the audio of the codes again, bit for bit.
+        """
+        self.stream.stop()
+        for _ in self._chunks:
+            pass
+        takes = (self.stream.take, self.stream.plain_take)
+        silence = Clip(np.zeros((len(takes[0].clip.samples), 0), np.float32), self._rate)
+        steered, plain = (replace(take, clip=silence) for take in takes)
+        return steered, plain

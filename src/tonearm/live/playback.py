@@ -1,0 +1,258 @@
+"""Playback of a performance: live, or in phrases where the model is slower than real time.
+
+    live     piece of the stream ─► output, as far as the lead allows
+    phrase   piece of the stream ─► next phrase;  the last phrase repeats until the next is complete
+
+A loop holds the stream: nothing new is computed until it ends.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from tonearm.errors import TonearmError
+from tonearm.live.looping import LoopPlayer, Pair
+from tonearm.live.output import SessionOutput
+from tonearm.live.performance import Performance
+from tonearm.live.speed import LIVE, TOO_SLOW, SpeedMeter
+from tonearm.live.state import Mode
+
+PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
+FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
+TOO_LATE = "the performance ended before the change took effect"
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A change that took effect at a frame.
+
+    frame     of the performance
+    announce  called with the frame and the position at which it sounds, once that is known
+    refuse    called instead where the performance ends before
+    """
+
+    frame: int
+    announce: Callable[[int, int], None]
+    refuse: Callable[[BaseException], None]
+
+
+class Playback:
+    """Plays one performance after the other; all calls come from one thread.
+
+    Args:
+        output: of the session.
+        sample_rate: in Hz.
+        block: samples of a block of a loop.
+        mode: that is given; None where the speed decides.
+        warn: called with a message where a performance becomes too slow.
+    """
+
+    def __init__(
+        self,
+        output: SessionOutput,
+        sample_rate: int,
+        block: int,
+        mode: Mode | None,
+        warn: Callable[[str], None],
+    ):
+        self.mode: Mode | None = mode
+        self.performance: Performance | None = None
+        self.is_over = False  # the performance has no further piece
+        self.measured_speed: float | None = None
+        self.loop_seconds: float | None = None
+        self._output, self._rate, self._block, self._warn = output, sample_rate, block, warn
+        self._is_given = mode is not None
+        self._speed = SpeedMeter()
+        self._origin = 0  # position of the first sample of the performance
+        self._player: LoopPlayer | None = None
+        self._growing: list[Pair] = []
+        self._upcoming: Pair | None = None
+        self._phrases = 0
+        self._rejoins = False  # the next phrase does not follow the one that plays
+        self._pending: list[_Change] = []
+
+    @property
+    def speed(self) -> float | None:
+        """Seconds of music per second of computation; None before it was measured."""
+        return self._speed.speed or self.measured_speed
+
+    def choose_mode(self) -> None:
+        """Choose the mode of the next performance by the speed, unless it was given."""
+        if not self._is_given and self.speed is not None:
+            self.mode = "live" if self.speed >= LIVE else "phrase"
+
+    def begin(self, performance: Performance) -> None:
+        """Play a performance from its start, in the mode that was chosen."""
+        self._reset(performance)
+
+    def continue_with(self, performance: Performance) -> None:
+        """Play a performance that continues the newest music, without a gap."""
+        player, phrases = self._player, self._phrases
+        self._reset(performance)
+        if self.mode == "phrase":  # the last phrase goes on while the first one is computed
+            self._player, self._phrases, self._rejoins = player, phrases, True
+        else:
+            self._output.rejoin()
+
+    def end(self) -> None:
+        """Play nothing; changes that do not sound yet are refused."""
+        self._reset(None)
+
+    def _reset(self, performance: Performance | None) -> None:
+        self.performance, self.is_over, self.loop_seconds = performance, False, None
+        self._player, self._growing, self._upcoming = None, [], None
+        self._phrases, self._rejoins = 0, False
+        pending, self._pending = self._pending, []
+        for change in pending:
+            change.refuse(TonearmError(TOO_LATE))
+
+    def newest_music(self, seconds: float) -> np.ndarray:
+        """Steered samples [C, n] that a fork continues: the end of the phrase or of the output."""
+        if self.mode == "phrase" and self._player is not None:
+            return self._player.piece[0][:, -round(seconds * self._rate) :]
+        return self._output.newest(seconds)[0]
+
+    def loop(self, seconds: float, least: float) -> None:
+        """Repeat the newest seconds; in phrases, the phrase that plays.
+
+        Args:
+            seconds: of the loop, or fewer where fewer have sounded.
+            least: seconds that are needed.
+
+        Raises:
+            TonearmError: too little has sounded.
+        """
+        player = self._output.loop_of(seconds) if self.mode == "live" else self._player
+        if player is None or (self.mode == "live" and player.length < least * self._rate):
+            raise TonearmError(f"less than a bar ({least:.1f} s) has been played; wait for more")
+        if self.mode == "live":
+            self._output.rejoin()
+        self._player, self.loop_seconds = player, player.length / self._rate
+
+    def end_loop(self) -> None:
+        """Go on with the music after this pass."""
+        self.loop_seconds = None
+
+    def follow(
+        self,
+        frame: "Future[int]",
+        announce: Callable[[int, int], None],
+        refuse: Callable[[BaseException], None],
+    ) -> None:
+        """Announce a change of the performance when it is known where its frame sounds.
+
+        Args:
+            frame: at which it takes effect.
+            announce: called with the frame and its position in the output.
+            refuse: called with the reason where it does not take effect.
+        """
+        performance = self.performance
+
+        def took_effect(frame: "Future[int]") -> None:
+            error = frame.exception()
+            if error is None and self.performance is not performance:
+                error = TonearmError(TOO_LATE)
+            if error is not None:
+                refuse(error)
+                return
+            change = _Change(frame.result(), announce, refuse)
+            if self.mode == "phrase":
+                self._pending.append(change)
+            else:
+                self._announce(change)
+
+        frame.add_done_callback(took_effect)
+
+    def _announce(self, change: _Change) -> None:
+        assert self.performance is not None
+        change.announce(change.frame, self._origin + self.performance.sample_of(change.frame))
+
+    def advance(self, lead: float) -> bool:
+        """Compute or emit the next piece, `lead` seconds ahead of the play head at most.
+
+        Returns:
+            False where there is nothing to do.
+        """
+        performance = self.performance
+        if performance is None:
+            return False
+        if self.mode == "live" and self._player is None:
+            return self._output.room(lead) > 0 and self._advance_live(performance)
+        was_busy = self.mode == "phrase" and self._advance_phrase(performance)
+        is_busy = self._play_loop(lead if self.mode == "live" else max(lead, PHRASE_LEAD))
+        return is_busy or was_busy
+
+    def _compute(self, performance: Performance) -> Pair | None:
+        piece = performance.next()
+        if piece is None:
+            self.is_over = True
+        else:
+            self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
+        return piece
+
+    def _advance_live(self, performance: Performance) -> bool:
+        self._origin = self._output.position - performance.position
+        piece = self._compute(performance)
+        if piece is not None:
+            self._output.emit(piece)
+            speed = self._speed.speed
+            if not self._is_given and speed is not None and speed < TOO_SLOW:
+                self._go_on_in_phrases(speed)
+        return True
+
+    def _go_on_in_phrases(self, speed: float) -> None:
+        self.mode, self._phrases = "phrase", 1
+        self._player = self._output.loop_of(PHRASE)
+        self._output.rejoin()
+        self._warn(
+            f"this machine plays at {speed:.2f} times real time, so the music goes on in phrases: "
+            "controls act in the next one"
+        )
+
+    def _advance_phrase(self, performance: Performance) -> bool:
+        """Compute a piece of the next phrase, unless it is complete or a loop holds the music."""
+        is_busy = self._upcoming is None and self.loop_seconds is None
+        if is_busy:
+            piece = self._compute(performance)
+            if piece is None:
+                return True
+            self._growing.append(piece)
+            wanted = PHRASE if self._phrases else FIRST_PHRASE
+            if sum(one.shape[1] for one, _ in self._growing) >= wanted * self._rate:
+                steered, plain = (
+                    np.concatenate(parts, axis=1) for parts in zip(*self._growing, strict=True)
+                )
+                self._upcoming, self._growing = (steered, plain), []
+        if self._player is None and self._upcoming is not None:
+            self._begin_phrase(performance, self._upcoming)
+        return is_busy
+
+    def _begin_phrase(self, performance: Performance, phrase: Pair) -> None:
+        grown = sum(one.shape[1] for one, _ in self._growing)
+        first = performance.position - grown - phrase[0].shape[1]  # sample of the clip
+        self._origin, self._upcoming = self._output.position - first, None
+        self._player = self._output.loop_after(phrase, has_before=self._phrases > 0)
+        self._phrases += 1
+        if self._rejoins:
+            self._output.rejoin()
+            self._rejoins = False
+        end = first + phrase[0].shape[1]
+        due = [one for one in self._pending if performance.sample_of(one.frame) < end]
+        self._pending = [one for one in self._pending if one not in due]
+        for change in due:
+            self._announce(change)
+
+    def _play_loop(self, lead: float) -> bool:
+        """Emit as much of the loop or phrase as there is room for."""
+        is_busy = False
+        while self._player is not None and (room := self._output.room(lead)) > 0:
+            leaves = self.loop_seconds is None and (
+                self.mode == "live" or self._upcoming is not None
+            )
+            self._output.emit(self._player.take(min(self._block, room), leaves))
+            is_busy = True
+            if self._player.at_seam and leaves:
+                self._player = None
+        return is_busy

@@ -1,0 +1,110 @@
+"""State of a session: everything that a client shows, as plain data."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Mode = Literal["live", "phrase"]
+Listening = Literal["steered", "plain"]
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(_Plain):
+    """Comparison of the steered with the plain audio of the performance, sample by sample.
+
+    identical  whether all samples are equal so far
+    seconds    compared
+    differs_at seconds of the performance at which the first difference is; None without one
+    steered    sha256 of the steered samples, 16 digits
+    plain      likewise of the plain ones
+    """
+
+    identical: bool = True
+    seconds: float = 0.0
+    differs_at: float | None = None
+    steered: str = ""
+    plain: str = ""
+
+
+class Needle(_Plain):
+    """Projection of the activations on a vector, averaged over about the last half second.
+
+    steered        of the steered stream, before the vector acts
+    plain          of the plain one
+    in_deviations  both are in standard deviations from the mean over generated frames
+    """
+
+    steered: float
+    plain: float
+    in_deviations: bool
+
+
+class TakeState(_Plain):
+    """A performance that has ended.
+
+    number    of the performance
+    prompt    at its start
+    seed      of its sampling noise
+    seconds   of music; 0 until it is ready
+    ready     whether it can be exported
+    fault     reason why it cannot; empty otherwise
+    recorded  recorded sections, in seconds of the performance
+    """
+
+    number: int
+    prompt: str
+    seed: int
+    seconds: float = 0.0
+    ready: bool = False
+    fault: str = ""
+    recorded: tuple[tuple[float, float], ...] = ()
+
+
+class SessionState(_Plain):
+    """A snapshot of a session.
+
+    status       stopped, starting (measuring the speed), playing, or ended
+    mode         live, or phrase where the model is slower than real time
+    speed        seconds of both streams per second of computation; None before it is measured
+    run          number of the run; a run begins with every start of sound
+    performance  number of the performance; 0 before the first
+    start        position at which the performance began to sound
+    prompt       the music in words
+    seed         of the performance, or of the next one
+    seed_locked  whether the next performance has the same seed
+    controls     values by target
+    desk         knobs of the next performance; changes of those of this one act at once
+    playing_desk knobs of this performance
+    listening    which of the two streams is played
+    loop_seconds length of the loop; None without one
+    recording    whether a section is being recorded
+    lead         seconds between the play head and the newest sample
+    lookahead    seconds between the decision of a frame and its first sample
+    identity     of both streams
+    projections  on the vectors of the performance, by name, at its newest frames
+    takes        performances that have ended, the newest last
+    """
+
+    status: Literal["stopped", "starting", "playing", "ended"]
+    mode: Mode | None
+    speed: float | None
+    run: int
+    performance: int
+    start: int
+    prompt: str
+    seed: int
+    seed_locked: bool
+    controls: dict[str, float]
+    desk: tuple[str, ...]
+    playing_desk: tuple[str, ...]
+    listening: Listening
+    loop_seconds: float | None
+    recording: bool
+    lead: float
+    lookahead: float
+    identity: Identity
+    projections: dict[str, Needle]
+    takes: tuple[TakeState, ...]

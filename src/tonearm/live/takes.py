@@ -1,0 +1,136 @@
+"""Takes of a session: performances that have ended, as codes, and their export.
+
+An export is a ZIP archive: `steered` and `plain` with their sidecars, from which `tonearm replay`
+reproduces them bit for bit; recorded sections; and `performance.json`, the log.
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from tonearm import __version__
+from tonearm.audio import Clip
+from tonearm.comparison import ComparedTake, Comparison
+from tonearm.errors import TonearmError
+from tonearm.files.temporary_folder import temporary_folder
+from tonearm.generation.take import Take
+from tonearm.live.performance import Entry
+from tonearm.live.state import TakeState
+from tonearm.measures.describe import describe
+
+Format = Literal["wav", "flac"]
+FORMATS: tuple[Format, ...] = ("wav", "flac")
+MAX_PAGE_SECONDS = 120.0  # of a page, whose audio is within it
+
+
+@dataclass(frozen=True)
+class RecordedTake:
+    """A performance that has ended.
+
+    number    of the performance
+    steered   its take, without audio
+    plain     likewise of the plain stream
+    log       commands with their times
+    recorded  sections, first and last sample
+    """
+
+    number: int
+    steered: Take
+    plain: Take
+    log: tuple[Entry, ...]
+    recorded: tuple[tuple[int, int], ...]
+
+    @property
+    def state(self) -> TakeState:
+        """The take for clients."""
+        one, rate = self.steered.provenance, self.steered.clip.sample_rate
+        return TakeState(
+            number=self.number,
+            prompt=one.prompt,
+            seed=one.seed,
+            seconds=one.new_seconds,
+            ready=True,
+            recorded=tuple((first / rate, last / rate) for first, last in self.recorded),
+        )
+
+
+def archive(take: RecordedTake, decode: Callable[[Take], Clip], kind: Format) -> bytes:
+    """Make the export of a take.
+
+    Args:
+        take: to be exported.
+        decode: audio of a take's codes.
+        kind: of the audio files.
+
+    Returns:
+        The bytes of the ZIP archive.
+
+    Raises:
+        TonearmError: the temporary files cannot be written.
+    """
+    with temporary_folder() as folder:
+        whole = replace(take.steered, clip=decode(take.steered))
+        whole.save(folder / f"steered.{kind}")
+        replace(take.plain, clip=decode(take.plain)).save(folder / f"plain.{kind}")
+        for index, (first, last) in enumerate(take.recorded, start=1):
+            section = Clip(whole.clip.samples[:, first:last], whole.clip.sample_rate)
+            section.write(folder / f"section-{index}.{kind}")
+        log = {
+            "kind": "tonearm performance",
+            "version": __version__,
+            "number": take.number,
+            "log": [asdict(entry) for entry in take.log],
+            "recorded": [list(section) for section in take.recorded],
+            "sample_rate": whole.clip.sample_rate,
+        }
+        text = json.dumps(log, indent=2, ensure_ascii=False)
+        (folder / "performance.json").write_text(f"{text}\n", encoding="utf-8")
+        return _zipped(folder)
+
+
+def page_archive(take: RecordedTake, decode: Callable[[Take], Clip]) -> bytes:
+    """Make a page that compares the steered with the plain take, with its files, to be shared.
+
+    Args:
+        take: to be shared.
+        decode: audio of a take's codes.
+
+    Returns:
+        The bytes of the ZIP archive.
+
+    Raises:
+        TonearmError: the performance is too long for a page.
+    """
+    seconds = take.state.seconds
+    if seconds > MAX_PAGE_SECONDS:
+        raise TonearmError(
+            f"take {take.number} has {seconds:.0f} s, and a page holds {MAX_PAGE_SECONDS:g} s; "
+            "export it as files"
+        )
+    with temporary_folder() as parent:
+        compared = []
+        for name, one in (("plain", take.plain), ("steered-1", take.steered)):
+            whole = replace(one, clip=decode(one))
+            compared.append(ComparedTake(name, whole, describe(whole.clip)))
+        provenance = take.steered.provenance
+        details = {
+            "model": provenance.checkpoint.name,
+            "seed": str(provenance.seed),
+            "licence": provenance.checkpoint.licence,
+        }
+        folder = parent / "page"
+        Comparison(provenance.prompt, tuple(compared), details).save(folder)
+        return _zipped(folder)
+
+
+def _zipped(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as file:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                file.write(path, path.relative_to(folder).as_posix())
+    return content.getvalue()

@@ -1,0 +1,1 @@
+"""Studio: a live session in a browser, over one WebSocket, and from OSC controllers."""

@@ -1,0 +1,180 @@
+"""Web application of the studio: the page, the manifest, the WebSocket, uploads and exports."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import resources
+from itertools import count
+from typing import Any, Literal
+
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from tonearm.errors import TonearmError
+from tonearm.live import Session
+from tonearm.live.takes import FORMATS
+from tonearm.studio import uploads
+from tonearm.studio.connection import OVERFLOW, Connection
+from tonearm.studio.messages import ReportMessage
+from tonearm.studio.osc import OscServer
+from tonearm.studio.oscquery import host_info, node_at
+from tonearm.studio.safety import Guard
+
+MAX_CLIENTS = 8
+Role = Literal["continue_from", "melody"]
+# files of the page, and their media types; nothing else is served
+MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+class Studio:
+    """Clients of one session.
+
+    Args:
+        session: started.
+    """
+
+    def __init__(self, session: Session):
+        self.session = session
+        self.report = ReportMessage(type="report", buffer_ms=0, underruns=0)
+        self._numbers = count(1)
+        self._clients: set[str] = set()
+        self._uploading = asyncio.Lock()
+
+    async def connect(self, socket: WebSocket) -> None:
+        """Serve a WebSocket until it closes."""
+        await socket.accept()
+        if len(self._clients) >= MAX_CLIENTS:
+            await socket.close(OVERFLOW, f"{MAX_CLIENTS} clients are connected; close one")
+            return
+        name = f"page-{next(self._numbers)}"
+        self._clients.add(name)
+        try:
+            run, after = (_number(socket, key) for key in ("run", "after"))
+            await Connection(self.session, socket, name, self._set_report).serve(run, after)
+        finally:
+            self._clients.discard(name)
+
+    def _set_report(self, report: ReportMessage) -> None:
+        self.report = report
+
+    async def upload(self, role: Role, request: Request) -> dict[str, Any]:
+        """Decode an upload, and start a performance with it.
+
+        Raises:
+            TonearmError: another upload is being decoded, or this one is not possible.
+        """
+        if self._uploading.locked():
+            raise TonearmError("another upload is being decoded; wait for it")
+        async with self._uploading:
+            clip = await uploads.decoded(await uploads.received(request.stream()))
+            await asyncio.wrap_future(self.session.use_audio(role, clip))
+            return {"role": role, "seconds": round(clip.seconds, 3)}
+
+
+def _number(socket: WebSocket, key: str) -> int:
+    text = socket.query_params.get(key, "0")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+
+
+def static_files() -> dict[str, bytes]:
+    """Files of the page by name; read once, so that no path of a request is ever opened."""
+    folder = resources.files("tonearm.studio") / "static"
+    return {
+        item.name: item.read_bytes()
+        for item in folder.iterdir()
+        if f".{item.name.rpartition('.')[2]}" in MEDIA_TYPES
+    }
+
+
+def make_app(
+    session: Session,
+    bound: str = "127.0.0.1",
+    token: str | None = None,
+    osc: socket.socket | None = None,
+) -> Any:
+    """Make the ASGI application.
+
+    Args:
+        session: started; the caller closes it.
+        bound: host that the server is bound to.
+        token: that clients must have; None where none is needed.
+        osc: bound UDP socket for OSC; None for none.
+    """
+    files = static_files()
+    studio = Studio(session)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if osc is None:
+            yield
+            return
+        port = osc.getsockname()[1]
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: OscServer(session, port, lambda: studio.report), sock=osc
+        )
+        yield
+        transport.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.studio = studio
+
+    @app.exception_handler(TonearmError)
+    async def refuse(request: Request, error: Exception) -> Response:
+        return JSONResponse({"message": str(error)}, 422)
+
+    @app.get("/")
+    async def page() -> Response:
+        return Response(files["index.html"], media_type=MEDIA_TYPES[".html"])
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        if name not in files:
+            return PlainTextResponse("no such file\n", 404)
+        return Response(files[name], media_type=MEDIA_TYPES[f".{name.rpartition('.')[2]}"])
+
+    @app.get("/manifest")
+    async def manifest() -> Response:
+        return Response(session.manifest.model_dump_json(), media_type="application/json")
+
+    @app.websocket("/socket")
+    async def connect(websocket: WebSocket) -> None:
+        await studio.connect(websocket)
+
+    @app.post("/uploads/{role}")
+    async def upload(role: Role, request: Request) -> dict[str, Any]:
+        return await studio.upload(role, request)
+
+    @app.delete("/uploads/{role}")
+    async def remove(role: Role) -> dict[str, Any]:
+        await asyncio.wrap_future(session.use_audio(role, None))
+        return {"role": role, "seconds": 0}
+
+    @app.get("/export/{number}/{kind}.zip")
+    async def export(number: int, kind: Literal["wav", "flac", "page"]) -> Response:
+        if kind == "page":
+            content = await run_in_threadpool(session.export_page, number)
+        else:
+            assert kind in FORMATS
+            content = await run_in_threadpool(session.export, number, kind)
+        name = f'attachment; filename="tonearm-{number}-{kind}.zip"'
+        return Response(
+            content, media_type="application/zip", headers={"content-disposition": name}
+        )
+
+    @app.get("/oscquery{path:path}")
+    async def oscquery(path: str, request: Request) -> Response:
+        if osc is None:
+            return PlainTextResponse("OSC is off; start the studio with --osc 9311\n", 404)
+        if "HOST_INFO" in request.query_params:
+            return JSONResponse(host_info(osc.getsockname()[1]))
+        state = await asyncio.wrap_future(session.snapshot())
+        return JSONResponse(node_at(path, session.manifest, state))
+
+    return Guard(app, bound, token)

@@ -1,0 +1,49 @@
+"""Decoding of an uploaded audio file, as a process of its own: `python -m tonearm.studio.decoding`.
+
+Reads the file from standard input, and writes its sample rate and its number of channels as a line,
+then the samples as float32 [C, N]. A fault is one line on standard error, with exit code 2. Decoders
+are code of others that reads bytes of others; a crash or a flood of memory ends this process alone.
+"""
+
+import sys
+
+MAX_SECONDS = 120.0  # of audio
+MAX_BYTES = 4 * 2**30  # of memory
+CPU_SECONDS = 15
+
+
+def main() -> int:
+    """Decode standard input; returns the exit code."""
+    _limit()
+    from tonearm.audio import Clip
+    from tonearm.errors import TonearmError
+
+    try:
+        clip = Clip.decode(sys.stdin.buffer.read(), "the upload")
+        if clip.seconds > MAX_SECONDS:
+            raise TonearmError(
+                f"the upload has {clip.seconds:.0f} s; give at most {MAX_SECONDS:g} s"
+            )
+    except TonearmError as error:
+        print(error, file=sys.stderr)
+        return 2
+    out = sys.stdout.buffer
+    out.write(f"{clip.sample_rate} {len(clip.samples)}\n".encode())
+    out.write(clip.samples.astype("<f4").tobytes())
+    out.flush()
+    return 0
+
+
+def _limit() -> None:
+    """Limit memory and CPU time, where the system can."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind, most in ((resource.RLIMIT_AS, MAX_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (most if hard < 0 else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

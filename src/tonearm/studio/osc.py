@@ -1,0 +1,230 @@
+"""Open Sound Control over UDP, on the same session and by the same controls as the page.
+
+| address                                  | argument                                            |
+|------------------------------------------|-----------------------------------------------------|
+| /tonearm/knob/<name>                     | value in the unit of the knob                       |
+| /tonearm/strength/<name>                 | raw strength of a vector of the research pane       |
+| /tonearm/guidance, /tonearm/temperature  | value                                               |
+| /tonearm/ab                              | 0 steered, 1 plain                                  |
+| /tonearm/transport/play, stop, fork      | none, or 1; 0 (a button that is let go) does nothing |
+| /tonearm/transport/record                | 1 begins, 0 ends a recorded section                 |
+| /tonearm/loop                            | bars, 0 to end                                      |
+| /tonearm/prompt                          | the music in words                                  |
+| /tonearm/sync                            | none; answered with all values                      |
+
+Numbers may be integers or floats. Answers and echoes go to the sender and to the port after this
+one at the sender's address: the same addresses, /tonearm/status/{rtf,buffer_ms,underruns,applied}
+and /tonearm/error.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal
+
+from pythonosc.osc_message_builder import ArgValue, build_msg
+from pythonosc.osc_packet import OscPacket, ParseError
+
+from tonearm.errors import TonearmError
+from tonearm.live import Applied, Event, Manifest, Session, commands
+from tonearm.live.commands import command_of
+from tonearm.live.state import SessionState
+from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
+from tonearm.studio.messages import ReportMessage
+from tonearm.text import quoted
+
+PORT = 9311
+ROOT = "/tonearm"
+ORIGIN = "osc"
+STATUS_SECONDS = 1.0
+MAX_LISTENERS = 8  # addresses that receive echoes, the newest ones
+MAX_MESSAGES = 64  # of a bundle
+BUTTONS = ("play", "stop", "fork")
+Address = tuple[str, int]
+
+
+class OscServer(asyncio.DatagramProtocol):
+    """Receives datagrams, and sends echoes.
+
+    Args:
+        session: started.
+        port: at which it listens; answers also go to the next one.
+        report: the newest counters of a page.
+    """
+
+    def __init__(self, session: Session, port: int, report: Callable[[], ReportMessage]):
+        self._session, self._port, self._report = session, port, report
+        self._listeners: dict[Address, None] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+        self._loop = asyncio.get_running_loop()
+        self._end: Callable[[], None] | None = None
+        self._status: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        self._end = self._session.subscribe(self._receive_event)
+        self._status = self._loop.create_task(self._send_status())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._end is not None:
+            self._end()
+        if self._status is not None:
+            self._status.cancel()
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Carry out the messages of a datagram, and never wait for them."""
+        sender: Address = (addr[0], addr[1])
+        self._listen(sender)
+        try:
+            packet = OscPacket(data)
+        except (ParseError, ValueError, IndexError, RecursionError):
+            self._send(sender, f"{ROOT}/error", "the datagram is no OSC packet")
+            return
+        for timed in packet.messages[:MAX_MESSAGES]:
+            try:
+                self._handle(timed.message.address, list(timed.message.params), sender)
+            except TonearmError as error:
+                self._send(sender, f"{ROOT}/error", str(error))
+
+    def _handle(self, address: str, arguments: list[Any], sender: Address) -> None:
+        call = call_of(address, arguments, self._session.manifest)
+        if call == "sync":
+            self._answer(self._session.snapshot(), sender, self._send_all)
+        elif isinstance(call, Control):
+            self._answer(self._session.apply(call, ORIGIN), sender, None)
+        elif call is not None:
+            self._answer(self._session.command(call, ORIGIN), sender, None)
+
+    def _answer(
+        self,
+        answer: "Future[Any]",
+        sender: Address,
+        use: Callable[[Any, Address], None] | None,
+    ) -> None:
+        """Send the error of a call, or use its result, in the loop."""
+
+        def done(future: "Future[Any]") -> None:
+            error = future.exception()
+            if error is not None:
+                self._soon(self._send, sender, f"{ROOT}/error", str(error))
+            elif use is not None:
+                self._soon(use, future.result(), sender)
+
+        answer.add_done_callback(done)
+
+    def _send_all(self, state: SessionState, sender: Address) -> None:
+        for address, value in values_of(self._session.manifest, state):
+            self._send(sender, address, value)
+
+    def _receive_event(self, event: Event) -> None:
+        if isinstance(event, Applied):
+            self._soon(self._echo, event)
+
+    def _echo(self, applied: Applied) -> None:
+        address = address_of(applied.target)
+        for listener in list(self._listeners):
+            if address is not None:
+                self._send(listener, address, float(applied.value))
+            if applied.sample is not None:
+                status = [applied.target, applied.frame, applied.sample]
+                self._send(listener, f"{ROOT}/status/applied", status)
+
+    async def _send_status(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_SECONDS)
+            if not self._listeners:
+                continue
+            state = await asyncio.wrap_future(self._session.snapshot())
+            report = self._report()
+            status = {
+                "rtf": float(state.speed or 0.0),
+                "buffer_ms": float(report.buffer_ms),
+                "underruns": report.underruns,
+            }
+            for listener in list(self._listeners):
+                for name, value in status.items():
+                    self._send(listener, f"{ROOT}/status/{name}", value)
+
+    def _listen(self, sender: Address) -> None:
+        self._listeners.pop(sender, None)
+        self._listeners[sender] = None
+        while len(self._listeners) > MAX_LISTENERS:
+            del self._listeners[next(iter(self._listeners))]
+
+    def _send(self, listener: Address, address: str, value: ArgValue | list[Any]) -> None:
+        """Send to a listener, and to the answering port at its address."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        content = build_msg(address, value).dgram
+        for receiver in dict.fromkeys((listener, (listener[0], self._port + 1))):
+            self._transport.sendto(content, receiver)
+
+    def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+
+def call_of(
+    address: str, arguments: Sequence[Any], manifest: Manifest
+) -> Control | Any | Literal["sync"] | None:
+    """Control, command, or "sync" of a message; None for a button that is let go.
+
+    Raises:
+        TonearmError: an unknown address, or an argument of a wrong type.
+    """
+    parts = address.removeprefix(f"{ROOT}/").split("/")
+    match parts if address.startswith(f"{ROOT}/") else []:
+        case ["knob", name]:
+            return Control(target=manifest.knob(name).target, value=_number(address, arguments))
+        case ["strength", name]:
+            return Control.strength(name, _number(address, arguments))
+        case ["guidance" | "temperature" as target]:
+            return Control(target=target, value=_number(address, arguments))
+        case ["ab"]:
+            to = "plain" if _number(address, arguments) else "steered"
+            return command_of({"name": "ab", "to": to})
+        case ["transport", "record"]:
+            return commands.Record(on=bool(_number(address, arguments)))
+        case ["transport", name] if name in BUTTONS:
+            is_pressed = not arguments or _number(address, arguments)
+            return command_of({"name": name}) if is_pressed else None
+        case ["loop"]:
+            return command_of({"name": "loop", "bars": round(_number(address, arguments))})
+        case ["prompt"]:
+            text = arguments[0] if arguments else None
+            return command_of({"name": "prompt", "text": text})
+        case ["sync"]:
+            return "sync"
+    raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync lists those there are")
+
+
+def _number(address: str, arguments: Sequence[Any]) -> float:
+    value = arguments[0] if arguments else None
+    if not isinstance(value, bool | int | float) or not math.isfinite(value):
+        raise TonearmError(f"{address} needs a number (given: {quoted(value)})")
+    return float(value)
+
+
+def address_of(target: str) -> str | None:
+    """Address of a control's target; None where it has none."""
+    setting, _, name = target.partition("/")
+    if setting in ("target", "amount") and name:
+        return f"{ROOT}/knob/{name}"
+    if setting == "strength" and name:
+        return f"{ROOT}/strength/{name}"
+    return f"{ROOT}/{target}" if target in (GUIDANCE, TEMPERATURE) else None
+
+
+def values_of(manifest: Manifest, state: SessionState) -> Iterator[tuple[str, Any]]:
+    """All addresses with their values."""
+    for name in state.desk:
+        yield f"{ROOT}/knob/{name}", float(state.controls.get(manifest.knob(name).target, 0.0))
+    for setting in manifest.settings:
+        yield f"{ROOT}/{setting.target}", float(state.controls[setting.target])
+    yield f"{ROOT}/ab", int(state.listening == "plain")
+    yield f"{ROOT}/transport/play", int(state.status == "playing")
+    yield f"{ROOT}/transport/record", int(state.recording)
+    yield f"{ROOT}/loop", int(state.loop_seconds is not None)
+    yield f"{ROOT}/prompt", state.prompt
+    yield f"{ROOT}/status/rtf", float(state.speed or 0.0)

@@ -1,0 +1,172 @@
+"""Checks of every request before the application receives it: Host, Origin, token, headers.
+
+A page of another site could otherwise send requests to a server on this machine: by its own
+scripts (Origin), or after its name was resolved to this machine (Host).
+"""
+
+import hmac
+import ipaddress
+import re
+import secrets
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+COOKIE = "tonearm_token"
+TOKEN = "token"
+LOCAL_NAMES = ("localhost",)
+HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)  # of a Host header, which becomes part of the policy
+# answers to a refused request
+WRONG_HOST = (421, "this server is not reached by that name; open the address that it printed")
+WRONG_ORIGIN = (403, "requests from other sites are refused")
+NO_TOKEN = (403, "the token is missing or wrong; open the address that the server printed")
+
+
+def new_token() -> str:
+    """A token for a server that other machines can reach."""
+    return secrets.token_urlsafe(24)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is that of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in LOCAL_NAMES
+
+
+def host_is_allowed(header: str, bound: str) -> bool:
+    """Whether a Host header names this server.
+
+    Args:
+        header: `name` or `name:port`.
+        bound: host that the server is bound to.
+
+    Returns:
+        False for names that anybody could point at this machine. Addresses are allowed where the
+        server is bound to more than the loopback.
+    """
+    if not HOST.fullmatch(header):
+        return False
+    try:
+        name = urlsplit(f"//{header}").hostname
+    except ValueError:  # brackets without an address
+        return False
+    if not name:
+        return False
+    if is_loopback(bound):
+        return is_loopback(name)
+    if name in (bound, socket.gethostname(), *LOCAL_NAMES):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def origin_is_allowed(origin: str | None, host: str) -> bool:
+    """Whether the Origin of a request is this server; programs other than browsers send none."""
+    return origin is None or origin in (f"http://{host}", f"https://{host}")
+
+
+def policy(host: str) -> str:
+    """The Content-Security-Policy of all answers: nothing but this server's own files."""
+    return (
+        "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; "
+        f"img-src 'self' data: blob:; media-src blob:; connect-src 'self' ws://{host} wss://{host}; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    )
+
+
+class Guard:
+    """ASGI middleware with these checks.
+
+    Args:
+        app: the application.
+        bound: host that the server is bound to.
+        token: that clients must have, in the URL or as a cookie; None where none is needed.
+    """
+
+    def __init__(self, app: Any, bound: str, token: str | None):
+        self._app, self._bound, self._token = app, bound, token
+
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """Refuse a request, or hand it on and add headers to its answer."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        headers = {
+            name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]
+        }
+        host = headers.get("host", "")
+        fault = self._fault(scope, headers, host)
+        if fault is not None:
+            await _refuse(scope, send, *fault)
+            return
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        if self._token and TOKEN in query and scope["type"] == "http" and scope["path"] == "/":
+            cookie = f"{COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+            await _answer(send, 303, b"", [("location", "/"), ("set-cookie", cookie)], host)
+            return
+
+        async def send_with_headers(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_headers(host)]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    def _fault(
+        self, scope: Mapping[str, Any], headers: Mapping[str, str], host: str
+    ) -> tuple[int, str] | None:
+        if not host_is_allowed(host, self._bound):
+            return WRONG_HOST
+        if not origin_is_allowed(headers.get("origin"), host):
+            return WRONG_ORIGIN
+        return None if self._has_token(scope, headers) else NO_TOKEN
+
+    def _has_token(self, scope: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+        if self._token is None:
+            return True
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        cookie: SimpleCookie = SimpleCookie()
+        with suppress(CookieError):
+            cookie.load(headers.get("cookie", ""))
+        given = [
+            *query.get(TOKEN, ()),
+            *(one.value for key, one in cookie.items() if key == COOKIE),
+        ]
+        return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given)
+
+
+def _headers(host: str) -> list[tuple[bytes, bytes]]:
+    fields = {
+        "content-security-policy": policy(host),
+        "x-content-type-options": "nosniff",
+        "referrer-policy": "no-referrer",
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "cache-control": "no-store",
+    }
+    return [(name.encode(), text.encode("latin-1")) for name, text in fields.items()]
+
+
+async def _refuse(scope: Mapping[str, Any], send: Any, status: int, reason: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": reason})
+        return
+    text = [("content-type", "text/plain; charset=utf-8")]
+    await _answer(send, status, f"{reason}\n".encode(), text, "")
+
+
+async def _answer(
+    send: Any, status: int, body: bytes, headers: list[tuple[str, str]], host: str
+) -> None:
+    encoded = [(name.encode(), text.encode()) for name, text in headers]
+    start = {"type": "http.response.start", "status": status, "headers": encoded + _headers(host)}
+    await send(start)
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,357 @@
+// The studio's page: builds itself from the manifest, and shows the state of the session.
+
+import { Output } from "./audio.js";
+import { element, find, signed } from "./dom.js";
+import { KnobRow, shown, showBudget, unitSymbol } from "./knobs.js";
+import { Midi } from "./midi.js";
+import { Pad } from "./pad.js";
+import { Research } from "./research.js";
+import { Roll, Spectrum } from "./roll.js";
+import { Spectra } from "./spectra.js";
+import { acceptAudio, showTakes } from "./takes.js";
+import { Wire } from "./wire.js";
+
+const KEPT_SECONDS = 30; // of spectra
+const MATCH_LIMIT = 12; // dB
+
+const manifest = await (await fetch("/manifest")).json();
+const { sample_rate: rate, channels } = manifest.model;
+const wire = new Wire(channels);
+const spectra = new Spectra(rate, KEPT_SECONDS * 50);
+const roll = new Roll(spectra);
+const spectrum = new Spectrum(spectra);
+const rows = new Map(); // knobs of the desk, by name
+const output = new Output({ rate, channels }, showPlayer);
+let state = null;
+let lastNotice = 0;
+let latency = null;
+const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+
+function say(message, level = "info") {
+  const box = find("notice");
+  box.textContent = message;
+  box.dataset.level = level;
+  lastNotice = performance.now();
+}
+
+const ask = (name, fields) => wire.command(name, fields);
+const tell = (name, fields) => ask(name, fields).catch((error) => say(error.message, "error"));
+
+// Controls ------------------------------------------------------------------------------------
+
+const wanted = new Map(); // target -> value, sent once per frame
+const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
+function control(target, value, label) {
+  if (!wanted.size) requestAnimationFrame(flush);
+  wanted.set(target, { value, label });
+}
+
+function flush() {
+  for (const [target, { value, label }] of wanted) {
+    const sent = performance.now();
+    unanswered.set(target, (unanswered.get(target) ?? 0) + 1);
+    const answered = () => unanswered.set(target, unanswered.get(target) - 1);
+    wire.ask({ type: "control", target, value }).then(
+      (applied) => {
+        answered();
+        landed(applied, label, sent);
+      },
+      (error) => {
+        answered();
+        say(error.message, "error");
+        if (state) showControls(state.controls);
+      },
+    );
+  }
+  wanted.clear();
+}
+
+function landed({ target, value, sample }, label, sent) {
+  if (state) state.controls[target] = value;
+  if (sample == null) return;
+  roll.mark(sample, target, label);
+  if (output.status.playing && sent != null) {
+    latency = performance.now() - sent + (1000 * (sample - output.status.position)) / rate;
+    find("latency").textContent = `${Math.round(latency)} ms`;
+  }
+}
+
+const isSettled = (target) => !wanted.has(target) && !unanswered.get(target);
+const knobLabel = (knob, value) => `${knob.name} ${shown(knob, value)}`;
+
+function turned(knob, value) {
+  control(knob.target, value, knobLabel(knob, value));
+  changedValues();
+  midi.lastKnob = knob.name;
+}
+
+function changedValues() {
+  showBudget(rows);
+  pad?.show();
+  research?.drawDose();
+}
+
+function labelOf(target, value) {
+  const knob = manifest.knobs.find((one) => one.target === target);
+  return knob ? knobLabel(knob, value) : `${target} ${value}`;
+}
+
+function showControls(controls) {
+  for (const row of rows.values()) {
+    if (!row.held && isSettled(row.knob.target)) row.show(controls[row.knob.target] ?? 0);
+  }
+  for (const { target } of manifest.settings) {
+    const input = find(`setting-${target}`);
+    if (input && isSettled(target)) showSetting(input, controls[target]);
+  }
+  changedValues();
+}
+
+// Desk ----------------------------------------------------------------------------------------
+
+let pad = null;
+let research = null;
+
+function buildDesk(names, playing) {
+  const key = names.join();
+  if (find("knobs").dataset.key !== key) {
+    find("knobs").dataset.key = key;
+    rows.clear();
+    names.forEach((name, index) => rows.set(name, new KnobRow(manifest.knobs.find((knob) => knob.name === name), index + 1, turned)));
+    find("knobs").replaceChildren(...[...rows.values()].map((row) => row.row), ...settings());
+    pad?.fill();
+  }
+  for (const [name, row] of rows) row.waits(playing !== null && !playing.includes(name));
+}
+
+function showSetting(input, value) {
+  input.value = value;
+  input.nextElementSibling.value = Number(value).toFixed(2);
+}
+
+function settings() {
+  return [element("div", { class: "settings" }, ...manifest.settings.map(({ target, label, low, high, step, default: value }) => {
+    const input = element("input", { type: "range", id: `setting-${target}`, min: low, max: high, step, value, oninput: () => {
+      input.nextElementSibling.value = Number(input.value).toFixed(2);
+      control(target, Number(input.value), `${label.toLowerCase()} ${input.value}`);
+    } });
+    return element("label", { class: "field" }, label, input, element("output", {}, Number(value).toFixed(2)));
+  }))];
+}
+
+function buildChips(desk) {
+  const box = find("desk");
+  if (box.dataset.key === desk.join()) return;
+  box.dataset.key = desk.join();
+  box.replaceChildren(...manifest.knobs.map(({ name }) => {
+    const input = element("input", { type: "checkbox", value: name, onchange: () => {
+      const chosen = [...box.querySelectorAll("input:checked")].map((one) => one.value);
+      ask("desk", { knobs: chosen }).catch((error) => {
+        say(error.message, "error");
+        input.checked = !input.checked;
+      });
+    } });
+    input.checked = desk.includes(name);
+    return element("label", {}, input, element("span", {}, name));
+  }));
+}
+
+// State ---------------------------------------------------------------------------------------
+
+function showState(next) {
+  const before = state;
+  state = next;
+  document.body.dataset.status = next.status;
+  const isPlaying = next.status === "playing";
+  const isHere = isPlaying && output.running;
+  find("play").classList.toggle("playing", isHere);
+  find("play").setAttribute("aria-label", isHere ? "Stop" : "Play");
+  find("play").disabled = next.status === "starting" || next.status === "ended";
+  if (document.activeElement !== find("prompt")) find("prompt").value = next.prompt;
+  if (document.activeElement !== find("seed")) find("seed").value = next.seed;
+  find("lock").checked = next.seed_locked;
+  find("record").setAttribute("aria-pressed", next.recording);
+  find("record").lastElementChild.textContent = next.recording ? "Recording" : "Record";
+  find("record").disabled = find("fork").disabled = find("loop").disabled = !isPlaying;
+  if (!next.loop_seconds) find("loop").value = "0";
+  for (const input of document.querySelectorAll("input[name=ab]")) input.checked = input.value === next.listening;
+  document.body.dataset.listening = next.listening;
+  output.listen(next.listening === "plain");
+  if (document.activeElement !== find("lead")) find("lead").value = next.lead;
+  find("lead-value").value = `${next.lead.toFixed(2)} s`;
+  output.prime(next.lead);
+  find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
+  find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
+  buildDesk(isPlaying ? [...new Set([...next.playing_desk, ...next.desk])] : next.desk, isPlaying ? next.playing_desk : null);
+  buildChips(next.desk);
+  showControls(next.controls);
+  showIdentity(next.identity, isPlaying);
+  showTakes(next.takes);
+  if (before && before.run !== next.run) output.stop();
+  if (before?.status === "playing" && !isPlaying) output.stop();
+  for (const [name, row] of rows) row.showNeedle(next.projections[name]);
+  if (next.status === "starting") say("the speed of this machine is being measured …");
+  else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
+}
+
+function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying) {
+  const badge = find("identity");
+  if (!seconds) badge.textContent = "not compared yet";
+  else if (identical) badge.textContent = `identical to plain · ${steered.slice(0, 8)}`;
+  else badge.textContent = `differs from plain since ${at.toFixed(1)} s`;
+  badge.dataset.state = seconds && identical ? "same" : "quiet";
+  badge.title = identical ? "All samples of A and B are equal; this is the start of their sha256." : "A and B have different samples.";
+  badge.hidden = !seconds && !isPlaying;
+}
+
+function showPlayer(status) {
+  find("buffer").textContent = `${Math.round((1000 * status.buffered) / rate)} ms`;
+  find("underruns").textContent = status.dropped ? `${status.underruns}, ${status.dropped} samples dropped` : String(status.underruns);
+  if (status.run) wire.send({ type: "playhead", sample: status.position });
+  if (status.playing) wire.send({ type: "report", buffer_ms: Math.round((1000 * status.buffered) / rate), underruns: status.underruns });
+  document.body.dataset.sounding = status.playing;
+}
+
+function showMeters({ steered, plain }) {
+  const number = (value, decimals, unit) => (value == null ? "–" : `${value.toFixed(decimals).replace("-", "−")} ${unit}`);
+  const show = (name, decimals, unit, difference) => {
+    find(`${name}-a`).textContent = number(steered[name], decimals, unit);
+    find(`${name}-b`).textContent = number(plain[name], decimals, unit);
+    find(`${name}-d`).textContent = steered[name] == null || plain[name] == null ? "–" : difference(steered[name], plain[name]);
+  };
+  show("tempo", 1, "BPM", (a, b) => `${signed(100 * (a / b - 1), 0)} %`);
+  show("centroid", 0, "Hz", (a, b) => `${signed(12 * Math.log2(a / b), 1)} st`);
+  show("loudness", 1, "LUFS", (a, b) => `${signed(a - b, 1)} LU`);
+  const matched = steered.loudness != null && plain.loudness != null;
+  const gain = matched ? Math.max(-MATCH_LIMIT, Math.min(MATCH_LIMIT, steered.loudness - plain.loudness)) : 0;
+  output.match(gain);
+  find("level").textContent = matched ? `B plays ${signed(gain, 1)} dB, at the loudness of A` : "B plays at the loudness of A, once it is measured";
+}
+
+// Audio ---------------------------------------------------------------------------------------
+
+function mono(channelRows) {
+  if (channelRows.length === 1) return channelRows[0];
+  return channelRows[0].map((value, i) => (value + channelRows[1][i]) / 2);
+}
+
+wire.addEventListener("audio", ({ detail }) => {
+  if (detail.first !== spectra.at) roll.clear();
+  const made = spectra.add(detail.first, [mono(detail.rows.slice(0, channels)), mono(detail.rows.slice(channels))]);
+  roll.add(made);
+  output.write(detail);
+});
+wire.addEventListener("hello", ({ detail }) => {
+  showState(detail.state);
+  if (output.running && detail.state.status === "stopped" && firstHello) begin();
+  firstHello = false;
+});
+let firstHello = true;
+wire.addEventListener("state", ({ detail }) => {
+  const wasStarting = state?.status === "starting";
+  showState(detail.state);
+  if (wasStarting && detail.state.status === "stopped" && output.running) begin();
+});
+wire.addEventListener("applied", ({ detail }) => {
+  if (detail.seq != null) return; // its own answer is handled where it was sent
+  landed(detail, labelOf(detail.target, detail.value));
+  if (state) showControls(state.controls);
+});
+wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt", `“${detail.text}”`));
+wire.addEventListener("meters", ({ detail }) => showMeters(detail));
+wire.addEventListener("notice", ({ detail }) => say(detail.message, detail.level));
+wire.addEventListener("link", ({ detail }) => {
+  find("link").textContent = detail;
+  find("link").dataset.state = detail;
+});
+
+async function begin() {
+  await output.resume();
+  if (state?.status === "stopped") await tell("play");
+  else if (state) showState(state);
+}
+
+async function playOrStop() {
+  const isHere = state?.status === "playing" && output.running;
+  if (isHere) {
+    output.stop();
+    await tell("stop");
+  } else await begin();
+}
+
+// Inputs --------------------------------------------------------------------------------------
+
+find("play").addEventListener("click", playOrStop);
+find("prompt-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  tell("prompt", { text: find("prompt").value });
+  find("prompt").blur();
+});
+for (const input of document.querySelectorAll("input[name=ab]")) {
+  input.addEventListener("change", () => listenTo(input.value));
+}
+function listenTo(to) {
+  output.listen(to === "plain"); // at once; the session echoes it to the other clients
+  tell("ab", { to });
+}
+find("loop").addEventListener("change", () => tell("loop", { bars: Number(find("loop").value) }));
+find("fork").addEventListener("click", () => tell("fork"));
+find("record").addEventListener("click", () => tell("record", { on: !state?.recording }));
+const setSeed = () => tell("seed", { seed: find("seed").value === "" ? null : Number(find("seed").value), locked: find("lock").checked });
+find("seed").addEventListener("change", setSeed);
+find("lock").addEventListener("change", setSeed);
+find("lead").addEventListener("input", () => {
+  find("lead-value").value = `${Number(find("lead").value).toFixed(2)} s`;
+  tell("lead", { seconds: Number(find("lead").value) });
+});
+find("zero").addEventListener("click", () => rows.forEach((row) => row.set(0)));
+
+document.addEventListener("keydown", (event) => {
+  const { target } = event;
+  const isText = target.matches("input[type=text], input[type=number], select, textarea");
+  if (isText || event.ctrlKey || event.metaKey || event.altKey) return;
+  const keys = {
+    x: () => listenTo(state?.listening === "plain" ? "steered" : "plain"),
+    l: () => tell("loop", { bars: state?.loop_seconds ? 0 : 2 }),
+    f: () => tell("fork"),
+    r: () => tell("record", { on: !state?.recording }),
+  };
+  if (event.key === " " && !target.matches("button, summary, a")) playOrStop();
+  else if (/^[1-8]$/.test(event.key)) [...rows.values()][Number(event.key) - 1]?.input.focus();
+  else if (keys[event.key.toLowerCase()]) keys[event.key.toLowerCase()]();
+  else return;
+  event.preventDefault();
+});
+
+// Drawing -------------------------------------------------------------------------------------
+
+const QUIET_PERIOD = 500; // ms between two drawings with reduced motion
+let drawn = 0;
+function draw(now) {
+  requestAnimationFrame(draw);
+  if (stillness.matches && now - drawn < QUIET_PERIOD) return;
+  drawn = now;
+  const position = Math.min(output.status.position || spectra.at, spectra.at);
+  roll.draw(position, state?.listening === "plain" ? 1 : 0);
+  spectrum.draw(position);
+  if (lastNotice && now - lastNotice > 12000) {
+    say("");
+    lastNotice = 0;
+  }
+}
+
+find("model").textContent = `${manifest.model.name} · ${manifest.model.licence}`;
+find("version").textContent = `Tonearm ${manifest.version}`;
+const midi = new Midi(rows, say);
+buildDesk([], null);
+pad = new Pad(rows);
+research = new Research(find("research"), manifest, rows, ask, say);
+acceptAudio(manifest.model.takes_melody, say);
+await output.open();
+output.context.addEventListener("statechange", () => state && showState(state));
+wire.connect();
+requestAnimationFrame(draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
+
+// for tests and for the curious
+window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll, unitSymbol };

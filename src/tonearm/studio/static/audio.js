@@ -1,0 +1,72 @@
+// Audio output: a context at the model's rate where the browser can, and the player in its worklet.
+
+const PRIME_SECONDS = 0.2;
+
+export class Output {
+  /** @param onstatus called about 20 times a second with the player's counters */
+  constructor({ rate, channels }, onstatus) {
+    this.rate = rate;
+    this.channels = channels;
+    this.onstatus = onstatus;
+    this.status = { run: 0, position: 0, buffered: 0, underruns: 0, dropped: 0, playing: false };
+    this.primeSeconds = PRIME_SECONDS;
+    this.settings = new Map(); // last message of each type, for a player that starts later
+  }
+
+  async open() {
+    try {
+      this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
+    } catch {
+      this.context = new AudioContext({ latencyHint: "interactive" }); // the player resamples
+    }
+    await this.context.audioWorklet.addModule("/static/worklet.js");
+    this.node = new AudioWorkletNode(this.context, "tonearm-player", {
+      numberOfInputs: 0,
+      outputChannelCount: [Math.max(1, this.channels)],
+      processorOptions: { rate: this.rate, channels: this.channels, prime: this.primeSeconds * this.rate },
+    });
+    this.node.port.onmessage = ({ data }) => {
+      this.status = data;
+      this.onstatus(data);
+    };
+    this.node.connect(this.context.destination);
+    for (const message of this.settings.values()) this.node.port.postMessage(message);
+  }
+
+  get running() {
+    return this.context?.state === "running";
+  }
+
+  async resume() {
+    await this.context.resume();
+  }
+
+  /** Hand over a block; its rows are transferred and cannot be used afterwards. */
+  write(block) {
+    this.node?.port.postMessage({ type: "audio", ...block }, block.rows.map((row) => row.buffer));
+  }
+
+  stop() {
+    this.node?.port.postMessage({ type: "stop" });
+  }
+
+  listen(plain) {
+    this.#set({ type: "listen", plain });
+  }
+
+  /** Gain of the plain stream, in dB. */
+  match(decibels) {
+    this.#set({ type: "gain", plain: 10 ** (decibels / 20) });
+  }
+
+  /** Audio that is buffered before sound begins: two thirds of the lead. */
+  prime(lead) {
+    this.primeSeconds = Math.min(PRIME_SECONDS, (lead * 2) / 3);
+    this.#set({ type: "prime", samples: Math.round(this.primeSeconds * this.rate) });
+  }
+
+  #set(message) {
+    this.settings.set(message.type, message);
+    this.node?.port.postMessage(message);
+  }
+}

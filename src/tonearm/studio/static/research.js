@@ -1,0 +1,218 @@
+// Research: further steers by vector, operator, layers, branch and a schedule drawn by hand; and the
+// dose-response of a knob.
+
+import { element, fitted, colour, signed, svg } from "./dom.js";
+import { unitSymbol } from "./knobs.js";
+
+const SCHEDULE_SECONDS = 20;
+const POINTS = 41; // of a drawn schedule
+
+/** "0, 2-4" as [0, 2, 3, 4]; null for an empty text; throws for anything else. */
+export function parseLayers(text, count) {
+  if (!text.trim()) return null;
+  const layers = new Set();
+  for (const part of text.split(",")) {
+    const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part);
+    if (!match) throw new Error(`“${part.trim()}” is no layer; write 0, 2-4`);
+    const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];
+    if (last < first || last >= count) throw new Error(`layers are 0 to ${count - 1}`);
+    for (let layer = first; layer <= last; layer++) layers.add(layer);
+  }
+  return [...layers].sort((a, b) => a - b);
+}
+
+class ScheduleCanvas {
+  constructor() {
+    this.values = new Float32Array(POINTS).fill(1);
+    this.canvas = element("canvas", { class: "draw", role: "img", "aria-label": `Schedule over ${SCHEDULE_SECONDS} seconds; the text field beside it has the same content` });
+    this.text = element("input", { type: "text", class: "wide", placeholder: "0:0, 4:1, 12:0.5", "aria-label": "Schedule as seconds:factor pairs", onchange: () => this.#read() });
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.canvas.setPointerCapture(event.pointerId);
+      this.#stroke(event);
+    });
+    this.canvas.addEventListener("pointermove", (event) => this.canvas.hasPointerCapture(event.pointerId) && this.#stroke(event));
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+  }
+
+  #stroke({ clientX, clientY }) {
+    const { left, top, width, height } = this.canvas.getBoundingClientRect();
+    const index = Math.round(((clientX - left) / width) * (POINTS - 1));
+    if (index < 0 || index >= POINTS) return;
+    const value = Math.max(0, Math.min(1, 1 - (clientY - top) / height));
+    const from = this.last == null || Math.abs(this.last - index) > 6 ? index : this.last;
+    for (let i = Math.min(from, index); i <= Math.max(from, index); i++) this.values[i] = value;
+    this.last = index;
+    this.text.value = this.points.map(([seconds, factor]) => `${seconds}:${factor}`).join(", ");
+    this.draw();
+  }
+
+  #read() {
+    const points = this.points;
+    for (let i = 0; i < POINTS && points; i++) {
+      const seconds = (i / (POINTS - 1)) * SCHEDULE_SECONDS;
+      const after = points.findIndex(([time]) => time >= seconds);
+      const [b, a] = after < 0 ? [points.at(-1), points.at(-1)] : [points[after], points[Math.max(0, after - 1)]];
+      this.values[i] = b[0] === a[0] ? b[1] : a[1] + ((seconds - a[0]) / (b[0] - a[0])) * (b[1] - a[1]);
+    }
+    this.draw();
+  }
+
+  /** [[seconds, factor], ...]; null where nothing is drawn or written. */
+  get points() {
+    if (this.last != null && document.activeElement !== this.text) {
+      return Array.from(this.values, (value, i) => [+((i / (POINTS - 1)) * SCHEDULE_SECONDS).toFixed(2), +value.toFixed(2)]).filter(
+        ([, value], i, all) => i === 0 || i === all.length - 1 || value !== all[i - 1][1] || value !== all[i + 1][1]);
+    }
+    if (!this.text.value.trim()) return null;
+    return this.text.value.split(",").map((pair) => {
+      const [seconds, factor] = pair.split(":").map(Number);
+      if (!Number.isFinite(seconds) || !Number.isFinite(factor)) throw new Error(`“${pair.trim()}” is no seconds:factor pair`);
+      return [seconds, factor];
+    });
+  }
+
+  clear() {
+    this.last = null;
+    this.text.value = "";
+    this.values.fill(1);
+    this.draw();
+  }
+
+  draw() {
+    const { context, width, height } = fitted(this.canvas);
+    context.clearRect(0, 0, width, height);
+    context.fillStyle = colour("--line");
+    for (let seconds = 5; seconds < SCHEDULE_SECONDS; seconds += 5) {
+      context.fillRect(Math.round((seconds / SCHEDULE_SECONDS) * width), 0, 1, height);
+    }
+    context.beginPath();
+    this.values.forEach((value, i) => {
+      const [x, y] = [(i / (POINTS - 1)) * width, 2 + (1 - value) * (height - 4)];
+      if (i) context.lineTo(x, y);
+      else context.moveTo(x, y);
+    });
+    context.strokeStyle = colour("--accent");
+    context.lineWidth = 2;
+    context.stroke();
+  }
+}
+
+export class Research {
+  /** @param ask sends a command; @param say shows a message */
+  constructor(box, manifest, rows, ask, say) {
+    Object.assign(this, { manifest, rows, ask, say, steers: [] });
+    const select = (options, attributes = {}) => element("select", attributes, ...options.map((name) => element("option", { value: name }, name)));
+    const field = (label, input, note) => element("label", { class: "stack" }, label, input, note ? element("small", { class: "quiet" }, note) : null);
+    this.vector = select(manifest.vectors.map(({ name }) => name), { onchange: () => this.#describe() });
+    this.operator = select(manifest.operators);
+    this.strategy = select(["one-to-all", "all-to-all", "one-to-one"]);
+    this.branch = select(["both", "conditional", "unconditional"]);
+    this.strength = element("input", { type: "number", step: "any", value: "0.1" });
+    this.level = element("input", { type: "number", step: "any", placeholder: "for set" });
+    this.layers = element("input", { type: "text", placeholder: `all (0-${manifest.model.layer_count - 1})` });
+    this.note = element("p", { class: "quiet small" });
+    this.schedule = new ScheduleCanvas();
+    this.list = element("ol", { class: "steers" });
+    this.dose = element("div", { class: "dose" });
+    this.doseKnob = select(manifest.knobs.map(({ name }) => name), { onchange: () => this.drawDose() });
+    box.replaceChildren(
+      element("div", { class: "research-columns" },
+        element("div", {},
+          element("h3", {}, "Further vectors"),
+          element("div", { class: "form-grid" },
+            field("Vector", this.vector), field("Operator", this.operator), field("Strength", this.strength), field("Level", this.level),
+            field("Strategy", this.strategy), field("Layers", this.layers), field("Guidance branch", this.branch)),
+          this.note,
+          element("p", { class: "small" }, `Schedule, drawn by hand: factor 0 to 1 over ${SCHEDULE_SECONDS} s`),
+          this.schedule.canvas, element("div", { class: "joined" }, this.schedule.text, element("button", { type: "button", onclick: () => this.schedule.clear() }, "Clear")),
+          element("p", { class: "buttons" },
+            element("button", { type: "button", onclick: () => this.#add() }, "Add"),
+            element("button", { type: "button", class: "primary", onclick: () => this.#apply("fork") }, "Fork with these"),
+            element("button", { type: "button", onclick: () => this.#apply("play") }, "Play with these")),
+          this.list),
+        element("div", {}, element("h3", {}, "Dose-response"), field("Knob", this.doseKnob), this.dose,
+          element("p", { class: "quiet small" }, manifest.tick_protocol + ". The band is the 95 % interval over prompts."))));
+    this.#describe();
+    this.drawDose();
+  }
+
+  #describe() {
+    const { site, layers, best_layer: best, words } = this.manifest.vectors.find(({ name }) => name === this.vector.value);
+    this.note.textContent = `${words[1]} ↔ ${words[0]}; ${site}, ${layers.length} layers${best == null ? "" : `, best layer ${best}`}`;
+  }
+
+  #add() {
+    try {
+      const steer = { vector: this.vector.value, operator: this.operator.value, strength: Number(this.strength.value), strategy: this.strategy.value, branch: this.branch.value };
+      if (!Number.isFinite(steer.strength)) throw new Error("the strength is no number");
+      if (this.level.value) steer.level = Number(this.level.value);
+      const layers = parseLayers(this.layers.value, this.manifest.model.layer_count);
+      if (layers) steer.layers = layers;
+      const points = this.schedule.points;
+      if (points) steer.schedule = { points };
+      this.steers.push(steer);
+      this.#list();
+    } catch (error) {
+      this.say(error.message, "error");
+    }
+  }
+
+  #list() {
+    this.list.replaceChildren(...this.steers.map((steer, index) =>
+      element("li", {}, element("code", {}, `${steer.vector} ${steer.operator} ${signed(steer.strength, 3)}, ${steer.strategy}${steer.layers ? `, layers ${steer.layers.join(" ")}` : ""}${steer.schedule ? ", drawn" : ""}`),
+        element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => { this.steers.splice(index, 1); this.#list(); } }, "Remove"))));
+  }
+
+  async #apply(command) {
+    try {
+      await this.ask("research", { steers: this.steers });
+      await this.ask(command);
+      this.say(`${command === "fork" ? "forked" : "plays"} with ${this.steers.length} further vector${this.steers.length === 1 ? "" : "s"}`);
+    } catch (error) {
+      this.say(error.message, "error");
+    }
+  }
+
+  /** Draw again in the colours of another scheme. */
+  redraw() {
+    this.schedule.draw();
+  }
+
+  drawDose() {
+    const knob = this.manifest.knobs.find(({ name }) => name === this.doseKnob.value);
+    if (!knob) return;
+    const points = [...knob.negative.response.map((one) => ({ ...one, amount: -one.amount })).reverse(), ...knob.positive.response];
+    if (!points.length) {
+      this.dose.replaceChildren(element("p", { class: "quiet" }, "This knob has no table."));
+      return;
+    }
+    const [width, height, left, bottom] = [420, 220, 52, 28];
+    const low = Math.min(0, ...points.map((one) => one.low));
+    const high = Math.max(0, ...points.map((one) => one.high));
+    const first = points[0].amount;
+    const last = points.at(-1).amount;
+    const x = (amount) => left + ((amount - first) / (last - first || 1)) * (width - left - 10);
+    const y = (effect) => 10 + ((high - effect) / (high - low || 1)) * (height - bottom - 10);
+    const line = (key) => points.map((one) => `${x(one.amount).toFixed(1)} ${y(one[key]).toFixed(1)}`);
+    const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${knob.name}: effect over amount, ${points.map((one) => `${one.amount}: ${one.effect.toFixed(2)}`).join("; ")} ${knob.unit}` });
+    const text = (content, place, anchor = "middle") => {
+      const made = svg("text", { ...place, "text-anchor": anchor });
+      made.textContent = content;
+      return made;
+    };
+    chart.append(
+      svg("path", { class: "band", d: `M${line("high").join("L")}L${line("low").reverse().join("L")}Z` }),
+      svg("path", { class: "axis", d: `M${left} ${y(0)}H${width - 10}M${x(0)} 10V${height - bottom}` }),
+      svg("path", { class: "curve", d: `M${line("effect").join("L")}` }),
+      text(signed(high, knob.decimals), { x: left - 6, y: y(high) + 10 }, "end"), text(signed(low, knob.decimals), { x: left - 6, y: y(low) }, "end"),
+      text(`amount ${signed(first, 0)}`, { x: x(first), y: height - 8 }, "start"), text(`amount ${signed(last, 0)}`, { x: x(last), y: height - 8 }, "end"),
+      text(unitSymbol(knob.unit), { x: left - 6, y: y(0) + 4 }, "end"));
+    const row = this.rows.get(knob.name);
+    if (row) {
+      const sign = row.value >= 0 ? knob.positive : knob.negative;
+      const amount = Math.sign(row.value) * (sign.response.find((one) => Math.abs(one.effect) >= Math.abs(row.value))?.amount ?? 0);
+      chart.append(svg("circle", { class: "here", cx: x(Math.max(first, Math.min(last, amount))), cy: y(row.value), r: 5 }));
+    }
+    this.dose.replaceChildren(chart);
+  }
+}

@@ -1,0 +1,166 @@
+// Player of both streams: a ring buffer of each channel, read at the rate of the context.
+//
+// In: {type: "audio", run, first, rows: Float32Array[]}  rows: channels of A, then of B
+//     {type: "stop"}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
+// Out: {run, position, buffered, underruns, dropped, playing}  about every 50 ms
+
+const RING_SECONDS = 12;
+const FADE_SECONDS = 0.004;
+const REPORT_SECONDS = 0.05;
+const TAPS = 32; // of the resampler
+const PHASES = 256;
+const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
+const PEAK_KEPT = 0.995; // of the peak, from block to block
+
+/** Windowed-sinc kernels [PHASES + 1][TAPS] for a ratio of input to output rate. */
+export function kernels(ratio) {
+  const cutoff = Math.min(1, 1 / ratio);
+  const half = TAPS / 2;
+  return Array.from({ length: PHASES + 1 }, (_, phase) => {
+    const kernel = Float32Array.from({ length: TAPS }, (_, tap) => {
+      const x = tap - half + 1 - phase / PHASES;
+      const sinc = x === 0 ? 1 : Math.sin(Math.PI * cutoff * x) / (Math.PI * cutoff * x);
+      const window = Math.abs(x) < half ? 0.5 + 0.5 * Math.cos((Math.PI * x) / half) : 0;
+      return cutoff * sinc * window;
+    });
+    const sum = kernel.reduce((total, value) => total + value, 0);
+    return kernel.map((value) => value / sum);
+  });
+}
+
+/** One value that moves to its target by equal steps. */
+class Ramp {
+  constructor(value, samples) {
+    this.value = this.target = value;
+    this.step = 1 / samples;
+  }
+  next() {
+    const gap = this.target - this.value;
+    this.value += Math.max(-this.step, Math.min(this.step, gap));
+    return this.value;
+  }
+}
+
+class Player extends AudioWorkletProcessor {
+  constructor({ processorOptions: { rate, channels, prime } }) {
+    super();
+    this.channels = channels;
+    this.capacity = Math.round(RING_SECONDS * rate);
+    this.rings = Array.from({ length: 2 * channels }, () => new Float32Array(this.capacity));
+    this.ratio = rate / sampleRate;
+    this.kernels = this.ratio === 1 ? null : kernels(this.ratio);
+    this.prime = prime;
+    const fade = Math.max(1, Math.round(FADE_SECONDS * sampleRate));
+    this.fadeInput = Math.ceil(fade * this.ratio) + (this.kernels ? TAPS : 0);
+    this.fade = new Ramp(0, fade);
+    this.plain = new Ramp(0, fade);
+    this.gain = new Ramp(1, 50 * fade);
+    this.wantedGain = 1;
+    this.peak = 0; // of the plain stream, slowly forgotten
+    this.run = this.position = this.end = 0;
+    this.underruns = this.dropped = this.sinceReport = 0;
+    this.priming = true;
+    this.stopping = false;
+    this.port.onmessage = ({ data }) => this.receive(data);
+  }
+
+  receive(data) {
+    if (data.type === "audio") this.write(data);
+    else if (data.type === "stop") this.stopping = true;
+    else if (data.type === "listen") this.plain.target = data.plain ? 1 : 0;
+    else if (data.type === "gain") this.wantedGain = data.plain;
+    else if (data.type === "prime") this.prime = data.samples;
+  }
+
+  write({ run, first, rows }) {
+    const count = rows[0].length;
+    if (run < this.run || (run === this.run && first + count <= this.end)) return;
+    if (run !== this.run || first !== this.end) this.restart(run, first); // a gap, after lost messages
+    this.stopping = false;
+    rows.forEach((row, index) => {
+      const ring = this.rings[index];
+      const at = first % this.capacity;
+      const head = Math.min(count, this.capacity - at);
+      ring.set(row.subarray(0, head), at);
+      ring.set(row.subarray(head), 0);
+    });
+    this.end = first + count;
+    this.peak = rows.slice(this.channels).reduce((most, row) => row.reduce((top, value) => Math.max(top, Math.abs(value)), most), this.peak * PEAK_KEPT);
+    this.gain.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : 1);
+    const oldest = this.end - this.capacity;
+    if (this.position < oldest) {
+      this.dropped += oldest - this.position; // the oldest are lost, never the newest
+      this.position = oldest;
+    }
+  }
+
+  restart(run, first) {
+    this.run = run;
+    this.position = this.end = first;
+    this.priming = true;
+    this.fade.value = this.fade.target = 0;
+  }
+
+  /** Sample of a ring at the fractional read position. */
+  read(ring, position) {
+    const whole = Math.floor(position);
+    if (!this.kernels) return ring[whole % this.capacity];
+    const kernel = this.kernels[Math.round((position - whole) * PHASES)];
+    let sum = 0;
+    for (let tap = 0; tap < TAPS; tap++) {
+      const at = whole + tap - TAPS / 2 + 1;
+      if (at >= 0 && at < this.end) sum += kernel[tap] * ring[at % this.capacity];
+    }
+    return sum;
+  }
+
+  process(_, [output]) {
+    const frames = output[0].length;
+    const buffered = this.end - this.position;
+    if (this.priming && !this.stopping && buffered >= this.prime) this.priming = false;
+    if (!this.priming) this.play(output, frames);
+    this.report(frames);
+    return true;
+  }
+
+  play(output, frames) {
+    for (let i = 0; i < frames; i++) {
+      const left = this.end - this.position;
+      this.fade.target = this.stopping || left <= this.fadeInput ? 0 : 1;
+      const fade = this.fade.next();
+      const plain = this.plain.next();
+      const gain = this.gain.next();
+      if (fade > 0) {
+        for (let channel = 0; channel < output.length; channel++) {
+          const row = Math.min(channel, this.channels - 1);
+          const a = plain < 1 ? this.read(this.rings[row], this.position) : 0;
+          const b = plain > 0 ? this.read(this.rings[this.channels + row], this.position) : 0;
+          output[channel][i] = fade * ((1 - plain) * a + plain * gain * b);
+        }
+      }
+      if (left > this.ratio) this.position += this.ratio;
+      if (fade === 0 && this.fade.target === 0) {
+        if (!this.stopping) this.underruns += 1;
+        else this.position = this.end;
+        this.priming = true;
+        return;
+      }
+    }
+  }
+
+  report(frames) {
+    this.sinceReport += frames;
+    if (this.sinceReport < REPORT_SECONDS * sampleRate) return;
+    this.sinceReport = 0;
+    this.port.postMessage({
+      run: this.run,
+      position: Math.floor(this.position),
+      buffered: Math.max(0, Math.floor(this.end - this.position)),
+      underruns: this.underruns,
+      dropped: this.dropped,
+      playing: !this.priming,
+    });
+  }
+}
+
+registerProcessor("tonearm-player", Player);

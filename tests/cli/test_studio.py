@@ -1,0 +1,102 @@
+"""tonearm studio: its arguments, the address that it prints, and its end by Ctrl-C."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from tonearm.studio import serve as serving
+from tonearm.studio.serve import bind
+
+TIMEOUT = 120  # seconds
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Serving that ends at once; the applications that were served."""
+    apps = []
+
+    def end_at_once(app, bound, ready):
+        apps.append(app)
+        ready()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(serving, "serve", end_at_once)
+    return apps
+
+
+def test_it_prints_the_address_of_the_page(run, tiny, served):
+    outcome = run("studio", "--no-browser", "--port", 0, "--osc", 0, "--mode", "live", *tiny())
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"open http://127\.0\.0\.1:\d+/\n", outcome.out)
+    assert re.search(r"OSC +UDP port \d+", outcome.out)
+    assert len(served) == 1
+
+
+def test_another_host_has_a_token(run, tiny, served):
+    outcome = run(
+        "studio", "--no-browser", "--host", "0.0.0.0", "--port", 0, "--mode", "live", *tiny()
+    )
+    assert outcome.code == 0, outcome.err
+    assert re.search(r"http://0\.0\.0\.0:\d+/\?token=[\w-]{32}\n", outcome.out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--mode", "fast"], "mode 'fast' is unknown"),
+        (["--lead", "9"], "lead of 9 s"),
+        (["--port", "70000"], "port 70000"),
+        (["--osc", "-1"], "port -1"),
+        (["--knob", "nothing", "--port", "0"], "no knob 'nothing'"),
+        (["--host", "nowhere.invalid"], "cannot listen at nowhere.invalid"),
+        (["--prompt", " ", "--port", "0"], "the prompt is empty"),
+        (["--seed", "-1", "--port", "0"], "seed -1"),
+    ],
+)
+def test_mistakes_are_one_line(run, tiny, served, arguments, message):
+    outcome = run("studio", "--no-browser", *arguments, *tiny())
+    assert outcome.code == 2
+    assert message in outcome.err and outcome.err.count("\n") == 1
+    assert not served
+
+
+def test_a_port_in_use_is_named(run, tiny, served):
+    with bind("127.0.0.1", 0) as taken:
+        taken.listen()
+        port = taken.getsockname()[1]
+        outcome = run("studio", "--no-browser", "--port", port, *tiny())
+    assert outcome.code == 2 and f"127.0.0.1:{port}" in outcome.err and "--port 0" in outcome.err
+
+
+def test_a_server_of_its_own_process_answers_and_ends_by_ctrl_c(tiny):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "from tonearm.cli import main; raise SystemExit(main())"
+    arguments = ["studio", "--no-browser", "--port", port, "--mode", "live", *tiny()]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        end = time.monotonic() + TIMEOUT
+        while "Ctrl-C ends it" not in process.stdout.readline():
+            assert time.monotonic() < end and process.poll() is None
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/manifest", timeout=TIMEOUT) as answer:
+            assert b'"schema_version":1' in answer.read()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=TIMEOUT)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert "Traceback" not in err

@@ -1,0 +1,355 @@
+"""Sessions of a tiny model: pacing, controls, loops, forks, and takes that replay bit for bit."""
+
+import io
+import json
+import threading
+import zipfile
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tests.live.players import TIMEOUT, Player, playing, ready_take
+from tonearm.errors import TonearmError
+from tonearm.live import Applied, AudioBlock, Notice, PromptApplied, Session, commands, playback
+from tonearm.live import session as sessions
+from tonearm.replaying import replay
+from tonearm.steering import Control, Steer
+
+
+def do(session: Session, command) -> None:
+    session.command(command).result(TIMEOUT)
+
+
+def state(session: Session):
+    return session.snapshot().result(TIMEOUT)
+
+
+def test_both_streams_are_those_of_generate(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        session.apply(Control.physical("brightness", 2.0)).result(TIMEOUT)
+        player.until_samples(2 * session.sample_rate)
+        do(session, commands.Stop())
+        length = ready_take(session).seconds
+        plain = melody.generate("a folk tune", seed=5, seconds=length).clip.samples
+        heard, steered = player.joined("plain"), player.joined("steered")
+        np.testing.assert_allclose(heard, plain[:, : heard.shape[1]], atol=1e-5)
+        assert not np.array_equal(steered, heard)
+
+
+def test_blocks_follow_one_another_without_a_gap(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        blocks = player.of(AudioBlock)
+        assert blocks[0].first == 0
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+
+
+def test_the_session_runs_ahead_by_the_lead_and_rests(melody):
+    with playing(melody, lead=0.4) as (session, player):
+        player.playing = False
+        do(session, commands.Play())
+        player.until_samples(round(0.4 * session.sample_rate))
+        for _ in range(3):  # each snapshot passes through the session's thread
+            state(session)
+        emitted = player.of(AudioBlock)[-1].stop
+        chunk = round(sessions.CHUNK_SECONDS * session.sample_rate)
+        assert emitted <= 0.4 * session.sample_rate + 2 * chunk
+        session.playhead(emitted)
+        player.until(lambda one: one.blocks[-1].stop > emitted)
+
+
+def test_a_play_head_beyond_the_newest_sample_grants_nothing(melody):
+    with playing(melody, lead=0.4) as (session, player):
+        player.playing = False
+        do(session, commands.Play())
+        session.playhead(10**9)
+        state(session)
+        assert session.head <= player.of(AudioBlock)[-1].stop
+
+
+def test_a_control_is_applied_at_the_sample_of_its_frame_and_reaches_everybody(melody):
+    with playing(melody) as (session, player):
+        other = Player(session)
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+        applied = session.apply(Control.physical("brightness", 2.0), origin="page").result(TIMEOUT)
+        hop = melody.shape.sample_rate // melody.shape.frame_rate
+        assert applied.sample == applied.frame * hop
+        assert (applied.sequence, applied.value, applied.origin) == (1, 2.0, "page")
+        other.until(lambda one: applied in one.events)
+        player.until_samples(applied.sample + session.sample_rate)
+        steered, plain = player.joined("steered"), player.joined("plain")
+        first = int((steered != plain).any(axis=0).argmax())
+        reach = 0.2 * session.sample_rate  # the codec spreads a frame over its neighbours
+        assert applied.sample - reach <= first
+
+
+def test_the_last_control_wins(melody):
+    with playing(melody) as (session, _):
+        do(session, commands.Play())
+        for value in (1.0, 3.0, 2.0):
+            last = session.apply(Control.physical("brightness", value))
+        last.result(TIMEOUT)
+        assert state(session).controls["target/brightness"] == 2.0
+
+
+@pytest.mark.parametrize("is_playing", [False, True])
+@pytest.mark.parametrize(
+    ("control", "message"),
+    [
+        (Control.physical("brightness", 40.0), "outside its range"),
+        (Control.amount("brightness", 0.5), "is set by target/brightness"),
+        (Control.physical("nothing", 1.0), "'nothing'"),
+    ],
+)
+def test_controls_that_are_not_possible_are_refused(melody, is_playing, control, message):
+    with playing(melody) as (session, _):
+        if is_playing:
+            do(session, commands.Play())
+        before = state(session).controls
+        with pytest.raises(TonearmError, match=message):
+            session.apply(control).result(TIMEOUT)
+        assert state(session).controls == before
+
+
+def test_a_control_before_the_start_counts_from_the_first_frame(melody):
+    with playing(melody) as (session, player):
+        applied = session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        assert applied.frame is None and applied.sample is None
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        assert not np.array_equal(player.joined("steered"), player.joined("plain"))
+
+
+def test_without_controls_both_streams_are_identical_and_the_state_says_so(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        same = state(session).identity
+        assert same.identical and same.steered == same.plain and same.seconds >= 1
+        session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        player.until(lambda _: not session.state.identity.identical)
+        other = state(session).identity
+        assert other.steered != other.plain and other.differs_at > 0
+
+
+def test_an_export_replays_bit_for_bit(melody, tmp_path):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+        session.apply(Control.physical("brightness", 3.0)).result(TIMEOUT)
+        do(session, commands.Record(on=True))
+        player.until_samples(session.sample_rate)
+        do(session, commands.Record(on=False))
+        do(session, commands.Stop())
+        take = ready_take(session)
+        zipfile.ZipFile(io.BytesIO(session.export(1, "wav"))).extractall(tmp_path)
+    assert len(take.recorded) == 1
+    names = {path.name for path in tmp_path.iterdir()}
+    assert {"steered.wav", "steered.json", "plain.wav", "plain.json", "section-1.wav"} <= names
+    for name in ("steered", "plain"):
+        assert replay(tmp_path / f"{name}.json", model=melody).identical
+    log = json.loads((tmp_path / "performance.json").read_text())
+    assert '"name":"record"' in log["log"][0]["text"]
+
+
+def test_takes_that_do_not_exist_are_refused(melody):
+    with playing(melody) as (session, _), pytest.raises(TonearmError, match="no take 7"):
+        session.export(7, "wav")
+
+
+def test_a_locked_seed_stays_and_a_free_one_changes(melody):
+    with playing(melody) as (session, _):
+        do(session, commands.SetSeed(seed=9, locked=True))
+        seeds = []
+        for _ in range(2):
+            do(session, commands.Play())
+            seeds.append(state(session).seed)
+        do(session, commands.SetSeed(seed=None, locked=False))
+        do(session, commands.Play())
+        assert seeds == [9, 9] and state(session).seed != 9
+
+
+def test_a_new_prompt_acts_at_a_frame_and_the_take_replays(melody, tmp_path):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        do(session, commands.SetPrompt(text="a slow jazz piece"))
+        player.until(lambda one: any(isinstance(event, PromptApplied) for event in one.events))
+        (applied,) = player.of(PromptApplied)
+        hop = melody.shape.sample_rate // melody.shape.frame_rate
+        assert (applied.text, applied.sample) == ("a slow jazz piece", applied.frame * hop)
+        player.until_samples(applied.sample + session.sample_rate)
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        do(session, commands.Stop())
+        assert ready_take(session).prompt == "a folk tune"
+        assert state(session).prompt == "a slow jazz piece"
+        zipfile.ZipFile(io.BytesIO(session.export(1, "wav"))).extractall(tmp_path)
+    assert replay(tmp_path / "steered.json", model=melody).identical
+
+
+@pytest.mark.parametrize("text", [" ", "\0"])
+def test_prompts_that_are_not_possible_are_refused(melody, text):
+    with playing(melody) as (session, _):
+        for is_playing in (False, True):
+            if is_playing:
+                do(session, commands.Play())
+            with pytest.raises(TonearmError):
+                do(session, commands.SetPrompt(text=text))
+            assert state(session).prompt == "a folk tune"
+
+
+def test_projections_of_both_streams_are_in_the_state(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        needle = state(session).projections["brightness"]
+        assert needle.steered == needle.plain
+        session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        player.until_samples(2 * session.sample_rate)
+        needle = state(session).projections["brightness"]
+        assert needle.steered != needle.plain
+
+
+def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        before = player.of(AudioBlock)[-1].stop
+        do(session, commands.Fork(seed=1))
+        player.until(lambda one: one.blocks[-1].stop > before + session.sample_rate)
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        assert {block.run for block in blocks} == {1}
+        now = state(session)
+        assert (now.performance, now.seed) == (2, 1)
+        ready_take(session, 1)
+
+
+def test_a_fork_needs_a_second_of_music(melody):
+    with playing(melody) as (session, player):
+        with pytest.raises(TonearmError, match="nothing plays"):
+            do(session, commands.Fork())
+        player.playing = False
+        do(session, commands.Play())
+        with pytest.raises(TonearmError, match="less than 1 s"):
+            do(session, commands.Fork())
+
+
+def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(3 * session.sample_rate)
+        do(session, commands.Loop(bars=1))
+        length = round(state(session).loop_seconds * session.sample_rate)
+        begun = player.of(AudioBlock)[-1].stop
+        performance = session._performance.position
+        player.until(lambda one: one.blocks[-1].stop > begun + 2 * length)
+        assert session._performance.position == performance  # nothing new was decoded
+        audio = player.joined()[0]
+        fade = round(0.006 * session.sample_rate)
+        first = audio[begun + fade : begun + length - fade]
+        second = audio[begun + length + fade : begun + 2 * length - fade]
+        np.testing.assert_array_equal(first, second)
+        do(session, commands.Loop(bars=0))
+        player.until(lambda _: session._performance.position > performance)
+
+
+def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
+    monkeypatch.setattr(playback, "FIRST_PHRASE", 0.4)
+    monkeypatch.setattr(playback, "PHRASE", 0.4)
+    with playing(melody, mode="phrase") as (session, player):
+        do(session, commands.Play())
+        answer = session.apply(Control.physical("brightness", 4.0))
+        player.until_samples(2 * session.sample_rate)
+        applied = answer.result(TIMEOUT)
+        assert 0 <= applied.sample <= player.of(AudioBlock)[-1].stop
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        do(session, commands.Stop())
+        ready_take(session)
+
+
+def test_a_fork_and_a_loop_in_phrases_leave_no_gap(melody, monkeypatch):
+    monkeypatch.setattr(playback, "FIRST_PHRASE", 1.2)
+    monkeypatch.setattr(playback, "PHRASE", 1.2)
+    with playing(melody, mode="phrase") as (session, player):
+        do(session, commands.Play())
+        with pytest.raises(TonearmError, match="wait for more"):
+            do(session, commands.Loop(bars=1))
+        player.until_samples(session.sample_rate)
+        do(session, commands.Fork(seed=2))
+        begun = player.of(AudioBlock)[-1].stop
+        applied = session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
+        assert applied.sample >= state(session).start
+        player.until(lambda one: one.blocks[-1].stop > begun + 2 * session.sample_rate)
+        do(session, commands.Loop(bars=1))
+        assert state(session).loop_seconds == pytest.approx(1.2, abs=0.2)
+        do(session, commands.Loop(bars=0))
+        blocks = player.of(AudioBlock)
+        assert all(one.stop == two.first for one, two in pairwise(blocks))
+        ready_take(session, 1)
+
+
+def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
+    for speed, mode in ((0.5, "phrase"), (3.0, "live")):
+        monkeypatch.setattr(sessions, "measure_speed", lambda chunks, speed=speed: speed)
+        with playing(melody, mode=None) as (session, _):
+            assert (state(session).mode, state(session).speed) == (mode, speed)
+
+
+def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melody, monkeypatch):
+    monkeypatch.setattr(sessions, "measure_speed", lambda chunks: 3.0)
+    monkeypatch.setattr(playback, "TOO_SLOW", 1e9)
+    with playing(melody, mode=None) as (session, player):
+        do(session, commands.Play())
+        player.until(lambda one: any(isinstance(event, Notice) for event in one.events))
+        (notice,) = player.of(Notice)
+        assert "phrases" in notice.text and state(session).mode == "phrase"
+
+
+def test_research_steers_come_from_the_library_alone(melody):
+    with playing(melody) as (session, _):
+        with pytest.raises(TonearmError, match="not in the library"):
+            do(session, commands.Research(steers=(Steer(vector="/etc/x.safetensors", strength=1),)))
+        do(session, commands.Research(steers=(Steer(vector="brightness", strength=0.2),)))
+        do(session, commands.Play())
+        assert [steer.strength for steer in session._performance.stream.steering.steers][-1] == 0.2
+
+
+def test_idle_performances_end(melody, monkeypatch):
+    monkeypatch.setattr(sessions, "IDLE", 0.2)
+    with playing(melody) as (session, player):
+        player.playing = False
+        do(session, commands.Play())
+        player.until(
+            lambda one: any(
+                "no client" in event.text for event in one.events if isinstance(event, Notice)
+            )
+        )
+        assert state(session).status == "stopped"
+
+
+def test_a_closed_session_refuses_calls_and_leaves_no_thread(melody):
+    before = set(threading.enumerate())
+    with playing(melody) as (session, _):
+        do(session, commands.Play())
+    with pytest.raises(TonearmError, match="has ended"):
+        session.apply(Control(target="mute", value=1)).result(TIMEOUT)
+    left = [one for one in set(threading.enumerate()) - before if one.name.startswith("tonearm")]
+    assert not left
+
+
+def test_every_control_of_a_performance_is_answered(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+        answers = [session.apply(Control.physical("brightness", 0.1 * i)) for i in range(20)]
+        do(session, commands.Stop())
+        for answer in answers:
+            assert isinstance(answer.exception(TIMEOUT) or answer.result(), Applied | TonearmError)

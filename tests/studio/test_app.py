@@ -1,0 +1,280 @@
+"""The application without a browser: protocol, bad messages, uploads, exports, and safety."""
+
+import io
+import json
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from fastapi import WebSocketDisconnect
+
+from tests.live.players import TIMEOUT, ready_take
+from tests.studio.conftest import Client
+from tonearm.audio import Clip
+from tonearm.live import Manifest, commands
+from tonearm.studio import connection, safety, uploads
+from tonearm.studio.app import make_app
+
+
+def send(socket, **message) -> None:
+    socket.send_text(json.dumps(message))
+
+
+def receive(socket, kind: str, **fields) -> dict:
+    """The next text message of a type with these fields; blocks of audio are played at once."""
+    for _ in range(2000):
+        message = socket.receive()
+        if message.get("bytes") is not None:
+            _, first, samples = block_of(message["bytes"])
+            send(socket, type="playhead", sample=first + samples.shape[1])
+            continue
+        if message["type"] == "websocket.close":
+            raise WebSocketDisconnect(message["code"], message.get("reason"))
+        content = json.loads(message["text"])
+        if content["type"] == kind and fields.items() <= content.items():
+            return content
+    raise AssertionError(f"no {kind} {fields}")
+
+
+def block_of(message: bytes) -> tuple[int, int, np.ndarray]:
+    magic, run, first = struct.unpack_from("<4sIQ", message)
+    assert magic == b"TNA1"
+    return run, first, np.frombuffer(message, "<f4", offset=16).reshape(2, -1)
+
+
+def wav(seconds: float, rate: int = 16_000) -> bytes:
+    time = np.arange(round(seconds * rate)) / rate
+    return Clip((0.3 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), rate).encoded(".wav")
+
+
+def test_the_first_message_is_the_state_and_the_manifest_is_valid(client):
+    manifest = Manifest.model_validate(client.get("/manifest").json())
+    assert [knob.name for knob in manifest.knobs] == ["brightness"]
+    with client.websocket_connect("/socket") as socket:
+        hello = receive(socket, "hello")
+        assert hello["protocol"] == 1
+        assert hello["state"]["status"] in ("starting", "stopped")
+
+
+def test_play_a_knob_and_an_echo_to_another_client(client):
+    with client.websocket_connect("/socket") as one, client.websocket_connect("/socket") as two:
+        receive(one, "hello")
+        send(one, type="command", seq=1, name="play")
+        receive(one, "done", seq=1)
+        send(one, type="control", seq=2, target="target/brightness", value=2.5)
+        applied = receive(one, "applied", seq=2)
+        assert applied["sample"] >= 0 and applied["frame"] >= 0
+        echo = receive(two, "applied")
+        assert (echo["target"], echo["value"]) == ("target/brightness", 2.5)
+        assert (echo["seq"], echo["sample"]) == (None, applied["sample"])
+
+
+def test_blocks_hold_both_streams(client):
+    with client.websocket_connect("/socket") as socket:
+        send(socket, type="command", seq=1, name="play")
+        stop = 0
+        while stop < 8000:
+            message = socket.receive()
+            if message.get("bytes") is None:
+                continue
+            run, first, samples = block_of(message["bytes"])
+            assert (run, first) == (1, stop)
+            np.testing.assert_array_equal(samples[0], samples[1])  # no knob is turned
+            stop = first + samples.shape[1]
+            send(socket, type="playhead", sample=stop)
+
+
+def test_a_client_that_connects_again_gets_the_audio_it_missed(client):
+    with client.websocket_connect("/socket") as socket:
+        send(socket, type="command", seq=1, name="play")
+        receive(socket, "done", seq=1)
+        first_blocks = []
+        while len(first_blocks) < 3:
+            message = socket.receive()
+            if message.get("bytes") is not None:
+                first_blocks.append(block_of(message["bytes"]))
+    after = first_blocks[0][1] + first_blocks[0][2].shape[1]
+    with client.websocket_connect(f"/socket?run=1&after={after}") as socket:
+        while (message := socket.receive()).get("bytes") is None:
+            pass
+        run, first, samples = block_of(message["bytes"])
+        assert (run, first) == (1, after)
+        np.testing.assert_array_equal(samples, first_blocks[1][2])
+
+
+@pytest.mark.parametrize(
+    ("text", "seq", "part"),
+    [
+        ("{", None, "not JSON"),
+        ("[" * 5000, None, "not JSON"),
+        ("[]", None, "message"),
+        ('{"type": "explode", "seq": 3}', 3, "explode"),
+        ('{"type": "control", "seq": 4, "target": "target/brightness"}', 4, "value"),
+        ('{"type": "control", "seq": 5, "target": "target/brightness", "value": NaN}', 5, "finite"),
+        ('{"type": "control", "seq": 6, "target": "target/brightness", "value": 99}', 6, "range"),
+        ('{"type": "control", "seq": 7, "target": "nonsense", "value": 1}', 7, "unknown"),
+        ('{"type": "command", "seq": 8, "name": "explode"}', 8, "unknown"),
+        ('{"type": "command", "seq": 9, "name": "loop", "bars": "x"}', 9, "bars"),
+        ('{"type": "command", "seq": 10, "name": "fork"}', 10, "nothing plays"),
+        ('{"type": "playhead", "sample": -1}', None, "sample"),
+    ],
+)
+def test_bad_messages_are_answered_and_the_connection_stays(client, text, seq, part):
+    with client.websocket_connect("/socket") as socket:
+        receive(socket, "hello")
+        socket.send_text(text)
+        error = receive(socket, "error")
+        assert error["seq"] == seq and part in error["message"], error
+        send(socket, type="command", seq=99, name="ab", to="plain")
+        receive(socket, "done", seq=99)
+
+
+def test_a_client_that_sends_only_bad_messages_is_closed(client, monkeypatch):
+    monkeypatch.setattr(connection, "MAX_FAULTS", 3)
+    with client.websocket_connect("/socket") as socket:
+        for _ in range(5):
+            socket.send_text("nonsense")
+        with pytest.raises(WebSocketDisconnect) as closed:
+            while True:
+                receive(socket, "never")
+        assert closed.value.code == 1008
+
+
+def test_too_many_messages_are_refused(client, monkeypatch):
+    monkeypatch.setattr(connection, "BURST", 5.0)
+    monkeypatch.setattr(connection, "RATE", 0.001)
+    with client.websocket_connect("/socket") as socket:
+        for _ in range(10):
+            send(socket, type="playhead", sample=0)
+        assert "send fewer" in receive(socket, "error")["message"]
+
+
+def test_clients_are_limited(client, monkeypatch):
+    monkeypatch.setattr("tonearm.studio.app.MAX_CLIENTS", 1)
+    with client.websocket_connect("/socket") as first:
+        receive(first, "hello")
+        with client.websocket_connect("/socket") as second, pytest.raises(WebSocketDisconnect):
+            receive(second, "hello")
+
+
+def test_a_take_is_exported(client, session):
+    with client.websocket_connect("/socket") as socket:
+        send(socket, type="command", seq=1, name="play")
+        while session.state.identity.seconds < 0.5:
+            receive(socket, "state")
+        send(socket, type="command", seq=2, name="stop")
+        receive(socket, "done", seq=2)
+    ready_take(session)
+    answer = client.get("/export/1/flac.zip")
+    assert answer.headers["content-disposition"].endswith('"tonearm-1-flac.zip"')
+    names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    assert {"steered.flac", "steered.json", "plain.flac", "plain.json"} <= set(names)
+    page = zipfile.ZipFile(io.BytesIO(client.get("/export/1/page.zip").content)).namelist()
+    assert "index.html" in page
+    assert client.get("/export/7/wav.zip").status_code == 422
+    assert "no take 7" in client.get("/export/7/wav.zip").json()["message"]
+    assert client.get("/export/1/exe.zip").status_code == 422
+
+
+def test_an_upload_is_continued(client, session):
+    answer = client.post("/uploads/continue_from", content=wav(1.0))
+    assert answer.json() == {"role": "continue_from", "seconds": 1.0}
+    assert session.snapshot().result(TIMEOUT).status == "playing"
+    assert session._performance.stream._decoding.request.prompt_frames == 25
+    session.command(commands.Stop()).result(TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [(b"no audio", "the upload"), (b"", "the upload"), (wav(130, 1000), "130 s")],
+)
+def test_uploads_that_are_no_short_audio_are_refused(client, content, part):
+    answer = client.post("/uploads/continue_from", content=content)
+    assert answer.status_code == 422 and part in answer.json()["message"]
+
+
+def test_large_and_slow_uploads_are_refused(client, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_BYTES", 1000)
+    assert "MiB" in client.post("/uploads/melody", content=wav(1.0)).json()["message"]
+    monkeypatch.setattr(uploads, "MAX_BYTES", 10**6)
+    monkeypatch.setattr(uploads, "DECODE_SECONDS", 0.0)
+    assert "decoded in" in client.post("/uploads/melody", content=wav(1.0)).json()["message"]
+
+
+def test_a_role_that_does_not_exist_is_refused(client):
+    assert client.post("/uploads/drums", content=wav(1.0)).status_code == 422
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/nothing"])
+def test_no_other_file_is_served(client, path):
+    assert client.get(path).status_code == 404
+
+
+def test_answers_have_a_strict_policy(client):
+    headers = client.get("/").headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self';")
+    assert "unsafe" not in policy and "ws://127.0.0.1:9310" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:9310",
+        "",
+        "127.0.0.1.evil.example",
+        "127.0.0.1; script-src *",
+        "[",
+    ],
+)
+def test_other_hosts_are_refused(client, host):
+    assert client.get("/", headers={"host": host}).status_code == 421
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/socket", headers={"host": host}),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999"])
+def test_other_origins_are_refused(client, origin):
+    headers = {"origin": origin}
+    assert client.post("/uploads/melody", content=b"", headers=headers).status_code == 403
+    with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket", headers=headers):
+        pass
+
+
+def test_the_own_origin_is_allowed(client):
+    with client.websocket_connect("/socket", headers={"origin": "http://127.0.0.1:9310"}) as socket:
+        receive(socket, "hello")
+
+
+def test_a_token_is_needed_where_others_can_reach_the_server(session):
+    app = make_app(session, bound="0.0.0.0", token="secret")
+    with Client(app, base_url="http://192.168.1.5:9310") as client:
+        assert client.get("/").status_code == 403
+        assert client.get("/manifest?token=wrong").status_code == 403
+        assert client.get("/", headers={"cookie": "a b=;=\x01[]"}).status_code == 403
+        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket"):
+            pass
+        first = client.get("/?token=secret", follow_redirects=False)
+        assert (first.status_code, first.headers["location"]) == (303, "/")
+        assert "HttpOnly" in first.headers["set-cookie"]
+        assert client.get("/").status_code == 200  # by the cookie
+        with client.websocket_connect(
+            "/socket", headers={"cookie": "tonearm_token=secret"}
+        ) as socket:
+            receive(socket, "hello")
+
+
+def test_hosts():
+    assert safety.host_is_allowed("localhost:9310", "127.0.0.1")
+    assert safety.host_is_allowed("[::1]:9310", "127.0.0.1")
+    assert not safety.host_is_allowed("192.168.1.5:9310", "127.0.0.1")
+    assert safety.host_is_allowed("192.168.1.5:9310", "0.0.0.0")
+    assert not safety.host_is_allowed("rebound.example", "0.0.0.0")
+    assert safety.is_loopback("127.0.0.1") and not safety.is_loopback("0.0.0.0")

@@ -1,0 +1,150 @@
+"""OSC over real UDP sockets, and OSCQuery."""
+
+import socket
+import time
+
+import pytest
+from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder, build_msg
+
+from tests.live.players import TIMEOUT
+from tests.studio.conftest import Client
+from tonearm.errors import TonearmError
+from tonearm.live import commands
+from tonearm.steering import Control
+from tonearm.studio.app import make_app
+from tonearm.studio.osc import call_of, values_of
+from tonearm.studio.oscquery import tree
+from tonearm.studio.serve import bind
+
+
+class Controller:
+    """A UDP socket that talks to the server."""
+
+    def __init__(self, port: int):
+        self.port = port
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.settimeout(0.2)
+
+    def send(self, address: str, *arguments) -> None:
+        self.raw(build_msg(address, list(arguments)).dgram)
+
+    def raw(self, content: bytes) -> None:
+        self.socket.sendto(content, ("127.0.0.1", self.port))
+
+    def until(self, address: str) -> list:
+        """Arguments of the next message at an address."""
+        end = time.monotonic() + TIMEOUT
+        while time.monotonic() < end:
+            try:
+                message = OscMessage(self.socket.recv(65_536))
+            except TimeoutError:
+                continue
+            if message.address == address:
+                return list(message.params)
+        raise AssertionError(f"nothing came to {address}")
+
+
+@pytest.fixture
+def controller(session):
+    udp = bind("127.0.0.1", 0, socket.SOCK_DGRAM)
+    with udp, Client(make_app(session, osc=udp), base_url="http://127.0.0.1:9310") as client:
+        one = Controller(udp.getsockname()[1])
+        one.client = client
+        yield one
+        one.socket.close()
+
+
+def test_a_knob_is_set_and_echoed(controller, session):
+    controller.send("/tonearm/knob/brightness", 2)  # an integer is a number, too
+    assert controller.until("/tonearm/knob/brightness") == [2.0]
+    assert session.snapshot().result(TIMEOUT).controls["target/brightness"] == 2.0
+
+
+def test_a_change_by_the_page_reaches_the_controller(controller, session):
+    controller.send("/tonearm/sync")
+    controller.until("/tonearm/prompt")
+    session.apply(Control.physical("brightness", -1.0), "page-1").result(TIMEOUT)
+    assert controller.until("/tonearm/knob/brightness") == [-1.0]
+
+
+def test_transport_and_status(controller, session):
+    controller.send("/tonearm/transport/play", 0)  # a button that is let go
+    controller.send("/tonearm/sync")
+    assert controller.until("/tonearm/transport/play") == [0]
+    controller.send("/tonearm/transport/play", 1.0)
+    controller.send("/tonearm/sync")
+    assert controller.until("/tonearm/transport/play") == [1]
+    controller.send("/tonearm/knob/brightness", 1.0)
+    target, frame, sample = controller.until("/tonearm/status/applied")
+    assert target == "target/brightness" and frame >= 0 and sample >= 0
+    assert controller.until("/tonearm/status/underruns") == [0]
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "no OSC packet"),
+        (b"#bundle\0garbage", "no OSC packet"),
+        (build_msg("/tonearm/knob/nothing", 1.0).dgram, "no knob"),
+        (build_msg("/tonearm/knob/brightness", "loud").dgram, "needs a number"),
+        (build_msg("/tonearm/knob/brightness", float("nan")).dgram, "needs a number"),
+        (build_msg("/tonearm/knob/brightness", 99.0).dgram, "outside its range"),
+        (build_msg("/other", 1.0).dgram, "unknown"),
+        (build_msg("/tonearm/prompt", 3).dgram, "text"),
+        (build_msg("/tonearm/transport/fork", 1).dgram, "nothing plays"),
+    ],
+)
+def test_bad_datagrams_are_answered_with_the_reason(controller, content, part):
+    controller.raw(content)
+    assert part in controller.until("/tonearm/error")[0]
+
+
+def test_bundles(controller, session):
+    bundle = OscBundleBuilder(IMMEDIATELY)
+    for value in (1.0, 3.0):
+        message = OscMessageBuilder("/tonearm/knob/brightness")
+        message.add_arg(value)
+        bundle.add_content(message.build())
+    controller.raw(bundle.build().dgram)
+    while session.snapshot().result(TIMEOUT).controls.get("target/brightness") != 3.0:
+        controller.until("/tonearm/knob/brightness")
+
+
+def test_oscquery_labels_every_address(controller, session):
+    info = controller.client.get("/oscquery?HOST_INFO").json()
+    assert info["OSC_PORT"] == controller.port
+    knob = controller.client.get("/oscquery/tonearm/knob/brightness").json()
+    assert knob["RANGE"] == [{"MIN": -4.0, "MAX": 4.0}] and knob["UNIT"] == ["st"]
+    assert knob["FULL_PATH"] == "/tonearm/knob/brightness" and knob["TYPE"] == "f"
+    assert controller.client.get("/oscquery/tonearm/nothing").status_code == 422
+    state = session.snapshot().result(TIMEOUT)
+    root = tree(session.manifest, state)
+    for address, value in values_of(session.manifest, state):
+        node = root
+        for part in address.strip("/").split("/"):
+            node = node["CONTENTS"][part]
+        assert node["VALUE"] == [value]
+
+
+def test_without_osc_there_is_no_query(client):
+    assert client.get("/oscquery").status_code == 404
+
+
+def test_addresses_become_commands(session):
+    manifest = session.manifest
+    assert call_of("/tonearm/ab", [1], manifest) == commands.Listen(to="plain")
+    assert call_of("/tonearm/loop", [2.0], manifest) == commands.Loop(bars=2)
+    assert call_of("/tonearm/transport/stop", [], manifest) == commands.Stop()
+    assert call_of("/tonearm/strength/raw", [0.1], manifest) == Control.strength("raw", 0.1)
+    with pytest.raises(TonearmError, match="unknown"):
+        call_of("/tonearm", [], manifest)
+
+
+def test_a_port_in_use_is_named_with_its_option():
+    with bind("127.0.0.1", 0, socket.SOCK_DGRAM) as udp:
+        port = udp.getsockname()[1]
+        with pytest.raises(TonearmError, match=rf"127.0.0.1:{port} .*--osc 0"):
+            bind("127.0.0.1", port, socket.SOCK_DGRAM, "--osc")
