@@ -142,6 +142,7 @@ COMMANDS = {
             "prompt": ("text", "text"),
             "output": ("output",),
             "takes": ("integer",),
+            "sections": ("text", "steer"),
             "targets": ("text", "steer"),
             "tries": ("integer",),
             "trim": ("flag",),
@@ -703,6 +704,7 @@ REQUEST_KINDS = {
     "seconds": REAL,
     "continue_from": ("any_audio",),
     "melody": ("any_audio",),
+    "sections": ("object", "objects"),
 }
 SAMPLING_KINDS = {"guidance": REAL, "temperature": REAL, "top_k": COUNT, "top_p": REAL}
 SCHEDULES = {"guidance_schedule": ANY, "temperature_schedule": ANY}
@@ -984,7 +986,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
         # None as a length is an endless stream
         {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "combine": TEXT, "chunk_seconds": REAL,
-         "seconds": ("negative_length",)},
+         "seconds": ("negative_length",), "twin": ANY},
     ),
     "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
     "Sampling.overridden": _fixed(tonearm.Sampling().overridden, **SAMPLING_KINDS),
@@ -1082,6 +1084,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"vector": m.vector.name, "level": 1.0},
         {"vector": TEXT, "level": REAL},
     ),
+    "Stream.set_prompt": Function(lambda m: _stream(m).set_prompt, kinds={"prompt": TEXT}),
     "Stream.set_guidance": Function(lambda m: _stream(m).set_guidance, kinds={"guidance": REAL}),
     "Stream.stop": Function(lambda m: _stream(m).stop),
     "Stream.cancel": Function(lambda m: _stream(m).cancel),
@@ -1115,7 +1118,7 @@ FUNCTIONS: dict[str, Function] = {
         },
         {
             **PROGRESS, **dict.fromkeys(("prompt", "negative"), TEXT), "model": ANY,
-            "targets": STEER_KINDS, "tries": COUNT, "seed": COUNT, "seconds": REAL,
+            "targets": STEER_KINDS, "tries": COUNT, "batch_size": COUNT, "seed": COUNT, "seconds": REAL,
             **dict.fromkeys(("words", "vectors", "trims", "sampling", "tracker"), ANY),
             **dict.fromkeys(("continue_from", "melody"), REQUEST_KINDS["continue_from"]),
         },
