@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from threadpoolctl import threadpool_limits
@@ -18,6 +19,9 @@ from tonearm.steering.library import VectorLibrary
 
 torch.set_num_threads(1)
 threadpool_limits(1)  # small products are several times as slow on two threads
+# A property that holds must not fail on a busy machine.
+hypothesis.settings.register_profile("without deadlines", deadline=None)
+hypothesis.settings.load_profile("without deadlines")
 
 
 @pytest.fixture(autouse=True)

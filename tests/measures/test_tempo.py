@@ -220,7 +220,7 @@ def test_librosa_reads_click_tracks(bpm: float) -> None:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(exponent=st.integers(-6, 3))
 def test_gain_does_not_change_the_beats(exponent: int) -> None:
     clip = clicks(110, 5)
@@ -229,7 +229,7 @@ def test_gain_does_not_change_the_beats(exponent: int) -> None:
     )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     bpm=st.floats(65, 185),
     gain=st.floats(0.1, 10),
