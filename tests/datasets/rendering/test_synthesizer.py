@@ -1,5 +1,6 @@
 """FluidSynth: one line where it is missing, and rendered notes of the right frequency."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tonearm.datasets.rendering.synthesizer import (
 )
 from tonearm.errors import TonearmError
 
+ROOT = Path(__file__).parents[3]
 FLUTE = {LEAD: 73}
 A4 = [Note(0, 25, LEAD, 69, 100)]
 
@@ -110,3 +112,29 @@ def test_a_rendered_corpus_resumes_with_the_same_files(font: Path, tmp_path: Pat
         assert (tmp_path / "cut" / file.relative_to(tmp_path / "whole")).read_bytes() == (
             file.read_bytes()
         )
+
+
+CALLS_RAND = """
+import ctypes, hashlib, os, sys
+from tests.datasets.rendering.test_synthesizer import A4, FLUTE
+from tonearm.datasets.rendering.synthesizer import Renderer
+
+for _ in range(int(sys.argv[1])):
+    ctypes.CDLL("msvcrt" if os.name == "nt" else None).rand()
+with Renderer(lazy=True) as renderer:
+    print(hashlib.sha256(renderer.play(A4, FLUTE, 50).tobytes()).hexdigest())
+"""
+
+
+def test_a_rendering_does_not_depend_on_what_ran_before_in_its_process(font: Path) -> None:
+    """Dither is drawn from C's rand(), which any library may have called."""
+    renders = [
+        subprocess.run(
+            [sys.executable, "-c", CALLS_RAND, str(calls)],
+            check=True,
+            capture_output=True,
+            cwd=ROOT,
+        ).stdout
+        for calls in (0, 7)
+    ]
+    assert renders[0] == renders[1] != b""

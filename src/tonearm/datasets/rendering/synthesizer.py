@@ -4,6 +4,7 @@ Reverb and chorus are off, so that a repeated bar has the same samples and codes
 lead is balanced against the band; brightness filter and level follow.
 """
 
+import ctypes
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -73,6 +74,15 @@ def load_fluidsynth() -> Any:
     return fluidsynth
 
 
+def _seed_dither() -> None:
+    """Make a rendering the same in every process.
+
+    FluidSynth draws its dither from C's rand() at the first synthesizer of a process; 1 is the seed
+    that rand() has where nothing has called it yet.
+    """
+    ctypes.CDLL("msvcrt" if os.name == "nt" else None).srand(1)
+
+
 class Renderer(AbstractContextManager["Renderer"]):
     """A synthesizer for many pieces.
 
@@ -90,6 +100,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     ) -> None:
         path = find_sound_font(sound_font)
         self.sample_rate = sample_rate
+        _seed_dither()
         self.synth = load_fluidsynth().Synth(gain=0.4, samplerate=sample_rate)
         self.synth.setting("synth.reverb.active", 0)
         self.synth.setting("synth.chorus.active", 0)
