@@ -13,6 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TESTS ?= tests --ignore=tests/docs
+# up to four processes of one thread each; the tests of a file run in one, and share its fixtures
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 CHECK_PYTHON = $(PYTHON) -c 'import sys; sys.exit("Tonearm needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 
 .PHONY: demo test acceptance campaign test-all test-lowest test-newest lint types examples docs clean
@@ -24,7 +26,7 @@ demo: $(STAMP)
 	@echo "Open demo/index.html"
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
 acceptance: $(STAMP)
 	$(BIN)/python -m pytest -m acceptance
@@ -33,7 +35,7 @@ campaign: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m campaign -n 2 tests/campaign
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest -m ""
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m ""
 
 test-lowest: build/lowest.txt
 test-newest: build/newest.txt
@@ -42,7 +44,7 @@ test-lowest test-newest: test-%:
 	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --editable ".[test]"
 	build/venv-$*/bin/pip install --quiet --constraint build/$*.txt --no-deps beat-this basic-pitch
 	build/venv-$*/bin/pip freeze --exclude-editable
-	build/venv-$*/bin/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 build/venv-$*/bin/python -m pytest $(PARALLEL) $(TESTS)
 
 build/lowest.txt: pyproject.toml .ci/lowest.py
 	mkdir -p build
