@@ -28,6 +28,7 @@ from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
 from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
+from tonearm.cli.live import live
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.probe import probe
@@ -88,6 +89,7 @@ for command in (
     generate,
     compare,
     studio,
+    live,
     learn,
     probe,
     calibrate,
