@@ -10,13 +10,15 @@ from rich.console import Console
 
 from tests.live.players import TIMEOUT, playing, ready_take
 from tonearm.live import AudioBlock, Notice, commands
+from tonearm.midi.client import CLOCK, MidiClient
+from tonearm.midi.mapping import MidiMap
 from tonearm.replaying import replay
 from tonearm.steering import Control
 from tonearm.terminal.client import TerminalClient
 from tonearm.terminal.player import Player
 from tonearm.terminal.rows import rows_of
 from tonearm.terminal.saving import TakeSaver
-from tonearm.terminal.screen import ASCII, TRACK, UNICODE, WIDTH, screen, track_of
+from tonearm.terminal.screen import ASCII, KEYS, TRACK, UNICODE, WIDTH, screen, track_of
 
 SILENCE = np.zeros((1, 100), np.float32)
 
@@ -213,7 +215,7 @@ def test_every_line_fits_in_80_columns(desk):
     desk.client.receive(Notice(long))
     desk.until(lambda: desk.client.state.prompt == "x" * 900)
     assert all(len(line) <= WIDTH for line in desk.lines)
-    assert len(desk.lines) <= 24
+    assert len(desk.lines) <= 24 and all(len(line) <= WIDTH for line in KEYS)
     assert not any("\x1b" in line for line in desk.lines)
 
 
@@ -252,3 +254,24 @@ def test_audio_goes_to_the_player_alone(desk):
     desk.until(lambda: desk.player.position > 0)
     desk.client.receive(AudioBlock(1, 0, SILENCE, SILENCE))
     assert desk.client._events.empty()
+
+
+def test_m_learns_a_controller_for_the_selected_knob(desk, tmp_path):
+    desk.press("m")
+    assert desk.says("start with --midi PORT")
+    midi = MidiClient(
+        desk.session,
+        MidiMap(tmp_path / "midi.json"),
+        lambda text: desk.client.receive(Notice(text)),
+    )
+    desk.client.midi = midi
+    desk.press("2", "m")
+    assert desk.says("guidance is no knob")
+    desk.press("1", "m")
+    midi.receive([0xB0, 74, 127])
+    desk.until(lambda: desk.says("controller 74 is brightness") and desk.says("+4.0 st"))
+    for _ in range(24):
+        midi.receive([CLOCK])
+        time.sleep(0.001)
+    assert desk.says("host ")
+    midi.close()

@@ -1,5 +1,7 @@
 """Options of the commands that play live, and their checks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +10,7 @@ from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
     from tonearm.live.state import Mode
+    from tonearm.midi.ports import MidiInput
 
 MODES = ("auto", "live", "phrase")
 PROMPT, LEAD = "a folk tune with flute", 0.3
@@ -39,6 +42,15 @@ ModeName = Annotated[
         "the speed of this machine, which is measured first.",
     ),
 ]
+Midi = Annotated[
+    str | None,
+    typer.Option(
+        "--midi",
+        metavar="PORT",
+        help="Number of a MIDI input, or a part of its name (extra midi): controllers 20 to 27 are "
+        "the knobs, 64 sets all to zero; MIDI Clock shows the host's tempo.",
+    ),
+]
 
 
 def check_playing(mode: str, lead: float) -> None:
@@ -54,3 +66,15 @@ def check_playing(mode: str, lead: float) -> None:
 def mode_of(name: str) -> "Mode | None":
     """The mode of a session; None where the speed decides."""
     return None if name == "auto" else name  # type: ignore[return-value]
+
+
+@contextmanager
+def midi_port(name: str | None) -> "Iterator[MidiInput | None]":
+    """Open a MIDI port, or none where none is named."""
+    if name is None:
+        yield None
+        return
+    from tonearm.midi.ports import midi_input
+
+    with midi_input(name) as port:
+        yield port

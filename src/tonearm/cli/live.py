@@ -35,6 +35,7 @@ def live(
             "--out", metavar="FOLDER", help="Receives the takes; all are saved at the end."
         ),
     ] = Path("takes"),
+    midi: _playing.Midi = None,
     kind: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="wav or flac, of the takes.")
     ] = "wav",
@@ -50,15 +51,16 @@ def live(
         raise TonearmError(f"format {kind!r} is unknown; use one of {', '.join(FORMATS)}")
     check_output(output)
     check_folder(folder)
-    loaded = load_model(model, device, dtype)
-    from tonearm.live import Session
+    with _playing.midi_port(midi) as port:
+        loaded = load_model(model, device, dtype)
+        from tonearm.live import Session
 
-    session = Session(
-        loaded,
-        prompt=prompt,
-        seed=seed,
-        lead=lead,
-        mode=_playing.mode_of(mode),
-        desk=knobs or None,
-    )
-    play(session, output=output, folder=folder, kind=kind, say=out.print)
+        session = Session(
+            loaded,
+            prompt=prompt,
+            seed=seed,
+            lead=lead,
+            mode=_playing.mode_of(mode),
+            desk=knobs or None,
+        )
+        play(session, output=output, folder=folder, kind=kind, midi=port, say=out.print)

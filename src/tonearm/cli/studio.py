@@ -36,6 +36,7 @@ def studio(
         int | None,
         typer.Option("--osc", metavar="PORT", help="Listen to OSC at this UDP port, such as 9311."),
     ] = None,
+    midi: _playing.Midi = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page in the browser.")
     ] = False,
@@ -51,6 +52,7 @@ def studio(
         udp = None
         if osc is not None:
             udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
+        controllers = opened.enter_context(_playing.midi_port(midi))
         loaded = load_model(model, device, dtype)
         from tonearm.live import Session
         from tonearm.studio.app import make_app
@@ -70,6 +72,7 @@ def studio(
                 {
                     "model": model_text(loaded),
                     "licence": licence_note(loaded),
+                    "MIDI": "" if midi is None else f"input {midi}",
                     "OSC": "" if udp is None else f"UDP port {udp.getsockname()[1]}",
                 }
             )
@@ -79,4 +82,6 @@ def studio(
                 webbrowser.open(url)
 
         with session, suppress(KeyboardInterrupt):
+            if controllers is not None:
+                controllers.connect(session, session.notify, announces_tempo=True)
             serve(make_app(session, host, token, udp), bound, ready)

@@ -22,6 +22,7 @@ from tonearm.live import (
 )
 from tonearm.live.commands import command_of
 from tonearm.live.state import SessionState
+from tonearm.midi.client import MidiClient
 from tonearm.steering.controls import Control
 from tonearm.terminal.player import Player
 from tonearm.terminal.rows import COARSE, FINE, PAGE, KnobRow, Row, rows_of
@@ -74,6 +75,7 @@ class TerminalClient:
         clock: Callable[[], float] = time.monotonic,
     ):
         self.is_over = False
+        self.midi: MidiClient | None = None  # set where a port is open
         self.state: SessionState = session.state
         self.rows: tuple[Row, ...] = rows_of(session.manifest, self.state.desk)
         self.selected = 0
@@ -210,6 +212,7 @@ class TerminalClient:
             "l": self._loop,
             "f": lambda: self._command({"name": "fork"}),
             "s": self._save,
+            "m": self._learn,
             "q": self._leave,
         }
 
@@ -260,6 +263,16 @@ class TerminalClient:
             self._message = "there is nothing to save; stop first, so that the music becomes a take"
         self._saving += [self._saver.save(number) for number in numbers]
 
+    def _learn(self) -> None:
+        """Map the controller that is moved next to the selected knob."""
+        row = self.rows[self.selected]
+        if self.midi is None:
+            self._message = "no MIDI port is open; start with --midi PORT"
+        elif isinstance(row, KnobRow):
+            self.midi.learn(row.name)
+        else:
+            self._message = f"{row.name} is no knob; choose one, then learn"
+
     def _leave(self) -> None:
         self.is_over = True
 
@@ -300,4 +313,5 @@ class TerminalClient:
             unsaved=len(self._saver.unsaved(self.state.takes)),
             text=self._text,
             message=self._message,
+            host_tempo=self.midi.host_tempo if self.midi else None,
         )

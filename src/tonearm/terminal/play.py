@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.live import Live
 
 from tonearm.errors import TonearmError
-from tonearm.live import Session, commands
+from tonearm.live import Notice, Session, commands
 from tonearm.live.takes import Format
+from tonearm.midi.ports import MidiInput
 from tonearm.terminal.client import TerminalClient
 from tonearm.terminal.keys import reading_keys
 from tonearm.terminal.outputs import open_output
@@ -41,6 +42,7 @@ def play(
     output: str | None,
     folder: Path,
     kind: Format,
+    midi: MidiInput | None,
     say: Callable[[str], None],
 ) -> None:
     """Play a session until q or Ctrl-C, then save every take that was not saved.
@@ -52,6 +54,7 @@ def play(
         output: of `tonearm.terminal.outputs.open_output`.
         folder: that receives a folder per take.
         kind: of the audio files.
+        midi: open port; None without one.
         say: prints a line after the screen is gone.
 
     Raises:
@@ -64,6 +67,8 @@ def play(
     with _ended_by_signals(), session:
         try:
             client = TerminalClient(session, player, saver)
+            if midi is not None:
+                client.midi = midi.connect(session, lambda text: client.receive(Notice(text)))
             session.command(commands.Play())
             with suppress(KeyboardInterrupt):
                 _show(client, player, output)

@@ -21,7 +21,7 @@ NAME, WORD, VALUE = 12, 10, 12
 ABSENT = "–"
 KEYS = (
     "space play, stop  x A/B  up, down choose  left, right move  , . fine  home, end",
-    "0 zero  d default  z all zero  p prompt  l loop  f fork  r record  s save  q end",
+    "0 zero  d default  z all  p prompt  l loop  f fork  r rec  s save  m MIDI  q end",
 )
 
 
@@ -182,10 +182,11 @@ def _status(view: View) -> list[Text]:
     )
     sound = f"{latency}, buffer {max(0.0, view.buffered):.2f} s, underruns {view.underruns}"
     loop = "loop off" if state.loop_seconds is None else f"loop {state.loop_seconds:.1f} s"
+    host = "" if view.host_tempo is None else f"host {view.host_tempo:.1f} BPM"
     record = "recording" if state.recording else "not recording"
     takes = f"takes {len(state.takes)}, {view.unsaved} not saved"
     return [
         _between(sound, _plain(view.output)[:24]),
-        Text(f"{loop}, {record}, {takes}"),
+        _between(f"{loop}, {record}, {takes}", host),
         Text(_plain(view.message), style="reverse" if view.message else ""),
     ]

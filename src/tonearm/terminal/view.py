@@ -25,6 +25,7 @@ class View:
     unsaved    takes that were not saved
     text       a prompt that is being written; None where none is
     message    for the person who plays
+    host_tempo BPM of MIDI Clock; None without it
     """
 
     model: str
@@ -41,3 +42,4 @@ class View:
     unsaved: int
     text: str | None
     message: str
+    host_tempo: float | None
