@@ -29,6 +29,7 @@ from tonearm.cli.inspect import inspect
 from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
 from tonearm.cli.live import live
+from tonearm.cli.mcp import mcp
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.probe import probe
@@ -90,6 +91,7 @@ for command in (
     compare,
     studio,
     live,
+    mcp,
     learn,
     probe,
     calibrate,
