@@ -1,5 +1,7 @@
 """Outputs: none, files, and sound cards, of which a stand-in of sounddevice takes the place."""
 
+import os
+import subprocess
 import sys
 import time
 from types import ModuleType, SimpleNamespace
@@ -54,6 +56,14 @@ def test_a_file_holds_what_was_played(player, tmp_path, name):
     assert rate == RATE and len(samples) >= RATE // 4
     first = int(np.abs(samples).argmax())
     assert first < RATE and np.abs(samples).max() == pytest.approx(1, abs=0.01)
+
+
+def test_a_file_is_kept_after_an_interrupt(player, tmp_path):
+    path = tmp_path / "out.wav"
+    with pytest.raises(KeyboardInterrupt), open_output(str(path), player):
+        until(lambda: player.position >= RATE // 4)
+        raise KeyboardInterrupt
+    assert soundfile.info(path).frames >= RATE // 4
 
 
 def test_a_fault_of_a_file_is_told(player, tmp_path, monkeypatch):
@@ -158,6 +168,42 @@ def test_without_portaudio_its_package_is_named(monkeypatch, tmp_path):
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
     with pytest.raises(TonearmError, match="apt-get install libportaudio2"):
         check_output("card")
+
+
+NULL_DEVICE = """pcm.!default { type null }
+ctl.!default { type null }
+"""
+PLAYS = """
+import time
+import numpy as np
+from tonearm.live import AudioBlock
+from tonearm.terminal.outputs import open_output
+from tonearm.terminal.player import Player
+
+player = Player(16_000, 1, 0.3)
+music = np.ones((1, 16_000), np.float32)
+player.write(AudioBlock(1, 0, music, music))
+with open_output(None, player) as output:
+    while not player.position:
+        time.sleep(0.01)
+    assert output.fault() == "" and output.latency > 0
+"""
+
+
+def test_the_real_package_reads_the_player_for_a_null_device(tmp_path):
+    """ALSA's null device takes samples at any speed."""
+    try:
+        import sounddevice  # noqa: F401
+    except (ImportError, OSError) as error:
+        pytest.skip(f"sounddevice or PortAudio is absent: {error}")
+    if sys.platform != "linux":
+        pytest.skip("only ALSA has a null device")
+    (tmp_path / "alsa.conf").write_text(NULL_DEVICE)
+    environment = os.environ | {"ALSA_CONFIG_PATH": str(tmp_path / "alsa.conf")}
+    ended = subprocess.run(
+        [sys.executable, "-c", PLAYS], env=environment, capture_output=True, timeout=TIMEOUT
+    )
+    assert ended.returncode == 0, ended.stderr.decode()
 
 
 def test_the_real_package_refuses_a_device_that_does_not_exist(player):

@@ -115,6 +115,7 @@ def _clocked(name: str, player: Player, use: Callable[[np.ndarray], None]) -> It
 
 @contextmanager
 def _file_output(path: Path, player: Player) -> Iterator[Output]:
+    """Write a file, which holds all sound so far after an error or Ctrl-C, too."""
     with atomic_write(path) as temporary:
         try:
             file = soundfile.SoundFile(
@@ -122,8 +123,14 @@ def _file_output(path: Path, player: Player) -> Iterator[Output]:
             )
         except (OSError, RuntimeError) as error:
             raise TonearmError(f"cannot write {path}: {first_line(error)}") from error
+        failure = None
         with file, _clocked(str(path), player, lambda samples: file.write(samples.T)) as output:
-            yield output
+            try:
+                yield output
+            except BaseException as error:
+                failure = error
+    if failure is not None:
+        raise failure
 
 
 def _device(name: str | None) -> str | int | None:
