@@ -28,6 +28,8 @@ from tonearm.cli.generate import generate
 from tonearm.cli.inspect import inspect
 from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
+from tonearm.cli.live import live
+from tonearm.cli.mcp import mcp
 from tonearm.cli.measure import measure
 from tonearm.cli.models import models
 from tonearm.cli.probe import probe
@@ -88,6 +90,8 @@ for command in (
     generate,
     compare,
     studio,
+    live,
+    mcp,
     learn,
     probe,
     calibrate,

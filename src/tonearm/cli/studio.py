@@ -7,46 +7,22 @@ from typing import Annotated
 
 import typer
 
-from tonearm.cli import _options
+from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import licence_note, model_text
-from tonearm.errors import TonearmError
 
 LOCAL = "127.0.0.1"
-MODES = ("auto", "live", "phrase")
 
 
 def studio(
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
-    prompt: Annotated[
-        str, typer.Option("--prompt", metavar="TEXT", help="The music in words, at first.")
-    ] = "a folk tune with flute",
-    seed: Annotated[
-        int | None, typer.Option("--seed", help="Of every performance; default: random ones.")
-    ] = None,
-    knobs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--knob", metavar="NAME", help="A knob to begin with (see: tonearm knobs). Repeat it."
-        ),
-    ] = None,
-    lead: Annotated[
-        float,
-        typer.Option(
-            "--lead", help="Seconds of audio ahead of the play head; less reacts sooner. 0.1 to 3."
-        ),
-    ] = 0.3,
-    mode: Annotated[
-        str,
-        typer.Option(
-            "--mode",
-            metavar="MODE",
-            help="live, phrase (the last phrase repeats while the next is computed), or auto: by "
-            "the speed of this machine, which is measured first.",
-        ),
-    ] = "auto",
+    prompt: _playing.Prompt = _playing.PROMPT,
+    seed: _playing.Seed = None,
+    knobs: _playing.Knobs = None,
+    lead: _playing.Lead = _playing.LEAD,
+    mode: _playing.ModeName = "auto",
     host: Annotated[
         str,
         typer.Option(
@@ -60,17 +36,13 @@ def studio(
         int | None,
         typer.Option("--osc", metavar="PORT", help="Listen to OSC at this UDP port, such as 9311."),
     ] = None,
+    midi: _playing.Midi = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page in the browser.")
     ] = False,
 ) -> None:
     """Play the model live in a browser: knobs that act on music while it plays."""
-    if mode not in MODES:
-        raise TonearmError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
-    from tonearm.live.commands import MAX_LEAD, MIN_LEAD
-
-    if not MIN_LEAD <= lead <= MAX_LEAD:
-        raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
+    _playing.check_playing(mode, lead)
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
 
@@ -80,6 +52,7 @@ def studio(
         udp = None
         if osc is not None:
             udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
+        controllers = opened.enter_context(_playing.midi_port(midi))
         loaded = load_model(model, device, dtype)
         from tonearm.live import Session
         from tonearm.studio.app import make_app
@@ -89,7 +62,7 @@ def studio(
             prompt=prompt,
             seed=seed,
             lead=lead,
-            mode=None if mode == "auto" else mode,  # type: ignore[arg-type]
+            mode=_playing.mode_of(mode),
             desk=knobs or None,
         )
         url = address(host, bound, token)
@@ -99,6 +72,7 @@ def studio(
                 {
                     "model": model_text(loaded),
                     "licence": licence_note(loaded),
+                    "MIDI": "" if midi is None else f"input {midi}",
                     "OSC": "" if udp is None else f"UDP port {udp.getsockname()[1]}",
                 }
             )
@@ -108,4 +82,6 @@ def studio(
                 webbrowser.open(url)
 
         with session, suppress(KeyboardInterrupt):
+            if controllers is not None:
+                controllers.connect(session, session.notify, announces_tempo=True)
             serve(make_app(session, host, token, udp), bound, ready)

@@ -206,6 +206,10 @@ class Session:
         """Report the position that a client plays; the furthest one grants further samples."""
         self._ask(partial(self._set_head, sample))
 
+    def notify(self, text: str) -> None:
+        """Send all subscribers a message for the person who plays."""
+        self._publish(Notice(text))
+
     def recent_after(self, sample: int) -> list[AudioBlock]:
         """Blocks that were published already and end after a position, for a new client."""
         return self._recent.after(sample)

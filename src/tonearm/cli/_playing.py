@@ -1,0 +1,80 @@
+"""Options of the commands that play live, and their checks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tonearm.errors import TonearmError
+
+if TYPE_CHECKING:
+    from tonearm.live.state import Mode
+    from tonearm.midi.ports import MidiInput
+
+MODES = ("auto", "live", "phrase")
+PROMPT, LEAD = "a folk tune with flute", 0.3
+
+Prompt = Annotated[
+    str, typer.Option("--prompt", metavar="TEXT", help="The music in words, at first.")
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", help="Of every performance; default: random ones.")
+]
+Knobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--knob", metavar="NAME", help="A knob to begin with (see: tonearm knobs). Repeat it."
+    ),
+]
+Lead = Annotated[
+    float,
+    typer.Option(
+        "--lead", help="Seconds of audio ahead of the play head; less reacts sooner. 0.1 to 3."
+    ),
+]
+ModeName = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        metavar="MODE",
+        help="live, phrase (the last phrase repeats while the next is computed), or auto: by "
+        "the speed of this machine, which is measured first.",
+    ),
+]
+Midi = Annotated[
+    str | None,
+    typer.Option(
+        "--midi",
+        metavar="PORT",
+        help="Number of a MIDI input, or a part of its name (extra midi): controllers 20 to 27 are "
+        "the knobs, 64 sets all to zero; MIDI Clock shows the host's tempo.",
+    ),
+]
+
+
+def check_playing(mode: str, lead: float) -> None:
+    """Raise TonearmError for an unknown mode or a lead that is not possible."""
+    if mode not in MODES:
+        raise TonearmError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
+    from tonearm.live.commands import MAX_LEAD, MIN_LEAD
+
+    if not MIN_LEAD <= lead <= MAX_LEAD:
+        raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
+
+
+def mode_of(name: str) -> "Mode | None":
+    """The mode of a session; None where the speed decides."""
+    return None if name == "auto" else name  # type: ignore[return-value]
+
+
+@contextmanager
+def midi_port(name: str | None) -> "Iterator[MidiInput | None]":
+    """Open a MIDI port, or none where none is named."""
+    if name is None:
+        yield None
+        return
+    from tonearm.midi.ports import midi_input
+
+    with midi_input(name) as port:
+        yield port

@@ -1,0 +1,112 @@
+"""Client of a session for MIDI messages: controllers turn knobs, and MIDI Clock shows a tempo."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from tonearm.errors import TonearmError
+from tonearm.live import Event, Session, StateChanged
+from tonearm.live.positions import value_at
+from tonearm.midi.clock import TICKS_PER_BEAT, ClockEstimator
+from tonearm.midi.mapping import ZERO_CONTROLLER, MidiMap, position_of
+from tonearm.steering.controls import Control
+from tonearm.text import first_line
+
+ORIGIN = "midi"
+CONTROL_CHANGE = 0xB0
+CLOCK, START, STOP = 0xF8, 0xFA, 0xFC
+TEMPO_CHANGE = 0.5  # BPM, from which on a tempo is announced
+
+
+class MidiClient:
+    """Receives messages, in the thread of the port.
+
+    Args:
+        session: started.
+        controllers: map of controllers to knobs.
+        say: called with a message for the person who plays, from any thread.
+        announces_tempo: whether `say` receives the host's tempo when it changes.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        controllers: MidiMap,
+        say: Callable[[str], None],
+        announces_tempo: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._session, self._map, self._say, self._clock = session, controllers, say, clock
+        self._announces_tempo = announces_tempo
+        self._estimator, self._ticks = ClockEstimator(), 0
+        self._announced: float | None = None
+        self._learning: str | None = None
+        self._desk = session.state.desk
+        self._end = session.subscribe(self._receive_event)
+
+    def close(self) -> None:
+        """Receive no further events of the session."""
+        self._end()
+
+    @property
+    def host_tempo(self) -> float | None:
+        """BPM of the host; None without MIDI Clock."""
+        return self._estimator.bpm(self._clock())
+
+    def learn(self, knob: str) -> None:
+        """Map the controller that is moved next to a knob."""
+        self._learning = knob
+        self._say(f"move a MIDI controller for {knob}")
+
+    def receive(self, message: Sequence[int]) -> None:
+        """Carry out a message; those of other kinds are ignored."""
+        if not message:
+            return
+        if message[0] == CLOCK:
+            self._count_tick()
+        elif message[0] in (START, STOP):
+            self._estimator.reset()
+        elif message[0] & 0xF0 == CONTROL_CHANGE and len(message) == 3:
+            try:
+                self._change(message[1], message[2])
+            except TonearmError as error:
+                self._say(str(error))
+
+    def _change(self, controller: int, value: int) -> None:
+        if self._learning is not None:
+            knob, self._learning = self._learning, None
+            self._map.learn(controller, knob)
+            self._say(f"controller {controller} is {knob}")
+        if controller == ZERO_CONTROLLER:
+            for name in self._desk:
+                self._set(name, 0.0)
+            return
+        found = self._map.knob(controller, self._desk)
+        if found is not None:
+            self._set(found, position_of(value))
+
+    def _set(self, name: str, position: float) -> None:
+        knob = self._session.manifest.knob(name)
+        control = Control(target=knob.target, value=value_at(knob, position))
+        self._session.apply(control, ORIGIN).add_done_callback(self._say_error)
+
+    def _say_error(self, answer: "Future[Any]") -> None:
+        if (error := answer.exception()) is not None:
+            self._say(first_line(error))
+
+    def _count_tick(self) -> None:
+        now = self._clock()
+        self._estimator.tick(now)
+        self._ticks += 1
+        if not self._announces_tempo or self._ticks % TICKS_PER_BEAT:
+            return
+        tempo = self._estimator.bpm(now)
+        if tempo is not None and abs(tempo - (self._announced or 0.0)) >= TEMPO_CHANGE:
+            self._announced = tempo
+            self._say(f"the host plays at {tempo:.1f} BPM (MIDI Clock)")
+
+    def _receive_event(self, event: Event) -> None:
+        if isinstance(event, StateChanged):
+            self._desk = event.state.desk
