@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.live.players import TIMEOUT, Player, playing, ready_take
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.live import (
     Applied,
@@ -453,3 +454,15 @@ def test_a_free_seed_has_no_number_before_it_is_drawn(melody):
         assert state(session).seed is None
         do(session, commands.Play())
         assert state(session).seed >= 0
+
+
+def test_a_seed_that_was_chosen_outlives_a_start_that_is_not_possible(melody):
+    silence = Clip(np.zeros((1, 16_000), np.float32), 16_000)
+    with playing(melody, seed=None) as (session, _):
+        do(session, commands.SetSeed(seed=9))
+        with pytest.raises(TonearmError, match="silent"):
+            session.use_audio("continue_from", silence).result(TIMEOUT)
+        do(session, commands.Play())
+        assert state(session).seed == 9
+        do(session, commands.Play())
+        assert state(session).seed != 9

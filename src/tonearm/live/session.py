@@ -538,12 +538,7 @@ class Session:
 
     def _seed(self) -> int:
         """The seed of the next performance."""
-        if self._next_seed is None:
-            return secrets.randbelow(2**31)
-        seed = self._next_seed
-        if not self._seed_locked:
-            self._next_seed = None
-        return seed
+        return secrets.randbelow(2**31) if self._next_seed is None else self._next_seed
 
     def _play(self) -> None:
         seed = self._seed()
@@ -555,6 +550,8 @@ class Session:
 
     def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
         """The next performance, which begins at the newest sample."""
+        if seed == self._next_seed and not self._seed_locked:
+            self._next_seed = None  # it is used
         self._count += 1
         self._start, self._status = self._output.position, "playing"
         self._last_heads = time.monotonic()
