@@ -48,8 +48,9 @@ def block_of(message: bytes) -> tuple[int, int, np.ndarray]:
 
 
 def next_block(socket) -> tuple[int, int, np.ndarray]:
+    """The next block of audio; an error or a warning of the server fails the test."""
     while (message := socket.receive()).get("bytes") is None:
-        pass
+        assert json.loads(message["text"])["type"] not in ("error", "notice"), message
     return block_of(message["bytes"])
 
 
@@ -80,15 +81,12 @@ def test_play_a_knob_and_an_echo_to_another_client(client):
         assert (echo["seq"], echo["sample"]) == (None, applied["sample"])
 
 
-def test_blocks_hold_both_streams(client):
+def test_blocks_hold_both_streams(client, session):
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")
         stop = 0
-        while stop < 8000:
-            message = socket.receive()
-            if message.get("bytes") is None:
-                continue
-            run, first, samples = block_of(message["bytes"])
+        while stop < 2 * session.sample_rate:
+            run, first, samples = next_block(socket)
             assert (run, first) == (1, stop)
             np.testing.assert_array_equal(samples[0], samples[1])  # no knob is turned
             stop = first + samples.shape[1]

@@ -41,10 +41,10 @@ const tell = (name, fields) => ask(name, fields).catch((error) => say(error.mess
 
 const wanted = new Map(); // target -> value, sent once per frame
 const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
+const HIDDEN_PERIOD = 16; // ms; a hidden page has no frames, and controllers go on
 function control(target, value, label) {
-  if (!wanted.size && !document.hidden) requestAnimationFrame(flush);
+  if (!wanted.size) document.hidden ? setTimeout(flush, HIDDEN_PERIOD) : requestAnimationFrame(flush);
   wanted.set(target, { value, label });
-  if (document.hidden) flush(); // a hidden page has no frames, and controllers go on
 }
 document.addEventListener("visibilitychange", () => document.hidden && flush());
 
