@@ -15,6 +15,7 @@ from tests import checkpoints
 from tests.browsers import ABSENT, FLAGS, find_chromium
 from tonearm.model import Model
 from tonearm.musicgen.checkpoint import load_checkpoint
+from tonearm.musicgen.decoder import Decoder
 from tonearm.steering.library import VectorLibrary
 
 torch.set_num_threads(1)
@@ -80,6 +81,20 @@ def melody(model_of: Callable[[str], Model]) -> Model:
 @pytest.fixture
 def small(model_of: Callable[[str], Model]) -> Model:
     return model_of("small")
+
+
+@pytest.fixture
+def allocated(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Positions for which caches are allocated, one entry per window."""
+    positions: list[int] = []
+    real = Decoder.begin
+
+    def begin(decoder: Decoder, conditioning: Any, count: int, *others: Any) -> Any:
+        positions.append(count)
+        return real(decoder, conditioning, count, *others)
+
+    monkeypatch.setattr(Decoder, "begin", begin)
+    return positions
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+import zipfile
 
+import numpy as np
 import pytest
 
+from tonearm.audio import Clip
 from tonearm.studio import serve as serving
 from tonearm.studio.serve import bind
 
@@ -75,28 +79,54 @@ def test_a_port_in_use_is_named(run, tiny, served):
     assert outcome.code == 2 and f"127.0.0.1:{port}" in outcome.err and "--port 0" in outcome.err
 
 
-def test_a_server_of_its_own_process_answers_and_ends_by_ctrl_c(tiny):
+def assert_answers(url, content):
+    """Post content; a refusal is shown with its reason."""
+    try:
+        urllib.request.urlopen(url, content, timeout=TIMEOUT).close()
+    except urllib.error.HTTPError as error:
+        raise AssertionError(error.read()) from None
+
+
+@pytest.mark.parametrize(
+    ("end_by", "options"),
+    [
+        (signal.SIGINT, []),
+        pytest.param(signal.SIGTERM, ["--out", "takes"], marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, ["--out", "takes"], marks=pytest.mark.slow),
+    ],
+)
+def test_the_take_that_plays_at_the_end_is_saved(tiny, tmp_path, end_by, options):
+    """In a process of its own, which ends by a signal."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     code = "from tonearm.cli import main; raise SystemExit(main())"
-    arguments = ["studio", "--no-browser", "--port", port, "--mode", "live", *tiny()]
+    arguments = ["studio", "--no-browser", "--port", port, "--mode", "live", *options, *tiny()]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        cwd=tmp_path,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     )
     try:
         end = time.monotonic() + TIMEOUT
         while "Ctrl-C ends it" not in process.stdout.readline():
             assert time.monotonic() < end and process.poll() is None
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/manifest", timeout=TIMEOUT) as answer:
+        url = f"http://127.0.0.1:{port}"
+        with urllib.request.urlopen(f"{url}/manifest", timeout=TIMEOUT) as answer:
             assert b'"schema_version":1' in answer.read()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=TIMEOUT)
+        tone = Clip(0.3 * np.sin(np.arange(16_000) / 10).astype(np.float32), 16_000)
+        upload = f"{url}/uploads/continue_from"  # which starts to play
+        assert_answers(upload, tone.encoded(".wav"))
+        time.sleep(1)  # of music
+        process.send_signal(end_by)
+        rest, err = process.communicate(timeout=TIMEOUT)
     finally:
         process.kill()
     assert process.returncode == 0, err
     assert "Traceback" not in err
+    (saved,) = tmp_path.glob("takes/*" if options else "tonearm-studio-*/*")
+    assert saved.name == "take-1.zip" and f"{saved.parent.name}/take-1.zip" in rest
+    assert "steered.json" in zipfile.ZipFile(saved).namelist()

@@ -14,24 +14,9 @@ from tonearm.generation.provenance import SIDECAR_FORMAT
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen import codec
 from tonearm.musicgen.codec import CodecLimit
-from tonearm.musicgen.decoder import Decoder
 from tonearm.replaying import replay
 
 PROMPT = "a fast folk tune"
-
-
-@pytest.fixture
-def allocated(monkeypatch) -> list[int]:
-    """Positions for which caches are allocated, one entry per window."""
-    positions: list[int] = []
-    real = Decoder.begin
-
-    def begin(decoder, conditioning, count, *others):
-        positions.append(count)
-        return real(decoder, conditioning, count, *others)
-
-    monkeypatch.setattr(Decoder, "begin", begin)
-    return positions
 
 
 @pytest.mark.parametrize("variant", ["small", "melody"])

@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 
 from tests.live.players import TIMEOUT, Player, playing, ready_take
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.live import Applied, AudioBlock, Notice, PromptApplied, Session, commands, playback
+from tonearm.live import (
+    Applied,
+    AudioBlock,
+    Notice,
+    PromptApplied,
+    Session,
+    commands,
+    playback,
+    take_store,
+)
 from tonearm.live import session as sessions
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
@@ -353,3 +363,106 @@ def test_every_control_of_a_performance_is_answered(melody):
         do(session, commands.Stop())
         for answer in answers:
             assert isinstance(answer.exception(TIMEOUT) or answer.result(), Applied | TonearmError)
+
+
+def test_a_performance_that_plays_at_the_end_becomes_a_take(melody, tmp_path):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+    assert session.unsaved == (1,)
+    path = session.save(1, tmp_path / "takes")
+    assert session.unsaved == ()
+    zipfile.ZipFile(path).extractall(tmp_path)
+    assert replay(tmp_path / "steered.json", model=melody).identical
+
+
+def test_an_export_makes_a_take_saved_and_a_page_does_not(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+        do(session, commands.Stop())
+        ready_take(session)
+        session.export_page(1)
+        assert session.unsaved == (1,)
+        session.export(1, "wav")
+        assert session.unsaved == ()
+
+
+def test_a_take_that_is_released_without_an_export_is_named(melody, monkeypatch):
+    monkeypatch.setattr(take_store, "MAX_TAKES", 2)
+    with playing(melody) as (session, player):
+        for number in (1, 2, 3):
+            do(session, commands.Play())
+            start = state(session).start
+            player.until(lambda one, start=start: one.blocks and one.blocks[-1].stop > start + 8000)
+            do(session, commands.Stop())
+            ready_take(session, number)
+            if number == 2:
+                session.export(2, "wav")
+        assert [take.number for take in state(session).takes] == [1, 3]
+        assert not player.of(Notice)  # take 2 was exported
+        do(session, commands.Play())
+        start = state(session).start
+        player.until(lambda one: one.blocks[-1].stop > start + 8000)
+        do(session, commands.Stop())
+        player.until(lambda one: any(isinstance(event, Notice) for event in one.events))
+        assert player.of(Notice)[0].text.startswith("take 1 was released without an export")
+
+
+def test_a_subscriber_that_fails_is_left_out_and_the_music_goes_on(melody, caplog):
+    with playing(melody) as (session, player):
+
+        def failing(event):
+            raise RuntimeError("a client's mistake")
+
+        session.subscribe(failing)
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate // 2)
+        assert state(session).status == "playing"
+        assert caplog.text.count("a subscriber failed") == 1
+
+
+def test_every_call_is_answered_when_the_session_ends(melody, monkeypatch):
+    """Calls that wait, and a control that was accepted and does not sound yet."""
+    monkeypatch.setattr(playback, "FIRST_PHRASE", 60.0)  # no phrase is ever complete
+    with playing(melody, mode="phrase") as (session, _):
+        do(session, commands.Play())
+        waiting = session.apply(Control.physical("brightness", 4.0))
+        state(session)
+        closing = threading.Thread(target=session.close)
+        closing.start()
+        calls = [session.snapshot() for _ in range(1000)]
+        closing.join(TIMEOUT)
+        calls.append(session.command(commands.Play()))
+        with pytest.raises(TonearmError, match="ended"):
+            waiting.result(TIMEOUT)
+        for call in calls:
+            assert call.exception(TIMEOUT) is None or "ended" in str(call.exception())
+        assert session._performance is None  # no call of a closed session starts to play
+
+
+def test_a_session_that_was_never_started_refuses_its_calls_when_it_is_closed(melody):
+    session = Session(melody, mode="live")
+    answer = session.command(commands.Play())
+    session.close()
+    with pytest.raises(TonearmError, match="has ended"):
+        answer.result(TIMEOUT)
+
+
+def test_a_free_seed_has_no_number_before_it_is_drawn(melody):
+    with playing(melody, seed=None) as (session, _):
+        assert state(session).seed is None
+        do(session, commands.Play())
+        assert state(session).seed >= 0
+
+
+def test_a_seed_that_was_chosen_outlives_a_start_that_is_not_possible(melody):
+    silence = Clip(np.zeros((1, 16_000), np.float32), 16_000)
+    with playing(melody, seed=None) as (session, _):
+        do(session, commands.SetSeed(seed=9))
+        with pytest.raises(TonearmError, match="silent"):
+            session.use_audio("continue_from", silence).result(TIMEOUT)
+        do(session, commands.Play())
+        assert state(session).seed == 9
+        do(session, commands.Play())
+        assert state(session).seed != 9

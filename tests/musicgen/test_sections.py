@@ -67,20 +67,6 @@ def test_a_section_continues_the_music_before_it_under_its_own_texts(model_of, v
     assert not torch.equal(codes[..., 13:], plain[..., 13:])
 
 
-@pytest.fixture
-def allocated(monkeypatch) -> list[int]:
-    """Positions for which caches are allocated, one entry per window."""
-    positions: list[int] = []
-    real = Decoder.begin
-
-    def begin(decoder, conditioning, count, *others):
-        positions.append(count)
-        return real(decoder, conditioning, count, *others)
-
-    monkeypatch.setattr(Decoder, "begin", begin)
-    return positions
-
-
 @pytest.mark.parametrize("variant", ["small", "melody"])
 @pytest.mark.parametrize("frames", [(1,), (5, 6), (19,), (20,), (21, 30), (2, 9, 17, 28, 43)])
 def test_a_section_that_begins_while_decoding_is_one_of_the_request(

@@ -10,10 +10,10 @@ from tonearm.studio.serve import bind, make_server
 
 
 @contextmanager
-def served(session: Session) -> Iterator[str]:
-    """Serve a session at a free port; yields the URL of its page."""
+def served(session: Session, port: int = 0) -> Iterator[str]:
+    """Serve a session at a port, or at a free one; yields the URL of its page."""
     ready = threading.Event()
-    with bind("127.0.0.1", 0) as bound:
+    with bind("127.0.0.1", port) as bound:
         server = make_server(make_app(session), ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()

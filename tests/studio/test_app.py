@@ -2,7 +2,11 @@
 
 import io
 import json
+import signal
 import struct
+import sys
+import threading
+import time
 import zipfile
 
 import numpy as np
@@ -13,7 +17,7 @@ from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client
 from tonearm.audio import Clip
 from tonearm.live import Manifest, commands
-from tonearm.studio import connection, safety, uploads
+from tonearm.studio import connection, decoding, pacing, safety, uploads
 from tonearm.studio.app import make_app
 
 
@@ -43,6 +47,13 @@ def block_of(message: bytes) -> tuple[int, int, np.ndarray]:
     return run, first, np.frombuffer(message, "<f4", offset=16).reshape(2, -1)
 
 
+def next_block(socket) -> tuple[int, int, np.ndarray]:
+    """The next block of audio; an error or a warning of the server fails the test."""
+    while (message := socket.receive()).get("bytes") is None:
+        assert json.loads(message["text"])["type"] not in ("error", "notice"), message
+    return block_of(message["bytes"])
+
+
 def wav(seconds: float, rate: int = 16_000) -> bytes:
     time = np.arange(round(seconds * rate)) / rate
     return Clip((0.3 * np.sin(2 * np.pi * 220 * time)).astype(np.float32), rate).encoded(".wav")
@@ -70,22 +81,19 @@ def test_play_a_knob_and_an_echo_to_another_client(client):
         assert (echo["seq"], echo["sample"]) == (None, applied["sample"])
 
 
-def test_blocks_hold_both_streams(client):
+def test_blocks_hold_both_streams(client, session):
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")
         stop = 0
-        while stop < 8000:
-            message = socket.receive()
-            if message.get("bytes") is None:
-                continue
-            run, first, samples = block_of(message["bytes"])
+        while stop < 2 * session.sample_rate:
+            run, first, samples = next_block(socket)
             assert (run, first) == (1, stop)
             np.testing.assert_array_equal(samples[0], samples[1])  # no knob is turned
             stop = first + samples.shape[1]
             send(socket, type="playhead", sample=stop)
 
 
-def test_a_client_that_connects_again_gets_the_audio_it_missed(client):
+def test_a_client_that_connects_again_gets_the_audio_it_missed(client, session):
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")
         receive(socket, "done", seq=1)
@@ -95,12 +103,49 @@ def test_a_client_that_connects_again_gets_the_audio_it_missed(client):
             if message.get("bytes") is not None:
                 first_blocks.append(block_of(message["bytes"]))
     after = first_blocks[0][1] + first_blocks[0][2].shape[1]
-    with client.websocket_connect(f"/socket?run=1&after={after}") as socket:
-        while (message := socket.receive()).get("bytes") is None:
-            pass
-        run, first, samples = block_of(message["bytes"])
+    with client.websocket_connect(f"/socket?session={session.id}&run=1&after={after}") as socket:
+        assert receive(socket, "hello")["session"] == session.id
+        run, first, samples = next_block(socket)
         assert (run, first) == (1, after)
         np.testing.assert_array_equal(samples, first_blocks[1][2])
+
+
+def test_a_client_of_an_earlier_session_is_a_new_client(client):
+    """Its run and position are those of other samples."""
+    with client.websocket_connect("/socket?session=other&run=1&after=999999") as socket:
+        send(socket, type="command", seq=1, name="play")
+        assert next_block(socket)[:2] == (1, 0)
+    with client.websocket_connect("/socket?session=other&run=1&after=999999") as socket:
+        assert next_block(socket)[1] < 999_999
+
+
+def test_a_play_head_that_lies_does_not_make_the_session_run_ahead(client, session, monkeypatch):
+    monkeypatch.setattr(pacing, "SLACK", 1.0)
+    with client.websocket_connect("/socket") as honest, client.websocket_connect("/socket") as liar:
+        receive(honest, "hello")
+        begun = time.monotonic()
+        send(liar, type="command", seq=1, name="play")
+        while time.monotonic() < begun + 3:
+            send(liar, type="playhead", sample=10**9)
+            liar.receive()
+        passed = time.monotonic() - begun
+        assert session.head <= (pacing.SLACK + pacing.SKEW * passed) * session.sample_rate
+        assert session.head > session.sample_rate
+
+
+def test_play_heads_are_limited_by_the_blocks_and_by_the_clock():
+    now = [100.0]
+    limit = pacing.PlayheadLimit(1000, lambda: now[0])
+    assert limit.limited(5) == 0
+    limit.sent(1, 50_000, 52_000)
+    assert limit.limited(51_000) == 51_000
+    assert limit.limited(53_000) == 52_000  # was not sent
+    limit.sent(1, 52_000, 90_000)
+    assert limit.limited(80_000) == 50_000 + 1000 * pacing.SLACK
+    now[0] += 10
+    assert limit.limited(80_000) == 50_000 + 1000 * (pacing.SLACK + 10 * pacing.SKEW)
+    limit.sent(2, 90_000, 95_000)
+    assert limit.limited(95_000) == 90_000 + 1000 * pacing.SLACK
 
 
 @pytest.mark.parametrize(
@@ -177,6 +222,25 @@ def test_a_take_is_exported(client, session):
     assert client.get("/export/1/exe.zip").status_code == 422
 
 
+def test_exports_are_made_one_at_a_time(client, session, monkeypatch):
+    running, most = [0], [0]
+
+    def export(number, kind):
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        time.sleep(0.1)
+        running[0] -= 1
+        return b"zip"
+
+    monkeypatch.setattr(session, "export", export)
+    threads = [threading.Thread(target=client.get, args=("/export/1/wav.zip",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(TIMEOUT)
+    assert most == [1]
+
+
 def test_an_upload_is_continued(client, session):
     answer = client.post("/uploads/continue_from", content=wav(1.0))
     assert answer.json() == {"role": "continue_from", "seconds": 1.0}
@@ -192,6 +256,40 @@ def test_an_upload_is_continued(client, session):
 def test_uploads_that_are_no_short_audio_are_refused(client, content, part):
     answer = client.post("/uploads/continue_from", content=content)
     assert answer.status_code == 422 and part in answer.json()["message"]
+
+
+def test_uploads_of_more_samples_than_music_has_are_refused(monkeypatch, capsys):
+    monkeypatch.setattr(decoding, "_limit", lambda: None)  # of the process of the tests
+    monkeypatch.setattr(decoding, "MAX_SAMPLES", 15_999)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(wav(1.0))))
+    assert decoding.main() == 2
+    assert "1 channels at 16000 Hz" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "crash",
+    [
+        f"import os; os.kill(os.getpid(), {int(signal.SIGSEGV)})",
+        "raise MemoryError",
+    ],
+)
+def test_a_decoder_that_crashes_harms_nothing(client, session, monkeypatch, tmp_path, crash):
+    python = tmp_path / "python"
+    python.write_text(f"#!{sys.executable}\nimport sys; sys.stdin.read(1); {crash}\n")
+    python.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "executable", str(python))
+        answer = client.post("/uploads/continue_from", content=wav(1.0))
+    assert answer.status_code == 422 and "cannot be decoded" in answer.json()["message"]
+    assert client.post("/uploads/continue_from", content=wav(1.0)).status_code == 200
+    session.command(commands.Stop()).result(TIMEOUT)
+
+
+def test_a_decoder_imports_nothing_from_the_current_folder(client, session, monkeypatch, tmp_path):
+    (tmp_path / "soundfile.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    assert client.post("/uploads/continue_from", content=wav(1.0)).status_code == 200
+    session.command(commands.Stop()).result(TIMEOUT)
 
 
 def test_large_and_slow_uploads_are_refused(client, monkeypatch):
@@ -246,6 +344,18 @@ def test_other_origins_are_refused(client, origin):
     assert client.post("/uploads/melody", content=b"", headers=headers).status_code == 403
     with pytest.raises(WebSocketDisconnect), client.websocket_connect("/socket", headers=headers):
         pass
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_pages_of_other_sites_cannot_embed_or_start_anything(client, site):
+    """Requests for images have no Origin."""
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": "no-cors"}
+    assert client.get("/export/1/wav.zip", headers=headers).status_code == 403
+    link = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+    assert client.get("/export/1/wav.zip", headers=link).status_code == 403
+    assert client.get("/", headers=link).status_code == 200
+    own = {"sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    assert client.get("/manifest", headers=own).status_code == 200
 
 
 def test_the_own_origin_is_allowed(client):

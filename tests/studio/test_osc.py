@@ -102,6 +102,14 @@ def test_bad_datagrams_are_answered_with_the_reason(controller, content, part):
     assert part in controller.until("/tonearm/error")[0]
 
 
+def test_messages_of_a_server_are_not_answered(controller):
+    """Two studios at neighbouring ports would otherwise answer each other for ever."""
+    for address, value in (("/tonearm/error", "x"), ("/tonearm/status/rtf", 1.0)):
+        controller.send(address, value)
+    controller.send("/tonearm/guidance", "loud")
+    assert "needs a number" in controller.until("/tonearm/error")[0]  # the first answer
+
+
 def test_bundles(controller, session):
     bundle = OscBundleBuilder(IMMEDIATELY)
     for value in (1.0, 3.0):

@@ -1,15 +1,22 @@
 """tonearm studio: play the model live, in a browser."""
 
+import signal
 import socket
 import webbrowser
-from contextlib import ExitStack, suppress
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import licence_note, model_text
+
+if TYPE_CHECKING:
+    from tonearm.live import Session
 
 LOCAL = "127.0.0.1"
 
@@ -37,6 +44,15 @@ def studio(
         typer.Option("--osc", metavar="PORT", help="Listen to OSC at this UDP port, such as 9311."),
     ] = None,
     midi: _playing.Midi = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FOLDER",
+            help="Where takes that were not exported are saved at the end; default: "
+            "tonearm-studio-DATE-TIME in this folder.",
+        ),
+    ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page in the browser.")
     ] = False,
@@ -81,7 +97,31 @@ def studio(
             if not no_browser:
                 webbrowser.open(url)
 
-        with session, suppress(KeyboardInterrupt):
-            if controllers is not None:
-                controllers.connect(session, session.notify, announces_tempo=True)
-            serve(make_app(session, host, token, udp), bound, ready)
+        with _ends_by_signals():
+            with session, suppress(KeyboardInterrupt):
+                if controllers is not None:
+                    controllers.connect(session, session.notify, announces_tempo=True)
+                serve(make_app(session, host, token, udp), bound, ready)
+            _save_takes(session, folder)
+
+
+@contextmanager
+def _ends_by_signals() -> Iterator[None]:
+    """End as by Ctrl-C when the process is asked to end, or its terminal is closed."""
+    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):  # which the server does not know
+        handlers[signal.SIGHUP] = lambda *_: signal.raise_signal(signal.SIGTERM)
+    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def _save_takes(session: "Session", folder: Path | None) -> None:
+    """Save the takes that were not exported."""
+    folder = folder or Path(f"tonearm-studio-{datetime.now():%Y%m%d-%H%M%S}")
+    paths = [session.save(number, folder) for number in session.unsaved]
+    for path in paths:  # after all, since the terminal may be closed
+        out.print(f"saved {path}, a take that was not exported", soft_wrap=True)

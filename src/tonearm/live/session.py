@@ -8,12 +8,14 @@ Where the model is slower than real time, the session plays in phrases: the last
 while the next one is computed, and controls act in the next one.
 """
 
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
@@ -21,6 +23,7 @@ import numpy as np
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.generation.stream import Stream
 from tonearm.live import commands
 from tonearm.live.desk import check_control, check_setting, steering_of
@@ -60,6 +63,9 @@ IDLE = 600.0  # seconds without a client's play head, after which a performance 
 STATE_PERIOD = 0.5  # seconds between two snapshots while music plays
 REST = 0.5  # longest wait for something to do
 MAX_WAITING = 10_000  # controls and commands in the queue
+ENDED = "the session has ended; start another one"
+Call = Callable[["Future[Any]"], None]
+_log = logging.getLogger(__name__)
 
 
 class Session:
@@ -91,6 +97,7 @@ class Session:
         desk: Sequence[str] | None = None,
         chunk_seconds: float = CHUNK_SECONDS,
     ):
+        self.id = secrets.token_hex(8)  # by which clients that connect again recognise it
         self.model, self._chunk_seconds = model, chunk_seconds
         shape = model.shape
         self._rate = shape.sample_rate
@@ -129,7 +136,8 @@ class Session:
         self._takes = TakeStore()
         self._subscribers: list[Subscriber] = []
         self._subscribers_lock = threading.Lock()
-        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._calls: SimpleQueue[tuple[Call, Future[Any]]] = SimpleQueue()
+        self._calls_lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
         self._published = 0.0
@@ -145,13 +153,17 @@ class Session:
         return self
 
     def close(self) -> None:
-        """End the performance and all threads."""
+        """End the performance, which becomes a take, and all threads.
+
+        Takes can be exported afterwards.
+        """
         self._closing = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._refuse_calls()
         self._meters.close()
-        self._finisher.shutdown(wait=True, cancel_futures=True)
+        self._finisher.shutdown(wait=True)
 
     def __enter__(self) -> "Session":
         return self.start()
@@ -166,12 +178,12 @@ class Session:
         with self._subscribers_lock:
             self._subscribers.append(subscriber)
 
-        def end() -> None:
-            with self._subscribers_lock:
-                if subscriber in self._subscribers:
-                    self._subscribers.remove(subscriber)
+        return partial(self._unsubscribe, subscriber)
 
-        return end
+    def _unsubscribe(self, subscriber: Subscriber) -> None:
+        with self._subscribers_lock:
+            if subscriber in self._subscribers:
+                self._subscribers.remove(subscriber)
 
     def apply(self, control: Control, origin: str = "") -> "Future[Applied]":
         """Change a setting at the next frame.
@@ -224,7 +236,9 @@ class Session:
         Raises:
             TonearmError: no such take, or it is not ready.
         """
-        return archive(self._takes.ready(number), self.model.decode, kind)
+        content = archive(self._takes.ready(number), self.model.decode, kind)
+        self._takes.mark_exported(number)
+        return content
 
     def export_page(self, number: int) -> bytes:
         """A ZIP archive with a page that compares both streams of a take. It can take seconds.
@@ -233,6 +247,26 @@ class Session:
             TonearmError: no such take, it is not ready, or it is too long for a page.
         """
         return page_archive(self._takes.ready(number), self.model.decode)
+
+    @property
+    def unsaved(self) -> tuple[int, ...]:
+        """Numbers of the takes that can be exported and were not exported as files."""
+        return self._takes.unsaved
+
+    def save(self, number: int, folder: Path) -> Path:
+        """Write the export of a take, with FLAC files, to a folder, which is made where needed.
+
+        Returns:
+            The path of the ZIP archive.
+
+        Raises:
+            TonearmError: no such take, it is not ready, or the archive cannot be written.
+        """
+        path = folder / f"take-{number}.zip"
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(archive(self._takes.ready(number), self.model.decode, "flac"))
+        self._takes.mark_exported(number)
+        return path
 
     @property
     def sample_rate(self) -> int:
@@ -260,11 +294,12 @@ class Session:
             performance=self._count,
             start=self._start,
             prompt=self._prompt,
-            seed=performance.seed if performance else self._next_seed or 0,
+            seed=performance.seed if performance else self._next_seed,
             seed_locked=self._seed_locked,
             controls=dict(self._controls),
             desk=tuple(knob.name for knob in self._desk),
             playing_desk=performance.desk if performance else (),
+            has_melody="melody" in self._inputs,
             listening=self._listening,
             loop_seconds=playback.loop_seconds,
             recording=performance is not None and performance.recording,
@@ -277,18 +312,24 @@ class Session:
 
     # The thread ---------------------------------------------------------------------------------
 
-    def _ask(self, call: "Callable[[Future[Any]], None]") -> "Future[Any]":
+    def _ask(self, call: Call) -> "Future[Any]":
         """Have the session's thread make a call, which answers through the future."""
         answer: Future[Any] = Future()
-        if self._closing or self._status == "ended":
-            answer.set_exception(TonearmError("the session has ended; start another one"))
-            return answer
-        if self._calls.qsize() >= MAX_WAITING:
-            answer.set_exception(TonearmError("too many controls at once; send fewer"))
-            return answer
-        self._calls.put(partial(_answered, call, answer))
+        with self._calls_lock:
+            refusal = self._refusal()
+            if refusal is None:
+                self._calls.put((call, answer))
+        if refusal is not None:
+            answer.set_exception(TonearmError(refusal))
         self._wake.set()
         return answer
+
+    def _refusal(self) -> str | None:
+        if self._closing:
+            return ENDED
+        return (
+            "too many controls at once; send fewer" if self._calls.qsize() >= MAX_WAITING else None
+        )
 
     def _work(self) -> None:
         try:
@@ -309,9 +350,8 @@ class Session:
             self._publish(Notice(f"the session failed ({type(error).__name__}: {error})", "error"))
             raise
         finally:
+            self._end_performance()
             self._status = "ended"
-            if self._performance is not None:
-                self._performance.stream.cancel()
             self._publish_state()
             self._refuse_calls()
 
@@ -330,15 +370,19 @@ class Session:
 
     def _make_calls(self) -> None:
         for _ in range(self._calls.qsize()):
-            self._calls.get_nowait()()
+            _make(*self._calls.get_nowait())
 
     def _refuse_calls(self) -> None:
-        self._closing = True
+        """Refuse the calls that wait, and all later ones."""
+        with self._calls_lock:
+            self._closing = True
         while True:
             try:
-                self._calls.get_nowait()()
+                _, answer = self._calls.get_nowait()
             except Empty:
                 return
+            if answer.set_running_or_notify_cancel():
+                answer.set_exception(TonearmError(ENDED))
 
     def _advance(self) -> bool:
         """Compute or emit the next piece; False where there is nothing to do."""
@@ -498,12 +542,7 @@ class Session:
 
     def _seed(self) -> int:
         """The seed of the next performance."""
-        if self._next_seed is None:
-            return secrets.randbelow(2**31)
-        seed = self._next_seed
-        if not self._seed_locked:
-            self._next_seed = None
-        return seed
+        return secrets.randbelow(2**31) if self._next_seed is None else self._next_seed
 
     def _play(self) -> None:
         seed = self._seed()
@@ -515,6 +554,8 @@ class Session:
 
     def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
         """The next performance, which begins at the newest sample."""
+        if seed == self._next_seed and not self._seed_locked:
+            self._next_seed = None  # it is used
         self._count += 1
         self._start, self._status = self._output.position, "playing"
         self._last_heads = time.monotonic()
@@ -569,7 +610,7 @@ class Session:
         waiting = TakeState(
             number=performance.number, prompt=performance.prompt, seed=performance.seed
         )
-        self._takes.keep(waiting)
+        self._keep(waiting)
         self._finisher.submit(self._complete, performance, waiting)
 
     def _complete(self, performance: Performance, waiting: TakeState) -> None:
@@ -577,11 +618,19 @@ class Session:
             steered, plain = performance.finish()
             log, recorded = tuple(performance.log), tuple(performance.recorded)
             take = RecordedTake(performance.number, steered, plain, log, recorded)
-            self._takes.keep(take)
+            self._keep(take)
         except Exception as error:  # of the model; the session goes on
             reason = str(error) if isinstance(error, TonearmError) else first_line(error)
-            self._takes.keep(waiting.model_copy(update={"fault": reason}))
+            self._keep(waiting.model_copy(update={"fault": reason}))
         self._ask(lambda answer: self._publish_state())
+
+    def _keep(self, take: RecordedTake | TakeState) -> None:
+        released = self._takes.keep(take)
+        if released is not None:
+            text = (
+                f"take {released} was released without an export; export takes while they are few"
+            )
+            self._publish(Notice(text, "warning"))
 
     # Clients ------------------------------------------------------------------------------------
 
@@ -594,7 +643,11 @@ class Session:
         with self._subscribers_lock:
             subscribers = list(self._subscribers)
         for subscriber in subscribers:
-            subscriber(event)
+            try:
+                subscriber(event)
+            except Exception:  # of a client; the music goes on for the others
+                _log.exception("a subscriber failed and receives no further events")
+                self._unsubscribe(subscriber)
 
     def _publish_state(self) -> None:
         self._published = time.monotonic()
@@ -605,7 +658,7 @@ class Session:
             self._publish_state()
 
 
-def _answered(call: "Callable[[Future[Any]], None]", answer: "Future[Any]") -> None:
+def _make(call: Call, answer: "Future[Any]") -> None:
     """Make a call; its error becomes the answer, and ends the session unless it is a mistake."""
     if not answer.set_running_or_notify_cancel():
         return

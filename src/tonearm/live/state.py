@@ -73,11 +73,12 @@ class SessionState(_Plain):
     performance  number of the performance; 0 before the first
     start        position at which the performance began to sound
     prompt       the music in words
-    seed         of the performance, or of the next one
+    seed         of the performance, or of the next one; None where that will be a random one
     seed_locked  whether the next performance has the same seed
     controls     values by target
     desk         knobs of the next performance; changes of those of this one act at once
     playing_desk knobs of this performance
+    has_melody   whether performances follow the melody of a file
     listening    which of the two streams is played
     loop_seconds length of the loop; None without one
     recording    whether a section is being recorded
@@ -95,11 +96,12 @@ class SessionState(_Plain):
     performance: int
     start: int
     prompt: str
-    seed: int
+    seed: int | None
     seed_locked: bool
     controls: dict[str, float]
     desk: tuple[str, ...]
     playing_desk: tuple[str, ...]
+    has_melody: bool
     listening: Listening
     loop_seconds: float | None
     recording: bool

@@ -15,14 +15,40 @@ class TakeStore:
 
     def __init__(self) -> None:
         self._takes: OrderedDict[int, RecordedTake | TakeState] = OrderedDict()
+        self._exported: set[int] = set()
         self._lock = Lock()
 
-    def keep(self, take: RecordedTake | TakeState) -> None:
-        """Keep a take, or the state of one that is not ready; the oldest may be released."""
+    def keep(self, take: RecordedTake | TakeState) -> int | None:
+        """Keep a take, or the state of one that is not ready.
+
+        Where there are too many, the oldest one that was exported is released, else the oldest.
+
+        Returns:
+            The number of a take that was released without an export; None for none.
+        """
         with self._lock:
             self._takes[take.number] = take
-            while len(self._takes) > MAX_TAKES:
-                self._takes.popitem(last=False)
+            if len(self._takes) <= MAX_TAKES:
+                return None
+            oldest = next(iter(self._takes))
+            released = next((number for number in self._takes if number in self._exported), oldest)
+            del self._takes[released]
+            return None if released in self._exported else released
+
+    def mark_exported(self, number: int) -> None:
+        """Count a take as exported."""
+        with self._lock:
+            self._exported.add(number)
+
+    @property
+    def unsaved(self) -> tuple[int, ...]:
+        """Numbers of the takes that are ready and were not exported."""
+        with self._lock:
+            return tuple(
+                number
+                for number, take in self._takes.items()
+                if isinstance(take, RecordedTake) and number not in self._exported
+            )
 
     @property
     def states(self) -> tuple[TakeState, ...]:

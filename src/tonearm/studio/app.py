@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from tonearm.errors import TonearmError
 from tonearm.live import Session
-from tonearm.live.takes import FORMATS
 from tonearm.studio import uploads
 from tonearm.studio.connection import OVERFLOW, Connection
 from tonearm.studio.messages import ReportMessage
@@ -24,6 +23,7 @@ from tonearm.studio.safety import Guard
 
 MAX_CLIENTS = 8
 Role = Literal["continue_from", "melody"]
+ExportKind = Literal["wav", "flac", "page"]
 # files of the page, and their media types; nothing else is served
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -46,6 +46,7 @@ class Studio:
         self._numbers = count(1)
         self._clients: set[str] = set()
         self._uploading = asyncio.Lock()
+        self._exporting = asyncio.Lock()  # an export of an hour needs much memory
 
     async def connect(self, socket: WebSocket) -> None:
         """Serve a WebSocket until it closes."""
@@ -56,8 +57,10 @@ class Studio:
         name = f"page-{next(self._numbers)}"
         self._clients.add(name)
         try:
+            before = socket.query_params.get("session", "")
             run, after = (_number(socket, key) for key in ("run", "after"))
-            await Connection(self.session, socket, name, self._set_report).serve(run, after)
+            connection = Connection(self.session, socket, name, self._set_report)
+            await connection.serve(before, run, after)
         finally:
             self._clients.discard(name)
 
@@ -76,6 +79,17 @@ class Studio:
             clip = await uploads.decoded(await uploads.received(request.stream()))
             await asyncio.wrap_future(self.session.use_audio(role, clip))
             return {"role": role, "seconds": round(clip.seconds, 3)}
+
+    async def export(self, number: int, kind: ExportKind) -> bytes:
+        """Make the export of a take, one at a time.
+
+        Raises:
+            TonearmError: no such take, it is not ready, or it is too long for a page.
+        """
+        async with self._exporting:
+            if kind == "page":
+                return await run_in_threadpool(self.session.export_page, number)
+            return await run_in_threadpool(self.session.export, number, kind)
 
 
 def _number(socket: WebSocket, key: str) -> int:
@@ -157,12 +171,8 @@ def make_app(
         return {"role": role, "seconds": 0}
 
     @app.get("/export/{number}/{kind}.zip")
-    async def export(number: int, kind: Literal["wav", "flac", "page"]) -> Response:
-        if kind == "page":
-            content = await run_in_threadpool(session.export_page, number)
-        else:
-            assert kind in FORMATS
-            content = await run_in_threadpool(session.export, number, kind)
+    async def export(number: int, kind: ExportKind) -> Response:
+        content = await studio.export(number, kind)
         name = f'attachment; filename="tonearm-{number}-{kind}.zip"'
         return Response(
             content, media_type="application/zip", headers={"content-disposition": name}

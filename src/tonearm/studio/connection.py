@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -17,6 +18,7 @@ from tonearm.live.state import SessionState
 from tonearm.steering.controls import Control
 from tonearm.studio import messages
 from tonearm.studio.messages import BadMessage
+from tonearm.studio.pacing import PlayheadLimit
 
 MAX_QUEUED = 1000  # messages that wait for a slow client
 MAX_AUDIO_QUEUED = 200  # of those, blocks of audio; the oldest are dropped
@@ -48,22 +50,25 @@ class Connection:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str | bytes] = deque()
         self._audio_queued = self._sent_until = self._run = 0
+        self._playheads = PlayheadLimit(session.sample_rate)
         self._waiting = asyncio.Event()
         self._overflowed = False
         self._tokens, self._refilled = BURST, time.monotonic()
 
-    async def serve(self, run: int, after: int) -> None:
+    async def serve(self, session: str, run: int, after: int) -> None:
         """Serve the client until it leaves.
 
         Args:
-            run: of the audio that it has, when it connects again; 0 for a new client.
+            session: that the client had, when it connects again; empty for a new client.
+            run: of the audio that it has.
             after: position up to which it has audio of that run.
         """
         end = self._session.subscribe(self._receive_event)
         sender = None
         try:
             state = await asyncio.wrap_future(self._session.snapshot())
-            self._greet(state, after if run == state.run else self._session.head)
+            resumes = session == self._session.id and run == state.run
+            self._greet(state, after if resumes else self._session.head)
             sender = asyncio.create_task(self._send_all())
             await self._read_all()
         except (WebSocketDisconnect, TonearmError):
@@ -78,7 +83,7 @@ class Connection:
         texts = [item for item in self._queue if isinstance(item, str)]
         self._queue.clear()
         self._audio_queued = self._sent_until = self._run = 0
-        self._put(messages.hello_message(self.name, state))
+        self._put(messages.hello_message(self.name, self._session.id, state))
         self._queue.extend(texts)
         for block in self._session.recent_after(after):  # it holds those that were queued
             self._put_audio(block)
@@ -114,7 +119,7 @@ class Connection:
     def _handle(self, message: Any) -> None:
         match message:
             case messages.PlayheadMessage(sample=sample):
-                self._session.playhead(sample)
+                self._session.playhead(self._playheads.limited(sample))
             case messages.ReportMessage():
                 self._report(message)
             case messages.ControlMessage(seq=seq, target=target, value=value):
@@ -153,13 +158,14 @@ class Connection:
             self._soon(self._put, messages.event_message(event))
 
     def _soon(self, call: Callable[[Any], None], argument: object) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the server ended, and its loop with it
             self._loop.call_soon_threadsafe(call, argument)
 
     def _put_audio(self, block: AudioBlock) -> None:
         if block.run == self._run and block.stop <= self._sent_until:
             return  # was queued when the client came
         self._run, self._sent_until = block.run, block.stop
+        self._playheads.sent(block.run, block.first, block.stop)
         if self._audio_queued >= MAX_AUDIO_QUEUED:
             self._drop_audio()
         self._audio_queued += 1
@@ -195,4 +201,5 @@ class Connection:
                         await self._socket.send_text(item)
                 except (RuntimeError, WebSocketDisconnect):  # it has left
                     return
-        await self._socket.close(OVERFLOW, "the client reads too slowly; connect again")
+        with suppress(RuntimeError):  # it has left
+            await self._socket.close(OVERFLOW, "the client reads too slowly; connect again")

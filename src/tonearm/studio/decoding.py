@@ -8,6 +8,7 @@ are code of others that reads bytes of others; a crash or a flood of memory ends
 import sys
 
 MAX_SECONDS = 120.0  # of audio
+MAX_SAMPLES = 2 * 192_000 * 120  # in all channels: stereo at the highest rate of music files
 MAX_BYTES = 4 * 2**30  # of memory
 CPU_SECONDS = 15
 
@@ -23,6 +24,11 @@ def main() -> int:
         if clip.seconds > MAX_SECONDS:
             raise TonearmError(
                 f"the upload has {clip.seconds:.0f} s; give at most {MAX_SECONDS:g} s"
+            )
+        if clip.samples.size > MAX_SAMPLES:
+            raise TonearmError(
+                f"the upload has {len(clip.samples)} channels at {clip.sample_rate} Hz; "
+                "give stereo at 192000 Hz or less"
             )
     except TonearmError as error:
         print(error, file=sys.stderr)

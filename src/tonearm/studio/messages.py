@@ -117,11 +117,12 @@ def audio_message(block: AudioBlock) -> bytes:
     return HEADER.pack(MAGIC, block.run, block.first) + samples.tobytes()
 
 
-def hello_message(client: str, state: SessionState) -> dict[str, Any]:
+def hello_message(client: str, session: str, state: SessionState) -> dict[str, Any]:
     """The first message to a client."""
     return {
         "type": "hello",
         "protocol": PROTOCOL,
+        "session": session,
         "client": client,
         "state": state.model_dump(mode="json"),
     }

@@ -21,6 +21,7 @@ import asyncio
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, Literal
 
 from pythonosc.osc_message_builder import ArgValue, build_msg
@@ -75,12 +76,14 @@ class OscServer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """Carry out the messages of a datagram, and never wait for them."""
         sender: Address = (addr[0], addr[1])
-        self._listen(sender)
         try:
             packet = OscPacket(data)
         except (ParseError, ValueError, IndexError, RecursionError):
             self._send(sender, f"{ROOT}/error", "the datagram is no OSC packet")
             return
+        if any(_is_of_a_server(timed.message.address) for timed in packet.messages):
+            return  # of another studio; an answer would be answered without an end
+        self._listen(sender)
         for timed in packet.messages[:MAX_MESSAGES]:
             try:
                 self._handle(timed.message.address, list(timed.message.params), sender)
@@ -161,7 +164,7 @@ class OscServer(asyncio.DatagramProtocol):
             self._transport.sendto(content, receiver)
 
     def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the server ended, and its loop with it
             self._loop.call_soon_threadsafe(call, *arguments)
 
 
@@ -197,6 +200,10 @@ def call_of(
         case ["sync"]:
             return "sync"
     raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync lists those there are")
+
+
+def _is_of_a_server(address: str) -> bool:
+    return address == f"{ROOT}/error" or address.startswith(f"{ROOT}/status/")
 
 
 def _number(address: str, arguments: Sequence[Any]) -> float:

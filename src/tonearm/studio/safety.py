@@ -22,6 +22,7 @@ HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)  # of a Host header, which becomes 
 # answers to a refused request
 WRONG_HOST = (421, "this server is not reached by that name; open the address that it printed")
 WRONG_ORIGIN = (403, "requests from other sites are refused")
+OWN_SITES = ("same-origin", "none")  # of Sec-Fetch-Site: this server's pages, and the address bar
 NO_TOKEN = (403, "the token is missing or wrong; open the address that the server printed")
 
 
@@ -71,6 +72,19 @@ def host_is_allowed(header: str, bound: str) -> bool:
 def origin_is_allowed(origin: str | None, host: str) -> bool:
     """Whether the Origin of a request is this server; programs other than browsers send none."""
     return origin is None or origin in (f"http://{host}", f"https://{host}")
+
+
+def site_is_allowed(site: str | None, mode: str | None, path: str) -> bool:
+    """Whether a request comes from this server's page, from a person, or from no browser.
+
+    Requests for images and the like have no Origin; browsers mark them by Sec-Fetch-Site.
+
+    Args:
+        site: Sec-Fetch-Site header; None where there is none.
+        mode: Sec-Fetch-Mode header.
+        path: of the request; a link of another site may open the page.
+    """
+    return site is None or site in OWN_SITES or (mode == "navigate" and path == "/")
 
 
 def policy(host: str) -> str:
@@ -125,7 +139,11 @@ class Guard:
     ) -> tuple[int, str] | None:
         if not host_is_allowed(host, self._bound):
             return WRONG_HOST
-        if not origin_is_allowed(headers.get("origin"), host):
+        site, mode = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")
+        if not (
+            origin_is_allowed(headers.get("origin"), host)
+            and site_is_allowed(site, mode, scope["path"])
+        ):
             return WRONG_ORIGIN
         return None if self._has_token(scope, headers) else NO_TOKEN
 

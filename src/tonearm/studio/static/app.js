@@ -41,10 +41,12 @@ const tell = (name, fields) => ask(name, fields).catch((error) => say(error.mess
 
 const wanted = new Map(); // target -> value, sent once per frame
 const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
+const HIDDEN_PERIOD = 16; // ms; a hidden page has no frames, and controllers go on
 function control(target, value, label) {
-  if (!wanted.size) requestAnimationFrame(flush);
+  if (!wanted.size) document.hidden ? setTimeout(flush, HIDDEN_PERIOD) : requestAnimationFrame(flush);
   wanted.set(target, { value, label });
 }
+document.addEventListener("visibilitychange", () => document.hidden && flush());
 
 function flush() {
   for (const [target, { value, label }] of wanted) {
@@ -167,8 +169,8 @@ function showState(next) {
   find("play").classList.toggle("playing", isHere);
   find("play").setAttribute("aria-label", isHere ? "Stop" : "Play");
   find("play").disabled = next.status === "starting" || next.status === "ended";
-  if (document.activeElement !== find("prompt")) find("prompt").value = next.prompt;
-  if (document.activeElement !== find("seed")) find("seed").value = next.seed;
+  if (!promptIsEdited) find("prompt").value = next.prompt;
+  if (document.activeElement !== find("seed")) find("seed").value = next.seed ?? "";
   find("lock").checked = next.seed_locked;
   find("record").setAttribute("aria-pressed", next.recording);
   find("record").lastElementChild.textContent = next.recording ? "Recording" : "Record";
@@ -178,7 +180,7 @@ function showState(next) {
   document.body.dataset.listening = next.listening;
   output.listen(next.listening === "plain");
   if (document.activeElement !== find("lead")) find("lead").value = next.lead;
-  find("lead-value").value = `${next.lead.toFixed(2)} s`;
+  showLead(next.lead);
   output.prime(next.lead);
   find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
   find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
@@ -187,11 +189,18 @@ function showState(next) {
   showControls(next.controls);
   showIdentity(next.identity, isPlaying);
   showTakes(next.takes);
+  find("no-melody").hidden = !next.has_melody;
   if (before && before.run !== next.run) output.stop();
   if (before?.status === "playing" && !isPlaying) output.stop();
   for (const [name, row] of rows) row.showNeedle(next.projections[name]);
-  if (next.status === "starting") say("the speed of this machine is being measured …");
+  if (next.status === "ended") say("the session has ended; start tonearm studio again", "error");
+  else if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
+}
+
+function showLead(seconds) {
+  find("lead").setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds`);
+  find("lead-value").value = `${seconds.toFixed(2)} s`;
 }
 
 function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying) {
@@ -241,7 +250,13 @@ wire.addEventListener("audio", ({ detail }) => {
   roll.add(made);
   output.write(detail);
 });
+let session = null;
 wire.addEventListener("hello", ({ detail }) => {
+  if (session && session !== detail.session) {
+    location.reload(); // the studio was started again: another model, other samples
+    return;
+  }
+  session = detail.session;
   showState(detail.state);
   if (output.running && detail.state.status === "stopped" && firstHello) begin();
   firstHello = false;
@@ -282,9 +297,20 @@ async function playOrStop() {
 // Inputs --------------------------------------------------------------------------------------
 
 find("play").addEventListener("click", playOrStop);
+let promptIsEdited = false; // a state must not undo what a person types
+find("prompt").addEventListener("input", () => (promptIsEdited = true));
+find("prompt").addEventListener("keydown", ({ key }) => {
+  if (key !== "Escape" || !state) return;
+  promptIsEdited = false;
+  find("prompt").value = state.prompt;
+});
 find("prompt-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  tell("prompt", { text: find("prompt").value });
+  const text = find("prompt").value;
+  ask("prompt", { text }).then(
+    () => (promptIsEdited = find("prompt").value !== text),
+    (error) => say(error.message, "error"), // the text stays, to be corrected
+  );
   find("prompt").blur();
 });
 for (const input of document.querySelectorAll("input[name=ab]")) {
@@ -301,22 +327,35 @@ const setSeed = () => tell("seed", { seed: find("seed").value === "" ? null : Nu
 find("seed").addEventListener("change", setSeed);
 find("lock").addEventListener("change", setSeed);
 find("lead").addEventListener("input", () => {
-  find("lead-value").value = `${Number(find("lead").value).toFixed(2)} s`;
+  showLead(Number(find("lead").value));
   tell("lead", { seconds: Number(find("lead").value) });
 });
 find("zero").addEventListener("click", () => rows.forEach((row) => row.set(0)));
 
+const SHORTCUTS = "tonearm-shortcuts";
+try {
+  find("shortcuts").checked = localStorage.getItem(SHORTCUTS) !== "off";
+} catch { /* storage may be switched off */ }
+find("shortcuts").addEventListener("change", ({ target }) => {
+  try {
+    localStorage.setItem(SHORTCUTS, target.checked ? "on" : "off");
+  } catch { /* as above */ }
+});
+
 document.addEventListener("keydown", (event) => {
   const { target } = event;
-  const isText = target.matches("input[type=text], input[type=number], select, textarea");
-  if (isText || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!find("shortcuts").checked || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.matches("select, input:not([type=range], [type=radio], [type=checkbox], [type=file])")) return;
   const keys = {
     x: () => listenTo(state?.listening === "plain" ? "steered" : "plain"),
     l: () => tell("loop", { bars: state?.loop_seconds ? 0 : 2 }),
     f: () => tell("fork"),
     r: () => tell("record", { on: !state?.recording }),
   };
-  if (event.key === " " && !target.matches("button, summary, a")) playOrStop();
+  if (event.key === " ") {
+    if (target.matches("button, summary, a, input:not([type=range])")) return; // it acts on the element
+    playOrStop();
+  }
   else if (/^[1-8]$/.test(event.key)) [...rows.values()][Number(event.key) - 1]?.input.focus();
   else if (keys[event.key.toLowerCase()]) keys[event.key.toLowerCase()]();
   else return;

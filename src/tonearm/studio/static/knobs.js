@@ -63,7 +63,10 @@ export class KnobRow {
         sign.word, sign.passes ? null : element("small", {}, " no effect here"));
     this.needles = ["a", "b"].map((stream) => element("i", { class: `needle ${stream}` }));
     this.needleText = element("span", { class: "quiet small" });
-    this.needle = element("div", { class: "needles", hidden: true }, element("div", { class: "scale", "aria-hidden": "true" }, ...this.needles), this.needleText);
+    this.needle = element("div", { class: "needles", hidden: true },
+      element("span", { class: "quiet small" }, "projection"),
+      element("div", { class: "scale", "aria-hidden": "true" }, ...this.needles),
+      this.needleText);
     this.row = element("div", { class: "knob" },
       element("div", { class: "knob-head" },
         element("label", { for: id, class: "knob-name" }, element("kbd", { "aria-hidden": "true" }, String(number)), knob.name),
@@ -118,7 +121,9 @@ export class KnobRow {
     this.onchange(knob, value);
   }
 
+  /** Set the value, unless the knob waits for the next performance. */
   set(value) {
+    if (this.input.disabled) return;
     this.show(value);
     this.onchange(this.knob, value);
   }
@@ -144,7 +149,7 @@ export class KnobRow {
       this.needles[index].style.left = `${50 + 50 * place}%`;
     });
     const unit = inDeviations ? " σ" : "";
-    this.needleText.textContent = `projection A ${signed(steered, 1)}${unit}, B ${signed(plain, 1)}${unit}`;
+    this.needleText.textContent = `A ${signed(steered, 1)}, B ${signed(plain, 1)}${unit}`;
   }
 
   /** Mark whether the knob is in the performance that plays. */

@@ -206,7 +206,7 @@ export class Research {
       svg("path", { class: "curve", d: `M${line("effect").join("L")}` }),
       text(signed(high, knob.decimals), { x: left - 6, y: y(high) + 10 }, "end"), text(signed(low, knob.decimals), { x: left - 6, y: y(low) }, "end"),
       text(`amount ${signed(first, 0)}`, { x: x(first), y: height - 8 }, "start"), text(`amount ${signed(last, 0)}`, { x: x(last), y: height - 8 }, "end"),
-      text(unitSymbol(knob.unit), { x: left - 6, y: y(0) + 4 }, "end"));
+      text(`0 ${unitSymbol(knob.unit)}`.trim(), { x: left - 6, y: y(0) + 4 }, "end"));
     const row = this.rows.get(knob.name);
     if (row) {
       const sign = row.value >= 0 ? knob.positive : knob.negative;

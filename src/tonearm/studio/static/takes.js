@@ -25,17 +25,19 @@ function take({ number, prompt, seed, seconds, ready, fault, recorded }) {
     state);
 }
 
+/** Send a request about an audio input; a lost connection is an answer that is not ok. */
+const request = (role, options) => fetch(`/uploads/${role}`, options).catch(() => Response.error());
+
 /** Wire the file inputs and the drop area; `say` shows messages. */
 export function acceptAudio(takesMelody, say) {
   find("melody-label").hidden = !takesMelody;
   const upload = async (role, file) => {
     if (!file) return;
     say(`${file.name} is being read …`);
-    const answer = await fetch(`/uploads/${role}`, { method: "POST", body: file });
-    const content = await answer.json().catch(() => ({ message: "the upload failed" }));
+    const answer = await request(role, { method: "POST", body: file });
+    const content = await answer.json().catch(() => ({ message: "the upload failed; try again" }));
     if (answer.ok) say(role === "melody" ? `follows the melody of ${file.name}` : `continues ${file.name} (${content.seconds.toFixed(1)} s)`);
     else say(content.message, "error");
-    if (answer.ok && role === "melody") find("no-melody").hidden = false;
   };
   for (const [id, role] of [["continue-file", "continue_from"], ["melody-file", "melody"]]) {
     find(id).addEventListener("change", ({ target }) => {
@@ -44,8 +46,7 @@ export function acceptAudio(takesMelody, say) {
     });
   }
   find("no-melody").addEventListener("click", async () => {
-    const answer = await fetch("/uploads/melody", { method: "DELETE" });
-    find("no-melody").hidden = answer.ok;
+    if (!(await request("melody", { method: "DELETE" })).ok) say("the melody could not be removed; try again", "error");
   });
   const area = find("drop");
   for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => event.preventDefault());

@@ -2,7 +2,7 @@
 
 const MAGIC = 0x31414e54; // "TNA1", little endian
 const FIRST_DELAY = 150; // ms before the first attempt to connect again
-const LONGEST_DELAY = 2000;
+const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
 
 export class Wire extends EventTarget {
   constructor(channels) {
@@ -11,6 +11,7 @@ export class Wire extends EventTarget {
     this.run = 0;
     this.after = 0;
     this.client = null;
+    this.session = "";
     this.#delay = FIRST_DELAY;
   }
   #delay;
@@ -20,7 +21,7 @@ export class Wire extends EventTarget {
 
   connect() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/socket?run=${this.run}&after=${this.after}`);
+    const socket = new WebSocket(`${scheme}://${location.host}/socket?session=${this.session}&run=${this.run}&after=${this.after}`);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.#text(JSON.parse(data)) : this.#audio(data));
@@ -71,7 +72,7 @@ export class Wire extends EventTarget {
     } else if (message.type === "error") {
       this.#emit("notice", { level: "error", message: message.message });
     }
-    if (message.type === "hello") this.client = message.client;
+    if (message.type === "hello") Object.assign(this, { client: message.client, session: message.session });
     if (message.type !== "error") this.#emit(message.type, message);
   }
 

@@ -89,7 +89,7 @@ class Player extends AudioWorkletProcessor {
     this.gain.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : 1);
     const oldest = this.end - this.capacity;
     if (this.position < oldest) {
-      this.dropped += oldest - this.position; // the oldest are lost, never the newest
+      if (!this.priming) this.dropped += oldest - this.position; // the oldest are lost, never the newest
       this.position = oldest;
     }
   }
