@@ -45,6 +45,11 @@ def test_a_pipe_is_refused_before_a_model_is_loaded(run):
     assert outcome.err.count("\n") == 1
 
 
+def obey_ctrl_c() -> None:
+    """A shell's background job, as the tests may be, ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """`tonearm live` in a pseudo-terminal of 80 columns."""
 
@@ -60,6 +65,7 @@ class Terminal:
             stderr=self.terminal,
             env=os.environ | {"TERM": "xterm-256color", "PYTHONUTF8": "1"},
             start_new_session=True,
+            preexec_fn=obey_ctrl_c,
         )
 
     def until(self, part: str) -> None:
