@@ -1,12 +1,11 @@
 """Tables of the check of knobs (knobs.py), written into a page."""
 
-import json
 from collections.abc import Sequence
 from math import log2
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from benchmarks.rows import Row, read_rows
 from tonearm.knobs import Outcome
 from tonearm.report.marks import write_between_marks
 from tonearm.stats.effect import effect
@@ -15,7 +14,6 @@ from tonearm.steering import load_vector
 from tonearm.steering.library import bundled_vectors
 from tonearm.steering.units import unit_named
 
-Row = dict[str, Any]
 AGAINST = (
     "closed loop",
     "levels, open loop",
@@ -29,21 +27,19 @@ TOLERANCE = log2(1.05)
 
 def write_page(store: Path, page: Path) -> None:
     """Write the tables of the rows in a store between the marks of a page."""
-    tempo, change = (with_outcomes(_rows(store / f"{name}.jsonl")) for name in ("tempo", "change"))
+    tempo, change = (
+        with_outcomes(read_rows(store / f"{name}.jsonl")) for name in ("tempo", "change")
+    )
     write_between_marks(
         page,
         {
             "knobs": knob_table(),
             "tempo": tempo_table(tempo),
-            "drums": drums_table(_rows(store / "drums.jsonl")),
+            "drums": drums_table(read_rows(store / "drums.jsonl")),
             "change": change_table(change),
             "loop": loop_table(change),
         },
     )
-
-
-def _rows(path: Path) -> list[Row]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def with_outcomes(rows: Sequence[Row]) -> list[Row]:

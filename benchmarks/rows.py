@@ -8,6 +8,11 @@ from typing import Any
 Row = dict[str, Any]
 
 
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a file; one that was cut while it was written is left out."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
 class Rows:
     """Rows of one file.
 
@@ -18,8 +23,8 @@ class Rows:
     def __init__(self, path: Path):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-        self.by_key: dict[str, Row] = {row["key"]: row for row in map(json.loads, lines)}
+        found = read_rows(path) if path.exists() else []
+        self.by_key: dict[str, Row] = {row["key"]: row for row in found}
 
     def complete(self, key: str, facts: Row, measure: Callable[[], Row]) -> None:
         """Measure a row that is not there."""
