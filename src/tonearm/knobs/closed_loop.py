@@ -99,7 +99,9 @@ def follow(
     reader = reader_of("onset_rate", tracker) if goal.measure in TEMPOS else goal.reader
     if goal.is_relative and plain is None:
         plain = [model.generate(prompt, seconds=seconds, seed=seed).clip]
-    reference, followed = (_reference(goal, one, plain or ()) for one in (goal.reader, reader))
+    reference = followed = _reference(goal, goal.reader, plain or ())
+    if reader is not goal.reader:
+        followed = _reference(goal, reader, plain or ())
     actuator = AmountActuator(goal.knob) if levels is None else LevelActuator(levels)
     name = goal.steer.vector
     value = actuator.value_for(goal.effect)
