@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from tonearm.cli import _options
 from tonearm.cli._screen import new_table, out, print_json
-from tonearm.cli.vectors import read_vectors
+from tonearm.cli.vectors import VectorFiles, place_of, read_vectors
 
 if TYPE_CHECKING:
     from tonearm.steering import SignCalibration, SteeringVector
@@ -19,10 +17,7 @@ MAX_LEAKS = 3  # named per sign; --json has all
 
 
 def knobs(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket."),
-    ] = None,
+    files: VectorFiles = None,
     as_json: _options.Json = False,
 ) -> None:
     """Show the range of each knob and sign, what it costs, what else moves, and which fail."""
@@ -33,8 +28,7 @@ def knobs(
         )
         return
     if not found:
-        where = ", ".join(map(str, files)) if files else "this installation"
-        out.print(f"no knobs in {where}; tonearm learn and tonearm calibrate make them")
+        out.print(f"no knobs in {place_of(files)}; tonearm learn and tonearm calibrate make them")
         return
     _print_table(found)
     out.print("meet a target: tonearm generate PROMPT --set KNOB=TARGET, or tempo=128bpm")

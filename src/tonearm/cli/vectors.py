@@ -34,11 +34,19 @@ class ListingGroup(TyperGroup):
         return super().parse_args(context, self.named_arguments(arguments))
 
 
+VectorFiles = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket."),
+]
+
+
+def place_of(files: list[Path] | None) -> str:
+    """Where vectors were looked for, for a message."""
+    return ", ".join(map(str, files)) if files else "this installation"
+
+
 def vectors(
-    files: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[FILE|FOLDER]...", help="Left out, those that ship for pocket."),
-    ] = None,
+    files: VectorFiles = None,
     as_json: _options.Json = False,
 ) -> None:
     """List vectors with their amounts: those that ship, or those of files, bundles and folders."""
@@ -56,8 +64,7 @@ def vectors(
     elif found:
         _print_table(found)
     else:
-        where = ", ".join(map(str, files)) if files else "this installation"
-        out.print(f"no vectors in {where}; tonearm learn makes one")
+        out.print(f"no vectors in {place_of(files)}; tonearm learn makes one")
 
 
 def read_vectors(given: Sequence[Path] | None) -> dict[str, "SteeringVector"]:
