@@ -1,19 +1,21 @@
 """Options of the commands that play live, and their checks."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
+    from tonearm.live import Session
     from tonearm.live.state import Mode
     from tonearm.midi.ports import MidiInput
+    from tonearm.model import Model
 
 MODES = ("auto", "live", "phrase")
-PROMPT, LEAD = "a folk tune with flute", 0.3
 
 Prompt = Annotated[
     str, typer.Option("--prompt", metavar="TEXT", help="The music in words, at first.")
@@ -63,9 +65,28 @@ def check_playing(mode: str, lead: float) -> None:
         raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
 
 
-def mode_of(name: str) -> "Mode | None":
-    """The mode of a session; None where the speed decides."""
-    return None if name == "auto" else name  # type: ignore[return-value]
+def new_session(
+    model: "Model", prompt: str, seed: int | None, lead: float, mode: str, knobs: list[str] | None
+) -> "Session":
+    """A session by the options; it is not started."""
+    from tonearm.live import Session
+
+    given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
+    return Session(model, prompt=prompt, seed=seed, lead=lead, mode=given, desk=knobs or None)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """End as by Ctrl-C when the process is asked to end, or its terminal is closed."""
+    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):  # which the studio's server does not know
+        handlers[signal.SIGHUP] = lambda *_: signal.raise_signal(signal.SIGTERM)
+    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 @contextmanager

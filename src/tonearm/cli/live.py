@@ -8,6 +8,7 @@ import typer
 from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out
 from tonearm.cli._takes import check_folder
+from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.errors import TonearmError
 
 
@@ -15,10 +16,10 @@ def live(
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
-    prompt: _playing.Prompt = _playing.PROMPT,
+    prompt: _playing.Prompt = LIVE_PROMPT,
     seed: _playing.Seed = None,
     knobs: _playing.Knobs = None,
-    lead: _playing.Lead = _playing.LEAD,
+    lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
     output: Annotated[
         str | None,
@@ -53,14 +54,6 @@ def live(
     check_folder(folder)
     with _playing.midi_port(midi) as port:
         loaded = load_model(model, device, dtype)
-        from tonearm.live import Session
-
-        session = Session(
-            loaded,
-            prompt=prompt,
-            seed=seed,
-            lead=lead,
-            mode=_playing.mode_of(mode),
-            desk=knobs or None,
-        )
-        play(session, output=output, folder=folder, kind=kind, midi=port, say=out.print)
+        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs)
+        with _playing.ended_by_signals():
+            play(session, output=output, folder=folder, kind=kind, midi=port, say=out.print)

@@ -1,19 +1,18 @@
 """tonearm studio: play the model live, in a browser."""
 
-import signal
 import socket
 import webbrowser
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import licence_note, model_text
+from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 
 if TYPE_CHECKING:
     from tonearm.live import Session
@@ -25,10 +24,10 @@ def studio(
     model: _options.ModelName = "pocket",
     device: _options.Device = None,
     dtype: _options.DType = None,
-    prompt: _playing.Prompt = _playing.PROMPT,
+    prompt: _playing.Prompt = LIVE_PROMPT,
     seed: _playing.Seed = None,
     knobs: _playing.Knobs = None,
-    lead: _playing.Lead = _playing.LEAD,
+    lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
     host: Annotated[
         str,
@@ -70,17 +69,9 @@ def studio(
             udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
         controllers = opened.enter_context(_playing.midi_port(midi))
         loaded = load_model(model, device, dtype)
-        from tonearm.live import Session
         from tonearm.studio.app import make_app
 
-        session = Session(
-            loaded,
-            prompt=prompt,
-            seed=seed,
-            lead=lead,
-            mode=_playing.mode_of(mode),
-            desk=knobs or None,
-        )
+        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs)
         url = address(host, bound, token)
 
         def ready() -> None:
@@ -97,26 +88,12 @@ def studio(
             if not no_browser:
                 webbrowser.open(url)
 
-        with _ends_by_signals():
+        with _playing.ended_by_signals():
             with session, suppress(KeyboardInterrupt):
                 if controllers is not None:
                     controllers.connect(session, session.notify, announces_tempo=True)
                 serve(make_app(session, host, token, udp), bound, ready)
             _save_takes(session, folder)
-
-
-@contextmanager
-def _ends_by_signals() -> Iterator[None]:
-    """End as by Ctrl-C when the process is asked to end, or its terminal is closed."""
-    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler}
-    if hasattr(signal, "SIGHUP"):  # which the server does not know
-        handlers[signal.SIGHUP] = lambda *_: signal.raise_signal(signal.SIGTERM)
-    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 def _save_takes(session: "Session", folder: Path | None) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tonearm.audio import Clip
+from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.generation.stream import Stream
@@ -45,15 +46,13 @@ from tonearm.live.recent import RecentAudio
 from tonearm.live.speed import measure_speed
 from tonearm.live.state import Identity, Listening, Mode, SessionState, TakeState
 from tonearm.live.take_store import TakeStore
-from tonearm.live.takes import Format, RecordedTake, archive, page_archive
+from tonearm.live.takes import Format, RecordedTake, archive, page_archive, write_files
 from tonearm.model import Model
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.spec import Steer
 from tonearm.text import check_text, first_line
 
-PROMPT = "a folk tune with flute"
 CHUNK_SECONDS = 0.08
-LEAD = 0.3
 RECENT = 40.0  # seconds that are kept
 FORK_PROMPT = 4.0  # seconds of the music that a fork continues
 BAR_WITHOUT_TEMPO = 2.0  # seconds
@@ -90,9 +89,9 @@ class Session:
         self,
         model: Model,
         *,
-        prompt: str = PROMPT,
+        prompt: str = LIVE_PROMPT,
         seed: int | None = None,
-        lead: float = LEAD,
+        lead: float = LIVE_LEAD,
         mode: Mode | None = None,
         desk: Sequence[str] | None = None,
         chunk_seconds: float = CHUNK_SECONDS,
@@ -239,6 +238,15 @@ class Session:
         content = archive(self._takes.ready(number), self.model.decode, kind)
         self._takes.mark_exported(number)
         return content
+
+    def write_files(self, number: int, kind: Format, folder: Path) -> None:
+        """Write the files of a take to an existing folder; see `tonearm.live.takes.write_files`.
+
+        Raises:
+            TonearmError: no such take, it is not ready, or a file cannot be written.
+        """
+        write_files(self._takes.ready(number), self.model.decode, kind, folder)
+        self._takes.mark_exported(number)
 
     def export_page(self, number: int) -> bytes:
         """A ZIP archive with a page that compares both streams of a take. It can take seconds.

@@ -58,37 +58,42 @@ class RecordedTake:
         )
 
 
-def archive(take: RecordedTake, decode: Callable[[Take], Clip], kind: Format) -> bytes:
-    """Make the export of a take.
+def write_files(
+    take: RecordedTake, decode: Callable[[Take], Clip], kind: Format, folder: Path
+) -> None:
+    """Write the files of an export.
 
     Args:
         take: to be exported.
         decode: audio of a take's codes.
         kind: of the audio files.
-
-    Returns:
-        The bytes of the ZIP archive.
+        folder: an existing one, which receives them.
 
     Raises:
-        TonearmError: the temporary files cannot be written.
+        TonearmError: a file cannot be written.
     """
+    whole = replace(take.steered, clip=decode(take.steered))
+    whole.save(folder / f"steered.{kind}")
+    replace(take.plain, clip=decode(take.plain)).save(folder / f"plain.{kind}")
+    for index, (first, last) in enumerate(take.recorded, start=1):
+        section = Clip(whole.clip.samples[:, first:last], whole.clip.sample_rate)
+        section.write(folder / f"section-{index}.{kind}")
+    log = {
+        "kind": "tonearm performance",
+        "version": __version__,
+        "number": take.number,
+        "log": [asdict(entry) for entry in take.log],
+        "recorded": [list(section) for section in take.recorded],
+        "sample_rate": whole.clip.sample_rate,
+    }
+    text = json.dumps(log, indent=2, ensure_ascii=False)
+    (folder / "performance.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def archive(take: RecordedTake, decode: Callable[[Take], Clip], kind: Format) -> bytes:
+    """The export of a take, as the bytes of a ZIP archive; see `write_files`."""
     with temporary_folder() as folder:
-        whole = replace(take.steered, clip=decode(take.steered))
-        whole.save(folder / f"steered.{kind}")
-        replace(take.plain, clip=decode(take.plain)).save(folder / f"plain.{kind}")
-        for index, (first, last) in enumerate(take.recorded, start=1):
-            section = Clip(whole.clip.samples[:, first:last], whole.clip.sample_rate)
-            section.write(folder / f"section-{index}.{kind}")
-        log = {
-            "kind": "tonearm performance",
-            "version": __version__,
-            "number": take.number,
-            "log": [asdict(entry) for entry in take.log],
-            "recorded": [list(section) for section in take.recorded],
-            "sample_rate": whole.clip.sample_rate,
-        }
-        text = json.dumps(log, indent=2, ensure_ascii=False)
-        (folder / "performance.json").write_text(f"{text}\n", encoding="utf-8")
+        write_files(take, decode, kind, folder)
         return _zipped(folder)
 
 

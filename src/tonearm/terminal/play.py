@@ -1,11 +1,9 @@
 """Playing of a session in a terminal until the user ends it; its takes are kept."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -45,9 +43,8 @@ def play(
     midi: MidiInput | None,
     say: Callable[[str], None],
 ) -> None:
-    """Play a session until q or Ctrl-C, then save every take that was not saved.
-
-    Takes are saved after an error too, and after SIGTERM or a closed terminal.
+    """Play a session until q or a KeyboardInterrupt, then save every take that was not saved, also
+    after an error.
 
     Args:
         session: not started.
@@ -64,7 +61,7 @@ def play(
     model, lead = session.manifest.model, session.state.lead
     player = Player(model.sample_rate, model.channels, lead)
     saver = TakeSaver(session, folder, kind)
-    with _ended_by_signals(), session:
+    with session:
         try:
             client = TerminalClient(session, player, saver)
             if midi is not None:
@@ -120,20 +117,3 @@ def _keep(session: Session, saver: TakeSaver, say: Callable[[str], None]) -> Non
 def _say(say: Callable[[str], None], text: str) -> None:
     with suppress(OSError):  # the terminal may be gone
         say(text)
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Treat SIGTERM and the end of the terminal like Ctrl-C."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    names = ("SIGTERM", "SIGHUP")
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,8 +1,6 @@
 """Saving of takes as folders, in a thread, so that the music goes on meanwhile."""
 
-import io
 import time
-import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -72,10 +70,9 @@ class TakeSaver:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, number: int) -> Path:
-        content = self._session.export(number, self._kind)
         folder = self._free_folder()
         with atomic_folder(folder, f"steered.{self._kind}", lambda path: False) as temporary:
-            zipfile.ZipFile(io.BytesIO(content)).extractall(temporary)
+            self._session.write_files(number, self._kind, temporary)
         return folder
 
     def _free_folder(self) -> Path:
