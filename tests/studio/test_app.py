@@ -110,6 +110,23 @@ def test_a_client_that_connects_again_gets_the_audio_it_missed(client, session):
         np.testing.assert_array_equal(samples, first_blocks[1][2])
 
 
+def test_a_client_that_missed_nothing_plays_on_after_it_connects_again(client, session):
+    """No block is left to send: the session goes on by the play head of what was sent before."""
+    lead = round(session.state.lead * session.sample_rate)
+    with client.websocket_connect("/socket") as socket:
+        send(socket, type="command", seq=1, name="play")
+        stop = 0
+        while stop < lead:  # after which the session waits for a play head
+            _, first, samples = next_block(socket)
+            stop = first + samples.shape[1]
+    with client.websocket_connect(f"/socket?session={session.id}&run=1&after={stop}") as socket:
+        receive(socket, "hello")
+        send(socket, type="playhead", sample=stop)
+        send(socket, type="command", seq=2, name="lead", seconds=session.state.lead)
+        receive(socket, "done", seq=2)
+        assert session.head >= stop
+
+
 def test_a_client_of_an_earlier_session_is_a_new_client(client):
     """Its run and position are those of other samples."""
     with client.websocket_connect("/socket?session=other&run=1&after=999999") as socket:

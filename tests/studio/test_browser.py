@@ -111,7 +111,6 @@ def test_untouched_knobs_leave_both_streams_identical_and_the_badge_says_so(tab)
     )
 
 
-@pytest.mark.slow  # plays 20 s
 def test_a_lost_connection_resumes_within_a_second(tab):
     page = tab()
     page.wait_for_function(SOUNDING)

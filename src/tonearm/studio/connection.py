@@ -68,7 +68,10 @@ class Connection:
         try:
             state = await asyncio.wrap_future(self._session.snapshot())
             resumes = session == self._session.id and run == state.run
-            self._greet(state, after if resumes else self._session.head)
+            head = self._session.head
+            if resumes:  # it may play what it was sent before
+                self._playheads.sent(run, head, after)
+            self._greet(state, after if resumes else head)
             sender = asyncio.create_task(self._send_all())
             await self._read_all()
         except (WebSocketDisconnect, TonearmError):
