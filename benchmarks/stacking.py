@@ -34,7 +34,7 @@ Member = tuple[str, int]  # name of a knob, sign
 KNOBS = ("tempo", "brightness", "loudness", "density", "drums")
 RULES = ("none", "sqrt", "mean", "orthogonal")
 GROUPS = ("signal", "beats", "clap", "percussion")
-PROMPTS, COMBINATIONS, FIRST_SEED = 12, 8, 70_000
+PROMPTS, COMBINATIONS, FIRST_SEED = 25, 12, 70_000
 MAX_FAULTS, MAX_PULSE, MAX_TEXT = 0.1, 0.25, 0.06
 
 
