@@ -21,6 +21,7 @@ from tonearm.live import (
     commands,
     playback,
     take_store,
+    transport,
 )
 from tonearm.live import session as sessions
 from tonearm.replaying import replay
@@ -258,16 +259,16 @@ def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
         do(session, commands.Loop(bars=1))
         length = round(state(session).loop_seconds * session.sample_rate)
         begun = player.of(AudioBlock)[-1].stop
-        performance = session._performance.position
+        performance = session._transport.performance.position
         player.until(lambda one: one.blocks[-1].stop > begun + 2 * length)
-        assert session._performance.position == performance  # nothing new was decoded
+        assert session._transport.performance.position == performance  # nothing new was decoded
         audio = player.joined()[0]
         fade = round(0.006 * session.sample_rate)
         first = audio[begun + fade : begun + length - fade]
         second = audio[begun + length + fade : begun + 2 * length - fade]
         np.testing.assert_array_equal(first, second)
         do(session, commands.Loop(bars=0))
-        player.until(lambda _: session._performance.position > performance)
+        player.until(lambda _: session._transport.performance.position > performance)
 
 
 def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
@@ -308,13 +309,13 @@ def test_a_fork_and_a_loop_in_phrases_leave_no_gap(melody, monkeypatch):
 
 def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
     for speed, mode in ((0.5, "phrase"), (3.0, "live")):
-        monkeypatch.setattr(sessions, "measure_speed", lambda chunks, speed=speed: speed)
+        monkeypatch.setattr(transport, "measure_speed", lambda chunks, speed=speed: speed)
         with playing(melody, mode=None) as (session, _):
             assert (state(session).mode, state(session).speed) == (mode, speed)
 
 
 def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melody, monkeypatch):
-    monkeypatch.setattr(sessions, "measure_speed", lambda chunks: 3.0)
+    monkeypatch.setattr(transport, "measure_speed", lambda chunks: 3.0)
     monkeypatch.setattr(playback, "TOO_SLOW", 1e9)
     with playing(melody, mode=None) as (session, player):
         do(session, commands.Play())
@@ -329,11 +330,12 @@ def test_research_steers_come_from_the_library_alone(melody):
             do(session, commands.Research(steers=(Steer(vector="/etc/x.safetensors", strength=1),)))
         do(session, commands.Research(steers=(Steer(vector="brightness", strength=0.2),)))
         do(session, commands.Play())
-        assert [steer.strength for steer in session._performance.stream.steering.steers][-1] == 0.2
+        *_, last = session._transport.performance.stream.steering.steers
+        assert last.strength == 0.2
 
 
 def test_idle_performances_end(melody, monkeypatch):
-    monkeypatch.setattr(sessions, "IDLE", 0.2)
+    monkeypatch.setattr(transport, "IDLE", 0.2)
     with playing(melody) as (session, player):
         player.playing = False
         do(session, commands.Play())
@@ -438,7 +440,7 @@ def test_every_call_is_answered_when_the_session_ends(melody, monkeypatch):
             waiting.result(TIMEOUT)
         for call in calls:
             assert call.exception(TIMEOUT) is None or "ended" in str(call.exception())
-        assert session._performance is None  # no call of a closed session starts to play
+        assert session._transport.performance is None  # no call of a closed session starts to play
 
 
 def test_a_session_that_was_never_started_refuses_its_calls_when_it_is_closed(melody):
