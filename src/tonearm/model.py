@@ -13,7 +13,7 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
 from tonearm.generation.build_take import TakeBuilder
-from tonearm.generation.check import check_settings
+from tonearm.generation.check import check_rewinds, check_settings
 from tonearm.generation.divergence import divergence_of
 from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
 from tonearm.generation.open_stream import open_stream
@@ -26,6 +26,7 @@ from tonearm.generation.take import Take
 from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
 from tonearm.musicgen.codec import decode_at, decode_rows
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
+from tonearm.musicgen.kept_codes import Rewind
 from tonearm.musicgen.memory_estimate import (
     FREE_SHARE,
     BatchShape,
@@ -231,6 +232,7 @@ class Model:
         place: BatchRecord,
         vectors: Mapping[str, SteeringVector],
         progress: Progress | None = None,
+        rewinds: Sequence[Rewind] = (),
     ) -> Take:
         """Generate a take at its recorded place in a batch of the recorded shape.
 
@@ -239,9 +241,11 @@ class Model:
             place: recorded with it.
             vectors: the vectors that it names.
             progress: called with frames done and frames in all.
+            rewinds: of a stream.
 
         Raises:
-            TonearmError: a batch that does not fit the memory, or any mistake in the request.
+            TonearmError: a batch that does not fit the memory, rewinds of another checkpoint, or any
+                mistake in the request.
         """
         _request(request, "request")
         boundary.instance(place, "place", BatchRecord, "a BatchRecord, from a take's provenance")
@@ -252,10 +256,17 @@ class Model:
                 f"the request has {len(request.sections)} sections and the place "
                 f"{len(place.sections)}; give the place that was recorded with the take"
             )
+        if rewinds and self.engine.uniform_batches:
+            raise TonearmError(
+                f"engine {self.engine.name} cannot keep codes of a stream that was rewound; use engine "
+                f"{DEFAULT_ENGINE}"
+            )
+        check_rewinds(rewinds, self.shape)
         self._limits().check(recorded_shape(request, place, self.shape))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [with_recorded_texts(one, place) for one in prepared]
+        rows[place.row] = replace(rows[place.row], rewinds=tuple(rewinds))
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,
@@ -338,6 +349,7 @@ class Model:
         sections: Sequence[tuple[float, str]] | None = None,
         chunk_seconds: float = 0.1,
         twin: bool = False,
+        rewinds: bool = False,
     ) -> Stream:
         """Decode one take while it plays: iterate the Stream for audio, change settings from any
         thread.
@@ -349,6 +361,10 @@ class Model:
             chunk_seconds: length of a chunk.
             twin: decode the same take without steering beside it, in one batch with the same
                 noise (`Chunk.plain`, `Stream.plain_take`).
+            rewinds: changes act from the first frame of which no audio was made; the frames from it
+                on that are decided are decided again. Without it they act from the first frame of
+                which nothing is decided, later by the codebook delay. A monitor keeps its stream
+                from it.
             Others: as for `generate`.
 
         Raises:
@@ -386,7 +402,14 @@ class Model:
             rows.append(unsteered(prepared))
         limits = self._limits()
         limits.check(batch_shape(rows, limits))
-        return open_stream(self.engine, rows, vectors, self._builder, chunk_frames)
+        return open_stream(
+            self.engine,
+            rows,
+            vectors,
+            self._builder,
+            chunk_frames,
+            boundary.flag(rewinds, "rewinds"),
+        )
 
     def _prepare(
         self,

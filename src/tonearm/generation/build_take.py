@@ -12,6 +12,7 @@ from tonearm.generation.provenance import (
     CheckpointRecord,
     MonitorRecord,
     Provenance,
+    RewindRecord,
     SamplingRecord,
     SectionRecord,
     StackRecord,
@@ -87,6 +88,7 @@ class TakeBuilder:
             audio_prompt=prepared.audio_prompt.record() if prepared.audio_prompt else None,
             melody=prepared.melody.record() if prepared.melody else None,
             stack=StackRecord.here(self.checkpoint.device, self.checkpoint.precision),
+            rewinds=tuple(map(RewindRecord.of, prepared.rewinds)),
             monitored=tuple(
                 MonitorRecord.of(position, strengths[prepared.prompt_frames :])
                 for position, strengths in sorted(acted.items())

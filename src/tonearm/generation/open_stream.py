@@ -16,6 +16,7 @@ from tonearm.musicgen.codec import decode_codes
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import DecodeRequest
 from tonearm.musicgen.engine import DecoderEngine
+from tonearm.musicgen.kept_codes import rewind_of
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.amounts import amount_places
 from tonearm.steering.combination import share_of
@@ -28,6 +29,7 @@ def open_stream(
     vectors: Mapping[str, SteeringVector],
     builder: TakeBuilder,
     chunk_frames: int,
+    rewinds: bool,
 ) -> Stream:
     """Encode the rows of a stream, and allocate the memory in which they are decoded.
 
@@ -37,6 +39,7 @@ def open_stream(
         vectors: that the rows name.
         builder: of the takes at the end.
         chunk_frames: length of a chunk.
+        rewinds: changes act from the first frame of which no audio was made.
     """
     checkpoint, first = engine.checkpoint, rows[0]
     request = encode_batch(checkpoint, rows, vectors, live=True)
@@ -58,6 +61,7 @@ def open_stream(
         partial(encode_prompt, checkpoint, request, first),
         chunk_frames,
         partial(_takes_of, request, rows, vectors, builder),
+        rewinds,
     )
 
 
@@ -75,11 +79,13 @@ def _takes_of(
     """
     ended = [as_played(one, played) for one in rows]
     ended[0] = replace(ended[0], steering=played.steering)
-    texts = [one.texts for one in played.sections]
+    texts, shape = [one.texts for one in played.sections], builder.checkpoint.shape
     takes = []
     for row, own in enumerate(codes):
         place = place_in_batch(request, ended, row, texts=texts, frames=played.allocated)
         clip = decode_codes(builder.checkpoint, own)
         acted = {} if row else played.acted
-        takes.append(builder.build(ended[row], vectors, place, own, clip, acted))
+        rewinds = (rewind_of(own, frame, shape.channels) for frame in played.rewinds)
+        prepared = replace(ended[row], rewinds=tuple(rewinds))
+        takes.append(builder.build(prepared, vectors, place, own, clip, acted))
     return takes
