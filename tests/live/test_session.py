@@ -324,6 +324,31 @@ def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melo
         assert "phrases" in notice.text and state(session).mode == "phrase"
 
 
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_a_fast_machine_decides_frames_again_and_the_take_replays(
+    melody, monkeypatch, tmp_path, is_fast
+):
+    monkeypatch.setattr(transport, "measure_speed", lambda chunks: 1.5)
+    monkeypatch.setattr(playback, "REWINDING", 0.0 if is_fast else 1e9)
+    with playing(melody, mode=None) as (session, player):
+        usual = state(session).lookahead
+        do(session, commands.Play())
+        for count in range(1, 6):
+            player.until_samples(count * session.sample_rate // 2)
+            session.apply(Control(target="target/brightness", value=count % 3)).result(TIMEOUT)
+        delay = melody.shape.delay_frames / melody.shape.frame_rate
+        expected = usual - delay if is_fast else usual
+        assert state(session).lookahead == pytest.approx(expected)
+        do(session, commands.Stop())
+        ready_take(session)
+        session.write_files(1, "wav", tmp_path)
+    for name in ("steered", "plain"):
+        sidecar = tmp_path / f"{name}.json"
+        again = replay(sidecar, model=melody)
+        assert again.identical
+        assert bool(again.take.provenance.rewinds) == is_fast
+
+
 def test_research_steers_come_from_the_library_alone(melody):
     with playing(melody) as (session, _):
         with pytest.raises(TonearmError, match="not in the library"):

@@ -22,7 +22,7 @@ class StatePublisher:
         playback: likewise.
         output: likewise.
         takes: likewise.
-        lookahead: seconds between the decision of a frame and its first sample.
+        lookahead: of a stream, while none plays.
         publish: called with every snapshot.
     """
 
@@ -63,7 +63,7 @@ class StatePublisher:
             loop_seconds=playback.loop_seconds,
             recording=performance is not None and performance.recording,
             lead=settings.lead,
-            lookahead=self._lookahead,
+            lookahead=performance.stream.lookahead if performance else self._lookahead,
             identity=performance.identity.identity if performance else Identity(),
             projections=performance.needles.states if performance else {},
             takes=self._takes.states,
