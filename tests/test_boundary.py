@@ -161,7 +161,8 @@ def idle(melody, monkeypatch):
 
     monkeypatch.setattr(melody, "engine", type(melody.engine).__new__(type(melody.engine)))
     monkeypatch.setattr(type(melody.engine), "rows", work)
-    monkeypatch.setattr("tonearm.model.encode_batch", work)
+    for module in ("model", "generation.open_stream", "generation.divergence"):
+        monkeypatch.setattr(f"tonearm.{module}.encode_batch", work)
     monkeypatch.setattr("tonearm.methods.learn.capture_rows", work)
     monkeypatch.setattr("tonearm.methods.learn_from_audio.capture_recordings", work)
     monkeypatch.setattr(transformers.AutoConfig, "from_pretrained", work)

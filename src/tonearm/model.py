@@ -2,9 +2,8 @@
 
 import os
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Literal, overload
 
 import numpy as np
@@ -14,36 +13,21 @@ from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.batching import BatchProgress, Limits, Order, batch_shape, pack
-from tonearm.generation.check import check_settings
-from tonearm.generation.encode import (
-    encode_batch,
-    encode_prompt,
-    overlap_frames,
-    place_in_batch,
-    text_records,
-)
-from tonearm.generation.played import Played, PlayedSection, as_played
+from tonearm.generation.build_take import TakeBuilder
+from tonearm.generation.check import check_rewinds, check_settings
+from tonearm.generation.divergence import divergence_of
+from tonearm.generation.encode import encode_batch, overlap_frames, place_in_batch
+from tonearm.generation.open_stream import open_stream
 from tonearm.generation.prepare import PreparedRequest, prepare, unsteered
-from tonearm.generation.provenance import (
-    MAX_ROWS,
-    BatchRecord,
-    CheckpointRecord,
-    MonitorRecord,
-    Provenance,
-    SamplingRecord,
-    SectionRecord,
-    StackRecord,
-    VectorRecord,
-)
+from tonearm.generation.provenance import MAX_ROWS, BatchRecord
 from tonearm.generation.reproduction import batch_of, recorded_shape, with_recorded_texts
 from tonearm.generation.request import AudioLike, TakeRequest, prompt_sections
 from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
-from tonearm.hashing import hash_clip, hash_codes
 from tonearm.musicgen.checkpoint import Checkpoint, load_checkpoint
-from tonearm.musicgen.codec import decode_at, decode_codes, decode_rows
-from tonearm.musicgen.decode_loop import Decoding
+from tonearm.musicgen.codec import decode_at, decode_rows
 from tonearm.musicgen.engine import DEFAULT_ENGINE, DecoderEngine, check_engine, engine_for
+from tonearm.musicgen.kept_codes import Rewind
 from tonearm.musicgen.memory_estimate import (
     FREE_SHARE,
     BatchShape,
@@ -54,17 +38,12 @@ from tonearm.musicgen.memory_estimate import (
     rows_that_fit,
 )
 from tonearm.musicgen.sampling import DEFAULT_TOP_K, Sampling
-from tonearm.musicgen.streaming_codec import StreamingCodec
-from tonearm.musicgen.teacher_forcing import mean_divergence
 from tonearm.musicgen.trial import check_parts
 from tonearm.musicgen.variants import POCKET
 from tonearm.progress import Progress
-from tonearm.steering.amounts import amount_places
-from tonearm.steering.combination import share_of
 from tonearm.steering.library import VectorLibrary
-from tonearm.steering.resolve import with_public_names
 from tonearm.steering.shorthand import SteeringLike, as_steering
-from tonearm.steering.spec import Combine, Steering
+from tonearm.steering.spec import Combine
 from tonearm.steering.vector import SteeringVector
 
 MAX_CHUNK_SECONDS = 10
@@ -254,6 +233,7 @@ class Model:
         place: BatchRecord,
         vectors: Mapping[str, SteeringVector],
         progress: Progress | None = None,
+        rewinds: Sequence[Rewind] = (),
     ) -> Take:
         """Generate a take at its recorded place in a batch of the recorded shape.
 
@@ -262,9 +242,11 @@ class Model:
             place: recorded with it.
             vectors: the vectors that it names.
             progress: called with frames done and frames in all.
+            rewinds: of a stream.
 
         Raises:
-            TonearmError: a batch that does not fit the memory, or any mistake in the request.
+            TonearmError: a batch that does not fit the memory, rewinds of another checkpoint, or any
+                mistake in the request.
         """
         _request(request, "request")
         boundary.instance(place, "place", BatchRecord, "a BatchRecord, from a take's provenance")
@@ -275,10 +257,17 @@ class Model:
                 f"the request has {len(request.sections)} sections and the place "
                 f"{len(place.sections)}; give the place that was recorded with the take"
             )
+        if rewinds and self.engine.uniform_batches:
+            raise TonearmError(
+                f"engine {self.engine.name} cannot keep codes of a stream that was rewound; use engine "
+                f"{DEFAULT_ENGINE}"
+            )
+        check_rewinds(rewinds, self.shape)
         self._limits().check(recorded_shape(request, place, self.shape))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [with_recorded_texts(one, place) for one in prepared]
+        rows[place.row] = replace(rows[place.row], rewinds=tuple(rewinds))
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,
@@ -297,7 +286,7 @@ class Model:
         )
         clip = decode_at(self.checkpoint, codes, place.codec_rows, place.codec_row)
         decoded = place_in_batch(decode_request, rows, place.row, place.codec_rows, place.codec_row)
-        return self._take(rows[place.row], found, decoded, codes, clip, acted)
+        return self._builder.build(rows[place.row], found, decoded, codes, clip, acted)
 
     def decode(self, take: Take) -> Clip:
         """Decode the codes of a take to the audio that it was generated with, bit for bit.
@@ -341,55 +330,7 @@ class Model:
         codes = boundary.sequence(takes, "takes", _codes_of, "a list of Takes or of their codes")
         given = {} if vectors is None else _vectors(vectors)
         steered, found = self._prepare(requests, given)
-        frames = [one.frames for one in steered]
-        books, entries = self.shape.codebooks, self.shape.codebook_size
-        if any(len(one) != books or not ((one >= 0) & (one < entries)).all() for one in codes):
-            raise TonearmError(
-                f"the codes are not {books} rows of 0 to {entries - 1}; give those of this "
-                "checkpoint's takes"
-            )
-        if [one.shape[-1] for one in codes] != frames or set(frames) - {frames[0]}:
-            raise TonearmError("the takes and the requests differ in length; give equal lengths")
-        if max(one or 0 for one in frames) > self.shape.window_frames:
-            raise TonearmError(
-                f"divergence is of one window, {self.shape.window_seconds:g} s; give shorter takes"
-            )
-        if any(one.sections for one in steered):
-            raise TonearmError("divergence is of one prompt; omit the sections of the requests")
-        for steer in [steer for one in steered for steer in one.steering.steers if steer.monitor]:
-            raise TonearmError(
-                f"steer {steer.vector}: monitor reads one frame after the other, and divergence "
-                "reads all frames at once; omit monitor"
-            )
-        groups: dict[Hashable, list[int]] = {}
-        for index, one in enumerate(steered):
-            groups.setdefault(one.batch_key, []).append(index)
-        values = dict[int, float]()
-        for members in self._forced_batches(groups.values(), steered):
-            rows = [steered[index] for index in members]
-            plain = [unsteered(one) for one in rows]
-            read = torch.stack([torch.from_numpy(codes[index]) for index in members])
-            moved, unmoved = (encode_batch(self.checkpoint, one, found) for one in (rows, plain))
-            divergence = mean_divergence(
-                self.engine.decoder, moved, unmoved, read.to(self.checkpoint.device)
-            )
-            values |= dict(zip(members, divergence.tolist(), strict=True))
-        return [values[index] for index in range(len(requests))]
-
-    def _forced_batches(
-        self, groups: Iterable[Sequence[int]], prepared: Sequence[PreparedRequest]
-    ) -> Iterator[Sequence[int]]:
-        """Divide groups of requests of one length into teacher-forced passes that fit the memory.
-
-        A pass reads all frames at once, and the steered and the plain one are in memory together.
-        """
-        limits = self._limits()
-        for members in groups:
-            shape = batch_shape([prepared[index] for index in members], limits)
-            whole = replace(shape, known_frames=shape.frames)
-            count = rows_that_fit(self.checkpoint, whole, memory_budget(self.checkpoint) / 2)
-            for first in range(0, len(members), count):
-                yield members[first : first + count]
+        return divergence_of(self.engine, steered, codes, found, self._limits())
 
     def stream(
         self,
@@ -409,6 +350,7 @@ class Model:
         sections: Sequence[tuple[float, str]] | None = None,
         chunk_seconds: float = 0.1,
         twin: bool = False,
+        rewinds: bool = False,
     ) -> Stream:
         """Decode one take while it plays: iterate the Stream for audio, change settings from any
         thread.
@@ -420,6 +362,10 @@ class Model:
             chunk_seconds: length of a chunk.
             twin: decode the same take without steering beside it, in one batch with the same
                 noise (`Chunk.plain`, `Stream.plain_take`).
+            rewinds: changes act from the first frame of which no audio was made; the frames from it
+                on that are decided are decided again. Without it they act from the first frame of
+                which nothing is decided, later by the codebook delay. A monitor keeps its stream
+                from it.
             Others: as for `generate`.
 
         Raises:
@@ -457,41 +403,13 @@ class Model:
             rows.append(unsteered(prepared))
         limits = self._limits()
         limits.check(batch_shape(rows, limits))
-        decode_request = encode_batch(self.checkpoint, rows, vectors, live=True)
-
-        def finish(played: Played, codes: torch.Tensor) -> list[Take]:
-            ended = [as_played(one, played) for one in rows]
-            ended[0] = replace(ended[0], steering=played.steering)
-            texts = [one.texts for one in played.sections]
-            takes = []
-            for row, own in enumerate(codes):
-                place = place_in_batch(
-                    decode_request, ended, row, texts=texts, frames=played.allocated
-                )
-                clip = decode_codes(self.checkpoint, own)
-                acted = {} if row else played.acted
-                takes.append(self._take(ended[row], vectors, place, own, clip, acted))
-            return takes
-
-        decoding = Decoding(self.engine.decoder, decode_request)
-        codecs = [StreamingCodec(self.checkpoint) for _ in rows]
-        amounts = amount_places(steering, vectors)
-        return Stream(
-            decoding,
-            codecs,
-            prepared.steering,
-            amounts,
-            share_of(steering, live=True),
-            prepared.sampling,
-            [
-                PlayedSection(frame, text, texts)
-                for (frame, text), texts in zip(
-                    prepared.prompts, text_records(decode_request), strict=True
-                )
-            ],
-            partial(encode_prompt, self.checkpoint, decode_request, prepared),
+        return open_stream(
+            self.engine,
+            rows,
+            vectors,
+            self._builder,
             chunk_frames,
-            finish,
+            boundary.flag(rewinds, "rewinds"),
         )
 
     def _prepare(
@@ -612,76 +530,16 @@ class Model:
                         place = place_in_batch(
                             request, rows, row, decoded.codec_rows, decoded.codec_row
                         )
-                        take = self._take(rows[row], vectors, place, codes, decoded.clip, acted)
+                        take = self._builder.build(
+                            rows[row], vectors, place, codes, decoded.clip, acted
+                        )
                         yield row, take
 
             yield batch, decode
 
-    def _take(
-        self,
-        prepared: PreparedRequest,
-        vectors: Mapping[str, SteeringVector],
-        place: BatchRecord,
-        codes: torch.Tensor,
-        clip: Clip,
-        acted: Mapping[int, torch.Tensor],
-    ) -> Take:
-        """The take of a row. `acted`: strengths of monitored steers as they acted, by position."""
-        shape, request = self.shape, prepared.request
-        steering, used = with_public_names(prepared.steering, vectors, self.vectors.public_name)
-        requested, has_rule = None, request.steering.combine != "none"
-        if has_rule or any(steer.is_calibrated for steer in request.steering.steers):
-            requested, _ = with_public_names(request.steering, vectors, self.vectors.public_name)
-        frames = codes.shape[1]
-        provenance = Provenance(
-            prompt=request.prompt,
-            sections=tuple(
-                SectionRecord(frame=one.frame, prompt=one.prompt) for one in prepared.sections
-            ),
-            negative=request.negative,
-            seed=request.seed,
-            steering=steering,
-            requested=requested,
-            batch=place,
-            engine=self.engine.name,
-            new_seconds=round((frames - prepared.prompt_frames) / shape.frame_rate, 6),
-            frames=frames,
-            sampling=SamplingRecord.of(prepared.sampling),
-            vectors={
-                name: self._vector_record(name, used[name], steering) for name in sorted(used)
-            },
-            checkpoint=CheckpointRecord(
-                name=shape.public_name, fingerprint=shape.fingerprint, licence=shape.licence
-            ),
-            audio_prompt=prepared.audio_prompt.record() if prepared.audio_prompt else None,
-            melody=prepared.melody.record() if prepared.melody else None,
-            stack=StackRecord.here(self.checkpoint.device, self.checkpoint.precision),
-            monitored=tuple(
-                MonitorRecord.of(position, strengths[prepared.prompt_frames :])
-                for position, strengths in sorted(acted.items())
-            ),
-            codes_sha256=hash_codes(codes.numpy()),
-            audio_sha256=hash_clip(clip),
-        )
-        return Take(
-            clip,
-            codes.numpy(),
-            provenance,
-            used,
-            prepared.inputs,
-            prepared.input_files,
-            {position: strengths.numpy() for position, strengths in acted.items()},
-        )
-
-    def _vector_record(self, name: str, vector: SteeringVector, steering: Steering) -> VectorRecord:
-        is_bundled = self.vectors.is_bundled(name) and vector is self.vectors[name]
-        is_set = any(one.vector == name and one.operator == "set" for one in steering.steers)
-        scales = vector.info.frame_scales if is_set else None
-        return VectorRecord(
-            content_hash=vector.content_hash(),
-            frame_scales_hash=scales.content_hash() if scales else None,
-            bundled=is_bundled,
-        )
+    @property
+    def _builder(self) -> TakeBuilder:
+        return TakeBuilder(self.checkpoint, self.engine.name, self.vectors)
 
 
 def _checked_prompt(prompt: object) -> str:

@@ -108,7 +108,13 @@ def replay(
                 PromptSection(one.frame / shape.frame_rate, one.prompt) for one in recorded.sections
             ),
         )
-        take = model.reproduce(request, recorded.batch, vectors, progress)
+        take = model.reproduce(
+            request,
+            recorded.batch,
+            vectors,
+            progress,
+            [one.rewind() for one in recorded.rewinds],
+        )
         if recorded.trims is not None:
             take = take.trimmed(recorded.trims)
     here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)

@@ -245,7 +245,7 @@ def test_absent_or_changed_audio_is_refused(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=7), "sidecar format 7"),
+        (lambda c: c.update(format=8), "sidecar format 8"),
         (lambda c: c.update(format="new"), "format"),
         (lambda c: c.update(kind="song"), "not a take's sidecar"),
         (lambda c: c.pop("seed"), "seed"),

@@ -21,6 +21,7 @@ from tonearm.live import (
     commands,
     playback,
     take_store,
+    transport,
 )
 from tonearm.live import session as sessions
 from tonearm.replaying import replay
@@ -258,16 +259,16 @@ def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
         do(session, commands.Loop(bars=1))
         length = round(state(session).loop_seconds * session.sample_rate)
         begun = player.of(AudioBlock)[-1].stop
-        performance = session._performance.position
+        performance = session._transport.performance.position
         player.until(lambda one: one.blocks[-1].stop > begun + 2 * length)
-        assert session._performance.position == performance  # nothing new was decoded
+        assert session._transport.performance.position == performance  # nothing new was decoded
         audio = player.joined()[0]
         fade = round(0.006 * session.sample_rate)
         first = audio[begun + fade : begun + length - fade]
         second = audio[begun + length + fade : begun + 2 * length - fade]
         np.testing.assert_array_equal(first, second)
         do(session, commands.Loop(bars=0))
-        player.until(lambda _: session._performance.position > performance)
+        player.until(lambda _: session._transport.performance.position > performance)
 
 
 def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
@@ -308,13 +309,13 @@ def test_a_fork_and_a_loop_in_phrases_leave_no_gap(melody, monkeypatch):
 
 def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
     for speed, mode in ((0.5, "phrase"), (3.0, "live")):
-        monkeypatch.setattr(sessions, "measure_speed", lambda chunks, speed=speed: speed)
+        monkeypatch.setattr(transport, "measure_speed", lambda chunks, speed=speed: speed)
         with playing(melody, mode=None) as (session, _):
             assert (state(session).mode, state(session).speed) == (mode, speed)
 
 
 def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melody, monkeypatch):
-    monkeypatch.setattr(sessions, "measure_speed", lambda chunks: 3.0)
+    monkeypatch.setattr(transport, "measure_speed", lambda chunks: 3.0)
     monkeypatch.setattr(playback, "TOO_SLOW", 1e9)
     with playing(melody, mode=None) as (session, player):
         do(session, commands.Play())
@@ -323,17 +324,43 @@ def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melo
         assert "phrases" in notice.text and state(session).mode == "phrase"
 
 
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_a_fast_machine_decides_frames_again_and_the_take_replays(
+    melody, monkeypatch, tmp_path, is_fast
+):
+    monkeypatch.setattr(transport, "measure_speed", lambda chunks: 1.5)
+    monkeypatch.setattr(playback, "REWINDING", 0.0 if is_fast else 1e9)
+    with playing(melody, mode=None) as (session, player):
+        usual = state(session).lookahead
+        do(session, commands.Play())
+        for count in range(1, 6):
+            player.until_samples(count * session.sample_rate // 2)
+            session.apply(Control(target="target/brightness", value=count % 3)).result(TIMEOUT)
+        delay = melody.shape.delay_frames / melody.shape.frame_rate
+        expected = usual - delay if is_fast else usual
+        assert state(session).lookahead == pytest.approx(expected)
+        do(session, commands.Stop())
+        ready_take(session)
+        session.write_files(1, "wav", tmp_path)
+    for name in ("steered", "plain"):
+        sidecar = tmp_path / f"{name}.json"
+        again = replay(sidecar, model=melody)
+        assert again.identical
+        assert bool(again.take.provenance.rewinds) == is_fast
+
+
 def test_research_steers_come_from_the_library_alone(melody):
     with playing(melody) as (session, _):
         with pytest.raises(TonearmError, match="not in the library"):
             do(session, commands.Research(steers=(Steer(vector="/etc/x.safetensors", strength=1),)))
         do(session, commands.Research(steers=(Steer(vector="brightness", strength=0.2),)))
         do(session, commands.Play())
-        assert [steer.strength for steer in session._performance.stream.steering.steers][-1] == 0.2
+        *_, last = session._transport.performance.stream.steering.steers
+        assert last.strength == 0.2
 
 
 def test_idle_performances_end(melody, monkeypatch):
-    monkeypatch.setattr(sessions, "IDLE", 0.2)
+    monkeypatch.setattr(transport, "IDLE", 0.2)
     with playing(melody) as (session, player):
         player.playing = False
         do(session, commands.Play())
@@ -438,7 +465,7 @@ def test_every_call_is_answered_when_the_session_ends(melody, monkeypatch):
             waiting.result(TIMEOUT)
         for call in calls:
             assert call.exception(TIMEOUT) is None or "ended" in str(call.exception())
-        assert session._performance is None  # no call of a closed session starts to play
+        assert session._transport.performance is None  # no call of a closed session starts to play
 
 
 def test_a_session_that_was_never_started_refuses_its_calls_when_it_is_closed(melody):

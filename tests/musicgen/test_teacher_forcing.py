@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tests.steering.vectors import vector_of
-from tonearm import Schedule, Steer, Steering, TakeRequest, TonearmError, model
+from tonearm import Schedule, Steer, Steering, TakeRequest, TonearmError
+from tonearm.generation import divergence
 from tonearm.generation.encode import encode_batch
 from tonearm.musicgen.delay import delay
 from tonearm.musicgen.memory_estimate import BatchShape, decoding_bytes
@@ -97,23 +98,23 @@ def of_one_text(strength=None):
 def test_passes_are_as_large_as_the_memory(melody, monkeypatch):
     melody.vectors["push"] = vector_of(melody, "push")
     takes = list(melody.generate_batch(of_one_text()))
-    sizes, batch = [], model.encode_batch
+    sizes, batch = [], divergence.encode_batch
 
     def counted(checkpoint, rows, vectors):
         sizes.append(len(rows))
         return batch(checkpoint, rows, vectors)
 
-    monkeypatch.setattr(model, "encode_batch", counted)
+    monkeypatch.setattr(divergence, "encode_batch", counted)
     together = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [len(takes)] * 2
     sizes.clear()
     frames = takes[0].codes.shape[1]
     shape = BatchShape(1, True, frames, melody.shape.window_frames, known_frames=frames)
     room = 1.5 * decoding_bytes(melody.checkpoint, shape)
-    monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 2 * room)
+    monkeypatch.setattr(divergence, "memory_budget", lambda *_, **__: 2 * room)
     apart = melody.divergence(of_one_text(0.4), takes)
     assert sizes == [1, 1] * len(takes) and apart == pytest.approx(together, rel=1e-4)
-    monkeypatch.setattr(model, "memory_budget", lambda *_, **__: 1.0)
+    monkeypatch.setattr(divergence, "memory_budget", lambda *_, **__: 1.0)
     with pytest.raises(TonearmError, match="GiB beside the weights"):
         melody.divergence(of_one_text(0.4), takes)
 

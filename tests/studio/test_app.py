@@ -262,7 +262,7 @@ def test_an_upload_is_continued(client, session):
     answer = client.post("/uploads/continue_from", content=wav(1.0))
     assert answer.json() == {"role": "continue_from", "seconds": 1.0}
     assert session.snapshot().result(TIMEOUT).status == "playing"
-    assert session._performance.stream._decoding.request.prompt_frames == 25
+    assert session._transport.performance.stream._decoding.request.prompt_frames == 25
     session.command(commands.Stop()).result(TIMEOUT)
 
 

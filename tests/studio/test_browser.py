@@ -179,7 +179,7 @@ def test_research_steers_are_forked_with(tab, session):
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_role("button", name="Fork with these").click()
     page.wait_for_function("() => window.tonearm.state.performance === 2")
-    steer = session._performance.stream.steering.steers[-1]
+    steer = session._transport.performance.stream.steering.steers[-1]
     assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
 
 

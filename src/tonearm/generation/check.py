@@ -1,7 +1,7 @@
 """Stage 2 of preparation: pure checks of requests against a checkpoint's numbers, without tensors."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.inputs import RequestInputs
 from tonearm.generation.provenance import MAX_FRAMES, MAX_SECTIONS
 from tonearm.generation.request import TakeRequest
+from tonearm.musicgen.kept_codes import Rewind, kept_lengths
 from tonearm.musicgen.melody import check_melody
 from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.steering.resolve import check_steering
@@ -151,6 +152,23 @@ def check_inputs(inputs: RequestInputs, shape: ModelShape) -> None:
         check_audible(prompt, label, 1 / shape.frame_rate, shape.channels)
     if inputs.melody:
         check_melody(shape, inputs.melody.clip)
+
+
+def check_rewinds(rewinds: Sequence[Rewind], shape: ModelShape) -> None:
+    """Raise TonearmError for rewinds that no stream of the checkpoint has."""
+    for one in rewinds:
+        wanted = kept_lengths(one.frame, shape.codebooks, shape.channels)
+        if [len(codes) for codes in one.codes] != wanted:
+            raise TonearmError(
+                f"the rewind to frame {one.frame} has other numbers of codes than {shape.name} keeps; "
+                "give it as it was recorded"
+            )
+        for code in chain(*one.codes):
+            if not 0 <= code < shape.codebook_size:
+                raise TonearmError(
+                    f"the rewind to frame {one.frame} has code {code}; {shape.name} has 0 to "
+                    f"{shape.codebook_size - 1}"
+                )
 
 
 def new_frames(shape: ModelShape, seconds: float) -> int:

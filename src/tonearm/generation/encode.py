@@ -17,6 +17,7 @@ from tonearm.musicgen.conditioning import (
     with_melody,
 )
 from tonearm.musicgen.decode_request import ConditioningByStart, DecodeRequest, Section
+from tonearm.musicgen.kept_codes import kept_codes
 from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
 from tonearm.steering.readout import readouts
 from tonearm.steering.resolve import resolve
@@ -107,6 +108,7 @@ def encode_batch(
         later=by_start,
         sections=sections,
         readouts=readouts(first.steering, vectors) if live else (),
+        kept_codes=kept_codes([one.rewinds for one in batch], shape.codebooks, shape.channels),
     )
 
 

@@ -30,6 +30,7 @@ class Played:
     frames     length, audio prompt included
     allocated  length for which caches were allocated, in a stream without a given length
     acted      strengths of the monitored steers as they acted, float32 [frames], by position
+    rewinds    frames from which the stream was decided again
     """
 
     steering: Steering
@@ -38,6 +39,7 @@ class Played:
     frames: int
     allocated: int
     acted: Mapping[int, torch.Tensor]
+    rewinds: tuple[int, ...] = ()
 
 
 def as_played(row: PreparedRequest, played: Played) -> PreparedRequest:

@@ -23,6 +23,7 @@ from tonearm.generation.inputs import AudioInput, read_inputs
 from tonearm.generation.request import TakeRequest
 from tonearm.musicgen.checkpoint import Checkpoint
 from tonearm.musicgen.codec import encode_audio
+from tonearm.musicgen.kept_codes import Rewind
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.text_tokens import count_tokens, padded_tokens
 from tonearm.steering.combination import OneKnob, acts, one_knobs, with_combined_strengths
@@ -55,6 +56,7 @@ class PreparedRequest:
     token_count   tokens of the longest text
     text_tokens   length to which the first texts are padded; 0 where padding is masked
     prompt_codes  audio prompt, or its end, int64 [K, T0]
+    rewinds       of the stream that is reproduced
     """
 
     request: TakeRequest
@@ -67,6 +69,7 @@ class PreparedRequest:
     audio_prompt: AudioInput | None
     melody: AudioInput | None
     sections: tuple[PreparedSection, ...] = ()
+    rewinds: tuple[Rewind, ...] = ()
 
     @property
     def prompt_frames(self) -> int:

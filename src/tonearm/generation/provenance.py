@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
+from tonearm.musicgen.kept_codes import Rewind
 from tonearm.musicgen.sampling import Sampling, check_sampling
 from tonearm.processing import Trims
 from tonearm.schema import validated
@@ -19,7 +20,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import MAX_STEERS, Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 6  # files of earlier formats are read too
+SIDECAR_FORMAT = 7  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -30,6 +31,7 @@ MAX_FRAMES = 10**8
 MAX_ROWS = 4096
 MAX_TEXT_TOKENS = 16_384
 MAX_COUNT = 2**31 - 1
+MAX_REWINDS = 200_000  # of one take: more than two hours of a change in every second frame
 MAX_SECTIONS = 4096  # of one take; the texts of all of them are encoded before decoding starts
 
 
@@ -165,6 +167,22 @@ class SectionRecord(_Record):
     prompt: str
 
 
+class RewindRecord(_Record):
+    """A frame from which a stream was decided again, and the codes of frames before it that the
+    decoding kept (musicgen/kept_codes.py).
+    """
+
+    frame: Frames
+    codes: tuple[tuple[Count, ...], ...]
+
+    @classmethod
+    def of(cls, rewind: Rewind) -> "RewindRecord":
+        return cls(frame=rewind.frame, codes=rewind.codes)
+
+    def rewind(self) -> Rewind:
+        return Rewind(self.frame, self.codes)
+
+
 class MonitorRecord(_Record):
     """How a monitored steer acted.
 
@@ -222,7 +240,7 @@ class Provenance(_Record):
     the model read; `requested_prompt` is that of the user, where a tempo was written into it.
     `sections` are the prompts that followed it, where the prompt changed. `trims` are those of the
     audio after decoding, where there are any. `monitored` says how often steers with a monitor
-    acted.
+    acted. `rewinds` are those of a stream whose changes acted before they were asked for.
     """
 
     format: Annotated[int, Field(ge=1, le=SIDECAR_FORMAT)] = SIDECAR_FORMAT
@@ -237,6 +255,7 @@ class Provenance(_Record):
     sampling: SamplingRecord
     steering: Steering
     requested: Steering | None = None
+    rewinds: Annotated[tuple[RewindRecord, ...], Field(max_length=MAX_REWINDS)] = ()
     vectors: dict[str, VectorRecord] = {}
     monitored: tuple[MonitorRecord, ...] = ()
     checkpoint: CheckpointRecord
@@ -265,6 +284,11 @@ class Provenance(_Record):
         if any(later <= before for before, later in pairwise(starts)):
             raise ValueError(
                 f"sections do not begin in order of time within the take's {self.frames} frames"
+            )
+        rewinds = [0, *(one.frame for one in self.rewinds), self.frames + 1]
+        if any(later <= before for before, later in pairwise(rewinds)):
+            raise ValueError(
+                f"rewinds are not in order of time within the take's {self.frames} frames"
             )
         if len(self.sections) != len(self.batch.sections):
             raise ValueError(

@@ -23,7 +23,7 @@ from tonearm.errors import TonearmError
 from tonearm.generation.encode import text_record
 from tonearm.generation.live_steers import SCHEDULES, LiveSteers
 from tonearm.generation.played import Played, PlayedSection
-from tonearm.generation.provenance import MAX_SECTIONS, TextRecord
+from tonearm.generation.provenance import MAX_REWINDS, MAX_SECTIONS, TextRecord
 from tonearm.musicgen.conditioning import EncodedTexts
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import ConditioningByStart
@@ -108,6 +108,10 @@ class Stream:
         encode: encodes another prompt.
         chunk_frames: length of a chunk.
         finish: makes the takes of the rows from the settings and the codes [B, K, T].
+        rewinds: changes act from the first frame of which no audio was made (`rewinds`).
+
+    Attributes:
+        rewinds: may be set at any time.
     """
 
     def __init__(
@@ -122,8 +126,9 @@ class Stream:
         encode: Callable[[str], tuple[EncodedTexts, ConditioningByStart]],
         chunk_frames: int,
         finish: "Callable[[Played, torch.Tensor], Sequence[Take]]",
+        rewinds: bool = False,
     ):
-        self.steering, self.sampling = steering, sampling
+        self.steering, self.sampling, self.rewinds = steering, sampling, rewinds
         self._steers = LiveSteers(steering, amounts, share)
         self._decoding, self._codecs, self._finish = decoding, codecs, finish
         self._sections = {one.frame: one for one in sections}
@@ -132,19 +137,22 @@ class Stream:
         self._changed: set[str] = set()  # targets
         self._changed_steers: set[tuple[int, str]] = set()  # (position, setting)
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
+        self._rewound: set[int] = set()  # frames
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
         self._takes: Sequence[Take] = ()
 
     @property
     def lookahead(self) -> float:
-        """Seconds between the decision of a frame and its audio: codebook delay, codec and chunk."""
+        """Seconds between a change and its audio, at most: codec and chunk, and the codebook delay
+        in a stream without rewinds.
+        """
         shape = self._decoding.decoder.checkpoint.shape
-        frames = shape.delay_frames + self._codecs[0].lookahead + self._chunk_frames
-        return frames / shape.frame_rate
+        frames = self._codecs[0].lookahead + self._chunk_frames
+        return (frames + (0 if self.rewinds else shape.delay_frames)) / shape.frame_rate
 
     def set(self, control: Control) -> "Future[int]":
-        """Change a setting from the next step on.
+        """Change a setting from the next step on, or from the next chunk on with `rewinds`.
 
         Args:
             control: a target, amount, strength, level, guidance, temperature or mute. A vector must
@@ -278,10 +286,13 @@ class Stream:
             self._begun = True
         decoding, pushed, played = self._decoding, 0, 0
         rate = decoding.decoder.checkpoint.shape.sample_rate
+        begins_chunk = True
         try:
             while not decoding.done and not self._cancelled:
                 self._stop_if_asked()
-                self._apply_changes()
+                if begins_chunk or not self.rewinds:  # a chunk that began is completed
+                    self._apply_changes(pushed)
+                    begins_chunk = False
                 if not decoding.done:
                     decoding.step()
                 ready = decoding.frames_done
@@ -291,7 +302,7 @@ class Stream:
                     codec.push(decoding.codes_between(row, pushed, ready), decoding.done).numpy()
                     for row, codec in enumerate(self._codecs)
                 ]
-                pushed = ready
+                pushed, begins_chunk = ready, True
                 if samples[0].shape[1]:
                     for one in samples:
                         self._silence_muted(one, played)
@@ -312,15 +323,17 @@ class Stream:
         if self._stopping and min(decoding.frame, decoding.frames.stop) >= shortest:
             decoding.stop()
 
-    def _apply_changes(self) -> None:
+    def _apply_changes(self, pushed: int) -> None:
+        """Apply the changes that wait. `pushed`: frames whose codes the codec has."""
         decoding = self._decoding
         if decoding.between_windows:
             return
+        waiting = [self._changes.get_nowait() for _ in range(self._changes.qsize())]
+        waiting = [one for one in waiting if one.took_effect.set_running_or_notify_cancel()]
+        if waiting and self.rewinds and not self._stopping:
+            self._rewind(pushed)
         frame = decoding.frame
-        for _ in range(self._changes.qsize()):  # not those that a callback of one adds
-            change = self._changes.get_nowait()
-            if not change.took_effect.set_running_or_notify_cancel():
-                continue
+        for change in waiting:
             if decoding.end is not None and frame >= decoding.end:
                 # only the delayed codebooks of the last frames are undecided
                 change.took_effect.set_exception(TonearmError(TOO_LATE))
@@ -333,6 +346,17 @@ class Stream:
             else:
                 self._apply_prompt(change.setting, frame)
             change.took_effect.set_result(frame)
+
+    def _rewind(self, pushed: int) -> None:
+        """Go back to the first frame of which no audio was made, where the decoding can."""
+        decoding = self._decoding
+        first = decoding.first_rewindable
+        if first is None or len(self._rewound) >= MAX_REWINDS:
+            return
+        frame = max(first, pushed)
+        if frame < decoding.frame and frame <= decoding.frames_done:
+            decoding.rewind(frame)
+            self._rewound.add(frame)
 
     def _apply_prompt(self, new: _NewPrompt, frame: int) -> None:
         decoding = self._decoding
@@ -404,4 +428,12 @@ class Stream:
         ]
         steering = self.steering.model_copy(update={"steers": tuple(steers)})
         acted = decoding.buffers.acted(0, decoding.end)
-        return Played(steering, sampling, tuple(sections), decoding.end, decoding.allocated, acted)
+        return Played(
+            steering,
+            sampling,
+            tuple(sections),
+            decoding.end,
+            decoding.allocated,
+            acted,
+            tuple(sorted(self._rewound - {0})),
+        )

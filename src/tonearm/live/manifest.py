@@ -138,7 +138,7 @@ class Vector(_Plain):
 class Manifest(_Plain):
     """All that a client needs to build itself.
 
-    lookahead  seconds between the decision of a frame and its first sample
+    lookahead  seconds between a change and the newest sample, at most, of a stream without rewinds
     lead       lowest, highest and first value of the lead, in seconds
     """
 

@@ -8,6 +8,8 @@ import math
 import time
 from threading import Event, Thread
 
+import numpy as np
+
 from tonearm.audio import Clip
 from tonearm.live.events import Meters, Reading, Subscriber
 from tonearm.live.recent import RecentAudio
@@ -46,6 +48,11 @@ class MeterThread:
         self._recent, self._rate, self._publish = recent, sample_rate, publish
         self._ended = Event()
         self._thread = Thread(target=self._run, name="tonearm-meters", daemon=True)
+
+    def prepare(self) -> None:
+        """Compile the measures, so that the first measurement is no slower than the others."""
+        noise = np.random.default_rng(0).standard_normal((1, 3 * self._rate)).astype(np.float32)
+        reading_of(Clip(0.1 * noise, self._rate))
 
     def start(self) -> None:
         """Start the thread."""

@@ -16,7 +16,7 @@ from tonearm.errors import TonearmError
 from tonearm.live.looping import LoopPlayer, Pair
 from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
-from tonearm.live.speed import LIVE, TOO_SLOW, SpeedMeter
+from tonearm.live.speed import LIVE, REWINDING, TOO_SLOW, SpeedMeter
 from tonearm.live.state import Mode
 
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
@@ -185,6 +185,8 @@ class Playback:
         return is_busy or was_busy
 
     def _compute(self, performance: Performance) -> Pair | None:
+        # the speed counts the frames that are decided again, too
+        performance.stream.rewinds = self.mode == "live" and (self.speed or 0) >= REWINDING
         piece = performance.next()
         if piece is None:
             self.is_over = True

@@ -83,7 +83,7 @@ class SessionState(_Plain):
     loop_seconds length of the loop; None without one
     recording    whether a section is being recorded
     lead         seconds between the play head and the newest sample
-    lookahead    seconds between the decision of a frame and its first sample
+    lookahead    seconds between a change and the newest sample, at most
     identity     of both streams
     projections  on the vectors of the performance, by name, at its newest frames
     takes        performances that have ended, the newest last

@@ -12,12 +12,11 @@ from tonearm.musicgen.completed_rows import CompletedRows
 from tonearm.musicgen.decode_request import ConditioningByStart, DecodeRequest
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.delay import delay, undelay
+from tonearm.musicgen.kept_codes import UNKNOWN
 from tonearm.musicgen.sampling import FINITE_CHECK_STEPS, RowSampler, SharedSampler
 from tonearm.musicgen.steering_buffers import SteeringBuffers
 from tonearm.progress import Progress
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
-
-UNKNOWN = -1
 
 
 class Decoding:
@@ -103,14 +102,17 @@ class Decoding:
         self.state = self.decoder.begin(conditioning, self.tokens.shape[-1], start, steering)
 
     def _extend(self, stop: int) -> None:
-        """Lengthen the codes to `stop` frames: the audio prompt, UNKNOWN, and BOS after a row's
-        end.
+        """Lengthen the codes to `stop` frames: the audio prompt, codes that are kept, UNKNOWN, and
+        BOS after a row's end.
         """
         have = self._codes.shape[-1]
         if stop <= have:
             return
         size = (*self._codes.shape[:2], stop - have)
         new = torch.full(size, UNKNOWN, device=self._codes.device)
+        if self.request.kept_codes is not None:
+            kept = self.request.kept_codes[..., have:stop]
+            new[..., : kept.shape[-1]] = kept.to(new.device)
         if not have and self.request.prompt_codes is not None:
             prompt = self.request.prompt_codes.to(new.device)
             new[..., : self.request.prompt_frames] = prompt[..., : stop - have]
@@ -242,6 +244,40 @@ class Decoding:
         self._later.appendleft((frame, conditioning))
         if frame == self.known:  # no step was made yet
             self._open(self.frames.start, self.known)
+
+    @property
+    def first_rewindable(self) -> int | None:
+        """Earliest frame to which this decoding can be rewound; None where it cannot: monitors and
+        the noise of plain generate() depend on every step that was made.
+        """
+        if isinstance(self.sampler, SharedSampler) or self.buffers.has_monitors:
+            return None
+        return self.known
+
+    @torch.inference_mode()
+    def rewind(self, frame: int) -> None:
+        """Decide again from `frame` on, to let changes act earlier.
+
+        All codebooks of the frames before it keep their codes (kept_codes.py).
+
+        Args:
+            frame: of this window, at or after `first_rewindable`, before or at `frames_done`.
+
+        Raises:
+            ValueError: another frame.
+        """
+        first = self.first_rewindable
+        if first is None or not first <= frame <= self.frames_done:
+            raise ValueError(f"the decoding cannot be rewound to frame {frame}")
+        start, checkpoint = self.frames.start, self.decoder.checkpoint
+        if frame >= start + self.position - 1:
+            return
+        codes = self._window_codes()
+        codes[..., frame - start :] = self._codes[..., frame : self.frames.stop]
+        self.tokens = delay(codes, checkpoint.bos, checkpoint.shape.channels)
+        self.position = 1 + frame - start
+        assert self.state is not None
+        self.state.rewind(self.position - 1)
 
     def stop(self) -> None:
         """End the clip before the frame that the next step would decide."""

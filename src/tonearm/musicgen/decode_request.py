@@ -47,6 +47,7 @@ class DecodeRequest:
     later          conditioning of the window that starts at a frame, where it differs from the first
     sections       under other texts, by frame; the first begins after the audio prompt
     readouts       projections that are read while decoding, for meters
+    kept_codes     codes that are not drawn, [B, K, T'], UNKNOWN elsewhere (kept_codes.py)
     """
 
     conditioning: Conditioning
@@ -64,6 +65,7 @@ class DecodeRequest:
     later: ConditioningByStart | None = None
     sections: Sequence[Section] = ()
     readouts: Sequence[Readout] = ()
+    kept_codes: torch.Tensor | None = None
 
     @property
     def prompt_frames(self) -> int:

@@ -179,6 +179,13 @@ class DecoderState:
         """Code positions in the cache."""
         return max(0, self.length - self.conditioning.prefix)
 
+    def rewind(self, codes_read: int) -> None:
+        """Forget all code positions from `codes_read` on, which must have been read."""
+        length = self.conditioning.prefix + codes_read
+        if not self.conditioning.prefix < length <= self.length:
+            raise IndexError(f"{codes_read} of {self.codes_read} positions cannot be kept")
+        self.length = length
+
     @torch.inference_mode()
     def forward(self, tokens: torch.Tensor, taps: Taps) -> torch.Tensor:
         """Read tokens [B, K, S] at the next S code positions; return logits [R, K, V] after the

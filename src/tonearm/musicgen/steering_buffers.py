@@ -258,6 +258,11 @@ class SteeringBuffers:
         for total in dict.fromkeys(total for index in changed for total in self._sums_of[index]):
             total.refresh()
 
+    @property
+    def has_monitors(self) -> bool:
+        """Whether any steer depends on what was read at earlier steps."""
+        return any(track.loop for track in self.tracks)
+
     def end_window(self) -> None:
         """Keep what is needed afterwards of tensors that captured steps write."""
         for track in self.tracks:

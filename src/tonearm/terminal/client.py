@@ -300,7 +300,6 @@ class TerminalClient:
         played = max(0, self._player.position - self.state.start) / self._session.sample_rate
         return View(
             model=self._session.manifest.model.name,
-            lookahead=self._session.manifest.lookahead,
             state=self.state,
             rows=tuple((row, self.value(row)) for row in self.rows),
             selected=self.selected,

@@ -174,7 +174,7 @@ def _number(value: float | None, decimals: int) -> str:
 
 def _status(view: View) -> list[Text]:
     state = view.state
-    expected = state.lead + view.lookahead
+    expected = state.lead + state.lookahead
     latency = (
         f"latency {view.latency:.2f} s measured"
         if view.latency is not None

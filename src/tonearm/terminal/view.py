@@ -12,7 +12,6 @@ class View:
     """A moment of a session.
 
     model      name of the checkpoint
-    lookahead  seconds between the decision of a frame and its first sample
     state      of the session
     rows       with their values
     selected   index of the row that keys move
@@ -29,7 +28,6 @@ class View:
     """
 
     model: str
-    lookahead: float
     state: SessionState
     rows: tuple[tuple[Row, float], ...]
     selected: int

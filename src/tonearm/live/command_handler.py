@@ -1,0 +1,156 @@
+"""Controls and commands of clients, carried out in the session's thread.
+
+    client ─► CommandHandler ─► Settings, Transport ─► StatePublisher
+
+Every method answers through the future that it is given, and raises TonearmError for a mistake of
+the client.
+"""
+
+from concurrent.futures import Future
+from typing import Any
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.live import commands
+from tonearm.live.desk import check_setting
+from tonearm.live.events import Applied, Notice, PromptApplied, Subscriber
+from tonearm.live.manifest import Manifest
+from tonearm.live.metering import MeterThread
+from tonearm.live.settings import Role, Settings
+from tonearm.live.state import SessionState
+from tonearm.live.state_publisher import StatePublisher
+from tonearm.live.transport import Transport
+from tonearm.steering.controls import Control
+from tonearm.text import check_text
+
+
+class CommandHandler:
+    """Carries out one call after the other.
+
+    Args:
+        manifest: of the session.
+        settings: likewise.
+        transport: likewise.
+        meters: likewise; loops last as long as bars of the tempo that was measured.
+        state: published after every command.
+        publish: called with every change that took effect.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        settings: Settings,
+        transport: Transport,
+        meters: MeterThread,
+        state: StatePublisher,
+        publish: Subscriber,
+    ):
+        self._manifest, self._settings, self._transport = manifest, settings, transport
+        self._meters, self._state, self._publish = meters, state, publish
+        self._sequence = 0  # controls so far
+
+    def apply(self, control: Control, origin: str, answer: "Future[Applied]") -> None:
+        """Change a setting of the performance that plays and of later ones."""
+        self._sequence += 1
+        sequence, performance = self._sequence, self._transport.performance
+        if performance is None:
+            self._settings.set(control)
+            applied = Applied(sequence, control.target, control.value, origin)
+            self._publish(applied)
+            answer.set_result(applied)
+            return
+        if control.vector in performance.desk:
+            check_setting(control, self._manifest.knob(control.vector))
+        elif control.vector in {knob.name for knob in self._settings.desk}:
+            raise TonearmError(
+                f"knob {control.vector!r} is not in this performance; fork it, or play again"
+            )
+
+        def announce(frame: int, sample: int) -> None:
+            applied = Applied(sequence, control.target, control.value, origin, frame, sample)
+            self._publish(applied)
+            answer.set_result(applied)
+
+        self._transport.set(control, announce, answer.set_exception)
+        self._settings.controls[control.target] = control.value
+
+    def carry_out(self, command: Any, answer: "Future[None]") -> None:
+        """Carry out a command of `tonearm.live.commands`."""
+        settings, transport = self._settings, self._transport
+        match command:
+            case commands.Play():
+                transport.play()
+            case commands.Stop():
+                transport.end()
+            case commands.SetPrompt(text=text):
+                self._set_prompt(text)
+            case commands.SetSeed(seed=seed, locked=locked):
+                self._set_seed(seed, locked)
+            case commands.Fork(seed=seed):
+                transport.fork(seed)
+            case commands.Loop(bars=bars):
+                latest = self._meters.latest
+                transport.loop(bars, latest.steered.tempo if latest else None)
+            case commands.Record(on=on):
+                transport.playing("record").record(on)
+            case commands.Listen(to=to):
+                settings.listening = to
+            case commands.SetLead(seconds=seconds):
+                settings.lead = seconds
+            case commands.SetDesk(knobs=names):
+                settings.set_desk(names)
+            case commands.Research(steers=steers):
+                settings.set_research(steers)
+            case _:
+                raise TonearmError(f"{command!r} is no command; use one of tonearm.live.COMMANDS")
+        if transport.performance is not None and not isinstance(command, commands.Play):
+            transport.performance.note(command.model_dump_json())
+        self._state.publish()
+        answer.set_result(None)
+
+    def use_audio(self, role: Role, clip: Clip | None, answer: "Future[None]") -> None:
+        """Start a performance with other audio in a role; None removes it."""
+        settings = self._settings
+        before = dict(settings.inputs)
+        if clip is None:
+            settings.inputs.pop(role, None)
+        else:
+            settings.inputs[role] = clip
+        try:
+            self._transport.play()
+        except TonearmError:
+            settings.inputs = before
+            raise
+        finally:
+            settings.inputs.pop("continue_from", None)  # a prompt is continued once
+        self._state.publish()
+        answer.set_result(None)
+
+    def set_playhead(self, sample: int, answer: "Future[None]") -> None:
+        """Count the position that a client plays."""
+        self._transport.played(sample)
+        answer.set_result(None)
+
+    def snapshot(self, answer: "Future[SessionState]") -> None:
+        """Answer with the state."""
+        answer.set_result(self._state.state)
+
+    def _set_seed(self, seed: int | None, locked: bool) -> None:
+        performance = self._transport.performance
+        if seed is None and locked and performance is not None:
+            seed = performance.seed
+        self._settings.seed, self._settings.seed_locked = seed, locked
+
+    def _set_prompt(self, text: str) -> None:
+        check_text(text, "prompt")
+        if not text.strip():
+            raise TonearmError("the prompt is empty; describe the music in a few words")
+        if self._transport.performance is not None:
+            self._transport.set_prompt(
+                text,
+                lambda frame, sample: self._publish(PromptApplied(text, frame, sample)),
+                lambda error: self._publish(
+                    Notice(f"the prompt was not changed: {error}", "error")
+                ),
+            )
+        self._settings.prompt = text

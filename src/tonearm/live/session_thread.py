@@ -1,0 +1,73 @@
+"""Thread of a session, which owns its settings and its transport: makes calls and computes music."""
+
+from threading import Thread
+
+from tonearm.errors import TonearmError
+from tonearm.live.call_queue import CallQueue
+from tonearm.live.events import Notice, Subscriber
+from tonearm.live.metering import MeterThread
+from tonearm.live.state_publisher import StatePublisher
+from tonearm.live.transport import Transport
+
+REST = 0.5  # longest wait for something to do
+
+
+class SessionThread:
+    """Alternates between the calls of clients and the next piece of music.
+
+    Args:
+        calls: of clients; the thread ends when they are closed.
+        transport: of the session.
+        meters: started when everything is prepared.
+        state: published at the beginning, while music plays, and at the end.
+        publish: called with a notice where something fails.
+    """
+
+    def __init__(
+        self,
+        calls: CallQueue,
+        transport: Transport,
+        meters: MeterThread,
+        state: StatePublisher,
+        publish: Subscriber,
+    ):
+        self._calls, self._transport, self._meters = calls, transport, meters
+        self._state, self._publish = state, publish
+        self._thread = Thread(target=self._work, name="tonearm-session", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread, which measures the speed first."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the end of the thread, if it was started."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        try:
+            self._prepare()
+            while not self._calls.is_closed:
+                self._calls.make()
+                try:
+                    is_busy = self._transport.advance()
+                except TonearmError as error:
+                    self._publish(Notice(str(error), "error"))
+                    self._transport.end()
+                    continue
+                if not is_busy:
+                    self._calls.wait(REST)
+                self._state.publish_while_playing()
+        except Exception as error:
+            self._publish(Notice(f"the session failed ({type(error).__name__}: {error})", "error"))
+            raise
+        finally:
+            self._transport.close()
+            self._state.publish()
+            self._calls.refuse()
+
+    def _prepare(self) -> None:
+        self._meters.prepare()
+        self._transport.prepare()
+        self._meters.start()
+        self._state.publish()

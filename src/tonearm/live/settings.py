@@ -1,0 +1,135 @@
+"""Settings of a session: those that the next performance starts with, the lead, and the stream that
+is played.
+"""
+
+import secrets
+from collections.abc import Sequence
+from typing import Literal
+
+from tonearm.audio import Clip
+from tonearm.errors import TonearmError
+from tonearm.generation.stream import Stream
+from tonearm.live.desk import check_control, steering_of
+from tonearm.live.manifest import Knob, Manifest
+from tonearm.live.state import Listening
+from tonearm.model import Model
+from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
+from tonearm.steering.spec import Steer
+
+Role = Literal["continue_from", "melody"]
+
+
+class Settings:
+    """The settings, and the streams that start with them.
+
+    prompt       the music in words
+    seed         of the next performance; None for a random one
+    seed_locked  whether later performances have the same seed
+    controls     values by target
+    desk         knobs of the next performance
+    research     further steers of the next performance
+    inputs       audio that the next performance continues or follows, by role
+    lead         seconds between the play head and the newest sample
+    listening    which of the two streams is played
+
+    Args:
+        model: to play.
+        manifest: of the model.
+        prompt: the music in words.
+        seed: of the first performance, which is locked; default: a random one, not locked.
+        lead: seconds between the play head and the newest sample.
+        desk: names of knobs.
+        chunk_seconds: length of a chunk.
+
+    Raises:
+        TonearmError: a knob that the model does not have.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        manifest: Manifest,
+        *,
+        prompt: str,
+        seed: int | None,
+        lead: float,
+        desk: Sequence[str],
+        chunk_seconds: float,
+    ):
+        self.desk: tuple[Knob, ...]
+        self._model, self._manifest, self._chunk_seconds = model, manifest, chunk_seconds
+        self.set_desk(desk)
+        self.prompt, self.lead = prompt, lead
+        self.seed, self.seed_locked = seed, seed is not None
+        self.controls: dict[str, float] = {
+            GUIDANCE: model.shape.guidance,
+            TEMPERATURE: model.shape.temperature,
+            MUTE: 0.0,
+        }
+        self.listening: Listening = "steered"
+        self.research: tuple[Steer, ...] = ()
+        self.inputs: dict[Role, Clip] = {}
+
+    def stream(self, seed: int, continue_from: Clip | None = None) -> Stream:
+        """Open a twin stream that plays until it is stopped.
+
+        Args:
+            seed: of the sampling noise.
+            continue_from: audio prompt; default: the one that was given, if any.
+
+        Raises:
+            TonearmError: settings that are not possible.
+        """
+        return self._model.stream(
+            self.prompt,
+            steer=steering_of(self.desk, self.controls, self.research) or None,
+            seconds=None,
+            seed=seed,
+            guidance=self.controls[GUIDANCE],
+            temperature=self.controls[TEMPERATURE],
+            continue_from=continue_from or self.inputs.get("continue_from"),
+            melody=self.inputs.get("melody"),
+            chunk_seconds=self._chunk_seconds,
+            twin=True,
+        )
+
+    def next_seed(self) -> int:
+        """The seed of the next performance."""
+        return secrets.randbelow(2**31) if self.seed is None else self.seed
+
+    def use_seed(self, seed: int) -> None:
+        """Count the seed of a performance that starts as used, unless it is locked."""
+        if seed == self.seed and not self.seed_locked:
+            self.seed = None
+
+    def set(self, control: Control) -> None:
+        """Set the value of a control for the next performance.
+
+        Raises:
+            TonearmError: the next performance does not have it, or not at this value.
+        """
+        check_control(control, self.desk, self._model.vectors)
+        self.controls[control.target] = control.value
+
+    def set_desk(self, names: Sequence[str]) -> None:
+        """Choose the knobs of the next performance. Raises TonearmError for an unknown one."""
+        self.desk = tuple(self._manifest.knob(name) for name in dict.fromkeys(names))
+
+    def set_research(self, steers: tuple[Steer, ...]) -> None:
+        """Set further steers, whose names are those of the library alone, no paths.
+
+        Raises:
+            TonearmError: steers that no stream can start with.
+        """
+        known = {vector.name for vector in self._manifest.vectors}
+        for steer in steers:
+            if steer.vector not in known:
+                raise TonearmError(
+                    f"vector {steer.vector!r} is not in the library; there are {', '.join(sorted(known))}"
+                )
+        before, self.research = self.research, steers
+        try:
+            self.stream(seed=0).cancel()
+        except TonearmError:
+            self.research = before
+            raise

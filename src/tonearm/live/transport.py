@@ -1,0 +1,218 @@
+"""Transport of a session: starts, forks, loops and ends performances, one after the other."""
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from tonearm.audio import Clip
+from tonearm.backend import ModelShape
+from tonearm.errors import TonearmError
+from tonearm.generation.stream import Stream
+from tonearm.live.events import Notice, Subscriber
+from tonearm.live.output import SessionOutput
+from tonearm.live.performance import Performance
+from tonearm.live.playback import Playback
+from tonearm.live.settings import Settings
+from tonearm.live.speed import measure_speed
+from tonearm.steering.controls import Control
+
+FORK_PROMPT = 4.0  # seconds of the music that a fork continues
+BAR_WITHOUT_TEMPO = 2.0  # seconds
+BEATS_PER_BAR = 4
+LONGEST = 3600.0  # seconds of a performance, after which a fork continues it
+IDLE = 600.0  # seconds without a client's play head, after which a performance ends
+
+
+class Transport:
+    """All calls come from one thread.
+
+    status  of the session
+    count   performances so far
+    start   position at which the performance began to sound
+
+    Args:
+        shape: of the model.
+        settings: that performances start with.
+        output: of the session.
+        playback: of performances, to the output.
+        finish: called with every performance that has ended.
+        publish: called with a notice where a performance ends by itself.
+    """
+
+    def __init__(
+        self,
+        shape: ModelShape,
+        settings: Settings,
+        output: SessionOutput,
+        playback: Playback,
+        finish: Callable[[Performance], None],
+        publish: Subscriber,
+    ):
+        self.status: Literal["stopped", "starting", "playing", "ended"] = "starting"
+        self.count = self.start = 0
+        self._shape, self._settings, self._output = shape, settings, output
+        self._playback, self._finish, self._publish = playback, finish, publish
+        self._last_heads: float = time.monotonic()
+
+    @property
+    def performance(self) -> Performance | None:
+        """The performance that plays."""
+        return self._playback.performance
+
+    def playing(self, what: str) -> Performance:
+        """The performance that plays. Raises TonearmError where there is nothing to `what`."""
+        if self.performance is None:
+            raise TonearmError(f"nothing plays, so there is nothing to {what}; play first")
+        return self.performance
+
+    def prepare(self) -> None:
+        """Measure the speed with the knobs of the desk, which also prepares everything for play."""
+        if self._playback.mode is None:
+            stream = self._settings.stream(seed=0)
+            self._playback.measured_speed = measure_speed(iter(stream))
+            stream.cancel()
+            self._playback.choose_mode()
+        self.status = "stopped"
+
+    def play(self) -> None:
+        """Start a performance in place of the one that plays.
+
+        Raises:
+            TonearmError: settings that are not possible; the one that plays goes on.
+        """
+        seed = self._settings.next_seed()
+        stream = self._settings.stream(seed)
+        self.end()
+        self._output.begin_run()
+        self._playback.choose_mode()
+        self._playback.begin(self._performance_of(stream, seed, skip=0))
+
+    def fork(self, seed: int | None) -> None:
+        """Continue the newest music with another performance, without a gap.
+
+        Args:
+            seed: of the other performance; default: that of the settings.
+
+        Raises:
+            TonearmError: nothing plays, too little has been played, or settings that are not
+                possible.
+        """
+        before, frame_rate, rate = self.playing("fork"), self._shape.frame_rate, self._rate
+        music = self._playback.newest_music(FORK_PROMPT)
+        if music.shape[1] < rate:
+            raise TonearmError(
+                "less than 1 s has been played, too little to continue; wait for more"
+            )
+        seed = self._settings.next_seed() if seed is None else seed
+        stream = self._settings.stream(seed, Clip(music, rate))
+        skip = round(music.shape[1] / rate * frame_rate) * rate // frame_rate
+        self._playback.continue_with(self._performance_of(stream, seed, skip))
+        self._finish(before)
+
+    def loop(self, bars: int, tempo: float | None) -> None:
+        """Repeat the newest bars; 0 goes on with the music.
+
+        Args:
+            bars: of four beats.
+            tempo: in BPM; None where it is not known.
+
+        Raises:
+            TonearmError: nothing plays, or too little has been played.
+        """
+        performance = self.playing("loop")
+        if not bars:
+            self._playback.end_loop()
+            return
+        bar = BEATS_PER_BAR * 60 / tempo if tempo else BAR_WITHOUT_TEMPO
+        self._playback.loop(bars * bar, least=bar)
+        performance.note(f"loop of {self._playback.loop_seconds:.2f} s")
+
+    def set(
+        self,
+        control: Control,
+        announce: Callable[[int, int], None],
+        refuse: Callable[[BaseException], None],
+    ) -> None:
+        """Change a setting of the performance that plays.
+
+        Args:
+            control: of the performance.
+            announce: called with the frame and the position at which it takes effect.
+            refuse: called with the reason where it does not.
+
+        Raises:
+            TonearmError: nothing plays, or a control that is not possible.
+        """
+        frame = self.playing("set").stream.set(control)
+        self._playback.follow(frame, announce, refuse)
+
+    def set_prompt(
+        self,
+        text: str,
+        announce: Callable[[int, int], None],
+        refuse: Callable[[BaseException], None],
+    ) -> None:
+        """Change the prompt of the performance that plays; as `set`."""
+        frame = self.playing("set").stream.set_prompt(text)
+        self._playback.follow(frame, announce, refuse)
+
+    def played(self, sample: int) -> None:
+        """Count the position that a client plays."""
+        self._output.played(sample)
+        self._last_heads = time.monotonic()
+
+    def advance(self) -> bool:
+        """Compute or emit the next piece; False where there is nothing to do.
+
+        Raises:
+            TonearmError: a fork of a long performance that is not possible.
+        """
+        performance = self.performance
+        if performance is None:
+            return False
+        if time.monotonic() - self._last_heads > IDLE:
+            self.end()
+            self._publish(Notice(f"stopped: no client has played for {IDLE / 60:g} minutes"))
+            return True
+        if performance.seconds > LONGEST:
+            self.fork(None)
+            self._publish(Notice(f"{LONGEST / 60:g} minutes are one take; a fork continues it"))
+            return True
+        is_busy = self._playback.advance(self._settings.lead)
+        if self._playback.is_over:
+            self.end()
+        return is_busy
+
+    def end(self) -> None:
+        """End the performance that plays, if any; it becomes a take."""
+        performance = self.performance
+        if performance is not None:
+            self._playback.end()
+            self.status = "stopped"
+            self._finish(performance)
+
+    def close(self) -> None:
+        """End the performance that plays; no other one follows."""
+        self.end()
+        self.status = "ended"
+
+    @property
+    def _rate(self) -> int:
+        return self._shape.sample_rate
+
+    def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
+        """The next performance, which begins at the newest sample."""
+        self._settings.use_seed(seed)
+        self.count += 1
+        self.start, self.status = self._output.position, "playing"
+        self._last_heads = time.monotonic()
+        return Performance(
+            stream,
+            number=self.count,
+            prompt=self._settings.prompt,
+            seed=seed,
+            desk=tuple(knob.name for knob in self._settings.desk),
+            sample_rate=self._rate,
+            frame_rate=self._shape.frame_rate,
+            skip=skip,
+        )
