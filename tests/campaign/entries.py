@@ -1407,9 +1407,9 @@ FUNCTIONS: dict[str, Function] = {
     ),
 }  # fmt: skip
 
-# Commands that run until they are ended; tests/studio, tests/mcp_server and tests/cli send them bad
-# input.
-SERVING = ("live", "mcp", "studio")
+# Commands that run until they are ended; tests/studio, tests/harp, tests/mcp_server and tests/cli
+# send them bad input.
+SERVING = ("harp", "live", "mcp", "studio")
 
 # They hold their arguments as given, and are checked in use: a clip of NaN has a fault.
 HOLDING_ARGUMENTS = {"Clip", "TakeRequest"}

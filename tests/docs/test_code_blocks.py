@@ -17,8 +17,8 @@ from tonearm.methods import base as methods_base
 # Pages whose tonearm commands are executed; those of the other pages are parsed.
 EXECUTED = ("README.md", "docs/quickstart.md")
 NEEDS_DOWNLOAD = "facebook/"
-# until they are ended; tests/cli and tests/mcp_server run them
-SERVES = ("tonearm live", "tonearm mcp", "tonearm studio")
+# until they are ended; tests/cli, tests/harp and tests/mcp_server run them
+SERVES = ("tonearm harp", "tonearm live", "tonearm mcp", "tonearm studio")
 
 
 def write_inputs(folder: Path) -> None:

@@ -25,6 +25,7 @@ from tonearm.cli.corpus import corpus
 from tonearm.cli.distance import distance
 from tonearm.cli.doctor import doctor
 from tonearm.cli.generate import generate
+from tonearm.cli.harp import harp
 from tonearm.cli.inspect import inspect
 from tonearm.cli.knobs import knobs
 from tonearm.cli.learn import learn
@@ -91,6 +92,7 @@ for command in (
     compare,
     studio,
     live,
+    harp,
     mcp,
     learn,
     probe,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from tonearm.comparison import compare
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
+from tonearm.files.free_name import free_name
 from tonearm.generation.take import Take
 from tonearm.knobs import reach
 from tonearm.live import Manifest
@@ -218,7 +219,7 @@ class Toolbox:
         }
 
     def _saved(self, take: Take, found: Description) -> dict[str, Any]:
-        path = self._free("take", ".wav")
+        path = free_name(self._folder, "take", ".wav")
         sidecar = take.save(path, measured=found.to_dict())
         return {
             "audio": str(path),
@@ -241,15 +242,9 @@ class Toolbox:
             sampling=self._sampling(),
             progress=progress,
         )
-        page = compared.save(self._free("comparison", ""))
+        page = compared.save(free_name(self._folder, "comparison", ""))
         takes = {one.name: _measured(one.description) for one in compared.takes}
         return {"page": str(page), "details": dict(compared.details), "takes": takes}
-
-    def _free(self, stem: str, ending: str) -> Path:
-        number = 1
-        while (path := self._folder / f"{stem}-{number}{ending}").exists():
-            number += 1
-        return path
 
 
 def _arguments(name: str, **fields: Any) -> type[BaseModel]:

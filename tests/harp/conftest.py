@@ -1,0 +1,29 @@
+"""A panel and a maker of a tiny model with one knob, `brightness`."""
+
+import numpy as np
+import pytest
+
+from tests.knobs.planted import knob_of
+from tonearm.audio import Clip
+from tonearm.harp.maker import Maker
+from tonearm.harp.panel import Panel
+from tonearm.live import Session
+
+
+@pytest.fixture
+def panel(melody) -> Panel:
+    melody.vectors["brightness"] = knob_of(melody)
+    return Panel(Session(melody).manifest)
+
+
+@pytest.fixture
+def maker(melody, panel, tmp_path) -> Maker:
+    return Maker(melody, panel.knobs, tmp_path / "takes")
+
+
+@pytest.fixture
+def selection() -> Clip:
+    """A second of stereo at a sample rate that is not the model's."""
+    time = np.arange(44_100) / 44_100
+    tones = [np.sin(2 * np.pi * hertz * time) for hertz in (220, 330)]
+    return Clip(0.3 * np.stack(tones).astype(np.float32), 44_100)
