@@ -23,6 +23,7 @@ from tonearm.progress import Progress
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import load_vector
 from tonearm.text import quoted
+from tonearm.threads import torch_threads
 
 
 class _Role(NamedTuple):
@@ -62,7 +63,8 @@ def replay(
     """Generate a recorded take again.
 
     An audio prompt or melody is looked up at its recorded path beside the sidecar, then in the
-    working directory, and identified by its content.
+    working directory, and identified by its content. The take is decoded with as many threads as it
+    was made with, where the machine has the cores, which the last bits of its audio depend on.
 
     Args:
         sidecar: the JSON beside a take's audio.
@@ -108,16 +110,17 @@ def replay(
                 PromptSection(one.frame / shape.frame_rate, one.prompt) for one in recorded.sections
             ),
         )
-        take = model.reproduce(
-            request,
-            recorded.batch,
-            vectors,
-            progress,
-            [one.rewind() for one in recorded.rewinds],
-        )
+        with torch_threads(recorded.stack.threads):
+            here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)
+            take = model.reproduce(
+                request,
+                recorded.batch,
+                vectors,
+                progress,
+                [one.rewind() for one in recorded.rewinds],
+            )
         if recorded.trims is not None:
             take = take.trimmed(recorded.trims)
-    here = StackRecord.here(model.checkpoint.device, model.checkpoint.precision)
     differences = recorded.stack.differences(here)
     if recorded.engine != model.engine.name:
         differences.append(f"engine: {recorded.engine} then, {model.engine.name} now")

@@ -18,6 +18,7 @@ from tonearm.live import (
     Notice,
     PromptApplied,
     Session,
+    command_handler,
     commands,
     playback,
     take_store,
@@ -243,13 +244,52 @@ def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
 
 
 def test_a_fork_needs_a_second_of_music(melody):
-    with playing(melody) as (session, player):
+    with playing(melody, lead=0.1) as (session, player):
         with pytest.raises(TonearmError, match="nothing plays"):
             do(session, commands.Fork())
         player.playing = False
         do(session, commands.Play())
         with pytest.raises(TonearmError, match="less than 1 s"):
             do(session, commands.Fork())
+
+
+@pytest.mark.parametrize("command", [commands.SetPrompt(text="dark piano"), commands.Fork()])
+def test_the_music_is_further_ahead_before_a_pass_over_known_frames(melody, command):
+    """A client that plays nothing more, so that all further music is computed ahead of it."""
+    with playing(melody, lead=0.4) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        player.playing = False
+        do(session, command)
+        ahead = command_handler.NEED_AHEAD[type(command)]
+        limit = (0.4 + ahead + 2 * sessions.CHUNK_SECONDS) * session.sample_rate
+        block = player.blocks[-1]
+        assert ahead * session.sample_rate < block.stop - session.head <= limit
+
+
+def test_a_command_is_carried_out_where_the_machine_never_gets_ahead(melody):
+    """A client that plays every block at once."""
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        do(session, commands.SetPrompt(text="dark piano"))
+        do(session, commands.Fork())
+        assert state(session).performance == 2
+
+
+def test_commands_that_wait_are_carried_out_when_the_music_stops(melody):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        waiting = [
+            session.command(commands.SetPrompt(text=text)) for text in ("loud", "dark piano")
+        ]
+        fork = session.command(commands.Fork())
+        do(session, commands.Stop())
+        for one in waiting:
+            one.result(TIMEOUT)
+        assert state(session).prompt == "dark piano"
+        assert fork.exception(TIMEOUT) is None or "nothing plays" in str(fork.exception())
 
 
 def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):

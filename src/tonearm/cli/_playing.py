@@ -44,6 +44,15 @@ ModeName = Annotated[
         "the speed of this machine, which is measured first.",
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        metavar="N",
+        help="Threads that compute music on the CPU; default: one less than the cores.",
+    ),
+]
 Midi = Annotated[
     str | None,
     typer.Option(
@@ -73,6 +82,15 @@ def new_session(
 
     given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
     return Session(model, prompt=prompt, seed=seed, lead=lead, mode=given, desk=knobs or None)
+
+
+def use_threads(count: int | None) -> None:
+    """Compute with the number of threads of the option."""
+    import torch
+
+    from tonearm.threads import live_threads
+
+    torch.set_num_threads(count or live_threads())
 
 
 @contextmanager

@@ -21,6 +21,7 @@ def live(
     knobs: _playing.Knobs = None,
     lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
+    threads: _playing.Threads = None,
     output: Annotated[
         str | None,
         typer.Option(
@@ -48,6 +49,7 @@ def live(
 
     check_terminal()
     _playing.check_playing(mode, lead)
+    _playing.use_threads(threads)
     if kind not in FORMATS:
         raise TonearmError(f"format {kind!r} is unknown; use one of {', '.join(FORMATS)}")
     check_output(output)

@@ -29,6 +29,7 @@ def studio(
     knobs: _playing.Knobs = None,
     lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
+    threads: _playing.Threads = None,
     host: Annotated[
         str,
         typer.Option(
@@ -58,6 +59,7 @@ def studio(
 ) -> None:
     """Play the model live in a browser: knobs that act on music while it plays."""
     _playing.check_playing(mode, lead)
+    _playing.use_threads(threads)
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
 

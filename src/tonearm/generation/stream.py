@@ -151,6 +151,17 @@ class Stream:
         frames = self._codecs[0].lookahead + self._chunk_frames
         return (frames + (0 if self.rewinds else shape.delay_frames)) / shape.frame_rate
 
+    @property
+    def until_window(self) -> float | None:
+        """Seconds of music until the next window begins, which costs a pass over the frames that it
+        knows; None in the last window.
+        """
+        decoding = self._decoding
+        if decoding.is_last:
+            return None
+        frames = decoding.frames.stop - decoding.frame
+        return frames / decoding.decoder.checkpoint.shape.frame_rate
+
     def set(self, control: Control) -> "Future[int]":
         """Change a setting from the next step on, or from the next chunk on with `rewinds`.
 

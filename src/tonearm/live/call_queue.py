@@ -79,9 +79,12 @@ class CallQueue:
 
 
 def _make(call: Call, answer: "Future[Any]") -> None:
+    if answer.set_running_or_notify_cancel():
+        answered(call, answer)
+
+
+def answered(call: Call, answer: "Future[Any]") -> None:
     """Make a call; its error becomes the answer, and ends the session unless it is a mistake."""
-    if not answer.set_running_or_notify_cancel():
-        return
     try:
         call(answer)
     except BaseException as error:

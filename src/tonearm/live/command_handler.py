@@ -7,21 +7,27 @@ the client.
 """
 
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.live import commands
+from tonearm.live.call_queue import answered
 from tonearm.live.desk import check_setting
 from tonearm.live.events import Applied, Notice, PromptApplied, Subscriber
 from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
+from tonearm.live.playback import AHEAD, FORK_AHEAD
 from tonearm.live.settings import Role, Settings
 from tonearm.live.state import SessionState
 from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.transport import Transport
 from tonearm.steering.controls import Control
 from tonearm.text import check_text
+
+# commands before which the music is computed further ahead, in seconds beyond the lead
+NEED_AHEAD: dict[type, float] = {commands.SetPrompt: AHEAD, commands.Fork: FORK_AHEAD}
 
 
 class CommandHandler:
@@ -75,7 +81,19 @@ class CommandHandler:
         self._settings.controls[control.target] = control.value
 
     def carry_out(self, command: Any, answer: "Future[None]") -> None:
-        """Carry out a command of `tonearm.live.commands`."""
+        """Carry out a command of `tonearm.live.commands`.
+
+        A prompt and a fork take longer than a piece of music; the music is computed further ahead
+        before them.
+        """
+        ahead = NEED_AHEAD.get(type(command))
+        if ahead is None:
+            self._carry_out_now(command, answer)
+        else:
+            act = partial(answered, partial(self._carry_out_now, command), answer)
+            self._transport.when_ahead(ahead, act)
+
+    def _carry_out_now(self, command: Any, answer: "Future[None]") -> None:
         settings, transport = self._settings, self._transport
         match command:
             case commands.Play():

@@ -4,6 +4,9 @@
     phrase   piece of the stream ─► next phrase;  the last phrase repeats until the next is complete
 
 A loop holds the stream: nothing new is computed until it ends.
+
+A window begins with a pass over the frames that it knows, which takes longer than a chunk. Before
+one begins, by itself or by another prompt, and before a fork, the music is computed further ahead.
 """
 
 from collections.abc import Callable
@@ -21,7 +24,21 @@ from tonearm.live.state import Mode
 
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
+AHEAD = 0.35  # seconds further ahead than the lead before a window begins
+FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
+NOTICE = 0.3  # seconds of music before the end of a window at which this begins
 TOO_LATE = "the performance ended before the change took effect"
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """An act that waits until the music is `ahead` seconds further ahead than the lead, or until
+    position `latest`, where the machine is not fast enough for that.
+    """
+
+    ahead: float
+    latest: int
+    act: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,7 @@ class Playback:
         self._phrases = 0
         self._rejoins = False  # the next phrase does not follow the one that plays
         self._pending: list[_Change] = []
+        self._waiting: list[_Waiting] = []
 
     @property
     def speed(self) -> float | None:
@@ -107,6 +125,44 @@ class Playback:
         pending, self._pending = self._pending, []
         for change in pending:
             change.refuse(TonearmError(TOO_LATE))
+        self._act()
+
+    def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
+        """Call `act` when the music is further ahead, so that what it costs is not noticed; at once
+        where no music is computed live.
+
+        Args:
+            ahead: seconds, beyond the lead.
+            act: from the thread of all calls, once.
+        """
+        latest = self._output.position + round(2 * ahead * self._rate)
+        self._waiting.append(_Waiting(ahead, latest, act))
+        if not self._computes_live:
+            self._act()
+
+    def _act(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.act()
+
+    @property
+    def _computes_live(self) -> bool:
+        return self.performance is not None and self.mode == "live" and self._player is None
+
+    @property
+    def _is_late(self) -> bool:
+        return any(self._output.position >= one.latest for one in self._waiting)
+
+    def _has_room(self, lead: float) -> bool:
+        return self._output.room(lead + self._further_ahead) > 0
+
+    @property
+    def _further_ahead(self) -> float:
+        """Seconds beyond the lead that are wanted now."""
+        assert self.performance is not None
+        until = self.performance.stream.until_window
+        ends_soon = until is not None and until < NOTICE
+        return max([AHEAD if ends_soon else 0.0, *(one.ahead for one in self._waiting)])
 
     def newest_music(self, seconds: float) -> np.ndarray:
         """Steered samples [C, n] that a fork continues: the end of the phrase or of the output."""
@@ -130,6 +186,7 @@ class Playback:
         if self.mode == "live":
             self._output.rejoin()
         self._player, self.loop_seconds = player, player.length / self._rate
+        self._act()
 
     def end_loop(self) -> None:
         """Go on with the music after this pass."""
@@ -178,8 +235,12 @@ class Playback:
         performance = self.performance
         if performance is None:
             return False
-        if self.mode == "live" and self._player is None:
-            return self._output.room(lead) > 0 and self._advance_live(performance)
+        if self._computes_live:
+            is_busy = self._has_room(lead) and self._advance_live(performance)
+            if self._waiting and (self.is_over or self._is_late or not self._has_room(lead)):
+                self._act()
+                return True
+            return is_busy
         was_busy = self.mode == "phrase" and self._advance_phrase(performance)
         is_busy = self._play_loop(lead if self.mode == "live" else max(lead, PHRASE_LEAD))
         return is_busy or was_busy
@@ -208,6 +269,7 @@ class Playback:
         self.mode, self._phrases = "phrase", 1
         self._player = self._output.loop_of(PHRASE)
         self._output.rejoin()
+        self._act()
         self._warn(
             f"this machine plays at {speed:.2f} times real time, so the music goes on in phrases: "
             "controls act in the next one"

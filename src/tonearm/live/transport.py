@@ -156,6 +156,10 @@ class Transport:
         frame = self.playing("set").stream.set_prompt(text)
         self._playback.follow(frame, announce, refuse)
 
+    def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
+        """Call `act` when the music is further ahead; see `Playback.when_ahead`."""
+        self._playback.when_ahead(ahead, act)
+
     def played(self, sample: int) -> None:
         """Count the position that a client plays."""
         self._output.played(sample)

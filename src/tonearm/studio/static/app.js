@@ -213,12 +213,17 @@ function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying
   badge.hidden = !seconds && !isPlaying;
 }
 
+const SHOWN_EVERY = 100; // ms, of the player's counters
+let shownAt = 0;
+
 function showPlayer(status) {
+  if (status.run) wire.send({ type: "playhead", sample: status.position });
+  document.body.dataset.sounding = status.playing;
+  if (performance.now() - shownAt < SHOWN_EVERY) return;
+  shownAt = performance.now();
   find("buffer").textContent = `${Math.round((1000 * status.buffered) / rate)} ms`;
   find("underruns").textContent = status.dropped ? `${status.underruns}, ${status.dropped} samples dropped` : String(status.underruns);
-  if (status.run) wire.send({ type: "playhead", sample: status.position });
   if (status.playing) wire.send({ type: "report", buffer_ms: Math.round((1000 * status.buffered) / rate), underruns: status.underruns });
-  document.body.dataset.sounding = status.playing;
 }
 
 function showMeters({ steered, plain }) {

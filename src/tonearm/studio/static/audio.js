@@ -3,7 +3,7 @@
 const PRIME_SECONDS = 0.2;
 
 export class Output {
-  /** @param onstatus called about 20 times a second with the player's counters */
+  /** @param onstatus called about 50 times a second with the player's counters */
   constructor({ rate, channels }, onstatus) {
     this.rate = rate;
     this.channels = channels;

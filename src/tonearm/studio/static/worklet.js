@@ -2,11 +2,11 @@
 //
 // In: {type: "audio", run, first, rows: Float32Array[]}  rows: channels of A, then of B
 //     {type: "stop"}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
-// Out: {run, position, buffered, underruns, dropped, playing}  about every 50 ms
+// Out: {run, position, buffered, underruns, dropped, playing}  about every 20 ms
 
 const RING_SECONDS = 12;
 const FADE_SECONDS = 0.004;
-const REPORT_SECONDS = 0.05;
+const REPORT_SECONDS = 0.02;
 const TAPS = 32; // of the resampler
 const PHASES = 256;
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach

@@ -1,0 +1,36 @@
+"""The end of a window in a session: the music is computed further ahead before it."""
+
+import pytest
+
+from tests.live.players import playing
+from tests.musicgen.decode_requests import with_window
+from tonearm.generation.stream import Stream
+from tonearm.live import commands, playback
+from tonearm.live import session as sessions
+
+LEAD = 0.4
+
+
+def test_the_stream_says_how_long_its_window_goes_on(model_of):
+    model = with_window(model_of("small"), 20)
+    rate = model.shape.frame_rate
+    stream = model.stream("folk", seconds=38 / rate, seed=1, chunk_seconds=1 / rate)
+    assert stream.until_window == 20 / rate
+    left = [stream.until_window for _ in stream]
+    assert left[:4] == [pytest.approx((12 - count) / rate) for count in range(4)]
+    last = left.index(None)  # the first chunk of the last window
+    assert min(left[:last]) < 2 / rate and set(left[last:]) == {None}
+
+
+@pytest.mark.parametrize("until, further", [(5.0, 0.0), (0.1, playback.AHEAD), (None, 0.0)])
+def test_the_music_is_further_ahead_where_a_window_ends(melody, monkeypatch, until, further):
+    """With a play head that stands still."""
+    monkeypatch.setattr(Stream, "until_window", until)
+    with playing(melody, lead=LEAD) as (session, player):
+        player.playing = False
+        session.command(commands.Play()).result(60)
+        wanted = (LEAD + further) * session.sample_rate
+        player.until_samples(round(wanted))
+        session.snapshot().result(60)
+        emitted = sum(block.steered.shape[1] for block in player.blocks)
+        assert emitted <= wanted + 2 * sessions.CHUNK_SECONDS * session.sample_rate
