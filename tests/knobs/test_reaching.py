@@ -113,7 +113,7 @@ def heard(monkeypatch):
     """Tempos are read from the frequency of the planted tone, one tenth of it."""
 
     def reader(measure, tracker):
-        assert measure == "tempo"
+        assert measure in ("tempo", "bundled_tempo")
 
         def read(clip):
             spectrum = np.abs(np.fft.rfft(clip.mono * np.hanning(len(clip.mono))))
@@ -137,6 +137,18 @@ def test_a_tempo_is_written_into_the_prompt_and_trimmed_by_a_stretch(melody, hea
     assert record.trims.stretch == pytest.approx(1.0417, abs=1e-3)
     assert record.requested_prompt == "a slow folk tune" and record.prompt != "a slow folk tune"
     assert str(record.requested) == "tempo 125 bpm"
+
+
+def test_a_change_of_tempo_is_trimmed_by_a_stretch_too(melody, heard):
+    """Takes are at 100 BPM; the vector has 0.6 of its effect."""
+    vector = knob_of(melody, limit=40.0, measure="bundled_tempo", unit="%", plain=100.0)
+    model = PlantedModel(melody, lambda seed, amount, _: 1000 * (1 + 0.24 * amount))
+    model.vectors["pulse"] = vector
+    found = reach(model, "a folk tune", "pulse=+10%", seed=1)
+    assert found.outcomes[0].measured == pytest.approx(10, abs=0.5)
+    assert found.take.provenance.trims.stretch == pytest.approx(1.1 / 1.06, abs=2e-3)
+    left = reach(model, "a folk tune", "pulse=+10%", trims=False, seed=1)
+    assert left.outcomes[0].measured == pytest.approx(6, abs=0.5)
 
 
 def test_a_tempo_too_far_for_a_stretch_is_left_and_reported(melody, heard):

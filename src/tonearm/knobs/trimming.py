@@ -22,13 +22,19 @@ MAX_TREBLE, MIN_TREBLE = 6.0, 0.3  # dB
 MAX_GAIN, MIN_GAIN = 6.0, 0.1  # dB
 TREBLE_STEP = 0.05  # dB
 CENTROID, LOUDNESS = "spectral_centroid", "loudness"
+TEMPOS = ("tempo", "bundled_tempo")  # measures in BPM
 
 
-def stretch_for(goal: TempoGoal, tempo: float | None) -> float | None:
-    """The rate that gives a take the asked tempo; None where none is needed, or it is too far."""
-    if not tempo:
+def stretch_for(asked: float | None, tempo: float | None) -> float | None:
+    """The rate that gives a take the asked tempo; None where none is needed, or it is too far.
+
+    Args:
+        asked: in BPM; None where it is not known.
+        tempo: of the take, in BPM; None where it has none.
+    """
+    if not tempo or not asked:
         return None
-    rate = goal.bpm / tempo
+    rate = asked / tempo
     return round(rate, 4) if MIN_STRETCH < abs(rate - 1) <= MAX_STRETCH else None
 
 
@@ -79,10 +85,13 @@ def trims_for(
 
     Args:
         clip: of the take.
-        tempo: asked for; None where none is.
+        tempo: asked for in BPM; None where none is.
         knobs: the other goals, each with the asked value of its measure.
     """
-    stretch = None if tempo is None else stretch_for(tempo, tempo.reader(clip))
+    stretch = None if tempo is None else stretch_for(tempo.bpm, tempo.reader(clip))
+    for goal, asked in knobs:
+        if goal.measure in TEMPOS and tempo is None:
+            stretch = stretch_for(asked, goal.reader(clip))
     clip = Trims(stretch=stretch).apply(clip)
     treble = gain = None
     for goal, asked in knobs:
