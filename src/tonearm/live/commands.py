@@ -11,7 +11,7 @@ from tonearm.steering.spec import Steer
 from tonearm.text import quoted
 
 MAX_PROMPT = 1000  # characters
-MAX_KNOBS = 8  # of the desk: each one costs speed, whether it acts or not
+MAX_KNOBS = 8  # of the desk: as many as keys and controllers turn
 MAX_RESEARCH_STEERS = 8
 MIN_LEAD, MAX_LEAD = 0.1, 3.0  # seconds
 MAX_LOOP_BARS = 8
