@@ -149,6 +149,7 @@ def streaming(results: list[dict], origin: dict) -> list[str]:
     rows = [
         [
             f"{one['chunk_seconds'] * 1000:g} ms",
+            "yes" if one.get("rewinds") else "no",
             f"{one['first_sound_ms']} ms",
             f"{one['control_ms']} ms",
             f"{one['control_worst_ms']} ms",
@@ -159,6 +160,7 @@ def streaming(results: list[dict], origin: dict) -> list[str]:
     ]
     columns = (
         "chunk",
+        "rewinds",
         "first sound",
         "control latency, median",
         "worst",
@@ -172,6 +174,7 @@ def streaming(results: list[dict], origin: dict) -> list[str]:
         origin_line(origin),
         f"pocket, 10 s, guidance on, {results[0]['threads']} threads, float32.",
         "",
+        "- *Rewinds*: whether frames are decided again for a change (`rewinds=True`).",
         "- *First sound*: from the call to the first chunk, median of 5.",
         "- *Control latency*: from `set_strength` until the first sample of the affected frame is "
         "played, in a player that requests a chunk 15 ms before it is due.",

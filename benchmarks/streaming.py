@@ -35,13 +35,13 @@ def main() -> None:
     arguments = parser.parse_args()
     model = tonearm.load(device="cpu")
     model.generate("a folk tune", seconds=1, seed=0)  # packs the weights
-    results = [measure(model, chunk) for chunk in CHUNKS]
+    results = [measure(model, chunk, rewinds) for rewinds in (False, True) for chunk in CHUNKS]
     for entry in results:
         print(json.dumps(entry), flush=True)
     add_results(arguments.out, "streaming", results, measured_on())
 
 
-def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
+def measure(model: tonearm.Model, chunk_seconds: float, rewinds: bool) -> dict:
     first_sounds = []
     for seed in range(5):
         began = time.perf_counter()
@@ -59,6 +59,7 @@ def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
         seconds=10,
         seed=1,
         chunk_seconds=chunk_seconds,
+        rewinds=rewinds,
     )
     changed: list[tuple[float, Future[int]]] = []
 
@@ -91,6 +92,7 @@ def measure(model: tonearm.Model, chunk_seconds: float) -> dict:
             waits.append(sounds + second - start - at)
     return {
         "chunk_seconds": chunk_seconds,
+        "rewinds": rewinds,
         "first_sound_ms": round(1000 * statistics.median(first_sounds)),
         "control_ms": round(1000 * statistics.median(waits)),
         "control_worst_ms": round(1000 * max(waits)),
