@@ -90,6 +90,9 @@ class Transport:
     def fork(self, seed: int | None) -> None:
         """Continue the newest music with another performance, without a gap.
 
+        A section that is being recorded ends in this performance, and another one begins in the
+        other performance.
+
         Args:
             seed: of the other performance; default: that of the settings.
 
@@ -106,7 +109,11 @@ class Transport:
         seed = self._settings.next_seed() if seed is None else seed
         stream = self._settings.stream(seed, Clip(music, rate))
         skip = round(music.shape[1] / rate * frame_rate) * rate // frame_rate
-        self._playback.continue_with(self._performance_of(stream, seed, skip))
+        performance = self._performance_of(stream, seed, skip)
+        if before.recording:
+            performance.record(True)
+            performance.note("the recorded section goes on")
+        self._playback.continue_with(performance)
         self._finish(before)
 
     def loop(self, bars: int, tempo: float | None) -> None:
