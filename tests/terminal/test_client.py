@@ -9,12 +9,15 @@ import pytest
 from rich.console import Console
 
 from tests.live.players import TIMEOUT, playing, ready_take
+from tonearm.errors import TonearmError
 from tonearm.live import AudioBlock, Notice, commands
+from tonearm.live.transport import Transport
 from tonearm.midi.client import CLOCK, MidiClient
 from tonearm.midi.mapping import MidiMap
 from tonearm.replaying import replay
 from tonearm.steering import Control
 from tonearm.terminal.client import TerminalClient
+from tonearm.terminal.play import _keep
 from tonearm.terminal.player import Player
 from tonearm.terminal.rows import rows_of
 from tonearm.terminal.saving import TakeSaver
@@ -202,6 +205,23 @@ def test_the_end_of_the_session_or_of_the_output_is_an_error_with_its_reason(des
         desk.client.tick(0.0, "")
     with pytest.raises(Exception, match="the output stopped: unplugged"):
         desk.client.tick(0.0, "unplugged")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_take_of_a_session_that_failed_is_saved(desk, monkeypatch):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+
+    def failing(self):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Transport, "advance", failing)
+    with pytest.raises(TonearmError, match=r"the session failed .*planted"):
+        desk.until(lambda: False)
+    said = []
+    _keep(desk.session, desk.saver, said.append)
+    (folder,) = desk.saver._folder.iterdir()
+    assert (folder / "steered.wav").is_file() and said[-1] == f"take 1: {folder}"
 
 
 def test_q_ends_it(desk):

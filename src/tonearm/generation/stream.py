@@ -11,6 +11,7 @@ stream.take.save("played.wav")                                  # its sidecar ho
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from threading import Lock
@@ -33,6 +34,7 @@ from tonearm.steering.amounts import AmountPlace
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steering
+from tonearm.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +99,10 @@ class Stream:
 
     All other methods may be called from any thread at any time.
 
+    Where something fails, the clip ends after the frames that are decided by then, and its take is
+    complete when the error reaches the caller. There is no take where a step fails that cannot be
+    rewound (`Decoding.first_rewindable`), or where the completion fails, too.
+
     Args:
         decoding: of the steered row, and of the plain row of a twin stream.
         codecs: of the rows.
@@ -140,6 +146,8 @@ class Stream:
         self._rewound: set[int] = set()  # frames
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
+        self._is_stepping = False
+        self._failure: Exception | None = None
         self._takes: Sequence[Take] = ()
 
     @property
@@ -275,6 +283,9 @@ class Stream:
         return self._take_of(1)
 
     def _take_of(self, row: int) -> "Take":
+        if not self._takes and self._failure is not None:
+            cause = f"{type(self._failure).__name__}: {first_line(self._failure)}"
+            raise TonearmError(f"the stream failed ({cause}), so there is no take of it")
         if not self._takes:
             raise TonearmError("the stream was not played to its end, so there is no take of it")
         return self._takes[row]
@@ -294,7 +305,7 @@ class Stream:
                     self._apply_changes(pushed)
                     begins_chunk = False
                 if not decoding.done:
-                    decoding.step()
+                    self._step()
                 ready = decoding.frames_done
                 if ready - pushed < self._chunk_frames and not decoding.done:
                     continue
@@ -309,18 +320,47 @@ class Stream:
                     yield Chunk(samples[0], played / rate, rate, *samples[1:])
                     played += samples[0].shape[1]
             if decoding.done and not self._cancelled:
-                self._takes = self._finish(self._played(), decoding.codes.cpu())
+                self._complete()
+        except Exception as error:
+            self._failure = error
+            self._complete_after_failure()
+            raise
         finally:
             with self._lock:
                 self._ended = True
                 decoding.close()
             self._refuse_changes()
 
+    def _step(self) -> None:
+        self._is_stepping = True
+        self._decoding.step()
+        self._is_stepping = False
+
+    def _complete(self) -> None:
+        self._takes = self._finish(self._played(), self._decoding.codes.cpu())
+
+    def _complete_after_failure(self) -> None:
+        """Complete the takes without audio; after a step that failed, without a further step."""
+        decoding, self._stopping = self._decoding, True
+        with suppress(Exception):  # the first failure is the one that is raised
+            if self._is_stepping and decoding.frames_done >= self._shortest:
+                self._rewound.add(decoding.cut())
+            while not (decoding.done or self._is_stepping or self._cancelled):
+                self._stop_if_asked()
+                if not decoding.done:
+                    self._step()
+            if decoding.done and not self._cancelled:
+                self._complete()
+
+    @property
+    def _shortest(self) -> int:
+        """Frames of the shortest clip that this stream can become."""
+        request = self._decoding.request
+        return request.prompt_frames + self._decoding.decoder.checkpoint.shape.min_frames
+
     def _stop_if_asked(self) -> None:
         decoding = self._decoding
-        shape = decoding.decoder.checkpoint.shape
-        shortest = decoding.request.prompt_frames + shape.min_frames
-        if self._stopping and min(decoding.frame, decoding.frames.stop) >= shortest:
+        if self._stopping and min(decoding.frame, decoding.frames.stop) >= self._shortest:
             decoding.stop()
 
     def _apply_changes(self, pushed: int) -> None:
@@ -435,5 +475,5 @@ class Stream:
             decoding.end,
             decoding.allocated,
             acted,
-            tuple(sorted(self._rewound - {0})),
+            tuple(frame for frame in sorted(self._rewound) if 0 < frame <= decoding.end),
         )

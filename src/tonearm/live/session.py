@@ -100,9 +100,7 @@ class Session:
         self._recent = RecentAudio(round(RECENT * rate))
         self._output = SessionOutput(rate, self._recent, publish)
         self._meters = MeterThread(self._recent, rate, publish)
-        self._finisher = TakeFinisher(
-            self._takes, publish, lambda: self._calls.ask(lambda _: self._state.publish())
-        )
+        self._finisher = TakeFinisher(self._takes, publish, self._publish_take)
         playback = Playback(
             self._output,
             rate,
@@ -253,3 +251,12 @@ class Session:
     def state(self) -> SessionState:
         """A snapshot; `snapshot` gives one from outside the session's thread."""
         return self._state.state
+
+    def _publish_take(self) -> None:
+        """Publish the state with a take that is complete, also after the session's thread ended."""
+
+        def answered(answer: "Future[None]") -> None:
+            if answer.exception() is not None and self._transport.status == "ended":
+                self._state.publish()
+
+        self._calls.ask(self._handler.publish_state).add_done_callback(answered)

@@ -113,8 +113,10 @@ class Transport:
         if before.recording:
             performance.record(True)
             performance.note("the recorded section goes on")
-        self._playback.continue_with(performance)
-        self._finish(before)
+        try:
+            self._playback.continue_with(performance)
+        finally:
+            self._finish(before)
 
     def loop(self, bars: int, tempo: float | None) -> None:
         """Repeat the newest bars; 0 goes on with the music.
@@ -194,14 +196,18 @@ class Transport:
         """End the performance that plays, if any; it becomes a take."""
         performance = self.performance
         if performance is not None:
-            self._playback.end()
             self.status = "stopped"
-            self._finish(performance)
+            try:
+                self._playback.end()
+            finally:
+                self._finish(performance)
 
     def close(self) -> None:
         """End the performance that plays; no other one follows."""
-        self.end()
-        self.status = "ended"
+        try:
+            self.end()
+        finally:
+            self.status = "ended"
 
     @property
     def _rate(self) -> int:
