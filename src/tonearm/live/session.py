@@ -23,10 +23,11 @@ from typing import Any
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.files.atomic import atomic_write
+from tonearm.live.build_manifest import first_desk, manifest_of
 from tonearm.live.call_queue import CallQueue
 from tonearm.live.command_handler import CommandHandler
 from tonearm.live.events import Applied, AudioBlock, Notice, Subscriber
-from tonearm.live.manifest import Manifest, first_desk, manifest_of
+from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
 from tonearm.live.output import SessionOutput
 from tonearm.live.playback import Playback
