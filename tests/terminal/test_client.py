@@ -3,6 +3,7 @@
 import io
 import json
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -267,6 +268,36 @@ def test_a_take_that_could_not_be_written_stays_unsaved_and_is_tried_again(desk)
     assert desk.says("takes 1, 1 not saved")
     desk.saver._folder.unlink()
     assert desk.saver.save_all()[1].result().name == "take-1"
+
+
+def test_a_take_whose_folder_could_not_be_moved_into_place_stays_unsaved(desk, monkeypatch):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+    desk.press(" ")
+    ready_take(desk.session)
+
+    @contextmanager
+    def full(folder, *_):
+        folder.mkdir(parents=True)
+        yield folder
+        raise TonearmError("the disk is full")
+
+    monkeypatch.setattr("tonearm.terminal.saving.atomic_folder", full)
+    assert "full" in str(desk.saver.save(1).exception(TIMEOUT))
+    assert desk.session.unsaved == (1,) and desk.saver.unsaved == [1]
+    monkeypatch.undo()
+    assert desk.saver.save(1).result(TIMEOUT).is_dir()
+    assert desk.session.unsaved == () and desk.saver.unsaved == []
+
+
+def test_a_take_that_another_client_exported_is_saved(desk):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+    desk.press(" ")
+    ready_take(desk.session)
+    assert desk.saver.unsaved == [1]
+    desk.session.export(1, "wav")
+    assert desk.saver.unsaved == [] and not desk.saver.save_all()
 
 
 def test_audio_goes_to_the_player_alone(desk):

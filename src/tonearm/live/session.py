@@ -204,10 +204,16 @@ class Session:
     def write_files(self, number: int, kind: Format, folder: Path) -> None:
         """Write the files of a take to an existing folder; see `tonearm.live.takes.write_files`.
 
+        The take counts as exported when the caller says so (`mark_exported`), since the folder may
+        be a temporary one.
+
         Raises:
             TonearmError: no such take, it is not ready, or a file cannot be written.
         """
         write_files(self._takes.ready(number), self.model.decode, kind, folder)
+
+    def mark_exported(self, number: int) -> None:
+        """Count a take as exported, whose files of `write_files` are in their place."""
         self._takes.mark_exported(number)
 
     def export_page(self, number: int) -> bytes:
