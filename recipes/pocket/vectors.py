@@ -27,6 +27,7 @@ import tonearm
 from tonearm import assets
 from tonearm.activations import measure_scales_of_several
 from tonearm.datasets import prompts
+from tonearm.datasets.recordings import Recording
 from tonearm.datasets.rendering.drum_pairs import drum_pairs
 from tonearm.methods.learn_from_audio import learn_from_audio
 from tonearm.model import Model
@@ -150,7 +151,13 @@ def main() -> None:
 def learned(model: Model, name: str) -> SteeringVector:
     """Learn a vector of `MEASURES`, without its calibration."""
     if name == "drums":
-        with_drums, without = drum_pairs()
+        with_drums, without = (
+            [
+                Recording.of_clip(clip, "", f"{side} {index}", piece=f"piece {index}")
+                for index, clip in enumerate(clips)
+            ]
+            for side, clips in zip(("with drums", "without drums"), drum_pairs(), strict=True)
+        )
         return learn_from_audio(
             model,
             with_drums,

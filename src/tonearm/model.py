@@ -402,7 +402,7 @@ class Model:
         if boundary.flag(twin, "twin"):
             rows.append(unsteered(prepared))
         limits = self._limits()
-        limits.check(batch_shape(rows, limits))
+        limits.check(batch_shape(rows, limits, live=True))
         return open_stream(
             self.engine,
             rows,

@@ -218,6 +218,19 @@ def test_takes_are_scored_with_their_prompts(run, sounds, tiny, clap_folder):
     outcome = run("measure", "takes", "--prompts", "--clap", clap_folder, "--json")
     found = [entry["scores"]["clap_score"] for entry in json.loads(outcome.out)["files"]]
     assert [score["text"] for score in found] == ["a fast jazz tune", "a slow rock tune"]
+    sectioned = ["--seconds", "5", "--section", "2.5s=a slow rock tune", "--output", "takes/c.wav"]
+    assert run("generate", "a fast jazz tune", *sectioned, *tiny()).code == 0
+    outcome = run("measure", "takes", "--prompts", "--clap", clap_folder, "--json")
+    *before, score = [entry["scores"]["clap_score"] for entry in json.loads(outcome.out)["files"]]
+    assert before == found
+    assert score["text"] == "a fast jazz tune | a slow rock tune"
+    first, second = score["sections"]
+    assert (first["start"], first["end"], second["end"]) == (0.0, second["start"], 5.0)
+    expected = (first["value"] + second["value"]) / 2
+    assert score["value"] == pytest.approx(expected, abs=1e-3)
+    table = run("measure", "takes", "--prompts", "--clap", clap_folder).out
+    assert "a fast jazz tune | a slow rock tune" in " ".join(table.split())
+    assert "mean by length over the sections" in " ".join(table.split())
     refused = run("measure", "takes", sounds, "--prompts", "--clap", clap_folder)
     assert (
         refused.code == 2

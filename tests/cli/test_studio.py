@@ -14,7 +14,12 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.live.players import Player
 from tonearm.audio import Clip
+from tonearm.cli import _playing
+from tonearm.errors import TonearmError
+from tonearm.live import Session, commands
+from tonearm.live.transport import Transport
 from tonearm.studio import serve as serving
 from tonearm.studio.serve import bind
 
@@ -77,6 +82,57 @@ def test_a_port_in_use_is_named(run, tiny, served):
         port = taken.getsockname()[1]
         outcome = run("studio", "--no-browser", "--port", port, *tiny())
     assert outcome.code == 2 and f"127.0.0.1:{port}" in outcome.err and "--port 0" in outcome.err
+
+
+def failing(*_):
+    raise RuntimeError("planted")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("which", ["session", "server", "first save"])
+def test_takes_are_saved_after_a_failure(run, tiny, monkeypatch, tmp_path, which):
+    sessions, new_session = [], _playing.new_session
+    monkeypatch.setattr(
+        _playing, "new_session", lambda *given: sessions.append(new_session(*given)) or sessions[0]
+    )
+
+    def serve(app, bound, ready):
+        (session,) = sessions
+        player = Player(session)
+        for number in (1, 2):
+            session.command(commands.Play()).result(TIMEOUT)
+            start = session.snapshot().result(TIMEOUT).start
+            player.until(
+                lambda one, start=start: one.blocks and one.blocks[-1].stop > start + 16_000
+            )
+            if number == 1:
+                session.command(commands.Stop()).result(TIMEOUT)
+        if which == "session":
+            monkeypatch.setattr(Transport, "advance", failing)
+            player.until(lambda one: session.state.status == "ended")
+        elif which == "server":
+            raise TonearmError("the server failed")
+        raise KeyboardInterrupt
+
+    def save(self, number, folder):
+        if number == 1:
+            raise TonearmError("the disk is full")
+        return original(self, number, folder)
+
+    monkeypatch.setattr(serving, "serve", serve)
+    if which == "first save":
+        original = Session.save
+        monkeypatch.setattr(Session, "save", save)
+    outcome = run(
+        "studio", "--no-browser", "--port", 0, "--mode", "live", "--out", "takes", *tiny()
+    )
+    saved = sorted(path.name for path in tmp_path.glob("takes/*"))
+    if which == "first save":
+        assert saved == ["take-2.zip"]
+        assert outcome.err == "tonearm: take 1 was not saved: the disk is full\n"
+    else:
+        assert saved == ["take-1.zip", "take-2.zip"]
+    assert outcome.code == (0 if which == "session" else 2)
 
 
 def assert_answers(url, content):

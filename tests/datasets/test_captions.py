@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tonearm.datasets.captions import captions_from_table, prompts_of_takes, read_captions
+from tonearm.datasets.captions import (
+    SectionText,
+    captions_from_table,
+    prompts_of_takes,
+    read_captions,
+)
 from tonearm.errors import TonearmError
 
 
@@ -55,6 +60,42 @@ def test_texts_are_looked_up_by_the_paths_given(
 def test_a_prompt_is_read_from_the_sidecar_of_its_take(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"prompt": "a folk tune"}')
     assert prompts_of_takes([tmp_path / "a.wav"]) == {tmp_path / "a.wav": "a folk tune"}
+
+
+def test_the_prompts_of_sections_are_read_with_their_share_of_the_clip(tmp_path: Path) -> None:
+    later = [{"frame": 50, "prompt": "slow jazz"}, {"frame": 150, "prompt": "rock"}]
+    content = {"prompt": "a folk tune", "frames": 200, "sections": later}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    (tmp_path / "b.json").write_text(json.dumps(content | {"sections": []}))
+    assert prompts_of_takes([tmp_path / "a.wav", tmp_path / "b.wav"]) == {
+        tmp_path / "a.wav": (
+            SectionText(0.0, "a folk tune"),
+            SectionText(0.25, "slow jazz"),
+            SectionText(0.75, "rock"),
+        ),
+        tmp_path / "b.wav": "a folk tune",
+    }
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        1,
+        [3],
+        [{"frame": 50}],
+        [{"prompt": "rock"}],
+        [{"frame": "50", "prompt": "rock"}],
+        [{"frame": 50, "prompt": 3}],
+        [{"frame": 0, "prompt": "rock"}],
+        [{"frame": 200, "prompt": "rock"}],
+        [{"frame": 90, "prompt": "rock"}, {"frame": 80, "prompt": "jazz"}],
+    ],
+)
+def test_sections_that_cannot_be_read_are_refused(tmp_path: Path, sections: object) -> None:
+    content = {"prompt": "a folk tune", "frames": 200, "sections": sections}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(TonearmError, match="sections that cannot be read; give its text"):
+        prompts_of_takes([tmp_path / "a.wav"])
 
 
 @pytest.mark.parametrize("content", [None, "not JSON", "[]", '{"text": "a folk tune"}'])

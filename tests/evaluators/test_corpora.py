@@ -97,3 +97,11 @@ def test_the_label_is_a_column_and_other_columns_select(corpus: Path) -> None:
     found = embed_corpus([corpus], Statistics(), label="kind", where={"part": "2"})
     assert found.labels == ("a", "b")
     np.testing.assert_allclose(found.rows[0], Statistics().embed([tone(300, 0.5)])[0], atol=1e-6)
+
+
+def test_tracks_of_one_piece_count_as_one(corpus: Path) -> None:
+    rows = [f"{kind}/{i}.wav,{kind},{i}" for kind in ("noise", "tone") for i in range(2)]
+    (corpus / "metadata.csv").write_text("\n".join(["file_name,label,piece", *rows]))
+    found = embed_corpus([corpus], Statistics())
+    assert found.labels == ("noise", "noise", "tone", "tone")
+    assert found.tracks == ("0", "1", "0", "1")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.steering.vectors import vector_of
 from tonearm import Clip, Sampling, Steer, Steering, TakeRequest, TonearmError
-from tonearm.generation.batching import BatchProgress, Limits, pack
+from tonearm.generation.batching import BatchProgress, Limits, batch_shape, pack
 from tonearm.generation.prepare import PreparedRequest
 from tonearm.generation.provenance import MAX_ROWS
 from tonearm.musicgen.engine import DecoderEngine
@@ -112,6 +112,22 @@ def test_the_shape_that_must_fit_is_that_of_the_largest_remaining_rows():
         vectors=2,
     )
     assert second == dataclasses.replace(first, rows=2, frames=400, known_frames=0)
+
+
+@pytest.mark.parametrize(("frames", "known"), [(None, OVERLAP), (400, OVERLAP), (100, 100)])
+def test_a_live_batch_counts_the_pass_over_the_overlap_after_a_new_prompt(frames, known):
+    rows = [prepared(frames)]
+    assert batch_shape(rows, limits(), live=True).known_frames == known
+    assert batch_shape(rows, limits()).known_frames == 0
+
+
+def test_a_stream_of_given_length_is_checked_as_a_live_batch(small, monkeypatch):
+    shapes, found = [], small._limits()
+    checked = dataclasses.replace(found, check=shapes.append)
+    monkeypatch.setattr(type(small), "_limits", lambda self: checked)
+    small.stream("calm", seconds=2.0).cancel()
+    (shape,) = shapes
+    assert shape.known_frames == min(found.overlap, shape.frames) > 0
 
 
 @pytest.mark.parametrize(("rows", "largest"), [(CPU_BATCH_ROWS, 64), (MAX_ROWS, 150)])

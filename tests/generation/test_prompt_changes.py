@@ -10,7 +10,7 @@ from tests.measures.sounds import noise
 from tests.musicgen.decode_requests import with_window
 from tests.steering.vectors import monitored_vector, vector_of
 from tonearm import Clip, Steer, Steering, TonearmError
-from tonearm.generation import stream as stream_module
+from tonearm.generation import stream_settings
 from tonearm.replaying import replay
 from tonearm.steering import Control, Schedule
 
@@ -250,7 +250,7 @@ def test_prompts_that_cannot_be_are_refused(windowed, monkeypatch):
     ):
         with pytest.raises(TonearmError, match=message):
             stream.set_prompt(prompt)
-    monkeypatch.setattr(stream_module, "MAX_SECTIONS", 1)
+    monkeypatch.setattr(stream_settings, "MAX_SECTIONS", 1)
     changes = [stream.set_prompt(OTHER)]
     for number, _ in enumerate(stream):
         changes += [stream.set_prompt(THIRD)] if number in (1, 3) else []

@@ -8,9 +8,10 @@ from tests.knobs.planted import knob_of as planted
 from tests.steering.vectors import vector_of
 from tonearm import assets
 from tonearm.errors import TonearmError
+from tonearm.live.build_manifest import knob_of, manifest_of
 from tonearm.live.commands import COMMANDS
 from tonearm.live.desk import steering_of
-from tonearm.live.manifest import Manifest, knob_of, manifest_of
+from tonearm.live.manifest import Manifest
 from tonearm.steering import Control
 from tonearm.steering.vector_file import load_vector
 

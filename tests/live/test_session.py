@@ -243,6 +243,39 @@ def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
         ready_take(session, 1)
 
 
+def test_a_fork_goes_on_recording_and_both_takes_hold_their_section(melody, tmp_path):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        do(session, commands.Record(on=True))
+        player.until_samples(2 * session.sample_rate)
+        do(session, commands.Fork(seed=1))
+        assert state(session).recording
+        forked_at = state(session).start
+        player.until(lambda one: one.blocks[-1].stop > forked_at + session.sample_rate)
+        do(session, commands.Record(on=False))
+        assert not state(session).recording
+        do(session, commands.Stop())
+        first, second = ready_take(session, 1), ready_take(session, 2)
+        session.write_files(2, "wav", tmp_path)
+    ((begun, ended),), ((begun_again, _),) = first.recorded, second.recorded
+    assert begun < ended == forked_at / session.sample_rate
+    assert begun_again == pytest.approx(min(ended, transport.FORK_PROMPT), abs=0.1)
+    assert (tmp_path / "section-1.wav").exists()
+    log = json.loads((tmp_path / "performance.json").read_text())["log"]
+    assert log[0]["text"] == "the recorded section goes on"
+
+
+def test_a_fork_that_is_not_possible_leaves_the_section_as_it_is(melody):
+    with playing(melody) as (session, player):
+        player.playing = False
+        do(session, commands.Play())
+        do(session, commands.Record(on=True))
+        with pytest.raises(TonearmError, match="less than 1 s"):
+            do(session, commands.Fork())
+        assert state(session).recording
+
+
 def test_a_fork_needs_a_second_of_music(melody):
     with playing(melody, lead=0.1) as (session, player):
         with pytest.raises(TonearmError, match="nothing plays"):

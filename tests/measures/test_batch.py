@@ -8,6 +8,7 @@ import pytest
 from tests.evaluators.embedders import Statistics
 from tests.measures.sounds import clicks, noise, tone
 from tonearm.datasets.audio_files import FailedFile
+from tonearm.datasets.captions import SectionText
 from tonearm.errors import TonearmError
 from tonearm.evaluators.embedding_set import EmbeddingSet
 from tonearm.measures import (
@@ -88,6 +89,8 @@ def test_scores_are_added_in_the_order_of_their_kinds(tmp_path: Path) -> None:
         ({"labels": ("fast", "jazz")}, "no word of 'jazz'"),
         ({"labels": ("fast", "slow"), "template": "a sound"}, "no place for the label"),
         ({"texts": {Path("a.wav"): "jazz"}}, "no word of 'jazz'"),
+        ({"texts": {Path("a.wav"): (SectionText(0.0, "jazz"),)}}, "no word of 'jazz'"),
+        ({"texts": {Path("a.wav"): ("fast", "slow")}}, "a text"),
     ],
 )
 def test_invalid_scores_are_refused_before_measuring(options: dict, message: str) -> None:

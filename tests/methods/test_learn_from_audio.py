@@ -10,8 +10,8 @@ from tests.activations.sounds import RATE, noise_clip
 from tests.methods.planted import assert_projections
 from tonearm.activations import ActivationStore, AudioSpec, capture_segments
 from tonearm.audio import Clip
-from tonearm.datasets.labelled_audio import LabelledFile
-from tonearm.datasets.recordings import recordings_of
+from tonearm.datasets.labelled_audio import LabelledFile, read_corpus
+from tonearm.datasets.recordings import Recording, contrast, recordings_of
 from tonearm.errors import TonearmError
 from tonearm.hashing import hash_clip, hash_texts
 from tonearm.methods import base as methods_base
@@ -19,6 +19,7 @@ from tonearm.methods import register
 from tonearm.methods.base import Activations, Fit
 from tonearm.methods.corpus_probes import LabelCount, probe_corpus
 from tonearm.methods.learn_from_audio import learn_from_audio
+from tonearm.methods.splits import grouped_folds, rotations
 from tonearm.steering import load_vector, save_vector
 
 SHORT = dict(segment_seconds=0.4, batch_size=2)
@@ -120,6 +121,38 @@ def test_rows_of_a_method_are_those_of_both_sets_with_tracks_as_groups(melody, w
     assert (given.positive.count, given.negative.count) == (2, 2)
 
 
+def test_recordings_of_one_piece_in_both_sets_are_one_group(melody, watched, tmp_path):
+    def recordings(name: str, clips: list[Clip]) -> list[Recording]:
+        return [
+            Recording.of_clip(clip, "", f"{name} {index}", piece=f"piece {index}")
+            for index, clip in enumerate(clips)
+        ]
+
+    sides = recordings("with drums", POSITIVE), recordings("without", [*NEGATIVE, *POSITIVE[1:]])
+    learn_from_audio(melody, *sides, "x", method="watched", **SHORT)
+    (given,) = watched.given
+    assert given.labels.tolist() == [1, 1, 0, 0, 0] and given.groups.tolist() == [0, 1, 0, 0, 1]
+    for split in rotations(grouped_folds(given.labels.numpy(), given.groups.numpy(), 2, 0)):
+        tested = set(given.groups.numpy()[split.test])
+        assert not tested & set(given.groups.numpy()[~split.test])
+
+
+def test_a_table_of_a_corpus_states_the_piece(melody, watched, tmp_path):
+    rows = ["file_name,label,track,piece"]
+    for name, clip, label in (
+        ("a", POSITIVE[0], "drums"),
+        ("b", POSITIVE[1], "bare"),
+        ("c", NEGATIVE[0], "bare"),
+    ):
+        clip.write(tmp_path / f"{name}.wav")
+        rows.append(f"{name}.wav,{label},,{'' if name == 'c' else 'one'}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    positive, negative = contrast(read_corpus([tmp_path]), "drums", [])
+    learn_from_audio(melody, positive, negative, "x", method="watched", **SHORT)
+    (given,) = watched.given
+    assert given.labels.tolist() == [1, 0, 0, 0] and given.groups.tolist() == [0, 0, 1, 1]
+
+
 def test_audio_may_be_paths_clips_takes_arrays_and_recordings(melody, tmp_path):
     path = POSITIVE[0].write(tmp_path / "a.wav")
     take = melody.generate("a fast tune", seconds=0.6, seed=1)
@@ -159,6 +192,16 @@ def test_a_store_is_kept_and_used_again(melody, tmp_path, monkeypatch):
     monkeypatch.setattr("tonearm.activations.corpus.capture_segments", work)
     again = learn_from_audio(melody, POSITIVE, NEGATIVE, "x", store=tmp_path / "s", **SHORT)
     assert first.content_hash() == again.content_hash()
+
+
+def test_a_store_of_other_pieces_is_refused(melody, tmp_path):
+    learn_from_audio(melody, POSITIVE, NEGATIVE, "x", store=tmp_path / "s", **SHORT)
+    pieces = [
+        Recording.of_clip(clip, "", f"positive[{index}]", piece="one")
+        for index, clip in enumerate(POSITIVE)
+    ]
+    with pytest.raises(TonearmError, match="other or changed recordings"):
+        learn_from_audio(melody, pieces, NEGATIVE, "x", store=tmp_path / "s", **SHORT)
 
 
 def test_without_a_store_no_file_is_left(melody, tmp_path, monkeypatch):

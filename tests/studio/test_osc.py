@@ -13,8 +13,10 @@ from tests.studio.conftest import Client
 from tonearm.errors import TonearmError
 from tonearm.live import commands
 from tonearm.steering import Control
+from tonearm.studio import osc_listeners
 from tonearm.studio.app import make_app
 from tonearm.studio.osc import call_of, values_of
+from tonearm.studio.osc_listeners import LISTENER_SECONDS, MAX_LISTENERS, OscListeners
 from tonearm.studio.oscquery import tree
 from tonearm.studio.serve import bind
 
@@ -34,14 +36,16 @@ class Controller:
     def raw(self, content: bytes) -> None:
         self.socket.sendto(content, ("127.0.0.1", self.port))
 
-    def until(self, address: str) -> list:
-        """Arguments of the next message at an address."""
+    def until(self, address: str, received: list | None = None) -> list:
+        """Arguments of the next message at an address; `received` takes all addresses until then."""
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             try:
                 message = OscMessage(self.socket.recv(65_536))
             except TimeoutError:
                 continue
+            if received is not None:
+                received.append(message.address)
             if message.address == address:
                 return list(message.params)
         raise AssertionError(f"nothing came to {address}")
@@ -108,6 +112,41 @@ def test_messages_of_a_server_are_not_answered(controller):
         controller.send(address, value)
     controller.send("/tonearm/guidance", "loud")
     assert "needs a number" in controller.until("/tonearm/error")[0]  # the first answer
+
+
+def test_a_silent_sender_receives_no_further_echoes_until_it_sends_again():
+    now = [0.0]
+    listeners = OscListeners(lambda: now[0])
+    one, two = ("127.0.0.1", 1), ("127.0.0.1", 2)
+    listeners.add(one)
+    now[0] = 200.0
+    listeners.add(two)
+    assert listeners.addresses == [one, two]
+    now[0] = LISTENER_SECONDS
+    assert listeners.addresses == [two]
+    listeners.add(one)
+    now[0] = 200.0 + LISTENER_SECONDS
+    assert listeners.addresses == [one]
+
+
+def test_the_newest_senders_receive_echoes():
+    listeners = OscListeners()
+    for port in (*range(MAX_LISTENERS), 0, MAX_LISTENERS):
+        listeners.add(("127.0.0.1", port))
+    assert [port for _, port in listeners.addresses] == [*range(2, MAX_LISTENERS), 0, MAX_LISTENERS]
+
+
+def test_the_server_sends_nothing_to_a_silent_sender(controller, session, monkeypatch):
+    controller.send("/tonearm/sync")
+    controller.until("/tonearm/prompt")
+    monkeypatch.setattr(osc_listeners, "LISTENER_SECONDS", 0.0)
+    session.apply(Control.physical("brightness", -1.0), "page-1").result(TIMEOUT)
+    controller.client.get("/oscquery")  # passes through the server's loop, after the echo
+    monkeypatch.setattr(osc_listeners, "LISTENER_SECONDS", 300.0)
+    controller.send("/tonearm/sync")  # whose answers come after any echo
+    received = []
+    controller.until("/tonearm/prompt", received)
+    assert received.count("/tonearm/knob/brightness") == 1
 
 
 def test_bundles(controller, session):

@@ -3,18 +3,22 @@
 import io
 import json
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 from tests.live.players import TIMEOUT, playing, ready_take
+from tonearm.errors import TonearmError
 from tonearm.live import AudioBlock, Notice, commands
+from tonearm.live.transport import Transport
 from tonearm.midi.client import CLOCK, MidiClient
 from tonearm.midi.mapping import MidiMap
 from tonearm.replaying import replay
 from tonearm.steering import Control
 from tonearm.terminal.client import TerminalClient
+from tonearm.terminal.play import _keep
 from tonearm.terminal.player import Player
 from tonearm.terminal.rows import rows_of
 from tonearm.terminal.saving import TakeSaver
@@ -204,6 +208,23 @@ def test_the_end_of_the_session_or_of_the_output_is_an_error_with_its_reason(des
         desk.client.tick(0.0, "unplugged")
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_take_of_a_session_that_failed_is_saved(desk, monkeypatch):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+
+    def failing(self):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(Transport, "advance", failing)
+    with pytest.raises(TonearmError, match=r"the session failed .*planted"):
+        desk.until(lambda: False)
+    said = []
+    _keep(desk.session, desk.saver, said.append)
+    (folder,) = desk.saver._folder.iterdir()
+    assert (folder / "steered.wav").is_file() and said[-1] == f"take 1: {folder}"
+
+
 def test_q_ends_it(desk):
     desk.press("q")
     assert desk.client.is_over
@@ -247,6 +268,36 @@ def test_a_take_that_could_not_be_written_stays_unsaved_and_is_tried_again(desk)
     assert desk.says("takes 1, 1 not saved")
     desk.saver._folder.unlink()
     assert desk.saver.save_all()[1].result().name == "take-1"
+
+
+def test_a_take_whose_folder_could_not_be_moved_into_place_stays_unsaved(desk, monkeypatch):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+    desk.press(" ")
+    ready_take(desk.session)
+
+    @contextmanager
+    def full(folder, *_):
+        folder.mkdir(parents=True)
+        yield folder
+        raise TonearmError("the disk is full")
+
+    monkeypatch.setattr("tonearm.terminal.saving.atomic_folder", full)
+    assert "full" in str(desk.saver.save(1).exception(TIMEOUT))
+    assert desk.session.unsaved == (1,) and desk.saver.unsaved == [1]
+    monkeypatch.undo()
+    assert desk.saver.save(1).result(TIMEOUT).is_dir()
+    assert desk.session.unsaved == () and desk.saver.unsaved == []
+
+
+def test_a_take_that_another_client_exported_is_saved(desk):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+    desk.press(" ")
+    ready_take(desk.session)
+    assert desk.saver.unsaved == [1]
+    desk.session.export(1, "wav")
+    assert desk.saver.unsaved == [] and not desk.saver.save_all()
 
 
 def test_audio_goes_to_the_player_alone(desk):

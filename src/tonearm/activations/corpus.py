@@ -83,7 +83,10 @@ def capture_recordings(
 
 def _info(engine: Engine, recordings: Sequence[Recording], spec: AudioSpec) -> StoreInfo:
     checkpoint, shape = engine.checkpoint, engine.checkpoint.shape
-    identity = [(one.name, one.label, one.track, one.identity) for one in recordings]
+    identity = [  # without a piece as before there were any, so that older stores resume
+        (one.name, one.label, one.track, one.identity, *filter(None, [one.piece]))
+        for one in recordings
+    ]
     seconds = spec.positions(shape).seconds
     segment_bytes = 4 * shape.layer_count * shape.width * len(spec.sites) * len(seconds)
     return StoreInfo(
@@ -170,4 +173,5 @@ def _record(segment: Segment) -> SegmentRecord:
         track=recording.track,
         number=segment.number,
         sha256=hash_clip(segment.clip),
+        piece=recording.piece,
     )

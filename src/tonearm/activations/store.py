@@ -51,7 +51,7 @@ class StoreInfo(Declared):
     sites, pooling, segment_seconds, text  of the AudioSpec
     seconds         of a segment's rows within it; None for a mean over the segment
     recordings      their number
-    recordings_hash identifies their names, labels, tracks and files, in order
+    recordings_hash identifies their names, labels, tracks, pieces and files, in order
     shard_segments  segments of a full shard
     """
 
@@ -75,7 +75,10 @@ class StoreInfo(Declared):
 
 
 class SegmentRecord(Declared):
-    """A captured segment: `number` of its recording, from 0, and sha256 of its samples."""
+    """A captured segment: `number` of its recording, from 0, and sha256 of its samples.
+
+    `piece` is that of the recording, or empty.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,6 +87,12 @@ class SegmentRecord(Declared):
     track: str
     number: Count
     sha256: str
+    piece: str = ""
+
+    @property
+    def split_unit(self) -> str:
+        """Segments of one unit, a piece or a track, stay in one part of every split."""
+        return self.piece or self.track
 
 
 class LeftOutRecord(Declared):

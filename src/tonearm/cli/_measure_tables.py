@@ -276,12 +276,10 @@ def _print_scores(names: Sequence[str], scores: Sequence[dict[str, Any]]) -> Non
 def _shared_protocol(scores: Sequence[dict[str, Any]]) -> str:
     """The protocol of one column, without the text where each row has its own."""
     texts = {score.get("text") for score in scores}
-    protocol = str(scores[0]["protocol"])
-    return (
-        protocol
-        if len(texts) == 1
-        else protocol.removesuffix(f", text {scores[0]['text']!r}") + ", a text for each"
-    )
+    if len(texts) == 1:
+        return str(scores[0]["protocol"])
+    shared = (str(score["protocol"]).removesuffix(f", text {score['text']!r}") for score in scores)
+    return "; ".join(dict.fromkeys(shared)) + ", a text for each"
 
 
 def _score_text(score: dict[str, Any], most: int | None = None) -> str:

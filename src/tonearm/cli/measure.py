@@ -1,5 +1,6 @@
 """tonearm measure: measurements of audio files."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -72,7 +73,10 @@ def measure(
     prompts: Annotated[
         bool,
         typer.Option(
-            "--prompts", rich_help_panel=SCORES, help="CLAP score of each take with its prompt."
+            "--prompts",
+            rich_help_panel=SCORES,
+            help="CLAP score of each take with its prompt; where that changed, of each section with "
+            "its own.",
         ),
     ] = False,
     classifier: Annotated[
@@ -93,13 +97,13 @@ def measure(
     if sum((text is not None, texts is not None, prompts)) > 1:
         raise TonearmError("--text, --texts and --prompts each give the files' texts; choose one")
     from tonearm.datasets.audio_files import FailedFile, audio_files
-    from tonearm.datasets.captions import captions_from_table, prompts_of_takes
+    from tonearm.datasets.captions import Caption, captions_from_table, prompts_of_takes
     from tonearm.evaluators.load import load_tagger, load_tracker, load_transcriber
     from tonearm.measures import ClapScoring, load_classifier, measure_files
     from tonearm.measures.zero_shot import TEMPLATE
 
     paths = audio_files(files)
-    captions: dict[Path, str] = {}
+    captions: Mapping[Path, Caption] = {}
     if text is not None:
         captions = dict.fromkeys(paths, text)
     elif texts is not None:

@@ -13,6 +13,7 @@ from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import licence_note, model_text
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
+from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
     from tonearm.live import Session
@@ -91,16 +92,30 @@ def studio(
                 webbrowser.open(url)
 
         with _playing.ended_by_signals():
-            with session, suppress(KeyboardInterrupt):
-                if controllers is not None:
-                    controllers.connect(session, session.notify, announces_tempo=True)
-                serve(make_app(session, host, token, udp), bound, ready)
-            _save_takes(session, folder)
+            try:
+                with session, suppress(KeyboardInterrupt):
+                    if controllers is not None:
+                        controllers.connect(session, session.notify, announces_tempo=True)
+                    serve(make_app(session, host, token, udp), bound, ready)
+            finally:
+                _save_takes(session, folder)
 
 
 def _save_takes(session: "Session", folder: Path | None) -> None:
-    """Save the takes that were not exported."""
+    """Save the takes that were not exported.
+
+    Raises:
+        TonearmError: a take could not be completed or saved; the others are saved.
+    """
     folder = folder or Path(f"tonearm-studio-{datetime.now():%Y%m%d-%H%M%S}")
-    paths = [session.save(number, folder) for number in session.unsaved]
+    faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
+    paths = []
+    for number in session.unsaved:
+        try:
+            paths.append(session.save(number, folder))
+        except TonearmError as error:
+            faults.append(f"take {number} was not saved: {error}")
     for path in paths:  # after all, since the terminal may be closed
         out.print(f"saved {path}, a take that was not exported", soft_wrap=True)
+    if faults:
+        raise TonearmError("; ".join(faults))

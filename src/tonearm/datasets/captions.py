@@ -1,16 +1,31 @@
 """Texts of audio files: one text for all, a table of texts, or the prompts of takes.
 
 any .csv or .jsonl    columns file_name (relative to the table's folder) and text
-a take                `prompt` in the JSON sidecar of its audio
+a take                `prompt` in the JSON sidecar of its audio, and its `sections` where it changed
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from tonearm.datasets.tables import read_table
 from tonearm.errors import TonearmError
 from tonearm.files.real_path import real_path
 from tonearm.files.text_file import read_json
+
+
+@dataclass(frozen=True)
+class SectionText:
+    """Text of a clip from `start` on, which is a share of the clip's length, 0 <= start < 1."""
+
+    start: float
+    text: str
+
+
+Caption = str | tuple[SectionText, ...]
+"""Text of a clip; where it changes, texts in order of time, the first of which begins at 0."""
 
 
 def read_captions(table: Path) -> dict[Path, str]:
@@ -53,12 +68,12 @@ def captions_from_table(paths: Sequence[Path], table: Path) -> dict[Path, str]:
     return {path: captions[real_path(path)] for path in paths}
 
 
-def prompts_of_takes(paths: Sequence[Path]) -> dict[Path, str]:
-    """Read the prompt of each take from its sidecar. Raises TonearmError for other files."""
+def prompts_of_takes(paths: Sequence[Path]) -> dict[Path, Caption]:
+    """Read the prompts of each take from its sidecar. Raises TonearmError for other files."""
     return {path: _prompt(path) for path in paths}
 
 
-def _prompt(path: Path) -> str:
+def _prompt(path: Path) -> Caption:
     sidecar = path.with_suffix(".json")
     if not sidecar.is_file():
         raise TonearmError(
@@ -68,4 +83,25 @@ def _prompt(path: Path) -> str:
     prompt = content.get("prompt") if isinstance(content, dict) else None
     if not isinstance(prompt, str):
         raise TonearmError(f"{sidecar} holds no prompt; give its text with --texts")
-    return prompt
+    if not content.get("sections"):
+        return prompt
+    try:
+        return _sections(prompt, content)
+    except (KeyError, TypeError, ValueError):
+        raise TonearmError(
+            f"{sidecar} holds sections that cannot be read; give its text with --texts"
+        ) from None
+
+
+def _sections(prompt: str, content: dict[str, Any]) -> tuple[SectionText, ...]:
+    """Texts by their share of the clip, which a time stretch does not change."""
+    frames, later = content["frames"], content["sections"]
+    starts = [0, *(one["frame"] for one in later)]
+    texts = [prompt, *(one["prompt"] for one in later)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a prompt is no text")
+    if any(last <= first for first, last in pairwise([*starts, frames])):
+        raise ValueError("the frames are not in order")
+    return tuple(
+        SectionText(start / frames, text) for start, text in zip(starts, texts, strict=True)
+    )

@@ -10,7 +10,8 @@
 syntheory. Listing a corpus opens no audio.
 
 Training and evaluation must keep the files of one track together: excerpts of one piece in both
-halves of a split leak.
+halves of a split leak. The same holds for tracks that are made from one piece, such as renderings
+with and without its drums, whose labels differ.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,6 +43,7 @@ class LabelledFile:
         track: files of one track are excerpts of one piece.
         row: of the shard; None for an audio file.
         columns: all labels of the file by name.
+        piece: that several tracks are made from; empty where each is a piece of its own.
     """
 
     path: Path
@@ -49,6 +51,12 @@ class LabelledFile:
     track: str
     row: int | None = None
     columns: Mapping[str, str] = field(default_factory=dict, compare=False)
+    piece: str = ""
+
+    @property
+    def split_unit(self) -> str:
+        """Files of one unit, a piece or a track, stay in one half of every split."""
+        return self.piece or self.track
 
     @property
     def name(self) -> str:
@@ -204,7 +212,9 @@ def _labelled(entry: Entry, label: str, log: SkipLog) -> LabelledFile | None:
         log.add(NO_LABEL, name, f"{name} has no {label}")
         return None
     check_text(entry.columns[label], f"{label} of {name}")
-    return LabelledFile(entry.path, entry.columns[label], entry.track, entry.row, entry.columns)
+    return LabelledFile(
+        entry.path, entry.columns[label], entry.track, entry.row, entry.columns, entry.piece
+    )
 
 
 def _refuse_empty(

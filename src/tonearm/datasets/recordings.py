@@ -1,6 +1,7 @@
 """Labelled recordings that are read when they are needed, and their cutting into segments.
 
-Segments of one recording share its track, so that a split by track keeps them together.
+Segments of one recording share its track, and recordings that are made from one piece share that, so
+that no split divides them.
 
 Shapes: C channels; N samples.
 """
@@ -34,6 +35,8 @@ class Recording:
     track     recordings of one track are excerpts of one piece
     identity  another one where the audio may be another
     read      returns the clip; raises TonearmError
+    piece     that several tracks are made from, such as renderings with and without its drums, whose
+              labels may differ; empty where each is a piece of its own
     """
 
     name: str
@@ -41,11 +44,12 @@ class Recording:
     track: str
     identity: str
     read: Callable[[], Clip]
+    piece: str = ""
 
     @classmethod
-    def of_clip(cls, clip: Clip, label: str, name: str) -> "Recording":
+    def of_clip(cls, clip: Clip, label: str, name: str, piece: str = "") -> "Recording":
         """A clip in memory, a track of its own."""
-        return cls(name, label, name, hash_clip(clip), lambda: clip)
+        return cls(name, label, name, hash_clip(clip), lambda: clip, piece)
 
 
 def recordings_of(files: Sequence[LabelledFile]) -> list[Recording]:
@@ -93,7 +97,7 @@ def _of_file(file: LabelledFile, name: str) -> Recording:
             raise TonearmError(str(error).replace(file.name, name)) from None
 
     track = name if file.track in (file.name, str(file.path)) else _as_text(file.track)
-    return Recording(name, _as_text(file.label), track, identity, read)
+    return Recording(name, _as_text(file.label), track, identity, read, _as_text(file.piece))
 
 
 def _as_text(name: str) -> str:

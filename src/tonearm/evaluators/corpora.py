@@ -33,7 +33,7 @@ class EmbeddedCorpus:
     Attributes:
         rows: float64 [n, D].
         labels: one per row.
-        tracks: one per row.
+        tracks: one per row, or the piece where several tracks are made from one.
         embedder: name and windows of the embedder.
         skipped: items without a row, by reason.
     """
@@ -180,7 +180,7 @@ def embed_corpus(
     return EmbeddedCorpus(
         rows=np.stack(rows).astype(np.float64),
         labels=tuple(file.label for file in kept),
-        tracks=tuple(file.track for file in kept),
+        tracks=tuple(file.split_unit for file in kept),
         embedder=describe_embedder(embedder),
         skipped=skipped,
     )

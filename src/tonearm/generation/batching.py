@@ -99,19 +99,24 @@ def _fitting(
     return batches
 
 
-def batch_shape(rows: Sequence[PreparedRequest], limits: Limits) -> BatchShape:
+def batch_shape(rows: Sequence[PreparedRequest], limits: Limits, live: bool = False) -> BatchShape:
     """Quantities that the memory of decoding some rows together depends on.
 
-    A row that plays until it is stopped counts as one window.
+    Args:
+        rows: of the batch; one that plays until it is stopped counts as one window.
+        limits: of a batch.
+        live: the prompt may be changed while the rows are decoded, which ends the window; the next
+            one begins with a pass over the overlap.
     """
     frames = max(row.frames or limits.window for row in rows)
-    has_windows = frames > limits.window or any(row.sections or not row.frames for row in rows)
+    has_windows = live or frames > limits.window or any(row.sections for row in rows)
+    overlap = min(limits.overlap, frames) if has_windows else 0
     return BatchShape(
         rows=len(rows),
         guided=any(row.sampling.strongest_guidance > 1 for row in rows),
         frames=frames,
         window=limits.window,
-        known_frames=max(rows[0].prompt_frames, limits.overlap if has_windows else 0),
+        known_frames=max(rows[0].prompt_frames, overlap),
         text_tokens=max(max(row.text_tokens, row.token_count) for row in rows),
         vectors=max(len(row.steering.steers) for row in rows),
         negatives=sum(1 for row in rows if row.request.negative),

@@ -11,7 +11,8 @@ stream.take.save("played.wav")                                  # its sidecar ho
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -21,18 +22,19 @@ import numpy as np
 from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.generation.encode import text_record
-from tonearm.generation.live_steers import SCHEDULES, LiveSteers
+from tonearm.generation.live_steers import LiveSteers
 from tonearm.generation.played import Played, PlayedSection
-from tonearm.generation.provenance import MAX_REWINDS, MAX_SECTIONS, TextRecord
+from tonearm.generation.provenance import MAX_SECTIONS, TextRecord
+from tonearm.generation.stream_settings import StreamSettings
 from tonearm.musicgen.conditioning import EncodedTexts
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import ConditioningByStart
 from tonearm.musicgen.sampling import Sampling
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.steering.amounts import AmountPlace
-from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
-from tonearm.steering.schedule import Schedule
+from tonearm.steering.controls import GUIDANCE, Control
 from tonearm.steering.spec import Steering
+from tonearm.text import first_line
 
 if TYPE_CHECKING:
     import torch
@@ -97,6 +99,10 @@ class Stream:
 
     All other methods may be called from any thread at any time.
 
+    Where something fails, the clip ends after the frames that are decided by then, and its take is
+    complete when the error reaches the caller. There is no take where a step fails that cannot be
+    rewound (`Decoding.first_rewindable`), or where the completion fails, too.
+
     Args:
         decoding: of the steered row, and of the plain row of a twin stream.
         codecs: of the rows.
@@ -129,17 +135,15 @@ class Stream:
         rewinds: bool = False,
     ):
         self.steering, self.sampling, self.rewinds = steering, sampling, rewinds
-        self._steers = LiveSteers(steering, amounts, share)
+        steers = LiveSteers(steering, amounts, share)
+        self._settings = StreamSettings(decoding, steers, sampling, sections)
         self._decoding, self._codecs, self._finish = decoding, codecs, finish
-        self._sections = {one.frame: one for one in sections}
         self._encode, self._chunk_frames = encode, chunk_frames
         self._changes: SimpleQueue[_Change] = SimpleQueue()
-        self._changed: set[str] = set()  # targets
-        self._changed_steers: set[tuple[int, str]] = set()  # (position, setting)
-        self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
-        self._rewound: set[int] = set()  # frames
         self._lock = Lock()
         self._begun = self._cancelled = self._stopping = self._ended = False
+        self._is_stepping = False
+        self._failure: Exception | None = None
         self._takes: Sequence[Take] = ()
 
     @property
@@ -180,7 +184,7 @@ class Stream:
                 calibration, a strength that its operator does not allow, a level that is not
                 possible, guidance for a stream without it, or the stream has ended.
         """
-        self._check(boundary.instance(control, "control", Control, "a Control"))
+        self._settings.check(boundary.instance(control, "control", Control, "a Control"))
         return self._put(control)
 
     def set_prompt(self, prompt: str) -> "Future[int]":
@@ -231,14 +235,6 @@ class Stream:
         """Set the guidance; see `set`."""
         return self.set(Control(target=GUIDANCE, value=guidance))
 
-    def _check(self, control: Control) -> None:
-        if control.target == GUIDANCE and not self._decoding.request.conditioning.guided:
-            raise TonearmError(
-                "the stream was started without guidance; start another one with guidance above 1"
-            )
-        if control.vector is not None:
-            self._steers.changes(control)
-
     def stop(self) -> None:
         """End the clip after the frames that are decided by now, and complete them."""
         self._stopping = True
@@ -286,6 +282,9 @@ class Stream:
         return self._take_of(1)
 
     def _take_of(self, row: int) -> "Take":
+        if not self._takes and self._failure is not None:
+            cause = f"{type(self._failure).__name__}: {first_line(self._failure)}"
+            raise TonearmError(f"the stream failed ({cause}), so there is no take of it")
         if not self._takes:
             raise TonearmError("the stream was not played to its end, so there is no take of it")
         return self._takes[row]
@@ -305,7 +304,7 @@ class Stream:
                     self._apply_changes(pushed)
                     begins_chunk = False
                 if not decoding.done:
-                    decoding.step()
+                    self._step()
                 ready = decoding.frames_done
                 if ready - pushed < self._chunk_frames and not decoding.done:
                     continue
@@ -316,22 +315,51 @@ class Stream:
                 pushed, begins_chunk = ready, True
                 if samples[0].shape[1]:
                     for one in samples:
-                        self._silence_muted(one, played)
+                        self._settings.silence_muted(one, played)
                     yield Chunk(samples[0], played / rate, rate, *samples[1:])
                     played += samples[0].shape[1]
             if decoding.done and not self._cancelled:
-                self._takes = self._finish(self._played(), decoding.codes.cpu())
+                self._complete()
+        except Exception as error:
+            self._failure = error
+            self._complete_after_failure()
+            raise
         finally:
             with self._lock:
                 self._ended = True
                 decoding.close()
             self._refuse_changes()
 
+    def _step(self) -> None:
+        self._is_stepping = True
+        self._decoding.step()
+        self._is_stepping = False
+
+    def _complete(self) -> None:
+        self._takes = self._finish(self._settings.played(), self._decoding.codes.cpu())
+
+    def _complete_after_failure(self) -> None:
+        """Complete the takes without audio; after a step that failed, without a further step."""
+        decoding, self._stopping = self._decoding, True
+        with suppress(Exception):  # the first failure is the one that is raised
+            if self._is_stepping and decoding.frames_done >= self._shortest:
+                self._settings.cut()
+            while not (decoding.done or self._is_stepping or self._cancelled):
+                self._stop_if_asked()
+                if not decoding.done:
+                    self._step()
+            if decoding.done and not self._cancelled:
+                self._complete()
+
+    @property
+    def _shortest(self) -> int:
+        """Frames of the shortest clip that this stream can become."""
+        request = self._decoding.request
+        return request.prompt_frames + self._decoding.decoder.checkpoint.shape.min_frames
+
     def _stop_if_asked(self) -> None:
         decoding = self._decoding
-        shape = decoding.decoder.checkpoint.shape
-        shortest = decoding.request.prompt_frames + shape.min_frames
-        if self._stopping and min(decoding.frame, decoding.frames.stop) >= shortest:
+        if self._stopping and min(decoding.frame, decoding.frames.stop) >= self._shortest:
             decoding.stop()
 
     def _apply_changes(self, pushed: int) -> None:
@@ -342,54 +370,22 @@ class Stream:
         waiting = [self._changes.get_nowait() for _ in range(self._changes.qsize())]
         waiting = [one for one in waiting if one.took_effect.set_running_or_notify_cancel()]
         if waiting and self.rewinds and not self._stopping:
-            self._rewind(pushed)
+            self._settings.rewind(pushed)
         frame = decoding.frame
         for change in waiting:
             if decoding.end is not None and frame >= decoding.end:
                 # only the delayed codebooks of the last frames are undecided
                 change.took_effect.set_exception(TonearmError(TOO_LATE))
                 continue
-            if isinstance(change.setting, Control):
-                self._apply(change.setting, frame)
-            elif len(self._sections) > MAX_SECTIONS:
+            new = change.setting
+            if isinstance(new, Control):
+                self._settings.apply(new, frame)
+            elif self._settings.has_all_sections:
                 change.took_effect.set_exception(TonearmError(TOO_MANY_PROMPTS))
                 continue
             else:
-                self._apply_prompt(change.setting, frame)
+                self._settings.begin_section(new.prompt, new.texts, new.conditioning)
             change.took_effect.set_result(frame)
-
-    def _rewind(self, pushed: int) -> None:
-        """Go back to the first frame of which no audio was made, where the decoding can."""
-        decoding = self._decoding
-        first = decoding.first_rewindable
-        if first is None or len(self._rewound) >= MAX_REWINDS:
-            return
-        frame = max(first, pushed)
-        if frame < decoding.frame and frame <= decoding.frames_done:
-            decoding.rewind(frame)
-            self._rewound.add(frame)
-
-    def _apply_prompt(self, new: _NewPrompt, frame: int) -> None:
-        decoding = self._decoding
-        decoding.begin_section(new.conditioning)
-        first = 0 if frame == decoding.request.prompt_frames else frame
-        self._sections[first] = PlayedSection(first, new.prompt, new.texts)
-
-    def _apply(self, control: Control, frame: int) -> None:
-        if control.target == MUTE:
-            shape = self._decoding.decoder.checkpoint.shape
-            first_sample = frame * shape.sample_rate // shape.frame_rate
-            self._mutes.append((first_sample, bool(control.value)))
-            return
-        if control.vector is None:
-            self._decoding.apply(control, frame)
-            self._changed.add(control.target)
-            return
-        buffers = self._decoding.buffers
-        for change in self._steers.changes(control):
-            by_setting = {"strength": buffers.set_strength, "level": buffers.set_level}
-            by_setting[change.setting](change.position, change.value, frame)
-            self._changed_steers.add((change.position, change.setting))
 
     def _refuse_changes(self) -> None:
         """Refuse those that wait. Futures call back, and a callback may call any method: the lock is
@@ -402,49 +398,3 @@ class Stream:
                 return
             if change.took_effect.set_running_or_notify_cancel():
                 change.took_effect.set_exception(TonearmError(TOO_LATE))
-
-    def _silence_muted(self, samples: np.ndarray, first: int) -> None:
-        """Zero the muted part of samples [C, m] that begin at sample `first`; changes them in
-        place.
-        """
-        if not self._mutes:
-            return
-        ends = [start for start, _ in self._mutes[1:]] + [first + samples.shape[1]]
-        for (start, muted), end in zip(self._mutes, ends, strict=True):
-            if muted and end > first:
-                samples[:, max(0, start - first) : max(0, end - first)] = 0
-
-    def _played(self) -> Played:
-        """The settings, with all changes as schedules, so that the sidecar reproduces the take."""
-        decoding = self._decoding
-        rate = decoding.decoder.checkpoint.shape.frame_rate
-        steers = list(self.steering.steers)
-        tracks = {"strength": decoding.buffers.strengths, "level": decoding.buffers.levels}
-        for position, setting in self._changed_steers:
-            schedule = Schedule.steps(tracks[setting](0, position), rate)
-            update = {setting: 1.0, SCHEDULES[setting]: schedule}
-            steers[position] = steers[position].model_copy(update=update)
-        sampling = self.sampling
-        if GUIDANCE in self._changed:
-            values = decoding.sampler.guidance.values[0].tolist()
-            schedule = Schedule.steps(values, rate)
-            sampling = replace(sampling, guidance=1.0, guidance_schedule=schedule)
-        if TEMPERATURE in self._changed:
-            values = decoding.sampler.temperature.values[0].tolist()
-            schedule = Schedule.steps(values, rate)
-            sampling = replace(sampling, temperature=1.0, temperature_schedule=schedule)
-        assert decoding.end is not None
-        sections = [
-            self._sections[frame] for frame in sorted(self._sections) if frame < decoding.end
-        ]
-        steering = self.steering.model_copy(update={"steers": tuple(steers)})
-        acted = decoding.buffers.acted(0, decoding.end)
-        return Played(
-            steering,
-            sampling,
-            tuple(sections),
-            decoding.end,
-            decoding.allocated,
-            acted,
-            tuple(sorted(self._rewound - {0})),
-        )

@@ -7,6 +7,7 @@ Conventions: positions are samples of the session's output, which only grows; fr
 the performance that plays. A *performance* is one stream from its start to its end.
 """
 
+from tonearm.live.build_manifest import manifest_of
 from tonearm.live.commands import COMMANDS, Command
 from tonearm.live.events import (
     Applied,
@@ -17,7 +18,7 @@ from tonearm.live.events import (
     PromptApplied,
     StateChanged,
 )
-from tonearm.live.manifest import Manifest, manifest_of
+from tonearm.live.manifest import Manifest
 from tonearm.live.session import Session
 
 __all__ = [

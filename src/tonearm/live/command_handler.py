@@ -149,6 +149,11 @@ class CommandHandler:
         self._transport.played(sample)
         answer.set_result(None)
 
+    def publish_state(self, answer: "Future[None]") -> None:
+        """Publish the state."""
+        self._state.publish()
+        answer.set_result(None)
+
     def snapshot(self, answer: "Future[SessionState]") -> None:
         """Answer with the state."""
         answer.set_result(self._state.state)

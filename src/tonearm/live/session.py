@@ -23,10 +23,11 @@ from typing import Any
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.files.atomic import atomic_write
+from tonearm.live.build_manifest import first_desk, manifest_of
 from tonearm.live.call_queue import CallQueue
 from tonearm.live.command_handler import CommandHandler
 from tonearm.live.events import Applied, AudioBlock, Notice, Subscriber
-from tonearm.live.manifest import Manifest, first_desk, manifest_of
+from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
 from tonearm.live.output import SessionOutput
 from tonearm.live.playback import Playback
@@ -100,9 +101,7 @@ class Session:
         self._recent = RecentAudio(round(RECENT * rate))
         self._output = SessionOutput(rate, self._recent, publish)
         self._meters = MeterThread(self._recent, rate, publish)
-        self._finisher = TakeFinisher(
-            self._takes, publish, lambda: self._calls.ask(lambda _: self._state.publish())
-        )
+        self._finisher = TakeFinisher(self._takes, publish, self._publish_take)
         playback = Playback(
             self._output,
             rate,
@@ -205,10 +204,16 @@ class Session:
     def write_files(self, number: int, kind: Format, folder: Path) -> None:
         """Write the files of a take to an existing folder; see `tonearm.live.takes.write_files`.
 
+        The take counts as exported when the caller says so (`mark_exported`), since the folder may
+        be a temporary one.
+
         Raises:
             TonearmError: no such take, it is not ready, or a file cannot be written.
         """
         write_files(self._takes.ready(number), self.model.decode, kind, folder)
+
+    def mark_exported(self, number: int) -> None:
+        """Count a take as exported, whose files of `write_files` are in their place."""
         self._takes.mark_exported(number)
 
     def export_page(self, number: int) -> bytes:
@@ -253,3 +258,12 @@ class Session:
     def state(self) -> SessionState:
         """A snapshot; `snapshot` gives one from outside the session's thread."""
         return self._state.state
+
+    def _publish_take(self) -> None:
+        """Publish the state with a take that is complete, also after the session's thread ended."""
+
+        def answered(answer: "Future[None]") -> None:
+            if answer.exception() is not None and self._transport.status == "ended":
+                self._state.publish()
+
+        self._calls.ask(self._handler.publish_state).add_done_callback(answered)

@@ -1,5 +1,6 @@
 """Thread of a session, which owns its settings and its transport: makes calls and computes music."""
 
+from contextlib import ExitStack
 from threading import Thread
 
 from tonearm.errors import TonearmError
@@ -14,6 +15,8 @@ REST = 0.5  # longest wait for something to do
 
 class SessionThread:
     """Alternates between the calls of clients and the next piece of music.
+
+    However it ends, the performance that plays becomes a take, and every call is answered.
 
     Args:
         calls: of clients; the thread ends when they are closed.
@@ -45,6 +48,13 @@ class SessionThread:
             self._thread.join()
 
     def _work(self) -> None:
+        with ExitStack() as at_end:  # each one is called, even where another fails
+            at_end.callback(self._calls.refuse)
+            at_end.callback(self._state.publish)
+            at_end.callback(self._transport.close)
+            self._run()
+
+    def _run(self) -> None:
         try:
             self._prepare()
             while not self._calls.is_closed:
@@ -61,10 +71,6 @@ class SessionThread:
         except Exception as error:
             self._publish(Notice(f"the session failed ({type(error).__name__}: {error})", "error"))
             raise
-        finally:
-            self._transport.close()
-            self._state.publish()
-            self._calls.refuse()
 
     def _prepare(self) -> None:
         self._meters.prepare()

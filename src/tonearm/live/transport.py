@@ -90,6 +90,9 @@ class Transport:
     def fork(self, seed: int | None) -> None:
         """Continue the newest music with another performance, without a gap.
 
+        A section that is being recorded ends in this performance, and another one begins in the
+        other performance.
+
         Args:
             seed: of the other performance; default: that of the settings.
 
@@ -106,8 +109,14 @@ class Transport:
         seed = self._settings.next_seed() if seed is None else seed
         stream = self._settings.stream(seed, Clip(music, rate))
         skip = round(music.shape[1] / rate * frame_rate) * rate // frame_rate
-        self._playback.continue_with(self._performance_of(stream, seed, skip))
-        self._finish(before)
+        performance = self._performance_of(stream, seed, skip)
+        if before.recording:
+            performance.record(True)
+            performance.note("the recorded section goes on")
+        try:
+            self._playback.continue_with(performance)
+        finally:
+            self._finish(before)
 
     def loop(self, bars: int, tempo: float | None) -> None:
         """Repeat the newest bars; 0 goes on with the music.
@@ -191,14 +200,18 @@ class Transport:
         """End the performance that plays, if any; it becomes a take."""
         performance = self.performance
         if performance is not None:
-            self._playback.end()
             self.status = "stopped"
-            self._finish(performance)
+            try:
+                self._playback.end()
+            finally:
+                self._finish(performance)
 
     def close(self) -> None:
         """End the performance that plays; no other one follows."""
-        self.end()
-        self.status = "ended"
+        try:
+            self.end()
+        finally:
+            self.status = "ended"
 
     @property
     def _rate(self) -> int:

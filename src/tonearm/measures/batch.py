@@ -5,13 +5,14 @@ Nothing is printed. A file that cannot be read becomes a `FailedFile` among the 
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.datasets.audio_files import FailedFile, audio_files, read_clips
+from tonearm.datasets.captions import Caption, SectionText
 from tonearm.errors import TonearmError
 from tonearm.evaluators.base import (
     AudioTextEmbedder,
@@ -39,6 +40,7 @@ from tonearm.measures.describe import Description, describe
 from tonearm.measures.fad import FAD, measure_fad
 from tonearm.measures.kad import KAD, measure_kad
 from tonearm.measures.notes import measure_notes
+from tonearm.measures.sectioned_clap_score import joined, measure_sectioned_clap_score
 from tonearm.measures.tags import measure_tags
 from tonearm.measures.zero_shot import TEMPLATE, check_labels, measure_zero_shot
 from tonearm.progress import Progress
@@ -85,7 +87,7 @@ class ClapScoring:
         clap: the evaluator.
         labels: of a zero-shot score; none for no such score.
         template: text with one {} for the label.
-        texts: of the CLAP score, one per file; empty for no such score.
+        texts: of the CLAP score, one per file, or one per section; empty for no such score.
         classifiers: trained on the evaluator's embeddings.
 
     Raises:
@@ -95,7 +97,7 @@ class ClapScoring:
     clap: AudioTextEmbedder
     labels: tuple[str, ...] | None = None
     template: str = TEMPLATE
-    texts: Mapping[Path, str] = field(default_factory=dict)
+    texts: Mapping[Path, Caption] = field(default_factory=dict)
     classifiers: tuple[Classifier, ...] = ()
 
     def __post_init__(self) -> None:
@@ -103,8 +105,7 @@ class ClapScoring:
         boundary.sequence(self.classifiers, "classifiers", as_classifier, "a tuple of classifiers")
         if not isinstance(self.texts, Mapping):
             raise boundary.refusal(self.texts, "texts", "a mapping of paths to texts")
-        for text in self.texts.values():
-            boundary.text(text, "a text")
+        texts = [text for caption in self.texts.values() for text in _texts(caption)]
         names = [classifier.name for classifier in self.classifiers]
         if len(set(names)) < len(names):
             raise TonearmError(
@@ -114,7 +115,7 @@ class ClapScoring:
         if self.labels is not None:
             boundary.sequence(self.labels, "labels", boundary.text, "a tuple of labels")
             check_labels(self.labels, self.template, self.clap)
-        for text in dict.fromkeys(self.texts.values()):
+        for text in dict.fromkeys(texts):
             self.clap.check_words(text)
         for classifier in self.classifiers:
             check_embedder(classifier, self.clap)
@@ -136,11 +137,27 @@ class ClapScoring:
         if self.texts:
             if path not in self.texts:
                 raise TonearmError(f"there is no text for {path}; give one for each file")
-            text = self.texts[path]
-            found.append({**measure_clap_score(clip, self.clap, text).to_dict(), "text": text})
+            found.append(self._clap_score(clip, self.texts[path]))
         for classifier in self.classifiers:
             found.append(measure_classifier(clip, classifier, self.clap).to_dict())
         return tuple(found)
+
+    def _clap_score(self, clip: Clip, caption: Caption) -> dict[str, Any]:
+        if isinstance(caption, str):
+            return {**measure_clap_score(clip, self.clap, caption).to_dict(), "text": caption}
+        found = measure_sectioned_clap_score(clip, self.clap, caption)
+        return {
+            **found.mean.to_dict(),
+            "text": joined(caption),
+            "sections": [asdict(one) for one in found.sections],
+        }
+
+
+def _texts(caption: Any) -> list[str]:
+    """The texts of a caption. Raises TonearmError for another type."""
+    if isinstance(caption, tuple) and all(isinstance(one, SectionText) for one in caption):
+        return [boundary.text(one.text, "a text") for one in caption]
+    return [boundary.text(caption, "a text")]
 
 
 def measure_files(

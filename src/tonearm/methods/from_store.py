@@ -86,7 +86,7 @@ def stored_activations(
     by_label: Mapping[str, RunningMoments],
     heads: int | None = None,
 ) -> Activations:
-    """Activations of two sets; groups are tracks.
+    """Activations of two sets; groups are pieces, or tracks where no piece is stated.
 
     Args:
         store: with rows of the site.
@@ -95,11 +95,11 @@ def stored_activations(
         by_label: moments of the site's rows, from `store.moments`.
         heads: of a layer, at site heads.
     """
-    rows_of_segment, tracks = store.segment_rows, dict[str, int]()
+    rows_of_segment, units = store.segment_rows, dict[str, int]()
     used = [one.label in sides.positive | sides.negative for one in store.segments]
     chosen = [one for one, is_used in zip(store.segments, used, strict=True) if is_used]
     labels = torch.tensor([int(one.label in sides.positive) for one in chosen])
-    groups = torch.tensor([tracks.setdefault(one.track, len(tracks)) for one in chosen])
+    groups = torch.tensor([units.setdefault(one.split_unit, len(units)) for one in chosen])
     return Activations(
         _merged(by_label, sides.positive),
         _merged(by_label, sides.negative),

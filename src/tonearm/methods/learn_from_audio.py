@@ -56,7 +56,8 @@ def learn_from_audio(
 
     The audio is cut into adjacent segments of one length, encoded, and read in one teacher-forced
     pass per batch. Audio that cannot be used (shorter than a segment, silent, damaged) is left out
-    with a warning. Every path and clip is a track of its own; a Recording states its track.
+    with a warning. Every path and clip is a track of its own; a Recording states its track, and the
+    piece that recordings of both sides are made from, which no split divides.
 
     Args:
         model: whose activations are captured.

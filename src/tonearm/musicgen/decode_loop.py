@@ -87,12 +87,11 @@ class Decoding:
 
     def _open(self, start: int, known: int) -> None:
         """Start the window at frame `start`, of which the frames before `known` have codes."""
-        shape = self.decoder.checkpoint.shape
-        self.frames, self.known = self.request.window_from(start, self.end), known
-        self.allocated = self.frames.stop
-        self._extend(self.frames.stop)
-        codes = self._codes[..., start : self.frames.stop]
+        shape, frames = self.decoder.checkpoint.shape, self.request.window_from(start, self.end)
+        self._extend(frames.stop)
+        codes = self._codes[..., start : frames.stop]
         self.tokens = delay(codes, self.decoder.checkpoint.bos, shape.channels)  # [B, K, P]
+        self.frames, self.known, self.allocated = frames, known, frames.stop
         self.position = 1 + known - start  # the first one with a code to draw
         self.close()  # its cache is free before the next one is allocated
         while self._later and self._later[0][0] <= known:
@@ -287,6 +286,27 @@ class Decoding:
         self._end_window(end)
         self.end = end
         self.lengths = [end] * len(self.tokens)
+
+    def cut(self) -> int:
+        """End the clip after the frames whose codebooks are all decided. No step follows.
+
+        The delayed codebooks of the last frames saw further frames, so that another decoding has to
+        keep these codes, as after a rewind to the end of the clip.
+
+        Returns:
+            The end.
+
+        Raises:
+            ValueError: the decoding cannot be rewound.
+        """
+        if self.first_rewindable is None:
+            raise ValueError("a decoding that cannot be rewound cannot be cut")
+        self.end = self.frames_done
+        self._end_window(self.end)
+        self.lengths = [self.end] * len(self.tokens)
+        self.position = self.tokens.shape[-1]
+        self.close()
+        return self.end
 
     def _end_window(self, end: int) -> None:
         """End the window before frame `end`.

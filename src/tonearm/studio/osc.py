@@ -14,7 +14,7 @@
 
 Numbers may be integers or floats. Answers and echoes go to the sender and to the port after this
 one at the sender's address: the same addresses, /tonearm/status/{rtf,buffer_ms,underruns,applied}
-and /tonearm/error.
+and /tonearm/error. Echoes end where a sender is silent (osc_listeners.py).
 """
 
 import asyncio
@@ -33,16 +33,15 @@ from tonearm.live.commands import command_of
 from tonearm.live.state import SessionState
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
 from tonearm.studio.messages import ReportMessage
+from tonearm.studio.osc_listeners import Address, OscListeners
 from tonearm.text import quoted
 
 PORT = 9311
 ROOT = "/tonearm"
 ORIGIN = "osc"
 STATUS_SECONDS = 1.0
-MAX_LISTENERS = 8  # addresses that receive echoes, the newest ones
 MAX_MESSAGES = 64  # of a bundle
 BUTTONS = ("play", "stop", "fork")
-Address = tuple[str, int]
 
 
 class OscServer(asyncio.DatagramProtocol):
@@ -56,7 +55,7 @@ class OscServer(asyncio.DatagramProtocol):
 
     def __init__(self, session: Session, port: int, report: Callable[[], ReportMessage]):
         self._session, self._port, self._report = session, port, report
-        self._listeners: dict[Address, None] = {}
+        self._listeners = OscListeners()
         self._transport: asyncio.DatagramTransport | None = None
         self._loop = asyncio.get_running_loop()
         self._end: Callable[[], None] | None = None
@@ -83,7 +82,7 @@ class OscServer(asyncio.DatagramProtocol):
             return
         if any(_is_of_a_server(timed.message.address) for timed in packet.messages):
             return  # of another studio; an answer would be answered without an end
-        self._listen(sender)
+        self._listeners.add(sender)
         for timed in packet.messages[:MAX_MESSAGES]:
             try:
                 self._handle(timed.message.address, list(timed.message.params), sender)
@@ -126,7 +125,7 @@ class OscServer(asyncio.DatagramProtocol):
 
     def _echo(self, applied: Applied) -> None:
         address = address_of(applied.target)
-        for listener in list(self._listeners):
+        for listener in self._listeners.addresses:
             if address is not None:
                 self._send(listener, address, float(applied.value))
             if applied.sample is not None:
@@ -136,7 +135,7 @@ class OscServer(asyncio.DatagramProtocol):
     async def _send_status(self) -> None:
         while True:
             await asyncio.sleep(STATUS_SECONDS)
-            if not self._listeners:
+            if not self._listeners.addresses:
                 continue
             state = await asyncio.wrap_future(self._session.snapshot())
             report = self._report()
@@ -145,15 +144,9 @@ class OscServer(asyncio.DatagramProtocol):
                 "buffer_ms": float(report.buffer_ms),
                 "underruns": report.underruns,
             }
-            for listener in list(self._listeners):
+            for listener in self._listeners.addresses:
                 for name, value in status.items():
                     self._send(listener, f"{ROOT}/status/{name}", value)
-
-    def _listen(self, sender: Address) -> None:
-        self._listeners.pop(sender, None)
-        self._listeners[sender] = None
-        while len(self._listeners) > MAX_LISTENERS:
-            del self._listeners[next(iter(self._listeners))]
 
     def _send(self, listener: Address, address: str, value: ArgValue | list[Any]) -> None:
         """Send to a listener, and to the answering port at its address."""

@@ -258,7 +258,7 @@ class TerminalClient:
 
     def _save(self) -> None:
         """Save all takes that were not saved."""
-        numbers = self._saver.unsaved(self.state.takes)
+        numbers = self._saver.unsaved
         if not numbers:
             self._message = "there is nothing to save; stop first, so that the music becomes a take"
         self._saving += [self._saver.save(number) for number in numbers]
@@ -309,7 +309,7 @@ class TerminalClient:
             underruns=self._player.underruns,
             latency=self._latency,
             output=output,
-            unsaved=len(self._saver.unsaved(self.state.takes)),
+            unsaved=len(self._saver.unsaved),
             text=self._text,
             message=self._message,
             host_tempo=self.midi.host_tempo if self.midi else None,

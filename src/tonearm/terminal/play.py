@@ -100,7 +100,7 @@ def _keep(session: Session, saver: TakeSaver, say: Callable[[str], None]) -> Non
     """End the performance, and save all takes; faults are raised after the last one."""
     with suppress(TonearmError):  # of a session that has ended by itself
         session.command(commands.Stop()).result()
-    unsaved = len(saver.unsaved(session.state.takes))
+    unsaved = len(saver.unsaved)
     faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
     if unsaved:
         _say(say, f"saving {unsaved} {'take' if unsaved == 1 else 'takes'}; Ctrl-C leaves them out")

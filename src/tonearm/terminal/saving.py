@@ -15,7 +15,7 @@ POLL = 0.05  # seconds
 
 
 class TakeSaver:
-    """Saves takes of a session, each one once.
+    """Saves takes of a session, each one once; the session knows which ones are not saved.
 
     Args:
         session: of the takes.
@@ -25,7 +25,7 @@ class TakeSaver:
 
     def __init__(self, session: Session, folder: Path, kind: Format):
         self._session, self._folder, self._kind = session, folder, kind
-        self._saved: dict[int, Future[Path]] = {}
+        self._answers: dict[int, Future[Path]] = {}  # by the number of the take
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tonearm-saving")
 
     def save(self, number: int) -> "Future[Path]":
@@ -33,23 +33,21 @@ class TakeSaver:
 
         The future raises TonearmError where the take cannot be exported or written.
         """
-        if self._is_unsaved(number):
-            self._saved[number] = self._worker.submit(self._write, number)
-        return self._saved[number]
+        if number not in self._answers or number in self.unsaved:
+            self._answers[number] = self._worker.submit(self._write, number)
+        return self._answers[number]
 
-    def unsaved(self, takes: tuple[TakeState, ...]) -> list[int]:
+    @property
+    def unsaved(self) -> list[int]:
         """Numbers of the takes that are ready, and neither saved nor being saved."""
-        return [one.number for one in takes if one.ready and self._is_unsaved(one.number)]
-
-    def _is_unsaved(self, number: int) -> bool:
-        answer = self._saved.get(number)
-        return answer is None or (answer.done() and answer.exception() is not None)
+        being_saved = {number for number, one in self._answers.items() if not one.done()}
+        return [number for number in self._session.unsaved if number not in being_saved]
 
     def due(self, takes: tuple[TakeState, ...]) -> list[int]:
         """The take, if any, that has to be saved before the session releases it; named once."""
         if len(takes) < FULL:
             return []
-        return [number for number in self.unsaved(takes) if number not in self._saved][:1]
+        return [number for number in self.unsaved if number not in self._answers][:1]
 
     def save_all(self) -> "dict[int, Future[Path]]":
         """End the performance, complete all takes, and save those that were not saved.
@@ -59,11 +57,11 @@ class TakeSaver:
         """
         while any(not (one.ready or one.fault) for one in self._session.state.takes):
             time.sleep(POLL)
-        for number in self.unsaved(self._session.state.takes):
+        for number in self.unsaved:
             self.save(number)
-        for answer in self._saved.values():
+        for answer in self._answers.values():
             answer.exception()  # waits
-        return dict(self._saved)
+        return dict(self._answers)
 
     def close(self) -> None:
         """End the thread, after the take that is being saved."""
@@ -73,6 +71,7 @@ class TakeSaver:
         folder = self._free_folder()
         with atomic_folder(folder, f"steered.{self._kind}", lambda path: False) as temporary:
             self._session.write_files(number, self._kind, temporary)
+        self._session.mark_exported(number)
         return folder
 
     def _free_folder(self) -> Path:

@@ -18,6 +18,7 @@ class Entry:
         columns: values by name; one of them becomes the label.
         row: of the Parquet shard; None for an audio file.
         name: of the item where it has no path.
+        piece: that several tracks are made from; empty where each is a piece of its own.
     """
 
     path: Path | None
@@ -25,6 +26,7 @@ class Entry:
     columns: Mapping[str, str]
     row: int | None = None
     name: str = ""
+    piece: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """A table beside the audio files.
 
-    metadata.csv      column file_name, any columns of labels, and track where several files are
-                      excerpts of one piece
+    metadata.csv      column file_name, any columns of labels, track where several files are
+                      excerpts of one piece, and piece where several tracks with labels of their own
+                      are made from one piece, such as with and without its drums
     metadata.jsonl    the same, one JSON object per line
 
 The label is the column `label` unless another one is chosen. A corpus that `tonearm corpus render`
@@ -16,7 +17,7 @@ from tonearm.datasets.tables import read_table
 from tonearm.errors import TonearmError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
-FILE_NAME, TRACK = "file_name", "track"
+FILE_NAME, TRACK, PIECE = "file_name", "track", "piece"
 RENDERING = "rendering.json"
 
 
@@ -31,9 +32,8 @@ def _open(folder: Path) -> Table:
             f"the rendering of {folder} is not complete; run the same tonearm corpus render again"
         )
     rows = [row for _, row in read_table(file, (FILE_NAME,))]
-    columns = tuple(
-        dict.fromkeys(name for row in rows for name in row if name not in (FILE_NAME, TRACK))
-    )
+    reserved = (FILE_NAME, TRACK, PIECE)
+    columns = tuple(dict.fromkeys(name for row in rows for name in row if name not in reserved))
 
     def entries(needed: Collection[str]) -> Iterator[Entry]:
         for number, row in enumerate(rows, 1):
@@ -44,7 +44,12 @@ def _open(folder: Path) -> Table:
                     "give a value in every row, or choose another column"
                 )
             values = {name: row[name] for name in columns if name in row}
-            yield Entry(folder / row[FILE_NAME], row.get(TRACK, row[FILE_NAME]), values)
+            yield Entry(
+                folder / row[FILE_NAME],
+                row.get(TRACK, row[FILE_NAME]),
+                values,
+                piece=row.get(PIECE, ""),
+            )
 
     return Table(columns, LABEL if LABEL in columns else None, entries)
 

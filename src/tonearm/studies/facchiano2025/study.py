@@ -146,19 +146,7 @@ def planned_takes(design: Design, layers: int) -> int:
 
 
 def report(folder: Path, page: Path | None = None) -> Path:
-    """Write the report of a complete study from its store; nothing is generated.
-
-    Args:
-        folder: of the store.
-        page: also write the report as Markdown to this path, with its figures and data in a folder
-            of the same name.
-
-    Returns:
-        The path of the page.
-
-    Raises:
-        TonearmError: no such study, or one that is not complete.
-    """
+    """Write the report of a complete study, as `PublishedStudy.report` describes."""
 
     def make(stored: StoredStudy) -> Report:
         results = analyse(stored.records, read_arrays(folder / ACTIVATIONS))

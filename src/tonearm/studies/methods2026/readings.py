@@ -9,7 +9,7 @@ evaluators. The bundled CLAP and the bundled beat tracker share training data an
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log2
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -117,15 +117,20 @@ class Words:
         return found
 
 
+class _OfTags:
+    """A reading of the tags of musicnn."""
+
+    family: ClassVar[Family] = "musicnn"
+    unit: ClassVar[str] = "logit"
+    groups: ClassVar[tuple[str, ...]] = ("tags",)
+
+
 @dataclass(frozen=True)
-class Tags:
-    """Mean logit of tags of musicnn."""
+class Tags(_OfTags):
+    """Mean logit of tags."""
 
     tags: tuple[str, ...]
     sense: int = 1
-    family: Family = "musicnn"
-    unit: str = "logit"
-    groups: tuple[str, ...] = ("tags",)
 
     @property
     def name(self) -> str:
@@ -139,8 +144,8 @@ class Tags:
 
 
 @dataclass(frozen=True)
-class Classified:
-    """Logit of a label by a classifier on the tags of musicnn.
+class Classified(_OfTags):
+    """Logit of a label by a classifier on the tags.
 
     classifier  its name
     """
@@ -148,9 +153,6 @@ class Classified:
     classifier: str
     label: str
     sense: int = 1
-    family: Family = "musicnn"
-    unit: str = "logit"
-    groups: tuple[str, ...] = ("tags",)
 
     @property
     def name(self) -> str:

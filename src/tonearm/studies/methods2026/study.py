@@ -183,19 +183,7 @@ def planned_takes(
 
 
 def report(folder: Path, page: Path | None = None) -> Path:
-    """Write the report of a complete study from its store; nothing is generated.
-
-    Args:
-        folder: of the store.
-        page: also write the report as Markdown to this path, with its figures and data in a folder
-            of the same name.
-
-    Returns:
-        The path of the report.
-
-    Raises:
-        TonearmError: no such study, or one that is not complete.
-    """
+    """Write the report of a complete study, as `PublishedStudy.report` describes."""
     return report_stored(folder, NAME, STAGES, partial(_report, folder), page)
 
 
