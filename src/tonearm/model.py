@@ -257,6 +257,7 @@ class Model:
                 f"the request has {len(request.sections)} sections and the place "
                 f"{len(place.sections)}; give the place that was recorded with the take"
             )
+        rewinds = boundary.sequence(rewinds, "rewinds", _rewind, "a list of Rewinds")
         if rewinds and self.engine.uniform_batches:
             raise TonearmError(
                 f"engine {self.engine.name} cannot keep codes of a stream that was rewound; use engine "
@@ -540,6 +541,10 @@ class Model:
     @property
     def _builder(self) -> TakeBuilder:
         return TakeBuilder(self.checkpoint, self.engine.name, self.vectors)
+
+
+def _rewind(value: object, name: str) -> Rewind:
+    return boundary.instance(value, name, Rewind, "a Rewind, from a take's provenance")
 
 
 def _checked_prompt(prompt: object) -> str:

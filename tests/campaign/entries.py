@@ -978,7 +978,7 @@ FUNCTIONS: dict[str, Function] = {
             "place": m.take.provenance.batch,
             "vectors": {m.vector.name: m.vector},
         },
-        {**PROGRESS, "request": ANY, "place": ANY, "vectors": ANY},
+        {**PROGRESS, "request": ANY, "place": ANY, "vectors": ANY, "rewinds": ("object", "objects")},
     ),
     "Model.decode": Function(lambda m: m.model.decode, lambda m: {"take": m.take}, {"take": ANY}),
     "Model.stream": Function(
@@ -986,7 +986,7 @@ FUNCTIONS: dict[str, Function] = {
         lambda m: {"prompt": PROMPT, "seconds": SECONDS, "seed": 1},
         # None as a length is an endless stream
         {**REQUEST_KINDS, **SAMPLING_KINDS, "steer": STEER_KINDS, "combine": TEXT, "chunk_seconds": REAL,
-         "seconds": ("negative_length",), "twin": ANY},
+         "seconds": ("negative_length",), "twin": ANY, "rewinds": ANY},
     ),
     "Sampling": _fixed(tonearm.Sampling, **SAMPLING_KINDS, **SCHEDULES),
     "Sampling.overridden": _fixed(tonearm.Sampling().overridden, **SAMPLING_KINDS),

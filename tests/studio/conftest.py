@@ -20,7 +20,10 @@ class Client(TestClient):
 
 @pytest.fixture
 def session(melody) -> Iterator[Session]:
-    with playing(melody) as (session, player):
+    with playing(melody, lead=2.0) as (
+        session,
+        player,
+    ):  # that a control of the test still finds music to act on
         player.playing = False  # the clients under test report their own play heads
         yield session
 
