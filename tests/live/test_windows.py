@@ -9,6 +9,7 @@ from tonearm.live import commands, playback
 from tonearm.live import session as sessions
 
 LEAD = 0.4
+STALL = playback.STALL_MARGIN * 1.0 - LEAD / 2
 
 
 def test_the_stream_says_how_long_its_window_goes_on(model_of):
@@ -22,10 +23,11 @@ def test_the_stream_says_how_long_its_window_goes_on(model_of):
     assert min(left[:last]) < 2 / rate and set(left[last:]) == {None}
 
 
-@pytest.mark.parametrize("until, further", [(5.0, 0.0), (0.1, playback.AHEAD), (None, 0.0)])
+@pytest.mark.parametrize("until, further", [(5.0, 0.0), (0.1, STALL), (None, 0.0)])
 def test_the_music_is_further_ahead_where_a_window_ends(melody, monkeypatch, until, further):
     """With a play head that stands still."""
     monkeypatch.setattr(Stream, "until_window", until)
+    monkeypatch.setattr(playback, "FIRST_STALL", 1.0)
     with playing(melody, lead=LEAD) as (session, player):
         player.playing = False
         session.command(commands.Play()).result(60)

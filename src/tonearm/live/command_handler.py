@@ -18,7 +18,7 @@ from tonearm.live.desk import check_setting
 from tonearm.live.events import Applied, Notice, PromptApplied, Subscriber
 from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
-from tonearm.live.playback import AHEAD, FORK_AHEAD
+from tonearm.live.playback import FORK_AHEAD, PROMPT_AHEAD
 from tonearm.live.settings import Role, Settings
 from tonearm.live.state import SessionState
 from tonearm.live.state_publisher import StatePublisher
@@ -27,7 +27,7 @@ from tonearm.steering.controls import Control
 from tonearm.text import check_text
 
 # commands before which the music is computed further ahead, in seconds beyond the lead
-NEED_AHEAD: dict[type, float] = {commands.SetPrompt: AHEAD, commands.Fork: FORK_AHEAD}
+NEED_AHEAD: dict[type, float] = {commands.SetPrompt: PROMPT_AHEAD, commands.Fork: FORK_AHEAD}
 
 
 class CommandHandler:

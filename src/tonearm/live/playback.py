@@ -24,8 +24,10 @@ from tonearm.live.state import Mode
 
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
-AHEAD = 0.35  # seconds further ahead than the lead before a window begins
+PROMPT_AHEAD = 0.35  # seconds further ahead than the lead before another prompt
 FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
+FIRST_STALL = 0.2  # seconds that the beginning of a window takes, before it was measured
+STALL_MARGIN = 1.5  # of that time, which is to be covered with half the lead left
 NOTICE = 0.3  # seconds of music before the end of a window at which this begins
 TOO_LATE = "the performance ended before the change took effect"
 
@@ -90,6 +92,7 @@ class Playback:
         self._rejoins = False  # the next phrase does not follow the one that plays
         self._pending: list[_Change] = []
         self._waiting: list[_Waiting] = []
+        self._stall = FIRST_STALL
 
     @property
     def speed(self) -> float | None:
@@ -154,15 +157,13 @@ class Playback:
         return any(self._output.position >= one.latest for one in self._waiting)
 
     def _has_room(self, lead: float) -> bool:
-        return self._output.room(lead + self._further_ahead) > 0
-
-    @property
-    def _further_ahead(self) -> float:
-        """Seconds beyond the lead that are wanted now."""
+        """Whether more music is wanted: as far as the lead, and further before a stall."""
         assert self.performance is not None
         until = self.performance.stream.until_window
         ends_soon = until is not None and until < NOTICE
-        return max([AHEAD if ends_soon else 0.0, *(one.ahead for one in self._waiting)])
+        stall = STALL_MARGIN * self._stall - lead / 2 if ends_soon else 0.0
+        further = max([0.0, stall, *(one.ahead for one in self._waiting)])
+        return self._output.room(lead + further) > 0
 
     def newest_music(self, seconds: float) -> np.ndarray:
         """Steered samples [C, n] that a fork continues: the end of the phrase or of the output."""
@@ -246,6 +247,7 @@ class Playback:
         return is_busy or was_busy
 
     def _compute(self, performance: Performance) -> Pair | None:
+        before = performance.stream.until_window
         # the speed counts the frames that are decided again, too
         performance.stream.rewinds = self.mode == "live" and (self.speed or 0) >= REWINDING
         piece = performance.next()
@@ -253,6 +255,9 @@ class Playback:
             self.is_over = True
         else:
             self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
+            after = performance.stream.until_window
+            if before is not None and (after is None or after > before):
+                self._stall = performance.computing
         return piece
 
     def _advance_live(self, performance: Performance) -> bool:
