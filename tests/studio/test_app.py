@@ -3,11 +3,14 @@
 import io
 import json
 import signal
+import socket
 import struct
 import sys
 import threading
 import time
+import urllib.request
 import zipfile
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from fastapi import WebSocketDisconnect
 
 from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client
+from tests.studio.servers import served
 from tonearm.audio import Clip
 from tonearm.live import Manifest, commands
 from tonearm.studio import connection, decoding, pacing, safety, uploads
@@ -315,6 +319,19 @@ def test_large_and_slow_uploads_are_refused(client, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_BYTES", 10**6)
     monkeypatch.setattr(uploads, "DECODE_SECONDS", 0.0)
     assert "decoded in" in client.post("/uploads/melody", content=wav(1.0)).json()["message"]
+
+
+def test_an_upload_that_breaks_off_is_no_fault_of_the_server(session, capfd):
+    with served(session) as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port)) as one:
+            head = f"POST /uploads/melody HTTP/1.1\r\nHost: {address.netloc}\r\n"
+            one.sendall(f"{head}Content-Length: 100000\r\n\r\npart".encode())
+            one.shutdown(socket.SHUT_WR)
+            one.recv(65_536)
+        with urllib.request.urlopen(f"{url}manifest", timeout=TIMEOUT) as answer:
+            assert answer.status == 200
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_role_that_does_not_exist_is_refused(client):

@@ -106,6 +106,17 @@ def test_bad_datagrams_are_answered_with_the_reason(controller, content, part):
     assert part in controller.until("/tonearm/error")[0]
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"#bundle\0" + bytes(8) + b"\0\0\0\4abcd", b"/tonearm/sync\0\0\0,g\0\0"],
+)
+def test_packets_that_are_ignored_write_nothing_to_the_log(controller, caplog, content):
+    controller.raw(content)
+    controller.send("/tonearm/guidance", "loud")
+    controller.until("/tonearm/error")
+    assert caplog.records == []
+
+
 def test_messages_of_a_server_are_not_answered(controller):
     """Two studios at neighbouring ports would otherwise answer each other for ever."""
     for address, value in (("/tonearm/error", "x"), ("/tonearm/status/rtf", 1.0)):

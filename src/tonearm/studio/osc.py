@@ -18,6 +18,7 @@ and /tonearm/error. Echoes end where a sender is silent (osc_listeners.py).
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -63,10 +64,12 @@ class OscServer(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        logging.getLogger().addFilter(_is_no_word_of_the_parser)
         self._end = self._session.subscribe(self._receive_event)
         self._status = self._loop.create_task(self._send_status())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        logging.getLogger().removeFilter(_is_no_word_of_the_parser)
         if self._end is not None:
             self._end()
         if self._status is not None:
@@ -193,6 +196,14 @@ def call_of(
         case ["sync"]:
             return "sync"
     raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync lists those there are")
+
+
+def _is_no_word_of_the_parser(record: logging.LogRecord) -> bool:
+    """Whether a record is not one of python-osc, which logs parts of packets that it ignores.
+
+    Anybody who can reach the port could fill the terminal with them.
+    """
+    return record.module not in ("osc_bundle", "osc_message")
 
 
 def _is_of_a_server(address: str) -> bool:

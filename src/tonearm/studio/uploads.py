@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 
 import numpy as np
+from starlette.requests import ClientDisconnect
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -19,7 +20,8 @@ async def received(chunks: AsyncIterator[bytes]) -> bytes:
     """Collect the body of an upload.
 
     Raises:
-        TonearmError: it is larger than MAX_BYTES, or takes longer than RECEIVE_SECONDS.
+        TonearmError: it is larger than MAX_BYTES, takes longer than RECEIVE_SECONDS, or ends before
+            its end.
     """
     parts, size = [], 0
     try:
@@ -33,6 +35,8 @@ async def received(chunks: AsyncIterator[bytes]) -> bytes:
                 parts.append(chunk)
     except TimeoutError:
         raise TonearmError(f"the upload took longer than {RECEIVE_SECONDS:g} s") from None
+    except ClientDisconnect:
+        raise TonearmError("the connection was lost during the upload; repeat it") from None
     return b"".join(parts)
 
 
