@@ -205,7 +205,7 @@ def test_a_new_prompt_acts_at_a_frame_and_the_take_replays(melody, tmp_path):
     assert replay(tmp_path / "steered.json", model=melody).identical
 
 
-@pytest.mark.parametrize("text", [" ", "\0"])
+@pytest.mark.parametrize("text", [" ", "\0", "\u200b"])
 def test_prompts_that_are_not_possible_are_refused(melody, text):
     with playing(melody) as (session, _):
         for is_playing in (False, True):
@@ -241,6 +241,29 @@ def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
         now = state(session)
         assert (now.performance, now.seed) == (2, 1)
         ready_take(session, 1)
+
+
+def test_a_fork_begins_where_the_frames_that_it_continues_end(melody, monkeypatch):
+    """Loops, whose length is that of bars, leave a part of a frame."""
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        frame = session.sample_rate // melody.shape.frame_rate
+        music = player.joined()[:, : 30 * frame + round(0.4 * frame)]
+        monkeypatch.setattr(session._transport._playback, "newest_music", lambda seconds: music)
+        do(session, commands.Fork())
+        fork = session._transport.performance
+        assert fork.stream._decoding.request.prompt_frames == 30
+        assert fork.skip == 30 * frame
+
+
+def test_a_performance_that_starts_while_muted_is_silent(melody):
+    with playing(melody) as (session, player):
+        session.apply(Control(target="mute", value=1)).result(TIMEOUT)
+        do(session, commands.Play())
+        player.until_samples(session.sample_rate)
+        assert state(session).controls["mute"] == 1
+        assert not player.joined().any()
 
 
 def test_a_fork_goes_on_recording_and_both_takes_hold_their_section(melody, tmp_path):

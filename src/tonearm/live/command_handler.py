@@ -24,7 +24,7 @@ from tonearm.live.state import SessionState
 from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.transport import Transport
 from tonearm.steering.controls import Control
-from tonearm.text import check_text
+from tonearm.text import check_text, is_blank
 
 # commands before which the music is computed further ahead, in seconds beyond the lead
 NEED_AHEAD: dict[type, float] = {commands.SetPrompt: PROMPT_AHEAD, commands.Fork: FORK_AHEAD}
@@ -166,7 +166,7 @@ class CommandHandler:
 
     def _set_prompt(self, text: str) -> None:
         check_text(text, "prompt")
-        if not text.strip():
+        if is_blank(text):
             raise TonearmError("the prompt is empty; describe the music in a few words")
         if self._transport.performance is not None:
             self._transport.set_prompt(

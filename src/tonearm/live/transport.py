@@ -14,7 +14,7 @@ from tonearm.live.performance import Performance
 from tonearm.live.playback import Playback
 from tonearm.live.settings import Settings
 from tonearm.live.speed import measure_speed
-from tonearm.steering.controls import Control
+from tonearm.steering.controls import MUTE, Control
 
 FORK_PROMPT = 4.0  # seconds of the music that a fork continues
 BAR_WITHOUT_TEMPO = 2.0  # seconds
@@ -100,16 +100,17 @@ class Transport:
             TonearmError: nothing plays, too little has been played, or settings that are not
                 possible.
         """
-        before, frame_rate, rate = self.playing("fork"), self._shape.frame_rate, self._rate
+        before, rate = self.playing("fork"), self._rate
         music = self._playback.newest_music(FORK_PROMPT)
+        part = music.shape[1] % (rate // self._shape.frame_rate)
+        music = music[:, part:]  # whole frames, of which takes consist
         if music.shape[1] < rate:
             raise TonearmError(
                 "less than 1 s has been played, too little to continue; wait for more"
             )
         seed = self._settings.next_seed() if seed is None else seed
         stream = self._settings.stream(seed, Clip(music, rate))
-        skip = round(music.shape[1] / rate * frame_rate) * rate // frame_rate
-        performance = self._performance_of(stream, seed, skip)
+        performance = self._performance_of(stream, seed, skip=music.shape[1])
         if before.recording:
             performance.record(True)
             performance.note("the recorded section goes on")
@@ -220,6 +221,8 @@ class Transport:
     def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
         """The next performance, which begins at the newest sample."""
         self._settings.use_seed(seed)
+        if self._settings.controls[MUTE]:
+            stream.set(Control(target=MUTE, value=1.0))
         self.count += 1
         self.start, self.status = self._output.position, "playing"
         self._last_heads = time.monotonic()
