@@ -38,6 +38,13 @@ def test_the_folder_is_removed_with_its_files(place):
     assert not list(place.iterdir())
 
 
+def test_the_folders_that_were_looked_through_are_not_all_remembered(place):
+    """A studio makes one for every export, and writes into it."""
+    for number in range(200):
+        temporary_names.remove_abandoned(place / str(number))
+    assert temporary_names.remove_abandoned.cache_info().currsize <= 64
+
+
 def test_the_folder_of_a_killed_process_is_removed_by_the_next(place):
     done = subprocess.run(
         [sys.executable, "-c", KILLED, str(place)], env=os.environ, capture_output=True, timeout=120

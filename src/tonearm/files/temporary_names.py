@@ -12,7 +12,7 @@ import secrets
 import shutil
 import zlib
 from contextlib import suppress
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import psutil
@@ -37,7 +37,7 @@ def owner() -> str:
     return f"{_machine()}-{os.getpid()}-{round(psutil.Process().create_time())}"
 
 
-@cache  # once for each folder of a run: many takes go into one
+@lru_cache(maxsize=64)  # once for each folder of a run: many takes go into one
 def remove_abandoned(folder: Path) -> None:
     """Remove temporary files and folders of processes that were killed."""
     for path in _entries(folder):
