@@ -224,6 +224,63 @@ def test_a_context_at_another_rate_resamples_without_a_click(tab):
     assert result["worst"] < 0.01, result
 
 
+PLAYED = """async (messages) => {
+    const context = new OfflineAudioContext(1, 24000, 16000);
+    await context.audioWorklet.addModule("/static/worklet.js");
+    const node = new AudioWorkletNode(context, "tonearm-player", {
+        numberOfInputs: 0, outputChannelCount: [1],
+        processorOptions: { rate: 16000, channels: 1, prime: 1000 },
+    });
+    node.connect(context.destination);
+    let last;
+    node.port.onmessage = ({ data }) => (last = data);
+    for (const { first, values } of messages) {
+        const rows = [Float32Array.from(values), Float32Array.from(values)];
+        node.port.postMessage({ type: "audio", run: 1, first, rows });
+    }
+    await new Promise((done) => setTimeout(done, 500));
+    await context.startRendering();
+    await new Promise((done) => setTimeout(done, 500));
+    return last;
+}"""
+
+
+def test_samples_that_never_came_are_counted_as_dropped(tab):
+    page, block = tab(), [0.5] * 4000
+    gap = [{"first": 0, "values": block}, {"first": 5000, "values": block}]
+    assert page.evaluate(PLAYED, gap)["dropped"] == 1000
+    whole = [{"first": 0, "values": block}, {"first": 4000, "values": block}]
+    assert page.evaluate(PLAYED, whole)["dropped"] == 0
+
+
+def test_the_first_sound_is_that_of_the_first_sample_that_is_not_silent(tab):
+    page = tab()
+    values = [0.0] * 8000 + [0.5] * 8000
+    status = page.evaluate(PLAYED, [{"first": 0, "values": values}])
+    assert status["sounded"] == pytest.approx(0.5, abs=0.01)  # of the time of the context
+    assert status["time"] == pytest.approx(1.5, abs=0.06)
+    page.wait_for_function("() => window.tonearm.output.firstSound > 0")
+    assert page.evaluate("() => window.tonearm.output.firstSound < performance.now()")
+
+
+def test_the_position_between_two_reports_is_that_of_the_clock(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    positions = page.evaluate(
+        """async () => {
+            const found = [];
+            for (let i = 0; i < 60; i++) {
+                await new Promise((done) => setTimeout(done, 5));
+                const { position, buffered } = window.tonearm.output.status;
+                found.push([position, window.tonearm.output.position, position + buffered]);
+            }
+            return found;
+        }"""
+    )
+    assert all(low <= now <= high for low, now, high in positions)
+    assert len({now for _, now, _ in positions}) > len({low for low, _, _ in positions})
+
+
 def test_two_tabs_show_the_same_knobs(tab):
     one, two = tab(), tab()
     one.wait_for_function(SOUNDING)

@@ -73,7 +73,7 @@ function landed({ target, value, sample }, label, sent) {
   if (sample == null) return;
   roll.mark(sample, target, label);
   if (output.status.playing && sent != null) {
-    latency = performance.now() - sent + (1000 * (sample - output.status.position)) / rate;
+    latency = performance.now() - sent + (1000 * (sample - output.position)) / rate;
     find("latency").textContent = `${Math.round(latency)} ms`;
   }
 }

@@ -8,7 +8,8 @@ export class Output {
     this.rate = rate;
     this.channels = channels;
     this.onstatus = onstatus;
-    this.status = { run: 0, position: 0, buffered: 0, underruns: 0, dropped: 0, playing: false };
+    this.status = { run: 0, position: 0, time: 0, buffered: 0, underruns: 0, dropped: 0, sounded: null, playing: false };
+    this.firstSound = null; // ms of the page's clock, of the first sample that is not silent
     this.primeSeconds = PRIME_SECONDS;
     this.settings = new Map(); // last message of each type, for a player that starts later
   }
@@ -27,6 +28,7 @@ export class Output {
     });
     this.node.port.onmessage = ({ data }) => {
       this.status = data;
+      if (data.sounded != null) this.firstSound ??= performance.now() - 1000 * (this.context.currentTime - data.sounded);
       this.onstatus(data);
     };
     this.node.connect(this.context.destination);
@@ -35,6 +37,14 @@ export class Output {
 
   get running() {
     return this.context?.state === "running";
+  }
+
+  /** Position that plays now: the last one that was reported, and the time since. */
+  get position() {
+    const { position, time, buffered, playing } = this.status;
+    if (!playing) return position;
+    const since = Math.max(0, this.context.currentTime - time);
+    return position + Math.min(buffered, Math.round(since * this.rate));
   }
 
   async resume() {

@@ -2,7 +2,9 @@
 //
 // In: {type: "audio", run, first, rows: Float32Array[]}  rows: channels of A, then of B
 //     {type: "stop"}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
-// Out: {run, position, buffered, underruns, dropped, playing}  about every 20 ms
+// Out: {run, position, time, buffered, underruns, dropped, sounded, playing}  about every 20 ms
+//     position plays at `time`; dropped: samples of a run that were never played; sounded: time of the
+//     first sample that is not silent, or null. Times are those of the context, in seconds.
 
 const RING_SECONDS = 12;
 const FADE_SECONDS = 0.004;
@@ -11,6 +13,7 @@ const TAPS = 32; // of the resampler
 const PHASES = 256;
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
 const PEAK_KEPT = 0.995; // of the peak, from block to block
+const SILENCE = 1e-4; // -80 dBFS
 
 /** Windowed-sinc kernels [PHASES + 1][TAPS] for a ratio of input to output rate. */
 export function kernels(ratio) {
@@ -59,6 +62,7 @@ class Player extends AudioWorkletProcessor {
     this.peak = 0; // of the plain stream, slowly forgotten
     this.run = this.position = this.end = 0;
     this.underruns = this.dropped = this.sinceReport = 0;
+    this.sounded = null;
     this.priming = true;
     this.stopping = false;
     this.port.onmessage = ({ data }) => this.receive(data);
@@ -75,7 +79,8 @@ class Player extends AudioWorkletProcessor {
   write({ run, first, rows }) {
     const count = rows[0].length;
     if (run < this.run || (run === this.run && first + count <= this.end)) return;
-    if (run !== this.run || first !== this.end) this.restart(run, first); // a gap, after lost messages
+    if (run === this.run && first > this.end) this.dropped += first - this.end; // in lost messages
+    if (run !== this.run || first !== this.end) this.restart(run, first);
     this.stopping = false;
     rows.forEach((row, index) => {
       const ring = this.rings[index];
@@ -137,6 +142,7 @@ class Player extends AudioWorkletProcessor {
           const b = plain > 0 ? this.read(this.rings[this.channels + row], this.position) : 0;
           output[channel][i] = fade * ((1 - plain) * a + plain * gain * b);
         }
+        if (this.sounded === null && Math.abs(output[0][i]) > SILENCE) this.sounded = currentTime + i / sampleRate;
       }
       if (left > this.ratio) this.position += this.ratio;
       if (fade === 0 && this.fade.target === 0) {
@@ -155,9 +161,11 @@ class Player extends AudioWorkletProcessor {
     this.port.postMessage({
       run: this.run,
       position: Math.floor(this.position),
+      time: currentTime + frames / sampleRate,
       buffered: Math.max(0, Math.floor(this.end - this.position)),
       underruns: this.underruns,
       dropped: this.dropped,
+      sounded: this.sounded,
       playing: !this.priming,
     });
   }
