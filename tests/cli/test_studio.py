@@ -61,6 +61,7 @@ def test_another_host_has_a_token(run, tiny, served):
     [
         (["--mode", "fast"], "mode 'fast' is unknown"),
         (["--lead", "9"], "lead of 9 s"),
+        (["--chunk-frames", "0"], "chunks of 0 frames"),
         (["--port", "70000"], "port 70000"),
         (["--osc", "-1"], "port -1"),
         (["--knob", "nothing", "--port", "0"], "no knob 'nothing'"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tonearm.model import Model
 
 MODES = ("auto", "live", "phrase")
+MAX_CHUNK_FRAMES = 50  # 1 s of the released checkpoints
 
 Prompt = Annotated[
     str, typer.Option("--prompt", metavar="TEXT", help="The music in words, at first.")
@@ -33,6 +34,15 @@ Lead = Annotated[
     float,
     typer.Option(
         "--lead", help="Seconds of audio ahead of the play head; less reacts sooner. 0.1 to 3."
+    ),
+]
+ChunkFrames = Annotated[
+    int | None,
+    typer.Option(
+        "--chunk-frames",
+        metavar="N",
+        help="Frames in a chunk. Controls act between chunks, so that short ones react sooner, and "
+        "cost speed. Default: 80 ms of music.",
     ),
 ]
 ModeName = Annotated[
@@ -64,24 +74,44 @@ Midi = Annotated[
 ]
 
 
-def check_playing(mode: str, lead: float) -> None:
-    """Raise TonearmError for an unknown mode or a lead that is not possible."""
+def check_playing(mode: str, lead: float, chunk_frames: int | None) -> None:
+    """Raise TonearmError for an unknown mode, a lead or a length of chunks that is not possible."""
     if mode not in MODES:
         raise TonearmError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
     from tonearm.live.commands import MAX_LEAD, MIN_LEAD
 
     if not MIN_LEAD <= lead <= MAX_LEAD:
         raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
+    if chunk_frames is not None and not 1 <= chunk_frames <= MAX_CHUNK_FRAMES:
+        raise TonearmError(
+            f"chunks of {chunk_frames} frames are not possible; use 1 to {MAX_CHUNK_FRAMES}"
+        )
 
 
 def new_session(
-    model: "Model", prompt: str, seed: int | None, lead: float, mode: str, knobs: list[str] | None
+    model: "Model",
+    prompt: str,
+    seed: int | None,
+    lead: float,
+    mode: str,
+    knobs: list[str] | None,
+    chunk_frames: int | None,
 ) -> "Session":
     """A session by the options; it is not started."""
     from tonearm.live import Session
+    from tonearm.live.session import CHUNK_SECONDS
 
     given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
-    return Session(model, prompt=prompt, seed=seed, lead=lead, mode=given, desk=knobs or None)
+    chunk = CHUNK_SECONDS if chunk_frames is None else chunk_frames / model.shape.frame_rate
+    return Session(
+        model,
+        prompt=prompt,
+        seed=seed,
+        lead=lead,
+        mode=given,
+        desk=knobs or None,
+        chunk_seconds=chunk,
+    )
 
 
 def use_threads(count: int | None) -> None:

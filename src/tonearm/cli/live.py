@@ -21,6 +21,7 @@ def live(
     knobs: _playing.Knobs = None,
     lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
+    chunk_frames: _playing.ChunkFrames = None,
     threads: _playing.Threads = None,
     output: Annotated[
         str | None,
@@ -48,7 +49,7 @@ def live(
     from tonearm.terminal.play import check_terminal, play
 
     check_terminal()
-    _playing.check_playing(mode, lead)
+    _playing.check_playing(mode, lead, chunk_frames)
     _playing.use_threads(threads)
     if kind not in FORMATS:
         raise TonearmError(f"format {kind!r} is unknown; use one of {', '.join(FORMATS)}")
@@ -56,6 +57,6 @@ def live(
     check_folder(folder)
     with _playing.midi_port(midi) as port:
         loaded = load_model(model, device, dtype)
-        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs)
+        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs, chunk_frames)
         with _playing.ended_by_signals():
             play(session, output=output, folder=folder, kind=kind, midi=port, say=out.print)

@@ -30,6 +30,7 @@ def studio(
     knobs: _playing.Knobs = None,
     lead: _playing.Lead = LIVE_LEAD,
     mode: _playing.ModeName = "auto",
+    chunk_frames: _playing.ChunkFrames = None,
     threads: _playing.Threads = None,
     host: Annotated[
         str,
@@ -59,7 +60,7 @@ def studio(
     ] = False,
 ) -> None:
     """Play the model live in a browser: knobs that act on music while it plays."""
-    _playing.check_playing(mode, lead)
+    _playing.check_playing(mode, lead, chunk_frames)
     _playing.use_threads(threads)
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
@@ -74,7 +75,7 @@ def studio(
         loaded = load_model(model, device, dtype)
         from tonearm.studio.app import make_app
 
-        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs)
+        session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs, chunk_frames)
         url = address(host, bound, token)
 
         def ready() -> None:
