@@ -67,6 +67,35 @@ def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     assert position(page) > first
 
 
+LATE_SOUND = """
+    const Real = window.AudioContext;
+    window.AudioContext = class extends Real {
+        constructor(options) {
+            super(options);
+            this.suspend();
+            setTimeout(() => this.resume(), 700);
+        }
+    };
+"""
+
+
+def test_the_page_plays_as_soon_as_the_browser_lets_it_sound(browser, url):
+    """Firefox begins every context suspended, and lets it run a moment later."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(LATE_SOUND)
+    page.goto(url)
+    page.wait_for_function("() => window.tonearm?.state?.status === 'stopped'", timeout=TIMEOUT)
+    page.wait_for_function(SOUNDING, timeout=TIMEOUT)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function("() => window.tonearm.state.status === 'stopped'", timeout=TIMEOUT)
+    page.evaluate("() => window.tonearm.output.context.suspend()")
+    page.evaluate("() => window.tonearm.output.context.resume()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("() => window.tonearm.state.status") == "stopped"
+    context.close()
+
+
 def test_a_knob_by_keyboard_is_applied_at_a_sample_and_marked(tab):
     page = tab()
     page.wait_for_function(SOUNDING)

@@ -263,14 +263,12 @@ wire.addEventListener("hello", ({ detail }) => {
   }
   session = detail.session;
   showState(detail.state);
-  if (output.running && detail.state.status === "stopped" && firstHello) begin();
-  firstHello = false;
+  beginAtOnce();
 });
-let firstHello = true;
 wire.addEventListener("state", ({ detail }) => {
   const wasStarting = state?.status === "starting";
   showState(detail.state);
-  if (wasStarting && detail.state.status === "stopped" && output.running) begin();
+  if (wasStarting) beginAtOnce();
 });
 wire.addEventListener("applied", ({ detail }) => {
   if (detail.seq != null) return; // its own answer is handled where it was sent
@@ -285,7 +283,18 @@ wire.addEventListener("link", ({ detail }) => {
   find("link").dataset.state = detail;
 });
 
+let hasBegun = false; // or another client plays, or has stopped
+
+/** Play as soon as the browser lets the page sound, which some say after a while. */
+function beginAtOnce() {
+  if (hasBegun || !state || state.status === "starting") return;
+  if (state.status === "stopped" && !output.running) return;
+  hasBegun = true;
+  if (state.status === "stopped") begin();
+}
+
 async function begin() {
+  hasBegun = true;
   await output.resume();
   if (state?.status === "stopped") await tell("play");
   else if (state) showState(state);
@@ -391,7 +400,7 @@ buildDesk([], null);
 pad = new Pad(rows);
 research = new Research(find("research"), manifest, rows, ask, say);
 acceptAudio(manifest.model.takes_melody, say);
-await output.open();
+await output.open(beginAtOnce);
 output.context.addEventListener("statechange", () => state && showState(state));
 wire.connect();
 requestAnimationFrame(draw);

@@ -14,12 +14,14 @@ export class Output {
     this.settings = new Map(); // last message of each type, for a player that starts later
   }
 
-  async open() {
+  /** @param onstate called when the browser lets the page sound, or no longer */
+  async open(onstate) {
     try {
       this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
     } catch {
       this.context = new AudioContext({ latencyHint: "interactive" }); // the player resamples
     }
+    this.context.addEventListener("statechange", () => onstate());
     await this.context.audioWorklet.addModule("/static/worklet.js");
     this.node = new AudioWorkletNode(this.context, "tonearm-player", {
       numberOfInputs: 0,
