@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from tonearm.generation.stream import Chunk
 
 LIVE = 1.15  # from this speed on, music is computed while it plays
-REWINDING = 1.8  # from this speed on, changes act on the first frame without audio (Stream.rewinds)
+REWINDING = 1.5  # from this speed on, changes act on the first frame without audio (Stream.rewinds)
 TOO_SLOW = 0.95  # below it, a performance that plays live goes on in phrases
 TRIAL_SECONDS = 2.0  # of music
 TRIAL_LIMIT = 4.0  # seconds of computation
