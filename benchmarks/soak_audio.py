@@ -22,10 +22,11 @@ from tonearm.live.output import FADE
 from tonearm.model import Model
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.replaying import replay
+from tonearm.threads import torch_threads
 
 STREAMS = ("steered", "plain")
 PATTERN = 256  # samples by which the music after a loop is found
-CANDIDATES = 5  # places that are compared with it
+NEAR = 1e-6  # share of its energy, within which a place is compared with it sample by sample
 TOLERANCE = 1e-5  # of the peak
 MAX_TAIL = 2.0  # seconds that a take may hold beyond the last sample that was played
 
@@ -172,9 +173,10 @@ def check_take(
         loops=[round(entry["seconds"] * shape.sample_rate) for entry in log if is_loop(entry)],
         rate=shape.sample_rate,
     )
-    pieces = np.concatenate(
-        [in_pieces(model, one.take.codes, prompt_frames, chunk_frames) for one in replays]
-    )
+    with torch_threads(provenance.stack.threads):  # the last bits depend on them
+        pieces = np.concatenate(
+            [in_pieces(model, one.take.codes, prompt_frames, chunk_frames) for one in replays]
+        )
     return replace(
         checked,
         played=played.shape[1] / shape.sample_rate,
@@ -260,14 +262,15 @@ def first_difference(played: np.ndarray, whole: np.ndarray, place: Place, tolera
 
 
 def position_of(pattern: np.ndarray, samples: np.ndarray, tolerance: float) -> int | None:
-    """Index at which a pattern [R, p] begins in samples [R, n]; None where it does not."""
+    """First index at which a pattern [R, p] begins in samples [R, n]; None where it does not."""
     if pattern.shape[1] > samples.shape[1]:
         return None
     distance = np.zeros(samples.shape[1] - pattern.shape[1] + 1)
     for wanted, row in zip(pattern.astype(float), samples.astype(float), strict=True):
         energy = np.convolve(row**2, np.ones(len(wanted)), mode="valid")
         distance += energy - 2 * correlate(row, wanted, mode="valid")
-    for at in np.argsort(distance)[:CANDIDATES]:
+    near = pattern.size * tolerance**2 + NEAR * float((pattern.astype(float) ** 2).sum())
+    for at in np.flatnonzero(distance <= near):
         if np.abs(samples[:, at : at + pattern.shape[1]] - pattern).max() <= tolerance:
             return int(at)
     return None

@@ -20,6 +20,10 @@ LOOP = Place(begin=0, fade=0, loops=[2000], rate=RATE)
 REPEATED = np.concatenate([TAKE[:, :2000], *[0.5 * TAKE[:, 1000:2000]] * 3, TAKE[:, 2000:4000]], 1)
 
 
+# the second loop, which begins 300 samples after the first, contains the music before it
+TWICE = np.concatenate([REPEATED[:, :5300], *[TAKE[:, 1300:2300]] * 7, TAKE[:, 2300:4000]], 1)
+
+
 def changed(samples: np.ndarray, at: int, by: float = 1.0) -> np.ndarray:
     copy = samples.copy()
     copy[:, at] += by
@@ -34,6 +38,7 @@ def changed(samples: np.ndarray, at: int, by: float = 1.0) -> np.ndarray:
         (changed(TAKE[:, 1000:3000], 3), FORK),  # within the fade
         (REPEATED, LOOP),
         (REPEATED, replace(LOOP, loops=[1999, 1999])),  # seconds of the log are rounded
+        (TWICE, replace(LOOP, loops=[2000, 2300])),
         (REPEATED[:, :3300], replace(LOOP, rate=2500)),  # the performance ended within the loop
     ],
 )
