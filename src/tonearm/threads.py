@@ -1,10 +1,15 @@
-"""Threads of torch's operators on the CPU."""
+"""Threads: those of torch's operators on the CPU, and the priorities of live music."""
 
 import os
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
+
+BACKGROUND = 10  # niceness of threads that can wait
+SWITCH_INTERVAL = 0.001  # seconds after which a thread of Python lets another one run
 
 
 @contextmanager
@@ -20,6 +25,15 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def yield_to_music() -> None:
+    """Give the calling thread a lower priority than the one that computes music, where the system
+    can (Linux: niceness is that of a thread).
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BACKGROUND)
 
 
 def live_threads() -> int:

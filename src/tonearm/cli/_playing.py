@@ -115,12 +115,17 @@ def new_session(
 
 
 def use_threads(count: int | None) -> None:
-    """Compute with the number of threads of the option."""
+    """Compute with the number of threads of the option, and let threads of Python take turns often,
+    so that music never waits long for the page.
+    """
+    import sys
+
     import torch
 
-    from tonearm.threads import live_threads
+    from tonearm.threads import SWITCH_INTERVAL, live_threads
 
     torch.set_num_threads(count or live_threads())
+    sys.setswitchinterval(SWITCH_INTERVAL)
 
 
 @contextmanager

@@ -302,7 +302,7 @@ class Stream:
                 self._stop_if_asked()
                 if begins_chunk or not self.rewinds:  # a chunk that began is completed
                     self._apply_changes(pushed)
-                    begins_chunk = False
+                    begins_chunk = decoding.between_windows  # where changes wait for the next one
                 if not decoding.done:
                     self._step()
                 ready = decoding.frames_done

@@ -16,6 +16,7 @@ from tonearm.live.recent import RecentAudio
 from tonearm.measures.base import ClipAnalysis
 from tonearm.measures.spectral_centroid import SPECTRAL_CENTROID
 from tonearm.measures.tempo import estimate_tempo
+from tonearm.threads import yield_to_music
 
 SECONDS = 8.0  # that are measured
 LEAST_SECONDS = 2.0
@@ -66,6 +67,7 @@ class MeterThread:
             self._thread.join()
 
     def _run(self) -> None:
+        yield_to_music()
         measured = 0
         while not self._ended.is_set():
             begun = time.perf_counter()

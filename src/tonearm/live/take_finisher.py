@@ -10,6 +10,7 @@ from tonearm.live.state import TakeState
 from tonearm.live.take_store import TakeStore
 from tonearm.live.takes import RecordedTake
 from tonearm.text import first_line
+from tonearm.threads import yield_to_music
 
 
 class TakeFinisher:
@@ -23,7 +24,9 @@ class TakeFinisher:
 
     def __init__(self, takes: TakeStore, publish: Subscriber, completed: Callable[[], object]):
         self._takes, self._publish, self._completed = takes, publish, completed
-        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tonearm-takes")
+        self._executor = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="tonearm-takes", initializer=yield_to_music
+        )
 
     def finish(self, performance: Performance) -> None:
         """Complete the take of a performance; one without music of its own becomes no take."""
