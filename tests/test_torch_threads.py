@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+import threading
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from tonearm import load, threads
 from tonearm.generation.provenance import read_sidecar
 from tonearm.replaying import replay
-from tonearm.threads import live_threads, torch_threads
+from tonearm.threads import BACKGROUND, live_threads, torch_threads, yield_to_music
 
 needs_two_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
 
@@ -53,3 +55,18 @@ def test_live_music_leaves_a_core(monkeypatch, cores, torch_uses, expected):
     monkeypatch.setattr(threads.os, "cpu_count", lambda: cores)
     monkeypatch.setattr(threads.torch, "get_num_threads", lambda: torch_uses)
     assert live_threads() == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="niceness is that of a process elsewhere")
+def test_threads_that_yield_have_a_lower_priority_than_the_others():
+    found, own = [], os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    def work():
+        yield_to_music()
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [BACKGROUND]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
