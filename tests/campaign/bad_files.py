@@ -313,7 +313,8 @@ def autoencoder(rng: Random, materials: Path, folder: Path) -> Path:
 def sidecar(rng: Random, materials: Path, folder: Path) -> Path:
     """A damaged sidecar beside the files of its take."""
     for file in materials.glob("take*"):
-        shutil.copy(file, folder)
+        if file.is_file():
+            shutil.copy(file, folder)
     return _rewritten(rng, folder / "take.json")
 
 
