@@ -89,9 +89,10 @@ def trims_for(
         knobs: the other goals, each with the asked value of its measure.
     """
     stretch = None if tempo is None else stretch_for(tempo.bpm, tempo.reader(clip))
-    for goal, asked in knobs:
-        if goal.measure in TEMPOS and tempo is None:
-            stretch = stretch_for(asked, goal.reader(clip))
+    if tempo is None:
+        for goal, asked in knobs:
+            if goal.measure in TEMPOS:
+                stretch = stretch_for(asked, goal.reader(clip))
     clip = Trims(stretch=stretch).apply(clip)
     treble = gain = None
     for goal, asked in knobs:
