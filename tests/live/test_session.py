@@ -367,6 +367,20 @@ def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
         player.until(lambda _: session._transport.performance.position > performance)
 
 
+def test_a_loop_comes_after_a_fork_that_waits(melody):
+    """The fork waits for music ahead of the play head, which stands still."""
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(3 * session.sample_rate)
+        player.playing = False
+        fork = session.command(commands.Fork(seed=2))
+        do(session, commands.Loop(bars=1))
+        fork.result(0)  # it was carried out first
+        now = state(session)
+        assert (now.performance, now.loop_seconds is not None) == (2, True)
+        assert any("loop of" in entry.text for entry in session._transport.performance.log)
+
+
 def test_phrases_repeat_while_the_next_one_is_computed(melody, monkeypatch):
     monkeypatch.setattr(playback, "FIRST_PHRASE", 0.4)
     monkeypatch.setattr(playback, "PHRASE", 0.4)

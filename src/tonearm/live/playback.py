@@ -171,23 +171,29 @@ class Playback:
             return self._player.piece[0][:, -round(seconds * self._rate) :]
         return self._output.newest(seconds)[0]
 
-    def loop(self, seconds: float, least: float) -> None:
+    def loop(self, seconds: float, least: float) -> float:
         """Repeat the newest seconds; in phrases, the phrase that plays.
+
+        Acts that wait come first, since they were asked for before.
 
         Args:
             seconds: of the loop, or fewer where fewer have sounded.
             least: seconds that are needed.
 
+        Returns:
+            The seconds that are repeated.
+
         Raises:
             TonearmError: too little has sounded.
         """
+        self._act()
         player = self._output.loop_of(seconds) if self.mode == "live" else self._player
         if player is None or (self.mode == "live" and player.length < least * self._rate):
             raise TonearmError(f"less than a bar ({least:.1f} s) has been played; wait for more")
         if self.mode == "live":
             self._output.rejoin()
         self._player, self.loop_seconds = player, player.length / self._rate
-        self._act()
+        return self.loop_seconds
 
     def end_loop(self) -> None:
         """Go on with the music after this pass."""

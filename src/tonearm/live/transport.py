@@ -129,13 +129,14 @@ class Transport:
         Raises:
             TonearmError: nothing plays, or too little has been played.
         """
-        performance = self.playing("loop")
+        self.playing("loop")
         if not bars:
             self._playback.end_loop()
             return
         bar = BEATS_PER_BAR * 60 / tempo if tempo else BAR_WITHOUT_TEMPO
-        self._playback.loop(bars * bar, least=bar)
-        performance.note(f"loop of {self._playback.loop_seconds:.2f} s")
+        seconds = self._playback.loop(bars * bar, least=bar)
+        # a fork that waited has come first, so that another performance plays
+        self.playing("loop").note(f"loop of {seconds:.2f} s")
 
     def set(
         self,
