@@ -114,18 +114,22 @@ def new_session(
     )
 
 
-def use_threads(count: int | None) -> None:
-    """Compute with the number of threads of the option, and let threads of Python take turns often,
-    so that music never waits long for the page.
+def prepare_process(threads: int | None) -> None:
+    """Prepare this process for hours of live music.
+
+    It computes with the number of threads of the option, its threads of Python take turns often, so
+    that music never waits long for the page, and large blocks of memory are given back.
     """
     import sys
 
     import torch
 
+    from tonearm.memory import return_large_blocks
     from tonearm.threads import SWITCH_INTERVAL, live_threads
 
-    torch.set_num_threads(count or live_threads())
+    torch.set_num_threads(threads or live_threads())
     sys.setswitchinterval(SWITCH_INTERVAL)
+    return_large_blocks()
 
 
 @contextmanager

@@ -50,7 +50,7 @@ def live(
 
     check_terminal()
     _playing.check_playing(mode, lead, chunk_frames)
-    _playing.use_threads(threads)
+    _playing.prepare_process(threads)
     if kind not in FORMATS:
         raise TonearmError(f"format {kind!r} is unknown; use one of {', '.join(FORMATS)}")
     check_output(output)

@@ -61,7 +61,7 @@ def studio(
 ) -> None:
     """Play the model live in a browser: knobs that act on music while it plays."""
     _playing.check_playing(mode, lead, chunk_frames)
-    _playing.use_threads(threads)
+    _playing.prepare_process(threads)
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
 
