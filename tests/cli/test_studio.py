@@ -1,5 +1,6 @@
 """tonearm studio: its arguments, the address that it prints, and its end by Ctrl-C."""
 
+import gc
 import os
 import re
 import signal
@@ -46,6 +47,16 @@ def test_it_prints_the_address_of_the_page(run, tiny, served):
     assert re.search(r"open http://127\.0\.0\.1:\d+/\n", outcome.out)
     assert re.search(r"OSC +UDP port \d+", outcome.out)
     assert len(served) == 1
+
+
+def test_a_session_that_is_prepared_is_left_out_of_searches_for_garbage(melody):
+    gc.unfreeze()
+    try:
+        with _playing.new_session(melody, "folk", 1, 0.3, "live", None, None) as session:
+            session.snapshot().result(TIMEOUT)
+            assert gc.get_freeze_count() > 100_000  # torch alone has more
+    finally:
+        gc.unfreeze()
 
 
 def test_another_host_has_a_token(run, tiny, served):

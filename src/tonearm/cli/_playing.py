@@ -97,13 +97,18 @@ def new_session(
     knobs: list[str] | None,
     chunk_frames: int | None,
 ) -> "Session":
-    """A session by the options; it is not started."""
+    """A session by the options; it is not started.
+
+    When it is prepared, everything that the process holds by then is left out of Python's searches
+    for garbage, so that music never waits for one.
+    """
     from tonearm.live import Session
     from tonearm.live.session import CHUNK_SECONDS
+    from tonearm.memory import shorten_collections
 
     given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
     chunk = CHUNK_SECONDS if chunk_frames is None else chunk_frames / model.shape.frame_rate
-    return Session(
+    session = Session(
         model,
         prompt=prompt,
         seed=seed,
@@ -112,6 +117,9 @@ def new_session(
         desk=knobs or None,
         chunk_seconds=chunk,
     )
+    # its first answer comes when it is prepared
+    session.snapshot().add_done_callback(lambda _: shorten_collections())
+    return session
 
 
 def prepare_process(threads: int | None) -> None:
