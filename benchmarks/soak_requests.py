@@ -14,7 +14,7 @@ from benchmarks.soak_monitor import Monitor
 
 FILES = ("wav", "flac")  # exports that can be replayed
 # factors of the pace; few takes are exported, since each is replayed at the end
-UPLOADS, EXPORTS, PAGES, PACKETS = 12, 25, 4, 1
+UPLOADS, EXPORTS, PAGES, PACKETS = 12, 60, 4, 1
 HUGE = 33 * 2**20  # bytes, beyond the limit of uploads
 NO_EXPORTS = (
     "export/0/wav.zip",
