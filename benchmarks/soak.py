@@ -147,11 +147,17 @@ class Soak:
                 await context.http.get(f"export/{ready[0]['number']}/{kind}.zip")
 
     async def _write_lines(self) -> None:
+        noted = 0
         while True:
             await asyncio.sleep(self._every)
             sample = self.monitor.sample()
             self.samples.append(sample)
-            line = {**vars(sample), "errors": dict(self.context.tally.refusals)}
+            line = {
+                **vars(sample),
+                "errors": dict(self.context.tally.refusals),
+                "new_underruns": self.monitor.underruns[noted:],
+            }
+            noted = len(self.monitor.underruns)
             with (self.context.store / "soak.jsonl").open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, allow_nan=False) + "\n")
             print(sample.line, file=sys.stderr, flush=True)

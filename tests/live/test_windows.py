@@ -23,6 +23,22 @@ def test_the_stream_says_how_long_its_window_goes_on(model_of):
     assert min(left[:last]) < 2 / rate and set(left[last:]) == {None}
 
 
+def test_the_time_to_a_window_grows_only_where_one_begins(model_of):
+    """Each one costs a pass, which a session measures."""
+    model = with_window(model_of("small"), 20)
+    rate = model.shape.frame_rate
+    stream = model.stream("folk", seconds=80 / rate, seed=1, chunk_seconds=1 / rate)
+    starts, begun = [], stream._decoding.frames.start
+    left = stream.until_window
+    for _ in stream:
+        after = stream.until_window
+        grows = left is not None and (after is None or after > left)
+        starts.append((grows, stream._decoding.frames.start > begun))
+        left, begun = after, stream._decoding.frames.start
+    assert sum(grows for grows, _ in starts) >= 4
+    assert all(grows == begins for grows, begins in starts)
+
+
 @pytest.mark.parametrize("until, further", [(5.0, 0.0), (0.1, STALL), (None, 0.0)])
 def test_the_music_is_further_ahead_where_a_window_ends(melody, monkeypatch, until, further):
     """With a play head that stands still."""

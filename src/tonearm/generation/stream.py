@@ -158,12 +158,12 @@ class Stream:
     @property
     def until_window(self) -> float | None:
         """Seconds of music until the next window begins, which costs a pass over the frames that it
-        knows; None in the last window.
+        knows; 0 while the delayed codebooks of this one are decided, and None in the last window.
         """
         decoding = self._decoding
         if decoding.is_last:
             return None
-        frames = decoding.frames.stop - decoding.frame
+        frames = max(0, decoding.frames.stop - decoding.frame)
         return frames / decoding.decoder.checkpoint.shape.frame_rate
 
     def set(self, control: Control) -> "Future[int]":

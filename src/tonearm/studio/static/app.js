@@ -190,8 +190,8 @@ function showState(next) {
   showIdentity(next.identity, isPlaying);
   showTakes(next.takes);
   find("no-melody").hidden = !next.has_melody;
-  if (before && before.run !== next.run) output.stop();
-  if (before?.status === "playing" && !isPlaying) output.stop();
+  if (before && before.run !== next.run) output.stop(before.run);
+  if (before?.status === "playing" && !isPlaying) output.stop(next.run);
   for (const [name, row] of rows) row.showNeedle(next.projections[name]);
   if (next.status === "ended") say("the session has ended; start tonearm studio again", "error");
   else if (next.status === "starting") say("the speed of this machine is being measured …");
@@ -217,7 +217,6 @@ const SHOWN_EVERY = 100; // ms, of the player's counters
 let shownAt = 0;
 
 function showPlayer(status) {
-  if (status.run) wire.send({ type: "playhead", sample: status.position });
   document.body.dataset.sounding = status.playing;
   if (performance.now() - shownAt < SHOWN_EVERY) return;
   shownAt = performance.now();
@@ -253,7 +252,6 @@ wire.addEventListener("audio", ({ detail }) => {
   if (detail.first !== spectra.at) roll.clear();
   const made = spectra.add(detail.first, [mono(detail.rows.slice(0, channels)), mono(detail.rows.slice(channels))]);
   roll.add(made);
-  output.write(detail);
 });
 let session = null;
 wire.addEventListener("hello", ({ detail }) => {
@@ -303,7 +301,7 @@ async function begin() {
 async function playOrStop() {
   const isHere = state?.status === "playing" && output.running;
   if (isHere) {
-    output.stop();
+    output.stop(state.run);
     await tell("stop");
   } else await begin();
 }
@@ -402,7 +400,7 @@ research = new Research(find("research"), manifest, rows, ask, say);
 acceptAudio(manifest.model.takes_melody, say);
 await output.open(beginAtOnce);
 output.context.addEventListener("statechange", () => state && showState(state));
-wire.connect();
+wire.connect(output.feed);
 requestAnimationFrame(draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
 

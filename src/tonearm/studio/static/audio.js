@@ -34,6 +34,9 @@ export class Output {
       this.onstatus(data);
     };
     this.node.connect(this.context.destination);
+    const { port1, port2 } = new MessageChannel();
+    this.feed = port2; // takes audio, and gives the play heads
+    this.node.port.postMessage({ type: "feed", port: port1 }, [port1]);
     for (const message of this.settings.values()) this.node.port.postMessage(message);
   }
 
@@ -53,13 +56,9 @@ export class Output {
     await this.context.resume();
   }
 
-  /** Hand over a block; its rows are transferred and cannot be used afterwards. */
-  write(block) {
-    this.node?.port.postMessage({ type: "audio", ...block }, block.rows.map((row) => row.buffer));
-  }
-
-  stop() {
-    this.node?.port.postMessage({ type: "stop" });
+  /** End a run, and not one that has begun since. */
+  stop(run) {
+    this.node?.port.postMessage({ type: "stop", run });
   }
 
   listen(plain) {

@@ -1,53 +1,36 @@
-// WebSocket of the studio, version 1 (docs/studio.md): reconnects, and resumes where the audio ended.
-
-const MAGIC = 0x31414e54; // "TNA1", little endian
-const FIRST_DELAY = 150; // ms before the first attempt to connect again
-const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
+// Messages to and from the server, whose connection is kept by a worker (socket.js).
 
 export class Wire extends EventTarget {
   constructor(channels) {
     super();
     this.channels = channels;
-    this.run = 0;
-    this.after = 0;
     this.client = null;
     this.session = "";
-    this.#delay = FIRST_DELAY;
   }
-  #delay;
-  #socket;
+  #worker;
+  #connected = false;
   #seq = 0;
   #waiting = new Map(); // seq -> {resolve, reject}
 
-  connect() {
-    const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const socket = new WebSocket(`${scheme}://${location.host}/socket?session=${this.session}&run=${this.run}&after=${this.after}`);
-    socket.binaryType = "arraybuffer";
-    this.#socket = socket;
-    socket.onmessage = ({ data }) => (typeof data === "string" ? this.#text(JSON.parse(data)) : this.#audio(data));
-    socket.onopen = () => {
-      this.#delay = FIRST_DELAY;
-      this.#emit("link", "connected");
+  /** @param port to which the worker hands the audio, and from which it takes the play heads */
+  connect(port) {
+    this.#worker = new Worker("/static/socket.js", { type: "module" });
+    this.#worker.onmessage = ({ data }) => {
+      if (data.type === "audio") this.#emit("audio", data);
+      else if (data.type === "text") this.#text(data.message);
+      else this.#link(data);
     };
-    socket.onclose = ({ code, reason }) => {
-      for (const { reject } of this.#waiting.values()) reject(new Error("the connection was lost"));
-      this.#waiting.clear();
-      this.#emit("link", "reconnecting");
-      if (code === 1008 || code === 1013) this.#emit("notice", { level: "warning", message: reason });
-      setTimeout(() => this.connect(), this.#delay);
-      this.#delay = Math.min(LONGEST_DELAY, 2 * this.#delay);
-    };
+    this.#worker.postMessage({ type: "open", channels: this.channels, port }, [port]);
   }
 
   /** Close the connection, as a lost network would; it connects again by itself. */
   drop() {
-    this.#socket.close();
+    this.#worker.postMessage({ type: "drop" });
   }
 
   send(message) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
-    this.#socket.send(JSON.stringify(message));
-    return true;
+    if (this.#connected) this.#worker.postMessage({ type: "send", text: JSON.stringify(message) });
+    return this.#connected;
   }
 
   /** Send a message that is answered; resolves with the answer, rejects with the server's reason. */
@@ -63,6 +46,16 @@ export class Wire extends EventTarget {
     return this.ask({ type: "command", name, ...fields });
   }
 
+  #link({ state, code, reason }) {
+    this.#connected = state === "connected";
+    if (!this.#connected) {
+      for (const { reject } of this.#waiting.values()) reject(new Error("the connection was lost"));
+      this.#waiting.clear();
+    }
+    this.#emit("link", state);
+    if (code === 1008 || code === 1013) this.#emit("notice", { level: "warning", message: reason });
+  }
+
   #text(message) {
     const waiting = message.seq == null ? null : this.#waiting.get(message.seq);
     if (waiting) {
@@ -74,19 +67,6 @@ export class Wire extends EventTarget {
     }
     if (message.type === "hello") Object.assign(this, { client: message.client, session: message.session });
     if (message.type !== "error") this.#emit(message.type, message);
-  }
-
-  #audio(buffer) {
-    const view = new DataView(buffer);
-    if (view.getUint32(0, true) !== MAGIC) return;
-    const run = view.getUint32(4, true);
-    const first = Number(view.getBigUint64(8, true));
-    const samples = new Float32Array(buffer, 16);
-    const count = samples.length / (2 * this.channels);
-    const rows = Array.from({ length: 2 * this.channels }, (_, row) => samples.slice(row * count, (row + 1) * count));
-    this.run = run;
-    this.after = first + count;
-    this.#emit("audio", { run, first, rows });
   }
 
   #emit(type, detail) {

@@ -1,7 +1,8 @@
 // Player of both streams: a ring buffer of each channel, read at the rate of the context.
 //
 // In: {type: "audio", run, first, rows: Float32Array[]}  rows: channels of A, then of B
-//     {type: "stop"}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
+//     {type: "stop", run}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
+//     {type: "feed", port}: a further port, which gives audio and takes {run, position}
 // Out: {run, position, time, buffered, underruns, dropped, sounded, playing}  about every 20 ms
 //     position plays at `time`; dropped: samples of a run that were never played; sounded: time of the
 //     first sample that is not silent, or null. Times are those of the context, in seconds.
@@ -65,15 +66,20 @@ class Player extends AudioWorkletProcessor {
     this.sounded = null;
     this.priming = true;
     this.stopping = false;
+    this.feed = null;
     this.port.onmessage = ({ data }) => this.receive(data);
   }
 
   receive(data) {
     if (data.type === "audio") this.write(data);
-    else if (data.type === "stop") this.stopping = true;
+    else if (data.type === "stop") this.stopping ||= data.run >= this.run;
     else if (data.type === "listen") this.plain.target = data.plain ? 1 : 0;
     else if (data.type === "gain") this.wantedGain = data.plain;
     else if (data.type === "prime") this.prime = data.samples;
+    else if (data.type === "feed") {
+      this.feed = data.port;
+      this.feed.onmessage = ({ data: audio }) => this.receive(audio);
+    }
   }
 
   write({ run, first, rows }) {
@@ -158,9 +164,11 @@ class Player extends AudioWorkletProcessor {
     this.sinceReport += frames;
     if (this.sinceReport < REPORT_SECONDS * sampleRate) return;
     this.sinceReport = 0;
+    const position = Math.floor(this.position);
+    this.feed?.postMessage({ run: this.run, position });
     this.port.postMessage({
       run: this.run,
-      position: Math.floor(this.position),
+      position,
       time: currentTime + frames / sampleRate,
       buffered: Math.max(0, Math.floor(this.end - this.position)),
       underruns: this.underruns,

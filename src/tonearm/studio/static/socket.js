@@ -1,0 +1,72 @@
+// WebSocket of the studio in a worker of its own, so that drawing never delays the music.
+//
+//   server ─► socket.js ─► worklet.js   audio, over a port of their own
+//                     └──► wire.js      audio for the spectra, and all other messages
+//   server ◄─ socket.js ◄─ worklet.js   play heads
+//                     ◄─── wire.js      all other messages
+//
+// In: {type: "open", channels, port}, {type: "send", text}, {type: "drop"}
+// Out: {type: "text", message}, {type: "audio", run, first, rows}, {type: "link", state, code, reason}
+// Port, in: {run, position}; out: {type: "audio", run, first, rows}
+//
+// Protocol version 1 (docs/studio.md). It reconnects, and resumes where the audio ended.
+
+const MAGIC = 0x31414e54; // "TNA1", little endian
+const FIRST_DELAY = 150; // ms before the first attempt to connect again
+const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
+
+let socket = null;
+let player = null; // port of the worklet
+let channels = 1;
+let session = "";
+let run = 0;
+let after = 0; // position up to which there is audio of this run
+let delay = FIRST_DELAY;
+
+self.onmessage = ({ data }) => {
+  if (data.type === "open") {
+    ({ channels, port: player } = data);
+    player.onmessage = ({ data: head }) => head.run && send(JSON.stringify({ type: "playhead", sample: head.position }));
+    connect();
+  } else if (data.type === "send") send(data.text);
+  else if (data.type === "drop") socket.close();
+};
+
+function connect() {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  socket = new WebSocket(`${scheme}://${location.host}/socket?session=${session}&run=${run}&after=${after}`);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = ({ data }) => (typeof data === "string" ? text(JSON.parse(data)) : audio(data));
+  socket.onopen = () => {
+    delay = FIRST_DELAY;
+    postMessage({ type: "link", state: "connected" });
+  };
+  socket.onclose = ({ code, reason }) => {
+    postMessage({ type: "link", state: "reconnecting", code, reason });
+    setTimeout(connect, delay);
+    delay = Math.min(LONGEST_DELAY, 2 * delay);
+  };
+}
+
+function send(content) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(content);
+}
+
+function text(message) {
+  if (message.type === "hello") ({ session } = message);
+  postMessage({ type: "text", message });
+}
+
+function audio(buffer) {
+  const view = new DataView(buffer);
+  if (view.getUint32(0, true) !== MAGIC) return;
+  run = view.getUint32(4, true);
+  const first = Number(view.getBigUint64(8, true));
+  const samples = new Float32Array(buffer, 16);
+  const count = samples.length / (2 * channels);
+  after = first + count;
+  for (const receiver of [player, self]) {
+    const rows = Array.from({ length: 2 * channels }, (_, row) => samples.slice(row * count, (row + 1) * count));
+    receiver.postMessage({ type: "audio", run, first, rows }, rows.map((row) => row.buffer));
+  }
+}
