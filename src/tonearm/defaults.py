@@ -4,4 +4,4 @@ CLAP = "bundled"  # or a CLAP checkpoint
 TRACKER = "librosa"  # or "bundled", or a Beat This! checkpoint
 
 LIVE_PROMPT = "a folk tune with flute"
-LIVE_LEAD = 0.22  # seconds between the play head and the newest sample
+LIVE_LEAD = 0.2  # seconds between the play head and the newest sample

@@ -49,7 +49,7 @@ def test_it_prints_the_address_of_the_page(run, tiny, served):
     assert len(served) == 1
 
 
-def test_a_session_that_is_prepared_is_left_out_of_searches_for_garbage(melody):
+def test_garbage_collections_exclude_what_a_prepared_session_holds(melody):
     gc.unfreeze()
     try:
         with _playing.new_session(melody, "folk", 1, 0.3, "live", None, None) as session:

@@ -593,6 +593,33 @@ def test_a_free_seed_has_no_number_before_it_is_drawn(melody):
         assert state(session).seed >= 0
 
 
+def test_a_take_keeps_its_audio_prompt_at_the_rate_of_the_model(melody, tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 96_000)).astype(np.float32)
+    with playing(melody) as (session, player):
+        session.use_audio("continue_from", Clip(noise, 192_000)).result(TIMEOUT)
+        player.until_samples(session.sample_rate)
+        do(session, commands.Stop())
+        ready_take(session)
+        session.write_files(1, "wav", tmp_path)
+        kept = session._takes.ready(1).steered.inputs["audio_prompt"]
+    assert (kept.sample_rate, kept.samples.shape) == (
+        session.sample_rate,
+        (1, session.sample_rate // 2),
+    )
+    assert replay(tmp_path / "steered.json", model=melody).identical
+
+
+def test_a_warning_of_the_library_reaches_the_clients_of_its_session(melody):
+    """Another session receives nothing of it."""
+    melody.checkpoint.warned.clear()
+    with playing(melody) as (session, player), playing(melody) as (_, other):
+        do(session, commands.Play())
+        do(session, commands.SetPrompt(text="folk with a zither"))
+        (warned,) = player.of(Notice)
+        assert warned.level == "warning" and "does not know" in warned.text
+        assert not other.of(Notice)
+
+
 def test_a_seed_that_was_chosen_outlives_a_start_that_is_not_possible(melody):
     silence = Clip(np.zeros((1, 16_000), np.float32), 16_000)
     with playing(melody, seed=None) as (session, _):

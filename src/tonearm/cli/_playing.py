@@ -99,12 +99,12 @@ def new_session(
 ) -> "Session":
     """A session by the options; it is not started.
 
-    When it is prepared, everything that the process holds by then is left out of Python's searches
-    for garbage, so that music never waits for one.
+    All objects that exist when it is prepared are excluded from garbage collections, since the music
+    would wait for them.
     """
     from tonearm.live import Session
     from tonearm.live.session import CHUNK_SECONDS
-    from tonearm.memory import shorten_collections
+    from tonearm.process_memory import exclude_from_collections
 
     given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
     chunk = CHUNK_SECONDS if chunk_frames is None else chunk_frames / model.shape.frame_rate
@@ -118,7 +118,7 @@ def new_session(
         chunk_seconds=chunk,
     )
     # its first answer comes when it is prepared
-    session.snapshot().add_done_callback(lambda _: shorten_collections())
+    session.snapshot().add_done_callback(lambda _: exclude_from_collections())
     return session
 
 
@@ -126,13 +126,13 @@ def prepare_process(threads: int | None) -> None:
     """Prepare this process for hours of live music.
 
     It computes with the number of threads of the option, its threads of Python take turns often, so
-    that music never waits long for the page, and large blocks of memory are given back.
+    that music never waits long for the page, and freed large blocks of memory return to the system.
     """
     import sys
 
     import torch
 
-    from tonearm.memory import return_large_blocks
+    from tonearm.process_memory import return_large_blocks
     from tonearm.threads import SWITCH_INTERVAL, live_threads
 
     torch.set_num_threads(threads or live_threads())

@@ -58,6 +58,8 @@ class StreamSettings:
         if control.target == MUTE:
             shape = self._decoding.decoder.checkpoint.shape
             first_sample = frame * shape.sample_rate // shape.frame_rate
+            if self._mutes and self._mutes[-1][0] == first_sample:
+                del self._mutes[-1]  # the last control of a frame wins
             self._mutes.append((first_sample, bool(control.value)))
             return
         if control.vector is None:

@@ -130,11 +130,11 @@ class CommandHandler:
         """Start a performance with other audio in a role; None removes it."""
         settings = self._settings
         before = dict(settings.inputs)
-        if clip is None:
-            settings.inputs.pop(role, None)
-        else:
-            settings.inputs[role] = clip
         try:
+            if clip is None:
+                settings.inputs.pop(role, None)
+            else:
+                settings.use_audio(role, clip)
             self._transport.play()
         except TonearmError:
             settings.inputs = before

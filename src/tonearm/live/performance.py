@@ -13,6 +13,8 @@ from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import Pair
 from tonearm.live.needles import NeedleMeter
 
+MAX_ENTRIES = 10_000  # of a log; a person who plays for an hour makes some hundreds
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -91,8 +93,11 @@ class Performance:
         return None
 
     def note(self, text: str) -> None:
-        """Add a line to the log."""
-        self.log.append(Entry(round(self.seconds, 3), text))
+        """Add a line to the log; one that is full says so, and takes no further lines."""
+        if len(self.log) < MAX_ENTRIES:
+            is_last = len(self.log) == MAX_ENTRIES - 1
+            text = "the log is full; later commands are left out" if is_last else text
+            self.log.append(Entry(round(self.seconds, 3), text))
 
     def record(self, on: bool) -> None:
         """Begin or end a recorded section at the newest sample."""

@@ -9,6 +9,7 @@ from tonearm.live.events import Notice, Subscriber
 from tonearm.live.metering import MeterThread
 from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.transport import Transport
+from tonearm.live.warning_notices import warnings_as_notices
 
 REST = 0.5  # longest wait for something to do
 
@@ -23,7 +24,7 @@ class SessionThread:
         transport: of the session.
         meters: started when everything is prepared.
         state: published at the beginning, while music plays, and at the end.
-        publish: called with a notice where something fails.
+        publish: called with a notice where something fails, and with warnings.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class SessionThread:
             at_end.callback(self._calls.refuse)
             at_end.callback(self._state.publish)
             at_end.callback(self._transport.close)
+            at_end.enter_context(warnings_as_notices(self._publish))
             self._run()
 
     def _run(self) -> None:

@@ -93,6 +93,24 @@ class Settings:
             twin=True,
         )
 
+    def use_audio(self, role: Role, clip: Clip) -> None:
+        """Begin the next performances with a clip.
+
+        Takes keep an audio prompt, so it has the rate and channels of the model; those of a file
+        can need twelve times the memory.
+
+        Args:
+            role: of the clip.
+            clip: at any rate.
+
+        Raises:
+            TonearmError: a clip that is too long for the model's rate.
+        """
+        shape = self._model.shape
+        if role == "continue_from":
+            clip = clip.resampled(shape.sample_rate).with_channels(shape.channels)
+        self.inputs[role] = clip
+
     def next_seed(self) -> int:
         """The seed of the next performance."""
         return secrets.randbelow(2**31) if self.seed is None else self.seed

@@ -13,7 +13,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C libr
 PROGRAM = """
 import ctypes, sys
 import psutil
-from tonearm.memory import return_large_blocks
+from tonearm.process_memory import return_large_blocks
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]

@@ -1,0 +1,42 @@
+"""Memory settings of a process that plays for hours: garbage collection and glibc's free blocks."""
+
+import ctypes
+import gc
+import sys
+
+# Size in bytes from which a freed block is returned to the system. The codec's pieces of a stream of
+# pocket are smaller; with 4 MiB their pages are allocated anew for every piece, which costs 20 % of
+# the speed.
+LARGE_BLOCK = 6 * 2**20
+KEPT = 64 * 2**20  # bytes of free memory that an arena keeps at its end
+
+# parameters of mallopt, in glibc's malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+
+def return_large_blocks() -> bool:
+    """Return large blocks to the system as soon as they are freed.
+
+    By default, glibc keeps blocks of up to 32 MiB after the first one of that size was freed, in an
+    arena for each thread, and fragments them. After 15 forks of the music a studio held 1108 MiB by
+    default, and 932 MiB with this setting, at the same speed.
+
+    Returns:
+        Whether the C library has this setting; others than glibc stay as they are.
+    """
+    if sys.platform != "linux":
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK) and mallopt(_M_TRIM_THRESHOLD, KEPT))
+
+
+def exclude_from_collections() -> None:
+    """Exclude all existing objects from later garbage collections.
+
+    A full collection takes 0.3 s and more once torch, transformers and librosa are imported, and
+    stops every thread of Python meanwhile.
+    """
+    gc.collect()
+    gc.freeze()
