@@ -822,7 +822,9 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "Clip.write": Function(lambda m: m.clip.write, kinds={"path": ("object", "special", "output")}),
     "Clip.encoded": Function(
-        lambda m: m.clip.encoded, kinds={"suffix": TEXT, "quality": REAL}
+        lambda m: m.clip.encoded,
+        lambda m: {"suffix": ".ogg"},
+        {"suffix": TEXT, "quality": REAL},
     ),
     "Clip.decode": Function(
         lambda m: tonearm.Clip.decode,

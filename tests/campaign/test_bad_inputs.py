@@ -130,7 +130,9 @@ def test_a_command_with_bad_input(case: Case, materials: Materials, tmp_path: Pa
     folder = tmp_path / "here"
     folder.mkdir()
     line = _arguments(case, materials, folder)
-    ended = run_forked(lambda: main(line), folder, tmp_path / "log")
+    # " 3" is a number of processes, each of which imports all libraries
+    deadline = 6 * DEADLINE if case.argument == "workers" else DEADLINE
+    ended = run_forked(lambda: main(line), folder, tmp_path / "log", deadline=deadline)
     faults = faults_of_command(ended, folder, EXIT_CODES.get(case.entry, (0, 2)))
     assert not faults, f"{[one[:300] for one in line]}: {faults}"
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tonearm.errors import TonearmError
+from tonearm.studies.measuring import _prepare_worker
 from tonearm.studies.workers import ATTEMPTS, WorkerError, WorkerPool
 
 LONG = 600  # seconds of a job that no test waits for
@@ -39,6 +40,21 @@ def do(job):
     if name == "wait":
         time.sleep(value)
     return os.getpid()
+
+
+def shows_bars(_):
+    import transformers
+
+    return transformers.logging.is_progress_bar_enabled()
+
+
+def test_measuring_processes_show_no_progress_bars():
+    """The terminal belongs to the process that started them."""
+    measuring = WorkerPool(1, shows_bars, _prepare_worker)
+    try:
+        assert measuring.submit(None).result() is False
+    finally:
+        measuring.close()
 
 
 @pytest.fixture
@@ -111,6 +127,7 @@ PARENT = """
 import signal, sys
 from concurrent.futures import wait
 from tests.studies.test_workers import LONG, do, nothing
+from tonearm.studies.measuring import _prepare_worker
 from tonearm.studies.workers import WorkerPool
 if __name__ == "__main__":
     if sys.argv[1] == "interrupted":

@@ -77,6 +77,7 @@ def _prepare_worker() -> None:
 
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
 
 
 def measure_jobs(jobs: Sequence[Job]) -> list[Values]:
