@@ -2,9 +2,11 @@
 
 import io
 import json
+import os
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -23,6 +25,7 @@ from tonearm.audio import Clip
 from tonearm.live import Manifest, commands
 from tonearm.studio import connection, decoding, pacing, safety, uploads
 from tonearm.studio.app import make_app
+from tonearm.threads import BACKGROUND
 
 
 def send(socket, **message) -> None:
@@ -241,6 +244,32 @@ def test_a_take_is_exported(client, session):
     assert client.get("/export/7/wav.zip").status_code == 422
     assert "no take 7" in client.get("/export/7/wav.zip").json()["message"]
     assert client.get("/export/1/exe.zip").status_code == 422
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority on Linux alone")
+
+
+@linux
+def test_exports_have_a_lower_priority_than_music(client, session, monkeypatch):
+    found = []
+
+    def export(number, kind):
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return b""
+
+    monkeypatch.setattr(session, "export", export)
+    client.get("/export/1/wav.zip")
+    assert found == [BACKGROUND]
+
+
+@linux
+def test_uploads_are_decoded_at_a_lower_priority_than_music():
+    program = (
+        "import os; from tonearm.studio import decoding; before = os.nice(0); decoding._limit(); "
+        "print(os.nice(0) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert int(done.stdout) == min(decoding.NICENESS, 19 - os.nice(0))  # 19 is the lowest one
 
 
 def test_exports_are_made_one_at_a_time(client, session, monkeypatch):

@@ -3,13 +3,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from importlib import resources
 from itertools import count
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from tonearm.errors import TonearmError
@@ -20,6 +21,7 @@ from tonearm.studio.messages import ReportMessage
 from tonearm.studio.osc import OscServer
 from tonearm.studio.oscquery import host_info, node_at
 from tonearm.studio.safety import Guard
+from tonearm.threads import yield_to_music
 
 MAX_CLIENTS = 8
 Role = Literal["continue_from", "melody"]
@@ -46,7 +48,10 @@ class Studio:
         self._numbers = count(1)
         self._clients: set[str] = set()
         self._uploading = asyncio.Lock()
-        self._exporting = asyncio.Lock()  # an export of an hour needs much memory
+        # one at a time, since an export of an hour needs much memory
+        self._exporter = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix="tonearm-export", initializer=yield_to_music
+        )
 
     async def connect(self, socket: WebSocket) -> None:
         """Serve a WebSocket until it closes."""
@@ -86,10 +91,15 @@ class Studio:
         Raises:
             TonearmError: no such take, it is not ready, or it is too long for a page.
         """
-        async with self._exporting:
-            if kind == "page":
-                return await run_in_threadpool(self.session.export_page, number)
-            return await run_in_threadpool(self.session.export, number, kind)
+        if kind == "page":
+            make = partial(self.session.export_page, number)
+        else:
+            make = partial(self.session.export, number, kind)
+        return await asyncio.get_running_loop().run_in_executor(self._exporter, make)
+
+    def close(self) -> None:
+        """Drop the exports that wait."""
+        self._exporter.shutdown(wait=False, cancel_futures=True)
 
 
 def _number(socket: WebSocket, key: str) -> int:
@@ -126,15 +136,15 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if osc is None:
+        with ExitStack() as at_end:
+            at_end.callback(studio.close)
+            if osc is not None:
+                port = osc.getsockname()[1]
+                transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: OscServer(session, port, lambda: studio.report), sock=osc
+                )
+                at_end.callback(transport.close)
             yield
-            return
-        port = osc.getsockname()[1]
-        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: OscServer(session, port, lambda: studio.report), sock=osc
-        )
-        yield
-        transport.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.state.studio = studio

@@ -5,12 +5,14 @@ then the samples as float32 [C, N]. A fault is one line on standard error, with 
 are code of others that reads bytes of others; a crash or a flood of memory ends this process alone.
 """
 
+import os
 import sys
 
 MAX_SECONDS = 120.0  # of audio
 MAX_SAMPLES = 2 * 192_000 * 120  # in all channels: stereo at the highest rate of music files
 MAX_BYTES = 4 * 2**30  # of memory
 CPU_SECONDS = 15
+NICENESS = 10  # music has priority
 
 
 def main() -> int:
@@ -41,10 +43,12 @@ def main() -> int:
 
 
 def _limit() -> None:
-    """Limit memory and CPU time, where the system can."""
+    """Limit priority, memory and CPU time, where the system can."""
     if sys.platform == "win32":
         return
     import resource
+
+    os.nice(NICENESS)
 
     for kind, most in ((resource.RLIMIT_AS, MAX_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
         hard = resource.getrlimit(kind)[1]
