@@ -1,16 +1,17 @@
-"""Free memory goes back to the system; each case is a process of its own, since it concerns that."""
+"""Memory settings; each case is a process of its own, whose settings they are."""
 
 import platform
 import subprocess
 import sys
 
 import pytest
+import torch
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
 # A block of 30 MiB that is freed teaches glibc to keep blocks of that size; the small blocks between
 # the large ones keep the arena from shrinking.
-PROGRAM = """
+BLOCKS = """
 import ctypes, sys
 import psutil
 from tonearm.process_memory import return_large_blocks
@@ -37,16 +38,38 @@ for block in large:
 print(resident() - before)
 """
 
+LENGTHS = """
+import sys
+import psutil
+import torch
+from tonearm.process_memory import limit_compiled_convolutions
 
-def grown(case: str) -> float:
-    """Resident memory in MiB that is left of 200 MiB that were freed."""
+if sys.argv[1] == "limit":
+    limit_compiled_convolutions()
+torch.set_num_threads(1)
+layer = torch.nn.Conv1d(64, 64, 7)
+before = psutil.Process().memory_info().rss / 2**20
+with torch.no_grad():
+    for length in range(1000, 3000):
+        layer(torch.zeros(1, 64, length))
+print(psutil.Process().memory_info().rss / 2**20 - before)
+"""
+
+
+def grown(program: str, case: str) -> float:
+    """Growth of the resident memory that a program prints, in MiB."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, case], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, case], capture_output=True, text=True, check=True
     )
     return float(done.stdout)
 
 
 @glibc
 def test_large_blocks_that_were_freed_are_not_kept():
-    assert grown("keep") > 100
-    assert grown("return") < 10
+    assert grown(BLOCKS, "keep") > 100
+    assert grown(BLOCKS, "return") < 10
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_convolutions_of_other_lengths_are_not_all_kept():
+    assert grown(LENGTHS, "limit") < 0.8 * grown(LENGTHS, "keep")

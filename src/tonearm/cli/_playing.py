@@ -126,18 +126,19 @@ def prepare_process(threads: int | None) -> None:
     """Prepare this process for hours of live music.
 
     It computes with the number of threads of the option, its threads of Python take turns often, so
-    that music never waits long for the page, and freed large blocks of memory return to the system.
+    that music never waits long for the page, and its memory is limited (process_memory.py).
     """
     import sys
 
     import torch
 
-    from tonearm.process_memory import return_large_blocks
+    from tonearm.process_memory import limit_compiled_convolutions, return_large_blocks
     from tonearm.threads import SWITCH_INTERVAL, live_threads
 
     torch.set_num_threads(threads or live_threads())
     sys.setswitchinterval(SWITCH_INTERVAL)
     return_large_blocks()
+    limit_compiled_convolutions()
 
 
 @contextmanager
