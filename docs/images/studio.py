@@ -19,7 +19,7 @@ SIZES = ((1360, 960, "light"), (1360, 960, "dark"), (820, 1180, "light"), (390, 
 KNOBS = (("tempo", 12.0), ("brightness", 2.0))
 TIMEOUT = 300_000  # ms
 SOUNDS = """() => window.tonearm.roll.marks.length > 1
-  && window.tonearm.output.status.position > 3 * 16000 + Math.max(9 * 16000, ...window.tonearm.roll.marks.map((one) => one.sample))"""
+  && window.tonearm.output.status.position > 9 * 16000 + Math.max(9 * 16000, ...window.tonearm.roll.marks.map((one) => one.sample))"""
 
 
 def main() -> None:

@@ -26,6 +26,9 @@ PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 PROMPT_AHEAD = 0.35  # seconds further ahead than the lead before another prompt
 FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
+# Music that is computed, at most, until it is `ahead` seconds further ahead, as a multiple of `ahead`:
+# a machine of speed s needs s / (s - 1), which is 4 at 1.33 times real time.
+MOST_WAITED = 4.0
 FIRST_STALL = 0.3  # seconds that the beginning of a window takes, before it was measured
 STALL_MARGIN = 1.5  # of that time, which is to be covered with half the lead left
 NOTICE = 0.3  # seconds of music before the end of a window at which this begins
@@ -138,7 +141,7 @@ class Playback:
             ahead: seconds, beyond the lead.
             act: from the thread of all calls, once.
         """
-        latest = self._output.position + round(2 * ahead * self._rate)
+        latest = self._output.position + round(MOST_WAITED * ahead * self._rate)
         self._waiting.append(_Waiting(ahead, latest, act))
         if not self._computes_live:
             self._act()
