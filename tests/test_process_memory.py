@@ -14,7 +14,7 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C libr
 BLOCKS = """
 import ctypes, sys
 import psutil
-from tonearm.process_memory import return_large_blocks
+from tonearm.process_memory import return_free_memory, return_large_blocks
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
@@ -35,6 +35,8 @@ before = resident()
 large, small = zip(*[(filled(8 * 2**20), filled(2**17 - 64)) for _ in range(25)])
 for block in large:
     libc.free(block)
+if sys.argv[1] == "trim":
+    assert return_free_memory()
 print(resident() - before)
 """
 
@@ -68,6 +70,7 @@ def grown(program: str, case: str) -> float:
 def test_large_blocks_that_were_freed_are_not_kept():
     assert grown(BLOCKS, "keep") > 100
     assert grown(BLOCKS, "return") < 10
+    assert grown(BLOCKS, "trim") < 10
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")

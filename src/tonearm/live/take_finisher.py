@@ -9,6 +9,7 @@ from tonearm.live.performance import Performance
 from tonearm.live.state import TakeState
 from tonearm.live.take_store import TakeStore
 from tonearm.live.takes import RecordedTake
+from tonearm.process_memory import return_free_memory
 from tonearm.text import first_line
 from tonearm.threads import yield_to_music
 
@@ -54,6 +55,7 @@ class TakeFinisher:
             reason = str(error) if isinstance(error, TonearmError) else first_line(error)
             self._keep(waiting.model_copy(update={"fault": reason}))
         self._completed()
+        return_free_memory()
 
     def _keep(self, take: RecordedTake | TakeState) -> None:
         released = self._takes.keep(take)
