@@ -368,7 +368,7 @@ def test_a_loop_repeats_the_last_bar_and_the_music_follows_it(melody):
 
 
 def test_a_loop_comes_after_a_fork_that_waits(melody):
-    """The fork waits for music ahead of the play head, which stands still."""
+    """The play head does not move, and the fork waits until enough music is computed."""
     with playing(melody) as (session, player):
         do(session, commands.Play())
         player.until_samples(3 * session.sample_rate)

@@ -127,7 +127,6 @@ PARENT = """
 import signal, sys
 from concurrent.futures import wait
 from tests.studies.test_workers import LONG, do, nothing
-from tonearm.studies.measuring import _prepare_worker
 from tonearm.studies.workers import WorkerPool
 if __name__ == "__main__":
     if sys.argv[1] == "interrupted":

@@ -131,10 +131,7 @@ class CommandHandler:
         settings = self._settings
         before = dict(settings.inputs)
         try:
-            if clip is None:
-                settings.inputs.pop(role, None)
-            else:
-                settings.use_audio(role, clip)
+            settings.use_audio(role, clip)
             self._transport.play()
         except TonearmError:
             settings.inputs = before

@@ -93,8 +93,8 @@ class Settings:
             twin=True,
         )
 
-    def use_audio(self, role: Role, clip: Clip) -> None:
-        """Begin the next performances with a clip.
+    def use_audio(self, role: Role, clip: Clip | None) -> None:
+        """Set the clip with which the next performances begin; None removes it.
 
         Takes keep an audio prompt, so it has the rate and channels of the model; those of a file
         can need twelve times the memory.
@@ -106,6 +106,9 @@ class Settings:
         Raises:
             TonearmError: a clip that is too long for the model's rate.
         """
+        if clip is None:
+            self.inputs.pop(role, None)
+            return
         shape = self._model.shape
         if role == "continue_from":
             clip = clip.resampled(shape.sample_rate).with_channels(shape.channels)

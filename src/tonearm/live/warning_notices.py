@@ -29,7 +29,7 @@ class _Publisher(logging.Handler):
 
 @contextmanager
 def warnings_as_notices(publish: Subscriber) -> Iterator[None]:
-    """Publish what the calling thread logs as a warning.
+    """Publish the warnings that the calling thread logs.
 
     Args:
         publish: called with notices.

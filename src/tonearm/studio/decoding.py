@@ -12,7 +12,7 @@ MAX_SECONDS = 120.0  # of audio
 MAX_SAMPLES = 2 * 192_000 * 120  # in all channels: stereo at the highest rate of music files
 MAX_BYTES = 4 * 2**30  # of memory
 CPU_SECONDS = 15
-NICENESS = 10  # music has priority
+NICENESS = 10  # as BACKGROUND of tonearm.threads, which imports torch
 
 
 def main() -> int:
@@ -49,7 +49,6 @@ def _limit() -> None:
     import resource
 
     os.nice(NICENESS)
-
     for kind, most in ((resource.RLIMIT_AS, MAX_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
         hard = resource.getrlimit(kind)[1]
         resource.setrlimit(kind, (most if hard < 0 else min(most, hard), hard))
