@@ -1,6 +1,7 @@
 """Monitor of a soak: a client that plays all the time, keeps the audio, and counts underruns."""
 
 import asyncio
+import math
 import time
 from typing import Any
 
@@ -12,6 +13,7 @@ from benchmarks.studio_client import Message, Underrun
 SILENT = 4.0  # seconds after which it plays again
 REST = 3.0  # seconds after the last client, before resources are counted
 LOOK = 0.2  # seconds between two looks at its state
+SETTLED = 5.0  # seconds after which the buffer has followed a lead that was raised
 
 
 class Monitor:
@@ -31,6 +33,7 @@ class Monitor:
         self._context, self._tally = context, context.tally
         self._begun = time.monotonic()
         self._counted = 0  # underruns that were noted
+        self._leads: list[tuple[float, float]] = []  # times of changes, and leads
 
     async def open(self) -> None:
         """Connect."""
@@ -50,6 +53,8 @@ class Monitor:
             elif now - silent_since > SILENT:
                 silent_since = now
                 await self.client.command("play")
+            if not self._leads or self._leads[-1][1] != state["lead"]:
+                self._leads.append((now, state["lead"]))
             for underrun in self.client.head.underruns[self._counted :]:
                 self._note(underrun)
             self._counted = len(self.client.head.underruns)
@@ -101,6 +106,12 @@ class Monitor:
             case {"type": "error", "seq": None, "message": text}:
                 self._tally.fault(f"an error for the monitor: {text}")
 
+    def _settled_lead(self, at: float) -> float:
+        """The smallest lead of the last seconds, since a buffer needs time to grow."""
+        ends = [*(begun for begun, _ in self._leads[1:]), math.inf]
+        recent = zip(self._leads, ends, strict=True)
+        return min(lead for (_, lead), end in recent if end > at - SETTLED)
+
     def _note(self, underrun: Underrun) -> None:
         state = self.client.state
         self.underruns.append(
@@ -108,7 +119,7 @@ class Monitor:
                 "at": round(underrun.at - self._begun, 2),
                 "after": self._tally.before(underrun.at),
                 "stalled": underrun.stalled,
-                "lead": state["lead"],
+                "lead": self._settled_lead(underrun.at),
                 "mode": state["mode"],
                 "speed": state["speed"],
                 "knobs": len(state["playing_desk"]),

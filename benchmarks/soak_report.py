@@ -129,12 +129,15 @@ def underruns(found: Outcome, most: int, lead: float) -> Verdict:
     counted = [one for one in found.underruns if not one["stalled"]]
     steady = [one for one in counted if one["lead"] >= lead and one["mode"] == "live"]
     causes = Counter(one["after"] for one in steady)
+    by_lead = Counter(one["lead"] for one in counted)
     last = found.samples[-1] if found.samples else found.after
     text = (
         f"{len(steady)} at leads of {lead:g} s and more, live (allowed: {most}), "
         f"{len(counted)} in all, in {last.played:.0f} s; "
         f"{max(found.after.dropped, last.dropped)} samples dropped"
     )
+    if by_lead:
+        text += "; " + ", ".join(f"{by_lead[lead]} at {lead:g} s" for lead in sorted(by_lead))
     if causes:
         text += "; after " + ", ".join(f"{kind} {count}" for kind, count in causes.most_common())
     return Verdict("underruns", len(steady) <= most, text)
