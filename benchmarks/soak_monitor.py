@@ -16,6 +16,29 @@ LOOK = 0.2  # seconds between two looks at its state
 SETTLED = 5.0  # seconds after which the buffer has followed a lead that was raised
 
 
+class LeadHistory:
+    """The leads of a session, whose buffer needs time to follow one that is raised."""
+
+    def __init__(self) -> None:
+        self._begun: list[tuple[float, float]] = []  # times and leads
+
+    def add(self, at: float, lead: float) -> None:
+        """Note the lead at a time, in seconds; the first one counts for all times before."""
+        if not self._begun:
+            self._begun.append((-math.inf, lead))
+        elif self._begun[-1][1] != lead:
+            self._begun.append((at, lead))
+
+    def settled(self, at: float) -> float:
+        """The smallest lead of the last SETTLED seconds before a time."""
+        ends = [*(begun for begun, _ in self._begun[1:]), math.inf]
+        return min(
+            lead
+            for (begun, lead), end in zip(self._begun, ends, strict=True)
+            if begun <= at and end > at - SETTLED
+        )
+
+
 class Monitor:
     """One client.
 
@@ -33,7 +56,7 @@ class Monitor:
         self._context, self._tally = context, context.tally
         self._begun = time.monotonic()
         self._counted = 0  # underruns that were noted
-        self._leads: list[tuple[float, float]] = []  # times of changes, and leads
+        self._leads = LeadHistory()
 
     async def open(self) -> None:
         """Connect."""
@@ -53,8 +76,7 @@ class Monitor:
             elif now - silent_since > SILENT:
                 silent_since = now
                 await self.client.command("play")
-            if not self._leads or self._leads[-1][1] != state["lead"]:
-                self._leads.append((now, state["lead"]))
+            self._leads.add(now, state["lead"])
             for underrun in self.client.head.underruns[self._counted :]:
                 self._note(underrun)
             self._counted = len(self.client.head.underruns)
@@ -106,12 +128,6 @@ class Monitor:
             case {"type": "error", "seq": None, "message": text}:
                 self._tally.fault(f"an error for the monitor: {text}")
 
-    def _settled_lead(self, at: float) -> float:
-        """The smallest lead of the last seconds, since a buffer needs time to grow."""
-        ends = [*(begun for begun, _ in self._leads[1:]), math.inf]
-        recent = zip(self._leads, ends, strict=True)
-        return min(lead for (_, lead), end in recent if end > at - SETTLED)
-
     def _note(self, underrun: Underrun) -> None:
         state = self.client.state
         self.underruns.append(
@@ -119,7 +135,7 @@ class Monitor:
                 "at": round(underrun.at - self._begun, 2),
                 "after": self._tally.before(underrun.at),
                 "stalled": underrun.stalled,
-                "lead": self._settled_lead(underrun.at),
+                "lead": self._leads.settled(underrun.at),
                 "mode": state["mode"],
                 "speed": state["speed"],
                 "knobs": len(state["playing_desk"]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from benchmarks.soak import soak
 from benchmarks.soak_audio import Place, PlayedAudio, first_difference
+from benchmarks.soak_monitor import LeadHistory
 from benchmarks.soak_report import Outcome, Sample, grown, memory, server_errors, underruns
 from benchmarks.soak_tally import Tally
 from benchmarks.studio_client import Block
@@ -137,6 +138,13 @@ def test_underruns_count_at_steady_leads_while_the_music_is_live():
     assert underruns(outcome(late=others), 0, 0.3).passes
     found = underruns(outcome(late=[one, *others]), 0, 0.3)
     assert not found.passes and "after fork 1" in found.text
+
+
+def test_a_lead_that_was_raised_counts_when_the_buffer_has_followed():
+    history = LeadHistory()
+    for at, lead in ((0, 1.0), (10, 0.2), (11, 0.2), (20, 0.5), (21, 3.0)):
+        history.add(at, lead)
+    assert [history.settled(at) for at in (9, 11, 24, 25.5, 26.5)] == [1.0, 0.2, 0.2, 0.5, 3.0]
 
 
 def test_lines_of_the_server_fail_unless_they_are_expected():
