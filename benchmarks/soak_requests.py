@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from random import Random
 
 import httpx
 
@@ -53,7 +54,7 @@ class Requests:
             role = self._rng.choice(["continue_from", "continue_from", "melody"])
             kind = self._rng.random()
             if kind < 0.4:
-                await self._post("upload", role, good_upload(self._rng))
+                await self._post("upload", role, await self._made(good_upload))
             elif kind < 0.5:
                 await self._context.request("no melody", (200, 422), "DELETE", "uploads/melody")
             elif kind < 0.6:
@@ -61,7 +62,11 @@ class Requests:
             elif kind < 0.62:
                 await self._post("huge upload", role, bytes(HUGE), (422,))
             else:
-                await self._post("bad upload", role, bad_upload(self._rng))
+                await self._post("bad upload", role, await self._made(bad_upload))
+
+    async def _made(self, make: Callable[[Random], bytes]) -> bytes:
+        """Make an upload in another thread, so that the clients that play are not late."""
+        return await asyncio.to_thread(make, self._rng)
 
     async def _post(
         self, kind: str, role: str, content: bytes, expected: tuple[int, ...] = (200, 422)
@@ -70,9 +75,10 @@ class Requests:
 
     async def _break_off(self, role: str) -> None:
         self._context.tally.act("upload that breaks off")
+        content = await self._made(good_upload)
 
         async def chunks() -> AsyncIterator[bytes]:
-            yield good_upload(self._rng)[:1000]
+            yield content[:1000]
             await asyncio.sleep(0.2)
             raise ConnectionAbortedError
 

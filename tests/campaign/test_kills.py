@@ -7,9 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.campaign.materials import OFFLINE, Materials
 from tests.campaign.processes import Forked, run_forked
 from tests.campaign.runs import CACHE, EVERY, check_files, command_line
 from tests.campaign.verdicts import INTERRUPTED, faults_of_command, unfinished_files
-from tonearm.cli import main
+from tonearm.cli import _app, main
 from tonearm.files.temporary_names import temporary_name
 
 MOMENTS = range(4)  # per command and signal
@@ -53,7 +54,27 @@ def _start(name: str, materials: Materials, folder: Path, seed: int = 1) -> Fork
     here.mkdir(exist_ok=True)
     line = command_line(name, materials, seed)
     environment = {"TONEARM_CACHE": str(here / CACHE)}
-    return Forked(lambda: main(line), here, folder / f"log-{time.monotonic_ns()}", environment)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:  # the fork inherits the mask
+        log = folder / f"log-{time.monotonic_ns()}"
+        return Forked(lambda: _interruptible(line), here, log, environment)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interruptible(line: list[str]) -> int:
+    """Run a command; SIGINT, which is blocked, acts where `main` handles it."""
+    run = _app.run
+
+    def unblocked(arguments: Sequence[str] | None) -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        try:
+            return run(arguments)
+        finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    with patch.object(_app, "run", unblocked):
+        return main(line)
 
 
 @pytest.mark.parametrize("number", MOMENTS)
