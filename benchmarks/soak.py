@@ -3,14 +3,14 @@
     python -m benchmarks.soak --seconds 7200 --seed 1 --store build/soak
 
 A `tonearm studio` process plays pocket. One client plays all the time, in real time, and counts
-underruns as the page's worklet does. Others come, act at random, and leave or break off; one sends
-bad messages; uploads, exports and OSC packets, good and bad, go on beside them. `soak.jsonl` gets a
-line every minute. At the end every take that was exported, or saved by the server at its end, is
-replayed, and compared with the samples that were played.
+underruns as the page's worklet does. Others connect, act at random, and close or drop the
+connection; one sends bad messages; good and bad uploads, exports and OSC packets run in parallel.
+`soak.jsonl` gets a line every minute. At the end every take that was exported, or saved by the
+server at its end, is replayed, and compared with the samples that were played.
 
-The exit code is 1 where a verdict fails. Underruns count at leads of `--steady-lead` and more, while
-the music plays live; `--max-underruns` is the number that is allowed. The default is more than that of
-the studio, since the clients, uploads and exports of a soak need a core of their own.
+The exit code is 1 if a verdict fails. `--max-underruns` limits the underruns in live mode at leads
+of `--steady-lead` and more. That lead is 0.5 s by default, above the 0.2 s of the studio, since the
+clients, uploads and exports of a soak need a core of their own.
 """
 
 import argparse

@@ -289,7 +289,7 @@ def good_datagram(rng: random.Random, manifest: Message) -> bytes:
 
 
 def bad_datagram(rng: random.Random) -> bytes:
-    """A datagram that is no OSC, or asks for nothing that there is."""
+    """A datagram that is not OSC, or whose address or value is not valid."""
     good = build_msg("/tonearm/knob/tempo", 1.0).dgram
     bundle = b"#bundle\0" + bytes(8)
     nested = bundle

@@ -48,7 +48,7 @@ class Requests:
         self._context, self._rng, self._monitor = context, context.rng, monitor
 
     async def upload(self) -> None:
-        """Uploads, good and bad, and such as break off."""
+        """Good, bad and interrupted uploads."""
         while True:
             await self._context.pause(UPLOADS)
             role = self._rng.choice(["continue_from", "continue_from", "melody"])
@@ -86,7 +86,7 @@ class Requests:
             await self._context.http.post(f"uploads/{role}", content=chunks())
 
     async def export(self) -> None:
-        """Exports of takes while others play, and of takes that there are not."""
+        """Exports of takes during playback, and of takes that do not exist."""
         while True:
             await self._context.pause(EXPORTS)
             if self._rng.random() < 0.15:
@@ -115,14 +115,14 @@ class Requests:
             await asyncio.to_thread(unpack, answer.content, folder)
 
     async def browse(self) -> None:
-        """The files of the page, the manifest, OSCQuery, and paths that there are not."""
+        """The files of the page, the manifest, OSCQuery, and paths that do not exist."""
         while True:
             await self._context.pause(PAGES)
             await self._context.request("page", (200,), "GET", self._rng.choice(PATHS))
             await self._context.request("no page", (404, 422), "GET", self._rng.choice(NO_PATHS))
 
     async def send_packets(self) -> None:
-        """OSC packets, good and bad, whose answers are read and left alone."""
+        """OSC packets, good and bad, whose replies are read and discarded."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.bind(("127.0.0.1", 0))
             one.setblocking(False)

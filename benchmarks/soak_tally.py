@@ -5,7 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 MAX_FAULTS = 200  # that are kept as text
-NEAR = 3.0  # seconds after an action to which an underrun is attributed
+NEAR = 3.0  # an underrun is attributed to an action at most this many seconds before it
 # actions that cost computation, or change how far the music is computed ahead
 HEAVY = ("fork", "play", "prompt", "lead", "loop", "upload", "bad upload", "huge upload")
 HEAVY += ("export wav", "export flac", "export page", "research", "flood", "too many clients")

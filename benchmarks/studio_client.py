@@ -56,8 +56,8 @@ class Underrun:
 class PlayHead:
     """Plays the samples that have come, as the clock passes.
 
-    It waits for `prime` samples at first, after an underrun and in a new run, and plays to the end
-    of a performance that has stopped.
+    It waits for `prime` samples at the start, after an underrun and in a new run; `stop` discards
+    the rest of the buffer.
 
     Args:
         rate: samples per second.

@@ -65,10 +65,10 @@ def exclude_from_collections() -> None:
     """Exclude all existing objects from later garbage collections.
 
     A full collection takes 0.3 s and more once torch, transformers and librosa are imported, and
-    stops every thread of Python meanwhile. Later ones are short, and frequent: Python waits with a
-    full collection until there are a quarter more objects than the last one left, and after the
-    second one here these are few. Otherwise garbage that holds tensors would wait for 140,000
-    objects.
+    stops every thread of Python meanwhile. Later ones are short and frequent: Python starts a full
+    collection once the number of objects has grown by a quarter since the last one, and the second
+    `collect` here makes that number small. Without it, garbage that holds tensors would wait for
+    140,000 new objects.
     """
     gc.collect()
     gc.freeze()

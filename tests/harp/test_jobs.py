@@ -70,7 +70,7 @@ def test_too_many_jobs_are_refused():
         found = [pool.submit(jobs.run, holding(begun, go_on)) for _ in range(MAX_JOBS)]
         while len(jobs._jobs) < MAX_JOBS:
             threading.Event().wait(0.01)
-        with pytest.raises(TonearmError, match="8 takes are asked for already"):
+        with pytest.raises(TonearmError, match="8 takes are queued already"):
             jobs.run(lambda progress: 1)
         go_on.set()
         assert [one.result(TIMEOUT) for one in found] == ["done"] * MAX_JOBS

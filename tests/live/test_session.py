@@ -286,7 +286,7 @@ def test_a_fork_goes_on_recording_and_both_takes_hold_their_section(melody, tmp_
     assert begun_again == pytest.approx(min(ended, transport.FORK_PROMPT), abs=0.1)
     assert (tmp_path / "section-1.wav").exists()
     log = json.loads((tmp_path / "performance.json").read_text())["log"]
-    assert log[0]["text"] == "the recorded section goes on"
+    assert log[0]["text"] == "the recording continues"
 
 
 def test_a_fork_that_is_not_possible_leaves_the_section_as_it_is(melody):

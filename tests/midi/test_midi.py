@@ -71,7 +71,10 @@ def test_controllers_without_a_knob_and_other_messages_do_nothing(host):
 def test_a_learned_controller_is_kept_in_the_file_that_the_page_s_format_has(host, session):
     host.client.learn("brightness")
     assert host.turn(74, 127)[TARGET] == 4.0
-    assert host.said == ["move a MIDI controller for brightness", "controller 74 is brightness"]
+    assert host.said == [
+        "move a MIDI controller for brightness",
+        "controller 74 now turns brightness",
+    ]
     path = host.client._map._path
     assert json.loads(path.read_text()) == [[74, "brightness"]]
     again = Host(session, path)

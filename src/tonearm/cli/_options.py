@@ -10,8 +10,8 @@ Steers = Annotated[
     typer.Option(
         "--steer",
         metavar="NAME=AMOUNT",
-        help="Steer by a vector: tempo=+1 (an amount; ±1 is as far as the music stays whole), "
-        "path/to/file.safetensors=-1, pack.safetensors#tempo=+1 (of a bundle), tempo=raw:1.25 (a "
+        help="Steer by a vector: tempo=+1 (an amount; ±1 is the largest strength within the damage "
+        "limits), path/to/file.safetensors=-1, pack.safetensors#tempo=+1 (of a bundle), tempo=raw:1.25 (a "
         "strength), jazz=0.4@blend (a strength and an operator), tempo=2@set (a level), or "
         "tempo=1@2-6 for seconds 2 to 6. Repeat it for more.",
     ),

@@ -1,6 +1,6 @@
-"""Jobs: calls that wait for their turn, and that one request cancels.
+"""Queue of generation jobs, all of which one request cancels.
 
-HARP names no job when it cancels, so that all end, those that wait too.
+HARP does not name a job when it cancels, so running and waiting jobs all end.
 """
 
 import threading
@@ -42,7 +42,7 @@ class Jobs:
         with self._changed:
             if len(self._jobs) >= MAX_JOBS:
                 raise TonearmError(
-                    f"{MAX_JOBS} takes are asked for already; wait for one, or cancel them"
+                    f"{MAX_JOBS} takes are queued already; wait for one, or cancel them"
                 )
             self._jobs.append(job)
             try:

@@ -87,8 +87,8 @@ class Panel:
             SEED: TextBox("Seed", f"0 to {MAX_SEED}; empty for a random one.", "", MAX_SEED_TEXT),
             MEASURED: Toggle(
                 "Measure the knobs",
-                "Generate the same without the knobs too, and show the change by each of them; "
-                "this takes up to twice as long.",
+                "Also generate the take without the knobs, and show the change that each knob "
+                "causes; this takes up to twice as long.",
             ),
         }
 

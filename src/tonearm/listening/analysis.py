@@ -1,10 +1,10 @@
 """Analysis of the results of a listening test.
 
-ABX     right answers of each condition: exact binomial test of one side, Clopper-Pearson interval.
-        X is drawn, so that without an audible difference every answer is right by chance alone,
-        whoever gives it. The interval holds for these listeners.
-2AFC    choices of each pair against chance, of two sides, with listeners as clusters; over more
-        than two conditions also Bradley-Terry abilities
+ABX     correct answers per condition: one-sided exact binomial test, Clopper-Pearson interval.
+        X is randomised, so that without an audible difference every listener is correct by
+        chance alone. The interval holds for these listeners.
+2AFC    choices in each pair against chance, two-sided, with listeners as clusters; with more than
+        two conditions also Bradley-Terry abilities
 MUSHRA  mean rating of each condition over listeners, and its difference from the hidden reference,
         paired by listener and item; listeners who fail the post-screening are excluded
 
@@ -91,7 +91,7 @@ class Analysis:
     left_out   listeners whose result is incomplete, and was not analysed
     superseded number of files with an earlier state of a session
     excluded   reason by listener who failed the post-screening
-    level      listeners who counted the quiet tones right at the end, of those who were asked
+    level      number of listeners whose last count of the quiet tones was correct, and number asked
     comments   by listener
     """
 

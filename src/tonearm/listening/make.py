@@ -1,4 +1,4 @@
-"""Folder of a listening test: the page, which may be served, and the key, which may not.
+"""Folder of a listening test: the page, which may be published, and the key, which must not.
 
 test/page/index.html        the page; it works from file:// and from any static server
 test/page/audio/ab12….js    a stimulus each: FLAC as base64, since a page that is opened as a

@@ -11,7 +11,7 @@ from tonearm.errors import TonearmError
 MAX_WAITING = 10_000  # calls in the queue
 ENDED = "the session has ended; start another one"
 Call = Callable[["Future[Any]"], None]
-"""Answers through the future, at once or later; what it raises becomes the answer."""
+"""Sets the future's result, at once or later; an exception that it raises becomes the result."""
 
 
 class CallQueue:

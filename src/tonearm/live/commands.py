@@ -37,7 +37,7 @@ class Stop(_Command):
 
 
 class SetPrompt(_Command):
-    """Go on with another prompt, without a gap; where nothing plays, start with it."""
+    """Continue with another prompt, without a gap; while stopped, set it for the next start."""
 
     name: Literal["prompt"] = "prompt"
     text: Prompt

@@ -1,7 +1,7 @@
 """Meters: measurements of the last seconds of both streams, in a thread of their own.
 
-The thread rests at least REST times as long as a measurement took, so that it never takes more than
-a small share of a core from the decoding.
+After each measurement the thread sleeps at least REST times as long, so that it uses at most
+1 / (1 + REST) of a core.
 """
 
 import math

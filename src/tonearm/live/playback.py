@@ -5,8 +5,8 @@
 
 A loop holds the stream: nothing new is computed until it ends.
 
-A window begins with a pass over the frames that it knows, which takes longer than a chunk. Before
-one begins, by itself or by another prompt, and before a fork, the music is computed further ahead.
+A window begins with a prefill pass over known frames, which takes longer than a chunk lasts. Before
+a window, on schedule or for a new prompt, and before a fork, extra lead builds up to cover it.
 """
 
 from collections.abc import Callable
@@ -26,19 +26,19 @@ PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 PROMPT_AHEAD = 0.35  # seconds further ahead than the lead before another prompt
 FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
-# Music that is computed, at most, until it is `ahead` seconds further ahead, as a multiple of `ahead`:
-# a machine of speed s needs s / (s - 1), which is 4 at 1.33 times real time.
+# Limit on the music computed while extra lead builds up, as a multiple of the extra lead; speed s
+# needs s / (s - 1), which is 4 at 1.33 times real time.
 MOST_WAITED = 4.0
-FIRST_STALL = 0.3  # seconds that the beginning of a window takes, before it was measured
-STALL_MARGIN = 1.5  # of that time, which is to be covered with half the lead left
-NOTICE = 0.3  # seconds of music before the end of a window at which this begins
+FIRST_STALL = 0.3  # assumed prefill time of a window in seconds, until one is measured
+STALL_MARGIN = 1.5  # a prefill that takes this many times the last one leaves half of the lead
+NOTICE = 0.3  # seconds of music before the end of a window from which extra lead builds up
 TOO_LATE = "the performance ended before the change took effect"
 
 
 @dataclass(frozen=True)
 class _Waiting:
-    """An act that waits until the music is `ahead` seconds further ahead than the lead, or until
-    position `latest`, where the machine is not fast enough for that.
+    """An action deferred until `ahead` seconds of extra lead have built up, or until output
+    position `latest` if the machine is too slow for that.
     """
 
     ahead: float
@@ -134,8 +134,8 @@ class Playback:
         self._act()
 
     def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
-        """Call `act` when the music is further ahead, so that what it costs is not noticed; at once
-        where no music is computed live.
+        """Call `act` once extra lead has built up, so that it causes no underrun; at once if no
+        music is computed live.
 
         Args:
             ahead: seconds, beyond the lead.
@@ -160,7 +160,7 @@ class Playback:
         return any(self._output.position >= one.latest for one in self._waiting)
 
     def _has_room(self, lead: float) -> bool:
-        """Whether more music is wanted: as far as the lead, and further before a stall."""
+        """Whether less music is buffered than the lead, plus extra lead before a prefill."""
         assert self.performance is not None
         until = self.performance.stream.until_window
         ends_soon = until is not None and until < NOTICE
@@ -285,7 +285,7 @@ class Playback:
         self._output.rejoin()
         self._act()
         self._warn(
-            f"this machine plays at {speed:.2f} times real time, so the music goes on in phrases: "
+            f"decoding runs at {speed:.2f} times real time, so the music continues in phrases: "
             "controls act in the next one"
         )
 

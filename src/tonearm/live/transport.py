@@ -113,7 +113,7 @@ class Transport:
         performance = self._performance_of(stream, seed, skip=music.shape[1])
         if before.recording:
             performance.record(True)
-            performance.note("the recorded section goes on")
+            performance.note("the recording continues")
         try:
             self._playback.continue_with(performance)
         finally:
@@ -191,7 +191,7 @@ class Transport:
             return True
         if performance.seconds > LONGEST:
             self.fork(None)
-            self._publish(Notice(f"{LONGEST / 60:g} minutes are one take; a fork continues it"))
+            self._publish(Notice(f"take ended after {LONGEST / 60:g} minutes; a fork continues it"))
             return True
         is_busy = self._playback.advance(self._settings.lead)
         if self._playback.is_over:

@@ -56,7 +56,7 @@ class MidiClient:
         return self._estimator.bpm(self._clock())
 
     def learn(self, knob: str) -> None:
-        """Map the controller that is moved next to a knob."""
+        """Map a knob to the next MIDI controller that moves."""
         self._learning = knob
         self._say(f"move a MIDI controller for {knob}")
 
@@ -78,7 +78,7 @@ class MidiClient:
         if self._learning is not None:
             knob, self._learning = self._learning, None
             self._map.learn(controller, knob)
-            self._say(f"controller {controller} is {knob}")
+            self._say(f"controller {controller} now turns {knob}")
         if controller == ZERO_CONTROLLER:
             for name in self._desk:
                 self._set(name, 0.0)

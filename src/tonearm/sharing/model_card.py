@@ -66,8 +66,8 @@ def card_text(card: Card) -> str:
         "## Use",
         _usage(card),
         "## Knobs",
-        "An amount of ±1 is calibrated per vector and sign: as far as the music stays whole. "
-        "A sign that fails takes strengths (`raw:`) alone.",
+        "An amount of ±1 is calibrated per vector and sign: the largest strength within the damage "
+        "limits. A sign that fails takes strengths (`raw:`) alone.",
         _table(KNOB_HEADINGS, _knob_rows(card)),
         "## Files",
         _table(PLAIN_HEADINGS, _file_rows(card)),

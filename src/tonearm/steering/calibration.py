@@ -1,7 +1,7 @@
 """Calibration of a steering vector: the configuration and the strength of an amount, per sign.
 
-An amount of 1 is as far as the music stays whole under the configuration that was chosen for that
-sign; amounts are proportional to strengths. `tonearm calibrate` measures it.
+An amount of 1 is the largest strength within the damage limits, under the configuration that was
+chosen for that sign; amounts are proportional to strengths. `tonearm calibrate` measures it.
 """
 
 from typing import Annotated, Literal

@@ -47,9 +47,9 @@ class Steer(Declared):
                   table of the vector's calibration (tonearm/steering/targets.py).
                   A schedule is of that amount, with factors from -1 to 1.
     unit          of the target; default: the relative unit of the vector's measure.
-    amount        calibrated, per vector and sign: ±1 is as far as the music stays whole. The
-                  calibration gives strength, operator, scale, strategy, layers and branch; without
-                  a schedule of the steer, its ramp too.
+    amount        calibrated, per vector and sign: ±1 is the largest strength within the
+                  damage limits. The calibration gives strength, operator, scale, strategy, layers
+                  and branch; without a schedule of the steer, its ramp too.
     strength      the raw factor of the papers: λ for add, α for blend; 1 where neither is given.
     strategy      one-to-all: the direction of `source_layer` at every target layer (default,
                   Facchiano et al. 2025, 3.3); all-to-all: at each target layer its own direction;
@@ -111,8 +111,9 @@ class Steer(Declared):
     def _consistent(self) -> "Steer":
         if [self.target, self.amount, self.strength].count(None) != 2:
             raise ValueError(
-                "give a target (in a physical unit), an amount (calibrated; ±1 is as far as the "
-                "music stays whole) or a strength (the raw factor of the papers), and one alone"
+                "give a target (in a physical unit), an amount (calibrated; ±1 is the "
+                "largest strength within the damage limits) or a strength (the raw factor of the "
+                "papers), and one alone"
             )
         if self.unit is not None and self.target is None:
             raise ValueError(f"unit {self.unit} belongs to a target; omit it")
@@ -203,7 +204,7 @@ class Steer(Declared):
         largest = max(_values(self.amount, self.schedule), key=abs)
         if abs(largest) > MAX_AMOUNT:
             raise ValueError(
-                f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; music stays whole within ±1"
+                f"amount {largest:g} is beyond ±{MAX_AMOUNT:g}; the damage limits hold within ±1"
             )
         return self._calibrated("an amount")
 

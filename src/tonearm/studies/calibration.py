@@ -1,4 +1,4 @@
-"""Calibration of a vector's amounts: how far each sign goes while the music stays whole.
+"""Calibration of a vector's amounts: how far each sign goes within the damage limits.
 
 For every sign, strengths of a geometric grid in units of the vector's activations
 (tonearm/studies/strength_grids.py) are tried on a set of prompts, with unsteered takes of the same

@@ -1,8 +1,9 @@
 """Decoding of an uploaded audio file, as a process of its own: `python -m tonearm.studio.decoding`.
 
 Reads the file from standard input, and writes its sample rate and its number of channels as a line,
-then the samples as float32 [C, N]. A fault is one line on standard error, with exit code 2. Decoders
-are code of others that reads bytes of others; a crash or a flood of memory ends this process alone.
+then the samples as float32 [C, N]. A fault is one line on standard error, with exit code 2.
+Decoders are third-party code that reads untrusted bytes; a crash or excessive memory use ends this
+process alone.
 """
 
 import os

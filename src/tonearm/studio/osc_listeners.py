@@ -11,9 +11,8 @@ Address = tuple[str, int]
 class OscListeners:
     """Senders by the time of their newest message.
 
-    UDP has no end of a connection, so that an address is kept for LISTENER_SECONDS after its newest
-    message. Where there are more than MAX_LISTENERS, the one that has been silent longest is left
-    out.
+    UDP has no disconnect, so an address expires LISTENER_SECONDS after its newest message. Beyond
+    MAX_LISTENERS, the address that has been silent longest is dropped.
 
     Args:
         clock: seconds.

@@ -1,7 +1,7 @@
-"""Limit of a client's play heads: no client can play what it was not sent, or faster than time.
+"""Limit on reported play heads: a client cannot play unsent audio, or faster than real time.
 
-Without it one client that reports every sample as played would have the session compute as fast as
-it can, far ahead of what the other clients play.
+Without it, a client that reports every sample as played would make the session compute as fast as
+it can, far ahead of the other clients.
 """
 
 import time

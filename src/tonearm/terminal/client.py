@@ -264,7 +264,7 @@ class TerminalClient:
         self._saving += [self._saver.save(number) for number in numbers]
 
     def _learn(self) -> None:
-        """Map the controller that is moved next to the selected knob."""
+        """Map the selected knob to the next MIDI controller that moves."""
         row = self.rows[self.selected]
         if self.midi is None:
             self._message = "no MIDI port is open; start with --midi PORT"

@@ -81,7 +81,7 @@ class Keys:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
 
     def read(self, seconds: float) -> list[str]:
-        """Keys that are pressed within a time; those of the first moment in which there are any.
+        """Wait at most `seconds` for input, and return the keys that it contains.
 
         Raises:
             TonearmError: the terminal is gone.

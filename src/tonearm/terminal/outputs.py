@@ -33,7 +33,7 @@ class Output:
 
     name     for the screen
     latency  seconds between a read and the sound
-    fault    the reason why it has stopped to play; empty while it plays
+    fault    the reason why it has stopped; empty while it plays
     """
 
     name: str
@@ -115,7 +115,7 @@ def _clocked(name: str, player: Player, use: Callable[[np.ndarray], None]) -> It
 
 @contextmanager
 def _file_output(path: Path, player: Player) -> Iterator[Output]:
-    """Write a file, which holds all sound so far after an error or Ctrl-C, too."""
+    """Write a file that holds all audio so far even after an error or Ctrl-C."""
     with atomic_write(path) as temporary:
         try:
             file = soundfile.SoundFile(

@@ -10,7 +10,7 @@ from tonearm.live.state import TakeState
 from tonearm.live.take_store import MAX_TAKES
 from tonearm.live.takes import Format
 
-FULL = MAX_TAKES - 2  # takes of a session from which on the oldest one is saved unasked
+FULL = MAX_TAKES - 2  # from this number of takes on, the oldest one is saved automatically
 POLL = 0.05  # seconds
 
 

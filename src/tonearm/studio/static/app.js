@@ -283,7 +283,7 @@ wire.addEventListener("link", ({ detail }) => {
 
 let hasBegun = false; // or another client plays, or has stopped
 
-/** Play as soon as the browser lets the page sound, which some say after a while. */
+/** Play as soon as the browser allows audio, which some report only after a delay. */
 function beginAtOnce() {
   if (hasBegun || !state || state.status === "starting") return;
   if (state.status === "stopped" && !output.running) return;

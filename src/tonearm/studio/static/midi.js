@@ -44,7 +44,7 @@ export class Midi {
     if ((status & 0xf0) !== 0xb0) return;
     if (this.learning) {
       this.map.set(controller, this.learning);
-      this.say(`controller ${controller} is ${this.learning}`);
+      this.say(`controller ${controller} now turns ${this.learning}`);
       this.learning = null;
       try {
         localStorage.setItem(STORE, JSON.stringify([...this.map]));
