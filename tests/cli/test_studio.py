@@ -79,6 +79,7 @@ def test_another_host_has_a_token(run, tiny, served):
         (["--host", "nowhere.invalid"], "cannot listen at nowhere.invalid"),
         (["--prompt", " ", "--port", "0"], "the prompt is empty"),
         (["--seed", "-1", "--port", "0"], "seed -1"),
+        (["--out", "/dev/null/takes"], "cannot write to /dev/null/takes"),
     ],
 )
 def test_mistakes_are_one_line(run, tiny, served, arguments, message):
@@ -128,7 +129,7 @@ def test_takes_are_saved_after_a_failure(run, tiny, monkeypatch, tmp_path, which
 
     def save(self, number, folder):
         if number == 1:
-            raise TonearmError("the disk is full")
+            raise MemoryError("no memory for the audio")
         return original(self, number, folder)
 
     monkeypatch.setattr(serving, "serve", serve)
@@ -139,12 +140,44 @@ def test_takes_are_saved_after_a_failure(run, tiny, monkeypatch, tmp_path, which
         "studio", "--no-browser", "--port", 0, "--mode", "live", "--out", "takes", *tiny()
     )
     saved = sorted(path.name for path in tmp_path.glob("takes/*"))
+    assert "saving takes that were not exported to takes" in outcome.out
     if which == "first save":
         assert saved == ["take-2.zip"]
-        assert outcome.err == "tonearm: take 1 was not saved: the disk is full\n"
+        assert outcome.err == "tonearm: take 1 was not saved: no memory for the audio\n"
     else:
         assert saved == ["take-1.zip", "take-2.zip"]
     assert outcome.code == (0 if which == "session" else 2)
+
+
+def test_a_second_request_to_end_leaves_no_take_out(run, tiny, monkeypatch, tmp_path):
+    """A terminal that is closed sends SIGHUP twice."""
+    sessions, new_session, save = [], _playing.new_session, Session.save
+    monkeypatch.setattr(
+        _playing, "new_session", lambda *given: sessions.append(new_session(*given)) or sessions[0]
+    )
+
+    def serve(app, bound, ready):
+        (session,) = sessions
+        player = Player(session)
+        session.command(commands.Play()).result(TIMEOUT)
+        player.until_samples(16_000)
+        signal.raise_signal(signal.SIGHUP)
+
+    def hang_up_again(self, number, folder):
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGTERM)
+        return save(self, number, folder)
+
+    monkeypatch.setattr(serving, "serve", serve)
+    monkeypatch.setattr(Session, "save", hang_up_again)
+    (tmp_path / "takes").mkdir()
+    (tmp_path / "takes" / "take-1.zip").write_bytes(b"of an earlier session")
+    outcome = run(
+        "studio", "--no-browser", "--port", 0, "--mode", "live", "--out", "takes", *tiny()
+    )
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "takes" / "take-1.zip").read_bytes() == b"of an earlier session"
+    assert zipfile.is_zipfile(tmp_path / "takes" / "take-1-1.zip")
 
 
 def assert_answers(url, content):

@@ -1,9 +1,8 @@
 """Options of the commands that play live, and their checks."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -139,20 +138,6 @@ def prepare_process(threads: int | None) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL)
     return_large_blocks()
     limit_compiled_convolutions()
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """End as by Ctrl-C when the process is asked to end, or its terminal is closed."""
-    handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler}
-    if hasattr(signal, "SIGHUP"):  # which the studio's server does not know
-        handlers[signal.SIGHUP] = lambda *_: signal.raise_signal(signal.SIGTERM)
-    before = {one: signal.signal(one, handler) for one, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 @contextmanager

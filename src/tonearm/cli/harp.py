@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from tonearm.cli import _options, _playing
+from tonearm.cli import _options
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import check_folder, licence_note, model_text
 from tonearm.cli.studio import LOCAL
+from tonearm.signals import ended_by_signals
 
 
 def harp(
@@ -69,7 +70,7 @@ def harp(
             out.print(f"open {address} in HARP, as a custom path", soft_wrap=True)
             out.print("Ctrl-C ends it")
 
-        with temporary_folder() as temporary, _playing.ended_by_signals():
+        with temporary_folder() as temporary, ended_by_signals():
             app, cancel = make_app(panel, maker, temporary, host, token)
             try:
                 serve(app, bound, ready)

@@ -11,9 +11,11 @@ import typer
 
 from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
-from tonearm.cli._takes import licence_note, model_text
+from tonearm.cli._takes import check_folder, licence_note, model_text
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.errors import TonearmError
+from tonearm.signals import ended_by_interrupt_alone, ended_by_signals
+from tonearm.text import first_line
 
 if TYPE_CHECKING:
     from tonearm.live import Session
@@ -61,6 +63,8 @@ def studio(
 ) -> None:
     """Play the model live in a browser: knobs that act on music while it plays."""
     _playing.check_playing(mode, lead, chunk_frames)
+    folder = folder or Path(f"tonearm-studio-{datetime.now():%Y%m%d-%H%M%S}")
+    check_folder(folder)
     _playing.prepare_process(threads)
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
@@ -92,31 +96,37 @@ def studio(
             if not no_browser:
                 webbrowser.open(url)
 
-        with _playing.ended_by_signals():
+        with ended_by_signals():
             try:
-                with session, suppress(KeyboardInterrupt):
+                with suppress(KeyboardInterrupt):
+                    session.start()
                     if controllers is not None:
                         controllers.connect(session, session.notify, announces_tempo=True)
                     serve(make_app(session, host, token, udp), bound, ready)
             finally:
-                _save_takes(session, folder)
+                with ended_by_interrupt_alone():
+                    _close(session, folder)
 
 
-def _save_takes(session: "Session", folder: Path | None) -> None:
-    """Save the takes that were not exported.
+def _close(session: "Session", folder: Path) -> None:
+    """Close a session, and save the takes that were not exported.
 
     Raises:
         TonearmError: a take could not be completed or saved; the others are saved.
     """
-    folder = folder or Path(f"tonearm-studio-{datetime.now():%Y%m%d-%H%M%S}")
+    if session.state.status == "playing" or session.unsaved:
+        _print(f"saving takes that were not exported to {folder}; Ctrl-C leaves them out")
+    session.close()
     faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
-    paths = []
     for number in session.unsaved:
         try:
-            paths.append(session.save(number, folder))
-        except TonearmError as error:
-            faults.append(f"take {number} was not saved: {error}")
-    for path in paths:  # after all, since the terminal may be closed
-        out.print(f"saved {path}, a take that was not exported", soft_wrap=True)
+            _print(f"saved {session.save(number, folder)}")
+        except Exception as error:  # of any kind: the other takes are saved
+            faults.append(f"take {number} was not saved: {first_line(error)}")
     if faults:
         raise TonearmError("; ".join(faults))
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):  # the terminal may be closed
+        out.print(text, soft_wrap=True)

@@ -23,6 +23,7 @@ from typing import Any
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.files.atomic import atomic_write
+from tonearm.files.free_name import free_name
 from tonearm.live.build_manifest import first_desk, manifest_of
 from tonearm.live.call_queue import CallQueue
 from tonearm.live.command_handler import CommandHandler
@@ -232,6 +233,8 @@ class Session:
     def save(self, number: int, folder: Path) -> Path:
         """Write the export of a take, with FLAC files, to a folder, which is made where needed.
 
+        A file of an earlier session is kept; this one has another name then.
+
         Returns:
             The path of the ZIP archive.
 
@@ -239,6 +242,8 @@ class Session:
             TonearmError: no such take, it is not ready, or the archive cannot be written.
         """
         path = folder / f"take-{number}.zip"
+        if path.exists():
+            path = free_name(folder, path.stem, path.suffix)
         with atomic_write(path) as temporary:
             temporary.write_bytes(archive(self._takes.ready(number), self.model.decode, "flac"))
         self._takes.mark_exported(number)

@@ -16,6 +16,7 @@ from tonearm import __version__
 from tonearm.audio import Clip
 from tonearm.comparison import ComparedTake, Comparison
 from tonearm.errors import TonearmError
+from tonearm.files.atomic import atomic_write
 from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.take import Take
 from tonearm.live.performance import Entry
@@ -87,7 +88,8 @@ def write_files(
         "sample_rate": whole.clip.sample_rate,
     }
     text = json.dumps(log, indent=2, ensure_ascii=False)
-    (folder / "performance.json").write_text(f"{text}\n", encoding="utf-8")
+    with atomic_write(folder / "performance.json") as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def archive(take: RecordedTake, decode: Callable[[Take], Clip], kind: Format) -> bytes:

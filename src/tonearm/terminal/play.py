@@ -12,6 +12,7 @@ from tonearm.errors import TonearmError
 from tonearm.live import Notice, Session, commands
 from tonearm.live.takes import Format
 from tonearm.midi.ports import MidiInput
+from tonearm.signals import ended_by_interrupt_alone
 from tonearm.terminal.client import TerminalClient
 from tonearm.terminal.keys import reading_keys
 from tonearm.terminal.outputs import open_output
@@ -72,7 +73,8 @@ def play(
             client.close()
         finally:
             try:
-                _keep(session, saver, say)
+                with ended_by_interrupt_alone():
+                    _keep(session, saver, say)
             finally:
                 saver.close()
 
