@@ -67,6 +67,29 @@ def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     assert position(page) > first
 
 
+def test_a_checkpoint_without_vectors_is_played(tab, small):
+    assert not small.vectors
+    with Session(small, prompt="a folk tune", mode="live", lead=1.0) as session:
+        with served(session) as url:
+            page = tab(url)
+            page.wait_for_function(SOUNDING)
+            page.locator(".research summary").click()
+            assert not page.get_by_text("Further vectors").is_visible()
+            assert page.get_by_text("This checkpoint has no vectors").is_visible()
+            page.close()
+
+
+@pytest.mark.parametrize("lost", ["fetch", "Worker"])
+def test_a_page_that_cannot_start_says_why(browser, url, lost):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(f"window.{lost} = function () {{ throw new Error('out of order'); }}")
+    page.goto(url)
+    page.get_by_text("the page could not start: out of order").wait_for(timeout=TIMEOUT)
+    assert page.locator("#notice").get_attribute("data-level") == "error"
+    context.close()
+
+
 LATE_SOUND = """
     const Real = window.AudioContext;
     window.AudioContext = class extends Real {

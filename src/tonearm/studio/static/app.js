@@ -14,7 +14,15 @@ import { Wire } from "./wire.js";
 const KEPT_SECONDS = 30; // of spectra
 const MATCH_LIMIT = 12; // dB
 
-const manifest = await (await fetch("/manifest")).json();
+const readManifest = async () => (await fetch("/manifest")).json();
+
+/** Show why the page cannot start. */
+function failStart(error) {
+  say(`the page could not start: ${error.message}; load it again`, "error");
+  throw error;
+}
+
+const manifest = await readManifest().catch(failStart);
 const { sample_rate: rate, channels } = manifest.model;
 const wire = new Wire(channels);
 const spectra = new Spectra(rate, KEPT_SECONDS * 50);
@@ -23,9 +31,10 @@ const spectrum = new Spectrum(spectra);
 const rows = new Map(); // knobs of the desk, by name
 const output = new Output({ rate, channels }, showPlayer);
 let state = null;
-let lastNotice = 0;
 let latency = null;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
+
+let lastNotice = 0;
 
 function say(message, level = "info") {
   const box = find("notice");
@@ -111,6 +120,7 @@ function showControls(controls) {
 
 // Desk ----------------------------------------------------------------------------------------
 
+let midi = null;
 let pad = null;
 let research = null;
 
@@ -119,8 +129,9 @@ function buildDesk(names, playing) {
   if (find("knobs").dataset.key !== key) {
     find("knobs").dataset.key = key;
     rows.clear();
+    const none = manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs: none of its vectors is calibrated, or it has none.")];
     names.forEach((name, index) => rows.set(name, new KnobRow(manifest.knobs.find((knob) => knob.name === name), index + 1, turned)));
-    find("knobs").replaceChildren(...[...rows.values()].map((row) => row.row), ...settings());
+    find("knobs").replaceChildren(...none, ...[...rows.values()].map((row) => row.row), ...settings());
     pad?.fill();
   }
   for (const [name, row] of rows) row.waits(playing !== null && !playing.includes(name));
@@ -391,18 +402,22 @@ function draw(now) {
   }
 }
 
-find("model").textContent = `${manifest.model.name} · ${manifest.model.licence}`;
-find("version").textContent = `Tonearm ${manifest.version}`;
-const midi = new Midi(rows, say);
-buildDesk([], null);
-pad = new Pad(rows);
-research = new Research(find("research"), manifest, rows, ask, say);
-acceptAudio(manifest.model.takes_melody, say);
-await output.open(beginAtOnce);
-output.context.addEventListener("statechange", () => state && showState(state));
-wire.connect(output.feed);
-requestAnimationFrame(draw);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
+async function start() {
+  find("model").textContent = `${manifest.model.name} · ${manifest.model.licence}`;
+  find("version").textContent = `Tonearm ${manifest.version}`;
+  midi = new Midi(rows, say);
+  buildDesk([], null);
+  pad = new Pad(rows);
+  research = new Research(find("research"), manifest, rows, ask, say);
+  acceptAudio(manifest.model.takes_melody, say);
+  await output.open(beginAtOnce);
+  output.context.addEventListener("statechange", () => state && showState(state));
+  wire.connect(output.feed);
+  requestAnimationFrame(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
+}
+
+await start().catch(failStart);
 
 // for tests and for the curious
 window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll, unitSymbol };

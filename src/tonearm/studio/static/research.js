@@ -117,7 +117,7 @@ export class Research {
     this.doseKnob = select(manifest.knobs.map(({ name }) => name), { onchange: () => this.drawDose() });
     box.replaceChildren(
       element("div", { class: "research-columns" },
-        element("div", {},
+        element("div", { hidden: !manifest.vectors.length },
           element("h3", {}, "Further vectors"),
           element("div", { class: "form-grid" },
             field("Vector", this.vector), field("Operator", this.operator), field("Strength", this.strength), field("Level", this.level),
@@ -130,14 +130,17 @@ export class Research {
             element("button", { type: "button", class: "primary", onclick: () => this.#apply("fork") }, "Fork with these"),
             element("button", { type: "button", onclick: () => this.#apply("play") }, "Play with these")),
           this.list),
-        element("div", {}, element("h3", {}, "Dose-response"), field("Knob", this.doseKnob), this.dose,
-          element("p", { class: "quiet small" }, manifest.tick_protocol + ". The band is the 95 % interval over prompts."))));
+        element("div", { hidden: !manifest.knobs.length }, element("h3", {}, "Dose-response"), field("Knob", this.doseKnob), this.dose,
+          element("p", { class: "quiet small" }, manifest.tick_protocol + ". The band is the 95 % interval over prompts.")),
+        manifest.vectors.length ? "" : element("p", { class: "quiet" }, "This checkpoint has no vectors.")));
     this.#describe();
     this.drawDose();
   }
 
   #describe() {
-    const { site, layers, best_layer: best, words } = this.manifest.vectors.find(({ name }) => name === this.vector.value);
+    const vector = this.manifest.vectors.find(({ name }) => name === this.vector.value);
+    if (!vector) return; // a checkpoint without vectors
+    const { site, layers, best_layer: best, words } = vector;
     this.note.textContent = `${words[1]} ↔ ${words[0]}; ${site}, ${layers.length} layers${best == null ? "" : `, best layer ${best}`}`;
   }
 
