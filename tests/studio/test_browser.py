@@ -90,6 +90,32 @@ def test_a_page_that_cannot_start_says_why(browser, url, lost):
     context.close()
 
 
+INSECURE = """
+    Object.defineProperty(window, "isSecureContext", { value: false });
+    delete BaseAudioContext.prototype.audioWorklet;
+"""
+
+
+def test_a_page_that_cannot_sound_says_what_to_do_and_controls_the_music(browser, url, session):
+    """Browsers have no worklets where the page is open by the address of another machine."""
+    context = browser.new_context()
+    page, errors = context.new_page(), []
+    page.set_default_timeout(TIMEOUT)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script(INSECURE)
+    page.goto(url)
+    page.get_by_text("ssh -L").wait_for()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.evaluate(TURN, ["brightness", 2])
+    page.wait_for_function("() => window.tonearm.state.controls['target/brightness'] === 2")
+    assert session.state.controls["target/brightness"] == 2
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Play").wait_for()
+    assert errors == []
+    context.close()
+
+
 LATE_SOUND = """
     const Real = window.AudioContext;
     window.AudioContext = class extends Real {

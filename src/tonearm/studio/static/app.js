@@ -176,7 +176,7 @@ function showState(next) {
   state = next;
   document.body.dataset.status = next.status;
   const isPlaying = next.status === "playing";
-  const isHere = isPlaying && output.running;
+  const isHere = playsHere();
   find("play").classList.toggle("playing", isHere);
   find("play").setAttribute("aria-label", isHere ? "Stop" : "Play");
   find("play").disabled = next.status === "starting" || next.status === "ended";
@@ -208,6 +208,9 @@ function showState(next) {
   else if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
 }
+
+/** Whether the button stops the music: it plays, and this page sounds or cannot. */
+const playsHere = () => state?.status === "playing" && (output.running || !output.isPossible);
 
 function showLead(seconds) {
   find("lead").setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds`);
@@ -310,8 +313,7 @@ async function begin() {
 }
 
 async function playOrStop() {
-  const isHere = state?.status === "playing" && output.running;
-  if (isHere) {
+  if (playsHere()) {
     output.stop(state.run);
     await tell("stop");
   } else await begin();
@@ -411,7 +413,8 @@ async function start() {
   research = new Research(find("research"), manifest, rows, ask, say);
   acceptAudio(manifest.model.takes_melody, say);
   await output.open(beginAtOnce);
-  output.context.addEventListener("statechange", () => state && showState(state));
+  find("no-sound").hidden = output.isPossible;
+  output.context?.addEventListener("statechange", () => state && showState(state));
   wire.connect(output.feed);
   requestAnimationFrame(draw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());

@@ -11,11 +11,14 @@ export class Output {
     this.status = { run: 0, position: 0, time: 0, buffered: 0, underruns: 0, dropped: 0, sounded: null, playing: false };
     this.firstSound = null; // ms of the page's clock, of the first sample that is not silent
     this.primeSeconds = PRIME_SECONDS;
+    this.isPossible = isSecureContext && "audioWorklet" in BaseAudioContext.prototype;
+    this.feed = null; // takes audio, and gives the play heads; null where sound is not possible
     this.settings = new Map(); // last message of each type, for a player that starts later
   }
 
   /** @param onstate called when the browser lets the page sound, or no longer */
   async open(onstate) {
+    if (!this.isPossible) return;
     try {
       this.context = new AudioContext({ sampleRate: this.rate, latencyHint: "interactive" });
     } catch {
@@ -35,7 +38,7 @@ export class Output {
     };
     this.node.connect(this.context.destination);
     const { port1, port2 } = new MessageChannel();
-    this.feed = port2; // takes audio, and gives the play heads
+    this.feed = port2;
     this.node.port.postMessage({ type: "feed", port: port1 }, [port1]);
     for (const message of this.settings.values()) this.node.port.postMessage(message);
   }
@@ -53,7 +56,7 @@ export class Output {
   }
 
   async resume() {
-    await this.context.resume();
+    await this.context?.resume();
   }
 
   /** End a run, and not one that has begun since. */

@@ -16,7 +16,7 @@ const FIRST_DELAY = 150; // ms before the first attempt to connect again
 const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
 
 let socket = null;
-let player = null; // port of the worklet
+let player = null; // port of the worklet; null for a page without sound
 let channels = 1;
 let session = "";
 let run = 0;
@@ -26,7 +26,7 @@ let delay = FIRST_DELAY;
 self.onmessage = ({ data }) => {
   if (data.type === "open") {
     ({ channels, port: player } = data);
-    player.onmessage = ({ data: head }) => head.run && send(JSON.stringify({ type: "playhead", sample: head.position }));
+    if (player) player.onmessage = ({ data: head }) => head.run && send(JSON.stringify({ type: "playhead", sample: head.position }));
     connect();
   } else if (data.type === "send") send(data.text);
   else if (data.type === "drop") socket.close();
@@ -65,7 +65,7 @@ function audio(buffer) {
   const samples = new Float32Array(buffer, 16);
   const count = samples.length / (2 * channels);
   after = first + count;
-  for (const receiver of [player, self]) {
+  for (const receiver of player ? [player, self] : [self]) {
     const rows = Array.from({ length: 2 * channels }, (_, row) => samples.slice(row * count, (row + 1) * count));
     receiver.postMessage({ type: "audio", run, first, rows }, rows.map((row) => row.buffer));
   }
