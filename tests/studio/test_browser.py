@@ -116,6 +116,15 @@ def test_a_page_that_cannot_sound_says_what_to_do_and_controls_the_music(browser
     context.close()
 
 
+SUSPENDED = """
+    const Real = window.AudioContext;
+    window.AudioContext = class extends Real {
+        constructor(options) {
+            super(options);
+            this.suspend();
+        }
+    };
+"""
 LATE_SOUND = """
     const Real = window.AudioContext;
     window.AudioContext = class extends Real {
@@ -312,23 +321,77 @@ PLAYED = """async (messages) => {
     node.connect(context.destination);
     let last;
     node.port.onmessage = ({ data }) => (last = data);
-    for (const { first, values } of messages) {
-        const rows = [Float32Array.from(values), Float32Array.from(values)];
-        node.port.postMessage({ type: "audio", run: 1, first, rows });
+    for (const message of messages) {
+        const { first, values, run = 1, plain = values } = message;
+        const rows = values && [Float32Array.from(values), Float32Array.from(plain)];
+        node.port.postMessage(values ? { type: "audio", run, first, rows } : message);
     }
     await new Promise((done) => setTimeout(done, 500));
-    await context.startRendering();
+    const samples = (await context.startRendering()).getChannelData(0);
     await new Promise((done) => setTimeout(done, 500));
-    return last;
+    return { ...last, loudest: samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0) };
 }"""
+RATE = 16_000  # of that context, which lasts 1.5 s
 
 
 def test_samples_that_never_came_are_counted_as_dropped(tab):
     page, block = tab(), [0.5] * 4000
     gap = [{"first": 0, "values": block}, {"first": 5000, "values": block}]
-    assert page.evaluate(PLAYED, gap)["dropped"] == 1000
+    assert page.evaluate(PLAYED, gap)["dropped"] == 5000  # and the first block, which was buffered
     whole = [{"first": 0, "values": block}, {"first": 4000, "values": block}]
     assert page.evaluate(PLAYED, whole)["dropped"] == 0
+
+
+@pytest.mark.parametrize(
+    ("peak", "wanted", "gains"),
+    [(0.2, 4.0, (1.0, 4.0)), (0.49, 4.0, (0.5, 2.0)), (0.9, 0.5, (1.0, 0.5))],
+)
+def test_a_is_lowered_where_b_has_no_headroom(tab, peak, wanted, gains):
+    page = tab()
+    block = {"first": 0, "values": [0.1] * RATE, "plain": [peak] * RATE}
+    status = page.evaluate(PLAYED, [{"type": "gain", "plain": wanted}, block])
+    assert status["gains"] == pytest.approx(gains, rel=1e-3)
+
+
+def test_blocks_under_way_do_not_undo_a_stop(tab):
+    page, half = tab(), [0.5] * (RATE // 2)
+    first, later = {"first": 0, "values": half}, {"first": RATE // 2, "values": half}
+    stopped = [first, {"type": "stop", "run": 1}, later]
+    assert page.evaluate(PLAYED, stopped)["loudest"] == 0
+    played = page.evaluate(PLAYED, [*stopped, {"type": "play"}])
+    assert (played["loudest"], played["dropped"]) == (pytest.approx(0.5), 0)
+    newer = {"first": RATE, "values": half, "run": 2}
+    assert page.evaluate(PLAYED, [*stopped, newer])["run"] == 2
+    assert page.evaluate(PLAYED, [*stopped, newer])["loudest"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("lead", "seconds", "skipped"), [(0.2, 1.0, 0), (0.2, 8.0, 7.8), (3.0, 3.9, 0), (3.0, 5.0, 2.0)]
+)
+def test_a_page_that_begins_late_skips_to_the_lead(tab, lead, seconds, skipped):
+    page = tab()
+    values = [0.5] * round(seconds * RATE)
+    prime = {"type": "prime", "samples": 2000, "lead": round(lead * RATE)}
+    status = page.evaluate(PLAYED, [prime, {"first": 0, "values": values}])
+    assert (status["skipped"], status["dropped"]) == (round(skipped * RATE), 0)
+
+
+def test_a_page_that_was_suspended_plays_in_step_with_the_others(tab, browser, url):
+    one = tab()
+    one.wait_for_function(SOUNDING)
+    context = browser.new_context()
+    two = context.new_page()
+    two.set_default_timeout(TIMEOUT)
+    two.add_init_script(SUSPENDED)
+    two.goto(url)
+    two.wait_for_function("() => window.tonearm?.state?.status === 'playing'")
+    behind = position(one)
+    one.wait_for_function(f"() => window.tonearm.output.status.position > {behind + 5 * RATE}")
+    two.evaluate("() => window.tonearm.output.context.resume()")
+    two.wait_for_function(SOUNDING)
+    two.wait_for_function("() => window.tonearm.output.status.skipped > 0")
+    assert position(two) > behind + 3 * RATE
+    context.close()
 
 
 def test_the_first_sound_is_that_of_the_first_sample_that_is_not_silent(tab):

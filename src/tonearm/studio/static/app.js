@@ -192,7 +192,7 @@ function showState(next) {
   output.listen(next.listening === "plain");
   if (document.activeElement !== find("lead")) find("lead").value = next.lead;
   showLead(next.lead);
-  output.prime(next.lead);
+  output.prime(next.lead, next.mode);
   find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
   find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
   buildDesk(isPlaying ? [...new Set([...next.playing_desk, ...next.desk])] : next.desk, isPlaying ? next.playing_desk : null);
@@ -235,9 +235,14 @@ function showPlayer(status) {
   if (performance.now() - shownAt < SHOWN_EVERY) return;
   shownAt = performance.now();
   find("buffer").textContent = `${Math.round((1000 * status.buffered) / rate)} ms`;
-  find("underruns").textContent = status.dropped ? `${status.underruns}, ${status.dropped} samples dropped` : String(status.underruns);
+  const dropped = status.dropped ? `, ${status.dropped} samples dropped` : "";
+  const skipped = status.skipped ? `, ${(status.skipped / rate).toFixed(1)} s skipped to keep up` : "";
+  find("underruns").textContent = status.underruns + dropped + skipped;
+  showLevels();
   if (status.playing) wire.send({ type: "report", buffer_ms: Math.round((1000 * status.buffered) / rate), underruns: status.underruns });
 }
+
+let difference = null; // loudness of A against B, in LU
 
 function showMeters({ steered, plain }) {
   const number = (value, decimals, unit) => (value == null ? "–" : `${value.toFixed(decimals).replace("-", "−")} ${unit}`);
@@ -249,10 +254,20 @@ function showMeters({ steered, plain }) {
   show("tempo", 1, "BPM", (a, b) => `${signed(100 * (a / b - 1), 0)} %`);
   show("centroid", 0, "Hz", (a, b) => `${signed(12 * Math.log2(a / b), 1)} st`);
   show("loudness", 1, "LUFS", (a, b) => `${signed(a - b, 1)} LU`);
-  const matched = steered.loudness != null && plain.loudness != null;
-  const gain = matched ? Math.max(-MATCH_LIMIT, Math.min(MATCH_LIMIT, steered.loudness - plain.loudness)) : 0;
-  output.match(gain);
-  find("level").textContent = matched ? `B plays ${signed(gain, 1)} dB, at the loudness of A` : "B plays at the loudness of A, once it is measured";
+  difference = steered.loudness == null || plain.loudness == null ? null : steered.loudness - plain.loudness;
+  output.match(Math.max(-MATCH_LIMIT, Math.min(MATCH_LIMIT, difference ?? 0)));
+  showLevels();
+}
+
+/** Show the gains that the player has set; where B has no headroom, A is lowered. */
+function showLevels() {
+  const [a, b] = output.levels;
+  const gains = `B plays ${signed(b, 1)} dB${a < -0.05 ? `, A ${signed(a, 1)} dB` : ""}`;
+  const level = find("level");
+  const text = difference == null ? "A and B are at one loudness once it is measured"
+    : Math.abs(difference) > MATCH_LIMIT ? `not matched: A is ${signed(difference, 1)} LU against B, and ${gains}`
+    : `${gains}, at one loudness`;
+  if (level.textContent !== text) level.textContent = text;
 }
 
 // Audio ---------------------------------------------------------------------------------------
@@ -309,13 +324,19 @@ async function begin() {
   hasBegun = true;
   await output.resume();
   if (state?.status === "stopped") await tell("play");
-  else if (state) showState(state);
+  else if (state) {
+    output.play();
+    showState(state);
+  }
 }
 
 async function playOrStop() {
   if (playsHere()) {
     output.stop(state.run);
-    await tell("stop");
+    await ask("stop").catch((error) => {
+      output.play(); // the music goes on
+      say(error.message, "error");
+    });
   } else await begin();
 }
 
