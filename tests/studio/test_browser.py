@@ -217,6 +217,68 @@ def test_a_lost_connection_resumes_within_a_second(tab):
     assert page.locator("#link").text_content() == "connected"
 
 
+def test_live_regions_are_silent_while_knobs_move_and_connections_fail(browser, url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.wait_for_function("() => document.getElementById('link').textContent === 'connected'")
+    page.evaluate(
+        """() => {
+            window.changed = [];
+            const watch = new MutationObserver((all) => all.forEach(({ target }) => window.changed.push(target.textContent)));
+            for (const one of document.querySelectorAll("output, [role=status], [role=alert], [aria-live]")) {
+                watch.observe(one, { childList: true, characterData: true, subtree: true });
+            }
+        }"""
+    )
+    page.evaluate(TURN, ["brightness", 2])
+    page.get_by_label("Temperature").press("ArrowRight")
+    page.wait_for_function("() => window.tonearm.latency > 0")
+    assert page.evaluate("() => window.changed") == []
+    page.evaluate(
+        """() => {
+            const link = (state) => window.tonearm.wire.dispatchEvent(new CustomEvent("link", { detail: state }));
+            for (let attempt = 0; attempt < 5; attempt++) link("reconnecting");
+            link("connected");
+        }"""
+    )
+    assert page.evaluate("() => window.changed.length") == 2
+    context.close()
+
+
+def test_keys_of_the_browser_do_not_turn_a_knob(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.evaluate(TURN, ["brightness", 2])
+    knob = page.get_by_role("slider", name="brightness", exact=True)
+    for key in ("Control+0", "Meta+0", "Alt+ArrowLeft", "Control+Home"):
+        prevented = knob.evaluate(
+            """(slider, key) => {
+                const [modifier, name] = key.split("+");
+                const event = new KeyboardEvent("keydown", { key: name, cancelable: true, [`${modifier.toLowerCase().replace("control", "ctrl")}Key`]: true });
+                return !slider.dispatchEvent(event);
+            }""",
+            key,
+        )
+        assert not prevented, key
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 2
+
+
+def test_a_knob_is_held_by_the_first_button_until_it_is_released_or_lost(tab):
+    page = tab()
+    knob = page.get_by_role("slider", name="brightness", exact=True)
+    held = "() => window.tonearm.rows.get('brightness').held"
+    knob.dispatch_event("pointerdown", {"button": 2})
+    assert not page.evaluate(held)
+    for end in ("pointerup", "pointercancel", "lostpointercapture", "blur"):
+        knob.dispatch_event("pointerdown", {"button": 0})
+        assert page.evaluate(held)
+        knob.dispatch_event(end)
+        assert not page.evaluate(held), end
+
+
 def test_a_bad_message_is_shown_and_harms_nothing(tab):
     page = tab()
     page.wait_for_function(SOUNDING)

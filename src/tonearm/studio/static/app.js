@@ -38,7 +38,7 @@ let lastNotice = 0;
 
 function say(message, level = "info") {
   const box = find("notice");
-  box.textContent = message;
+  if (box.textContent !== message) box.textContent = message; // said once
   box.dataset.level = level;
   lastNotice = performance.now();
 }
@@ -139,16 +139,16 @@ function buildDesk(names, playing) {
 
 function showSetting(input, value) {
   input.value = value;
-  input.nextElementSibling.value = Number(value).toFixed(2);
+  input.nextElementSibling.textContent = Number(value).toFixed(2);
 }
 
 function settings() {
   return [element("div", { class: "settings" }, ...manifest.settings.map(({ target, label, low, high, step, default: value }) => {
     const input = element("input", { type: "range", id: `setting-${target}`, min: low, max: high, step, value, oninput: () => {
-      input.nextElementSibling.value = Number(input.value).toFixed(2);
+      input.nextElementSibling.textContent = Number(input.value).toFixed(2);
       control(target, Number(input.value), `${label.toLowerCase()} ${input.value}`);
     } });
-    return element("label", { class: "field" }, label, input, element("output", {}, Number(value).toFixed(2)));
+    return element("label", { class: "field" }, label, input, element("span", { "aria-hidden": "true" }, Number(value).toFixed(2)));
   }))];
 }
 
@@ -214,7 +214,7 @@ const playsHere = () => state?.status === "playing" && (output.running || !outpu
 
 function showLead(seconds) {
   find("lead").setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds`);
-  find("lead-value").value = `${seconds.toFixed(2)} s`;
+  find("lead-value").textContent = `${seconds.toFixed(2)} s`;
 }
 
 function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying) {
@@ -306,6 +306,7 @@ wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt
 wire.addEventListener("meters", ({ detail }) => showMeters(detail));
 wire.addEventListener("notice", ({ detail }) => say(detail.message, detail.level));
 wire.addEventListener("link", ({ detail }) => {
+  if (find("link").textContent === detail) return; // another attempt is no news
   find("link").textContent = detail;
   find("link").dataset.state = detail;
 });
