@@ -255,3 +255,38 @@ def test_a_result_that_was_changed_is_refused(page, make, tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(Exception, match="other stimuli in answer 1"):
         read_result(path, made.key)
+
+
+def test_single_key_shortcuts_can_be_switched_off_and_stay_off(page, make):
+    made = make("2afc", items=1)
+    page.goto(made.page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    page.focus("#shortcuts")
+    page.keyboard.press(" ")  # the checkbox, not the player
+    assert page.get_attribute(".play", "aria-label") == "Play" and not page.is_checked("#shortcuts")
+    for one in ("b", "1", "l", "Enter"):
+        page.keyboard.press(one)
+    assert page.get_attribute(".stimulus:nth-child(1)", "aria-pressed") == "true"
+    assert page.locator("[name=answer]:checked").count() == 0
+    assert page.get_attribute(".loop", "aria-pressed") == "true"
+    assert page.text_content(".feedback") == ""
+    page.reload()
+    page.click("text=Continue as L07 (0 of 2 answered)")
+    wait_for_trial(page, "Practice")
+    assert not page.is_checked("#shortcuts")
+    page.click("#shortcuts")
+    page.keyboard.press("Control+l")  # a key of the browser
+    assert page.get_attribute(".loop", "aria-pressed") == "true"
+    page.keyboard.press("l")
+    assert page.get_attribute(".loop", "aria-pressed") == "false"
+
+
+def test_values_that_move_with_a_slider_or_the_music_are_no_live_regions(page, make):
+    page.goto(make("mushra", items=1).page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    live = ":is(output, [aria-live], [role=status], [role=alert])"
+    for moving in (".now", ".bounds", ".rating"):
+        assert page.locator(moving).count() >= 1
+        assert page.locator(f"{live} {moving}, {live}{moving}").count() == 0

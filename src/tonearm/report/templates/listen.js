@@ -145,7 +145,7 @@
     find(".seek").setAttribute("aria-valuetext", `${at.toFixed(1)} of ${player.seconds.toFixed(1)} seconds`);
   }
   const isLooping = () => find(".loop").getAttribute("aria-pressed") === "true";
-  function setRegion(start, end) {
+  function setRegion(start, end, isAnnounced = false) {
     const shortest = Math.min(MIN_LOOP_SECONDS, player.seconds);
     start = Math.min(Math.max(start, 0), player.seconds - shortest);
     end = Math.max(Math.min(end, player.seconds), start + shortest);
@@ -157,6 +157,7 @@
       slider.setAttribute("aria-valuetext", `${value.toFixed(1)} seconds`);
     });
     find(".bounds").textContent = `${clock(start)} – ${clock(end)}`;
+    if (isAnnounced) announce(`Loop from ${start.toFixed(1)} to ${end.toFixed(1)} seconds`); // a slider does so itself
     player.engine.loop(isLooping() ? player.region : null);
   }
   function toggleLoop() {
@@ -353,18 +354,17 @@
     find(".ratings").replaceChildren(
       ...current.order.map((_, i) => {
         const slider = document.createElement("input");
-        const output = document.createElement("output");
+        const rating = Object.assign(document.createElement("span"), { className: "rating", textContent: "–" });
         Object.assign(slider, { type: "range", min: 0, max: 100, step: 1, value: 50 });
         slider.setAttribute("aria-label", `Rating of excerpt ${i + 1}`);
         slider.setAttribute("aria-valuetext", "not rated");
-        output.textContent = "–";
         slider.oninput = () => {
           slider.dataset.rated = "yes";
           slider.setAttribute("aria-valuetext", `${slider.value}, ${wordOf(slider.value)}`);
-          output.textContent = slider.value;
+          rating.textContent = slider.value;
         };
         const row = document.createElement("li");
-        row.append(stimulusButton(String(i + 1), `excerpt ${i + 1}`, i + 1), slider, output);
+        row.append(stimulusButton(String(i + 1), `excerpt ${i + 1}`, i + 1), slider, rating);
         return row;
       }),
     );
@@ -439,8 +439,9 @@
 
   // ---- controls
 
+  const hasShortcuts = shortcutsOf(find("#shortcuts"));
   function key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || find(".trial").hidden || !current) return;
+    if (!hasShortcuts() || event.ctrlKey || event.metaKey || event.altKey || find(".trial").hidden || !current) return;
     const on = event.target;
     if (on.matches("textarea, summary")) return;
     const isRadio = on.matches("input[type=radio]"); // space and arrows choose an answer
@@ -449,15 +450,15 @@
     const pressed = event.key.toLowerCase();
     const place = isRated ? (pressed === "r" ? 0 : /^[0-9]$/.test(pressed) ? Number(pressed) : -1) : letters.toLowerCase().indexOf(pressed);
     if (event.repeat && !pressed.startsWith("arrow")) return;
-    if (pressed === " " && !isButton && !isRadio) player.setPlaying(!player.playing);
+    if (pressed === " " && !isButton && !isRadio && !on.matches("#shortcuts")) player.setPlaying(!player.playing);
     else if (pressed === "enter" && !isButton) next();
     else if (place >= 0 && place < findAll(".stimulus").length) {
       player.choose(place);
       if (isRated && place > 0) sliders()[place - 1].focus();
     } else if (!isRated && (pressed === "1" || pressed === "2")) findAll("[name=answer]")[Number(pressed) - 1].checked = true;
     else if (pressed === "l") toggleLoop();
-    else if (pressed === "[") setRegion(player.where(), player.region[1]);
-    else if (pressed === "]") setRegion(player.region[0], player.where());
+    else if (pressed === "[") setRegion(player.where(), player.region[1], true);
+    else if (pressed === "]") setRegion(player.region[0], player.where(), true);
     else if (pressed === "arrowleft" && !takesArrows) player.seek(player.where() - SKIP_SECONDS);
     else if (pressed === "arrowright" && !takesArrows) player.seek(player.where() + SKIP_SECONDS);
     else return;
