@@ -290,3 +290,92 @@ def test_values_that_move_with_a_slider_or_the_music_are_no_live_regions(page, m
     for moving in (".now", ".bounds", ".rating"):
         assert page.locator(moving).count() >= 1
         assert page.locator(f"{live} {moving}, {live}{moving}").count() == 0
+
+
+def answer_trial(page, answer):
+    for one in ("a", "b", answer, "Enter"):
+        page.keyboard.press(one)
+
+
+def answers_in_storage(page, listener="L07"):
+    text = page.evaluate(
+        "(id) => localStorage[Object.keys(localStorage).find((one) => one.endsWith(':' + id))]",
+        listener,
+    )
+    return json.loads(text)["answers"]
+
+
+def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
+    made = make("2afc", items=2)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        wait_for_trial(page, "Trial 1 of 4")
+        other = page.context.new_page()
+        other.goto(address)
+        other.click("text=Continue as L07 (0 of 4 answered)")
+        wait_for_trial(other, "Trial 1 of 4")
+        answer_trial(page, "2")
+        wait_for_trial(page, "Trial 2 of 4")
+        other.wait_for_selector(".welcome:not([hidden])")
+        assert "went on in another tab" in other.text_content(".notice[role=alert]")
+        other.click("text=Continue as L07 (1 of 4 answered)")
+        wait_for_trial(other, "Trial 2 of 4")
+        answer_trial(other, "1")
+        page.wait_for_selector(".welcome:not([hidden])")
+        answer_trial(other, "1")
+        page.wait_for_selector("text=Continue as L07 (3 of 4 answered)")  # the list follows
+        assert [one["trial"] for one in answers_in_storage(page)] == [
+            name for name, _ in orders(made.key, "L07")[:3]
+        ]
+
+
+def test_a_tab_that_was_not_told_does_not_overwrite_the_answers_of_another_one(page, make):
+    made = make("2afc", items=2)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        wait_for_trial(page, "Trial 1 of 4")
+        other = page.context.new_page()
+        other.add_init_script(
+            "addEventListener('storage', (event) => event.stopImmediatePropagation())"
+        )
+        other.goto(address)
+        other.click("text=Continue as L07 (0 of 4 answered)")
+        wait_for_trial(other, "Trial 1 of 4")
+        for number in (2, 3):
+            answer_trial(page, "2")
+            wait_for_trial(page, f"Trial {number} of 4")
+        first = answers_in_storage(page)
+        answer_trial(other, "1")
+        other.wait_for_selector(".welcome:not([hidden])")
+        assert "was not stored" in other.text_content(".notice[role=alert]")
+        assert len(first) == 2 and answers_in_storage(page) == first
+        other.click("text=Continue as L07 (2 of 4 answered)")
+        wait_for_trial(other, "Trial 3 of 4")
+
+
+def test_audio_that_could_not_be_loaded_ahead_is_loaded_by_another_try(page, make):
+    made = make("2afc", items=1)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        names = {name for _, order in orders(made.key, "L07") for name in order}
+        page.route("**/audio/*.js", lambda route: route.abort()
+                   if Path(route.request.url).stem in names else route.continue_())  # fmt: skip
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        page.wait_for_selector(".notice[role=alert] button:focus")
+        assert "cannot be loaded" in page.text_content(".notice[role=alert]")
+        page.keyboard.press("Enter")  # the network is still away
+        page.wait_for_selector(".notice[role=alert] button:focus")
+        page.unroute("**/audio/*.js")
+        page.click("text=Try again")
+        wait_for_trial(page, "Trial 1 of 2")
+        assert page.is_hidden(".notice[role=alert]")
+        assert page.faults and all("ERR_FAILED" in fault for fault in page.faults)
+        page.faults.clear()
