@@ -379,3 +379,48 @@ def test_audio_that_could_not_be_loaded_ahead_is_loaded_by_another_try(page, mak
         assert page.is_hidden(".notice[role=alert]")
         assert page.faults and all("ERR_FAILED" in fault for fault in page.faults)
         page.faults.clear()
+
+
+def focused(page):
+    """The name of the element that has the focus."""
+    return page.evaluate(
+        "document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.innerText"
+    )
+
+
+def test_keys_move_the_focus_to_the_excerpt_or_answer_and_the_others_still_act(page, make):
+    made = make("abx", items=1)
+    page.goto(made.page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    for one in "abx":
+        page.keyboard.press(one)
+        assert focused(page) == f"Play {one.upper()}"
+    for wanted in ("Play", "Pause"):  # label of the button, by what it does next
+        page.keyboard.press(" ")
+        assert page.get_attribute(".play", "aria-label") == wanted
+    page.keyboard.press("2")
+    assert "X is B" in focused(page)
+    page.keyboard.press(" ")
+    assert page.get_attribute(".play", "aria-label") == "Play"
+    before = float(page.input_value(".seek"))
+    page.keyboard.press("ArrowLeft")  # seeks, and leaves the answer
+    assert float(page.input_value(".seek")) < before and page.is_checked("[name=answer] >> nth=1")
+    page.keyboard.press("ArrowUp")
+    assert page.is_checked("[name=answer] >> nth=0") and "X is A" in focused(page)
+    page.focus(".stimulus >> nth=0")
+    page.keyboard.press(" ")  # a control that is not chosen acts by itself
+    assert page.get_attribute(".stimulus >> nth=0", "aria-pressed") == "true"
+    assert page.get_attribute(".play", "aria-label") == "Pause"
+
+
+def test_keys_of_a_rated_test_move_the_focus_to_the_rating_or_the_reference(page, make):
+    page.goto(make("mushra", items=1).page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    page.keyboard.press("2")
+    assert focused(page) == "Rating of excerpt 2"
+    page.keyboard.press("r")
+    assert page.evaluate("document.activeElement.matches('.reference')")
+    page.keyboard.press("Enter")
+    assert "Not played yet" in page.text_content(".feedback")

@@ -492,23 +492,34 @@
   // ---- controls
 
   const hasShortcuts = shortcutsOf(find("#shortcuts"));
+  let ownsSpace = false; // the space bar is down, and controls the player
   function key(event) {
     if (!hasShortcuts() || event.ctrlKey || event.metaKey || event.altKey || find(".trial").hidden || !current) return;
     const on = event.target;
     if (on.matches("textarea, summary")) return;
-    const isRadio = on.matches("input[type=radio]"); // space and arrows choose an answer
-    const isButton = on.matches("button");
-    const takesArrows = isRadio || on.matches("input[type=range]");
+    // space and Enter act on the control that has the focus, unless it is chosen already
+    const isChosen = on.matches(".stimulus[aria-pressed=true], [name=answer]:checked");
+    const takesSpace = on.matches("button, [type=radio], [type=checkbox]") && !isChosen;
+    const takesEnter = on.matches("button") && !(isChosen && player.playing);
+    const takesArrows = on.matches("input[type=range]"); // radios have the vertical ones
     const pressed = event.key.toLowerCase();
     const place = isRated ? (pressed === "r" ? 0 : /^[0-9]$/.test(pressed) ? Number(pressed) : -1) : letters.toLowerCase().indexOf(pressed);
-    if (event.repeat && !pressed.startsWith("arrow")) return;
-    if (pressed === " " && !isButton && !isRadio && !on.matches("#shortcuts")) player.setPlaying(!player.playing);
-    else if (pressed === "enter" && !isButton) next();
+    if (event.repeat && !pressed.startsWith("arrow")) {
+      if (ownsSpace) event.preventDefault();
+      return;
+    }
+    if (pressed === " " && !takesSpace) {
+      ownsSpace = true;
+      player.setPlaying(!player.playing);
+    } else if (pressed === "enter" && !takesEnter) next();
     else if (place >= 0 && place < findAll(".stimulus").length) {
       player.choose(place);
-      if (isRated && place > 0) sliders()[place - 1].focus();
-    } else if (!isRated && (pressed === "1" || pressed === "2")) findAll("[name=answer]")[Number(pressed) - 1].checked = true;
-    else if (pressed === "l") toggleLoop();
+      (isRated && place > 0 ? sliders()[place - 1] : findAll(".stimulus")[place]).focus(); // which announces it
+    } else if (!isRated && (pressed === "1" || pressed === "2")) {
+      const answer = findAll("[name=answer]")[Number(pressed) - 1];
+      answer.checked = true;
+      answer.focus();
+    } else if (pressed === "l") toggleLoop();
     else if (pressed === "[") setRegion(player.where(), player.region[1], true);
     else if (pressed === "]") setRegion(player.region[0], player.where(), true);
     else if (pressed === "arrowleft" && !takesArrows) player.seek(player.where() - SKIP_SECONDS);
@@ -530,6 +541,11 @@
   find(".next").onclick = next;
   find(".save").onclick = save;
   document.addEventListener("keydown", key);
+  document.addEventListener("keyup", (event) => {
+    if (event.key !== " ") return;
+    if (ownsSpace) event.preventDefault(); // Firefox clicks a button when the bar is released
+    ownsSpace = false;
+  });
   window.addEventListener("storage", followStorage);
   document.addEventListener("click", (event) => {
     if (event.detail && event.target.closest(".player button, .stimulus, .answers")) document.activeElement?.blur(); // space plays again
