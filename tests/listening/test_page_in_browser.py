@@ -262,6 +262,7 @@ def test_single_key_shortcuts_can_be_switched_off_and_stay_off(page, make):
     page.goto(made.page.as_uri())
     begin(page)
     wait_for_trial(page, "Practice")
+    assert page.is_visible(".keys:has-text('loop from or to here')")
     page.focus("#shortcuts")
     page.keyboard.press(" ")  # the checkbox, not the player
     assert page.get_attribute(".play", "aria-label") == "Play" and not page.is_checked("#shortcuts")

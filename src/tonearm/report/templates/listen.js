@@ -551,5 +551,6 @@
     if (event.detail && event.target.closest(".player button, .stimulus, .answers")) document.activeElement?.blur(); // space plays again
   });
   find("#listener").value = new URLSearchParams(location.search).get("listener") ?? "";
+  document.documentElement.classList.add("scripted"); // shows the list of keys
   welcome();
 })();
