@@ -30,11 +30,18 @@ _OF_COMPARISON = re.compile(rf"({LISTEN}/)?(plain|steered-\d+)\.[^/]+")
 
 @dataclass(frozen=True)
 class ComparedTake:
-    """One take of a comparison: `name` is "plain", "steered-1", "steered-2", ..."""
+    """One take of a comparison.
+
+    name         "plain", "steered-1", "steered-2", ...
+    take         with its audio
+    description  its measurements
+    title        on the page; None for the steering as it was requested
+    """
 
     name: str
     take: Take
     description: Description
+    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Comparison:
             clip.write(folder / LISTEN / f"{one.name}.wav")
         exhibits = [
             Exhibit(
-                str(one.take.provenance.stated_steering),
+                one.title or str(one.take.provenance.stated_steering),
                 one.take.clip,
                 one.description,
                 f"{one.name}.wav",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tonearm.listening import Key, Result
 from tonearm.listening.allocation import sheet_of
-from tonearm.listening.schema import FORMAT, Answer
+from tonearm.listening.schema import RESULT_FORMAT, Answer
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Behaviour = Callable[[list[str]], "int | list[int]"]  # conditions as presented -> side, or ratings
@@ -44,7 +44,7 @@ def result_of(key: Key, listener: str, behaviour: Behaviour, answered: int | Non
     is_whole = len(answers) == len(test.trials)
     return Result(
         kind="tonearm listening result",
-        format=FORMAT,
+        format=RESULT_FORMAT,
         test=test.digest,
         listener=listener,
         equipment="headphones",

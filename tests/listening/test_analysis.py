@@ -9,6 +9,7 @@ from tests.listening.conftest import noise
 from tests.listening.listeners import result_of, write
 from tonearm.errors import TonearmError
 from tonearm.listening import ResultSet, analyse, read_results
+from tonearm.listening.stimuli import ANCHOR
 
 SENSITIVITY = {"fast": 0.85, "random": 0.0}  # share of differences that are audible
 
@@ -134,7 +135,7 @@ def test_mushra_excludes_those_who_miss_the_reference_or_praise_the_anchor(make)
     results = ResultSet(
         tuple(result_of(key, f"L{n}", one) for n, one in enumerate(behaviours)), (), ()
     )
-    found = analyse(results, key)
+    found = analyse(results, key, screening="both")
     assert found.listeners == ("L0", "L1", "L2", "L3") and found.ratings[0].mean.n == 4
     assert "hidden reference below 90" in found.excluded["L4"]
     assert "anchor above 90" in found.excluded["L5"]
@@ -143,6 +144,25 @@ def test_mushra_excludes_those_who_miss_the_reference_or_praise_the_anchor(make)
     assert len(everyone.listeners) == 6 and not everyone.excluded
     with pytest.raises(TonearmError, match="screening 'some' is not known"):
         analyse(results, key, screening="some")
+
+
+def test_listeners_are_excluded_by_a_made_anchor_alone(make, takes):
+    """Ratings of the study's control are an outcome, by which nobody is excluded unasked."""
+    kinds = [("random", "reference", ()), (ANCHOR, "both", ("L1",))]
+    for name, rule, out in kinds:
+        key = make("mushra", anchor=name).key
+        honest = dict.fromkeys(key.conditions, 40) | {"plain": 98}
+        behaviours = [
+            rater(np.random.default_rng(6), honest),
+            rater(np.random.default_rng(7), honest | {name: 98}),
+        ]
+        found = analyse(
+            ResultSet(tuple(result_of(key, f"L{n}", b) for n, b in enumerate(behaviours)), (), ()),
+            key,
+        )
+        assert (found.screening, tuple(found.excluded)) == (rule, out)
+    abx = make("abx").key
+    assert analyse(results_of(abx, 1, lambda conditions: 0), abx).screening is None
 
 
 def test_one_listener_is_analysed_and_undefined_numbers_are_null_in_json(make):

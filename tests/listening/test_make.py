@@ -11,7 +11,7 @@ import pytest
 from tests.listening.conftest import RATE, noise
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.listening import Design, make_test, read_key, read_material
+from tonearm.listening import Design, ListeningTest, make_test, read_key, read_material
 from tonearm.listening.stimuli import ANCHOR, Excerpt
 from tonearm.processing.low_pass import low_pass
 from tonearm.report.page_parts import content_hash
@@ -20,21 +20,23 @@ SCRIPT = re.compile(r'tonearmAudio\("([0-9a-f]{12})", "([A-Za-z0-9+/=]+)"\); // 
 
 
 def stimuli(made):
-    """Clips of the page by name, and the digest of each."""
+    """Clips of the page by name, and the sha256 of each, which equal clips share."""
     clips, digests = {}, {}
     for path in (made.page.parent / "audio").iterdir():
         name, content = SCRIPT.fullmatch(path.read_text()).groups()
         flac = base64.b64decode(content)
         assert path.name == f"{name}.js"
         clips[name], digests[name] = Clip.decode(flac, name), sha256(flac).hexdigest()
+        stated = made.key.test.audio[name]  # binds the results to the audio
+        assert stated == sha256(name.encode() + flac).hexdigest()
     return clips, digests
 
 
 @pytest.mark.parametrize("kind", ["abx", "2afc", "mushra"])
 def test_all_stimuli_have_one_loudness_and_none_clips(make, kind):
     made = make(kind)
-    clips, digests = stimuli(made)
-    assert digests == made.key.test.audio
+    clips, _ = stimuli(made)
+    assert set(clips) == set(made.key.test.audio)
     for clip in clips.values():
         assert clip.loudness == pytest.approx(made.key.test.loudness, abs=0.1)
         assert np.abs(clip.samples).max() < 0.99
@@ -57,6 +59,16 @@ def test_neither_the_page_nor_its_files_name_a_condition_or_an_item(make, kind):
     assert made.key_file.parent == page.parent and "key" not in names
     used = [name for trial in made.key.test.trials for name in trial.stimuli]
     assert len(used) == len(set(used))  # no stimulus returns in another trial
+
+
+@pytest.mark.parametrize("kind", ["abx", "mushra"])
+def test_the_source_of_the_page_does_not_show_which_stimuli_are_equal(make, kind):
+    made = make(kind)
+    _, digests = stimuli(made)
+    assert len(set(digests.values())) < len(digests)  # X is A or B; the reference is hidden
+    data = json.loads(re.search(r'id="test">(.*?)</script>', made.page.read_text())[1])
+    assert len(set(data["audio"].values())) == len(data["audio"]) == len(digests)
+    assert not set(digests.values()) & set(re.findall("[0-9a-f]{64}", made.page.read_text()))
 
 
 def test_the_order_of_stimuli_and_the_sizes_of_files_do_not_depend_on_the_condition(make):
@@ -222,6 +234,19 @@ def test_takes_that_cannot_be_matched_are_refused(make, takes, clip, said):
 def test_an_excerpt_that_is_not_possible_is_refused(start, end):
     with pytest.raises(TonearmError, match="an excerpt from"):
         Excerpt(start, end)
+
+
+def test_a_key_of_an_earlier_format_is_read_with_its_digest(make):
+    made = make("abx")
+    content = json.loads(made.key_file.read_text())
+    content["test"]["format"] = 1
+    made.key_file.write_text(json.dumps(content))
+    earlier = ListeningTest.model_validate(content["test"])
+    assert read_key(made.key_file).test.digest == earlier.digest != made.key.test.digest
+    content["test"]["format"] = 3
+    made.key_file.write_text(json.dumps(content))
+    with pytest.raises(TonearmError, match=r"test\.format"):
+        read_key(made.key_file)
 
 
 def test_a_key_that_is_none_is_refused(make, tmp_path):

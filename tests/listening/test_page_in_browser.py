@@ -255,3 +255,173 @@ def test_a_result_that_was_changed_is_refused(page, make, tmp_path):
     path.write_text(json.dumps(content))
     with pytest.raises(Exception, match="other stimuli in answer 1"):
         read_result(path, made.key)
+
+
+def test_single_key_shortcuts_can_be_switched_off_and_stay_off(page, make):
+    made = make("2afc", items=1)
+    page.goto(made.page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    assert page.is_visible(".keys:has-text('loop from or to here')")
+    page.focus("#shortcuts")
+    page.keyboard.press(" ")  # the checkbox, not the player
+    assert page.get_attribute(".play", "aria-label") == "Play" and not page.is_checked("#shortcuts")
+    for one in ("b", "1", "l", "Enter"):
+        page.keyboard.press(one)
+    assert page.get_attribute(".stimulus:nth-child(1)", "aria-pressed") == "true"
+    assert page.locator("[name=answer]:checked").count() == 0
+    assert page.get_attribute(".loop", "aria-pressed") == "true"
+    assert page.text_content(".feedback") == ""
+    page.reload()
+    page.click("text=Continue as L07 (0 of 2 answered)")
+    wait_for_trial(page, "Practice")
+    assert not page.is_checked("#shortcuts")
+    page.click("#shortcuts")
+    page.keyboard.press("Control+l")  # a key of the browser
+    assert page.get_attribute(".loop", "aria-pressed") == "true"
+    page.keyboard.press("l")
+    assert page.get_attribute(".loop", "aria-pressed") == "false"
+
+
+def test_values_that_move_with_a_slider_or_the_music_are_no_live_regions(page, make):
+    page.goto(make("mushra", items=1).page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    live = ":is(output, [aria-live], [role=status], [role=alert])"
+    for moving in (".now", ".bounds", ".rating"):
+        assert page.locator(moving).count() >= 1
+        assert page.locator(f"{live} {moving}, {live}{moving}").count() == 0
+
+
+def answer_trial(page, answer):
+    for one in ("a", "b", answer, "Enter"):
+        page.keyboard.press(one)
+
+
+def answers_in_storage(page, listener="L07"):
+    text = page.evaluate(
+        "(id) => localStorage[Object.keys(localStorage).find((one) => one.endsWith(':' + id))]",
+        listener,
+    )
+    return json.loads(text)["answers"]
+
+
+def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
+    made = make("2afc", items=2)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        wait_for_trial(page, "Trial 1 of 4")
+        other = page.context.new_page()
+        other.goto(address)
+        other.click("text=Continue as L07 (0 of 4 answered)")
+        wait_for_trial(other, "Trial 1 of 4")
+        answer_trial(page, "2")
+        wait_for_trial(page, "Trial 2 of 4")
+        other.wait_for_selector(".welcome:not([hidden])")
+        assert "went on in another tab" in other.text_content(".notice[role=alert]")
+        other.click("text=Continue as L07 (1 of 4 answered)")
+        wait_for_trial(other, "Trial 2 of 4")
+        answer_trial(other, "1")
+        page.wait_for_selector(".welcome:not([hidden])")
+        answer_trial(other, "1")
+        page.wait_for_selector("text=Continue as L07 (3 of 4 answered)")  # the list follows
+        assert [one["trial"] for one in answers_in_storage(page)] == [
+            name for name, _ in orders(made.key, "L07")[:3]
+        ]
+
+
+def test_a_tab_that_was_not_told_does_not_overwrite_the_answers_of_another_one(page, make):
+    made = make("2afc", items=2)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        wait_for_trial(page, "Trial 1 of 4")
+        other = page.context.new_page()
+        other.add_init_script(
+            "addEventListener('storage', (event) => event.stopImmediatePropagation())"
+        )
+        other.goto(address)
+        other.click("text=Continue as L07 (0 of 4 answered)")
+        wait_for_trial(other, "Trial 1 of 4")
+        for number in (2, 3):
+            answer_trial(page, "2")
+            wait_for_trial(page, f"Trial {number} of 4")
+        first = answers_in_storage(page)
+        answer_trial(other, "1")
+        other.wait_for_selector(".welcome:not([hidden])")
+        assert "was not stored" in other.text_content(".notice[role=alert]")
+        assert len(first) == 2 and answers_in_storage(page) == first
+        other.click("text=Continue as L07 (2 of 4 answered)")
+        wait_for_trial(other, "Trial 3 of 4")
+
+
+def test_audio_that_could_not_be_loaded_ahead_is_loaded_by_another_try(page, make):
+    made = make("2afc", items=1)
+    with served(made.page.parent) as address:
+        page.goto(address)
+        names = {name for _, order in orders(made.key, "L07") for name in order}
+        page.route("**/audio/*.js", lambda route: route.abort()
+                   if Path(route.request.url).stem in names else route.continue_())  # fmt: skip
+        begin(page)
+        wait_for_trial(page, "Practice")
+        answer_trial(page, "1")
+        page.wait_for_selector(".notice[role=alert] button:focus")
+        assert "cannot be loaded" in page.text_content(".notice[role=alert]")
+        page.keyboard.press("Enter")  # the network is still away
+        page.wait_for_selector(".notice[role=alert] button:focus")
+        page.unroute("**/audio/*.js")
+        page.click("text=Try again")
+        wait_for_trial(page, "Trial 1 of 2")
+        assert page.is_hidden(".notice[role=alert]")
+        assert page.faults and all("ERR_FAILED" in fault for fault in page.faults)
+        page.faults.clear()
+
+
+def focused(page):
+    """The name of the element that has the focus."""
+    return page.evaluate(
+        "document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.innerText"
+    )
+
+
+def test_keys_move_the_focus_to_the_excerpt_or_answer_and_the_others_still_act(page, make):
+    made = make("abx", items=1)
+    page.goto(made.page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    for one in "abx":
+        page.keyboard.press(one)
+        assert focused(page) == f"Play {one.upper()}"
+    for wanted in ("Play", "Pause"):  # label of the button, by what it does next
+        page.keyboard.press(" ")
+        assert page.get_attribute(".play", "aria-label") == wanted
+    page.keyboard.press("2")
+    assert "X is B" in focused(page)
+    page.keyboard.press(" ")
+    assert page.get_attribute(".play", "aria-label") == "Play"
+    before = float(page.input_value(".seek"))
+    page.keyboard.press("ArrowLeft")  # seeks, and leaves the answer
+    assert float(page.input_value(".seek")) < before and page.is_checked("[name=answer] >> nth=1")
+    page.keyboard.press("ArrowUp")
+    assert page.is_checked("[name=answer] >> nth=0") and "X is A" in focused(page)
+    page.focus(".stimulus >> nth=0")
+    page.keyboard.press(" ")  # a control that is not chosen acts by itself
+    assert page.get_attribute(".stimulus >> nth=0", "aria-pressed") == "true"
+    assert page.get_attribute(".play", "aria-label") == "Pause"
+
+
+def test_keys_of_a_rated_test_move_the_focus_to_the_rating_or_the_reference(page, make):
+    page.goto(make("mushra", items=1).page.as_uri())
+    begin(page)
+    wait_for_trial(page, "Practice")
+    page.keyboard.press("2")
+    assert focused(page) == "Rating of excerpt 2"
+    page.keyboard.press("r")
+    assert page.evaluate("document.activeElement.matches('.reference')")
+    page.keyboard.press("Enter")
+    assert "Not played yet" in page.text_content(".feedback")

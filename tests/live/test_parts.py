@@ -21,7 +21,7 @@ def ramp(first: int, count: int) -> np.ndarray:
 def played(player: LoopPlayer, leaving: bool, count: int) -> np.ndarray:
     """One pass, `count` samples at a time."""
     parts = [player.take(count, leaving)[0]]
-    while not player.at_seam:
+    while player.position:
         parts.append(player.take(count, leaving)[0])
     return np.concatenate(parts, axis=1)
 

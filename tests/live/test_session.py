@@ -250,7 +250,9 @@ def test_a_fork_begins_where_the_frames_that_it_continues_end(melody, monkeypatc
         player.until_samples(2 * session.sample_rate)
         frame = session.sample_rate // melody.shape.frame_rate
         music = player.joined()[:, : 30 * frame + round(0.4 * frame)]
-        monkeypatch.setattr(session._transport._playback, "newest_music", lambda seconds: music)
+        monkeypatch.setattr(
+            session._transport._playback, "newest_music", lambda seconds: (music, 0)
+        )
         do(session, commands.Fork())
         fork = session._transport.performance
         assert fork.stream._decoding.request.prompt_frames == 30
@@ -571,8 +573,7 @@ def test_every_call_is_answered_when_the_session_ends(melody, monkeypatch):
         calls = [session.snapshot() for _ in range(1000)]
         closing.join(TIMEOUT)
         calls.append(session.command(commands.Play()))
-        with pytest.raises(TonearmError, match="ended"):
-            waiting.result(TIMEOUT)
+        assert waiting.result(TIMEOUT).sample is None  # it never sounded
         for call in calls:
             assert call.exception(TIMEOUT) is None or "ended" in str(call.exception())
         assert session._transport.performance is None  # no call of a closed session starts to play

@@ -29,3 +29,42 @@ def test_takes_play_switch_and_loop(browser, tmp_path):
     assert float(page.input_value(".seek")) == 1.5
     context.close()
     assert faults == []
+
+
+def test_the_time_is_no_live_region_since_it_changes_with_every_frame(browser, tmp_path):
+    path = write_compare_page(tmp_path, "a folk tune", [PLAIN, STEERED], {})
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-player=webaudio]")
+    live = "output, [aria-live], [role=status], [role=alert], [role=log], [role=timer]"
+    assert page.locator(f":is({live}) .now, :is({live}).now").count() == 0
+    context.close()
+
+
+def test_single_key_shortcuts_can_be_switched_off_and_stay_off(browser, tmp_path):
+    path = write_compare_page(tmp_path, "a folk tune", [PLAIN, STEERED], {})
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-player=webaudio]")
+
+    def pressed():
+        """Press the keys for the loop and the second take; whether the loop and the take are on."""
+        page.keyboard.press("l")
+        page.keyboard.press("2")
+        chosen = page.get_attribute(".choice:nth-child(2)", "aria-pressed")
+        return page.get_attribute(".loop", "aria-pressed"), chosen
+
+    page.focus("#shortcuts")
+    page.keyboard.press(" ")  # the checkbox, not the player
+    assert page.get_attribute("button.play", "aria-label") == "Play"
+    assert not page.is_checked("#shortcuts") and pressed() == ("false", "false")
+    page.reload()
+    page.wait_for_selector("html[data-player=webaudio]")
+    assert not page.is_checked("#shortcuts") and pressed() == ("false", "false")
+    page.click("#shortcuts")
+    page.keyboard.press("Control+2")  # a key of the browser
+    assert page.get_attribute(".choice:nth-child(2)", "aria-pressed") == "false"
+    assert pressed() == ("true", "true")
+    context.close()

@@ -48,6 +48,10 @@ TOO_MANY_PROMPTS = (
 )
 
 
+class TooLate(TonearmError):
+    """A change that did not take effect, since the stream ended before."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Next piece of audio: float32 samples [C, m], which begin `start` seconds into the clip.
@@ -375,7 +379,7 @@ class Stream:
         for change in waiting:
             if decoding.end is not None and frame >= decoding.end:
                 # only the delayed codebooks of the last frames are undecided
-                change.took_effect.set_exception(TonearmError(TOO_LATE))
+                change.took_effect.set_exception(TooLate(TOO_LATE))
                 continue
             new = change.setting
             if isinstance(new, Control):
@@ -397,4 +401,4 @@ class Stream:
             except Empty:
                 return
             if change.took_effect.set_running_or_notify_cancel():
-                change.took_effect.set_exception(TonearmError(TOO_LATE))
+                change.took_effect.set_exception(TooLate(TOO_LATE))

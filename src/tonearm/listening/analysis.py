@@ -21,6 +21,7 @@ import numpy as np
 from tonearm.errors import TonearmError
 from tonearm.listening.reading import ResultSet, is_complete
 from tonearm.listening.schema import Answer, Key, Kind, Result
+from tonearm.listening.stimuli import ANCHOR
 from tonearm.stats.bradley_terry import Ability, abilities
 from tonearm.stats.holm import holm
 from tonearm.stats.proportion import Proportion, clustered_proportion, exact_proportion
@@ -90,6 +91,7 @@ class Analysis:
     answers    of these listeners
     left_out   listeners whose result is incomplete, and was not analysed
     superseded number of files with an earlier state of a session
+    screening  rules of the post-screening that were applied; None where the kind has none
     excluded   reason by listener who failed the post-screening
     level      number of listeners whose last count of the quiet tones was correct, and number asked
     comments   by listener
@@ -101,6 +103,7 @@ class Analysis:
     answers: int
     left_out: tuple[str, ...]
     superseded: int
+    screening: Screening | None
     excluded: Mapping[str, str]
     level: tuple[int, int]
     comments: Mapping[str, tuple[str, ...]]
@@ -120,7 +123,7 @@ def analyse(
     key: Key,
     *,
     incomplete: bool = False,
-    screening: Screening = "both",
+    screening: Screening | None = None,
 ) -> Analysis:
     """Analyse the results of a listening test.
 
@@ -129,12 +132,14 @@ def analyse(
         key: of the test.
         incomplete: also analyse the answers of incomplete results.
         screening: rules by which listeners of MUSHRA are excluded: by the hidden reference and the
-            anchor, by the reference alone, or none.
+            anchor, by the reference alone, or none; None for `default_screening`.
 
     Raises:
         TonearmError: no result can be analysed, or `screening` is not known.
     """
-    if screening not in SCREENINGS:
+    if screening is None:
+        screening = default_screening(key)
+    elif screening not in SCREENINGS:
         raise TonearmError(f"screening {screening!r} is not known; give {', '.join(SCREENINGS)}")
     used = [one for one in results.results if one.answers and (incomplete or is_complete(one, key))]
     if not used:
@@ -153,6 +158,7 @@ def analyse(
         answers=sum(len(one.answers) for one in used),
         left_out=tuple(one.listener for one in results.results if one.listener not in names),
         superseded=len(results.superseded),
+        screening=screening if key.test.kind == "mushra" else None,
         excluded=excluded,
         level=(sum(one.tones == one.answered for one in asked), len(asked)),
         comments=_comments(used),
@@ -161,6 +167,15 @@ def analyse(
         abilities=_abilities(used, key) if key.test.kind == "2afc" else None,
         ratings=_ratings(ratings, key) if ratings else (),
     )
+
+
+def default_screening(key: Key) -> Screening:
+    """Both rules where the anchor is the low-pass of the reference, else that of the reference.
+
+    Another anchor, such as the take of a random vector, is a condition whose ratings are an outcome
+    of the test: to exclude listeners by these would select on the outcome.
+    """
+    return "both" if key.anchor == ANCHOR else "reference"
 
 
 def _compared(answer: Answer, key: Key) -> tuple[str, ...]:

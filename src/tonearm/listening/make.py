@@ -12,7 +12,6 @@ import secrets
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,7 @@ from tonearm.listening.plan import (
     plan_trials,
 )
 from tonearm.listening.schema import (
-    FORMAT,
+    TEST_FORMAT,
     Key,
     KeyStimulus,
     KeyTrial,
@@ -39,6 +38,7 @@ from tonearm.listening.schema import (
     ListeningTest,
     ShownTrial,
     Training,
+    stimulus_digest,
 )
 from tonearm.listening.sheets import PlannedTrial, Presentation, draw_sheets
 from tonearm.listening.stimuli import (
@@ -200,7 +200,7 @@ class _Builder:
         rows = [[_row(one, *shown[one.trial]) for one in sheet] for sheet in sheets]
         training = self._training()
         return ListeningTest(
-            format=FORMAT,
+            format=TEST_FORMAT,
             page=page_code_digest(),
             kind=self._design.kind,
             title=self._design.title,
@@ -210,7 +210,7 @@ class _Builder:
             training=training,
             trials=tuple(trial for trial, _, _ in shown),
             sheets=tuple(tuple(rows_of_sheet) for rows_of_sheet in rows),
-            audio={name: sha256(self._audio[name]).hexdigest() for name in sorted(self._audio)},
+            audio={name: stimulus_digest(name, self._audio[name]) for name in sorted(self._audio)},
         )
 
     def write_audio(self, folder: Path) -> None:

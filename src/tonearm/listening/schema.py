@@ -6,7 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-FORMAT: Final = 1
+TEST_FORMAT: Final = 2  # keys of tests of format 1 are read too
+RESULT_FORMAT: Final = 1
 MAX_TEXT = 2000  # characters of a comment
 MAX_LISTENER = 80  # characters of an id
 
@@ -50,11 +51,12 @@ class ListeningTest(_Record):
               index of the trial, then the indices of its stimuli in the order of presentation
               (in ABX: A, B, X)
     loudness  of all stimuli, LUFS
-    audio     sha256 of the FLAC file of each stimulus
+    audio     `stimulus_digest` of each stimulus; in format 1 the sha256 of its FLAC file, by which
+              the page showed which stimuli are equal
     minutes   estimate
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     page: Digest
     kind: Kind
     title: str
@@ -71,6 +73,16 @@ class ListeningTest(_Record):
         """sha256 of the test, by which results and key belong together."""
         content = json.dumps(self.model_dump(mode="json"), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(content.encode("utf-8")).hexdigest()
+
+
+def stimulus_digest(name: str, flac: bytes) -> str:
+    """sha256 of a stimulus with its name, so that equal stimuli have unequal digests.
+
+    Args:
+        name: of the stimulus.
+        flac: bytes of its file.
+    """
+    return hashlib.sha256(name.encode("ascii") + flac).hexdigest()
 
 
 class KeyStimulus(_Record):

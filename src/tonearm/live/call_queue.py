@@ -88,6 +88,7 @@ def answered(call: Call, answer: "Future[Any]") -> None:
     try:
         call(answer)
     except BaseException as error:
-        answer.set_exception(error)
+        if not answer.done():  # by a call within this one
+            answer.set_exception(error)
         if not isinstance(error, TonearmError):
             raise

@@ -12,6 +12,7 @@ from typing import Any
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.stream import TooLate
 from tonearm.live import commands
 from tonearm.live.call_queue import answered
 from tonearm.live.desk import check_setting
@@ -27,7 +28,11 @@ from tonearm.steering.controls import Control
 from tonearm.text import check_text, is_blank
 
 # commands before which the music is computed further ahead, in seconds beyond the lead
-NEED_AHEAD: dict[type, float] = {commands.SetPrompt: PROMPT_AHEAD, commands.Fork: FORK_AHEAD}
+NEED_AHEAD: dict[type, float] = {
+    commands.SetPrompt: PROMPT_AHEAD,
+    commands.Fork: FORK_AHEAD,
+    commands.Research: FORK_AHEAD,  # which opens a stream on trial
+}
 
 
 class CommandHandler:
@@ -72,12 +77,18 @@ class CommandHandler:
                 f"knob {control.vector!r} is not in this performance; fork it, or play again"
             )
 
-        def announce(frame: int, sample: int) -> None:
+        def announce(frame: int | None, sample: int | None) -> None:
             applied = Applied(sequence, control.target, control.value, origin, frame, sample)
             self._publish(applied)
             answer.set_result(applied)
 
-        self._transport.set(control, announce, answer.set_exception)
+        def refuse(error: BaseException) -> None:
+            if isinstance(error, TooLate):  # the settings have it, and so does a fork
+                announce(None, None)
+            else:
+                answer.set_exception(error)
+
+        self._transport.set(control, announce, refuse)
         self._settings.controls[control.target] = control.value
 
     def carry_out(self, command: Any, answer: "Future[None]") -> None:
@@ -108,9 +119,10 @@ class CommandHandler:
                 transport.fork(seed)
             case commands.Loop(bars=bars):
                 latest = self._meters.latest
-                transport.loop(bars, latest.steered.tempo if latest else None)
+                is_of_run = latest is not None and latest.sample > transport.run_start
+                transport.loop(bars, latest.steered.tempo if latest and is_of_run else None)
             case commands.Record(on=on):
-                transport.playing("record").record(on)
+                transport.record(on)
             case commands.Listen(to=to):
                 settings.listening = to
             case commands.SetLead(seconds=seconds):
@@ -165,12 +177,15 @@ class CommandHandler:
         check_text(text, "prompt")
         if is_blank(text):
             raise TonearmError("the prompt is empty; describe the music in a few words")
+
+        def refuse(error: BaseException) -> None:
+            if not isinstance(error, TooLate):  # the settings have it, and so does a fork
+                self._publish(Notice(f"the prompt was not changed: {error}", "error"))
+
         if self._transport.performance is not None:
             self._transport.set_prompt(
                 text,
                 lambda frame, sample: self._publish(PromptApplied(text, frame, sample)),
-                lambda error: self._publish(
-                    Notice(f"the prompt was not changed: {error}", "error")
-                ),
+                refuse,
             )
         self._settings.prompt = text

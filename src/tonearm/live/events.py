@@ -41,7 +41,8 @@ class Applied:
     target    of the control
     value     as it was set
     origin    name of the client that sent it
-    frame     of the performance; None where nothing plays, and the value counts from the next start
+    frame     of the performance; None where none took it, and the value counts from the next start
+              or fork
     sample    position at which it sounds first; None likewise
     """
 

@@ -54,9 +54,9 @@ class LoopPlayer:
         self._faded: Pair = (steered, plain)
 
     @property
-    def at_seam(self) -> bool:
-        """Whether the next sample is the first of a pass."""
-        return self._position == 0
+    def position(self) -> int:
+        """The sample of the piece that comes next; 0 at the seam of two passes."""
+        return self._position
 
     def take(self, count: int, leaving: bool) -> Pair:
         """Return the next samples, never beyond the end of a pass or across the start of its seam.

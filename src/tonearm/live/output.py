@@ -26,6 +26,7 @@ class SessionOutput:
         self.run = 0  # number of the run; a run begins with every start of sound
         self.position = 0  # of the next sample
         self.head = 0  # the furthest position that a client has played
+        self.begun = 0  # position at which the run began
         self._rate, self._recent, self._publish = sample_rate, recent, publish
         self._fade = round(FADE * sample_rate)
         self._before: tuple[np.ndarray, np.ndarray] | None = None
@@ -33,7 +34,7 @@ class SessionOutput:
     def begin_run(self) -> None:
         """Begin to sound again, with nothing before."""
         self.run += 1
-        self.head = self.position
+        self.head = self.begun = self.position
         self._recent.clear()
         self._before = None
 
@@ -69,13 +70,15 @@ class SessionOutput:
         steered, plain, _ = self._recent.last(round(seconds * self._rate))
         return steered, plain
 
-    def loop_of(self, seconds: float) -> LoopPlayer:
-        """A loop of the newest seconds."""
-        steered, plain, _ = self._recent.last(round(seconds * self._rate) + self._fade)
-        split = min(self._fade, steered.shape[1] // 2)
-        return LoopPlayer(
-            (steered[:, split:], plain[:, split:]), (steered[:, :split], plain[:, :split])
-        )
+    def loop_of(self, music: Pair, seconds: float) -> LoopPlayer:
+        """A loop of the end of the music; it is shorter where the music is."""
+        ends = [one[:, -round(seconds * self._rate) - self._fade :] for one in music]
+        steered, plain = ((one[:, self._fade :], one[:, : self._fade]) for one in ends)
+        return LoopPlayer((steered[0], plain[0]), (steered[1], plain[1]))
+
+    def loopable(self, music: Pair) -> float:
+        """Seconds of the longest loop of the music, which needs some samples before its first."""
+        return max(0, music[0].shape[1] - self._fade) / self._rate
 
     def loop_after(self, piece: Pair, has_before: bool) -> LoopPlayer:
         """A loop of a piece that follows the newest samples, where there are any."""

@@ -36,6 +36,7 @@ class Performance:
         sample_rate: in Hz.
         frame_rate: frames per second.
         skip: samples at the start that were played before: those of an audio prompt.
+        melody_start: second of the melody at the start.
         clock: seconds.
     """
 
@@ -50,10 +51,11 @@ class Performance:
         sample_rate: int,
         frame_rate: int,
         skip: int = 0,
+        melody_start: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ):
         self.stream, self.number, self.prompt, self.seed = stream, number, prompt, seed
-        self.desk, self.skip = desk, skip
+        self.desk, self.skip, self.melody_start = desk, skip, melody_start
         self.identity = IdentityMeter(sample_rate)
         self.needles = NeedleMeter()
         self.log: list[Entry] = []
@@ -99,14 +101,25 @@ class Performance:
             text = "the log is full; later commands are left out" if is_last else text
             self.log.append(Entry(round(self.seconds, 3), text))
 
-    def record(self, on: bool) -> None:
-        """Begin or end a recorded section at the newest sample."""
+    def record(self, on: bool, sample: int | None = None) -> bool:
+        """Begin or end a recorded section.
+
+        Args:
+            on: begin it, where none is being recorded.
+            sample: of the clip; default: the newest one.
+
+        Returns:
+            False for an end at or before the begin, as within a loop: that section is left out.
+        """
+        at = self.position if sample is None else max(self.skip, sample)
+        begun = self._record_from
         if on:
-            self._record_from = self.position
-        elif self._record_from is not None:
-            if self.position > self._record_from:
-                self.recorded.append((self._record_from, self.position))
-            self._record_from = None
+            self._record_from = at if begun is None else begun
+            return True
+        self._record_from = None
+        if begun is not None and at > begun:
+            self.recorded.append((begun, at))
+        return begun is None or at > begun
 
     @property
     def recording(self) -> bool:

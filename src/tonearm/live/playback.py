@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
+from tonearm.generation.stream import TooLate
+from tonearm.live.clip_positions import ClipPositions
 from tonearm.live.looping import LoopPlayer, Pair
 from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
@@ -24,6 +26,7 @@ from tonearm.live.state import Mode
 
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
+ALL = 3600.0  # seconds, more than an output keeps
 PROMPT_AHEAD = 0.35  # seconds further ahead than the lead before another prompt
 FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
 # Limit on the music computed while extra lead builds up, as a multiple of the extra lead; speed s
@@ -88,7 +91,10 @@ class Playback:
         self._is_given = mode is not None
         self._speed = SpeedMeter()
         self._origin = 0  # position of the first sample of the performance
+        self._clip = ClipPositions()
         self._player: LoopPlayer | None = None
+        self._player_first: int | None = None  # clip sample of its first; None: of another clip
+        self._source: Pair | None = None  # the music before a live loop
         self._growing: list[Pair] = []
         self._upcoming: Pair | None = None
         self._phrases = 0
@@ -115,7 +121,7 @@ class Playback:
         """Play a performance that continues the newest music, without a gap."""
         player, phrases = self._player, self._phrases
         self._reset(performance)
-        if self.mode == "phrase":  # the last phrase goes on while the first one is computed
+        if self.mode == "phrase":  # the last phrase repeats while the first one is computed
             self._player, self._phrases, self._rejoins = player, phrases, True
         else:
             self._output.rejoin()
@@ -127,11 +133,13 @@ class Playback:
     def _reset(self, performance: Performance | None) -> None:
         self.performance, self.is_over, self.loop_seconds = performance, False, None
         self._player, self._growing, self._upcoming = None, [], None
+        self._player_first = self._source = None
+        self._clip.clear()
         self._phrases, self._rejoins = 0, False
         pending, self._pending = self._pending, []
         for change in pending:
-            change.refuse(TonearmError(TOO_LATE))
-        self._act()
+            change.refuse(TooLate(TOO_LATE))
+        self.act_now()
 
     def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
         """Call `act` once extra lead has built up, so that it causes no underrun; at once if no
@@ -144,12 +152,12 @@ class Playback:
         latest = self._output.position + round(MOST_WAITED * ahead * self._rate)
         self._waiting.append(_Waiting(ahead, latest, act))
         if not self._computes_live:
-            self._act()
+            self.act_now()
 
-    def _act(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            one.act()
+    def act_now(self) -> None:
+        """Carry out all that waits; where one fails, the others still wait."""
+        while self._waiting:
+            self._waiting.pop(0).act()
 
     @property
     def _computes_live(self) -> bool:
@@ -168,35 +176,60 @@ class Playback:
         further = max([0.0, stall, *(one.ahead for one in self._waiting)])
         return self._output.room(lead + further) > 0
 
-    def newest_music(self, seconds: float) -> np.ndarray:
-        """Steered samples [C, n] that a fork continues: the end of the phrase or of the output."""
-        if self.mode == "phrase" and self._player is not None:
-            return self._player.piece[0][:, -round(seconds * self._rate) :]
-        return self._output.newest(seconds)[0]
+    def newest_music(self, seconds: float) -> tuple[np.ndarray, int]:
+        """What a fork continues: the end of the phrase or of the output.
 
-    def loop(self, seconds: float, least: float) -> float:
-        """Repeat the newest seconds; in phrases, the phrase that plays.
+        Returns:
+            Steered samples [C, n], and the clip sample of the performance that follows them.
+        """
+        assert self.performance is not None
+        if self.mode == "phrase" and self._player is not None:
+            first, count = self._player_first, round(seconds * self._rate)
+            end = self.performance.skip if first is None else first + self._player.length
+            return self._player.piece[0][:, -count:], end
+        end = self._clip.at(self._output.position, self.performance.skip)
+        return self._output.newest(seconds)[0], end
+
+    @property
+    def heard(self) -> int:
+        """The clip sample of the performance that the furthest client plays."""
+        assert self.performance is not None
+        return self._clip.at(self._output.head, self.performance.skip)
+
+    def loop(self, bars: int, bar: float) -> float:
+        """Repeat the newest bars, or the last ones before the loop that plays; in phrases, the
+        phrase that plays.
 
         Acts that wait come first, since they were asked for before.
 
         Args:
-            seconds: of the loop, or fewer where fewer have sounded.
-            least: seconds that are needed.
+            bars: of the loop, or fewer where fewer have sounded.
+            bar: seconds of a bar.
 
         Returns:
             The seconds that are repeated.
 
         Raises:
-            TonearmError: too little has sounded.
+            TonearmError: less than a bar has sounded.
         """
-        self._act()
-        player = self._output.loop_of(seconds) if self.mode == "live" else self._player
-        if player is None or (self.mode == "live" and player.length < least * self._rate):
-            raise TonearmError(f"less than a bar ({least:.1f} s) has been played; wait for more")
+        self.act_now()
         if self.mode == "live":
-            self._output.rejoin()
-        self._player, self.loop_seconds = player, player.length / self._rate
+            self._loop_live(bars, bar)
+        if self._player is None:
+            raise TonearmError(f"less than a bar ({bar:.1f} s) has been played; wait for more")
+        self.loop_seconds = self._player.length / self._rate
         return self.loop_seconds
+
+    def _loop_live(self, bars: int, bar: float) -> None:
+        assert self.performance is not None
+        source = self._output.newest(ALL) if self._source is None else self._source
+        whole = min(bars, int(self._output.loopable(source) / bar))
+        if not whole:
+            return
+        self._source, self._player = source, self._output.loop_of(source, whole * bar)
+        # no piece was computed since the loop began
+        self._player_first = self.performance.position - self._player.length
+        self._output.rejoin()
 
     def end_loop(self) -> None:
         """Go on with the music after this pass."""
@@ -220,7 +253,7 @@ class Playback:
         def took_effect(frame: "Future[int]") -> None:
             error = frame.exception()
             if error is None and self.performance is not performance:
-                error = TonearmError(TOO_LATE)
+                error = TooLate(TOO_LATE)
             if error is not None:
                 refuse(error)
                 return
@@ -248,7 +281,7 @@ class Playback:
         if self._computes_live:
             is_busy = self._has_room(lead) and self._advance_live(performance)
             if self._waiting and (self.is_over or self._is_late or not self._has_room(lead)):
-                self._act()
+                self.act_now()
                 return True
             return is_busy
         was_busy = self.mode == "phrase" and self._advance_phrase(performance)
@@ -273,17 +306,25 @@ class Playback:
         self._origin = self._output.position - performance.position
         piece = self._compute(performance)
         if piece is not None:
-            self._output.emit(piece)
+            count = piece[0].shape[1]
+            self._emit(piece, performance.position - count)
             speed = self._speed.speed
             if not self._is_given and speed is not None and speed < TOO_SLOW:
-                self._go_on_in_phrases(speed)
+                self._go_on_in_phrases(performance, speed)
         return True
 
-    def _go_on_in_phrases(self, speed: float) -> None:
+    def _emit(self, piece: Pair, sample: int | None) -> None:
+        if sample is not None:
+            output = self._output
+            self._clip.add(output.position, sample, piece[0].shape[1], output.head)
+        self._output.emit(piece)
+
+    def _go_on_in_phrases(self, performance: Performance, speed: float) -> None:
         self.mode, self._phrases = "phrase", 1
-        self._player = self._output.loop_of(PHRASE)
+        self._player = self._output.loop_of(self._output.newest(ALL), PHRASE)
+        self._player_first = performance.position - self._player.length
         self._output.rejoin()
-        self._act()
+        self.act_now()
         self._warn(
             f"decoding runs at {speed:.2f} times real time, so the music continues in phrases: "
             "controls act in the next one"
@@ -312,6 +353,7 @@ class Playback:
         first = performance.position - grown - phrase[0].shape[1]  # sample of the clip
         self._origin, self._upcoming = self._output.position - first, None
         self._player = self._output.loop_after(phrase, has_before=self._phrases > 0)
+        self._player_first = first
         self._phrases += 1
         if self._rejoins:
             self._output.rejoin()
@@ -329,8 +371,10 @@ class Playback:
             leaves = self.loop_seconds is None and (
                 self.mode == "live" or self._upcoming is not None
             )
-            self._output.emit(self._player.take(min(self._block, room), leaves))
+            first, passed = self._player_first, self._player.position
+            piece = self._player.take(min(self._block, room), leaves)
+            self._emit(piece, None if first is None else first + passed)
             is_busy = True
-            if self._player.at_seam and leaves:
-                self._player = None
+            if self._player.position == 0 and leaves:
+                self._player = self._source = None
         return is_busy

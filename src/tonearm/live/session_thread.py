@@ -66,6 +66,7 @@ class SessionThread:
                 except TonearmError as error:
                     self._publish(Notice(str(error), "error"))
                     self._transport.end()
+                    self._state.publish()
                     continue
                 if not is_busy:
                     self._calls.wait(REST)

@@ -17,6 +17,7 @@ from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.spec import Steer
 
 Role = Literal["continue_from", "melody"]
+MELODY_RATE = 32_000  # Hz; melody checkpoints read a melody at this rate, and mono
 
 
 class Settings:
@@ -70,16 +71,20 @@ class Settings:
         self.research: tuple[Steer, ...] = ()
         self.inputs: dict[Role, Clip] = {}
 
-    def stream(self, seed: int, continue_from: Clip | None = None) -> Stream:
+    def stream(
+        self, seed: int, continue_from: Clip | None = None, melody_start: float = 0.0
+    ) -> Stream:
         """Open a twin stream that plays until it is stopped.
 
         Args:
             seed: of the sampling noise.
             continue_from: audio prompt; default: the one that was given, if any.
+            melody_start: second of the melody at the first frame.
 
         Raises:
             TonearmError: settings that are not possible.
         """
+        melody = self.inputs.get("melody")
         return self._model.stream(
             self.prompt,
             steer=steering_of(self.desk, self.controls, self.research) or None,
@@ -88,7 +93,7 @@ class Settings:
             guidance=self.controls[GUIDANCE],
             temperature=self.controls[TEMPERATURE],
             continue_from=continue_from or self.inputs.get("continue_from"),
-            melody=self.inputs.get("melody"),
+            melody=melody.rolled(melody_start) if melody and melody_start else melody,
             chunk_seconds=self._chunk_seconds,
             twin=True,
         )
@@ -96,8 +101,8 @@ class Settings:
     def use_audio(self, role: Role, clip: Clip | None) -> None:
         """Set the clip with which the next performances begin; None removes it.
 
-        Takes keep an audio prompt, so it has the rate and channels of the model; those of a file
-        can need twelve times the memory.
+        Takes keep the clips, so they have the rate and channels that are used, that of the model or
+        of the chromagram of a melody; those of a file can need twelve times the memory.
 
         Args:
             role: of the clip.
@@ -112,6 +117,8 @@ class Settings:
         shape = self._model.shape
         if role == "continue_from":
             clip = clip.resampled(shape.sample_rate).with_channels(shape.channels)
+        else:
+            clip = clip.resampled(MELODY_RATE).with_channels(1)
         self.inputs[role] = clip
 
     def next_seed(self) -> int:

@@ -21,6 +21,7 @@ from tonearm.files.temporary_folder import temporary_folder
 from tonearm.generation.take import Take
 from tonearm.live.performance import Entry
 from tonearm.live.state import TakeState
+from tonearm.live.statement import played_prompts, played_steering
 from tonearm.measures.describe import describe
 
 Format = Literal["wav", "flac"]
@@ -120,11 +121,15 @@ def page_archive(take: RecordedTake, decode: Callable[[Take], Clip]) -> bytes:
         )
     with temporary_folder() as parent:
         compared = []
-        for name, one in (("plain", take.plain), ("steered-1", take.steered)):
+        titles = ("plain", played_steering(take.steered))
+        takes = (("plain", take.plain), ("steered-1", take.steered))
+        for title, (name, one) in zip(titles, takes, strict=True):
             whole = replace(one, clip=decode(one))
-            compared.append(ComparedTake(name, whole, describe(whole.clip)))
+            compared.append(ComparedTake(name, whole, describe(whole.clip), title))
         provenance = take.steered.provenance
+        frame_rate = provenance.frames / compared[-1].take.seconds
         details = {
+            "prompts": played_prompts(take.steered, frame_rate),
             "model": provenance.checkpoint.name,
             "seed": str(provenance.seed),
             "licence": provenance.checkpoint.licence,

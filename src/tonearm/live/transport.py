@@ -11,7 +11,7 @@ from tonearm.generation.stream import Stream
 from tonearm.live.events import Notice, Subscriber
 from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
-from tonearm.live.playback import Playback
+from tonearm.live.playback import FORK_AHEAD, Playback
 from tonearm.live.settings import Settings
 from tonearm.live.speed import measure_speed
 from tonearm.steering.controls import MUTE, Control
@@ -20,6 +20,7 @@ FORK_PROMPT = 4.0  # seconds of the music that a fork continues
 BAR_WITHOUT_TEMPO = 2.0  # seconds
 BEATS_PER_BAR = 4
 LONGEST = 3600.0  # seconds of a performance, after which a fork continues it
+RETRY = 10.0  # seconds after which a fork that was not possible is tried again
 IDLE = 600.0  # seconds without a client's play head, after which a performance ends
 
 
@@ -53,6 +54,7 @@ class Transport:
         self._shape, self._settings, self._output = shape, settings, output
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
+        self._continue_at = LONGEST  # seconds of the performance
 
     @property
     def performance(self) -> Performance | None:
@@ -77,9 +79,12 @@ class Transport:
     def play(self) -> None:
         """Start a performance in place of the one that plays.
 
+        What waits comes first, since it was asked for before.
+
         Raises:
             TonearmError: settings that are not possible; the one that plays goes on.
         """
+        self._playback.act_now()
         seed = self._settings.next_seed()
         stream = self._settings.stream(seed)
         self.end()
@@ -101,7 +106,7 @@ class Transport:
                 possible.
         """
         before, rate = self.playing("fork"), self._rate
-        music = self._playback.newest_music(FORK_PROMPT)
+        music, end = self._playback.newest_music(FORK_PROMPT)
         part = music.shape[1] % (rate // self._shape.frame_rate)
         music = music[:, part:]  # whole frames, of which takes consist
         if music.shape[1] < rate:
@@ -109,9 +114,11 @@ class Transport:
                 "less than 1 s has been played, too little to continue; wait for more"
             )
         seed = self._settings.next_seed() if seed is None else seed
-        stream = self._settings.stream(seed, Clip(music, rate))
-        performance = self._performance_of(stream, seed, skip=music.shape[1])
+        melody_start = before.melody_start + (end - music.shape[1]) / rate
+        stream = self._settings.stream(seed, Clip(music, rate), melody_start)
+        performance = self._performance_of(stream, seed, music.shape[1], melody_start)
         if before.recording:
+            before.record(False, end)
             performance.record(True)
             performance.note("the recording continues")
         try:
@@ -119,8 +126,21 @@ class Transport:
         finally:
             self._finish(before)
 
+    def record(self, on: bool) -> None:
+        """Begin or end a recorded section at the sample that is heard.
+
+        Raises:
+            TonearmError: nothing plays.
+        """
+        self._record(self.playing("record"), on)
+
+    def _record(self, performance: Performance, on: bool) -> None:
+        if not performance.record(on, self._playback.heard):
+            text = "the recorded section is left out, since the music went back before its end"
+            self._publish(Notice(text, "warning"))
+
     def loop(self, bars: int, tempo: float | None) -> None:
-        """Repeat the newest bars; 0 goes on with the music.
+        """Repeat the newest bars; 0 continues the music.
 
         Args:
             bars: of four beats.
@@ -134,7 +154,7 @@ class Transport:
             self._playback.end_loop()
             return
         bar = BEATS_PER_BAR * 60 / tempo if tempo else BAR_WITHOUT_TEMPO
-        seconds = self._playback.loop(bars * bar, least=bar)
+        seconds = self._playback.loop(bars, bar)
         # a fork that waited has come first, so that another performance plays
         self.playing("loop").note(f"loop of {seconds:.2f} s")
 
@@ -177,11 +197,7 @@ class Transport:
         self._last_heads = time.monotonic()
 
     def advance(self) -> bool:
-        """Compute or emit the next piece; False where there is nothing to do.
-
-        Raises:
-            TonearmError: a fork of a long performance that is not possible.
-        """
+        """Compute or emit the next piece; False where there is nothing to do."""
         performance = self.performance
         if performance is None:
             return False
@@ -189,20 +205,38 @@ class Transport:
             self.end()
             self._publish(Notice(f"stopped: no client has played for {IDLE / 60:g} minutes"))
             return True
-        if performance.seconds > LONGEST:
-            self.fork(None)
-            self._publish(Notice(f"take ended after {LONGEST / 60:g} minutes; a fork continues it"))
-            return True
+        if performance.seconds > self._continue_at:
+            self._continue_at = performance.seconds + RETRY
+            self.when_ahead(FORK_AHEAD, lambda: self._continue(performance))
         is_busy = self._playback.advance(self._settings.lead)
         if self._playback.is_over:
             self.end()
         return is_busy
+
+    def _continue(self, performance: Performance) -> None:
+        """Fork a long performance, unless another one plays now."""
+        if performance is not self.performance:
+            return
+        try:
+            self.fork(None)
+        except TonearmError as error:
+            text = f"the take is long, and a fork cannot continue it yet: {error}"
+            self._publish(Notice(text, "warning"))
+        else:
+            self._publish(Notice(f"take ended after {LONGEST / 60:g} minutes; a fork continues it"))
+
+    @property
+    def run_start(self) -> int:
+        """Position at which the music began to sound, forks not counted."""
+        return self._output.begun
 
     def end(self) -> None:
         """End the performance that plays, if any; it becomes a take."""
         performance = self.performance
         if performance is not None:
             self.status = "stopped"
+            if performance.recording:
+                self._record(performance, False)
             try:
                 self._playback.end()
             finally:
@@ -219,14 +253,16 @@ class Transport:
     def _rate(self) -> int:
         return self._shape.sample_rate
 
-    def _performance_of(self, stream: Stream, seed: int, skip: int) -> Performance:
+    def _performance_of(
+        self, stream: Stream, seed: int, skip: int, melody_start: float = 0.0
+    ) -> Performance:
         """The next performance, which begins at the newest sample."""
         self._settings.use_seed(seed)
         if self._settings.controls[MUTE]:
             stream.set(Control(target=MUTE, value=1.0))
         self.count += 1
         self.start, self.status = self._output.position, "playing"
-        self._last_heads = time.monotonic()
+        self._last_heads, self._continue_at = time.monotonic(), LONGEST
         return Performance(
             stream,
             number=self.count,
@@ -236,4 +272,5 @@ class Transport:
             sample_rate=self._rate,
             frame_rate=self._shape.frame_rate,
             skip=skip,
+            melody_start=melody_start,
         )

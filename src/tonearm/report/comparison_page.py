@@ -144,7 +144,7 @@ def _page(prompt: str, exhibits: Sequence[Exhibit], details: Mapping[str, str]) 
     played = level_matched(playable)
     scale = Scale.shared(played)
     descriptions = [exhibit.description for exhibit in exhibits]
-    script = template("mixer.js") + template("compare.js")
+    script = template("mixer.js") + template("shortcuts.js") + template("compare.js")
     return (
         environment()
         .get_template("compare.html")

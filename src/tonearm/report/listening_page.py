@@ -16,7 +16,7 @@ from tonearm.files.atomic import atomic_write
 from tonearm.report.page_parts import content_hash, environment, template
 
 AUDIO = "audio"  # folder of the stimuli, beside the page
-CODE = ("listen.html", "page.css", "listen.css", "mixer.js", "listen.js")
+CODE = ("listen.html", "page.css", "listen.css", "mixer.js", "shortcuts.js", "listen.js")
 SCALE = ("Excellent", "Good", "Fair", "Poor", "Bad")  # ITU-R BS.1534-3
 
 
@@ -36,7 +36,7 @@ def write_page(folder: Path, test: Mapping[str, Any], digest: str) -> Path:
     """
     from markupsafe import Markup
 
-    script = template("mixer.js") + template("listen.js")
+    script = template("mixer.js") + template("shortcuts.js") + template("listen.js")
     style = template("page.css") + template("listen.css")
     page = (
         environment()

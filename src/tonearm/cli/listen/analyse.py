@@ -35,15 +35,16 @@ def analyse(
         typer.Option("--incomplete", help="Also analyse the answers of incomplete results."),
     ] = False,
     screening: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--screening",
             metavar="NAME",
             help="Of mushra (ITU-R BS.1534-3): both excludes listeners who rate the hidden "
             "reference below 90, or the anchor above 90, in more than 15 % of the items; reference "
-            "applies the first rule alone; none.",
+            "applies the first rule alone; none. Default: both where the anchor is the low-pass of "
+            "the reference, otherwise reference.",
         ),
-    ] = "both",
+    ] = None,
     as_json: _options.Json = False,
 ) -> None:
     """Analyse the results of a listening test."""
@@ -67,6 +68,7 @@ def analyse(
             "listeners": f"{len(found.listeners)}, {found.answers} answers",
             "left out": ", ".join(found.left_out) and f"incomplete: {', '.join(found.left_out)}",
             "superseded": f"{found.superseded} files" if found.superseded else "",
+            "screening": found.screening or "",
             "excluded": "\n".join(f"{who}: {why}" for who, why in found.excluded.items()),
             "level": f"{right} of {asked} counted the quiet tones right" if asked else "",
         }

@@ -121,9 +121,10 @@
     document.addEventListener("click", (event) => {
       if (event.detail) document.activeElement?.blur(); // after a click, the space bar controls the player again
     });
+    const hasShortcuts = shortcutsOf(find("#shortcuts"));
     document.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.metaKey || event.altKey) return;
-      const onControl = event.target.closest("button, a"); // space activates a focused control
+      if (!hasShortcuts() || event.ctrlKey || event.metaKey || event.altKey) return;
+      const onControl = event.target.closest("button, a, input:not([type=range])"); // space activates a focused control
       if (event.key === " " && !onControl) setPlaying(!playing);
       else if (event.key === "ArrowLeft") seekTo(where() - SKIP_SECONDS);
       else if (event.key === "ArrowRight") seekTo(where() + SKIP_SECONDS);

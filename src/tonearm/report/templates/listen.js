@@ -15,6 +15,7 @@
 
   /* The session, as it is stored: listener, equipment, sheet, started, finished, level, isTrained, answers, comment. */
   let session = null;
+  let kept = null; // text of the session in the storage, as this tab last read or wrote it
 
   // ---- storage
 
@@ -27,17 +28,59 @@
       return [];
     }
   }
-  function store() {
+  /* The session of a listener in the storage, or null. */
+  function restored(listener) {
     try {
-      localStorage.setItem(stored + session.listener, JSON.stringify(session));
+      kept = localStorage.getItem(stored + listener);
+      return JSON.parse(kept);
+    } catch {
+      kept = null;
+      return null;
+    }
+  }
+  const isInStorage = (text) => text !== null && text !== kept; // by another tab
+  /* Store the session; false where another tab has stored it in the meantime, whose answers stay. */
+  function store() {
+    const name = stored + session.listener;
+    let isOthers = false;
+    try {
+      isOthers = isInStorage(localStorage.getItem(name));
+      if (!isOthers) {
+        kept = JSON.stringify(session);
+        localStorage.setItem(name, kept);
+      }
     } catch {
       warn("This browser keeps nothing, so that the test cannot be paused: leave this page open to the end.");
     }
+    if (isOthers) leave("What was given here last was not stored.");
+    return !isOthers;
   }
-  function warn(text) {
+  /* Leave the session to the tab that has stored it. */
+  function leave(loss = "") {
+    const { listener } = session;
+    welcome();
+    warn(`The test of ${listener} went on in another tab or window. ${loss} Continue it there, or choose it below to continue here with the answers given there.`);
+  }
+  function followStorage(event) {
+    if (!event.key?.startsWith(stored)) return;
+    if (session === null) listSessions();
+    else if (event.key === stored + session.listener && isInStorage(localStorage.getItem(event.key))) leave();
+  }
+  function button(text, onclick) {
+    return Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick });
+  }
+  function warn(text, retry = null) {
     const notice = find(".notice[role=alert]");
-    notice.textContent = text;
+    notice.replaceChildren(text);
     notice.hidden = !text;
+    if (!retry) return;
+    const again = button("Try again", () => {
+      warn("");
+      retry();
+    });
+    notice.append(" ", again);
+    window.scrollTo(0, 0);
+    again.focus();
   }
 
   // ---- listeners and sheets; tonearm.listening.allocation has the same rule
@@ -59,12 +102,17 @@
   async function bufferOf(name) {
     const script = document.createElement("script");
     script.src = `${test.folder}/${name}.js`;
-    await new Promise((resolve, reject) => {
-      script.onload = resolve;
-      script.onerror = () => reject(new Error(`${script.getAttribute("src")} is missing`));
-      document.head.append(script);
-    });
-    script.remove();
+    const place = script.getAttribute("src");
+    try {
+      await new Promise((resolve, reject) => {
+        script.onload = resolve;
+        script.onerror = () => reject(new Error(`${place} is missing`));
+        document.head.append(script);
+      });
+    } finally {
+      script.remove();
+    }
+    if (!encoded.has(name)) throw new Error(`${place} is damaged`);
     const bytes = Uint8Array.from(atob(encoded.get(name)), (c) => c.charCodeAt(0));
     encoded.delete(name);
     return context.decodeAudioData(bytes.buffer);
@@ -77,7 +125,13 @@
 
   let ahead = { names: "", buffers: null }; // those of the next trial, loaded during this one
   function load(names) {
-    if (ahead.names !== names.join()) ahead = { names: names.join(), buffers: buffersOf(names) };
+    if (ahead.names !== names.join()) {
+      const loading = { names: names.join(), buffers: buffersOf(names) };
+      loading.buffers.catch(() => {
+        if (ahead === loading) ahead = { names: "", buffers: null }; // another try loads again
+      });
+      ahead = loading;
+    }
     return ahead.buffers;
   }
 
@@ -145,7 +199,7 @@
     find(".seek").setAttribute("aria-valuetext", `${at.toFixed(1)} of ${player.seconds.toFixed(1)} seconds`);
   }
   const isLooping = () => find(".loop").getAttribute("aria-pressed") === "true";
-  function setRegion(start, end) {
+  function setRegion(start, end, isAnnounced = false) {
     const shortest = Math.min(MIN_LOOP_SECONDS, player.seconds);
     start = Math.min(Math.max(start, 0), player.seconds - shortest);
     end = Math.max(Math.min(end, player.seconds), start + shortest);
@@ -157,6 +211,7 @@
       slider.setAttribute("aria-valuetext", `${value.toFixed(1)} seconds`);
     });
     find(".bounds").textContent = `${clock(start)} – ${clock(end)}`;
+    if (isAnnounced) announce(`Loop from ${start.toFixed(1)} to ${end.toFixed(1)} seconds`); // a slider does so itself
     player.engine.loop(isLooping() ? player.region : null);
   }
   function toggleLoop() {
@@ -183,25 +238,26 @@
 
   function welcome() {
     session = null;
-    const button = (text, onclick) => Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick });
+    listSessions();
+    show("welcome");
+  }
+  function listSessions() {
     find(".sessions").replaceChildren(
       ...saved().map((one) => {
         const state = one.finished ? "finished" : `${one.answers.length} of ${test.trials.length} answered`;
         const item = document.createElement("li");
-        item.append(button(`Continue as ${one.listener} (${state})`, () => resume(one)));
-        if (one.answers.length) item.append(button(`Save the answers of ${one.listener}`, () => download(one)));
+        item.append(button(`Continue as ${one.listener} (${state})`, () => resume(restored(one.listener) ?? one)));
+        if (one.answers.length) item.append(button(`Save the answers of ${one.listener}`, () => download(restored(one.listener) ?? one)));
         return item;
       }),
     );
-    show("welcome");
   }
   function start(event) {
     event.preventDefault();
     const listener = find("#listener").value.trim();
     if (!listener) return warn("Give your id first.");
-    const known = saved().find((one) => one.listener === listener);
     resume(
-      known ?? {
+      restored(listener) ?? {
         listener,
         equipment: find("#equipment").value,
         sheet: sheetOf(listener, test.sheets.length),
@@ -217,8 +273,7 @@
   function resume(one) {
     warn("");
     session = one;
-    store();
-    advance();
+    if (store()) advance();
   }
   function advance() {
     const names = test.sheets[session.sheet].map((row) => namesOf(test.trials[row[0]], row.slice(1)));
@@ -232,8 +287,7 @@
       begin(test.trials[index], order, `Trial ${count + 1} of ${test.trials.length}`, names[count + 1]);
     } else {
       session.finished = new Date().toISOString();
-      store();
-      end();
+      if (store()) end();
     }
   }
 
@@ -294,8 +348,7 @@
       }
       warn("");
       session.level = { tones: this.tones, answered, tries: this.tries };
-      store();
-      advance();
+      if (store()) advance();
     },
   };
 
@@ -312,7 +365,8 @@
     try {
       buffers = await load(names);
     } catch (error) {
-      return warn(`The audio of this trial cannot be loaded: ${error.message}.`);
+      if (session !== mine) return;
+      return warn(`The audio of this trial cannot be loaded: ${error.message}.`, () => begin(trial, order, title, next));
     }
     if (session !== mine) return; // paused while the audio was loading
     player.begin(buffers);
@@ -353,18 +407,17 @@
     find(".ratings").replaceChildren(
       ...current.order.map((_, i) => {
         const slider = document.createElement("input");
-        const output = document.createElement("output");
+        const rating = Object.assign(document.createElement("span"), { className: "rating", textContent: "–" });
         Object.assign(slider, { type: "range", min: 0, max: 100, step: 1, value: 50 });
         slider.setAttribute("aria-label", `Rating of excerpt ${i + 1}`);
         slider.setAttribute("aria-valuetext", "not rated");
-        output.textContent = "–";
         slider.oninput = () => {
           slider.dataset.rated = "yes";
           slider.setAttribute("aria-valuetext", `${slider.value}, ${wordOf(slider.value)}`);
-          output.textContent = slider.value;
+          rating.textContent = slider.value;
         };
         const row = document.createElement("li");
-        row.append(stimulusButton(String(i + 1), `excerpt ${i + 1}`, i + 1), slider, output);
+        row.append(stimulusButton(String(i + 1), `excerpt ${i + 1}`, i + 1), slider, rating);
         return row;
       }),
     );
@@ -398,8 +451,7 @@
       switches: player.switches,
       comment: find(".comment").value.trim(),
     });
-    store();
-    advance();
+    if (store()) advance();
   }
   function finishPractice(chosen) {
     if (test.training.answer && chosen !== test.training.answer) {
@@ -407,7 +459,7 @@
       return;
     }
     session.isTrained = true;
-    store();
+    if (!store()) return;
     announce("Practice done");
     advance();
   }
@@ -423,7 +475,7 @@
   }
   function save() {
     session.comment = find("#remark").value.trim();
-    store();
+    if (!store()) return;
     find(".saved").textContent = `Saved as ${download(session)}.`;
   }
   function download({ isTrained, ...kept }) {
@@ -439,25 +491,37 @@
 
   // ---- controls
 
+  const hasShortcuts = shortcutsOf(find("#shortcuts"));
+  let ownsSpace = false; // the space bar is down, and controls the player
   function key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || find(".trial").hidden || !current) return;
+    if (!hasShortcuts() || event.ctrlKey || event.metaKey || event.altKey || find(".trial").hidden || !current) return;
     const on = event.target;
     if (on.matches("textarea, summary")) return;
-    const isRadio = on.matches("input[type=radio]"); // space and arrows choose an answer
-    const isButton = on.matches("button");
-    const takesArrows = isRadio || on.matches("input[type=range]");
+    // space and Enter act on the control that has the focus, unless it is chosen already
+    const isChosen = on.matches(".stimulus[aria-pressed=true], [name=answer]:checked");
+    const takesSpace = on.matches("button, [type=radio], [type=checkbox]") && !isChosen;
+    const takesEnter = on.matches("button") && !(isChosen && player.playing);
+    const takesArrows = on.matches("input[type=range]"); // radios have the vertical ones
     const pressed = event.key.toLowerCase();
     const place = isRated ? (pressed === "r" ? 0 : /^[0-9]$/.test(pressed) ? Number(pressed) : -1) : letters.toLowerCase().indexOf(pressed);
-    if (event.repeat && !pressed.startsWith("arrow")) return;
-    if (pressed === " " && !isButton && !isRadio) player.setPlaying(!player.playing);
-    else if (pressed === "enter" && !isButton) next();
+    if (event.repeat && !pressed.startsWith("arrow")) {
+      if (ownsSpace) event.preventDefault();
+      return;
+    }
+    if (pressed === " " && !takesSpace) {
+      ownsSpace = true;
+      player.setPlaying(!player.playing);
+    } else if (pressed === "enter" && !takesEnter) next();
     else if (place >= 0 && place < findAll(".stimulus").length) {
       player.choose(place);
-      if (isRated && place > 0) sliders()[place - 1].focus();
-    } else if (!isRated && (pressed === "1" || pressed === "2")) findAll("[name=answer]")[Number(pressed) - 1].checked = true;
-    else if (pressed === "l") toggleLoop();
-    else if (pressed === "[") setRegion(player.where(), player.region[1]);
-    else if (pressed === "]") setRegion(player.region[0], player.where());
+      (isRated && place > 0 ? sliders()[place - 1] : findAll(".stimulus")[place]).focus(); // which announces it
+    } else if (!isRated && (pressed === "1" || pressed === "2")) {
+      const answer = findAll("[name=answer]")[Number(pressed) - 1];
+      answer.checked = true;
+      answer.focus();
+    } else if (pressed === "l") toggleLoop();
+    else if (pressed === "[") setRegion(player.where(), player.region[1], true);
+    else if (pressed === "]") setRegion(player.region[0], player.where(), true);
     else if (pressed === "arrowleft" && !takesArrows) player.seek(player.where() - SKIP_SECONDS);
     else if (pressed === "arrowright" && !takesArrows) player.seek(player.where() + SKIP_SECONDS);
     else return;
@@ -477,9 +541,16 @@
   find(".next").onclick = next;
   find(".save").onclick = save;
   document.addEventListener("keydown", key);
+  document.addEventListener("keyup", (event) => {
+    if (event.key !== " ") return;
+    if (ownsSpace) event.preventDefault(); // Firefox clicks a button when the bar is released
+    ownsSpace = false;
+  });
+  window.addEventListener("storage", followStorage);
   document.addEventListener("click", (event) => {
     if (event.detail && event.target.closest(".player button, .stimulus, .answers")) document.activeElement?.blur(); // space plays again
   });
   find("#listener").value = new URLSearchParams(location.search).get("listener") ?? "";
+  document.documentElement.classList.add("scripted"); // shows the list of keys
   welcome();
 })();
