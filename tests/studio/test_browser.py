@@ -1,5 +1,6 @@
 """The page in Chromium, with real audio output, a real server and a tiny model."""
 
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ import tonearm
 from tests.live.players import playing
 from tests.studio.servers import served
 from tonearm.live import Session, playback
+from tonearm.studio.app import Studio
 
 pytestmark = pytest.mark.browser
 TIMEOUT = 60_000  # ms
@@ -56,6 +58,19 @@ def position(page) -> int:
     return page.evaluate("() => window.tonearm.output.status.position")
 
 
+def test_a_page_that_opens_later_starts_nothing(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function("() => window.tonearm.state.status === 'stopped'")
+    page.reload()
+    page.wait_for_function("() => window.tonearm?.state && window.tonearm.output.running")
+    page.evaluate("() => window.tonearm.wire.command('record', { on: false }).catch(() => 0)")
+    assert session.snapshot().result(60).performance == 1
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+
+
 def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
@@ -69,14 +84,14 @@ def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
 
 def test_a_checkpoint_without_vectors_is_played(tab, small):
     assert not small.vectors
-    with Session(small, prompt="a folk tune", mode="live", lead=1.0) as session:
-        with served(session) as url:
-            page = tab(url)
-            page.wait_for_function(SOUNDING)
-            page.locator(".research summary").click()
-            assert not page.get_by_text("Further vectors").is_visible()
-            assert page.get_by_text("This checkpoint has no vectors").is_visible()
-            page.close()
+    session = Session(small, prompt="a folk tune", mode="live", lead=1.0)
+    with session, served(session) as url:
+        page = tab(url)
+        page.wait_for_function(SOUNDING)
+        page.locator(".research summary").click()
+        assert not page.get_by_text("Further vectors").is_visible()
+        assert page.get_by_text("This checkpoint has no vectors").is_visible()
+        page.close()
 
 
 @pytest.mark.parametrize("lost", ["fetch", "Worker"])
@@ -294,6 +309,46 @@ def test_a_bad_message_is_shown_and_harms_nothing(tab):
     page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 4000}")
 
 
+LATER = """
+    const real = window.requestAnimationFrame;
+    window.later = 0; // ms by which the clock of frames is ahead
+    window.requestAnimationFrame = (call) => real((now) => call(now + window.later));
+"""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_reason_of_an_end_stays_beside_it(browser, url, session, monkeypatch):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.add_init_script(LATER)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    minute = """async () => {
+        window.later += 60_000;
+        for (let i = 0; i < 3; i++) await new Promise((done) => requestAnimationFrame(done));
+        return document.getElementById("notice").textContent;
+    }"""
+    session.notify("something to know")
+    page.get_by_text("something to know").wait_for()
+    assert page.evaluate(minute) == ""
+    page.evaluate("() => window.tonearm.wire.send({ type: 'explode' })")
+    page.wait_for_function(
+        "() => document.getElementById('notice').textContent.includes('explode')"
+    )
+    assert "explode" in page.evaluate(minute)
+
+    def fail():
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(session._transport, "advance", fail)
+    page.wait_for_function("() => window.tonearm.state.status === 'ended'")
+    page.get_by_text("out of order").wait_for()
+    assert "the session has ended" in page.evaluate(minute)
+    assert "out of order" in page.locator("#notice").text_content()
+    context.close()
+
+
 def test_a_prompt_is_changed_while_it_plays_and_marked(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
@@ -330,6 +385,21 @@ def test_research_steers_are_forked_with(tab, session):
     page.wait_for_function("() => window.tonearm.state.performance === 2")
     steer = session._transport.performance.stream.steering.steers[-1]
     assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
+
+
+def test_a_schedule_that_was_drawn_and_then_edited_is_that_of_the_text(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.locator(".research summary").click()
+    page.locator("canvas.draw").click(position={"x": 40, "y": 40})
+    text = page.get_by_label("Schedule as seconds:factor pairs")
+    assert text.input_value().startswith("0:1, ")
+    text.fill("0:0, 3:1")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Play with these").click()
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+    (steer,) = session._transport._settings.research
+    assert steer.schedule.points == ((0, 0), (3, 1))
 
 
 @pytest.mark.slow
@@ -508,6 +578,120 @@ def test_a_performance_becomes_a_take_with_files(tab):
         page.get_by_role("link", name="FLAC files and sidecars of take 1").click()
     assert download.value.suggested_filename == "tonearm-1-flac.zip"
     assert page.evaluate("() => window.tonearm.output.status.playing") is False
+
+
+def test_an_export_that_fails_says_why_and_no_page_is_offered_for_a_long_take(
+    browser, session, url
+):
+    session.manifest = session.manifest.model_copy(update={"page_seconds": 0.1})
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="Stop").click()
+    link = page.get_by_role("link", name="FLAC files and sidecars of take 1")
+    link.wait_for()
+    assert page.get_by_text("no page beyond 0.1 s").is_visible()
+    assert page.get_by_role("link", name="A page to share").count() == 0
+    session._takes._takes.clear()
+    link.focus()
+    link.press("Enter")
+    page.get_by_text("take 1: there is no take 1").wait_for()
+    assert page.locator("#notice").get_attribute("data-level") == "error"
+    context.close()
+
+
+def test_the_focus_stays_where_lists_change(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.locator(".more summary").click()
+    chip = page.get_by_role("checkbox", name="brightness")
+    chip.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.tonearm.state.desk.length === 0")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.tonearm.state.desk.length === 1")
+    assert chip.is_checked()
+    assert page.evaluate("() => window.tonearm.state.status") == "playing"
+    page.locator(".research summary").click()
+    for layer in "012":
+        page.get_by_label("Layers").fill(layer)
+        page.get_by_role("button", name="Add", exact=True).click()
+    removes = page.get_by_role("button", name="Remove brightness")
+    removes.nth(1).focus()
+    for left in (2, 1, 0):
+        page.keyboard.press("Enter")
+        assert removes.count() == left
+        assert page.evaluate("() => document.activeElement.tagName") == "BUTTON" or not left
+    assert page.evaluate("() => document.activeElement.tagName") == "SELECT"
+    page.get_by_role("button", name="Stop").click()
+    link = page.get_by_role("link", name="FLAC files and sidecars of take 1")
+    link.focus()
+    page.evaluate("() => document.getElementById('play').click()")
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+    page.evaluate("() => document.getElementById('play').click()")
+    page.get_by_role("link", name="FLAC files and sidecars of take 2").wait_for()
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')").endswith(
+        "take 1"
+    )
+    numbers = page.locator("#takes b").all_text_contents()
+    assert numbers == ["2", "1"]
+
+
+FAKE_MIDI = """
+    const access = { inputs: new Map() };
+    window.plug = (id) => {
+        access.inputs.set(id, { id, name: id, type: "input", state: "connected" });
+        access.onstatechange?.({ port: access.inputs.get(id) });
+    };
+    window.turn = (id, controller, value) => access.inputs.get(id).onmidimessage({ data: [0xb0, controller, value] });
+    navigator.requestMIDIAccess = async () => access;
+"""
+
+
+def test_a_controller_that_is_plugged_in_later_learns_the_knob_that_has_the_focus(browser, url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.add_init_script(FAKE_MIDI)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="MIDI").click()
+    learn = page.get_by_role("button", name="Learn")
+    learn.wait_for()
+    page.evaluate("() => window.plug('late')")
+    page.get_by_role("slider", name="brightness", exact=True).focus()
+    learn.click()
+    page.get_by_text("move a controller for brightness").wait_for()
+    page.evaluate("() => window.turn('late', 64, 127)")
+    page.get_by_text("move another one for brightness").wait_for()
+    page.evaluate("() => window.turn('late', 70, 127)")
+    page.get_by_text("controller 70 now turns brightness").wait_for()
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == pytest.approx(4)
+    page.evaluate("() => window.turn('late', 64, 0)")
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 0
+    context.close()
+
+
+def test_a_page_that_is_one_too_many_waits_before_it_tries_again(browser, url, monkeypatch):
+    monkeypatch.setattr("tonearm.studio.app.MAX_CLIENTS", 0)
+    attempts, connect = [], Studio.connect
+
+    async def counted(studio, socket):
+        attempts.append(time.monotonic())
+        await connect(studio, socket)
+
+    monkeypatch.setattr(Studio, "connect", counted)
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(url)
+    page.get_by_text("0 clients are connected; close one").wait_for()
+    while len(attempts) < 2:
+        page.wait_for_timeout(100)
+    assert attempts[1] - attempts[0] > 3
+    context.close()
 
 
 @pytest.mark.parametrize("width", [390, 820, 1360])

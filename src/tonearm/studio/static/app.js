@@ -34,13 +34,13 @@ let state = null;
 let latency = null;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
-let lastNotice = 0;
+let lastNotice = 0; // ms of the page's clock; 0 for a message that stays
 
 function say(message, level = "info") {
   const box = find("notice");
   if (box.textContent !== message) box.textContent = message; // said once
   box.dataset.level = level;
-  lastNotice = performance.now();
+  lastNotice = level === "error" ? 0 : performance.now(); // an error stays until the next message
 }
 
 const ask = (name, fields) => wire.command(name, fields);
@@ -152,10 +152,8 @@ function settings() {
   }))];
 }
 
-function buildChips(desk) {
+function buildChips() {
   const box = find("desk");
-  if (box.dataset.key === desk.join()) return;
-  box.dataset.key = desk.join();
   box.replaceChildren(...manifest.knobs.map(({ name }) => {
     const input = element("input", { type: "checkbox", value: name, onchange: () => {
       const chosen = [...box.querySelectorAll("input:checked")].map((one) => one.value);
@@ -164,9 +162,12 @@ function buildChips(desk) {
         input.checked = !input.checked;
       });
     } });
-    input.checked = desk.includes(name);
     return element("label", {}, input, element("span", {}, name));
   }));
+}
+
+function showChips(desk) {
+  for (const input of find("desk").querySelectorAll("input")) input.checked = desk.includes(input.value);
 }
 
 // State ---------------------------------------------------------------------------------------
@@ -196,16 +197,18 @@ function showState(next) {
   find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
   find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
   buildDesk(isPlaying ? [...new Set([...next.playing_desk, ...next.desk])] : next.desk, isPlaying ? next.playing_desk : null);
-  buildChips(next.desk);
+  showChips(next.desk);
   showControls(next.controls);
   showIdentity(next.identity, isPlaying);
-  showTakes(next.takes);
+  showTakes(next.takes, manifest.page_seconds, say);
   find("no-melody").hidden = !next.has_melody;
   if (before && before.run !== next.run) output.stop(before.run);
   if (before?.status === "playing" && !isPlaying) output.stop(next.run);
   for (const [name, row] of rows) row.showNeedle(next.projections[name]);
-  if (next.status === "ended") say("the session has ended; start tonearm studio again", "error");
-  else if (next.status === "starting") say("the speed of this machine is being measured …");
+  if (next.status !== "ended") failure = "";
+  else say(`the session has ended${failure && ` (${failure})`}; start tonearm studio again`, "error");
+  if (next.status === "ended") return;
+  if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
 }
 
@@ -304,7 +307,11 @@ wire.addEventListener("applied", ({ detail }) => {
 });
 wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt", `“${detail.text}”`));
 wire.addEventListener("meters", ({ detail }) => showMeters(detail));
-wire.addEventListener("notice", ({ detail }) => say(detail.message, detail.level));
+let failure = ""; // the last error of the session, shown beside its end
+wire.addEventListener("notice", ({ detail }) => {
+  if (detail.level === "error") failure = detail.message;
+  say(detail.message, detail.level);
+});
 wire.addEventListener("link", ({ detail }) => {
   if (find("link").textContent === detail) return; // another attempt is no news
   find("link").textContent = detail;
@@ -313,12 +320,12 @@ wire.addEventListener("link", ({ detail }) => {
 
 let hasBegun = false; // or another client plays, or has stopped
 
-/** Play as soon as the browser allows audio, which some report only after a delay. */
+/** Begin the first performance as soon as the browser allows audio, which some report only after a delay. */
 function beginAtOnce() {
   if (hasBegun || !state || state.status === "starting") return;
   if (state.status === "stopped" && !output.running) return;
   hasBegun = true;
-  if (state.status === "stopped") begin();
+  if (state.status === "stopped" && state.performance === 0) begin(); // else somebody has stopped it
 }
 
 async function begin() {
@@ -431,6 +438,7 @@ async function start() {
   find("version").textContent = `Tonearm ${manifest.version}`;
   midi = new Midi(rows, say);
   buildDesk([], null);
+  buildChips();
   pad = new Pad(rows);
   research = new Research(find("research"), manifest, rows, ask, say);
   acceptAudio(manifest.model.takes_melody, say);

@@ -14,6 +14,8 @@
 const MAGIC = 0x31414e54; // "TNA1", little endian
 const FIRST_DELAY = 150; // ms before the first attempt to connect again
 const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
+const FULL_DELAY = 4000; // where the server has as many clients as it takes
+const TRY_LATER = 1013; // code of a close
 
 let socket = null;
 let player = null; // port of the worklet; null for a page without sound
@@ -22,6 +24,7 @@ let session = "";
 let run = 0;
 let after = 0; // position up to which there is audio of this run
 let delay = FIRST_DELAY;
+let isGreeted = false; // by this connection
 
 self.onmessage = ({ data }) => {
   if (data.type === "open") {
@@ -37,13 +40,11 @@ function connect() {
   socket = new WebSocket(`${scheme}://${location.host}/socket?session=${session}&run=${run}&after=${after}`);
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => (typeof data === "string" ? text(JSON.parse(data)) : audio(data));
-  socket.onopen = () => {
-    delay = FIRST_DELAY;
-    postMessage({ type: "link", state: "connected" });
-  };
+  isGreeted = false;
+  socket.onopen = () => postMessage({ type: "link", state: "connected" });
   socket.onclose = ({ code, reason }) => {
     postMessage({ type: "link", state: "reconnecting", code, reason });
-    setTimeout(connect, delay);
+    setTimeout(connect, code === TRY_LATER && !isGreeted ? FULL_DELAY : delay);
     delay = Math.min(LONGEST_DELAY, 2 * delay);
   };
 }
@@ -53,7 +54,10 @@ function send(content) {
 }
 
 function text(message) {
-  if (message.type === "hello") ({ session } = message);
+  if (message.type === "hello") {
+    ({ session } = message);
+    [isGreeted, delay] = [true, FIRST_DELAY];
+  }
   postMessage({ type: "text", message });
 }
 
