@@ -384,7 +384,50 @@ def test_research_steers_are_forked_with(tab, session):
     page.get_by_role("button", name="Fork with these").click()
     page.wait_for_function("() => window.tonearm.state.performance === 2")
     steer = session._transport.performance.stream.steering.steers[-1]
-    assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
+    performance = session._transport.performance
+    prompt = performance.skip / session.sample_rate  # that the fork continues
+    assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((prompt, 0), (prompt + 4, 1)))
+
+
+def test_the_loop_that_another_client_chose_is_shown_and_can_be_ended(tab):
+    page = tab()
+    page.wait_for_function("() => window.tonearm.output.status.position > 5 * 16000")
+    loop = page.get_by_label("Loop")
+    for bars in (2, 3):
+        page.evaluate("(bars) => window.tonearm.wire.command('loop', { bars })", bars)
+        page.wait_for_function(f"() => document.getElementById('loop').value === '{bars}'")
+    loop.select_option("0")
+    page.wait_for_function("() => window.tonearm.state.loop_bars === 0")
+
+
+def test_the_seed_that_was_typed_is_that_of_the_next_performance(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    field, lock = page.get_by_label("Next seed"), page.get_by_label("lock")
+    settings = session._transport._settings
+
+    def next_is(seed, locked):
+        page.wait_for_function(
+            f"() => window.tonearm.state.seed_locked === {str(locked).lower()}"
+            f" && window.tonearm.state.next_seed === {'null' if seed is None else seed}"
+        )
+        assert (settings.seed, settings.seed_locked) == (seed, locked)
+        assert field.input_value() == ("" if seed is None else str(seed))
+
+    next_is(5, True)  # of the fixture
+    lock.uncheck()
+    next_is(None, False)
+    lock.check()
+    next_is(5, True)  # the one that plays
+    lock.uncheck()
+    field.fill("7")
+    field.press("Tab")
+    next_is(7, False)
+    assert page.get_by_text("5 plays").is_visible()
+    lock.check()
+    next_is(7, True)
+    lock.uncheck()
+    next_is(7, False)
 
 
 def test_a_schedule_that_was_drawn_and_then_edited_is_that_of_the_text(tab, session):

@@ -25,6 +25,16 @@ def steering_of(
     return Steering(steers=(*steers, *research))
 
 
+def delayed(steer: Steer, seconds: float) -> Steer:
+    """The same steer, whose schedules begin `seconds` later."""
+    later = {
+        name: schedule.delayed(seconds)
+        for name in ("schedule", "level_schedule")
+        if (schedule := getattr(steer, name)) is not None
+    }
+    return steer.model_copy(update=later)
+
+
 def steer_of(knob: Knob, value: float) -> Steer:
     """The steer of a knob at a value, in the unit of the knob."""
     setting = knob.target.partition("/")[0]

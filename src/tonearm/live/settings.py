@@ -2,14 +2,16 @@
 is played.
 """
 
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Literal
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.check import usable_prompt
 from tonearm.generation.stream import Stream
-from tonearm.live.desk import check_control, steering_of
+from tonearm.live.desk import check_control, delayed, steering_of
 from tonearm.live.manifest import Knob, Manifest
 from tonearm.live.state import Listening
 from tonearm.model import Model
@@ -28,7 +30,7 @@ class Settings:
     seed_locked  whether later performances have the same seed
     controls     values by target
     desk         knobs of the next performance
-    research     further steers of the next performance
+    research     further steers of the next performance; their schedules begin with its new music
     inputs       audio that the next performance continues or follows, by role
     lead         seconds between the play head and the newest sample
     listening    which of the two streams is played
@@ -85,18 +87,29 @@ class Settings:
             TonearmError: settings that are not possible.
         """
         melody = self.inputs.get("melody")
+        continue_from = continue_from or self.inputs.get("continue_from")
+        research = tuple(
+            delayed(steer, self._prompt_seconds(continue_from)) for steer in self.research
+        )
         return self._model.stream(
             self.prompt,
-            steer=steering_of(self.desk, self.controls, self.research) or None,
+            steer=steering_of(self.desk, self.controls, research) or None,
             seconds=None,
             seed=seed,
             guidance=self.controls[GUIDANCE],
             temperature=self.controls[TEMPERATURE],
-            continue_from=continue_from or self.inputs.get("continue_from"),
+            continue_from=continue_from,
             melody=melody.rolled(melody_start) if melody and melody_start else melody,
             chunk_seconds=self._chunk_seconds,
             twin=True,
         )
+
+    def _prompt_seconds(self, prompt: Clip | None) -> float:
+        """Length of an audio prompt in whole frames, after which the new music begins."""
+        if prompt is None:
+            return 0.0
+        shape = self._model.shape
+        return math.ceil(usable_prompt(shape, prompt).seconds * shape.frame_rate) / shape.frame_rate
 
     def use_audio(self, role: Role, clip: Clip | None) -> None:
         """Set the clip with which the next performances begin; None removes it.
@@ -126,8 +139,10 @@ class Settings:
         return secrets.randbelow(2**31) if self.seed is None else self.seed
 
     def use_seed(self, seed: int) -> None:
-        """Count the seed of a performance that starts as used, unless it is locked."""
-        if seed == self.seed and not self.seed_locked:
+        """Count the seed of a performance that starts as used; a locked random one is kept."""
+        if self.seed_locked:
+            self.seed = seed if self.seed is None else self.seed
+        elif seed == self.seed:
             self.seed = None
 
     def set(self, control: Control) -> None:

@@ -182,12 +182,14 @@ function showState(next) {
   find("play").setAttribute("aria-label", isHere ? "Stop" : "Play");
   find("play").disabled = next.status === "starting" || next.status === "ended";
   if (!promptIsEdited) find("prompt").value = next.prompt;
-  if (document.activeElement !== find("seed")) find("seed").value = next.seed ?? "";
+  if (document.activeElement !== find("seed")) find("seed").value = next.next_seed ?? "";
+  if (before?.performance !== next.performance) seedIsTyped = false;
+  find("playing-seed").textContent = isPlaying ? `${next.seed} plays` : "";
   find("lock").checked = next.seed_locked;
   find("record").setAttribute("aria-pressed", next.recording);
   find("record").lastElementChild.textContent = next.recording ? "Recording" : "Record";
   find("record").disabled = find("fork").disabled = find("loop").disabled = !isPlaying;
-  if (!next.loop_seconds) find("loop").value = "0";
+  showLoop(next.loop_bars);
   for (const input of document.querySelectorAll("input[name=ab]")) input.checked = input.value === next.listening;
   document.body.dataset.listening = next.listening;
   output.listen(next.listening === "plain");
@@ -210,6 +212,15 @@ function showState(next) {
   if (next.status === "ended") return;
   if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
+}
+
+/** Show the bars of the loop; other clients can choose a number that the list does not have. */
+function showLoop(bars) {
+  const select = find("loop");
+  const text = String(bars);
+  if (select.value === text) return;
+  if (![...select.options].some(({ value }) => value === text)) select.append(element("option", { value: text }, `${bars} bars`));
+  select.value = text;
 }
 
 /** Whether the button stops the music: it plays, and this page sounds or cannot. */
@@ -377,9 +388,15 @@ function listenTo(to) {
 find("loop").addEventListener("change", () => tell("loop", { bars: Number(find("loop").value) }));
 find("fork").addEventListener("click", () => tell("fork"));
 find("record").addEventListener("click", () => tell("record", { on: !state?.recording }));
-const setSeed = () => tell("seed", { seed: find("seed").value === "" ? null : Number(find("seed").value), locked: find("lock").checked });
-find("seed").addEventListener("change", setSeed);
-find("lock").addEventListener("change", setSeed);
+let seedIsTyped = false; // for the next performance
+const setSeed = (seed) => tell("seed", { seed, locked: find("lock").checked });
+const seedOfField = () => (find("seed").value === "" ? null : Number(find("seed").value));
+find("seed").addEventListener("change", () => {
+  seedIsTyped = seedOfField() !== null;
+  setSeed(seedOfField());
+});
+// a lock keeps the seed of the field, or else the one that plays; without it the next one is random, unless it was typed
+find("lock").addEventListener("change", ({ target }) => setSeed(target.checked || seedIsTyped ? seedOfField() : null));
 find("lead").addEventListener("input", () => {
   showLead(Number(find("lead").value));
   tell("lead", { seconds: Number(find("lead").value) });

@@ -126,7 +126,7 @@ export class Research {
             field("Vector", this.vector), field("Operator", this.operator), field("Strength", this.strength), field("Level", this.level),
             field("Strategy", this.strategy), field("Layers", this.layers), field("Guidance branch", this.branch)),
           this.note,
-          element("p", { class: "small" }, `Schedule, drawn by hand: factor 0 to 1 over ${SCHEDULE_SECONDS} s`),
+          element("p", { class: "small" }, `Schedule, drawn by hand: factor 0 to 1 over the first ${SCHEDULE_SECONDS} s of the new music`),
           this.schedule.canvas, element("div", { class: "joined" }, this.schedule.text, element("button", { type: "button", onclick: () => this.schedule.clear() }, "Clear")),
           element("p", { class: "buttons" },
             element("button", { type: "button", onclick: () => this.#add() }, "Add"),
