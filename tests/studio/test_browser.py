@@ -1,5 +1,6 @@
 """The page in Chromium, with real audio output, a real server and a tiny model."""
 
+import base64
 import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -868,7 +869,7 @@ def test_pocket_plays_in_phrases_and_a_knob_acts_in_the_next_one(tab, monkeypatc
         page.close()  # before the server, whose end would be an error in the console
 
 
-CONTRASTS = """() => {
+COLOURS = """
     const parse = (text) => text.match(/[\\d.]+/g).map(Number);
     const light = ([r, g, b]) => {
         const [x, y, z] = [r, g, b].map((one) => {
@@ -884,14 +885,36 @@ CONTRASTS = """() => {
         }
         return [255, 255, 255];
     };
-    return [...document.querySelectorAll("body *")].filter((one) => {
+    const contrast = (one, two) => {
+        const [a, b] = [light(parse(one)), light(two)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    };
+"""
+CONTRASTS = f"""() => {{ {COLOURS}
+    return [...document.querySelectorAll("body *")].filter((one) => {{
         const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
         return own && one.checkVisibility() && !one.closest(":disabled, canvas, svg, .hidden, .skip, option");
-    }).map((one) => {
-        const [a, b] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
-        return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.outerHTML.slice(0, 90)];
-    }).filter(([contrast]) => contrast < 4.5);
-}"""
+    }}).map((one) => [contrast(getComputedStyle(one).color, ground(one)), one.outerHTML.slice(0, 90)])
+        .filter(([found]) => found < 4.5);
+}}"""
+BORDERS = f"""() => {{ {COLOURS}
+    const kinds = "select, input[type=text], input[type=number], .segments, .chips label, .file, .drop, .pad, .draw";
+    return [...document.querySelectorAll(kinds)].filter((one) => one.checkVisibility() && !one.matches(":disabled"))
+        .map((one) => [contrast(getComputedStyle(one).borderBottomColor, ground(one.parentElement)), one.outerHTML.slice(0, 90)])
+        .filter(([found]) => found < 3);
+}}"""
+TRACK = f"""async (image) => {{ {COLOURS}
+    const picture = new Image();
+    picture.src = `data:image/png;base64,${{image}}`;
+    await picture.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const colours = Array.from({{ length: picture.height }}, (_, y) => [...context.getImageData(8, y, 1, 1).data.slice(0, 3)]);
+    const card = ground(document.querySelector(".card"));
+    return Math.max(...colours.map((one) => contrast(`rgb(${{one}})`, card)));
+}}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -902,6 +925,21 @@ def test_every_text_has_the_contrast_of_wcag_aa(tab, scheme):
     page.locator(".research summary").click()
     page.locator(".more summary").click()
     assert page.evaluate(CONTRASTS) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_border_of_a_control_has_the_contrast_of_wcag_aa(tab, scheme):
+    page = tab()
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(SOUNDING)
+    page.locator(".research summary").click()
+    page.locator(".more summary").click()
+    assert page.evaluate(BORDERS) == []
+    page.evaluate(TURN, ["brightness", 4])  # the thumb is at the other end
+    box = page.get_by_role("slider", name="brightness", exact=True).bounding_box()
+    clip = {"x": box["x"], "y": box["y"], "width": 40, "height": box["height"]}
+    image = base64.b64encode(page.screenshot(clip=clip)).decode()
+    assert page.evaluate(TRACK, image) >= 3
 
 
 def test_a_focused_control_is_not_below_the_transport(tab):
