@@ -25,6 +25,7 @@ from tonearm.live import (
     transport,
 )
 from tonearm.live import session as sessions
+from tonearm.live import settings as live_settings
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
 
@@ -669,3 +670,51 @@ def test_a_seed_that_was_chosen_outlives_a_start_that_is_not_possible(melody):
         assert state(session).seed == 9
         do(session, commands.Play())
         assert state(session).seed != 9
+
+
+def test_a_seed_that_is_locked_before_the_first_start_is_that_of_all_starts(melody):
+    with playing(melody, seed=None) as (session, _):
+        do(session, commands.SetSeed(locked=True))
+        do(session, commands.Play())
+        first = state(session).seed
+        do(session, commands.Play())
+        assert state(session).seed == first
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda session: session.apply("tempo"), "control 'tempo' is of type str"),
+        (lambda session: session.playhead("x"), "sample 'x' is of type str"),
+        (lambda session: session.playhead(1.5), "sample 1.5 is of type float"),
+        (lambda session: session.use_audio("drums", None), "role 'drums' is unknown"),
+        (lambda session: session.use_audio("melody", np.zeros(9)), "is of type ndarray"),
+        (lambda session: session.command("play").result(TIMEOUT), "'play' is no command"),
+    ],
+)
+def test_a_mistake_in_python_is_refused_and_the_session_goes_on(melody, call, message):
+    with playing(melody) as (session, player):
+        with pytest.raises(TonearmError, match=message):
+            call(session)
+        do(session, commands.Play())
+        player.until_samples(100)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mode": "fast"}, "mode 'fast' is unknown"),
+        ({"lead": float("nan")}, "lead of nan s"),
+        ({"lead": 9}, "lead of 9 s"),
+        ({"desk": ["brightness", "nothing"]}, "'nothing'"),
+    ],
+)
+def test_settings_that_are_not_possible_are_refused(melody, settings, message):
+    with pytest.raises(TonearmError, match=message), playing(melody, **settings):
+        pass
+
+
+def test_a_desk_has_as_many_knobs_as_keys_turn(melody, monkeypatch):
+    monkeypatch.setattr(live_settings, "MAX_KNOBS", 0)
+    with pytest.raises(TonearmError, match="1 knobs are too many; choose 0"), playing(melody):
+        pass

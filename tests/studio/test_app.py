@@ -1,5 +1,6 @@
 """The application without a browser: protocol, bad messages, uploads, exports, and safety."""
 
+import asyncio
 import io
 import json
 import os
@@ -23,6 +24,8 @@ from tests.studio.conftest import Client
 from tests.studio.servers import served
 from tonearm.audio import Clip
 from tonearm.live import Manifest, commands
+from tonearm.live.state import TakeState
+from tonearm.studio import app as application
 from tonearm.studio import connection, decoding, pacing, safety, uploads
 from tonearm.studio.app import make_app
 from tonearm.studio.serve import address, bind
@@ -236,15 +239,47 @@ def test_a_take_is_exported(client, session):
         send(socket, type="command", seq=2, name="stop")
         receive(socket, "done", seq=2)
     ready_take(session)
+    assert (
+        "index.html"
+        in zipfile.ZipFile(io.BytesIO(client.get("/export/1/page.zip").content)).namelist()
+    )
+    assert session.unsaved == (1,)  # a page does not hold what the take can be replayed from
     answer = client.get("/export/1/flac.zip")
+    assert session.unsaved == ()
     assert answer.headers["content-disposition"].endswith('"tonearm-1-flac.zip"')
     names = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert {"steered.flac", "steered.json", "plain.flac", "plain.json"} <= set(names)
-    page = zipfile.ZipFile(io.BytesIO(client.get("/export/1/page.zip").content)).namelist()
-    assert "index.html" in page
     assert client.get("/export/7/wav.zip").status_code == 422
     assert "no take 7" in client.get("/export/7/wav.zip").json()["message"]
     assert client.get("/export/1/exe.zip").status_code == 422
+
+
+def test_an_export_that_breaks_off_leaves_the_take_unsaved(client, session, monkeypatch):
+    """The client reads a part, and is gone."""
+    monkeypatch.setattr(application, "PART", 10)
+    studio = client.app._app.state.studio
+    session._takes._takes[1] = TakeState(number=1, prompt="a tune", seed=1)
+
+    async def breaks_off() -> None:
+        parts = studio.delivered(1, "wav", bytes(100))
+        await anext(parts)
+        await parts.aclose()
+
+    asyncio.run(breaks_off())
+    assert 1 not in session._takes._exported
+
+    async def whole() -> bytes:
+        return b"".join([part async for part in studio.delivered(1, "wav", bytes(100))])
+
+    assert asyncio.run(whole()) == bytes(100)
+    assert 1 in session._takes._exported
+
+
+def test_a_client_of_a_session_that_failed_gets_its_state_and_the_reason(client, session):
+    session._calls.close()
+    session._thread.join()
+    with client.websocket_connect("/socket") as socket:
+        assert receive(socket, "hello")["state"]["status"] == "ended"
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority on Linux alone")
@@ -258,7 +293,7 @@ def test_exports_have_a_lower_priority_than_music(client, session, monkeypatch):
         found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         return b""
 
-    monkeypatch.setattr(session, "export", export)
+    monkeypatch.setattr(session, "archive", export)
     client.get("/export/1/wav.zip")
     assert found == [BACKGROUND]
 
@@ -283,7 +318,7 @@ def test_exports_are_made_one_at_a_time(client, session, monkeypatch):
         running[0] -= 1
         return b"zip"
 
-    monkeypatch.setattr(session, "export", export)
+    monkeypatch.setattr(session, "archive", export)
     threads = [threading.Thread(target=client.get, args=("/export/1/wav.zip",)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -439,8 +474,10 @@ def test_a_token_is_needed_where_others_can_reach_the_server(session):
         assert (first.status_code, first.headers["location"]) == (303, "/")
         assert "HttpOnly" in first.headers["set-cookie"]
         assert client.get("/").status_code == 200  # by the cookie
+        other = {"cookie": "tonearm_token_9320=other; tonearm_token_9310=secret"}
+        assert client.get("/", headers=other).status_code == 200  # of a server at another port
         with client.websocket_connect(
-            "/socket", headers={"cookie": "tonearm_token=secret"}
+            "/socket", headers={"cookie": "tonearm_token_9310=secret"}
         ) as socket:
             receive(socket, "hello")
 
@@ -457,6 +494,7 @@ def test_hosts():
     assert safety.host_is_allowed("localhost:9310", "127.0.0.1")
     assert safety.host_is_allowed("[::1]:9310", "127.0.0.1")
     assert not safety.host_is_allowed("192.168.1.5:9310", "127.0.0.1")
+    assert not safety.host_is_allowed("localhost:99999", "127.0.0.1")
     assert safety.host_is_allowed("192.168.1.5:9310", "0.0.0.0")
     assert not safety.host_is_allowed("rebound.example", "0.0.0.0")
     assert safety.is_loopback("127.0.0.1") and not safety.is_loopback("0.0.0.0")

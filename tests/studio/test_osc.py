@@ -8,11 +8,11 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder, build_msg
 
-from tests.live.players import TIMEOUT
+from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client
 from tonearm.errors import TonearmError
 from tonearm.live import commands
-from tonearm.steering import Control
+from tonearm.steering import Control, Steer
 from tonearm.studio import osc_listeners
 from tonearm.studio.app import make_app
 from tonearm.studio.osc import call_of, values_of
@@ -72,6 +72,41 @@ def test_a_change_by_the_page_reaches_the_controller(controller, session):
     controller.until("/tonearm/prompt")
     session.apply(Control.physical("brightness", -1.0), "page-1").result(TIMEOUT)
     assert controller.until("/tonearm/knob/brightness") == [-1.0]
+
+
+def test_what_the_page_does_reaches_the_controller(controller, session):
+    controller.send("/tonearm/sync")
+    controller.until("/tonearm/prompt")
+    for command in (
+        commands.Listen(to="plain"),
+        commands.SetPrompt(text="dark piano"),
+        commands.Play(),
+    ):
+        session.command(command).result(TIMEOUT)
+    assert controller.until("/tonearm/ab") == [1]
+    assert controller.until("/tonearm/prompt") == ["dark piano"]
+    assert controller.until("/tonearm/transport/play") == [1]
+
+
+def test_a_strength_of_the_research_pane_is_kept_by_a_fork(controller, session):
+    steer = Steer(vector="brightness", strength=0.5)
+    session.command(commands.SetDesk(knobs=())).result(TIMEOUT)
+    session.command(commands.Research(steers=(steer,))).result(TIMEOUT)
+    session.command(commands.Play()).result(TIMEOUT)
+    controller.send("/tonearm/strength/brightness", 0.25)
+    assert controller.until("/tonearm/strength/brightness") == [0.25]
+    (held,) = session.snapshot().result(TIMEOUT).research
+    assert held.strength == 0.25
+    session.command(commands.Play()).result(TIMEOUT)
+    session.command(commands.Stop()).result(TIMEOUT)
+    ready_take(session, 2)
+    (played,) = session._takes.ready(2).steered.provenance.steering.steers
+    assert played.strength == 0.25
+    session.command(commands.Research(steers=(steer,))).result(TIMEOUT)  # another choice
+    assert session.snapshot().result(TIMEOUT).research == (steer,)
+    tree = controller.client.get("/oscquery/tonearm").json()["CONTENTS"]
+    assert tree["strength"]["CONTENTS"]["brightness"]["VALUE"] == [0.5]
+    assert {"sync", "error"} <= set(tree) and "applied" in tree["status"]["CONTENTS"]
 
 
 def test_transport_and_status(controller, session):

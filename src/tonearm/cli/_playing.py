@@ -77,10 +77,9 @@ def check_playing(mode: str, lead: float, chunk_frames: int | None) -> None:
     """Raise TonearmError for an unknown mode, a lead or a length of chunks that is not possible."""
     if mode not in MODES:
         raise TonearmError(f"mode {mode!r} is unknown; use one of {', '.join(MODES)}")
-    from tonearm.live.commands import MAX_LEAD, MIN_LEAD
+    from tonearm.live.settings import check_playing as check
 
-    if not MIN_LEAD <= lead <= MAX_LEAD:
-        raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
+    check(None, lead)
     if chunk_frames is not None and not 1 <= chunk_frames <= MAX_CHUNK_FRAMES:
         raise TonearmError(
             f"chunks of {chunk_frames} frames are not possible; use 1 to {MAX_CHUNK_FRAMES}"

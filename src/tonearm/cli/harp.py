@@ -44,7 +44,7 @@ def harp(
     check_gradio()
     check_folder(folder)
     from tonearm.studio.safety import is_loopback, new_token
-    from tonearm.studio.serve import bind, serve
+    from tonearm.studio.serve import address, bind, serve
 
     token = None if is_loopback(host) else new_token()
     with bind(host, port) as bound:
@@ -56,7 +56,7 @@ def harp(
 
         panel = Panel(Session(loaded).manifest, knobs)
         maker = Maker(loaded, panel.knobs, folder.absolute())
-        address = f"http://{host}:{bound.getsockname()[1]}/{token or ''}"
+        url = address(host, bound, None) + (token or "")
 
         def ready() -> None:
             print_facts(
@@ -67,7 +67,7 @@ def harp(
                     "knobs": ", ".join(knob.name for knob in panel.knobs),
                 }
             )
-            out.print(f"open {address} in HARP, as a custom path", soft_wrap=True)
+            out.print(f"open {url} in HARP, as a custom path", soft_wrap=True)
             out.print("Ctrl-C ends it")
 
         with temporary_folder() as temporary, ended_by_signals():

@@ -89,7 +89,7 @@ class CommandHandler:
                 answer.set_exception(error)
 
         self._transport.set(control, announce, refuse)
-        self._settings.controls[control.target] = control.value
+        self._settings.hold(control)
 
     def carry_out(self, command: Any, answer: "Future[None]") -> None:
         """Carry out a command of `tonearm.live.commands`.

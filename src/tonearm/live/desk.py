@@ -10,6 +10,8 @@ from tonearm.steering.controls import Control
 from tonearm.steering.spec import Steer, Steering
 from tonearm.steering.vector import SteeringVector
 
+RESEARCH_SETTINGS = ("strength", "level")  # of a steer, which controls set while it plays
+
 
 def steering_of(
     knobs: Sequence[Knob], controls: Mapping[str, float], research: Sequence[Steer] = ()
@@ -33,6 +35,17 @@ def delayed(steer: Steer, seconds: float) -> Steer:
         if (schedule := getattr(steer, name)) is not None
     }
     return steer.model_copy(update=later)
+
+
+def with_controls(steer: Steer, controls: Mapping[str, float]) -> Steer:
+    """A steer of the research pane at the strength and level that were set, if any were."""
+    found = {name: controls.get(f"{name}/{steer.vector}") for name in RESEARCH_SETTINGS}
+    changes = {
+        name: value
+        for name, value in found.items()
+        if value is not None and getattr(steer, name) is not None
+    }
+    return steer.model_copy(update=changes)
 
 
 def steer_of(knob: Knob, value: float) -> Steer:

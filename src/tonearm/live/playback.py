@@ -191,8 +191,8 @@ class Playback:
         return self._output.newest(seconds)[0], end
 
     @property
-    def heard(self) -> int:
-        """The clip sample of the performance that the furthest client plays."""
+    def head_sample(self) -> int:
+        """The clip sample of the performance at the play head."""
         assert self.performance is not None
         return self._clip.at(self._output.head, self.performance.skip)
 

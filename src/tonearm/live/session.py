@@ -20,8 +20,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
+from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.free_name import free_name
 from tonearm.live.build_manifest import first_desk, manifest_of
@@ -34,7 +36,7 @@ from tonearm.live.output import SessionOutput
 from tonearm.live.playback import Playback
 from tonearm.live.recent import RecentAudio
 from tonearm.live.session_thread import SessionThread
-from tonearm.live.settings import Role, Settings
+from tonearm.live.settings import ROLES, Role, Settings, check_playing
 from tonearm.live.state import Mode, SessionState
 from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.subscribers import Subscribers
@@ -44,6 +46,7 @@ from tonearm.live.takes import Format, archive, page_archive, write_files
 from tonearm.live.transport import Transport
 from tonearm.model import Model
 from tonearm.steering.controls import Control
+from tonearm.text import quoted
 
 CHUNK_SECONDS = 0.08
 RECENT = 40.0  # seconds that are kept
@@ -64,7 +67,8 @@ class Session:
         chunk_seconds: length of a chunk.
 
     Raises:
-        TonearmError: a knob that the model does not have, or a model that cannot stream.
+        TonearmError: a knob that the model does not have, a mode or lead that is not possible, or a
+            model that cannot stream.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Session:
         desk: Sequence[str] | None = None,
         chunk_seconds: float = CHUNK_SECONDS,
     ):
+        check_playing(mode, lead)
         self.id = secrets.token_hex(8)  # by which clients that connect again recognise it
         self.model, shape = model, model.shape
         trial = model.stream(
@@ -162,9 +167,10 @@ class Session:
             A future with the frame and the sample of the change; it raises TonearmError where the
             control is not possible.
         """
+        boundary.instance(control, "control", Control, "a Control, such as Control.amount(...)")
         return self._calls.ask(partial(self._handler.apply, control, origin))
 
-    def command(self, command: Any, origin: str = "") -> "Future[None]":
+    def command(self, command: Any) -> "Future[None]":
         """Carry out a command of `tonearm.live.commands`.
 
         Returns:
@@ -174,11 +180,15 @@ class Session:
 
     def use_audio(self, role: Role, clip: Clip | None) -> "Future[None]":
         """Start a performance that continues a clip, or follows its melody; None removes it."""
+        if role not in ROLES:
+            raise TonearmError(f"role {quoted(role)} is unknown; use one of {', '.join(ROLES)}")
+        if clip is not None:
+            boundary.instance(clip, "clip", Clip, "a Clip, such as Clip.read(path), or None")
         return self._calls.ask(partial(self._handler.use_audio, role, clip))
 
     def playhead(self, sample: int) -> None:
         """Report the position that a client plays; the furthest one grants further samples."""
-        self._calls.ask(partial(self._handler.set_playhead, sample))
+        self._calls.ask(partial(self._handler.set_playhead, boundary.integer(sample, "sample")))
 
     def notify(self, text: str) -> None:
         """Send all subscribers a message for the person who plays."""
@@ -193,14 +203,21 @@ class Session:
         return self._calls.ask(self._handler.snapshot)
 
     def export(self, number: int, kind: Format) -> bytes:
+        """A ZIP archive of a take, which counts as exported then; see `archive`."""
+        content = self.archive(number, kind)
+        self._takes.mark_exported(number)
+        return content
+
+    def archive(self, number: int, kind: Format) -> bytes:
         """A ZIP archive of a take; see `tonearm.live.takes.archive`. It can take seconds.
+
+        The take counts as exported when the caller says so (`mark_exported`), since the archive may
+        not reach its receiver.
 
         Raises:
             TonearmError: no such take, or it is not ready.
         """
-        content = archive(self._takes.ready(number), self.model.decode, kind)
-        self._takes.mark_exported(number)
-        return content
+        return archive(self._takes.ready(number), self.model.decode, kind)
 
     def write_files(self, number: int, kind: Format, folder: Path) -> None:
         """Write the files of a take to an existing folder; see `tonearm.live.takes.write_files`.
@@ -214,7 +231,7 @@ class Session:
         write_files(self._takes.ready(number), self.model.decode, kind, folder)
 
     def mark_exported(self, number: int) -> None:
-        """Count a take as exported, whose files of `write_files` are in their place."""
+        """Count a take as exported, whose archive or files are in their place."""
         self._takes.mark_exported(number)
 
     def export_page(self, number: int) -> bytes:

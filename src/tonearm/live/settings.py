@@ -7,19 +7,39 @@ import secrets
 from collections.abc import Sequence
 from typing import Literal
 
+from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.check import usable_prompt
 from tonearm.generation.stream import Stream
-from tonearm.live.desk import check_control, delayed, steering_of
+from tonearm.live.commands import MAX_KNOBS, MAX_LEAD, MIN_LEAD
+from tonearm.live.desk import (
+    RESEARCH_SETTINGS,
+    check_control,
+    delayed,
+    steering_of,
+    with_controls,
+)
 from tonearm.live.manifest import Knob, Manifest
-from tonearm.live.state import Listening
+from tonearm.live.state import MODES, Listening
 from tonearm.model import Model
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.spec import Steer
+from tonearm.text import quoted
 
 Role = Literal["continue_from", "melody"]
+ROLES: tuple[Role, ...] = ("continue_from", "melody")
 MELODY_RATE = 32_000  # Hz; melody checkpoints read a melody at this rate, and mono
+
+
+def check_playing(mode: object, lead: float) -> None:
+    """Raise TonearmError for a mode other than `live`, `phrase` and None, or a lead that is not
+    possible.
+    """
+    if mode not in (*MODES, None):
+        raise TonearmError(f"mode {quoted(mode)} is unknown; use one of {', '.join(MODES)}")
+    if not MIN_LEAD <= boundary.number(lead, "lead") <= MAX_LEAD:
+        raise TonearmError(f"a lead of {lead:g} s is not possible; use {MIN_LEAD} to {MAX_LEAD}")
 
 
 class Settings:
@@ -45,7 +65,7 @@ class Settings:
         chunk_seconds: length of a chunk.
 
     Raises:
-        TonearmError: a knob that the model does not have.
+        TonearmError: a knob that the model does not have, or too many.
     """
 
     def __init__(
@@ -139,10 +159,10 @@ class Settings:
         return secrets.randbelow(2**31) if self.seed is None else self.seed
 
     def use_seed(self, seed: int) -> None:
-        """Count the seed of a performance that starts as used; a locked random one is kept."""
-        if self.seed_locked:
-            self.seed = seed if self.seed is None else self.seed
-        elif seed == self.seed:
+        """Count the seed of a performance that starts as used; one that is locked stays."""
+        if self.seed_locked and self.seed is None:
+            self.seed = seed
+        elif seed == self.seed and not self.seed_locked:
             self.seed = None
 
     def set(self, control: Control) -> None:
@@ -152,11 +172,23 @@ class Settings:
             TonearmError: the next performance does not have it, or not at this value.
         """
         check_control(control, self.desk, self._model.vectors)
+        self.hold(control)
+
+    def hold(self, control: Control) -> None:
+        """Keep the value of a control that the performance has taken, for later ones."""
         self.controls[control.target] = control.value
+        self.research = tuple(with_controls(steer, self.controls) for steer in self.research)
 
     def set_desk(self, names: Sequence[str]) -> None:
-        """Choose the knobs of the next performance. Raises TonearmError for an unknown one."""
-        self.desk = tuple(self._manifest.knob(name) for name in dict.fromkeys(names))
+        """Choose the knobs of the next performance.
+
+        Raises:
+            TonearmError: a knob that the model does not have, or too many.
+        """
+        desk = tuple(self._manifest.knob(name) for name in dict.fromkeys(names))
+        if len(desk) > MAX_KNOBS:
+            raise TonearmError(f"{len(desk)} knobs are too many; choose {MAX_KNOBS} at most")
+        self.desk = desk
 
     def set_research(self, steers: tuple[Steer, ...]) -> None:
         """Set further steers, whose names are those of the library alone, no paths.
@@ -176,3 +208,6 @@ class Settings:
         except TonearmError:
             self.research = before
             raise
+        for steer in steers:  # values of steers that are replaced
+            for setting in RESEARCH_SETTINGS:
+                self.controls.pop(f"{setting}/{steer.vector}", None)

@@ -4,7 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tonearm.steering.spec import Steer
+
 Mode = Literal["live", "phrase"]
+MODES: tuple[Mode, ...] = ("live", "phrase")
 Listening = Literal["steered", "plain"]
 
 
@@ -79,6 +82,7 @@ class SessionState(_Plain):
     controls     values by target
     desk         knobs of the next performance; changes of those of this one act at once
     playing_desk knobs of this performance
+    research     further steers of the next performance or fork
     has_melody   whether performances follow the melody of a file
     listening    which of the two streams is played
     loop_seconds length of the loop; None without one
@@ -104,6 +108,7 @@ class SessionState(_Plain):
     controls: dict[str, float]
     desk: tuple[str, ...]
     playing_desk: tuple[str, ...]
+    research: tuple[Steer, ...]
     has_melody: bool
     listening: Listening
     loop_seconds: float | None

@@ -59,6 +59,7 @@ class StatePublisher:
             controls=dict(settings.controls),
             desk=tuple(knob.name for knob in settings.desk),
             playing_desk=performance.desk if performance else (),
+            research=settings.research,
             has_melody="melody" in settings.inputs,
             listening=settings.listening,
             loop_seconds=playback.loop_seconds,

@@ -128,7 +128,7 @@ class Transport:
             self._finish(before)
 
     def record(self, on: bool) -> None:
-        """Begin or end a recorded section at the sample that is heard.
+        """Begin or end a recorded section at the play head.
 
         Raises:
             TonearmError: nothing plays.
@@ -136,7 +136,7 @@ class Transport:
         self._record(self.playing("record"), on)
 
     def _record(self, performance: Performance, on: bool) -> None:
-        if not performance.record(on, self._playback.heard):
+        if not performance.record(on, self._playback.head_sample):
             text = "the recorded section is left out, since the music went back before its end"
             self._publish(Notice(text, "warning"))
 

@@ -11,7 +11,7 @@ from itertools import count
 from typing import Any, Literal
 
 from fastapi import FastAPI, Request, Response, WebSocket
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from tonearm.errors import TonearmError
 from tonearm.live import Session
@@ -24,6 +24,7 @@ from tonearm.studio.safety import Guard
 from tonearm.threads import yield_to_music
 
 MAX_CLIENTS = 8
+PART = 256 * 1024  # bytes of an export that are sent at once
 Role = Literal["continue_from", "melody"]
 ExportKind = Literal["wav", "flac", "page"]
 # files of the page, and their media types; nothing else is served
@@ -94,8 +95,17 @@ class Studio:
         if kind == "page":
             make = partial(self.session.export_page, number)
         else:
-            make = partial(self.session.export, number, kind)
+            make = partial(self.session.archive, number, kind)
         return await asyncio.get_running_loop().run_in_executor(self._exporter, make)
+
+    async def delivered(
+        self, number: int, kind: ExportKind, content: bytes
+    ) -> AsyncIterator[bytes]:
+        """The parts of an export; the take counts as exported where all of them were sent."""
+        for first in range(0, len(content), PART):
+            yield content[first : first + PART]
+        if kind != "page":
+            self.session.mark_exported(number)
 
     def close(self) -> None:
         """Drop the exports that wait."""
@@ -184,8 +194,9 @@ def make_app(
     async def export(number: int, kind: ExportKind) -> Response:
         content = await studio.export(number, kind)
         name = f'attachment; filename="tonearm-{number}-{kind}.zip"'
-        return Response(
-            content, media_type="application/zip", headers={"content-disposition": name}
+        headers = {"content-disposition": name, "content-length": str(len(content))}
+        return StreamingResponse(
+            studio.delivered(number, kind, content), media_type="application/zip", headers=headers
         )
 
     @app.get("/oscquery{path:path}")

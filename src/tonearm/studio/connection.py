@@ -66,7 +66,7 @@ class Connection:
         end = self._session.subscribe(self._receive_event)
         sender = None
         try:
-            state = await asyncio.wrap_future(self._session.snapshot())
+            state = await self._state()
             resumes = session == self._session.id and run == state.run
             head = self._session.head
             if resumes:  # it may play what it was sent before
@@ -80,6 +80,13 @@ class Connection:
             end()
             if sender is not None:
                 sender.cancel()
+
+    async def _state(self) -> SessionState:
+        """The state now, or the last one of a session that has ended."""
+        try:
+            return await asyncio.wrap_future(self._session.snapshot())
+        except TonearmError:
+            return self._session.state
 
     def _greet(self, state: SessionState, after: int) -> None:
         """Queue the state, then the events since the snapshot, then the audio after a position."""
@@ -136,7 +143,7 @@ class Connection:
                     command = command_of(message.content)
                 except TonearmError as error:
                     raise BadMessage(str(error), seq) from None
-                self._answer(self._session.command(command, self.name), seq)
+                self._answer(self._session.command(command), seq)
 
     def _answer(self, answer: "Future[Any]", seq: int) -> None:
         """Send the result of a call, whenever it comes."""

@@ -29,7 +29,7 @@ from pythonosc.osc_message_builder import ArgValue, build_msg
 from pythonosc.osc_packet import OscPacket, ParseError
 
 from tonearm.errors import TonearmError
-from tonearm.live import Applied, Event, Manifest, Session, commands
+from tonearm.live import Applied, Event, Manifest, Session, StateChanged, commands
 from tonearm.live.commands import command_of
 from tonearm.live.state import SessionState
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
@@ -43,6 +43,7 @@ ORIGIN = "osc"
 STATUS_SECONDS = 1.0
 MAX_MESSAGES = 64  # of a bundle
 BUTTONS = ("play", "stop", "fork")
+STATE_ADDRESSES = (f"{ROOT}/ab", f"{ROOT}/loop", f"{ROOT}/prompt")  # with those of the transport
 
 
 class OscServer(asyncio.DatagramProtocol):
@@ -60,6 +61,7 @@ class OscServer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
         self._loop = asyncio.get_running_loop()
         self._end: Callable[[], None] | None = None
+        self._values: dict[str, Any] | None = None  # that listeners have, by address
         self._status: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -67,6 +69,7 @@ class OscServer(asyncio.DatagramProtocol):
         logging.getLogger().addFilter(_is_no_word_of_the_parser)
         self._end = self._session.subscribe(self._receive_event)
         self._status = self._loop.create_task(self._send_status())
+        self._answer(self._session.snapshot(), None, lambda state, _: self._compare(state))
 
     def connection_lost(self, exc: Exception | None) -> None:
         logging.getLogger().removeFilter(_is_no_word_of_the_parser)
@@ -99,20 +102,21 @@ class OscServer(asyncio.DatagramProtocol):
         elif isinstance(call, Control):
             self._answer(self._session.apply(call, ORIGIN), sender, None)
         elif call is not None:
-            self._answer(self._session.command(call, ORIGIN), sender, None)
+            self._answer(self._session.command(call), sender, None)
 
     def _answer(
         self,
         answer: "Future[Any]",
-        sender: Address,
-        use: Callable[[Any, Address], None] | None,
+        sender: Address | None,
+        use: Callable[[Any, Any], None] | None,
     ) -> None:
-        """Send the error of a call, or use its result, in the loop."""
+        """Send the error of a call to its sender, or use its result, in the loop."""
 
         def done(future: "Future[Any]") -> None:
             error = future.exception()
             if error is not None:
-                self._soon(self._send, sender, f"{ROOT}/error", str(error))
+                if sender is not None:
+                    self._soon(self._send, sender, f"{ROOT}/error", str(error))
             elif use is not None:
                 self._soon(use, future.result(), sender)
 
@@ -125,6 +129,21 @@ class OscServer(asyncio.DatagramProtocol):
     def _receive_event(self, event: Event) -> None:
         if isinstance(event, Applied):
             self._soon(self._echo, event)
+        elif isinstance(event, StateChanged):
+            self._soon(self._compare, event.state)
+
+    def _compare(self, state: SessionState) -> None:
+        """Send the values that have changed, whoever changed them; those of controls have echoes."""
+        values = {
+            address: value
+            for address, value in values_of(self._session.manifest, state)
+            if address.startswith(f"{ROOT}/transport/") or address in STATE_ADDRESSES
+        }
+        before, self._values = self._values, values
+        for address, value in values.items():
+            if before is not None and before.get(address) != value:
+                for listener in self._listeners.addresses:
+                    self._send(listener, address, value)
 
     def _echo(self, applied: Applied) -> None:
         address = address_of(applied.target)
@@ -231,6 +250,9 @@ def values_of(manifest: Manifest, state: SessionState) -> Iterator[tuple[str, An
     """All addresses with their values."""
     for name in state.desk:
         yield f"{ROOT}/knob/{name}", float(state.controls.get(manifest.knob(name).target, 0.0))
+    for steer in state.research:
+        if steer.strength is not None:
+            yield f"{ROOT}/strength/{steer.vector}", float(steer.strength)
     for setting in manifest.settings:
         yield f"{ROOT}/{setting.target}", float(state.controls[setting.target])
     yield f"{ROOT}/ab", int(state.listening == "plain")

@@ -13,6 +13,13 @@ from tonearm.studio.osc import BUTTONS, ROOT, values_of
 from tonearm.text import quoted
 
 READ, WRITE, BOTH = 1, 2, 3
+WITHOUT_VALUES = {  # address -> type of its arguments, access
+    f"{ROOT}/sync": ("", WRITE),
+    f"{ROOT}/error": ("s", READ),
+    f"{ROOT}/status/applied": ("sii", READ),
+    f"{ROOT}/status/buffer_ms": ("f", READ),
+    f"{ROOT}/status/underruns": ("i", READ),
+}
 TYPES = {float: "f", int: "i", str: "s"}
 
 
@@ -50,6 +57,8 @@ def tree(manifest: Manifest, state: SessionState) -> dict[str, Any]:
         _add(
             root, address, {"VALUE": [value], "TYPE": TYPES[type(value)]}, READ if is_read else BOTH
         )
+    for address, (types, access) in WITHOUT_VALUES.items():
+        _add(root, address, {"TYPE": types}, access)
     for name in BUTTONS:
         _add(root, f"{ROOT}/transport/{name}", {"TYPE": "i"}, WRITE)
     for knob in manifest.knobs:

@@ -15,7 +15,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-COOKIE = "tonearm_token"
+COOKIE = "tonearm_token"  # and the port, since servers on other ports share the cookies of a host
 TOKEN = "token"
 LOCAL_NAMES = ("localhost",)
 HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)  # of a Host header, which becomes part of the policy
@@ -53,8 +53,9 @@ def host_is_allowed(header: str, bound: str) -> bool:
     if not HOST.fullmatch(header):
         return False
     try:
-        name = urlsplit(f"//{header}").hostname
-    except ValueError:  # brackets without an address
+        parts = urlsplit(f"//{header}")
+        name, _ = parts.hostname, parts.port
+    except ValueError:  # brackets without an address, or a port that is none
         return False
     if not name:
         return False
@@ -123,7 +124,8 @@ class Guard:
             return
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if self._token and TOKEN in query and scope["type"] == "http" and scope["path"] == "/":
-            cookie = f"{COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+            # Lax: a link in a mail opens the page; what other sites send is refused by its origin
+            cookie = f"{_cookie(host)}={self._token}; Path=/; HttpOnly; SameSite=Lax"
             await _answer(send, 303, b"", [("location", "/"), ("set-cookie", cookie)], host)
             return
 
@@ -156,9 +158,15 @@ class Guard:
             cookie.load(headers.get("cookie", ""))
         given = [
             *query.get(TOKEN, ()),
-            *(one.value for key, one in cookie.items() if key == COOKIE),
+            *(one.value for key, one in cookie.items() if key == _cookie(headers.get("host", ""))),
         ]
         return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given)
+
+
+def _cookie(host: str) -> str:
+    """Name of the cookie for a Host header."""
+    port = urlsplit(f"//{host}").port
+    return COOKIE if port is None else f"{COOKIE}_{port}"
 
 
 def _headers(host: str) -> list[tuple[bytes, bytes]]:

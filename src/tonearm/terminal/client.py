@@ -241,7 +241,7 @@ class TerminalClient:
 
     def _command(self, content: dict[str, Any]) -> None:
         try:
-            self._commands.append(self._session.command(command_of(content), ORIGIN))
+            self._commands.append(self._session.command(command_of(content)))
         except TonearmError as error:
             self._message = str(error)
 
