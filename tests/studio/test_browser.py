@@ -529,6 +529,20 @@ def test_a_is_lowered_where_b_has_no_headroom(tab, peak, wanted, gains):
     assert status["gains"] == pytest.approx(gains, rel=1e-3)
 
 
+def test_the_level_is_that_which_the_player_has_set(tab):
+    page = tab()
+    text = """async ([a, b]) => {
+        const numbers = (loudness) => ({ tempo: null, centroid: null, loudness });
+        const { wire, output } = window.tonearm;
+        output.status = { ...output.status, gains: [0.5, 2] };
+        wire.dispatchEvent(new CustomEvent("meters", { detail: { steered: numbers(a), plain: numbers(b) } }));
+        return document.getElementById("level").textContent;
+    }"""
+    assert page.evaluate(text, [-12, -24]) == "B plays +6.0 dB, A −6.0 dB, at one loudness"
+    assert page.evaluate(text, [-12, -25]).startswith("not matched: A is +13.0 LU against B")
+    assert "once it is measured" in page.evaluate(text, [None, -24])
+
+
 def test_blocks_under_way_do_not_undo_a_stop(tab):
     page, half = tab(), [0.5] * (RATE // 2)
     first, later = {"first": 0, "values": half}, {"first": RATE // 2, "values": half}
@@ -718,6 +732,15 @@ def test_a_controller_that_is_plugged_in_later_learns_the_knob_that_has_the_focu
     context.close()
 
 
+LINKS = """
+    window.links = [];
+    document.addEventListener("DOMContentLoaded", () => {
+        const link = document.getElementById("link");
+        new MutationObserver(() => window.links.push(link.textContent)).observe(link, { childList: true });
+    });
+"""
+
+
 def test_a_page_that_is_one_too_many_waits_before_it_tries_again(browser, url, monkeypatch):
     monkeypatch.setattr("tonearm.studio.app.MAX_CLIENTS", 0)
     attempts, connect = [], Studio.connect
@@ -730,11 +753,13 @@ def test_a_page_that_is_one_too_many_waits_before_it_tries_again(browser, url, m
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(TIMEOUT)
+    page.add_init_script(LINKS)
     page.goto(url)
     page.get_by_text("0 clients are connected; close one").wait_for()
     while len(attempts) < 2:
         page.wait_for_timeout(100)
     assert attempts[1] - attempts[0] > 3
+    assert page.evaluate("() => window.links") == ["reconnecting"]
     context.close()
 
 

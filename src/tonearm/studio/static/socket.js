@@ -41,7 +41,6 @@ function connect() {
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => (typeof data === "string" ? text(JSON.parse(data)) : audio(data));
   isGreeted = false;
-  socket.onopen = () => postMessage({ type: "link", state: "connected" });
   socket.onclose = ({ code, reason }) => {
     postMessage({ type: "link", state: "reconnecting", code, reason });
     setTimeout(connect, code === TRY_LATER && !isGreeted ? FULL_DELAY : delay);
@@ -57,6 +56,7 @@ function text(message) {
   if (message.type === "hello") {
     ({ session } = message);
     [isGreeted, delay] = [true, FIRST_DELAY];
+    postMessage({ type: "link", state: "connected" }); // and not while it may be refused
   }
   postMessage({ type: "text", message });
 }
