@@ -100,6 +100,10 @@ def opened(browser: Any, url: str) -> Iterator[Any]:
     page = context.new_page()
     page.set_default_timeout(TIMEOUT)
     page.goto(url)
+    page.wait_for_function("() => window.tonearm?.state")
+    page.evaluate(
+        "() => window.tonearm.state.performance && document.getElementById('play').click()"
+    )
     page.wait_for_function(SOUNDING)
     yield page
     page.evaluate("() => window.tonearm.wire.command('stop')")

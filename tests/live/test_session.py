@@ -187,6 +187,44 @@ def test_a_locked_seed_stays_and_a_free_one_changes(melody):
         assert seeds == [9, 9] and state(session).seed != 9
 
 
+def test_a_lock_without_a_seed_keeps_that_of_the_next_performance(melody):
+    with playing(melody, seed=None) as (session, _):
+        do(session, commands.SetSeed(seed=None, locked=True))
+        do(session, commands.Play())
+        first = state(session).seed
+        assert state(session).next_seed == first
+        do(session, commands.Play())
+        assert state(session).seed == first
+
+
+def test_the_seed_of_the_next_performance_is_apart_from_that_which_plays(melody):
+    with playing(melody, seed=5) as (session, _):
+        do(session, commands.SetSeed(seed=None, locked=False))
+        assert state(session).next_seed is None
+        do(session, commands.SetSeed(seed=5))
+        do(session, commands.Play())
+        do(session, commands.SetSeed(seed=7))
+        assert (state(session).seed, state(session).next_seed) == (5, 7)
+
+
+def test_schedules_of_research_begin_with_the_new_music(melody):
+    steer = Steer(
+        vector="brightness", operator="add", strength=0.1, schedule={"points": ((0, 0), (4, 1))}
+    )
+    with playing(melody) as (session, player):
+        do(session, commands.Research(steers=(steer,)))
+        do(session, commands.Play())
+        played = session._transport.performance.stream.steering.steers[-1]
+        assert played.schedule.points == ((0, 0), (4, 1))
+        player.until_samples(2 * session.sample_rate)
+        do(session, commands.Fork())
+        performance = session._transport.performance
+        prompt = performance.skip / session.sample_rate
+        assert prompt >= 1
+        forked = performance.stream.steering.steers[-1]
+        assert forked.schedule.points == ((prompt, 0), (prompt + 4, 1))
+
+
 def test_a_new_prompt_acts_at_a_frame_and_the_take_replays(melody, tmp_path):
     with playing(melody) as (session, player):
         do(session, commands.Play())

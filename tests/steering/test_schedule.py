@@ -93,3 +93,9 @@ def test_steps_of_wrong_types_are_one_line(values, rate):
 def test_times_of_wrong_types_are_one_line(seconds):
     with pytest.raises(TonearmError):
         Schedule.window(0, 1).factors(seconds)
+
+
+def test_a_delayed_schedule_begins_later():
+    schedule = Schedule(points=((0.0, 0.0), (4.0, 1.0)))
+    assert schedule.delayed(1.5).points == ((1.5, 0.0), (5.5, 1.0))
+    assert schedule.delayed(0.0) == schedule

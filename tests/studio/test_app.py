@@ -28,6 +28,7 @@ from tonearm.live.state import TakeState
 from tonearm.studio import app as application
 from tonearm.studio import connection, decoding, pacing, safety, uploads
 from tonearm.studio.app import make_app
+from tonearm.studio.serve import address, bind
 from tonearm.threads import BACKGROUND
 
 
@@ -479,6 +480,14 @@ def test_a_token_is_needed_where_others_can_reach_the_server(session):
             "/socket", headers={"cookie": "tonearm_token_9310=secret"}
         ) as socket:
             receive(socket, "hello")
+
+
+def test_the_address_of_a_server_at_all_interfaces_is_that_on_this_machine():
+    with bind("127.0.0.1", 0) as bound:
+        port = bound.getsockname()[1]
+        assert address("0.0.0.0", bound, "key") == f"http://127.0.0.1:{port}/?token=key"
+        assert address("::", bound, None) == f"http://[::1]:{port}/"
+        assert address("192.168.1.5", bound, None) == f"http://192.168.1.5:{port}/"
 
 
 def test_hosts():

@@ -1,5 +1,7 @@
 """The page in Chromium, with real audio output, a real server and a tiny model."""
 
+import base64
+import time
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -9,6 +11,7 @@ import tonearm
 from tests.live.players import playing
 from tests.studio.servers import served
 from tonearm.live import Session, playback
+from tonearm.studio.app import Studio
 
 pytestmark = pytest.mark.browser
 TIMEOUT = 60_000  # ms
@@ -56,6 +59,19 @@ def position(page) -> int:
     return page.evaluate("() => window.tonearm.output.status.position")
 
 
+def test_a_page_that_opens_later_starts_nothing(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_function("() => window.tonearm.state.status === 'stopped'")
+    page.reload()
+    page.wait_for_function("() => window.tonearm?.state && window.tonearm.output.running")
+    page.evaluate("() => window.tonearm.wire.command('record', { on: false }).catch(() => 0)")
+    assert session.snapshot().result(60).performance == 1
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+
+
 def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
@@ -67,6 +83,64 @@ def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     assert position(page) > first
 
 
+def test_a_checkpoint_without_vectors_is_played(tab, small):
+    assert not small.vectors
+    session = Session(small, prompt="a folk tune", mode="live", lead=1.0)
+    with session, served(session) as url:
+        page = tab(url)
+        page.wait_for_function(SOUNDING)
+        page.locator(".research summary").click()
+        assert not page.get_by_text("Further vectors").is_visible()
+        assert page.get_by_text("This checkpoint has no vectors").is_visible()
+        page.close()
+
+
+@pytest.mark.parametrize("lost", ["fetch", "Worker"])
+def test_a_page_that_cannot_start_says_why(browser, url, lost):
+    context = browser.new_context()
+    page = context.new_page()
+    page.add_init_script(f"window.{lost} = function () {{ throw new Error('out of order'); }}")
+    page.goto(url)
+    page.get_by_text("the page could not start: out of order").wait_for(timeout=TIMEOUT)
+    assert page.locator("#notice").get_attribute("data-level") == "error"
+    context.close()
+
+
+INSECURE = """
+    Object.defineProperty(window, "isSecureContext", { value: false });
+    delete BaseAudioContext.prototype.audioWorklet;
+"""
+
+
+def test_a_page_that_cannot_sound_says_what_to_do_and_controls_the_music(browser, url, session):
+    """Browsers have no worklets where the page is open by the address of another machine."""
+    context = browser.new_context()
+    page, errors = context.new_page(), []
+    page.set_default_timeout(TIMEOUT)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script(INSECURE)
+    page.goto(url)
+    page.get_by_text("ssh -L").wait_for()
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Stop").wait_for()
+    page.evaluate(TURN, ["brightness", 2])
+    page.wait_for_function("() => window.tonearm.state.controls['target/brightness'] === 2")
+    assert session.state.controls["target/brightness"] == 2
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Play").wait_for()
+    assert errors == []
+    context.close()
+
+
+SUSPENDED = """
+    const Real = window.AudioContext;
+    window.AudioContext = class extends Real {
+        constructor(options) {
+            super(options);
+            this.suspend();
+        }
+    };
+"""
 LATE_SOUND = """
     const Real = window.AudioContext;
     window.AudioContext = class extends Real {
@@ -159,6 +233,68 @@ def test_a_lost_connection_resumes_within_a_second(tab):
     assert page.locator("#link").text_content() == "connected"
 
 
+def test_live_regions_are_silent_while_knobs_move_and_connections_fail(browser, url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.wait_for_function("() => document.getElementById('link').textContent === 'connected'")
+    page.evaluate(
+        """() => {
+            window.changed = [];
+            const watch = new MutationObserver((all) => all.forEach(({ target }) => window.changed.push(target.textContent)));
+            for (const one of document.querySelectorAll("output, [role=status], [role=alert], [aria-live]")) {
+                watch.observe(one, { childList: true, characterData: true, subtree: true });
+            }
+        }"""
+    )
+    page.evaluate(TURN, ["brightness", 2])
+    page.get_by_label("Temperature").press("ArrowRight")
+    page.wait_for_function("() => window.tonearm.latency > 0")
+    assert page.evaluate("() => window.changed") == []
+    page.evaluate(
+        """() => {
+            const link = (state) => window.tonearm.wire.dispatchEvent(new CustomEvent("link", { detail: state }));
+            for (let attempt = 0; attempt < 5; attempt++) link("reconnecting");
+            link("connected");
+        }"""
+    )
+    assert page.evaluate("() => window.changed.length") == 2
+    context.close()
+
+
+def test_keys_of_the_browser_do_not_turn_a_knob(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.evaluate(TURN, ["brightness", 2])
+    knob = page.get_by_role("slider", name="brightness", exact=True)
+    for key in ("Control+0", "Meta+0", "Alt+ArrowLeft", "Control+Home"):
+        prevented = knob.evaluate(
+            """(slider, key) => {
+                const [modifier, name] = key.split("+");
+                const event = new KeyboardEvent("keydown", { key: name, cancelable: true, [`${modifier.toLowerCase().replace("control", "ctrl")}Key`]: true });
+                return !slider.dispatchEvent(event);
+            }""",
+            key,
+        )
+        assert not prevented, key
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 2
+
+
+def test_a_knob_is_held_by_the_first_button_until_it_is_released_or_lost(tab):
+    page = tab()
+    knob = page.get_by_role("slider", name="brightness", exact=True)
+    held = "() => window.tonearm.rows.get('brightness').held"
+    knob.dispatch_event("pointerdown", {"button": 2})
+    assert not page.evaluate(held)
+    for end in ("pointerup", "pointercancel", "lostpointercapture", "blur"):
+        knob.dispatch_event("pointerdown", {"button": 0})
+        assert page.evaluate(held)
+        knob.dispatch_event(end)
+        assert not page.evaluate(held), end
+
+
 def test_a_bad_message_is_shown_and_harms_nothing(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
@@ -172,6 +308,46 @@ def test_a_bad_message_is_shown_and_harms_nothing(tab):
     assert "bars" in refused
     before = position(page)
     page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 4000}")
+
+
+LATER = """
+    const real = window.requestAnimationFrame;
+    window.later = 0; // ms by which the clock of frames is ahead
+    window.requestAnimationFrame = (call) => real((now) => call(now + window.later));
+"""
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_reason_of_an_end_stays_beside_it(browser, url, session, monkeypatch):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.add_init_script(LATER)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    minute = """async () => {
+        window.later += 60_000;
+        for (let i = 0; i < 3; i++) await new Promise((done) => requestAnimationFrame(done));
+        return document.getElementById("notice").textContent;
+    }"""
+    session.notify("something to know")
+    page.get_by_text("something to know").wait_for()
+    assert page.evaluate(minute) == ""
+    page.evaluate("() => window.tonearm.wire.send({ type: 'explode' })")
+    page.wait_for_function(
+        "() => document.getElementById('notice').textContent.includes('explode')"
+    )
+    assert "explode" in page.evaluate(minute)
+
+    def fail():
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(session._transport, "advance", fail)
+    page.wait_for_function("() => window.tonearm.state.status === 'ended'")
+    page.get_by_text("out of order").wait_for()
+    assert "the session has ended" in page.evaluate(minute)
+    assert "out of order" in page.locator("#notice").text_content()
+    context.close()
 
 
 def test_a_prompt_is_changed_while_it_plays_and_marked(tab):
@@ -209,7 +385,65 @@ def test_research_steers_are_forked_with(tab, session):
     page.get_by_role("button", name="Fork with these").click()
     page.wait_for_function("() => window.tonearm.state.performance === 2")
     steer = session._transport.performance.stream.steering.steers[-1]
-    assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((0, 0), (4, 1)))
+    performance = session._transport.performance
+    prompt = performance.skip / session.sample_rate  # that the fork continues
+    assert (steer.layers, steer.schedule.points) == ((0, 1, 2), ((prompt, 0), (prompt + 4, 1)))
+
+
+def test_the_loop_that_another_client_chose_is_shown_and_can_be_ended(tab):
+    page = tab()
+    page.wait_for_function("() => window.tonearm.output.status.position > 5 * 16000")
+    loop = page.get_by_label("Loop")
+    for bars in (2, 3):
+        page.evaluate("(bars) => window.tonearm.wire.command('loop', { bars })", bars)
+        page.wait_for_function(f"() => document.getElementById('loop').value === '{bars}'")
+    loop.select_option("0")
+    page.wait_for_function("() => window.tonearm.state.loop_bars === 0")
+
+
+def test_the_seed_that_was_typed_is_that_of_the_next_performance(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    field, lock = page.get_by_label("Next seed"), page.get_by_label("lock")
+    settings = session._transport._settings
+
+    def next_is(seed, locked):
+        page.wait_for_function(
+            f"() => window.tonearm.state.seed_locked === {str(locked).lower()}"
+            f" && window.tonearm.state.next_seed === {'null' if seed is None else seed}"
+        )
+        assert (settings.seed, settings.seed_locked) == (seed, locked)
+        assert field.input_value() == ("" if seed is None else str(seed))
+
+    next_is(5, True)  # of the fixture
+    lock.uncheck()
+    next_is(None, False)
+    lock.check()
+    next_is(5, True)  # the one that plays
+    lock.uncheck()
+    field.fill("7")
+    field.press("Tab")
+    next_is(7, False)
+    assert page.get_by_text("5 plays").is_visible()
+    lock.check()
+    next_is(7, True)
+    lock.uncheck()
+    next_is(7, False)
+
+
+def test_a_schedule_that_was_drawn_and_then_edited_is_that_of_the_text(tab, session):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.locator(".research summary").click()
+    page.locator("canvas.draw").click(position={"x": 40, "y": 40})
+    text = page.get_by_label("Schedule as seconds:factor pairs")
+    assert text.input_value().startswith("0:1, ")
+    text.fill("0:0, 3:1")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Play with these").click()
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+    (steer,) = session._transport._settings.research
+    assert steer.schedule.points == ((0, 0), (3, 1))
 
 
 @pytest.mark.slow
@@ -263,23 +497,91 @@ PLAYED = """async (messages) => {
     node.connect(context.destination);
     let last;
     node.port.onmessage = ({ data }) => (last = data);
-    for (const { first, values } of messages) {
-        const rows = [Float32Array.from(values), Float32Array.from(values)];
-        node.port.postMessage({ type: "audio", run: 1, first, rows });
+    for (const message of messages) {
+        const { first, values, run = 1, plain = values } = message;
+        const rows = values && [Float32Array.from(values), Float32Array.from(plain)];
+        node.port.postMessage(values ? { type: "audio", run, first, rows } : message);
     }
     await new Promise((done) => setTimeout(done, 500));
-    await context.startRendering();
+    const samples = (await context.startRendering()).getChannelData(0);
     await new Promise((done) => setTimeout(done, 500));
-    return last;
+    return { ...last, loudest: samples.reduce((most, one) => Math.max(most, Math.abs(one)), 0) };
 }"""
+RATE = 16_000  # of that context, which lasts 1.5 s
 
 
 def test_samples_that_never_came_are_counted_as_dropped(tab):
     page, block = tab(), [0.5] * 4000
     gap = [{"first": 0, "values": block}, {"first": 5000, "values": block}]
-    assert page.evaluate(PLAYED, gap)["dropped"] == 1000
+    assert page.evaluate(PLAYED, gap)["dropped"] == 5000  # and the first block, which was buffered
     whole = [{"first": 0, "values": block}, {"first": 4000, "values": block}]
     assert page.evaluate(PLAYED, whole)["dropped"] == 0
+
+
+@pytest.mark.parametrize(
+    ("peak", "wanted", "gains"),
+    [(0.2, 4.0, (1.0, 4.0)), (0.49, 4.0, (0.5, 2.0)), (0.9, 0.5, (1.0, 0.5))],
+)
+def test_a_is_lowered_where_b_has_no_headroom(tab, peak, wanted, gains):
+    page = tab()
+    block = {"first": 0, "values": [0.1] * RATE, "plain": [peak] * RATE}
+    status = page.evaluate(PLAYED, [{"type": "gain", "plain": wanted}, block])
+    assert status["gains"] == pytest.approx(gains, rel=1e-3)
+
+
+def test_the_level_is_that_which_the_player_has_set(tab):
+    page = tab()
+    text = """async ([a, b]) => {
+        const numbers = (loudness) => ({ tempo: null, centroid: null, loudness });
+        const { wire, output } = window.tonearm;
+        output.status = { ...output.status, gains: [0.5, 2] };
+        wire.dispatchEvent(new CustomEvent("meters", { detail: { steered: numbers(a), plain: numbers(b) } }));
+        return document.getElementById("level").textContent;
+    }"""
+    assert page.evaluate(text, [-12, -24]) == "B plays +6.0 dB, A −6.0 dB, at one loudness"
+    assert page.evaluate(text, [-12, -25]).startswith("not matched: A is +13.0 LU against B")
+    assert "once it is measured" in page.evaluate(text, [None, -24])
+
+
+def test_blocks_under_way_do_not_undo_a_stop(tab):
+    page, half = tab(), [0.5] * (RATE // 2)
+    first, later = {"first": 0, "values": half}, {"first": RATE // 2, "values": half}
+    stopped = [first, {"type": "stop", "run": 1}, later]
+    assert page.evaluate(PLAYED, stopped)["loudest"] == 0
+    played = page.evaluate(PLAYED, [*stopped, {"type": "play"}])
+    assert (played["loudest"], played["dropped"]) == (pytest.approx(0.5), 0)
+    newer = {"first": RATE, "values": half, "run": 2}
+    assert page.evaluate(PLAYED, [*stopped, newer])["run"] == 2
+    assert page.evaluate(PLAYED, [*stopped, newer])["loudest"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("lead", "seconds", "skipped"), [(0.2, 1.0, 0), (0.2, 8.0, 7.8), (3.0, 3.9, 0), (3.0, 5.0, 2.0)]
+)
+def test_a_page_that_begins_late_skips_to_the_lead(tab, lead, seconds, skipped):
+    page = tab()
+    values = [0.5] * round(seconds * RATE)
+    prime = {"type": "prime", "samples": 2000, "lead": round(lead * RATE)}
+    status = page.evaluate(PLAYED, [prime, {"first": 0, "values": values}])
+    assert (status["skipped"], status["dropped"]) == (round(skipped * RATE), 0)
+
+
+def test_a_page_that_was_suspended_plays_in_step_with_the_others(tab, browser, url):
+    one = tab()
+    one.wait_for_function(SOUNDING)
+    context = browser.new_context()
+    two = context.new_page()
+    two.set_default_timeout(TIMEOUT)
+    two.add_init_script(SUSPENDED)
+    two.goto(url)
+    two.wait_for_function("() => window.tonearm?.state?.status === 'playing'")
+    behind = position(one)
+    one.wait_for_function(f"() => window.tonearm.output.status.position > {behind + 5 * RATE}")
+    two.evaluate("() => window.tonearm.output.context.resume()")
+    two.wait_for_function(SOUNDING)
+    two.wait_for_function("() => window.tonearm.output.status.skipped > 0")
+    assert position(two) > behind + 3 * RATE
+    context.close()
 
 
 def test_the_first_sound_is_that_of_the_first_sample_that_is_not_silent(tab):
@@ -334,6 +636,131 @@ def test_a_performance_becomes_a_take_with_files(tab):
         page.get_by_role("link", name="FLAC files and sidecars of take 1").click()
     assert download.value.suggested_filename == "tonearm-1-flac.zip"
     assert page.evaluate("() => window.tonearm.output.status.playing") is False
+
+
+def test_an_export_that_fails_says_why_and_no_page_is_offered_for_a_long_take(
+    browser, session, url
+):
+    session.manifest = session.manifest.model_copy(update={"page_seconds": 0.1})
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="Stop").click()
+    link = page.get_by_role("link", name="FLAC files and sidecars of take 1")
+    link.wait_for()
+    assert page.get_by_text("no page beyond 0.1 s").is_visible()
+    assert page.get_by_role("link", name="A page to share").count() == 0
+    session._takes._takes.clear()
+    link.focus()
+    link.press("Enter")
+    page.get_by_text("take 1: there is no take 1").wait_for()
+    assert page.locator("#notice").get_attribute("data-level") == "error"
+    context.close()
+
+
+def test_the_focus_stays_where_lists_change(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    page.locator(".more summary").click()
+    chip = page.get_by_role("checkbox", name="brightness")
+    chip.focus()
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.tonearm.state.desk.length === 0")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => window.tonearm.state.desk.length === 1")
+    assert chip.is_checked()
+    assert page.evaluate("() => window.tonearm.state.status") == "playing"
+    page.locator(".research summary").click()
+    for layer in "012":
+        page.get_by_label("Layers").fill(layer)
+        page.get_by_role("button", name="Add", exact=True).click()
+    removes = page.get_by_role("button", name="Remove brightness")
+    removes.nth(1).focus()
+    for left in (2, 1, 0):
+        page.keyboard.press("Enter")
+        assert removes.count() == left
+        assert page.evaluate("() => document.activeElement.tagName") == "BUTTON" or not left
+    assert page.evaluate("() => document.activeElement.tagName") == "SELECT"
+    page.get_by_role("button", name="Stop").click()
+    link = page.get_by_role("link", name="FLAC files and sidecars of take 1")
+    link.focus()
+    page.evaluate("() => document.getElementById('play').click()")
+    page.wait_for_function("() => window.tonearm.state.performance === 2")
+    page.evaluate("() => document.getElementById('play').click()")
+    page.get_by_role("link", name="FLAC files and sidecars of take 2").wait_for()
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')").endswith(
+        "take 1"
+    )
+    numbers = page.locator("#takes b").all_text_contents()
+    assert numbers == ["2", "1"]
+
+
+FAKE_MIDI = """
+    const access = { inputs: new Map() };
+    window.plug = (id) => {
+        access.inputs.set(id, { id, name: id, type: "input", state: "connected" });
+        access.onstatechange?.({ port: access.inputs.get(id) });
+    };
+    window.turn = (id, controller, value) => access.inputs.get(id).onmidimessage({ data: [0xb0, controller, value] });
+    navigator.requestMIDIAccess = async () => access;
+"""
+
+
+def test_a_controller_that_is_plugged_in_later_learns_the_knob_that_has_the_focus(browser, url):
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.add_init_script(FAKE_MIDI)
+    page.goto(url)
+    page.wait_for_function(SOUNDING)
+    page.get_by_role("button", name="MIDI").click()
+    learn = page.get_by_role("button", name="Learn")
+    learn.wait_for()
+    page.evaluate("() => window.plug('late')")
+    page.get_by_role("slider", name="brightness", exact=True).focus()
+    learn.click()
+    page.get_by_text("move a controller for brightness").wait_for()
+    page.evaluate("() => window.turn('late', 64, 127)")
+    page.get_by_text("move another one for brightness").wait_for()
+    page.evaluate("() => window.turn('late', 70, 127)")
+    page.get_by_text("controller 70 now turns brightness").wait_for()
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == pytest.approx(4)
+    page.evaluate("() => window.turn('late', 64, 0)")
+    assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 0
+    context.close()
+
+
+LINKS = """
+    window.links = [];
+    document.addEventListener("DOMContentLoaded", () => {
+        const link = document.getElementById("link");
+        new MutationObserver(() => window.links.push(link.textContent)).observe(link, { childList: true });
+    });
+"""
+
+
+def test_a_page_that_is_one_too_many_waits_before_it_tries_again(browser, url, monkeypatch):
+    monkeypatch.setattr("tonearm.studio.app.MAX_CLIENTS", 0)
+    attempts, connect = [], Studio.connect
+
+    async def counted(studio, socket):
+        attempts.append(time.monotonic())
+        await connect(studio, socket)
+
+    monkeypatch.setattr(Studio, "connect", counted)
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT)
+    page.add_init_script(LINKS)
+    page.goto(url)
+    page.get_by_text("0 clients are connected; close one").wait_for()
+    while len(attempts) < 2:
+        page.wait_for_timeout(100)
+    assert attempts[1] - attempts[0] > 3
+    assert page.evaluate("() => window.links") == ["reconnecting"]
+    context.close()
 
 
 @pytest.mark.parametrize("width", [390, 820, 1360])
@@ -467,7 +894,7 @@ def test_pocket_plays_in_phrases_and_a_knob_acts_in_the_next_one(tab, monkeypatc
         page.close()  # before the server, whose end would be an error in the console
 
 
-CONTRASTS = """() => {
+COLOURS = """
     const parse = (text) => text.match(/[\\d.]+/g).map(Number);
     const light = ([r, g, b]) => {
         const [x, y, z] = [r, g, b].map((one) => {
@@ -483,14 +910,36 @@ CONTRASTS = """() => {
         }
         return [255, 255, 255];
     };
-    return [...document.querySelectorAll("body *")].filter((one) => {
+    const contrast = (one, two) => {
+        const [a, b] = [light(parse(one)), light(two)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    };
+"""
+CONTRASTS = f"""() => {{ {COLOURS}
+    return [...document.querySelectorAll("body *")].filter((one) => {{
         const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
         return own && one.checkVisibility() && !one.closest(":disabled, canvas, svg, .hidden, .skip, option");
-    }).map((one) => {
-        const [a, b] = [light(parse(getComputedStyle(one).color)), light(ground(one))];
-        return [(Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), one.outerHTML.slice(0, 90)];
-    }).filter(([contrast]) => contrast < 4.5);
-}"""
+    }}).map((one) => [contrast(getComputedStyle(one).color, ground(one)), one.outerHTML.slice(0, 90)])
+        .filter(([found]) => found < 4.5);
+}}"""
+BORDERS = f"""() => {{ {COLOURS}
+    const kinds = "select, input[type=text], input[type=number], .segments, .chips label, .file, .drop, .pad, .draw";
+    return [...document.querySelectorAll(kinds)].filter((one) => one.checkVisibility() && !one.matches(":disabled"))
+        .map((one) => [contrast(getComputedStyle(one).borderBottomColor, ground(one.parentElement)), one.outerHTML.slice(0, 90)])
+        .filter(([found]) => found < 3);
+}}"""
+TRACK = f"""async (image) => {{ {COLOURS}
+    const picture = new Image();
+    picture.src = `data:image/png;base64,${{image}}`;
+    await picture.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [picture.width, picture.height];
+    const context = canvas.getContext("2d");
+    context.drawImage(picture, 0, 0);
+    const colours = Array.from({{ length: picture.height }}, (_, y) => [...context.getImageData(8, y, 1, 1).data.slice(0, 3)]);
+    const card = ground(document.querySelector(".card"));
+    return Math.max(...colours.map((one) => contrast(`rgb(${{one}})`, card)));
+}}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -501,6 +950,21 @@ def test_every_text_has_the_contrast_of_wcag_aa(tab, scheme):
     page.locator(".research summary").click()
     page.locator(".more summary").click()
     assert page.evaluate(CONTRASTS) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_border_of_a_control_has_the_contrast_of_wcag_aa(tab, scheme):
+    page = tab()
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(SOUNDING)
+    page.locator(".research summary").click()
+    page.locator(".more summary").click()
+    assert page.evaluate(BORDERS) == []
+    page.evaluate(TURN, ["brightness", 4])  # the thumb is at the other end
+    box = page.get_by_role("slider", name="brightness", exact=True).bounding_box()
+    clip = {"x": box["x"], "y": box["y"], "width": 40, "height": box["height"]}
+    image = base64.b64encode(page.screenshot(clip=clip)).decode()
+    assert page.evaluate(TRACK, image) >= 3
 
 
 def test_a_focused_control_is_not_below_the_transport(tab):

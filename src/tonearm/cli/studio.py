@@ -39,7 +39,8 @@ def studio(
         typer.Option(
             "--host",
             metavar="HOST",
-            help="Interface to listen at; other than this machine's own, the page needs a token.",
+            help="Interface to listen at; other than this machine's own, the page needs a token, "
+            "and a browser plays no sound without an HTTPS proxy.",
         ),
     ] = LOCAL,
     port: Annotated[int, typer.Option("--port", help="Of the page; 0 for a free one.")] = 9310,

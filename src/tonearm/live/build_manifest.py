@@ -20,6 +20,7 @@ from tonearm.live.manifest import (
     SignView,
     Vector,
 )
+from tonearm.live.takes import MAX_PAGE_SECONDS
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.controls import GUIDANCE, MAX_TEMPERATURE, TEMPERATURE
 from tonearm.steering.library import VectorLibrary
@@ -98,6 +99,7 @@ def manifest_of(
         vectors=tuple(_vector_view(name, vector) for name, vector in found.items()),
         operators=Operator.__args__,  # type: ignore[attr-defined]
         tick_protocol=TICK_PROTOCOL,
+        page_seconds=MAX_PAGE_SECONDS,
     )
 
 

@@ -27,6 +27,16 @@ def steering_of(
     return Steering(steers=(*steers, *research))
 
 
+def delayed(steer: Steer, seconds: float) -> Steer:
+    """The same steer, whose schedules begin `seconds` later."""
+    later = {
+        name: schedule.delayed(seconds)
+        for name in ("schedule", "level_schedule")
+        if (schedule := getattr(steer, name)) is not None
+    }
+    return steer.model_copy(update=later)
+
+
 def with_controls(steer: Steer, controls: Mapping[str, float]) -> Steer:
     """A steer of the research pane at the strength and level that were set, if any were."""
     found = {name: controls.get(f"{name}/{steer.vector}") for name in RESEARCH_SETTINGS}

@@ -122,6 +122,7 @@ class Manifest(_Plain):
                    rewinds
     lead           lowest, highest and first value of the lead, in seconds
     tick_protocol  of the quality ticks, in words
+    page_seconds   of a take that can be exported as a page, at most
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -135,6 +136,7 @@ class Manifest(_Plain):
     vectors: tuple[Vector, ...]
     operators: tuple[str, ...]
     tick_protocol: str
+    page_seconds: float
 
     def knob(self, name: str) -> Knob:
         """The knob of this name.

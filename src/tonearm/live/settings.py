@@ -2,6 +2,7 @@
 is played.
 """
 
+import math
 import secrets
 from collections.abc import Sequence
 from typing import Literal
@@ -9,9 +10,16 @@ from typing import Literal
 from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.generation.check import usable_prompt
 from tonearm.generation.stream import Stream
 from tonearm.live.commands import MAX_KNOBS, MAX_LEAD, MIN_LEAD
-from tonearm.live.desk import RESEARCH_SETTINGS, check_control, steering_of, with_controls
+from tonearm.live.desk import (
+    RESEARCH_SETTINGS,
+    check_control,
+    delayed,
+    steering_of,
+    with_controls,
+)
 from tonearm.live.manifest import Knob, Manifest
 from tonearm.live.state import MODES, Listening
 from tonearm.model import Model
@@ -42,7 +50,7 @@ class Settings:
     seed_locked  whether later performances have the same seed
     controls     values by target
     desk         knobs of the next performance
-    research     further steers of the next performance
+    research     further steers of the next performance; their schedules begin with its new music
     inputs       audio that the next performance continues or follows, by role
     lead         seconds between the play head and the newest sample
     listening    which of the two streams is played
@@ -99,18 +107,29 @@ class Settings:
             TonearmError: settings that are not possible.
         """
         melody = self.inputs.get("melody")
+        continue_from = continue_from or self.inputs.get("continue_from")
+        research = tuple(
+            delayed(steer, self._prompt_seconds(continue_from)) for steer in self.research
+        )
         return self._model.stream(
             self.prompt,
-            steer=steering_of(self.desk, self.controls, self.research) or None,
+            steer=steering_of(self.desk, self.controls, research) or None,
             seconds=None,
             seed=seed,
             guidance=self.controls[GUIDANCE],
             temperature=self.controls[TEMPERATURE],
-            continue_from=continue_from or self.inputs.get("continue_from"),
+            continue_from=continue_from,
             melody=melody.rolled(melody_start) if melody and melody_start else melody,
             chunk_seconds=self._chunk_seconds,
             twin=True,
         )
+
+    def _prompt_seconds(self, prompt: Clip | None) -> float:
+        """Length of an audio prompt in whole frames, after which the new music begins."""
+        if prompt is None:
+            return 0.0
+        shape = self._model.shape
+        return math.ceil(usable_prompt(shape, prompt).seconds * shape.frame_rate) / shape.frame_rate
 
     def use_audio(self, role: Role, clip: Clip | None) -> None:
         """Set the clip with which the next performances begin; None removes it.

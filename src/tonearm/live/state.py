@@ -77,6 +77,7 @@ class SessionState(_Plain):
     start        position at which the performance began to sound
     prompt       the music in words
     seed         of the performance, or of the next one; None where that will be a random one
+    next_seed    of the next performance; None where it will be a random one
     seed_locked  whether the next performance has the same seed
     controls     values by target
     desk         knobs of the next performance; changes of those of this one act at once
@@ -85,6 +86,7 @@ class SessionState(_Plain):
     has_melody   whether performances follow the melody of a file
     listening    which of the two streams is played
     loop_seconds length of the loop; None without one
+    loop_bars    bars that were asked for with the loop; 0 without one
     recording    whether a section is being recorded
     lead         seconds between the play head and the newest sample
     lookahead    seconds between a change and the newest sample, at most
@@ -101,6 +103,7 @@ class SessionState(_Plain):
     start: int
     prompt: str
     seed: int | None
+    next_seed: int | None
     seed_locked: bool
     controls: dict[str, float]
     desk: tuple[str, ...]
@@ -109,6 +112,7 @@ class SessionState(_Plain):
     has_melody: bool
     listening: Listening
     loop_seconds: float | None
+    loop_bars: int
     recording: bool
     lead: float
     lookahead: float

@@ -30,6 +30,7 @@ class Transport:
     status  of the session
     count   performances so far
     start   position at which the performance began to sound
+    loop_bars  of the last loop
 
     Args:
         shape: of the model.
@@ -50,7 +51,7 @@ class Transport:
         publish: Subscriber,
     ):
         self.status: Literal["stopped", "starting", "playing", "ended"] = "starting"
-        self.count = self.start = 0
+        self.count = self.start = self.loop_bars = 0
         self._shape, self._settings, self._output = shape, settings, output
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
@@ -155,6 +156,7 @@ class Transport:
             return
         bar = BEATS_PER_BAR * 60 / tempo if tempo else BAR_WITHOUT_TEMPO
         seconds = self._playback.loop(bars, bar)
+        self.loop_bars = bars
         # a fork that waited has come first, so that another performance plays
         self.playing("loop").note(f"loop of {seconds:.2f} s")
 

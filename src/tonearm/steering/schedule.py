@@ -38,6 +38,10 @@ class Schedule(Declared):
             raise ValueError(f"schedule times {times} must not be negative and must not go back")
         return points
 
+    def delayed(self, seconds: float) -> "Schedule":
+        """The same schedule, which begins `seconds` later."""
+        return Schedule(points=tuple((time + seconds, factor) for time, factor in self.points))
+
     @classmethod
     def window(cls, start: float, end: float, fade: float = 0.0) -> "Schedule":
         """Full strength from `start` to `end` seconds, none outside, with straight fades of `fade`

@@ -258,6 +258,6 @@ def values_of(manifest: Manifest, state: SessionState) -> Iterator[tuple[str, An
     yield f"{ROOT}/ab", int(state.listening == "plain")
     yield f"{ROOT}/transport/play", int(state.status == "playing")
     yield f"{ROOT}/transport/record", int(state.recording)
-    yield f"{ROOT}/loop", int(state.loop_seconds is not None)
+    yield f"{ROOT}/loop", state.loop_bars
     yield f"{ROOT}/prompt", state.prompt
     yield f"{ROOT}/status/rtf", float(state.speed or 0.0)

@@ -11,6 +11,9 @@ from tonearm.studio.messages import MAX_TEXT
 from tonearm.studio.safety import TOKEN
 
 PORT = 9310
+# a page at another address than this machine's own has no sound, since browsers allow it in a
+# secure context alone
+LOCAL_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 GRACE_SECONDS = 1  # for clients at the end
 
 
@@ -58,7 +61,8 @@ def bind(
 
 
 def address(host: str, bound: socket.socket, token: str | None) -> str:
-    """The URL of the page."""
+    """The URL of the page; of a server at all interfaces, that on this machine."""
+    host = LOCAL_OF.get(host, host)
     shown = f"[{host}]" if ":" in host else host
     query = f"?{TOKEN}={token}" if token else ""
     return f"http://{shown}:{bound.getsockname()[1]}/{query}"

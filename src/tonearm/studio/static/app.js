@@ -14,7 +14,15 @@ import { Wire } from "./wire.js";
 const KEPT_SECONDS = 30; // of spectra
 const MATCH_LIMIT = 12; // dB
 
-const manifest = await (await fetch("/manifest")).json();
+const readManifest = async () => (await fetch("/manifest")).json();
+
+/** Show why the page cannot start. */
+function failStart(error) {
+  say(`the page could not start: ${error.message}; load it again`, "error");
+  throw error;
+}
+
+const manifest = await readManifest().catch(failStart);
 const { sample_rate: rate, channels } = manifest.model;
 const wire = new Wire(channels);
 const spectra = new Spectra(rate, KEPT_SECONDS * 50);
@@ -23,15 +31,16 @@ const spectrum = new Spectrum(spectra);
 const rows = new Map(); // knobs of the desk, by name
 const output = new Output({ rate, channels }, showPlayer);
 let state = null;
-let lastNotice = 0;
 let latency = null;
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
+let lastNotice = 0; // ms of the page's clock; 0 for a message that stays
+
 function say(message, level = "info") {
   const box = find("notice");
-  box.textContent = message;
+  if (box.textContent !== message) box.textContent = message; // said once
   box.dataset.level = level;
-  lastNotice = performance.now();
+  lastNotice = level === "error" ? 0 : performance.now(); // an error stays until the next message
 }
 
 const ask = (name, fields) => wire.command(name, fields);
@@ -111,6 +120,7 @@ function showControls(controls) {
 
 // Desk ----------------------------------------------------------------------------------------
 
+let midi = null;
 let pad = null;
 let research = null;
 
@@ -119,8 +129,9 @@ function buildDesk(names, playing) {
   if (find("knobs").dataset.key !== key) {
     find("knobs").dataset.key = key;
     rows.clear();
+    const none = manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs: none of its vectors is calibrated, or it has none.")];
     names.forEach((name, index) => rows.set(name, new KnobRow(manifest.knobs.find((knob) => knob.name === name), index + 1, turned)));
-    find("knobs").replaceChildren(...[...rows.values()].map((row) => row.row), ...settings());
+    find("knobs").replaceChildren(...none, ...[...rows.values()].map((row) => row.row), ...settings());
     pad?.fill();
   }
   for (const [name, row] of rows) row.waits(playing !== null && !playing.includes(name));
@@ -128,23 +139,21 @@ function buildDesk(names, playing) {
 
 function showSetting(input, value) {
   input.value = value;
-  input.nextElementSibling.value = Number(value).toFixed(2);
+  input.nextElementSibling.textContent = Number(value).toFixed(2);
 }
 
 function settings() {
   return [element("div", { class: "settings" }, ...manifest.settings.map(({ target, label, low, high, step, default: value }) => {
     const input = element("input", { type: "range", id: `setting-${target}`, min: low, max: high, step, value, oninput: () => {
-      input.nextElementSibling.value = Number(input.value).toFixed(2);
+      input.nextElementSibling.textContent = Number(input.value).toFixed(2);
       control(target, Number(input.value), `${label.toLowerCase()} ${input.value}`);
     } });
-    return element("label", { class: "field" }, label, input, element("output", {}, Number(value).toFixed(2)));
+    return element("label", { class: "field" }, label, input, element("span", { "aria-hidden": "true" }, Number(value).toFixed(2)));
   }))];
 }
 
-function buildChips(desk) {
+function buildChips() {
   const box = find("desk");
-  if (box.dataset.key === desk.join()) return;
-  box.dataset.key = desk.join();
   box.replaceChildren(...manifest.knobs.map(({ name }) => {
     const input = element("input", { type: "checkbox", value: name, onchange: () => {
       const chosen = [...box.querySelectorAll("input:checked")].map((one) => one.value);
@@ -153,9 +162,12 @@ function buildChips(desk) {
         input.checked = !input.checked;
       });
     } });
-    input.checked = desk.includes(name);
     return element("label", {}, input, element("span", {}, name));
   }));
+}
+
+function showChips(desk) {
+  for (const input of find("desk").querySelectorAll("input")) input.checked = desk.includes(input.value);
 }
 
 // State ---------------------------------------------------------------------------------------
@@ -165,42 +177,58 @@ function showState(next) {
   state = next;
   document.body.dataset.status = next.status;
   const isPlaying = next.status === "playing";
-  const isHere = isPlaying && output.running;
+  const isHere = playsHere();
   find("play").classList.toggle("playing", isHere);
   find("play").setAttribute("aria-label", isHere ? "Stop" : "Play");
   find("play").disabled = next.status === "starting" || next.status === "ended";
   if (!promptIsEdited) find("prompt").value = next.prompt;
-  if (document.activeElement !== find("seed")) find("seed").value = next.seed ?? "";
+  if (document.activeElement !== find("seed")) find("seed").value = next.next_seed ?? "";
+  if (before?.performance !== next.performance) seedIsTyped = false;
+  find("playing-seed").textContent = isPlaying ? `${next.seed} plays` : "";
   find("lock").checked = next.seed_locked;
   find("record").setAttribute("aria-pressed", next.recording);
   find("record").lastElementChild.textContent = next.recording ? "Recording" : "Record";
   find("record").disabled = find("fork").disabled = find("loop").disabled = !isPlaying;
-  if (!next.loop_seconds) find("loop").value = "0";
+  showLoop(next.loop_bars);
   for (const input of document.querySelectorAll("input[name=ab]")) input.checked = input.value === next.listening;
   document.body.dataset.listening = next.listening;
   output.listen(next.listening === "plain");
   if (document.activeElement !== find("lead")) find("lead").value = next.lead;
   showLead(next.lead);
-  output.prime(next.lead);
+  output.prime(next.lead, next.mode);
   find("mode").textContent = { phrase: "in phrases", live: "live" }[next.mode] ?? "measuring …";
   find("speed").textContent = next.speed ? `${next.speed.toFixed(2)} × real time` : "–";
   buildDesk(isPlaying ? [...new Set([...next.playing_desk, ...next.desk])] : next.desk, isPlaying ? next.playing_desk : null);
-  buildChips(next.desk);
+  showChips(next.desk);
   showControls(next.controls);
   showIdentity(next.identity, isPlaying);
-  showTakes(next.takes);
+  showTakes(next.takes, manifest.page_seconds, say);
   find("no-melody").hidden = !next.has_melody;
   if (before && before.run !== next.run) output.stop(before.run);
   if (before?.status === "playing" && !isPlaying) output.stop(next.run);
   for (const [name, row] of rows) row.showNeedle(next.projections[name]);
-  if (next.status === "ended") say("the session has ended; start tonearm studio again", "error");
-  else if (next.status === "starting") say("the speed of this machine is being measured …");
+  if (next.status !== "ended") failure = "";
+  else say(`the session has ended${failure && ` (${failure})`}; start tonearm studio again`, "error");
+  if (next.status === "ended") return;
+  if (next.status === "starting") say("the speed of this machine is being measured …");
   else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
 }
 
+/** Show the bars of the loop; other clients can choose a number that the list does not have. */
+function showLoop(bars) {
+  const select = find("loop");
+  const text = String(bars);
+  if (select.value === text) return;
+  if (![...select.options].some(({ value }) => value === text)) select.append(element("option", { value: text }, `${bars} bars`));
+  select.value = text;
+}
+
+/** Whether the button stops the music: it plays, and this page sounds or cannot. */
+const playsHere = () => state?.status === "playing" && (output.running || !output.isPossible);
+
 function showLead(seconds) {
   find("lead").setAttribute("aria-valuetext", `${seconds.toFixed(2)} seconds`);
-  find("lead-value").value = `${seconds.toFixed(2)} s`;
+  find("lead-value").textContent = `${seconds.toFixed(2)} s`;
 }
 
 function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying) {
@@ -221,9 +249,14 @@ function showPlayer(status) {
   if (performance.now() - shownAt < SHOWN_EVERY) return;
   shownAt = performance.now();
   find("buffer").textContent = `${Math.round((1000 * status.buffered) / rate)} ms`;
-  find("underruns").textContent = status.dropped ? `${status.underruns}, ${status.dropped} samples dropped` : String(status.underruns);
+  const dropped = status.dropped ? `, ${status.dropped} samples dropped` : "";
+  const skipped = status.skipped ? `, ${(status.skipped / rate).toFixed(1)} s skipped to keep up` : "";
+  find("underruns").textContent = status.underruns + dropped + skipped;
+  showLevels();
   if (status.playing) wire.send({ type: "report", buffer_ms: Math.round((1000 * status.buffered) / rate), underruns: status.underruns });
 }
+
+let difference = null; // loudness of A against B, in LU
 
 function showMeters({ steered, plain }) {
   const number = (value, decimals, unit) => (value == null ? "–" : `${value.toFixed(decimals).replace("-", "−")} ${unit}`);
@@ -235,10 +268,20 @@ function showMeters({ steered, plain }) {
   show("tempo", 1, "BPM", (a, b) => `${signed(100 * (a / b - 1), 0)} %`);
   show("centroid", 0, "Hz", (a, b) => `${signed(12 * Math.log2(a / b), 1)} st`);
   show("loudness", 1, "LUFS", (a, b) => `${signed(a - b, 1)} LU`);
-  const matched = steered.loudness != null && plain.loudness != null;
-  const gain = matched ? Math.max(-MATCH_LIMIT, Math.min(MATCH_LIMIT, steered.loudness - plain.loudness)) : 0;
-  output.match(gain);
-  find("level").textContent = matched ? `B plays ${signed(gain, 1)} dB, at the loudness of A` : "B plays at the loudness of A, once it is measured";
+  difference = steered.loudness == null || plain.loudness == null ? null : steered.loudness - plain.loudness;
+  output.match(Math.max(-MATCH_LIMIT, Math.min(MATCH_LIMIT, difference ?? 0)));
+  showLevels();
+}
+
+/** Show the gains that the player has set; where B has no headroom, A is lowered. */
+function showLevels() {
+  const [a, b] = output.levels;
+  const gains = `B plays ${signed(b, 1)} dB${a < -0.05 ? `, A ${signed(a, 1)} dB` : ""}`;
+  const level = find("level");
+  const text = difference == null ? "A and B are at one loudness once it is measured"
+    : Math.abs(difference) > MATCH_LIMIT ? `not matched: A is ${signed(difference, 1)} LU against B, and ${gains}`
+    : `${gains}, at one loudness`;
+  if (level.textContent !== text) level.textContent = text;
 }
 
 // Audio ---------------------------------------------------------------------------------------
@@ -275,34 +318,44 @@ wire.addEventListener("applied", ({ detail }) => {
 });
 wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt", `“${detail.text}”`));
 wire.addEventListener("meters", ({ detail }) => showMeters(detail));
-wire.addEventListener("notice", ({ detail }) => say(detail.message, detail.level));
+let failure = ""; // the last error of the session, shown beside its end
+wire.addEventListener("notice", ({ detail }) => {
+  if (detail.level === "error") failure = detail.message;
+  say(detail.message, detail.level);
+});
 wire.addEventListener("link", ({ detail }) => {
+  if (find("link").textContent === detail) return; // another attempt is no news
   find("link").textContent = detail;
   find("link").dataset.state = detail;
 });
 
 let hasBegun = false; // or another client plays, or has stopped
 
-/** Play as soon as the browser allows audio, which some report only after a delay. */
+/** Begin the first performance as soon as the browser allows audio, which some report only after a delay. */
 function beginAtOnce() {
   if (hasBegun || !state || state.status === "starting") return;
   if (state.status === "stopped" && !output.running) return;
   hasBegun = true;
-  if (state.status === "stopped") begin();
+  if (state.status === "stopped" && state.performance === 0) begin(); // else somebody has stopped it
 }
 
 async function begin() {
   hasBegun = true;
   await output.resume();
   if (state?.status === "stopped") await tell("play");
-  else if (state) showState(state);
+  else if (state) {
+    output.play();
+    showState(state);
+  }
 }
 
 async function playOrStop() {
-  const isHere = state?.status === "playing" && output.running;
-  if (isHere) {
+  if (playsHere()) {
     output.stop(state.run);
-    await tell("stop");
+    await ask("stop").catch((error) => {
+      output.play(); // the music goes on
+      say(error.message, "error");
+    });
   } else await begin();
 }
 
@@ -335,9 +388,15 @@ function listenTo(to) {
 find("loop").addEventListener("change", () => tell("loop", { bars: Number(find("loop").value) }));
 find("fork").addEventListener("click", () => tell("fork"));
 find("record").addEventListener("click", () => tell("record", { on: !state?.recording }));
-const setSeed = () => tell("seed", { seed: find("seed").value === "" ? null : Number(find("seed").value), locked: find("lock").checked });
-find("seed").addEventListener("change", setSeed);
-find("lock").addEventListener("change", setSeed);
+let seedIsTyped = false; // for the next performance
+const setSeed = (seed) => tell("seed", { seed, locked: find("lock").checked });
+const seedOfField = () => (find("seed").value === "" ? null : Number(find("seed").value));
+find("seed").addEventListener("change", () => {
+  seedIsTyped = seedOfField() !== null;
+  setSeed(seedOfField());
+});
+// a lock keeps the seed of the field, or else the one that plays; without it the next one is random, unless it was typed
+find("lock").addEventListener("change", ({ target }) => setSeed(target.checked || seedIsTyped ? seedOfField() : null));
 find("lead").addEventListener("input", () => {
   showLead(Number(find("lead").value));
   tell("lead", { seconds: Number(find("lead").value) });
@@ -391,18 +450,24 @@ function draw(now) {
   }
 }
 
-find("model").textContent = `${manifest.model.name} · ${manifest.model.licence}`;
-find("version").textContent = `Tonearm ${manifest.version}`;
-const midi = new Midi(rows, say);
-buildDesk([], null);
-pad = new Pad(rows);
-research = new Research(find("research"), manifest, rows, ask, say);
-acceptAudio(manifest.model.takes_melody, say);
-await output.open(beginAtOnce);
-output.context.addEventListener("statechange", () => state && showState(state));
-wire.connect(output.feed);
-requestAnimationFrame(draw);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
+async function start() {
+  find("model").textContent = `${manifest.model.name} · ${manifest.model.licence}`;
+  find("version").textContent = `Tonearm ${manifest.version}`;
+  midi = new Midi(rows, say);
+  buildDesk([], null);
+  buildChips();
+  pad = new Pad(rows);
+  research = new Research(find("research"), manifest, rows, ask, say);
+  acceptAudio(manifest.model.takes_melody, say);
+  await output.open(beginAtOnce);
+  find("no-sound").hidden = output.isPossible;
+  output.context?.addEventListener("statechange", () => state && showState(state));
+  wire.connect(output.feed);
+  requestAnimationFrame(draw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => research.redraw());
+}
+
+await start().catch(failStart);
 
 // for tests and for the curious
 window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll, unitSymbol };

@@ -47,17 +47,20 @@ export class KnobRow {
     this.onchange = onchange;
     this.held = false;
     const id = `knob-${knob.name}`;
+    const release = () => (this.held = false);
     this.input = element("input", {
       type: "range", id, min: -1, max: 1, step: "any", value: 0, class: "slider", "data-knob": knob.name,
       "aria-describedby": `${id}-help`,
       oninput: () => this.#moved(Number(this.input.value)),
       onkeydown: (event) => this.#key(event),
       ondblclick: () => this.#moved(0),
-      onpointerdown: () => (this.held = true),
-      onpointerup: () => (this.held = false),
-      onpointercancel: () => (this.held = false),
+      onpointerdown: ({ button }) => (this.held = button === 0),
+      onpointerup: release,
+      onpointercancel: release,
+      onlostpointercapture: release,
+      onblur: release,
     });
-    this.output = element("output", { for: id, class: "value" });
+    this.shown = element("span", { class: "value", "aria-hidden": "true" }); // the slider says it
     const side = (sign) =>
       element("span", { class: `word${sign.passes ? "" : " failed"}`, title: sign.passes ? sign.costs : `no effect here: ${sign.reason}` },
         sign.word, sign.passes ? null : element("small", {}, " no effect here"));
@@ -70,7 +73,7 @@ export class KnobRow {
     this.row = element("div", { class: "knob" },
       element("div", { class: "knob-head" },
         element("label", { for: id, class: "knob-name" }, element("kbd", { "aria-hidden": "true" }, String(number)), knob.name),
-        this.output),
+        this.shown),
       element("div", { class: "track" }, this.input, this.#ticks()),
       element("div", { class: "words" }, side(knob.negative), element("span", { class: "range quiet" }, this.#range()), side(knob.positive)),
       this.needle,
@@ -102,6 +105,7 @@ export class KnobRow {
   }
 
   #key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // those of the browser
     const steps = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 };
     const position = Number(this.input.value);
     if (event.key in steps) this.#moved(position + steps[event.key] * (event.shiftKey ? FINE : STEP));
@@ -135,7 +139,7 @@ export class KnobRow {
     this.input.style.setProperty("--low", `${50 + 50 * Math.min(0, position)}%`);
     this.input.style.setProperty("--high", `${50 + 50 * Math.max(0, position)}%`);
     this.input.setAttribute("aria-valuetext", spoken(this.knob, value));
-    this.output.value = shown(this.knob, value);
+    this.shown.textContent = shown(this.knob, value);
   }
 
   /** Show the projection of the activations on the vector: of A and of B, in standard deviations. */

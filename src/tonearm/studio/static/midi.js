@@ -20,13 +20,20 @@ export class Midi {
     const button = find("midi");
     button.hidden = !navigator.requestMIDIAccess;
     button.addEventListener("click", () => this.#open(button));
+    find("knobs").addEventListener("focusin", ({ target }) => {
+      if (target.dataset.knob) this.lastKnob = target.dataset.knob;
+    });
+  }
+
+  /** Listen to all inputs, also to those that are plugged in later. */
+  #attach() {
+    for (const input of this.access.inputs.values()) input.onmidimessage = ({ data }) => this.receive(data);
   }
 
   async #open(button) {
     if (this.access) {
-      const focused = document.activeElement?.dataset?.knob ?? this.lastKnob;
-      this.learning = focused ?? null;
-      this.say(focused ? `move a controller for ${focused}` : "choose a knob first, then learn");
+      this.learning = this.lastKnob ?? null;
+      this.say(this.learning ? `move a controller for ${this.learning}` : "choose a knob first, then learn");
       return;
     }
     try {
@@ -35,13 +42,22 @@ export class Midi {
       this.say("the browser refused MIDI", "error");
       return;
     }
-    for (const input of this.access.inputs.values()) input.onmidimessage = ({ data }) => this.receive(data);
+    this.#attach();
+    this.access.onstatechange = ({ port }) => {
+      if (port.type !== "input") return;
+      this.#attach();
+      this.say(`MIDI input ${port.name}: ${port.state}`);
+    };
     button.textContent = "Learn";
     this.say(`MIDI is on, ${this.access.inputs.size} inputs; controllers 20 to 27 are the knobs, “Learn” maps another to the knob you chose last`);
   }
 
   receive([status, controller, value]) {
     if ((status & 0xf0) !== 0xb0) return;
+    if (this.learning && controller === ZERO_CONTROLLER) {
+      this.say(`controller ${ZERO_CONTROLLER} sets all knobs to zero; move another one for ${this.learning}`, "warning");
+      return;
+    }
     if (this.learning) {
       this.map.set(controller, this.learning);
       this.say(`controller ${controller} now turns ${this.learning}`);

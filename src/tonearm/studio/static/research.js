@@ -25,7 +25,7 @@ class ScheduleCanvas {
   constructor() {
     this.values = new Float32Array(POINTS).fill(1);
     this.canvas = element("canvas", { class: "draw", role: "img", "aria-label": `Schedule over ${SCHEDULE_SECONDS} seconds; the text field beside it has the same content` });
-    this.text = element("input", { type: "text", class: "wide", placeholder: "0:0, 4:1, 12:0.5", "aria-label": "Schedule as seconds:factor pairs", onchange: () => this.#read() });
+    this.text = element("input", { type: "text", class: "wide", placeholder: "0:0, 4:1, 12:0.5", "aria-label": "Schedule as seconds:factor pairs", oninput: () => (this.last = null), onchange: () => this.#read() });
     this.canvas.addEventListener("pointerdown", (event) => {
       this.canvas.setPointerCapture(event.pointerId);
       this.#stroke(event);
@@ -47,7 +47,10 @@ class ScheduleCanvas {
   }
 
   #read() {
-    const points = this.points;
+    let points = null;
+    try {
+      points = this.points;
+    } catch { /* Add says why */ }
     for (let i = 0; i < POINTS && points; i++) {
       const seconds = (i / (POINTS - 1)) * SCHEDULE_SECONDS;
       const after = points.findIndex(([time]) => time >= seconds);
@@ -59,7 +62,7 @@ class ScheduleCanvas {
 
   /** [[seconds, factor], ...]; null where nothing is drawn or written. */
   get points() {
-    if (this.last != null && document.activeElement !== this.text) {
+    if (this.last != null) {
       return Array.from(this.values, (value, i) => [+((i / (POINTS - 1)) * SCHEDULE_SECONDS).toFixed(2), +value.toFixed(2)]).filter(
         ([, value], i, all) => i === 0 || i === all.length - 1 || value !== all[i - 1][1] || value !== all[i + 1][1]);
     }
@@ -117,27 +120,30 @@ export class Research {
     this.doseKnob = select(manifest.knobs.map(({ name }) => name), { onchange: () => this.drawDose() });
     box.replaceChildren(
       element("div", { class: "research-columns" },
-        element("div", {},
+        element("div", { hidden: !manifest.vectors.length },
           element("h3", {}, "Further vectors"),
           element("div", { class: "form-grid" },
             field("Vector", this.vector), field("Operator", this.operator), field("Strength", this.strength), field("Level", this.level),
             field("Strategy", this.strategy), field("Layers", this.layers), field("Guidance branch", this.branch)),
           this.note,
-          element("p", { class: "small" }, `Schedule, drawn by hand: factor 0 to 1 over ${SCHEDULE_SECONDS} s`),
+          element("p", { class: "small" }, `Schedule, drawn by hand: factor 0 to 1 over the first ${SCHEDULE_SECONDS} s of the new music`),
           this.schedule.canvas, element("div", { class: "joined" }, this.schedule.text, element("button", { type: "button", onclick: () => this.schedule.clear() }, "Clear")),
           element("p", { class: "buttons" },
             element("button", { type: "button", onclick: () => this.#add() }, "Add"),
             element("button", { type: "button", class: "primary", onclick: () => this.#apply("fork") }, "Fork with these"),
             element("button", { type: "button", onclick: () => this.#apply("play") }, "Play with these")),
           this.list),
-        element("div", {}, element("h3", {}, "Dose-response"), field("Knob", this.doseKnob), this.dose,
-          element("p", { class: "quiet small" }, manifest.tick_protocol + ". The band is the 95 % interval over prompts."))));
+        element("div", { hidden: !manifest.knobs.length }, element("h3", {}, "Dose-response"), field("Knob", this.doseKnob), this.dose,
+          element("p", { class: "quiet small" }, manifest.tick_protocol + ". The band is the 95 % interval over prompts.")),
+        manifest.vectors.length ? "" : element("p", { class: "quiet" }, "This checkpoint has no vectors.")));
     this.#describe();
     this.drawDose();
   }
 
   #describe() {
-    const { site, layers, best_layer: best, words } = this.manifest.vectors.find(({ name }) => name === this.vector.value);
+    const vector = this.manifest.vectors.find(({ name }) => name === this.vector.value);
+    if (!vector) return; // a checkpoint without vectors
+    const { site, layers, best_layer: best, words } = vector;
     this.note.textContent = `${words[1]} ↔ ${words[0]}; ${site}, ${layers.length} layers${best == null ? "" : `, best layer ${best}`}`;
   }
 
@@ -160,7 +166,15 @@ export class Research {
   #list() {
     this.list.replaceChildren(...this.steers.map((steer, index) =>
       element("li", {}, element("code", {}, `${steer.vector} ${steer.operator} ${signed(steer.strength, 3)}, ${steer.strategy}${steer.layers ? `, layers ${steer.layers.join(" ")}` : ""}${steer.schedule ? ", drawn" : ""}`),
-        element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => { this.steers.splice(index, 1); this.#list(); } }, "Remove"))));
+        element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => this.#remove(index) }, "Remove"))));
+  }
+
+  /** Remove a steer; the focus goes to its neighbour. */
+  #remove(index) {
+    this.steers.splice(index, 1);
+    this.#list();
+    const left = this.list.querySelectorAll("button");
+    (left[Math.min(index, left.length - 1)] ?? this.vector).focus();
   }
 
   async #apply(command) {

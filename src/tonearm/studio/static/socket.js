@@ -14,19 +14,22 @@
 const MAGIC = 0x31414e54; // "TNA1", little endian
 const FIRST_DELAY = 150; // ms before the first attempt to connect again
 const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
+const FULL_DELAY = 4000; // where the server has as many clients as it takes
+const TRY_LATER = 1013; // code of a close
 
 let socket = null;
-let player = null; // port of the worklet
+let player = null; // port of the worklet; null for a page without sound
 let channels = 1;
 let session = "";
 let run = 0;
 let after = 0; // position up to which there is audio of this run
 let delay = FIRST_DELAY;
+let isGreeted = false; // by this connection
 
 self.onmessage = ({ data }) => {
   if (data.type === "open") {
     ({ channels, port: player } = data);
-    player.onmessage = ({ data: head }) => head.run && send(JSON.stringify({ type: "playhead", sample: head.position }));
+    if (player) player.onmessage = ({ data: head }) => head.run && send(JSON.stringify({ type: "playhead", sample: head.position }));
     connect();
   } else if (data.type === "send") send(data.text);
   else if (data.type === "drop") socket.close();
@@ -37,13 +40,10 @@ function connect() {
   socket = new WebSocket(`${scheme}://${location.host}/socket?session=${session}&run=${run}&after=${after}`);
   socket.binaryType = "arraybuffer";
   socket.onmessage = ({ data }) => (typeof data === "string" ? text(JSON.parse(data)) : audio(data));
-  socket.onopen = () => {
-    delay = FIRST_DELAY;
-    postMessage({ type: "link", state: "connected" });
-  };
+  isGreeted = false;
   socket.onclose = ({ code, reason }) => {
     postMessage({ type: "link", state: "reconnecting", code, reason });
-    setTimeout(connect, delay);
+    setTimeout(connect, code === TRY_LATER && !isGreeted ? FULL_DELAY : delay);
     delay = Math.min(LONGEST_DELAY, 2 * delay);
   };
 }
@@ -53,7 +53,11 @@ function send(content) {
 }
 
 function text(message) {
-  if (message.type === "hello") ({ session } = message);
+  if (message.type === "hello") {
+    ({ session } = message);
+    [isGreeted, delay] = [true, FIRST_DELAY];
+    postMessage({ type: "link", state: "connected" }); // and not while it may be refused
+  }
   postMessage({ type: "text", message });
 }
 
@@ -65,7 +69,7 @@ function audio(buffer) {
   const samples = new Float32Array(buffer, 16);
   const count = samples.length / (2 * channels);
   after = first + count;
-  for (const receiver of [player, self]) {
+  for (const receiver of player ? [player, self] : [self]) {
     const rows = Array.from({ length: 2 * channels }, (_, row) => samples.slice(row * count, (row + 1) * count));
     receiver.postMessage({ type: "audio", run, first, rows }, rows.map((row) => row.buffer));
   }

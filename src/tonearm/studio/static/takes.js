@@ -2,27 +2,68 @@
 
 import { element, find } from "./dom.js";
 
+const KEPT = 60_000; // ms, of an export after its download began
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 
-export function showTakes(takes) {
+const items = new Map(); // number -> {key, item}
+
+/**
+ * Show the takes, the newest first; an unchanged one keeps its links and the focus.
+ * @param longest seconds that a page can hold
+ * @param say shows messages
+ */
+export function showTakes(takes, longest, say) {
   find("no-takes").hidden = takes.length > 0;
-  const list = find("takes");
-  const key = JSON.stringify(takes);
-  if (list.dataset.key === key) return; // an unchanged list keeps the focus
-  list.dataset.key = key;
-  list.replaceChildren(...takes.toReversed().map(take));
+  const numbers = new Set(takes.map(({ number }) => number));
+  for (const [number, { item }] of items) {
+    if (numbers.has(number)) continue;
+    item.remove();
+    items.delete(number);
+  }
+  for (const take of takes) {
+    const key = JSON.stringify(take);
+    const known = items.get(take.number);
+    if (known?.key === key) continue;
+    const item = known?.item ?? element("li");
+    item.replaceChildren(...partsOf(take, longest, say));
+    if (!known) find("takes").prepend(item);
+    items.set(take.number, { key, item });
+  }
 }
 
-function take({ number, prompt, seed, seconds, ready, fault, recorded }) {
-  const link = (kind, text, label) => element("a", { href: `/export/${number}/${kind}.zip`, download: "", "aria-label": `${label} of take ${number}` }, text);
+function partsOf({ number, prompt, seed, seconds, ready, fault, recorded }, longest, say) {
+  const link = (kind, text, label) =>
+    element("a", { href: `/export/${number}/${kind}.zip`, "aria-label": `${label} of take ${number}`, onclick: (event) => download(event, number, kind, say) }, text);
+  const page = seconds > longest
+    ? element("span", { class: "quiet", title: "A page holds the audio of both streams." }, `no page beyond ${longest} s`)
+    : link("page", "Page", "A page to share");
   const sections = recorded.length ? `, ${recorded.length} recorded section${recorded.length > 1 ? "s" : ""}` : "";
   const state = ready
-    ? element("span", { class: "files" }, link("wav", "WAV", "WAV files and sidecars"), link("flac", "FLAC", "FLAC files and sidecars"), link("page", "Page", "A page to share"))
+    ? element("span", { class: "files" }, link("wav", "WAV", "WAV files and sidecars"), link("flac", "FLAC", "FLAC files and sidecars"), page)
     : element("span", { class: "quiet" }, fault || "is being completed …");
-  return element("li", {},
+  return [
     element("b", {}, String(number)),
     element("span", { class: "title" }, `“${prompt}”`, element("small", { class: "quiet" }, ` seed ${seed}${ready ? `, ${clock(seconds)}` : ""}${sections}`)),
-    state);
+    state,
+  ];
+}
+
+/** Save an export; a click with a modifier is the browser's. */
+async function download(event, number, kind, say) {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const failed = "the export failed; try again";
+  say(`take ${number} is being exported …`);
+  try {
+    const answer = await fetch(`/export/${number}/${kind}.zip`);
+    if (!answer.ok) throw new Error((await answer.json()).message ?? failed);
+    const url = URL.createObjectURL(await answer.blob());
+    element("a", { href: url, download: `tonearm-${number}-${kind}.zip` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), KEPT);
+    say(`take ${number} was exported`);
+  } catch (error) {
+    say(`take ${number}: ${error instanceof TypeError || error instanceof SyntaxError ? failed : error.message}`, "error"); // of the network, or of an answer that is no JSON
+  }
 }
 
 /** Send a request about an audio input; a lost connection is an answer that is not ok. */

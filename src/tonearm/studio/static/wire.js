@@ -12,7 +12,7 @@ export class Wire extends EventTarget {
   #seq = 0;
   #waiting = new Map(); // seq -> {resolve, reject}
 
-  /** @param port to which the worker hands the audio, and from which it takes the play heads */
+  /** @param port to which the worker hands the audio, and from which it takes the play heads; null for none */
   connect(port) {
     this.#worker = new Worker("/static/socket.js", { type: "module" });
     this.#worker.onmessage = ({ data }) => {
@@ -20,7 +20,7 @@ export class Wire extends EventTarget {
       else if (data.type === "text") this.#text(data.message);
       else this.#link(data);
     };
-    this.#worker.postMessage({ type: "open", channels: this.channels, port }, [port]);
+    this.#worker.postMessage({ type: "open", channels: this.channels, port }, port ? [port] : []);
   }
 
   /** Close the connection, as a lost network would; it connects again by itself. */

@@ -1,17 +1,23 @@
 // Player of both streams: a ring buffer of each channel, read at the rate of the context.
 //
 // In: {type: "audio", run, first, rows: Float32Array[]}  rows: channels of A, then of B
-//     {type: "stop", run}, {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "prime", samples}
-//     {type: "feed", port}: a further port, which gives audio and takes {run, position}
-// Out: {run, position, time, buffered, underruns, dropped, sounded, playing}  about every 20 ms
-//     position plays at `time`; dropped: samples of a run that were never played; sounded: time of the
-//     first sample that is not silent, or null. Times are those of the context, in seconds.
+//     {type: "stop", run}: play none of it, until a later run begins or {type: "play"} comes
+//     {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "feed", port}
+//     {type: "prime", samples, lead}: buffered before sound begins; by which the session is ahead
+//     {type: "resumed"}: the context was suspended
+//     A feed is a further port, which gives audio and takes {run, position}.
+// Out: {run, position, time, buffered, underruns, dropped, skipped, gains, sounded, playing}  about every 20 ms
+//     position plays at `time`; dropped: samples of a run that were never played; skipped: samples
+//     passed over to keep up with the session; gains: of A and of B; sounded: time of the first
+//     sample that is not silent, or null. Times are those of the context, in seconds.
 
 const RING_SECONDS = 12;
 const FADE_SECONDS = 0.004;
 const REPORT_SECONDS = 0.02;
 const TAPS = 32; // of the resampler
 const PHASES = 256;
+const CATCH_UP_SECONDS = 1; // after sound begins, in which what was missed may arrive in parts
+const FURTHER_SECONDS = 1; // beyond its lead that the session computes before forks and windows
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
 const PEAK_KEPT = 0.995; // of the peak, from block to block
 const SILENCE = 1e-4; // -80 dBFS
@@ -54,15 +60,18 @@ class Player extends AudioWorkletProcessor {
     this.ratio = rate / sampleRate;
     this.kernels = this.ratio === 1 ? null : kernels(this.ratio);
     this.prime = prime;
+    this.lead = Infinity; // samples
     const fade = Math.max(1, Math.round(FADE_SECONDS * sampleRate));
     this.fadeInput = Math.ceil(fade * this.ratio) + (this.kernels ? TAPS : 0);
     this.fade = new Ramp(0, fade);
     this.plain = new Ramp(0, fade);
-    this.gain = new Ramp(1, 50 * fade);
+    this.gains = [new Ramp(1, 50 * fade), new Ramp(1, 50 * fade)]; // of A and of B
     this.wantedGain = 1;
     this.peak = 0; // of the plain stream, slowly forgotten
     this.run = this.position = this.end = 0;
-    this.underruns = this.dropped = this.sinceReport = 0;
+    this.underruns = this.dropped = this.skipped = this.sinceReport = 0;
+    this.stoppedRun = -1;
+    this.catchUpUntil = 0; // time of the context
     this.sounded = null;
     this.priming = true;
     this.stopping = false;
@@ -72,22 +81,31 @@ class Player extends AudioWorkletProcessor {
 
   receive(data) {
     if (data.type === "audio") this.write(data);
-    else if (data.type === "stop") this.stopping ||= data.run >= this.run;
+    else if (data.type === "stop") this.stop(data.run);
+    else if (data.type === "play") this.stop(-1);
     else if (data.type === "listen") this.plain.target = data.plain ? 1 : 0;
     else if (data.type === "gain") this.wantedGain = data.plain;
-    else if (data.type === "prime") this.prime = data.samples;
+    else if (data.type === "prime") ({ samples: this.prime, lead: this.lead } = data);
+    else if (data.type === "resumed") this.catchUpUntil = currentTime + CATCH_UP_SECONDS;
     else if (data.type === "feed") {
       this.feed = data.port;
       this.feed.onmessage = ({ data: audio }) => this.receive(audio);
     }
   }
 
+  /** Play nothing of a run, nor of those before it. */
+  stop(run) {
+    if (run >= 0 && run < this.run) return; // another one has begun since
+    this.stopping = run >= 0;
+    this.stoppedRun = run;
+  }
+
   write({ run, first, rows }) {
     const count = rows[0].length;
     if (run < this.run || (run === this.run && first + count <= this.end)) return;
-    if (run === this.run && first > this.end) this.dropped += first - this.end; // in lost messages
+    if (run === this.run && first > this.end && !this.stopping) this.dropped += first - Math.floor(this.position); // lost messages, and the buffer before them
     if (run !== this.run || first !== this.end) this.restart(run, first);
-    this.stopping = false;
+    if (run > this.stoppedRun) this.stopping = false;
     rows.forEach((row, index) => {
       const ring = this.rings[index];
       const at = first % this.capacity;
@@ -97,12 +115,19 @@ class Player extends AudioWorkletProcessor {
     });
     this.end = first + count;
     this.peak = rows.slice(this.channels).reduce((most, row) => row.reduce((top, value) => Math.max(top, Math.abs(value)), most), this.peak * PEAK_KEPT);
-    this.gain.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : 1);
+    this.matchLevels();
     const oldest = this.end - this.capacity;
     if (this.position < oldest) {
-      if (!this.priming) this.dropped += oldest - this.position; // the oldest are lost, never the newest
+      this[this.priming ? "skipped" : "dropped"] += oldest - Math.floor(this.position); // never the newest
       this.position = oldest;
     }
+  }
+
+  /** Raise B as far as its peak allows, and lower A by the rest. */
+  matchLevels() {
+    const [a, b] = this.gains;
+    b.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : Infinity);
+    a.target = b.target / this.wantedGain;
   }
 
   restart(run, first) {
@@ -127,11 +152,26 @@ class Player extends AudioWorkletProcessor {
 
   process(_, [output]) {
     const frames = output[0].length;
-    const buffered = this.end - this.position;
-    if (this.priming && !this.stopping && buffered >= this.prime) this.priming = false;
+    if (this.priming && !this.stopping && this.end - this.position >= this.prime) {
+      this.priming = false;
+      this.catchUpUntil = currentTime + CATCH_UP_SECONDS;
+    }
+    if (currentTime < this.catchUpUntil) this.catchUp();
     if (!this.priming) this.play(output, frames);
     this.report(frames);
     return true;
+  }
+
+  /**
+   * Skip to the lead where far more is buffered than the session is ahead of the furthest play head:
+   * other pages have played it while this one was suspended or offline.
+   */
+  catchUp() {
+    if (this.end - this.position <= this.lead + FURTHER_SECONDS * this.ratio * sampleRate) return;
+    const position = this.end - Math.round(Math.max(this.prime, this.lead));
+    this.skipped += position - Math.floor(this.position);
+    this.position = position;
+    this.fade.value = 0;
   }
 
   play(output, frames) {
@@ -140,13 +180,14 @@ class Player extends AudioWorkletProcessor {
       this.fade.target = this.stopping || left <= this.fadeInput ? 0 : 1;
       const fade = this.fade.next();
       const plain = this.plain.next();
-      const gain = this.gain.next();
+      const gainA = this.gains[0].next();
+      const gainB = this.gains[1].next();
       if (fade > 0) {
         for (let channel = 0; channel < output.length; channel++) {
           const row = Math.min(channel, this.channels - 1);
           const a = plain < 1 ? this.read(this.rings[row], this.position) : 0;
           const b = plain > 0 ? this.read(this.rings[this.channels + row], this.position) : 0;
-          output[channel][i] = fade * ((1 - plain) * a + plain * gain * b);
+          output[channel][i] = fade * ((1 - plain) * gainA * a + plain * gainB * b);
         }
         if (this.sounded === null && Math.abs(output[0][i]) > SILENCE) this.sounded = currentTime + i / sampleRate;
       }
@@ -173,6 +214,8 @@ class Player extends AudioWorkletProcessor {
       buffered: Math.max(0, Math.floor(this.end - this.position)),
       underruns: this.underruns,
       dropped: this.dropped,
+      skipped: this.skipped,
+      gains: this.gains.map((gain) => gain.target),
       sounded: this.sounded,
       playing: !this.priming,
     });
