@@ -153,7 +153,7 @@ class People:
             if rng.random() < 0.3:
                 steer["layers"] = sorted({rng.choice(vector["layers"]) for _ in range(3)})
             if rng.random() < 0.3:
-                steer["schedule"] = [[0, 0], [rng.uniform(1, 9), 1]]
+                steer["schedule"] = {"points": [[0, 0], [rng.uniform(1, 9), 1]]}
             if rng.random() < 0.2:
                 steer["branch"] = rng.choice(["conditional", "unconditional", "both"])
             if rng.random() < 0.2:

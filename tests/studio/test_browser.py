@@ -446,6 +446,26 @@ def test_a_schedule_that_was_drawn_and_then_edited_is_that_of_the_text(tab, sess
     assert steer.schedule.points == ((0, 0), (3, 1))
 
 
+def test_further_vectors_are_listed_on_every_page_and_can_be_removed(tab, session):
+    """Those of the session: after a reload, and as another client chose them."""
+    first = tab()
+    first.wait_for_function(SOUNDING)
+    first.locator(".research summary").click()
+    first.get_by_role("button", name="Add", exact=True).click()
+    first.get_by_role("button", name="Play with these").click()
+    first.wait_for_function("() => window.tonearm.state.research.length === 1")
+    first.reload()
+    for page in (first, tab()):
+        page.wait_for_function("() => window.tonearm?.state?.research.length === 1")
+        page.locator(".research summary").click()
+        assert page.locator(".steers li").count() == 1
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Play with these").click()
+    page.wait_for_function("() => window.tonearm.state.research.length === 0")
+    first.wait_for_function("() => document.querySelectorAll('.steers li').length === 0")
+    assert session.snapshot().result(60).research == ()
+
+
 @pytest.mark.slow
 def test_a_minute_plays_without_an_underrun(tab):
     page = tab()

@@ -202,6 +202,7 @@ function showState(next) {
   showChips(next.desk);
   showControls(next.controls);
   showIdentity(next.identity, isPlaying);
+  research?.show(next.research);
   showTakes(next.takes, manifest.page_seconds, say);
   find("no-melody").hidden = !next.has_melody;
   if (before && before.run !== next.run) output.stop(before.run);

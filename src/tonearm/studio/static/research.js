@@ -103,7 +103,7 @@ class ScheduleCanvas {
 export class Research {
   /** @param ask sends a command; @param say shows a message */
   constructor(box, manifest, rows, ask, say) {
-    Object.assign(this, { manifest, rows, ask, say, steers: [] });
+    Object.assign(this, { manifest, rows, ask, say, steers: [], shown: "[]" });
     const select = (options, attributes = {}) => element("select", attributes, ...options.map((name) => element("option", { value: name }, name)));
     const field = (label, input, note) => element("label", { class: "stack" }, label, input, note ? element("small", { class: "quiet" }, note) : null);
     this.vector = select(manifest.vectors.map(({ name }) => name), { onchange: () => this.#describe() });
@@ -167,6 +167,15 @@ export class Research {
     this.list.replaceChildren(...this.steers.map((steer, index) =>
       element("li", {}, element("code", {}, `${steer.vector} ${steer.operator} ${signed(steer.strength, 3)}, ${steer.strategy}${steer.layers ? `, layers ${steer.layers.join(" ")}` : ""}${steer.schedule ? ", drawn" : ""}`),
         element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => this.#remove(index) }, "Remove"))));
+  }
+
+  /** List the steers of the session, which another client or this page before a reload has chosen. */
+  show(steers) {
+    const key = JSON.stringify(steers);
+    if (key === this.shown) return;
+    this.shown = key;
+    this.steers = [...steers];
+    this.#list();
   }
 
   /** Remove a steer; the focus goes to its neighbour. */
