@@ -358,7 +358,7 @@ def test_the_music_is_further_ahead_before_a_pass_over_known_frames(melody, comm
         player.until_samples(2 * session.sample_rate)
         player.playing = False
         do(session, command)
-        ahead = command_handler.NEED_AHEAD[type(command)]
+        ahead = command_handler.EXTRA_LEADS[type(command)]
         limit = (0.4 + ahead + 2 * sessions.CHUNK_SECONDS) * session.sample_rate
         block = player.blocks[-1]
         assert ahead * session.sample_rate < block.stop - session.head <= limit

@@ -9,7 +9,7 @@ from tonearm.live import commands, playback
 from tonearm.live import session as sessions
 
 LEAD = 0.4
-STALL = playback.STALL_MARGIN * 1.0 - LEAD / 2
+STALL = playback.PREFILL_MARGIN * 1.0 - LEAD / 2
 
 
 def test_the_stream_says_how_long_its_window_goes_on(model_of):
@@ -43,7 +43,7 @@ def test_the_time_to_a_window_grows_only_where_one_begins(model_of):
 def test_the_music_is_further_ahead_where_a_window_ends(melody, monkeypatch, until, further):
     """With a play head that stands still."""
     monkeypatch.setattr(Stream, "until_window", until)
-    monkeypatch.setattr(playback, "FIRST_STALL", 1.0)
+    monkeypatch.setattr(playback, "INITIAL_PREFILL", 1.0)
     with playing(melody, lead=LEAD) as (session, player):
         player.playing = False
         session.command(commands.Play()).result(60)

@@ -15,7 +15,7 @@ Call = Callable[["Future[Any]"], None]
 
 
 class CallQueue:
-    """Calls in their order. `make` and `wait` are for the thread that makes them."""
+    """Calls in their order. `run_waiting` and `wait` are for the thread that makes them."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[tuple[Call, Future[Any]]] = SimpleQueue()
@@ -28,7 +28,7 @@ class CallQueue:
         """Whether all further calls are refused."""
         return self._closed
 
-    def ask(self, call: Call) -> "Future[Any]":
+    def submit(self, call: Call) -> "Future[Any]":
         """Put a call into the queue.
 
         Returns:
@@ -44,14 +44,14 @@ class CallQueue:
         self._wake.set()
         return answer
 
-    def make(self) -> None:
+    def run_waiting(self) -> None:
         """Make the calls that wait. An error that is no TonearmError is raised again."""
         self._wake.clear()
         for _ in range(self._calls.qsize()):
-            _make(*self._calls.get_nowait())
+            _run(*self._calls.get_nowait())
 
     def wait(self, seconds: float) -> None:
-        """Wait until a call was put in since the last `make`, or the queue was closed."""
+        """Wait until a call was put in since the last `run_waiting`, or the queue was closed."""
         self._wake.wait(seconds)
 
     def close(self) -> None:
@@ -78,12 +78,12 @@ class CallQueue:
         return "too many controls at once; send fewer" if is_full else None
 
 
-def _make(call: Call, answer: "Future[Any]") -> None:
+def _run(call: Call, answer: "Future[Any]") -> None:
     if answer.set_running_or_notify_cancel():
-        answered(call, answer)
+        run_call(call, answer)
 
 
-def answered(call: Call, answer: "Future[Any]") -> None:
+def run_call(call: Call, answer: "Future[Any]") -> None:
     """Make a call; its error becomes the answer, and ends the session unless it is a mistake."""
     try:
         call(answer)

@@ -14,12 +14,12 @@ from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.stream import TooLate
 from tonearm.live import commands
-from tonearm.live.call_queue import answered
+from tonearm.live.call_queue import run_call
 from tonearm.live.desk import check_setting
 from tonearm.live.events import Applied, Notice, PromptApplied, Subscriber
 from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
-from tonearm.live.playback import FORK_AHEAD, PROMPT_AHEAD
+from tonearm.live.playback import FORK_EXTRA_LEAD, PROMPT_EXTRA_LEAD
 from tonearm.live.settings import Role, Settings
 from tonearm.live.state import SessionState
 from tonearm.live.state_publisher import StatePublisher
@@ -27,11 +27,11 @@ from tonearm.live.transport import Transport
 from tonearm.steering.controls import Control
 from tonearm.text import check_text, is_blank
 
-# commands before which the music is computed further ahead, in seconds beyond the lead
-NEED_AHEAD: dict[type, float] = {
-    commands.SetPrompt: PROMPT_AHEAD,
-    commands.Fork: FORK_AHEAD,
-    commands.Research: FORK_AHEAD,  # which opens a stream on trial
+# seconds, beyond the lead, that build up before a command
+EXTRA_LEADS: dict[type, float] = {
+    commands.SetPrompt: PROMPT_EXTRA_LEAD,
+    commands.Fork: FORK_EXTRA_LEAD,
+    commands.Research: FORK_EXTRA_LEAD,  # which opens a stream on trial
 }
 
 
@@ -94,15 +94,15 @@ class CommandHandler:
     def carry_out(self, command: Any, answer: "Future[None]") -> None:
         """Carry out a command of `tonearm.live.commands`.
 
-        A prompt and a fork take longer than a piece of music; the music is computed further ahead
-        before them.
+        A prompt and a fork take longer than a piece of music, so that extra lead builds up before
+        them.
         """
-        ahead = NEED_AHEAD.get(type(command))
-        if ahead is None:
+        extra_lead = EXTRA_LEADS.get(type(command))
+        if extra_lead is None:
             self._carry_out_now(command, answer)
         else:
-            act = partial(answered, partial(self._carry_out_now, command), answer)
-            self._transport.when_ahead(ahead, act)
+            action = partial(run_call, partial(self._carry_out_now, command), answer)
+            self._transport.run_with_extra_lead(extra_lead, action)
 
     def _carry_out_now(self, command: Any, answer: "Future[None]") -> None:
         settings, transport = self._settings, self._transport

@@ -27,26 +27,26 @@ from tonearm.live.state import Mode
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 ALL = 3600.0  # seconds, more than an output keeps
-PROMPT_AHEAD = 0.35  # seconds further ahead than the lead before another prompt
-FORK_AHEAD = 0.7  # before a fork, which opens a stream, too
+PROMPT_EXTRA_LEAD = 0.35  # seconds, beyond the lead, before another prompt
+FORK_EXTRA_LEAD = 0.7  # before a fork, which opens a stream, too
 # Limit on the music computed while extra lead builds up, as a multiple of the extra lead; speed s
 # needs s / (s - 1), which is 4 at 1.33 times real time.
-MOST_WAITED = 4.0
-FIRST_STALL = 0.3  # assumed prefill time of a window in seconds, until one is measured
-STALL_MARGIN = 1.5  # a prefill that takes this many times the last one leaves half of the lead
-NOTICE = 0.3  # seconds of music before the end of a window from which extra lead builds up
+MAX_BUILD_UP = 4.0
+INITIAL_PREFILL = 0.3  # assumed prefill time of a window in seconds, until one is measured
+PREFILL_MARGIN = 1.5  # a prefill that takes this many times the last one leaves half of the lead
+BUILD_UP = 0.3  # seconds of music before the end of a window from which extra lead builds up
 TOO_LATE = "the performance ended before the change took effect"
 
 
 @dataclass(frozen=True)
-class _Waiting:
-    """An action deferred until `ahead` seconds of extra lead have built up, or until output
+class _Deferred:
+    """An action deferred until `extra_lead` seconds have built up, or until output
     position `latest` if the machine is too slow for that.
     """
 
-    ahead: float
+    extra_lead: float
     latest: int
-    act: Callable[[], None]
+    action: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,13 @@ class Playback:
         self._player: LoopPlayer | None = None
         self._player_first: int | None = None  # clip sample of its first; None: of another clip
         self._source: Pair | None = None  # the music before a live loop
-        self._growing: list[Pair] = []
-        self._upcoming: Pair | None = None
+        self._phrase_parts: list[Pair] = []
+        self._next_phrase: Pair | None = None
         self._phrases = 0
-        self._rejoins = False  # the next phrase does not follow the one that plays
+        self._joins_next_phrase = False  # the next phrase does not follow the one that plays
         self._pending: list[_Change] = []
-        self._waiting: list[_Waiting] = []
-        self._stall = FIRST_STALL
+        self._deferred: list[_Deferred] = []
+        self._prefill = INITIAL_PREFILL
 
     @property
     def speed(self) -> float | None:
@@ -122,7 +122,7 @@ class Playback:
         player, phrases = self._player, self._phrases
         self._reset(performance)
         if self.mode == "phrase":  # the last phrase repeats while the first one is computed
-            self._player, self._phrases, self._rejoins = player, phrases, True
+            self._player, self._phrases, self._joins_next_phrase = player, phrases, True
         else:
             self._output.rejoin()
 
@@ -132,48 +132,48 @@ class Playback:
 
     def _reset(self, performance: Performance | None) -> None:
         self.performance, self.is_over, self.loop_seconds = performance, False, None
-        self._player, self._growing, self._upcoming = None, [], None
+        self._player, self._phrase_parts, self._next_phrase = None, [], None
         self._player_first = self._source = None
         self._clip.clear()
-        self._phrases, self._rejoins = 0, False
+        self._phrases, self._joins_next_phrase = 0, False
         pending, self._pending = self._pending, []
         for change in pending:
             change.refuse(TooLate(TOO_LATE))
-        self.act_now()
+        self.run_deferred()
 
-    def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
-        """Call `act` once extra lead has built up, so that it causes no underrun; at once if no
+    def run_with_extra_lead(self, extra_lead: float, action: Callable[[], None]) -> None:
+        """Call `action` once extra lead has built up, so that it causes no underrun; at once if no
         music is computed live.
 
         Args:
-            ahead: seconds, beyond the lead.
-            act: from the thread of all calls, once.
+            extra_lead: seconds, beyond the lead.
+            action: from the thread of all calls, once.
         """
-        latest = self._output.position + round(MOST_WAITED * ahead * self._rate)
-        self._waiting.append(_Waiting(ahead, latest, act))
+        latest = self._output.position + round(MAX_BUILD_UP * extra_lead * self._rate)
+        self._deferred.append(_Deferred(extra_lead, latest, action))
         if not self._computes_live:
-            self.act_now()
+            self.run_deferred()
 
-    def act_now(self) -> None:
+    def run_deferred(self) -> None:
         """Carry out all that waits; where one fails, the others still wait."""
-        while self._waiting:
-            self._waiting.pop(0).act()
+        while self._deferred:
+            self._deferred.pop(0).action()
 
     @property
     def _computes_live(self) -> bool:
         return self.performance is not None and self.mode == "live" and self._player is None
 
     @property
-    def _is_late(self) -> bool:
-        return any(self._output.position >= one.latest for one in self._waiting)
+    def _is_overdue(self) -> bool:
+        return any(self._output.position >= one.latest for one in self._deferred)
 
     def _has_room(self, lead: float) -> bool:
         """Whether less music is buffered than the lead, plus extra lead before a prefill."""
         assert self.performance is not None
         until = self.performance.stream.until_window
-        ends_soon = until is not None and until < NOTICE
-        stall = STALL_MARGIN * self._stall - lead / 2 if ends_soon else 0.0
-        further = max([0.0, stall, *(one.ahead for one in self._waiting)])
+        ends_soon = until is not None and until < BUILD_UP
+        prefill = PREFILL_MARGIN * self._prefill - lead / 2 if ends_soon else 0.0
+        further = max([0.0, prefill, *(one.extra_lead for one in self._deferred)])
         return self._output.room(lead + further) > 0
 
     def newest_music(self, seconds: float) -> tuple[np.ndarray, int]:
@@ -212,7 +212,7 @@ class Playback:
         Raises:
             TonearmError: less than a bar has sounded.
         """
-        self.act_now()
+        self.run_deferred()
         if self.mode == "live":
             self._loop_live(bars, bar)
         if self._player is None:
@@ -280,8 +280,8 @@ class Playback:
             return False
         if self._computes_live:
             is_busy = self._has_room(lead) and self._advance_live(performance)
-            if self._waiting and (self.is_over or self._is_late or not self._has_room(lead)):
-                self.act_now()
+            if self._deferred and (self.is_over or self._is_overdue or not self._has_room(lead)):
+                self.run_deferred()
                 return True
             return is_busy
         was_busy = self.mode == "phrase" and self._advance_phrase(performance)
@@ -299,7 +299,7 @@ class Playback:
             self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
             after = performance.stream.until_window
             if before is not None and (after is None or after > before):
-                self._stall = performance.computing
+                self._prefill = performance.computing
         return piece
 
     def _advance_live(self, performance: Performance) -> bool:
@@ -310,7 +310,7 @@ class Playback:
             self._emit(piece, performance.position - count)
             speed = self._speed.speed
             if not self._is_given and speed is not None and speed < TOO_SLOW:
-                self._go_on_in_phrases(performance, speed)
+                self._switch_to_phrases(performance, speed)
         return True
 
     def _emit(self, piece: Pair, sample: int | None) -> None:
@@ -319,12 +319,12 @@ class Playback:
             self._clip.add(output.position, sample, piece[0].shape[1], output.head)
         self._output.emit(piece)
 
-    def _go_on_in_phrases(self, performance: Performance, speed: float) -> None:
+    def _switch_to_phrases(self, performance: Performance, speed: float) -> None:
         self.mode, self._phrases = "phrase", 1
         self._player = self._output.loop_of(self._output.newest(ALL), PHRASE)
         self._player_first = performance.position - self._player.length
         self._output.rejoin()
-        self.act_now()
+        self.run_deferred()
         self._warn(
             f"decoding runs at {speed:.2f} times real time, so the music continues in phrases: "
             "controls act in the next one"
@@ -332,32 +332,32 @@ class Playback:
 
     def _advance_phrase(self, performance: Performance) -> bool:
         """Compute a piece of the next phrase, unless it is complete or a loop holds the music."""
-        is_busy = self._upcoming is None and self.loop_seconds is None
+        is_busy = self._next_phrase is None and self.loop_seconds is None
         if is_busy:
             piece = self._compute(performance)
             if piece is None:
                 return True
-            self._growing.append(piece)
+            self._phrase_parts.append(piece)
             wanted = PHRASE if self._phrases else FIRST_PHRASE
-            if sum(one.shape[1] for one, _ in self._growing) >= wanted * self._rate:
+            if sum(one.shape[1] for one, _ in self._phrase_parts) >= wanted * self._rate:
                 steered, plain = (
-                    np.concatenate(parts, axis=1) for parts in zip(*self._growing, strict=True)
+                    np.concatenate(parts, axis=1) for parts in zip(*self._phrase_parts, strict=True)
                 )
-                self._upcoming, self._growing = (steered, plain), []
-        if self._player is None and self._upcoming is not None:
-            self._begin_phrase(performance, self._upcoming)
+                self._next_phrase, self._phrase_parts = (steered, plain), []
+        if self._player is None and self._next_phrase is not None:
+            self._begin_phrase(performance, self._next_phrase)
         return is_busy
 
     def _begin_phrase(self, performance: Performance, phrase: Pair) -> None:
-        grown = sum(one.shape[1] for one, _ in self._growing)
+        grown = sum(one.shape[1] for one, _ in self._phrase_parts)
         first = performance.position - grown - phrase[0].shape[1]  # sample of the clip
-        self._origin, self._upcoming = self._output.position - first, None
+        self._origin, self._next_phrase = self._output.position - first, None
         self._player = self._output.loop_after(phrase, has_before=self._phrases > 0)
         self._player_first = first
         self._phrases += 1
-        if self._rejoins:
+        if self._joins_next_phrase:
             self._output.rejoin()
-            self._rejoins = False
+            self._joins_next_phrase = False
         end = first + phrase[0].shape[1]
         due = [one for one in self._pending if performance.sample_of(one.frame) < end]
         self._pending = [one for one in self._pending if one not in due]
@@ -369,7 +369,7 @@ class Playback:
         is_busy = False
         while self._player is not None and (room := self._output.room(lead)) > 0:
             leaves = self.loop_seconds is None and (
-                self.mode == "live" or self._upcoming is not None
+                self.mode == "live" or self._next_phrase is not None
             )
             first, passed = self._player_first, self._player.position
             piece = self._player.take(min(self._block, room), leaves)

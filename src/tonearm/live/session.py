@@ -168,7 +168,7 @@ class Session:
             control is not possible.
         """
         boundary.instance(control, "control", Control, "a Control, such as Control.amount(...)")
-        return self._calls.ask(partial(self._handler.apply, control, origin))
+        return self._calls.submit(partial(self._handler.apply, control, origin))
 
     def command(self, command: Any) -> "Future[None]":
         """Carry out a command of `tonearm.live.commands`.
@@ -176,7 +176,7 @@ class Session:
         Returns:
             A future that ends with the command, and raises TonearmError where it is not possible.
         """
-        return self._calls.ask(partial(self._handler.carry_out, command))
+        return self._calls.submit(partial(self._handler.carry_out, command))
 
     def use_audio(self, role: Role, clip: Clip | None) -> "Future[None]":
         """Start a performance that continues a clip, or follows its melody; None removes it."""
@@ -184,11 +184,11 @@ class Session:
             raise TonearmError(f"role {quoted(role)} is unknown; use one of {', '.join(ROLES)}")
         if clip is not None:
             boundary.instance(clip, "clip", Clip, "a Clip, such as Clip.read(path), or None")
-        return self._calls.ask(partial(self._handler.use_audio, role, clip))
+        return self._calls.submit(partial(self._handler.use_audio, role, clip))
 
     def playhead(self, sample: int) -> None:
         """Report the position that a client plays; the furthest one grants further samples."""
-        self._calls.ask(partial(self._handler.set_playhead, boundary.integer(sample, "sample")))
+        self._calls.submit(partial(self._handler.set_playhead, boundary.integer(sample, "sample")))
 
     def notify(self, text: str) -> None:
         """Send all subscribers a message for the person who plays."""
@@ -200,7 +200,7 @@ class Session:
 
     def snapshot(self) -> "Future[SessionState]":
         """The state, as of a moment between two steps."""
-        return self._calls.ask(self._handler.snapshot)
+        return self._calls.submit(self._handler.snapshot)
 
     def export(self, number: int, kind: Format) -> bytes:
         """A ZIP archive of a take, which counts as exported then; see `archive`."""
@@ -288,4 +288,4 @@ class Session:
             if answer.exception() is not None and self._transport.status == "ended":
                 self._state.publish()
 
-        self._calls.ask(self._handler.publish_state).add_done_callback(answered)
+        self._calls.submit(self._handler.publish_state).add_done_callback(answered)

@@ -60,7 +60,7 @@ class SessionThread:
         try:
             self._prepare()
             while not self._calls.is_closed:
-                self._calls.make()
+                self._calls.run_waiting()
                 try:
                     is_busy = self._transport.advance()
                 except TonearmError as error:

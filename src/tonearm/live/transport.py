@@ -11,7 +11,7 @@ from tonearm.generation.stream import Stream
 from tonearm.live.events import Notice, Subscriber
 from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
-from tonearm.live.playback import FORK_AHEAD, Playback
+from tonearm.live.playback import FORK_EXTRA_LEAD, Playback
 from tonearm.live.settings import Settings
 from tonearm.live.speed import measure_speed
 from tonearm.steering.controls import MUTE, Control
@@ -85,7 +85,7 @@ class Transport:
         Raises:
             TonearmError: settings that are not possible; the one that plays goes on.
         """
-        self._playback.act_now()
+        self._playback.run_deferred()
         seed = self._settings.next_seed()
         stream = self._settings.stream(seed)
         self.end()
@@ -189,9 +189,9 @@ class Transport:
         frame = self.playing("set").stream.set_prompt(text)
         self._playback.follow(frame, announce, refuse)
 
-    def when_ahead(self, ahead: float, act: Callable[[], None]) -> None:
-        """Call `act` when the music is further ahead; see `Playback.when_ahead`."""
-        self._playback.when_ahead(ahead, act)
+    def run_with_extra_lead(self, extra_lead: float, action: Callable[[], None]) -> None:
+        """Call `action` once extra lead has built up; see `Playback.run_with_extra_lead`."""
+        self._playback.run_with_extra_lead(extra_lead, action)
 
     def played(self, sample: int) -> None:
         """Count the position that a client plays."""
@@ -209,7 +209,7 @@ class Transport:
             return True
         if performance.seconds > self._continue_at:
             self._continue_at = performance.seconds + RETRY
-            self.when_ahead(FORK_AHEAD, lambda: self._continue(performance))
+            self.run_with_extra_lead(FORK_EXTRA_LEAD, lambda: self._continue(performance))
         is_busy = self._playback.advance(self._settings.lead)
         if self._playback.is_over:
             self.end()
