@@ -34,7 +34,7 @@ def test_it_prints_the_address_for_harp(run, tiny, served, tmp_path):
 def test_another_host_has_a_token(run, tiny, served):
     outcome = run("harp", "--host", "0.0.0.0", "--port", 0, *tiny())
     assert outcome.code == 0, outcome.err
-    assert re.search(r"open http://0\.0\.0\.0:\d+/[\w-]{32} in HARP", outcome.out)
+    assert re.search(r"open http://127\.0\.0\.1:\d+/[\w-]{32} in HARP", outcome.out)
 
 
 @pytest.mark.parametrize(
