@@ -9,7 +9,7 @@ from tonearm.live.commands import Loop, command_of
 from tonearm.live.events import AudioBlock
 from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import LoopPlayer, without_click
-from tonearm.live.needles import NeedleMeter
+from tonearm.live.projection_meter import ProjectionMeter
 from tonearm.live.recent import RecentAudio
 from tonearm.live.speed import SpeedMeter, measure_speed
 
@@ -92,8 +92,8 @@ def test_hashes_do_not_depend_on_the_blocks():
     assert whole.identity == parts.identity
 
 
-def test_needles_are_averages_that_follow():
-    meter = NeedleMeter()
+def test_projections_are_averages_that_follow():
+    meter = ProjectionMeter()
     meter.add({"v": Projection(1.0, 0.0, True)}, 0.1)
     assert meter.states["v"].steered == 1.0
     meter.add({"v": Projection(3.0, 0.0, True)}, 0.5)

@@ -259,12 +259,12 @@ def test_projections_of_both_streams_are_in_the_state(melody):
     with playing(melody) as (session, player):
         do(session, commands.Play())
         player.until_samples(session.sample_rate)
-        needle = state(session).projections["brightness"]
-        assert needle.steered == needle.plain
+        reading = state(session).projections["brightness"]
+        assert reading.steered == reading.plain
         session.apply(Control.physical("brightness", 4.0)).result(TIMEOUT)
         player.until_samples(2 * session.sample_rate)
-        needle = state(session).projections["brightness"]
-        assert needle.steered != needle.plain
+        reading = state(session).projections["brightness"]
+        assert reading.steered != reading.plain
 
 
 def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):

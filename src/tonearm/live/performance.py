@@ -11,7 +11,7 @@ from tonearm.generation.stream import Chunk, Stream
 from tonearm.generation.take import Take
 from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import Pair
-from tonearm.live.needles import NeedleMeter
+from tonearm.live.projection_meter import ProjectionMeter
 
 MAX_ENTRIES = 10_000  # of a log; a person who plays for an hour makes some hundreds
 
@@ -57,7 +57,7 @@ class Performance:
         self.stream, self.number, self.prompt, self.seed = stream, number, prompt, seed
         self.desk, self.skip, self.melody_start = desk, skip, melody_start
         self.identity = IdentityMeter(sample_rate)
-        self.needles = NeedleMeter()
+        self.projections = ProjectionMeter()
         self.log: list[Entry] = []
         self.recorded: list[tuple[int, int]] = []  # first and last sample of the clip
         self.position = skip  # sample of the clip that `next` returns first
@@ -89,7 +89,7 @@ class Performance:
             steered, plain = steered[:, late:], plain[:, late:]
             self.position = first + late + steered.shape[1]
             self.identity.add(steered, plain)
-            self.needles.add(self.stream.projections, steered.shape[1] / self._rate)
+            self.projections.add(self.stream.projections, steered.shape[1] / self._rate)
             self.computing = self._clock() - begun
             return steered, plain
         return None

@@ -32,7 +32,7 @@ class Identity(_Plain):
     plain: str = ""
 
 
-class Needle(_Plain):
+class ProjectionReading(_Plain):
     """Projection of the activations on a vector, averaged over about the last half second.
 
     steered        of the steered stream, before the vector acts
@@ -117,5 +117,5 @@ class SessionState(_Plain):
     lead: float
     lookahead: float
     identity: Identity
-    projections: dict[str, Needle]
+    projections: dict[str, ProjectionReading]
     takes: tuple[TakeState, ...]

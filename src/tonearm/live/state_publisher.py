@@ -68,7 +68,7 @@ class StatePublisher:
             lead=settings.lead,
             lookahead=performance.stream.lookahead if performance else self._lookahead,
             identity=performance.identity.identity if performance else Identity(),
-            projections=performance.needles.states if performance else {},
+            projections=performance.projections.states if performance else {},
             takes=self._takes.states,
         )
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from tonearm.escapes import escaped
 from tonearm.live.events import Meters
-from tonearm.live.state import Needle
+from tonearm.live.state import ProjectionReading
 from tonearm.terminal.rows import KnobRow, Row
 from tonearm.terminal.view import View
 
@@ -138,19 +138,19 @@ def _streams(view: View) -> list[Text]:
         same = f"differs from plain since {identity.differs_at:.2f} s"
     low, high = row.ends
     range_ = f"{_plain(row.name)}: {row.text(low)} to {row.text(high)}"
-    needle = state.projections.get(row.name)
+    reading = state.projections.get(row.name)
     return [
         _between(playing, same),
-        _between(range_, _needle_text(needle)),
+        _between(range_, _projection_text(reading)),
         Text(_meters_text(view.meters)),
     ]
 
 
-def _needle_text(needle: Needle | None) -> str:
-    if needle is None:
+def _projection_text(reading: ProjectionReading | None) -> str:
+    if reading is None:
         return ""
-    unit = " sd" if needle.in_deviations else ""
-    return f"projection A {needle.steered:+.2f}{unit}, B {needle.plain:+.2f}{unit}"
+    unit = " sd" if reading.in_deviations else ""
+    return f"projection A {reading.steered:+.2f}{unit}, B {reading.plain:+.2f}{unit}"
 
 
 def _meters_text(meters: Meters | None) -> str:

@@ -207,7 +207,7 @@ function showState(next) {
   find("no-melody").hidden = !next.has_melody;
   if (before && before.run !== next.run) output.stop(before.run);
   if (before?.status === "playing" && !isPlaying) output.stop(next.run);
-  for (const [name, row] of rows) row.showNeedle(next.projections[name]);
+  for (const [name, row] of rows) row.showProjection(next.projections[name]);
   if (next.status !== "ended") failure = "";
   else say(`the session has ended${failure && ` (${failure})`}; start tonearm studio again`, "error");
   if (next.status === "ended") return;

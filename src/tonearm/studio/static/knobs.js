@@ -143,7 +143,7 @@ export class KnobRow {
   }
 
   /** Show the projection of the activations on the vector: of A and of B, in standard deviations. */
-  showNeedle(projection) {
+  showProjection(projection) {
     this.needle.hidden = !projection;
     if (!projection) return;
     const { steered, plain, in_deviations: inDeviations } = projection;

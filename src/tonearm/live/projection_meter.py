@@ -4,16 +4,16 @@ import math
 from collections.abc import Mapping
 
 from tonearm.generation.stream import Projection
-from tonearm.live.state import Needle
+from tonearm.live.state import ProjectionReading
 
 SECONDS = 0.5  # time constant of the average
 
 
-class NeedleMeter:
+class ProjectionMeter:
     """Exponential averages of the projections on each vector."""
 
     def __init__(self) -> None:
-        self._means: dict[str, Needle] = {}
+        self._means: dict[str, ProjectionReading] = {}
 
     def add(self, projections: Mapping[str, Projection], seconds: float) -> None:
         """Count the projections at the newest frame, `seconds` after those before."""
@@ -26,12 +26,12 @@ class NeedleMeter:
                 plain = kept * before.plain + (1 - kept) * plain
             else:
                 steered = one.value
-            self._means[name] = Needle(
+            self._means[name] = ProjectionReading(
                 steered=steered, plain=plain, in_deviations=one.in_deviations
             )
 
     @property
-    def states(self) -> dict[str, Needle]:
+    def states(self) -> dict[str, ProjectionReading]:
         """The averages by name of the vector."""
         return {
             name: one.model_copy(
