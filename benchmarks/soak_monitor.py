@@ -57,6 +57,7 @@ class Monitor:
         self._begun = time.monotonic()
         self._counted = 0  # underruns that were noted
         self._leads = LeadHistory()
+        self._kept = math.inf  # least resident memory since the last sample, in MiB
 
     async def open(self) -> None:
         """Connect."""
@@ -70,6 +71,7 @@ class Monitor:
             if not self.client.connected:
                 self._tally.fault(f"the monitor was closed with {self.client.close_code}")
                 await self.client.open(resume=True)
+            self._kept = min(self._kept, self._context.server.rss_mib)
             now, state = time.monotonic(), self.client.state
             if state["status"] != "stopped":
                 silent_since = now
@@ -97,9 +99,11 @@ class Monitor:
         """The state of the soak now."""
         state, used = self.client.state, self._context.server.resources()
         takes = state.get("takes", ())
+        kept, self._kept = min(self._kept, used.rss_mib), math.inf
         return Sample(
             seconds=round(time.monotonic() - self._begun, 1),
             rss_mib=round(used.rss_mib, 1),
+            kept_mib=round(kept, 1),
             threads=used.threads,
             files=used.files,
             cpu=round(used.cpu, 1),

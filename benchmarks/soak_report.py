@@ -19,10 +19,15 @@ EXPECTED_LINES = ("Invalid HTTP request received.", "tonearm: warning: ")
 
 @dataclass(frozen=True)
 class Sample:
-    """State of a soak at a moment; `cpu` is in seconds so far, `take_seconds` those kept as codes."""
+    """State of a soak at a moment; `cpu` is in seconds so far, `take_seconds` those kept as codes.
+
+    `kept_mib` is the least resident memory since the sample before: without what forks, exports and
+    windows need for a moment.
+    """
 
     seconds: float
     rss_mib: float
+    kept_mib: float
     threads: int
     files: int
     cpu: float
@@ -42,7 +47,8 @@ class Sample:
         """The sample for a person."""
         speed = "-" if self.speed is None else f"{self.speed:.2f}x {self.mode}"
         return (
-            f"{self.seconds:7.0f} s  {self.rss_mib:7.1f} MiB  {self.threads} threads  "
+            f"{self.seconds:7.0f} s  {self.kept_mib:6.1f} to {self.rss_mib:6.1f} MiB  "
+            f"{self.threads} threads  "
             f"{self.files} files  {speed}  {self.performances} performances  "
             f"{self.underruns} underruns  {self.actions} actions  {self.faults} faults"
         )
@@ -108,13 +114,13 @@ def verdicts_of(found: Outcome, max_underruns: int, steady_lead: float) -> list[
 
 
 def memory(found: Outcome) -> Verdict:
-    """The slope of the resident memory after the warm-up."""
+    """The slope of the memory that is kept, after the warm-up."""
     later = [one for one in found.samples if one.seconds >= WARM_UP * found.samples[-1].seconds]
     ends = f"{found.before.rss_mib:.0f} MiB at rest before, {found.after.rss_mib:.0f} after"
     if len(later) < MIN_SAMPLES:
         return Verdict("memory", None, f"{ends}; too short for a slope")
     hours = np.array([one.seconds for one in later]) / 3600
-    slope = float(np.polyfit(hours, [one.rss_mib for one in later], 1)[0])
+    slope = float(np.polyfit(hours, [one.kept_mib for one in later], 1)[0])
     text = f"{slope:+.1f} MiB an hour over {hours[-1] - hours[0]:.1f} h (limit {MAX_SLOPE:g}); "
     return Verdict("memory", slope < MAX_SLOPE, text + ends)
 

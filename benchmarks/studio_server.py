@@ -68,11 +68,16 @@ class StudioServer:
     def runs(self) -> bool:
         return self.process.poll() is None
 
+    @property
+    def rss_mib(self) -> float:
+        """Resident memory now, in MiB."""
+        return float(self._usage.memory_info().rss / MIB)
+
     def resources(self) -> Resources:
         """Measure the process."""
         with self._usage.oneshot():
             return Resources(
-                self._usage.memory_info().rss / MIB,
+                self.rss_mib,
                 self._usage.num_threads(),
                 self._usage.num_fds(),
                 cpu_seconds([self._usage, *self._usage.children(recursive=True)]),

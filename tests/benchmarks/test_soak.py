@@ -110,12 +110,12 @@ def test_a_gap_is_not_a_number(tmp_path):
     assert np.isnan(audio.of(1)).sum() == 10
 
 
-SAMPLE = Sample(0.0, 900.0, 7, 9, 0.0, 0, 0, 0.0, 2.0, "live", 1, 1, 3.0, 5, 0)
+SAMPLE = Sample(0.0, 900.0, 900.0, 7, 9, 0.0, 0, 0, 0.0, 2.0, "live", 1, 1, 3.0, 5, 0)
 
 
 def outcome(rss=(), late=(), errors="", code=0) -> Outcome:
     samples = [
-        replace(SAMPLE, seconds=60.0 * (number + 1), rss_mib=value)
+        replace(SAMPLE, seconds=60.0 * (number + 1), kept_mib=value)
         for number, value in enumerate(rss)
     ]
     return Outcome(SAMPLE, SAMPLE, samples, late, (), Tally(), errors, code)
