@@ -126,10 +126,19 @@ def test_a_fork_and_a_prompt_that_wait_come_before_a_start(melody):
         do(session, commands.Play())
         player.until_samples(2 * session.sample_rate)
         player.playing = False  # so that they wait
+        fork = session.command(commands.Fork(seed=7))
         prompt = session.command(commands.SetPrompt(text="dark piano"))
         do(session, commands.Play())
+        fork.result(0)
         prompt.result(0)
-        assert session._transport.performance.prompt == "dark piano" == state(session).prompt
+        assert state(session).performance == 3
+        player.playing = True
+        begun = state(session).start
+        player.until(lambda one: one.blocks[-1].stop > begun + 1000)
+        do(session, commands.Stop())
+        ready_take(session, 3)
+        take = session._takes.ready(3).steered
+    assert (take.provenance.prompt, take.provenance.sections) == ("dark piano", ())
 
 
 def test_a_control_before_a_fork_is_answered_without_a_sample(melody, monkeypatch):
@@ -209,3 +218,85 @@ def test_what_a_take_keeps_of_a_melody_replays(melody, tmp_path):
         ready_take(session)
         session.write_files(1, "wav", tmp_path)
     assert replay(tmp_path / "steered.json", model=melody).identical
+
+
+def test_many_forks_that_are_deferred_come_one_after_the_other(melody):
+    """Far more than Python's limit of nested calls allows."""
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        playback_ = session._transport._playback
+        depths, nested = [], 0
+
+        def act():
+            nonlocal nested
+            nested += 1
+            depths.append(nested)
+            playback_.run_deferred()  # as the start of a fork does
+            nested -= 1
+
+        done = session._calls.submit(
+            lambda answer: (
+                playback_._deferred.extend(playback._Deferred(0.0, 0, act) for _ in range(3000)),
+                playback_.run_deferred(),
+                answer.set_result(None),
+            )
+        )
+        done.result(TIMEOUT)
+        assert depths == [1] * 3000
+
+
+def test_a_long_audio_prompt_is_played_as_time_passes(melody):
+    """It is one piece of the stream; clients get no more of it than the lead allows."""
+    rate = melody.shape.sample_rate
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (1, 3 * rate)).astype(np.float32)
+    with playing(melody, lead=0.5) as (session, player):
+        player.playing = False
+        session.use_audio("continue_from", Clip(noise, rate)).result(TIMEOUT)
+        player.until_samples(round(0.5 * rate))
+        for _ in range(3):
+            state(session)
+        longest = round(playback.LONGEST_BLOCK * rate)
+        assert player.blocks[-1].stop <= 0.5 * rate + longest
+        assert all(block.steered.shape[1] <= longest for block in player.blocks)
+        do(session, commands.Record(on=True))
+        session.playhead(round(0.4 * rate))
+        do(session, commands.Record(on=False))
+        player.playing = True
+        session.playhead(player.blocks[-1].stop)
+        player.until_samples(4 * rate)
+        do(session, commands.Stop())
+        take = ready_take(session)
+        whole = melody.decode(session._takes.ready(1).steered).samples
+        played = player.joined()
+    assert take.recorded == ((0.0, 0.4),)
+    count = min(played.shape[1], whole.shape[1])
+    np.testing.assert_allclose(played[:, :count], whole[:, :count], atol=1e-5)
+
+
+def test_a_section_that_ends_at_a_fork_is_no_fault(melody):
+    """The play head has not reached the fork when the recording ends."""
+    with playing(melody, lead=2.0) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        player.playing = False
+        do(session, commands.Record(on=True))
+        do(session, commands.Fork(seed=3))
+        do(session, commands.Record(on=False))
+        do(session, commands.Stop())
+        first, second = ready_take(session, 1), state(session).takes
+    assert len(first.recorded) == 1 and all(not one.recorded for one in second[1:])
+    assert not any("left out" in note.text for note in player.of(Notice))
+
+
+def test_a_loop_that_is_not_possible_leaves_the_one_that_plays(melody, monkeypatch):
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(round(2.5 * session.sample_rate))
+        do(session, commands.Loop(bars=1))
+        before = state(session)
+        monkeypatch.setattr(transport, "BAR_WITHOUT_TEMPO", 1000.0)
+        with pytest.raises(TonearmError, match="less than a bar"):
+            do(session, commands.Loop(bars=2))
+        after = state(session)
+        assert (after.loop_bars, after.loop_seconds) == (before.loop_bars, before.loop_seconds)

@@ -109,7 +109,7 @@ class Performance:
             sample: of the clip; default: the newest one.
 
         Returns:
-            False for an end at or before the begin, as within a loop: that section is left out.
+            False for an end before the begin, as within a loop: that section is left out.
         """
         at = self.position if sample is None else max(self.skip, sample)
         begun = self._record_from
@@ -119,7 +119,7 @@ class Performance:
         self._record_from = None
         if begun is not None and at > begun:
             self.recorded.append((begun, at))
-        return begun is None or at > begun
+        return begun is None or at >= begun
 
     @property
     def recording(self) -> bool:

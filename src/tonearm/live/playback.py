@@ -26,6 +26,7 @@ from tonearm.live.state import Mode
 
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
+LONGEST_BLOCK = 0.5  # seconds; an audio prompt is one piece of the stream
 ALL = 3600.0  # seconds, more than an output keeps
 PROMPT_EXTRA_LEAD = 0.35  # seconds, beyond the lead, before another prompt
 FORK_EXTRA_LEAD = 0.7  # before a fork, which opens a stream, too
@@ -35,6 +36,7 @@ MAX_BUILD_UP = 4.0
 INITIAL_PREFILL = 0.3  # assumed prefill time of a window in seconds, until one is measured
 PREFILL_MARGIN = 1.5  # a prefill that takes this many times the last one leaves half of the lead
 BUILD_UP = 0.3  # seconds of music before the end of a window from which extra lead builds up
+NO_BAR = "less than a bar ({:.1f} s) has been played; wait for more"
 TOO_LATE = "the performance ended before the change took effect"
 
 
@@ -95,6 +97,9 @@ class Playback:
         self._player: LoopPlayer | None = None
         self._player_first: int | None = None  # clip sample of its first; None: of another clip
         self._source: Pair | None = None  # the music before a live loop
+        self._source_end = 0  # clip sample after it
+        self._rest: Pair | None = None  # of a piece that is longer than a block
+        self._runs_deferred = False
         self._phrase_parts: list[Pair] = []
         self._next_phrase: Pair | None = None
         self._phrases = 0
@@ -133,7 +138,7 @@ class Playback:
     def _reset(self, performance: Performance | None) -> None:
         self.performance, self.is_over, self.loop_seconds = performance, False, None
         self._player, self._phrase_parts, self._next_phrase = None, [], None
-        self._player_first = self._source = None
+        self._player_first = self._source = self._rest = None
         self._clip.clear()
         self._phrases, self._joins_next_phrase = 0, False
         pending, self._pending = self._pending, []
@@ -155,9 +160,15 @@ class Playback:
             self.run_deferred()
 
     def run_deferred(self) -> None:
-        """Carry out all that waits; where one fails, the others still wait."""
-        while self._deferred:
-            self._deferred.pop(0).action()
+        """Carry out all that is deferred; where one fails, the others still wait."""
+        if self._runs_deferred:  # by a fork, whose start comes here again
+            return
+        self._runs_deferred = True
+        try:
+            while self._deferred:
+                self._deferred.pop(0).action()
+        finally:
+            self._runs_deferred = False
 
     @property
     def _computes_live(self) -> bool:
@@ -200,7 +211,7 @@ class Playback:
         """Repeat the newest bars, or the last ones before the loop that plays; in phrases, the
         phrase that plays.
 
-        Acts that wait come first, since they were asked for before.
+        Deferred actions come first, since they were asked for before.
 
         Args:
             bars: of the loop, or fewer where fewer have sounded.
@@ -216,19 +227,21 @@ class Playback:
         if self.mode == "live":
             self._loop_live(bars, bar)
         if self._player is None:
-            raise TonearmError(f"less than a bar ({bar:.1f} s) has been played; wait for more")
+            raise TonearmError(NO_BAR.format(bar))
         self.loop_seconds = self._player.length / self._rate
         return self.loop_seconds
 
     def _loop_live(self, bars: int, bar: float) -> None:
         assert self.performance is not None
-        source = self._output.newest(ALL) if self._source is None else self._source
+        source = self._source
+        if source is None:  # no loop plays
+            source = self._output.newest(ALL)
+            self._source_end = self._clip.at(self._output.position, self.performance.skip)
         whole = min(bars, int(self._output.loopable(source) / bar))
         if not whole:
-            return
+            raise TonearmError(NO_BAR.format(bar))
         self._source, self._player = source, self._output.loop_of(source, whole * bar)
-        # no piece was computed since the loop began
-        self._player_first = self.performance.position - self._player.length
+        self._player_first = self._source_end - self._player.length
         self._output.rejoin()
 
     def end_loop(self) -> None:
@@ -303,14 +316,19 @@ class Playback:
         return piece
 
     def _advance_live(self, performance: Performance) -> bool:
-        self._origin = self._output.position - performance.position
-        piece = self._compute(performance)
-        if piece is not None:
-            count = piece[0].shape[1]
-            self._emit(piece, performance.position - count)
-            speed = self._speed.speed
-            if not self._is_given and speed is not None and speed < TOO_SLOW:
-                self._switch_to_phrases(performance, speed)
+        if self._rest is None:
+            self._origin = self._output.position - performance.position
+            self._rest = self._compute(performance)
+        if self._rest is None:
+            return True
+        block = round(LONGEST_BLOCK * self._rate)
+        steered, plain = self._rest
+        first = performance.position - steered.shape[1]
+        self._rest = (steered[:, block:], plain[:, block:]) if steered.shape[1] > block else None
+        self._emit((steered[:, :block], plain[:, :block]), first)
+        speed = self._speed.speed
+        if self._rest is None and not self._is_given and speed is not None and speed < TOO_SLOW:
+            self._switch_to_phrases(performance, speed)
         return True
 
     def _emit(self, piece: Pair, sample: int | None) -> None:

@@ -113,7 +113,7 @@ class Session:
             rate,
             round(chunk_seconds * rate),
             mode,
-            lambda text: publish(Notice(text, "warning")),
+            self._publish_mode,
         )
         self._transport = Transport(
             shape, settings, self._output, playback, self._finisher.finish, publish
@@ -280,6 +280,11 @@ class Session:
     def state(self) -> SessionState:
         """A snapshot; `snapshot` gives one from outside the session's thread."""
         return self._state.state
+
+    def _publish_mode(self, text: str) -> None:
+        """Publish the mode that was chosen while the music plays, before its first block."""
+        self._state.publish()
+        self._subscribers.publish(Notice(text, "warning"))
 
     def _publish_take(self) -> None:
         """Publish the state with a take that is complete, also after the session's thread ended."""

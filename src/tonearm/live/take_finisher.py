@@ -34,7 +34,6 @@ class TakeFinisher:
         if performance.position <= performance.skip:
             performance.stream.cancel()
             return
-        performance.record(False)  # the end of a section whose performance a fork continues
         waiting = TakeState(
             number=performance.number, prompt=performance.prompt, seed=performance.seed
         )

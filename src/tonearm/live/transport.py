@@ -56,6 +56,7 @@ class Transport:
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
         self._continue_at = LONGEST  # seconds of the performance
+        self._not_continued: Performance | None = None  # by a fork, at its first try
 
     @property
     def performance(self) -> Performance | None:
@@ -119,7 +120,7 @@ class Transport:
         stream = self._settings.stream(seed, Clip(music, rate), melody_start)
         performance = self._performance_of(stream, seed, music.shape[1], melody_start)
         if before.recording:
-            before.record(False, end)
+            self._end_section(before, end)
             performance.record(True)
             performance.note("the recording continues")
         try:
@@ -133,10 +134,14 @@ class Transport:
         Raises:
             TonearmError: nothing plays.
         """
-        self._record(self.playing("record"), on)
+        performance = self.playing("record")
+        if on:
+            performance.record(True, self._playback.head_sample)
+        else:
+            self._end_section(performance, self._playback.head_sample)
 
-    def _record(self, performance: Performance, on: bool) -> None:
-        if not performance.record(on, self._playback.head_sample):
+    def _end_section(self, performance: Performance, sample: int) -> None:
+        if not performance.record(False, sample):
             text = "the recorded section is left out, since the music went back before its end"
             self._publish(Notice(text, "warning"))
 
@@ -222,8 +227,10 @@ class Transport:
         try:
             self.fork(None)
         except TonearmError as error:
-            text = f"the take is long, and a fork cannot continue it yet: {error}"
-            self._publish(Notice(text, "warning"))
+            if performance is not self._not_continued:  # said once
+                text = f"the take is long, and a fork cannot continue it yet: {error}"
+                self._publish(Notice(text, "warning"))
+            self._not_continued = performance
         else:
             self._publish(Notice(f"take ended after {LONGEST / 60:g} minutes; a fork continues it"))
 
@@ -238,7 +245,7 @@ class Transport:
         if performance is not None:
             self.status = "stopped"
             if performance.recording:
-                self._record(performance, False)
+                self._end_section(performance, self._playback.head_sample)
             try:
                 self._playback.end()
             finally:

@@ -43,7 +43,10 @@ ORIGIN = "osc"
 STATUS_SECONDS = 1.0
 MAX_MESSAGES = 64  # of a bundle
 BUTTONS = ("play", "stop", "fork")
-STATE_ADDRESSES = (f"{ROOT}/ab", f"{ROOT}/loop", f"{ROOT}/prompt")  # with those of the transport
+# begins of the addresses whose changes are those of states
+STATE_ADDRESSES = tuple(
+    f"{ROOT}/{name}" for name in ("ab", "loop", "prompt", "transport/", "strength/", "knob/")
+)
 
 
 class OscServer(asyncio.DatagramProtocol):
@@ -133,15 +136,21 @@ class OscServer(asyncio.DatagramProtocol):
             self._soon(self._compare, event.state)
 
     def _compare(self, state: SessionState) -> None:
-        """Send the values that have changed, whoever changed them; those of controls have echoes."""
+        """Send the values that have changed, whoever changed them, and those of knobs that are new
+        on the desk; other changes of knobs have echoes.
+        """
         values = {
             address: value
             for address, value in values_of(self._session.manifest, state)
-            if address.startswith(f"{ROOT}/transport/") or address in STATE_ADDRESSES
+            if address.startswith(STATE_ADDRESSES)
         }
         before, self._values = self._values, values
         for address, value in values.items():
-            if before is not None and before.get(address) != value:
+            is_knob = address.startswith(f"{ROOT}/knob/")
+            if (
+                before is not None
+                and (before.get(address) != value, address not in before)[is_knob]
+            ):
                 for listener in self._listeners.addresses:
                     self._send(listener, address, value)
 

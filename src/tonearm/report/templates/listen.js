@@ -46,8 +46,9 @@
     try {
       isOthers = isInStorage(localStorage.getItem(name));
       if (!isOthers) {
-        kept = JSON.stringify(session);
-        localStorage.setItem(name, kept);
+        const text = JSON.stringify(session);
+        localStorage.setItem(name, text);
+        kept = text;
       }
     } catch {
       warn("This browser keeps nothing, so that the test cannot be paused: leave this page open to the end.");

@@ -103,7 +103,7 @@ class ScheduleCanvas {
 export class Research {
   /** @param ask sends a command; @param say shows a message */
   constructor(box, manifest, rows, ask, say) {
-    Object.assign(this, { manifest, rows, ask, say, steers: [], shown: "[]" });
+    Object.assign(this, { manifest, rows, ask, say, steers: [], shown: "[]", isEdited: false });
     const select = (options, attributes = {}) => element("select", attributes, ...options.map((name) => element("option", { value: name }, name)));
     const field = (label, input, note) => element("label", { class: "stack" }, label, input, note ? element("small", { class: "quiet" }, note) : null);
     this.vector = select(manifest.vectors.map(({ name }) => name), { onchange: () => this.#describe() });
@@ -157,6 +157,7 @@ export class Research {
       const points = this.schedule.points;
       if (points) steer.schedule = { points };
       this.steers.push(steer);
+      this.isEdited = true;
       this.#list();
     } catch (error) {
       this.say(error.message, "error");
@@ -169,10 +170,10 @@ export class Research {
         element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => this.#remove(index) }, "Remove"))));
   }
 
-  /** List the steers of the session, which another client or this page before a reload has chosen. */
+  /** List the steers of the session, which another client or this page before a reload has chosen; edits of the list stay. */
   show(steers) {
     const key = JSON.stringify(steers);
-    if (key === this.shown) return;
+    if (key === this.shown || this.isEdited) return;
     this.shown = key;
     this.steers = [...steers];
     this.#list();
@@ -181,6 +182,7 @@ export class Research {
   /** Remove a steer; the focus goes to its neighbour. */
   #remove(index) {
     this.steers.splice(index, 1);
+    this.isEdited = true;
     this.#list();
     const left = this.list.querySelectorAll("button");
     (left[Math.min(index, left.length - 1)] ?? this.vector).focus();
@@ -189,6 +191,7 @@ export class Research {
   async #apply(command) {
     try {
       await this.ask("research", { steers: this.steers });
+      this.isEdited = false;
       await this.ask(command);
       this.say(`${command === "fork" ? "forked" : "plays"} with ${this.steers.length} further vector${this.steers.length === 1 ? "" : "s"}`);
     } catch (error) {

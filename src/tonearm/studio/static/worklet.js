@@ -19,7 +19,6 @@ const PHASES = 256;
 const CATCH_UP_SECONDS = 1; // after sound begins, in which what was missed may arrive in parts
 const FURTHER_SECONDS = 1; // beyond its lead that the session computes before forks and windows
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
-const PEAK_KEPT = 0.995; // of the peak, from block to block
 const SILENCE = 1e-4; // -80 dBFS
 
 /** Windowed-sinc kernels [PHASES + 1][TAPS] for a ratio of input to output rate. */
@@ -67,7 +66,7 @@ class Player extends AudioWorkletProcessor {
     this.plain = new Ramp(0, fade);
     this.gains = [new Ramp(1, 50 * fade), new Ramp(1, 50 * fade)]; // of A and of B
     this.wantedGain = 1;
-    this.peak = 0; // of the plain stream, slowly forgotten
+    this.peak = 0; // of the plain stream in this run
     this.run = this.position = this.end = 0;
     this.underruns = this.dropped = this.skipped = this.sinceReport = 0;
     this.stoppedRun = -1;
@@ -114,7 +113,7 @@ class Player extends AudioWorkletProcessor {
       ring.set(row.subarray(head), 0);
     });
     this.end = first + count;
-    this.peak = rows.slice(this.channels).reduce((most, row) => row.reduce((top, value) => Math.max(top, Math.abs(value)), most), this.peak * PEAK_KEPT);
+    this.peak = rows.slice(this.channels).reduce((most, row) => row.reduce((top, value) => Math.max(top, Math.abs(value)), most), this.peak);
     this.matchLevels();
     const oldest = this.end - this.capacity;
     if (this.position < oldest) {
@@ -126,11 +125,12 @@ class Player extends AudioWorkletProcessor {
   /** Raise B as far as its peak allows, and lower A by the rest. */
   matchLevels() {
     const [a, b] = this.gains;
-    b.target = Math.min(this.wantedGain, this.peak ? FULL_SCALE / this.peak : Infinity);
+    b.target = Math.min(this.wantedGain, Math.max(1, FULL_SCALE / Math.max(this.peak, SILENCE)));
     a.target = b.target / this.wantedGain;
   }
 
   restart(run, first) {
+    if (run !== this.run) this.peak = 0;
     this.run = run;
     this.position = this.end = first;
     this.priming = true;
