@@ -18,6 +18,7 @@ from tonearm.live import (
     Notice,
     PromptApplied,
     Session,
+    StateChanged,
     command_handler,
     commands,
     playback,
@@ -473,6 +474,10 @@ def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melo
         player.until(lambda one: any(isinstance(event, Notice) for event in one.events))
         (notice,) = player.of(Notice)
         assert "phrases" in notice.text and state(session).mode == "phrase"
+        # before the first block of a phrase, of which pages keep more than of live music
+        last = player.events.index(notice) - 1
+        assert isinstance(player.events[last], StateChanged)
+        assert player.events[last].state.mode == "phrase"
 
 
 @pytest.mark.parametrize("is_fast", [True, False])

@@ -145,12 +145,11 @@ class OscServer(asyncio.DatagramProtocol):
             if address.startswith(STATE_ADDRESSES)
         }
         before, self._values = self._values, values
+        if before is None:
+            return
         for address, value in values.items():
-            is_knob = address.startswith(f"{ROOT}/knob/")
-            if (
-                before is not None
-                and (before.get(address) != value, address not in before)[is_knob]
-            ):
+            is_echoed = address.startswith(f"{ROOT}/knob/") and address in before
+            if before.get(address) != value and not is_echoed:
                 for listener in self._listeners.addresses:
                     self._send(listener, address, value)
 
