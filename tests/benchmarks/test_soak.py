@@ -11,7 +11,7 @@ from benchmarks.soak_report import Outcome, Sample, grown, memory, server_errors
 from benchmarks.soak_tally import Tally
 from benchmarks.studio_client import Block
 
-from tests.benchmarks.threads import in_a_thread
+from tests.threads import in_a_thread
 
 RATE = 1000
 TAKE = np.random.default_rng(0).standard_normal((2, 5000)).astype(np.float32)

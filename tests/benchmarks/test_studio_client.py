@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from benchmarks.studio_client import PlayHead, StudioClient
 
-from tests.benchmarks.threads import in_a_thread
 from tests.live.players import playing
 from tests.studio.servers import served
+from tests.threads import in_a_thread
 
 
 class Clock:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from tests.knobs.planted import knob_of
+from tests.threads import in_a_thread
 from tonearm.errors import TonearmError
 from tonearm.live import Session
 from tonearm.mcp_server.toolbox import Toolbox
@@ -123,7 +124,7 @@ def test_a_client_lists_and_calls_tools_and_reads_mistakes_as_errors(toolbox):
             bad = await client.call_tool("set_knob", {"knob": "brightness", "value": 99})
             return tools, good, bad
 
-    tools, good, bad = anyio.run(run)
+    tools, good, bad = in_a_thread(anyio.run, run)
     assert [tool.name for tool in tools] == list(toolbox.tools)
     assert tools[1].input_schema == toolbox.tools["set_knob"].schema
     assert not good.is_error and json.loads(good.content[0].text) == good.structured_content
@@ -157,7 +158,7 @@ def test_a_cancelled_call_ends_its_work(toolbox, monkeypatch):
                 await client.call_tool("list_knobs", {})
         assert begun.is_set()
 
-    anyio.run(run)
+    in_a_thread(anyio.run, run)
     assert ended.wait(TIMEOUT)
 
 

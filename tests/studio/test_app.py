@@ -22,6 +22,7 @@ from fastapi import WebSocketDisconnect
 from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client
 from tests.studio.servers import served
+from tests.threads import in_a_thread
 from tonearm.audio import Clip
 from tonearm.live import Manifest, commands
 from tonearm.live.state import TakeState
@@ -265,13 +266,13 @@ def test_an_export_that_breaks_off_leaves_the_take_unsaved(client, session, monk
         await anext(parts)
         await parts.aclose()
 
-    asyncio.run(breaks_off())
+    in_a_thread(asyncio.run, breaks_off())
     assert 1 not in session._takes._exported
 
     async def whole() -> bytes:
         return b"".join([part async for part in studio.delivered(1, "wav", bytes(100))])
 
-    assert asyncio.run(whole()) == bytes(100)
+    assert in_a_thread(asyncio.run, whole()) == bytes(100)
     assert 1 in session._takes._exported
 
 
