@@ -424,7 +424,7 @@ def test_the_seed_that_was_typed_is_that_of_the_next_performance(tab, session):
     field.fill("7")
     field.press("Tab")
     next_is(7, False)
-    assert page.get_by_text("5 plays").is_visible()
+    assert page.get_by_text("playing: 5").is_visible()
     lock.check()
     next_is(7, True)
     lock.uncheck()

@@ -184,7 +184,7 @@ function showState(next) {
   if (!promptIsEdited) find("prompt").value = next.prompt;
   if (document.activeElement !== find("seed")) find("seed").value = next.next_seed ?? "";
   if (before?.performance !== next.performance) seedIsTyped = false;
-  find("playing-seed").textContent = isPlaying ? `${next.seed} plays` : "";
+  find("playing-seed").textContent = isPlaying ? `playing: ${next.seed}` : "";
   find("lock").checked = next.seed_locked;
   find("record").setAttribute("aria-pressed", next.recording);
   find("record").lastElementChild.textContent = next.recording ? "Recording" : "Record";
