@@ -326,6 +326,7 @@ def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
         wait_for_trial(other, "Trial 2 of 4")
         answer_trial(other, "1")
         page.wait_for_selector(".welcome:not([hidden])")
+        wait_for_trial(other, "Trial 3 of 4")
         answer_trial(other, "1")
         page.wait_for_selector("text=Continue as L07 (3 of 4 answered)")  # the list follows
         assert [one["trial"] for one in answers_in_storage(page)] == [

@@ -55,6 +55,15 @@ def tab(browser, url):
     assert not errors, errors
 
 
+def until_played(page, seconds: float, since: int = 0) -> None:
+    """Wait until a page has played some seconds after a position."""
+    page.wait_for_function(
+        """([since, seconds]) => window.tonearm && window.tonearm.output.status.position
+            > since + seconds * window.tonearm.manifest.model.sample_rate""",
+        arg=[since, seconds],
+    )
+
+
 def position(page) -> int:
     return page.evaluate("() => window.tonearm.output.status.position")
 
@@ -77,7 +86,7 @@ def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
     page.wait_for_function(SOUNDING)
     assert page.get_by_role("button", name="Stop").is_visible()
     first = position(page)
-    page.wait_for_function(f"() => window.tonearm.output.status.position > {first + 8000}")
+    until_played(page, 1, first)
     page.reload()
     page.wait_for_function(SOUNDING)
     assert position(page) > first
@@ -228,7 +237,7 @@ def test_a_lost_connection_resumes_within_a_second(tab):
         }"""
     )
     assert waited < 1000
-    page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 32000}")
+    until_played(page, 2, before)
     assert page.evaluate("() => window.tonearm.output.status.dropped") == 0
     assert page.locator("#link").text_content() == "connected"
 
@@ -307,7 +316,7 @@ def test_a_bad_message_is_shown_and_harms_nothing(tab):
     )
     assert "bars" in refused
     before = position(page)
-    page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 4000}")
+    until_played(page, 1, before)
 
 
 LATER = """
@@ -377,7 +386,7 @@ def test_the_projection_on_a_knob_is_shown_for_both_streams(tab):
 
 def test_research_steers_are_forked_with(tab, session):
     page = tab()
-    page.wait_for_function("() => window.tonearm.output.status.position > 20000")
+    until_played(page, 2)
     page.locator(".research summary").click()
     page.get_by_label("Layers").fill("0, 1-2")
     page.get_by_label("Schedule as seconds:factor pairs").fill("0:0, 4:1")
@@ -392,7 +401,7 @@ def test_research_steers_are_forked_with(tab, session):
 
 def test_the_loop_that_another_client_chose_is_shown_and_can_be_ended(tab):
     page = tab()
-    page.wait_for_function("() => window.tonearm.output.status.position > 5 * 16000")
+    until_played(page, 5)
     loop = page.get_by_label("Loop")
     for bars in (2, 3):
         page.evaluate("(bars) => window.tonearm.wire.command('loop', { bars })", bars)
@@ -586,7 +595,7 @@ def test_a_page_that_begins_late_skips_to_the_lead(tab, lead, seconds, skipped):
     assert (status["skipped"], status["dropped"]) == (round(skipped * RATE), 0)
 
 
-def test_a_page_that_was_suspended_plays_in_step_with_the_others(tab, browser, url):
+def test_a_page_that_was_suspended_plays_in_step_with_the_others(tab, browser, url, session):
     one = tab()
     one.wait_for_function(SOUNDING)
     context = browser.new_context()
@@ -596,11 +605,11 @@ def test_a_page_that_was_suspended_plays_in_step_with_the_others(tab, browser, u
     two.goto(url)
     two.wait_for_function("() => window.tonearm?.state?.status === 'playing'")
     behind = position(one)
-    one.wait_for_function(f"() => window.tonearm.output.status.position > {behind + 5 * RATE}")
+    until_played(one, 5, behind)
     two.evaluate("() => window.tonearm.output.context.resume()")
     two.wait_for_function(SOUNDING)
     two.wait_for_function("() => window.tonearm.output.status.skipped > 0")
-    assert position(two) > behind + 3 * RATE
+    assert position(two) > behind + 3 * session.sample_rate
     context.close()
 
 
@@ -650,7 +659,7 @@ def test_a_performance_becomes_a_take_with_files(tab):
     page.get_by_role("button", name="Record").click()
     page.wait_for_function("() => window.tonearm.state.recording")
     before = position(page)
-    page.wait_for_function(f"() => window.tonearm.output.status.position > {before + 8000}")
+    until_played(page, 1, before)
     page.get_by_role("button", name="Stop").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="FLAC files and sidecars of take 1").click()
@@ -883,12 +892,12 @@ def test_a_studio_that_was_started_again_is_loaded_again(browser, melody):
     with playing(melody, lead=1.0) as (first, player), served(first) as url:
         player.playing = False
         page.goto(url)
-        page.wait_for_function("() => window.tonearm?.output.status.position > 30000")
+        until_played(page, 3)
     with playing(melody, lead=1.0) as (second, player), served(second, urlsplit(url).port):
         player.playing = False
         page.wait_for_function(f"() => window.tonearm?.wire.session === '{second.id}'")
         page.wait_for_function(SOUNDING)
-        assert position(page) < 30_000
+        assert position(page) < 3 * second.sample_rate
         context.close()
 
 
