@@ -37,6 +37,11 @@ STARTS, LOADS = 3, 9  # of the command, and of the page
 PLAY_IN = 5.0  # seconds before the counters are read
 POLL = 2.0  # seconds between two readings of the speed
 SOUNDING = "() => window.tonearm?.output.firstSound != null"
+# the first page plays by itself; a later one after a click, since somebody has stopped the music
+PLAY_AGAIN = """() => {
+  const { status, performance } = window.tonearm.state;
+  if (status === "stopped" && performance) document.getElementById("play").click();
+}"""
 TIMEOUT = 120_000  # ms
 
 
@@ -101,9 +106,7 @@ def opened(browser: Any, url: str) -> Iterator[Any]:
     page.set_default_timeout(TIMEOUT)
     page.goto(url)
     page.wait_for_function("() => window.tonearm?.state")
-    page.evaluate(
-        "() => window.tonearm.state.performance && document.getElementById('play').click()"
-    )
+    page.evaluate(PLAY_AGAIN)
     page.wait_for_function(SOUNDING)
     yield page
     page.evaluate("() => window.tonearm.wire.command('stop')")
