@@ -262,7 +262,7 @@ class Session:
         if path.exists():
             path = free_name(folder, path.stem, path.suffix)
         with atomic_write(path) as temporary:
-            temporary.write_bytes(archive(self._takes.ready(number), self.model.decode, "flac"))
+            temporary.write_bytes(self.archive(number, "flac"))
         self._takes.mark_exported(number)
         return path
 

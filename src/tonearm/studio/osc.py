@@ -72,7 +72,7 @@ class OscServer(asyncio.DatagramProtocol):
         logging.getLogger().addFilter(_is_no_word_of_the_parser)
         self._end = self._session.subscribe(self._receive_event)
         self._status = self._loop.create_task(self._send_status())
-        self._answer(self._session.snapshot(), None, lambda state, _: self._compare(state))
+        self._session.snapshot().add_done_callback(self._remember)
 
     def connection_lost(self, exc: Exception | None) -> None:
         logging.getLogger().removeFilter(_is_no_word_of_the_parser)
@@ -110,16 +110,15 @@ class OscServer(asyncio.DatagramProtocol):
     def _answer(
         self,
         answer: "Future[Any]",
-        sender: Address | None,
-        use: Callable[[Any, Any], None] | None,
+        sender: Address,
+        use: Callable[[Any, Address], None] | None,
     ) -> None:
         """Send the error of a call to its sender, or use its result, in the loop."""
 
         def done(future: "Future[Any]") -> None:
             error = future.exception()
             if error is not None:
-                if sender is not None:
-                    self._soon(self._send, sender, f"{ROOT}/error", str(error))
+                self._soon(self._send, sender, f"{ROOT}/error", str(error))
             elif use is not None:
                 self._soon(use, future.result(), sender)
 
@@ -134,6 +133,11 @@ class OscServer(asyncio.DatagramProtocol):
             self._soon(self._echo, event)
         elif isinstance(event, StateChanged):
             self._soon(self._compare, event.state)
+
+    def _remember(self, snapshot: "Future[SessionState]") -> None:
+        """Compare later states with a first one, if there is one."""
+        if snapshot.exception() is None:
+            self._soon(self._compare, snapshot.result())
 
     def _compare(self, state: SessionState) -> None:
         """Send the values that have changed, whoever changed them, and those of knobs that are new

@@ -54,7 +54,8 @@ def host_is_allowed(header: str, bound: str) -> bool:
         return False
     try:
         parts = urlsplit(f"//{header}")
-        name, _ = parts.hostname, parts.port
+        name = parts.hostname
+        _ = parts.port  # is checked when it is read
     except ValueError:  # brackets without an address, or a port that is none
         return False
     if not name:
@@ -156,10 +157,8 @@ class Guard:
         cookie: SimpleCookie = SimpleCookie()
         with suppress(CookieError):
             cookie.load(headers.get("cookie", ""))
-        given = [
-            *query.get(TOKEN, ()),
-            *(one.value for key, one in cookie.items() if key == _cookie(headers.get("host", ""))),
-        ]
+        own = cookie.get(_cookie(headers.get("host", "")))
+        given = [*query.get(TOKEN, ()), *([] if own is None else [own.value])]
         return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in given)
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from tonearm.files.atomic_folder import atomic_folder
+from tonearm.files.free_name import free_name
 from tonearm.live import Session
 from tonearm.live.state import TakeState
 from tonearm.live.take_store import MAX_TAKES
@@ -68,14 +69,8 @@ class TakeSaver:
         self._worker.shutdown(wait=True, cancel_futures=True)
 
     def _write(self, number: int) -> Path:
-        folder = self._free_folder()
+        folder = free_name(self._folder, "take", "")
         with atomic_folder(folder, f"steered.{self._kind}", lambda path: False) as temporary:
             self._session.write_files(number, self._kind, temporary)
         self._session.mark_exported(number)
-        return folder
-
-    def _free_folder(self) -> Path:
-        number = 1
-        while (folder := self._folder / f"take-{number}").exists():
-            number += 1
         return folder
