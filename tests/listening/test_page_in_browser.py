@@ -298,6 +298,14 @@ def answer_trial(page, answer):
         page.keyboard.press(one)
 
 
+def begin_after_practice(page):
+    """Begin a session of four trials, up to the first one that counts."""
+    begin(page)
+    wait_for_trial(page, "Practice")
+    answer_trial(page, "1")
+    wait_for_trial(page, "Trial 1 of 4")
+
+
 def answers_in_storage(page, listener="L07"):
     text = page.evaluate(
         "(id) => localStorage[Object.keys(localStorage).find((one) => one.endsWith(':' + id))]",
@@ -310,10 +318,7 @@ def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
     made = make("2afc", items=2)
     with served(made.page.parent) as address:
         page.goto(address)
-        begin(page)
-        wait_for_trial(page, "Practice")
-        answer_trial(page, "1")
-        wait_for_trial(page, "Trial 1 of 4")
+        begin_after_practice(page)
         other = page.context.new_page()
         other.goto(address)
         other.click("text=Continue as L07 (0 of 4 answered)")
@@ -338,10 +343,7 @@ def test_a_tab_that_was_not_told_does_not_overwrite_the_answers_of_another_one(p
     made = make("2afc", items=2)
     with served(made.page.parent) as address:
         page.goto(address)
-        begin(page)
-        wait_for_trial(page, "Practice")
-        answer_trial(page, "1")
-        wait_for_trial(page, "Trial 1 of 4")
+        begin_after_practice(page)
         other = page.context.new_page()
         other.add_init_script(
             "addEventListener('storage', (event) => event.stopImmediatePropagation())"

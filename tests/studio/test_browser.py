@@ -971,23 +971,25 @@ TRACK = f"""async (image) => {{ {COLOURS}
 }}"""
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_has_the_contrast_of_wcag_aa(tab, scheme):
+def opened_in(tab, scheme: str):
+    """A page in a colour scheme with all its panes open."""
     page = tab()
     page.emulate_media(color_scheme=scheme)
     page.wait_for_function(SOUNDING)
     page.locator(".research summary").click()
     page.locator(".more summary").click()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_has_the_contrast_of_wcag_aa(tab, scheme):
+    page = opened_in(tab, scheme)
     assert page.evaluate(CONTRASTS) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_border_of_a_control_has_the_contrast_of_wcag_aa(tab, scheme):
-    page = tab()
-    page.emulate_media(color_scheme=scheme)
-    page.wait_for_function(SOUNDING)
-    page.locator(".research summary").click()
-    page.locator(".more summary").click()
+    page = opened_in(tab, scheme)
     assert page.evaluate(BORDERS) == []
     page.evaluate(TURN, ["brightness", 4])  # the thumb is at the other end
     box = page.get_by_role("slider", name="brightness", exact=True).bounding_box()
