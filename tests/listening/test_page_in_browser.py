@@ -400,7 +400,7 @@ def test_keys_move_the_focus_to_the_excerpt_or_answer_and_the_others_still_act(p
     for one in "abx":
         page.keyboard.press(one)
         assert focused(page) == f"Play {one.upper()}"
-    for wanted in ("Play", "Pause"):  # label of the button, by what it does next
+    for wanted in ("Play", "Pause"):  # label of the button: its next action
         page.keyboard.press(" ")
         assert page.get_attribute(".play", "aria-label") == wanted
     page.keyboard.press("2")

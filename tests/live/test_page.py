@@ -18,7 +18,7 @@ def do(session, command):
 
 
 def turn(session, player, value):
-    """Turn the knob, and wait until the frame of the change is heard."""
+    """Turn the knob, and wait until the frame of the change is played."""
     applied = session.apply(Control.physical("brightness", value)).result(TIMEOUT)
     player.until(lambda one: one.blocks[-1].stop > applied.sample + 4000)
 

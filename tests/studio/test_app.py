@@ -244,7 +244,7 @@ def test_a_take_is_exported(client, session):
         "index.html"
         in zipfile.ZipFile(io.BytesIO(client.get("/export/1/page.zip").content)).namelist()
     )
-    assert session.unsaved == (1,)  # a page does not hold what the take can be replayed from
+    assert session.unsaved == (1,)  # a page has no sidecar to replay the take from
     answer = client.get("/export/1/flac.zip")
     assert session.unsaved == ()
     assert answer.headers["content-disposition"].endswith('"tonearm-1-flac.zip"')

@@ -116,7 +116,7 @@ def calibrate(
     force: _options.Force = False,
     as_json: _options.Json = False,
 ) -> None:
-    """Find how far each sign of a vector goes within the damage limits, and what it does there; or
+    """Find how far each sign of a vector goes within the damage limits, and its effect there; or
     the scales of its levels (--scales).
     """
     from tonearm.steering.references import split_reference

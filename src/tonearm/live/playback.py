@@ -188,7 +188,7 @@ class Playback:
         return self._output.room(lead + further) > 0
 
     def newest_music(self, seconds: float) -> tuple[np.ndarray, int]:
-        """What a fork continues: the end of the phrase or of the output.
+        """The music that a fork continues: the end of the phrase or of the output.
 
         Returns:
             Steered samples [C, n], and the clip sample of the performance that follows them.

@@ -1,4 +1,4 @@
-"""Recorded sections, loops and forks follow the music that is heard, and what waits is not lost."""
+"""Recorded sections and loops follow the play head, forks the music, and nothing deferred is lost."""
 
 from itertools import pairwise
 
@@ -179,7 +179,7 @@ def test_a_fork_follows_the_melody_from_where_it_is(melody):
 
 
 def test_a_long_performance_is_continued_as_soon_as_that_is_possible(melody, monkeypatch):
-    """A fork of silent music is not possible: the music goes on, and the fork is tried again."""
+    """A fork of silent music is not possible: the music continues, and the fork is tried again."""
     monkeypatch.setattr(transport, "LONGEST", 1.5)
     monkeypatch.setattr(transport, "RETRY", 0.5)
     with playing(melody) as (session, player):
