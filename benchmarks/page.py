@@ -277,7 +277,8 @@ def cuda(results: list[dict], origin: dict) -> list[str]:
         "unless stated; entered by hand.",
         "",
         "- pocket in float32 generates the codes of the reference engine token for token: without "
-        "steering, with one and two vectors, and with all five operators (2 prompts, 4 s).",
+        "steering, with one and two vectors, and with the operators `add`, `blend`, `rotate`, "
+        "`remove` and `clamp` (2 prompts, 4 s).",
         "- Streams with a live change, batches, learning, bfloat16 and float16 run, and graphs are "
         "captured without a warning.",
         "- *Floor*: time to read the weights and the cache of a step once.",

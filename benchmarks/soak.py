@@ -33,7 +33,7 @@ from benchmarks.soak_monitor import Monitor
 from benchmarks.soak_report import Outcome, Sample, verdicts_of
 from benchmarks.soak_requests import FILES, Requests
 from benchmarks.studio_server import StudioServer, studio_server
-from tonearm.live.session import CHUNK_SECONDS
+from tonearm.defaults import LIVE_CHUNK
 
 PEOPLE = 3  # clients that come and go
 # closes by the server: too many bad messages, a message too long, too slow or too many clients
@@ -200,7 +200,7 @@ def soak(
 def check_all(store: Path, audio: PlayedAudio, model: tonearm.Model) -> list[Checked]:
     """Replay all takes of a soak."""
     folders = sorted((store / "takes").glob("*"), key=lambda path: int(path.name))
-    chunk_frames = round(CHUNK_SECONDS * model.shape.frame_rate)
+    chunk_frames = round(LIVE_CHUNK * model.shape.frame_rate)
     checked = []
     for index, folder in enumerate(folders, start=1):
         checked.append(check_take(folder, int(folder.name), audio, model, chunk_frames))

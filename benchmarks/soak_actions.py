@@ -16,13 +16,13 @@ from benchmarks.soak_tally import Tally
 from benchmarks.studio_client import Message, StudioClient
 from tonearm.audio import Clip
 from tonearm.datasets import prompts
+from tonearm.studio.messages import MAX_TEXT
 
 Action = Callable[[StudioClient], Awaitable[None]]
 WORDS = prompts.held_out()
 MAX_LOOP = 8.0  # seconds
 # few lengths, so that the code that torch compiles for each of them does not look like a leak
 UPLOAD_SECONDS = (0.5, 1.0, 2.0, 3.0)
-MAX_TEXT = 64 * 1024  # bytes of a message, of the protocol
 
 
 class People:

@@ -93,7 +93,7 @@ class StudioServer:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end:
             found = re.search(pattern, self._out.read_text(encoding="utf-8"))
-            if found and "Ctrl-C ends it" in self._out.read_text(encoding="utf-8"):
+            if found and "press Ctrl-C to stop" in self._out.read_text(encoding="utf-8"):
                 return found[1]
             if not self.runs:
                 raise RuntimeError(f"the server has ended: {self.errors.strip()}")

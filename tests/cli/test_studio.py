@@ -213,7 +213,7 @@ def test_the_take_that_plays_at_the_end_is_saved(tiny, tmp_path, end_by, options
     )
     try:
         end = time.monotonic() + TIMEOUT
-        while "Ctrl-C ends it" not in process.stdout.readline():
+        while "press Ctrl-C to stop" not in process.stdout.readline():
             assert time.monotonic() < end and process.poll() is None
         url = f"http://127.0.0.1:{port}"
         with urllib.request.urlopen(f"{url}/manifest", timeout=TIMEOUT) as answer:

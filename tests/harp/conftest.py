@@ -7,13 +7,13 @@ from tests.knobs.planted import knob_of
 from tonearm.audio import Clip
 from tonearm.harp.maker import Maker
 from tonearm.harp.panel import Panel
-from tonearm.live import Session
+from tonearm.live import manifest_of
 
 
 @pytest.fixture
 def panel(melody) -> Panel:
     melody.vectors["brightness"] = knob_of(melody)
-    return Panel(Session(melody).manifest)
+    return Panel(manifest_of(melody))
 
 
 @pytest.fixture

@@ -81,7 +81,7 @@ def test_mistakes_are_one_line(maker, panel):
     with pytest.raises(TonearmError, match="no selection whose melody could be kept"):
         maker.make(None, melody, silent)
     long = Clip(np.full(61 * 8000, 0.1, np.float32), 8000)
-    with pytest.raises(TonearmError, match="the selection has 61 s, and at most 60 s"):
+    with pytest.raises(TonearmError, match="the selection lasts 61 s, but at most 60 s"):
         maker.make(long, wish_of(panel, seconds=0), silent)
     with pytest.raises(TonearmError, match="null character"):
         maker.make(None, replace(melody, keeps_melody=False, prompt="a\0b"), silent)

@@ -7,7 +7,7 @@ import pytest
 from tests.harp.values import values_of
 from tonearm.errors import TonearmError
 from tonearm.harp.panel import Panel, slider_of
-from tonearm.live import Session
+from tonearm.live import manifest_of
 from tonearm.live.manifest import Knob, SignView
 
 
@@ -41,11 +41,11 @@ def test_a_failed_sign_closes_its_side_and_says_why():
     slider = slider_of(knob)
     assert (slider.minimum, slider.maximum) == (0, 4.2)
     assert "dark: not possible (no certain effect)" in slider.info
-    assert "bright to +4.2, at little cost to +2 st, uncertain" in slider.info
+    assert "bright: up to +4.2 st, quality tick at +2 st (uncertain)" in slider.info
 
 
 def test_a_model_without_melodies_only_continues(small):
-    panel = Panel(Session(small).manifest)
+    panel = Panel(manifest_of(small))
     assert "use" not in panel.controls
     assert not panel.read(values_of(panel)).keeps_melody
 
@@ -62,7 +62,7 @@ def test_values_become_a_wish(panel):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"prompt": "  "}, "Prompt: it is empty"),
+        ({"prompt": "  "}, "Prompt is empty"),
         ({"prompt": "x" * 1001}, "Prompt: 1001 characters are too many"),
         ({"seconds": 61}, "Seconds: 61 is not possible; use 0 to 60"),
         ({"seed": "-1"}, "Seed: '-1' is not possible; use 0 to 2147483647"),

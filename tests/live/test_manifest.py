@@ -20,7 +20,7 @@ from tonearm.steering.vector_file import load_vector
 def manifest(melody) -> Manifest:
     melody.vectors["brightness"] = planted(melody)
     melody.vectors["raw"] = vector_of(melody, "raw")
-    return manifest_of(melody.shape, melody.vectors, lookahead=0.3, lead=0.3, takes_melody=True)
+    return manifest_of(melody)
 
 
 def test_a_manifest_is_json_and_back(manifest):

@@ -11,6 +11,7 @@ import pytest
 
 from tests.live.players import TIMEOUT, Player, playing, ready_take
 from tonearm.audio import Clip
+from tonearm.defaults import LIVE_CHUNK
 from tonearm.errors import TonearmError
 from tonearm.live import (
     Applied,
@@ -25,7 +26,6 @@ from tonearm.live import (
     take_store,
     transport,
 )
-from tonearm.live import session as sessions
 from tonearm.live import settings as live_settings
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
@@ -70,7 +70,7 @@ def test_the_session_runs_ahead_by_the_lead_and_rests(melody):
         for _ in range(3):  # each snapshot passes through the session's thread
             state(session)
         emitted = player.of(AudioBlock)[-1].stop
-        chunk = round(sessions.CHUNK_SECONDS * session.sample_rate)
+        chunk = round(LIVE_CHUNK * session.sample_rate)
         assert emitted <= 0.4 * session.sample_rate + 2 * chunk
         session.playhead(emitted)
         player.until(lambda one: one.blocks[-1].stop > emitted)
@@ -360,7 +360,7 @@ def test_the_music_is_further_ahead_before_a_pass_over_known_frames(melody, comm
         player.playing = False
         do(session, command)
         ahead = command_handler.EXTRA_LEADS[type(command)]
-        limit = (0.4 + ahead + 2 * sessions.CHUNK_SECONDS) * session.sample_rate
+        limit = (0.4 + ahead + 2 * LIVE_CHUNK) * session.sample_rate
         block = player.blocks[-1]
         assert ahead * session.sample_rate < block.stop - session.head <= limit
 
@@ -589,7 +589,7 @@ def test_a_take_that_is_released_without_an_export_is_named(melody, monkeypatch)
         player.until(lambda one: one.blocks[-1].stop > start + 8000)
         do(session, commands.Stop())
         player.until(lambda one: any(isinstance(event, Notice) for event in one.events))
-        assert player.of(Notice)[0].text.startswith("take 1 was released without an export")
+        assert player.of(Notice)[0].text.startswith("take 1 was discarded before it was exported")
 
 
 def test_a_subscriber_that_fails_is_left_out_and_the_music_goes_on(melody, caplog):
@@ -694,7 +694,7 @@ def test_a_seed_that_is_locked_before_the_first_start_is_that_of_all_starts(melo
         (lambda session: session.playhead(1.5), "sample 1.5 is of type float"),
         (lambda session: session.use_audio("drums", None), "role 'drums' is unknown"),
         (lambda session: session.use_audio("melody", np.zeros(9)), "is of type ndarray"),
-        (lambda session: session.command("play").result(TIMEOUT), "'play' is no command"),
+        (lambda session: session.command("play").result(TIMEOUT), "'play' is not a command"),
     ],
 )
 def test_a_mistake_in_python_is_refused_and_the_session_goes_on(melody, call, message):

@@ -4,9 +4,9 @@ import pytest
 
 from tests.live.players import playing
 from tests.musicgen.decode_requests import with_window
+from tonearm.defaults import LIVE_CHUNK
 from tonearm.generation.stream import Stream
 from tonearm.live import commands, playback
-from tonearm.live import session as sessions
 
 LEAD = 0.4
 STALL = playback.PREFILL_MARGIN * 1.0 - LEAD / 2
@@ -51,4 +51,4 @@ def test_the_music_is_further_ahead_where_a_window_ends(melody, monkeypatch, unt
         player.until_samples(round(wanted))
         session.snapshot().result(60)
         emitted = sum(block.steered.shape[1] for block in player.blocks)
-        assert emitted <= wanted + 2 * sessions.CHUNK_SECONDS * session.sample_rate
+        assert emitted <= wanted + 2 * LIVE_CHUNK * session.sample_rate

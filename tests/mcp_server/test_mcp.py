@@ -12,7 +12,7 @@ import soundfile
 from tests.knobs.planted import knob_of
 from tests.threads import in_a_thread
 from tonearm.errors import TonearmError
-from tonearm.live import Session
+from tonearm.live import manifest_of
 from tonearm.mcp_server.toolbox import Toolbox
 from tonearm.replaying import replay
 
@@ -23,7 +23,7 @@ SHORT = {"prompt": "a folk tune", "seconds": 1, "seed": 3}
 @pytest.fixture
 def toolbox(melody, tmp_path) -> Toolbox:
     melody.vectors["brightness"] = knob_of(melody)
-    return Toolbox(melody, Session(melody).manifest, tmp_path / "takes")
+    return Toolbox(melody, manifest_of(melody), tmp_path / "takes")
 
 
 def call(toolbox: Toolbox, name: str, **arguments):

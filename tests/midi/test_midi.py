@@ -19,12 +19,12 @@ class Host:
 
     def __init__(self, session, path, **settings):
         self.session, self.now, self.said = session, 0.0, []
-        controllers = MidiMap(path)
+        controls = MidiMap(path)
         say = self.said.append
-        self.client = MidiClient(session, controllers, say, clock=lambda: self.now, **settings)
+        self.client = MidiClient(session, controls, say, clock=lambda: self.now, **settings)
 
-    def turn(self, controller: int, value: int) -> dict[str, float]:
-        self.client.receive([0xB2, controller, value])  # of any channel
+    def turn(self, cc: int, value: int) -> dict[str, float]:
+        self.client.receive([0xB2, cc, value])  # of any channel
         return self.session.snapshot().result(TIMEOUT).controls
 
     def beat(self, bpm: float, ticks: int) -> None:
@@ -52,28 +52,28 @@ TARGET = "target/brightness"
 @pytest.mark.parametrize(
     ("value", "expected"), [(127, 4.0), (0, -4.0), (64, 0.0), (63, 0.0), (65, 0.0), (32, -2.0)]
 )
-def test_controller_20_is_the_first_knob(host, value, expected):
+def test_cc_20_is_the_first_knob(host, value, expected):
     assert host.turn(20, value)[TARGET] == pytest.approx(expected)
 
 
-def test_controller_64_is_exact_zero_for_all_knobs(host):
+def test_cc_64_is_exact_zero_for_all_knobs(host):
     host.turn(20, 100)
     assert host.turn(64, 127)[TARGET] == 0.0
 
 
-def test_controllers_without_a_knob_and_other_messages_do_nothing(host):
+def test_ccs_without_a_knob_and_other_messages_do_nothing(host):
     before = host.turn(21, 100)  # the desk has one knob
     for message in ([], [0x90, 60, 100], [0xB0, 20], [0xFE]):
         host.client.receive(message)
     assert host.turn(99, 100) == before and not host.said
 
 
-def test_a_learned_controller_is_kept_in_the_file_that_the_page_s_format_has(host, session):
+def test_a_learned_cc_is_stored_in_the_format_of_the_page(host, session):
     host.client.learn("brightness")
     assert host.turn(74, 127)[TARGET] == 4.0
     assert host.said == [
-        "move a MIDI controller for brightness",
-        "controller 74 now turns brightness",
+        "move a MIDI control for brightness",
+        "CC 74 now turns brightness",
     ]
     path = host.client._map._path
     assert json.loads(path.read_text()) == [[74, "brightness"]]
@@ -81,7 +81,7 @@ def test_a_learned_controller_is_kept_in_the_file_that_the_page_s_format_has(hos
     assert again.turn(74, 0)[TARGET] == -4.0
 
 
-def test_controller_64_cannot_be_learned(host):
+def test_cc_64_cannot_be_learned(host):
     host.client.learn("brightness")
     host.turn(64, 127)
     assert "use another one" in host.said[-1]
@@ -99,7 +99,7 @@ def test_a_knob_that_is_no_longer_there_is_said(session, tmp_path):
 def test_a_file_that_is_no_map_is_named(tmp_path, content):
     path = tmp_path / "midi.json"
     path.write_text(content)
-    with pytest.raises(TonearmError, match="is no map of MIDI controllers"):
+    with pytest.raises(TonearmError, match="is not a map of MIDI controls"):
         MidiMap(path)
 
 
@@ -179,7 +179,7 @@ def test_a_port_sends_controllers_and_clock_to_the_session(fake_rtmidi, session,
         port.callback(([0xB0, 20, 127], 0.0), None)
         assert session.snapshot().result(TIMEOUT).controls[TARGET] == 4.0
         opened.connect(session, session.notify).learn("brightness")
-        assert Notice("move a MIDI controller for brightness") in said
+        assert Notice("move a MIDI control for brightness") in said
     assert port.opened is None and port.callback is None
     assert map_path().is_relative_to(tmp_path) or sys.platform != "linux"
 

@@ -99,7 +99,7 @@ def test_a_checkpoint_without_vectors_is_played(tab, small):
         page = tab(url)
         page.wait_for_function(SOUNDING)
         page.locator(".research summary").click()
-        assert not page.get_by_text("Further vectors").is_visible()
+        assert not page.get_by_text("Additional vectors").is_visible()
         assert page.get_by_text("This checkpoint has no vectors").is_visible()
         page.close()
 
@@ -197,7 +197,7 @@ def test_a_knob_by_keyboard_is_applied_at_a_sample_and_marked(tab):
     assert page.evaluate("() => window.tonearm.roll.marks[0].sample") > 0
     assert page.evaluate("() => window.tonearm.latency") > 0
     page.keyboard.press("0")
-    assert knob.get_attribute("aria-valuetext") == "zero, as without the knob"
+    assert knob.get_attribute("aria-valuetext") == "zero, no steering by this knob"
 
 
 def test_a_switch_between_a_and_b_changes_the_stream_that_plays(tab, session):
@@ -567,8 +567,10 @@ def test_the_level_is_that_which_the_player_has_set(tab):
         wire.dispatchEvent(new CustomEvent("meters", { detail: { steered: numbers(a), plain: numbers(b) } }));
         return document.getElementById("level").textContent;
     }"""
-    assert page.evaluate(text, [-12, -24]) == "B plays +6.0 dB, A −6.0 dB, at one loudness"
-    assert page.evaluate(text, [-12, -25]).startswith("not matched: A is +13.0 LU against B")
+    assert page.evaluate(text, [-12, -24]) == "loudness matched: B plays +6.0 dB, A −6.0 dB"
+    assert page.evaluate(text, [-12, -25]).startswith(
+        "loudness not matched: A is +13.0 LU relative to B"
+    )
     assert "once it is measured" in page.evaluate(text, [None, -24])
 
 
@@ -679,7 +681,7 @@ def test_an_export_that_fails_says_why_and_no_page_is_offered_for_a_long_take(
     page.get_by_role("button", name="Stop").click()
     link = page.get_by_role("link", name="FLAC files and sidecars of take 1")
     link.wait_for()
-    assert page.get_by_text("no page beyond 0.1 s").is_visible()
+    assert page.get_by_text("pages: 0.1 s at most").is_visible()
     assert page.get_by_role("link", name="A page to share").count() == 0
     session._takes._takes.clear()
     link.focus()
@@ -750,11 +752,11 @@ def test_a_controller_that_is_plugged_in_later_learns_the_knob_that_has_the_focu
     page.evaluate("() => window.plug('late')")
     page.get_by_role("slider", name="brightness", exact=True).focus()
     learn.click()
-    page.get_by_text("move a controller for brightness").wait_for()
+    page.get_by_text("move a control for brightness").wait_for()
     page.evaluate("() => window.turn('late', 64, 127)")
     page.get_by_text("move another one for brightness").wait_for()
     page.evaluate("() => window.turn('late', 70, 127)")
-    page.get_by_text("controller 70 now turns brightness").wait_for()
+    page.get_by_text("CC 70 now turns brightness").wait_for()
     assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == pytest.approx(4)
     page.evaluate("() => window.turn('late', 64, 0)")
     assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 0

@@ -125,8 +125,8 @@ def test_transport_and_status(controller, session):
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (b"", "no OSC packet"),
-        (b"#bundle\0garbage", "no OSC packet"),
+        (b"", "not an OSC packet"),
+        (b"#bundle\0garbage", "not an OSC packet"),
         (build_msg("/tonearm/knob/nothing", 1.0).dgram, "no knob"),
         (build_msg("/tonearm/knob/brightness", "loud").dgram, "needs a number"),
         (build_msg("/tonearm/knob/brightness", float("nan")).dgram, "needs a number"),

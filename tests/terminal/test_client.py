@@ -319,10 +319,10 @@ def test_m_learns_a_controller_for_the_selected_knob(desk, tmp_path):
     )
     desk.client.midi = midi
     desk.press("2", "m")
-    assert desk.says("guidance is no knob")
+    assert desk.says("guidance is not a knob")
     desk.press("1", "m")
     midi.receive([0xB0, 74, 127])
-    desk.until(lambda: desk.says("controller 74 now turns brightness") and desk.says("+4.0 st"))
+    desk.until(lambda: desk.says("CC 74 now turns brightness") and desk.says("+4.0 st"))
     for _ in range(24):
         now[0] += 60 / (24 * 120)
         midi.receive([CLOCK])

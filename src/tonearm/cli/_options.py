@@ -21,7 +21,7 @@ Targets = Annotated[
     typer.Option(
         "--set",
         metavar="KNOB=TARGET",
-        help="A target in a physical unit, met and measured: tempo=128bpm, brightness=+3st, "
+        help="A target in a physical unit, aimed at and measured: tempo=128bpm, brightness=+3st, "
         "loudness=-4lu (see: tonearm knobs). Repeat it for more.",
     ),
 ]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tonearm.defaults import LIVE_CHUNK
 from tonearm.errors import TonearmError
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ Midi = Annotated[
     typer.Option(
         "--midi",
         metavar="PORT",
-        help="Number of a MIDI input, or a part of its name (extra midi): controllers 20 to 27 are "
-        "the knobs, 64 sets all to zero; MIDI Clock shows the host's tempo.",
+        help="Number of a MIDI input, or a part of its name (extra midi): CC 20 to 27 turn the "
+        "knobs, CC 64 sets all to zero; MIDI Clock shows the host's tempo.",
     ),
 ]
 
@@ -101,11 +102,10 @@ def new_session(
     would wait for them.
     """
     from tonearm.live import Session
-    from tonearm.live.session import CHUNK_SECONDS
     from tonearm.process_memory import exclude_from_collections
 
     given: Mode | None = None if mode == "auto" else mode  # type: ignore[assignment]
-    chunk = CHUNK_SECONDS if chunk_frames is None else chunk_frames / model.shape.frame_rate
+    chunk = LIVE_CHUNK if chunk_frames is None else chunk_frames / model.shape.frame_rate
     session = Session(
         model,
         prompt=prompt,

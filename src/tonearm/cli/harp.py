@@ -9,6 +9,7 @@ from tonearm.cli import _options
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import check_folder, licence_note, model_text
 from tonearm.cli.studio import LOCAL
+from tonearm.defaults import HARP_PORT
 from tonearm.signals import ended_by_signals
 
 
@@ -33,7 +34,9 @@ def harp(
             help="Interface to listen at; other than this machine's own, the address has a token.",
         ),
     ] = LOCAL,
-    port: Annotated[int, typer.Option("--port", help="Of the endpoint; 0 for a free one.")] = 9320,
+    port: Annotated[
+        int, typer.Option("--port", help="Of the endpoint; 0 for a free one.")
+    ] = HARP_PORT,
     folder: Annotated[
         Path, typer.Option("--out", metavar="FOLDER", help="Receives the takes.")
     ] = Path("takes"),
@@ -52,9 +55,9 @@ def harp(
         from tonearm.files.temporary_folder import temporary_folder
         from tonearm.harp.maker import Maker
         from tonearm.harp.panel import Panel
-        from tonearm.live import Session
+        from tonearm.live import manifest_of
 
-        panel = Panel(Session(loaded).manifest, knobs)
+        panel = Panel(manifest_of(loaded), knobs)
         maker = Maker(loaded, panel.knobs, folder.absolute())
         url = address(host, bound, None) + (token or "")
 
@@ -68,7 +71,7 @@ def harp(
                 }
             )
             out.print(f"open {url} in HARP, as a custom path", soft_wrap=True)
-            out.print("Ctrl-C ends it")
+            out.print("press Ctrl-C to stop")
 
         with temporary_folder() as temporary, ended_by_signals():
             app, cancel = make_app(panel, maker, temporary, host, token)

@@ -25,7 +25,7 @@ def mcp(
     check_mcp()
     check_folder(folder)
     loaded = load_model(model, device, dtype)
-    from tonearm.live import Session
+    from tonearm.live import manifest_of
     from tonearm.mcp_server.toolbox import Toolbox
 
-    serve(Toolbox(loaded, Session(loaded).manifest, folder.absolute()))
+    serve(Toolbox(loaded, manifest_of(loaded), folder.absolute()))

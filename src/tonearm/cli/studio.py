@@ -12,7 +12,7 @@ import typer
 from tonearm.cli import _options, _playing
 from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import check_folder, licence_note, model_text
-from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
+from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT, STUDIO_PORT
 from tonearm.errors import TonearmError
 from tonearm.signals import ended_by_interrupt_alone, ended_by_signals
 from tonearm.text import first_line
@@ -43,7 +43,9 @@ def studio(
             "and a browser plays no sound without an HTTPS proxy.",
         ),
     ] = LOCAL,
-    port: Annotated[int, typer.Option("--port", help="Of the page; 0 for a free one.")] = 9310,
+    port: Annotated[
+        int, typer.Option("--port", help="Of the page; 0 for a free one.")
+    ] = STUDIO_PORT,
     osc: Annotated[
         int | None,
         typer.Option("--osc", metavar="PORT", help="Listen to OSC at this UDP port, such as 9311."),
@@ -76,7 +78,7 @@ def studio(
         udp = None
         if osc is not None:
             udp = opened.enter_context(bind(host, osc, socket.SOCK_DGRAM, "--osc"))
-        controllers = opened.enter_context(_playing.midi_port(midi))
+        midi_input = opened.enter_context(_playing.midi_port(midi))
         loaded = load_model(model, device, dtype)
         from tonearm.studio.app import make_app
 
@@ -93,7 +95,7 @@ def studio(
                 }
             )
             out.print(f"open {url}", soft_wrap=True)
-            out.print("Ctrl-C ends it")
+            out.print("press Ctrl-C to stop")
             if not no_browser:
                 webbrowser.open(url)
 
@@ -101,8 +103,8 @@ def studio(
             try:
                 with suppress(KeyboardInterrupt):
                     session.start()
-                    if controllers is not None:
-                        controllers.connect(session, session.notify, announces_tempo=True)
+                    if midi_input is not None:
+                        midi_input.connect(session, session.notify, announces_tempo=True)
                     serve(make_app(session, host, token, udp), bound, ready)
             finally:
                 with ended_by_interrupt_alone():
@@ -116,7 +118,7 @@ def _close(session: "Session", folder: Path) -> None:
         TonearmError: a take could not be completed or saved; the others are saved.
     """
     if session.state.status == "playing" or session.unsaved:
-        _print(f"saving takes that were not exported to {folder}; Ctrl-C leaves them out")
+        _print(f"saving takes that were not exported to {folder}; press Ctrl-C to discard them")
     session.close()
     faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
     for number in session.unsaved:

@@ -19,7 +19,7 @@ class Track:
     """Audio that is given or returned, as a file.
 
     label     its name
-    info      a sentence that HARP shows below the pointer
+    info      a sentence that HARP shows in a tooltip
     required  whether HARP refuses to process without it
     """
 
@@ -103,7 +103,7 @@ class Slider:
             TonearmError: no number, or one outside the range.
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TonearmError(f"{self.label}: {quoted(value)} is no number")
+            raise TonearmError(f"{self.label}: {quoted(value)} is not a number")
         if not self.minimum - self.step / 2 < value < self.maximum + self.step / 2:
             raise TonearmError(
                 f"{self.label}: {value:g} is not possible; use {self.minimum:g} to {self.maximum:g}"
@@ -127,7 +127,7 @@ class TextBox:
     def read(self, value: object) -> str:
         """The text without spaces around it. Raises TonearmError for no text, or too long a one."""
         if not isinstance(value, str):
-            raise TonearmError(f"{self.label}: {quoted(value)} is no text")
+            raise TonearmError(f"{self.label}: {quoted(value)} is not a text")
         if len(value) > self.longest:
             raise TonearmError(
                 f"{self.label}: {len(value)} characters are too many; use at most {self.longest}"

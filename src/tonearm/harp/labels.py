@@ -16,7 +16,7 @@ class Label:
     start        in seconds
     seconds      its length
     text         that is shown on it
-    description  that is shown below the pointer
+    description  that is shown in a tooltip
     colour       red, green and blue
     """
 

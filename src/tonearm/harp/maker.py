@@ -111,7 +111,7 @@ def _length_of(selection: Clip | None) -> float:
         return DEFAULT_SECONDS
     if selection.seconds > MAX_SECONDS:
         raise TonearmError(
-            f"the selection has {selection.seconds:.0f} s, and at most {MAX_SECONDS:g} s of new "
+            f"the selection lasts {selection.seconds:.0f} s, but at most {MAX_SECONDS:g} s of new "
             "music are possible; set Seconds, or select less"
         )
     return selection.seconds
@@ -153,7 +153,7 @@ def _labels(
     ]
     labels.append(Label(start, new, f"new, seed {seed}", "; ".join(facts), BLUE))
     note = (
-        "Change of the new music against the same take without knobs; one take is no average."
+        "Change of the new music against the same take without knobs; a single take is not an average."
         if wish.is_measured
         else "Set; the change was not measured."
     )

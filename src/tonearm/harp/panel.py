@@ -122,7 +122,7 @@ class Panel:
             for (name, control), value in zip(self.controls.items(), values, strict=True)
         }
         if not given[PROMPT]:
-            raise TonearmError("Prompt: it is empty; write the music in words")
+            raise TonearmError("Prompt is empty; describe the music in a few words")
         targets = [knob.target for knob in self.knobs]
         targets += [setting.target for setting in self.manifest.settings]
         return Wish(
@@ -152,9 +152,9 @@ def _words(sign: SignView, unit: str) -> str:
     if not sign.passes:
         return f"{sign.word}: not possible ({sign.reason})"
     if sign.tick is None:
-        return f"{sign.word} to {sign.limit:+.3g}"
-    doubt = ", uncertain" if sign.hollow else ""
-    return f"{sign.word} to {sign.limit:+.3g}, at little cost to {sign.tick:+.3g} {unit}{doubt}"
+        return f"{sign.word}: up to {sign.limit:+.3g} {unit}"
+    doubt = " (uncertain)" if sign.hollow else ""
+    return f"{sign.word}: up to {sign.limit:+.3g} {unit}, quality tick at {sign.tick:+.3g} {unit}{doubt}"
 
 
 def _seed_of(text: str) -> int | None:

@@ -22,7 +22,6 @@ from tonearm.progress import Progress
 from tonearm.studio import uploads
 from tonearm.studio.safety import Guard
 
-PORT = 9320
 OLDEST = "6.13"  # of Gradio; earlier ones do not return the text of an error
 INSTALL = "pip install 'tonearm[harp]'"
 KEPT_SECONDS = 3600  # of uploads and takes among the temporary files

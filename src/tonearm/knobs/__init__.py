@@ -1,4 +1,4 @@
-"""Knobs: targets in physical units, met and measured take by take."""
+"""Knobs: targets in physical units, aimed at and measured take by take."""
 
 from tonearm.knobs.outcome import Outcome
 from tonearm.knobs.reaching import Reached, reach

@@ -8,7 +8,7 @@ ABX     correct answers per condition: one-sided exact binomial test, Clopper-Pe
 MUSHRA  mean rating of each condition over listeners, and its difference from the hidden reference,
         paired by listener and item; listeners who fail the post-screening are excluded
 
-Every family of tests is adjusted by Holm's rule.
+Every family of tests is adjusted by Holm's method.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ class Discrimination:
     """Right answers to one condition against the reference, in ABX.
 
     share       of right answers
-    p_adjusted  by Holm's rule, over the conditions
+    p_adjusted  by Holm's method, over the conditions
     listeners   right answers and trials by listener
     """
 
@@ -57,7 +57,7 @@ class Preference:
     """How often one condition of a pair was chosen, in 2AFC.
 
     share       of choices of `condition`
-    p_adjusted  by Holm's rule, over the pairs
+    p_adjusted  by Holm's method, over the pairs
     listeners   choices of `condition` and trials by listener
     """
 
@@ -74,7 +74,7 @@ class Rating:
 
     mean        over listeners
     difference  from the hidden reference, or None for the reference itself
-    p_adjusted  of the difference, by Holm's rule over the conditions; NaN for the reference
+    p_adjusted  of the difference, by Holm's method over the conditions; NaN for the reference
     """
 
     condition: str

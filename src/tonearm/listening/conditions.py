@@ -34,13 +34,15 @@ def parse_condition(text: str) -> Condition:
     """
     name, equals, parts = text.partition("=")
     if not (name.strip() and equals and parts):
-        raise TonearmError(f"condition {quoted(text)} is no {FORM}; give fast=pair:tempo,sign:+")
+        raise TonearmError(
+            f"condition {quoted(text)} is not {FORM}; give for example fast=pair:tempo,sign:+"
+        )
     facts: dict[str, str] = {}
     for part in parts.split(","):
         fact, colon, value = part.partition(":")
         if not (fact.strip() and colon):
             raise TonearmError(
-                f"{quoted(part)} of condition {quoted(name)} is no FACT:VALUE; give sign:+"
+                f"{quoted(part)} of condition {quoted(name)} is not FACT:VALUE; give for example sign:+"
             )
         if fact.strip() in facts:
             raise TonearmError(f"condition {quoted(name)} names {quoted(fact.strip())} twice")

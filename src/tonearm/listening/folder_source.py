@@ -28,7 +28,7 @@ def folder_material(folder: Path) -> Material:
     if len(found) < 2:
         held = ", ".join(found) or "none"
         raise TonearmError(
-            f"{folder} is no run and no comparison, and has too few folders of audio to compare "
+            f"{folder} is neither a run nor a comparison, and has too few folders of audio to compare "
             f"({held}); give a folder per condition, with files of the same names"
         )
     shared = sorted(set.intersection(*(set(files) for files in found.values())))

@@ -138,7 +138,7 @@ def estimated_minutes(trials: Sequence[PlannedTrial], kind: Kind) -> int:
 def _check(material: Material, name: str, role: str, *more: str) -> None:
     if name not in (*material.conditions, *more):
         raise TonearmError(
-            f"there is no condition {quoted(name)} for the {role}; there are {_listed(material)}"
+            f"there is no condition {quoted(name)} for the {role}; the conditions are {_listed(material)}"
         )
 
 

@@ -39,12 +39,12 @@ def read_material(
         return run_material(folders[0], conditions, study)
     if conditions or study is not None:
         option = "--condition" if conditions else "--study"
-        raise TonearmError(f"{option} is for the run of a study, and {folders[0]} is none")
+        raise TonearmError(f"{option} applies to the run of a study, but {folders[0]} is not one")
     if all(map(is_comparison, folders)):
         return comparison_material(folders)
     if len(folders) > 1:
         other = next(one for one in folders if not is_comparison(one))
         raise TonearmError(
-            f"{other} is no folder of tonearm compare; several folders must all be comparisons"
+            f"{other} is not a folder of tonearm compare; several folders must all be comparisons"
         )
     return folder_material(folders[0])

@@ -129,8 +129,8 @@ def _clips(
     end = shortest.seconds if excerpt.end is None else min(excerpt.end, shortest.seconds)
     if end - excerpt.start < MIN_LOUDNESS_SECONDS:
         raise TonearmError(
-            f"the takes of {quoted(item.name)} have {shortest.seconds:.3g} s, too few for an "
-            f"excerpt from {excerpt.start:g} s on of at least {MIN_LOUDNESS_SECONDS} s"
+            f"the takes of {quoted(item.name)} last {shortest.seconds:.3g} s; an "
+            f"excerpt from {excerpt.start:g} s on needs at least {MIN_LOUDNESS_SECONDS} s"
         )
     clips = {name: _faded(_cut(clip, excerpt.start, end)) for name, clip in whole.items()}
     if ANCHOR in conditions and ANCHOR not in whole:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tonearm import __version__
-from tonearm.backend import ModelShape
+from tonearm.defaults import LIVE_CHUNK, LIVE_LEAD, LIVE_PROMPT
 from tonearm.live import commands
 from tonearm.live.manifest import (
     CommandView,
@@ -21,9 +21,9 @@ from tonearm.live.manifest import (
     Vector,
 )
 from tonearm.live.takes import MAX_PAGE_SECONDS
+from tonearm.model import Model
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.controls import GUIDANCE, MAX_TEMPERATURE, TEMPERATURE
-from tonearm.steering.library import VectorLibrary
 from tonearm.steering.operators import Operator
 from tonearm.steering.response import Response
 from tonearm.steering.units import unit_named
@@ -41,22 +41,19 @@ TICK_PROTOCOL = (
 
 
 def manifest_of(
-    shape: ModelShape,
-    vectors: VectorLibrary,
-    *,
-    lookahead: float,
-    lead: float,
-    takes_melody: bool,
+    model: Model, *, lead: float = LIVE_LEAD, chunk_seconds: float = LIVE_CHUNK
 ) -> Manifest:
-    """The manifest of a model.
+    """The manifest of a model; vectors of its library with a sign that passed become knobs.
 
     Args:
-        shape: of the checkpoint.
-        vectors: its library; those with a sign that passed become knobs.
-        lookahead: of its streams, in seconds.
+        model: of the session.
         lead: first value, in seconds.
-        takes_melody: whether it can follow a melody.
+        chunk_seconds: length of a chunk.
+
+    Raises:
+        TonearmError: a model that cannot stream, or a length of chunks that is not possible.
     """
+    shape, vectors = model.shape, model.vectors
     found = {name: vectors[name] for name in vectors}
     knobs = {name: knob for name, vector in found.items() if (knob := knob_of(name, vector))}
     return Manifest(
@@ -71,9 +68,9 @@ def manifest_of(
             layer_count=shape.layer_count,
             sites=shape.sites,
             window_seconds=shape.window_seconds,
-            takes_melody=takes_melody,
+            takes_melody=shape.melody_trained,
         ),
-        lookahead=lookahead,
+        lookahead=_lookahead(model, chunk_seconds),
         lead=(commands.MIN_LEAD, commands.MAX_LEAD, lead),
         knobs=tuple(knobs[name] for name in _preferred_first(knobs)),
         settings=(
@@ -101,6 +98,13 @@ def manifest_of(
         tick_protocol=TICK_PROTOCOL,
         page_seconds=MAX_PAGE_SECONDS,
     )
+
+
+def _lookahead(model: Model, chunk_seconds: float) -> float:
+    """Seconds from a decoded frame to its last sample, in a stream of the model."""
+    stream = model.stream(LIVE_PROMPT, seconds=None, seed=0, chunk_seconds=chunk_seconds, twin=True)
+    stream.cancel()
+    return stream.lookahead
 
 
 def first_desk(knobs: Iterable[Knob]) -> tuple[str, ...]:
@@ -185,7 +189,7 @@ def _preferred_first(names: Iterable[str]) -> list[str]:
 def _command_view(command: Any) -> CommandView:
     schema = command.model_json_schema()
     name = command.model_fields["name"].default
-    return CommandView(name=name, summary=command.__doc__.strip(), fields=schema)
+    return CommandView(name=name, summary=" ".join(command.__doc__.split()), fields=schema)
 
 
 def _vector_view(name: str, vector: SteeringVector) -> Vector:

@@ -132,7 +132,9 @@ class CommandHandler:
             case commands.Research(steers=steers):
                 settings.set_research(steers)
             case _:
-                raise TonearmError(f"{command!r} is no command; use one of tonearm.live.COMMANDS")
+                raise TonearmError(
+                    f"{command!r} is not a command; use one of tonearm.live.COMMANDS"
+                )
         if transport.performance is not None and not isinstance(command, commands.Play):
             transport.performance.note(command.model_dump_json())
         self._state.publish()

@@ -44,7 +44,9 @@ class SetPrompt(_Command):
 
 
 class SetSeed(_Command):
-    """Seed of the next performance: a number, or None for a random one; locked, it stays."""
+    """Set the seed of the next performance: a number, or null for a random one; `locked` keeps it
+    for all later ones.
+    """
 
     name: Literal["seed"] = "seed"
     seed: Seed | None = None
@@ -52,7 +54,7 @@ class SetSeed(_Command):
 
 
 class Fork(_Command):
-    """Continue the music with a new performance: its own seed, and the knobs of the desk."""
+    """Continue the music as a new performance, with the next seed and the knobs chosen for it."""
 
     name: Literal["fork"] = "fork"
     seed: Seed | None = None
@@ -80,21 +82,23 @@ class Listen(_Command):
 
 
 class SetLead(_Command):
-    """Seconds between the play head and the newest sample; less reacts sooner, more is safer."""
+    """Set the lead, in seconds between the play head and the newest sample: a short one has less
+    latency, a long one fewer underruns.
+    """
 
     name: Literal["lead"] = "lead"
     seconds: float = Field(ge=MIN_LEAD, le=MAX_LEAD)
 
 
 class SetDesk(_Command):
-    """Knobs of the next performance or fork."""
+    """Choose the knobs of the next performance or fork."""
 
     name: Literal["desk"] = "desk"
     knobs: tuple[str, ...] = Field(max_length=MAX_KNOBS)
 
 
 class Research(_Command):
-    """Further steers of the next performance or fork, with strengths and schedules."""
+    """Set additional steers of the next performance or fork, with strengths and schedules."""
 
     name: Literal["research"] = "research"
     steers: tuple[Steer, ...] = Field(max_length=MAX_RESEARCH_STEERS)

@@ -148,4 +148,4 @@ class Manifest(_Plain):
             if knob.name == name:
                 return knob
         names = ", ".join(knob.name for knob in self.knobs) or "none"
-        raise TonearmError(f"there is no knob {name!r}; there are {names}")
+        raise TonearmError(f"there is no knob {name!r}; the knobs are {names}")

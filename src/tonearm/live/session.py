@@ -22,7 +22,7 @@ from typing import Any
 
 from tonearm import boundary
 from tonearm.audio import Clip
-from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
+from tonearm.defaults import LIVE_CHUNK, LIVE_LEAD, LIVE_PROMPT
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.free_name import free_name
@@ -48,8 +48,7 @@ from tonearm.model import Model
 from tonearm.steering.controls import Control
 from tonearm.text import quoted
 
-CHUNK_SECONDS = 0.08
-RECENT = 40.0  # seconds that are kept
+RECENT_SECONDS = 40.0  # of audio that are kept
 
 
 class Session:
@@ -60,7 +59,7 @@ class Session:
     Args:
         model: to play.
         prompt: the music in words.
-        seed: of the first performance; default: a random one.
+        seed: of all performances, until it is unlocked; default: a random one for each.
         lead: seconds between the play head and the newest sample.
         mode: "live" or "phrase"; default: by the speed, which is measured first.
         desk: names of the knobs of the first performance; default: the preferred ones.
@@ -80,19 +79,12 @@ class Session:
         lead: float = LIVE_LEAD,
         mode: Mode | None = None,
         desk: Sequence[str] | None = None,
-        chunk_seconds: float = CHUNK_SECONDS,
+        chunk_seconds: float = LIVE_CHUNK,
     ):
         check_playing(mode, lead)
         self.id = secrets.token_hex(8)  # by which clients that connect again recognise it
         self.model, shape = model, model.shape
-        trial = model.stream(
-            prompt, seconds=None, seed=seed or 0, chunk_seconds=chunk_seconds, twin=True
-        )
-        lookahead = trial.lookahead
-        trial.cancel()
-        self.manifest: Manifest = manifest_of(
-            shape, model.vectors, lookahead=lookahead, lead=lead, takes_melody=shape.melody_trained
-        )
+        self.manifest: Manifest = manifest_of(model, lead=lead, chunk_seconds=chunk_seconds)
         settings = Settings(
             model,
             self.manifest,
@@ -104,7 +96,7 @@ class Session:
         )
         self._subscribers, self._calls, self._takes = Subscribers(), CallQueue(), TakeStore()
         publish, rate = self._subscribers.publish, shape.sample_rate
-        self._recent = RecentAudio(round(RECENT * rate))
+        self._recent = RecentAudio(round(RECENT_SECONDS * rate))
         self._output = SessionOutput(rate, self._recent, publish)
         self._meters = MeterThread(self._recent, rate, publish)
         self._finisher = TakeFinisher(self._takes, publish, self._publish_take)
@@ -119,7 +111,13 @@ class Session:
             shape, settings, self._output, playback, self._finisher.finish, publish
         )
         self._state = StatePublisher(
-            settings, self._transport, playback, self._output, self._takes, lookahead, publish
+            settings,
+            self._transport,
+            playback,
+            self._output,
+            self._takes,
+            self.manifest.lookahead,
+            publish,
         )
         self._handler = CommandHandler(
             self.manifest, settings, self._transport, self._meters, self._state, publish

@@ -59,7 +59,7 @@ class Settings:
         model: to play.
         manifest: of the model.
         prompt: the music in words.
-        seed: of the first performance, which is locked; default: a random one, not locked.
+        seed: of all performances, until it is unlocked; default: a random one for each.
         lead: seconds between the play head and the newest sample.
         desk: names of knobs.
         chunk_seconds: length of a chunk.
@@ -200,7 +200,7 @@ class Settings:
         for steer in steers:
             if steer.vector not in known:
                 raise TonearmError(
-                    f"vector {steer.vector!r} is not in the library; there are {', '.join(sorted(known))}"
+                    f"vector {steer.vector!r} is not in the library; its vectors are {', '.join(sorted(known))}"
                 )
         before, self.research = self.research, steers
         try:

@@ -7,7 +7,7 @@ from tonearm.errors import TonearmError
 from tonearm.live.events import Notice, Subscriber
 from tonearm.live.performance import Performance
 from tonearm.live.state import TakeState
-from tonearm.live.take_store import TakeStore
+from tonearm.live.take_store import MAX_TAKES, TakeStore
 from tonearm.live.takes import RecordedTake
 from tonearm.process_memory import return_free_memory
 from tonearm.text import first_line
@@ -50,7 +50,7 @@ class TakeFinisher:
             log, recorded = tuple(performance.log), tuple(performance.recorded)
             take = RecordedTake(performance.number, steered, plain, log, recorded)
             self._keep(take)
-        except Exception as error:  # of the model; the session goes on
+        except Exception as error:  # of the model; the session continues
             reason = str(error) if isinstance(error, TonearmError) else first_line(error)
             self._keep(waiting.model_copy(update={"fault": reason}))
         self._completed()
@@ -60,6 +60,7 @@ class TakeFinisher:
         released = self._takes.keep(take)
         if released is not None:
             text = (
-                f"take {released} was released without an export; export takes while they are few"
+                f"take {released} was discarded before it was exported; only the newest "
+                f"{MAX_TAKES} are kept"
             )
             self._publish(Notice(text, "warning"))

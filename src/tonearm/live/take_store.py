@@ -67,7 +67,7 @@ class TakeStore:
             found = self._takes.get(number)
             known = ", ".join(map(str, self._takes)) or "none"
         if found is None:
-            raise TonearmError(f"there is no take {number}; there are {known}")
+            raise TonearmError(f"there is no take {number}; the takes are {known}")
         if isinstance(found, TakeState):
             raise TonearmError(found.fault or f"take {number} is not ready; wait a moment")
         return found

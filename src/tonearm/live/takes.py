@@ -116,7 +116,7 @@ def page_archive(take: RecordedTake, decode: Callable[[Take], Clip]) -> bytes:
     seconds = take.state.seconds
     if seconds > MAX_PAGE_SECONDS:
         raise TonearmError(
-            f"take {take.number} has {seconds:.0f} s, and a page holds {MAX_PAGE_SECONDS:g} s; "
+            f"take {take.number} lasts {seconds:.0f} s, but a page holds at most {MAX_PAGE_SECONDS:g} s; "
             "export it as files"
         )
     with temporary_folder() as parent:

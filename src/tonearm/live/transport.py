@@ -81,10 +81,10 @@ class Transport:
     def play(self) -> None:
         """Start a performance in place of the one that plays.
 
-        What waits comes first, since it was asked for before.
+        Deferred actions run first, because they were requested before.
 
         Raises:
-            TonearmError: settings that are not possible; the one that plays goes on.
+            TonearmError: settings that are not possible; the current performance continues.
         """
         self._playback.run_deferred()
         seed = self._settings.next_seed()
@@ -142,7 +142,7 @@ class Transport:
 
     def _end_section(self, performance: Performance, sample: int) -> None:
         if not performance.record(False, sample):
-            text = "the recorded section is left out, since the music went back before its end"
+            text = "the recorded section was discarded, because it ended before it began"
             self._publish(Notice(text, "warning"))
 
     def loop(self, bars: int, tempo: float | None) -> None:

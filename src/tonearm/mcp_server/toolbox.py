@@ -116,7 +116,7 @@ class Toolbox:
             Tool(
                 "generate_take",
                 "Generate music with the knobs that are set, and write it as WAV with a sidecar "
-                "from which it can be replayed. `targets` are met and measured, such as "
+                "from which it can be replayed. `targets` are aimed at and measured, such as "
                 '{"tempo": "128bpm", "brightness": "+3st"}, with the best of `tries` takes.',
                 _arguments(
                     "GenerateTake",

@@ -1,4 +1,6 @@
-"""Client of a session for MIDI messages: controllers turn knobs, and MIDI Clock shows a tempo."""
+"""Client of a session for MIDI messages: control changes (CC) turn knobs, and MIDI Clock shows a
+tempo.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +11,7 @@ from tonearm.errors import TonearmError
 from tonearm.live import Event, Session, StateChanged
 from tonearm.live.positions import value_at
 from tonearm.midi.clock import TICKS_PER_BEAT, ClockEstimator
-from tonearm.midi.mapping import ZERO_CONTROLLER, MidiMap, position_of
+from tonearm.midi.mapping import ZERO_CC, MidiMap, slider_position_of
 from tonearm.steering.controls import Control
 from tonearm.text import first_line
 
@@ -24,7 +26,7 @@ class MidiClient:
 
     Args:
         session: started.
-        controllers: map of controllers to knobs.
+        controls: map of CCs to knobs.
         say: called with a message for the person who plays, from any thread.
         announces_tempo: whether `say` receives the host's tempo when it changes.
         clock: seconds.
@@ -33,12 +35,12 @@ class MidiClient:
     def __init__(
         self,
         session: Session,
-        controllers: MidiMap,
+        controls: MidiMap,
         say: Callable[[str], None],
         announces_tempo: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._session, self._map, self._say, self._clock = session, controllers, say, clock
+        self._session, self._map, self._say, self._clock = session, controls, say, clock
         self._announces_tempo = announces_tempo
         self._estimator, self._ticks = ClockEstimator(), 0
         self._announced: float | None = None
@@ -56,9 +58,9 @@ class MidiClient:
         return self._estimator.bpm(self._clock())
 
     def learn(self, knob: str) -> None:
-        """Map a knob to the next MIDI controller that moves."""
+        """Map a knob to the next MIDI control that moves."""
         self._learning = knob
-        self._say(f"move a MIDI controller for {knob}")
+        self._say(f"move a MIDI control for {knob}")
 
     def receive(self, message: Sequence[int]) -> None:
         """Carry out a message; those of other kinds are ignored."""
@@ -74,18 +76,18 @@ class MidiClient:
             except TonearmError as error:
                 self._say(str(error))
 
-    def _change(self, controller: int, value: int) -> None:
+    def _change(self, cc: int, value: int) -> None:
         if self._learning is not None:
-            knob, self._learning = self._learning, None
-            self._map.learn(controller, knob)
-            self._say(f"controller {controller} now turns {knob}")
-        if controller == ZERO_CONTROLLER:
+            self._map.learn(cc, self._learning)
+            self._say(f"CC {cc} now turns {self._learning}")
+            self._learning = None
+        if cc == ZERO_CC:
             for name in self._desk:
                 self._set(name, 0.0)
             return
-        found = self._map.knob(controller, self._desk)
+        found = self._map.knob(cc, self._desk)
         if found is not None:
-            self._set(found, position_of(value))
+            self._set(found, slider_position_of(value))
 
     def _set(self, name: str, position: float) -> None:
         knob = self._session.manifest.knob(name)

@@ -20,32 +20,32 @@ class MidiInput:
     """An open input port.
 
     receive_with  sets the receiver of all messages, MIDI Clock included
-    controllers   map of controllers to knobs
+    controls      map of CCs to knobs
     """
 
     receive_with: Callable[[Receive], None]
-    controllers: MidiMap
+    controls: MidiMap
 
     def connect(
         self, session: Session, say: Callable[[str], None], announces_tempo: bool = False
     ) -> MidiClient:
         """Send the messages to a session; the arguments are those of MidiClient."""
-        client = MidiClient(session, self.controllers, say, announces_tempo)
+        client = MidiClient(session, self.controls, say, announces_tempo)
         self.receive_with(client.receive)
         return client
 
 
 @contextmanager
 def midi_input(name: str) -> Iterator[MidiInput]:
-    """Open an input port, and read the user's own map of controllers.
+    """Open an input port, and read the user's own map of controls.
 
     Args:
         name: number of the port, or a part of its name.
 
     Raises:
-        TonearmError: no such port, no python-rtmidi, or a file that is no map.
+        TonearmError: no such port, no python-rtmidi, or a file that is not a map.
     """
-    controllers = MidiMap(map_path())
+    controls = MidiMap(map_path())
     try:
         import rtmidi
     except ImportError as error:
@@ -66,7 +66,7 @@ def midi_input(name: str) -> Iterator[MidiInput]:
         port.set_callback(call)
 
     try:
-        yield MidiInput(receive_with, controllers)
+        yield MidiInput(receive_with, controls)
     finally:
         port.cancel_callback()
         port.close_port()

@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
 from tonearm.errors import TonearmError
 from tonearm.live import Session
+from tonearm.live.settings import Role
 from tonearm.studio import uploads
 from tonearm.studio.connection import OVERFLOW, Connection
 from tonearm.studio.messages import ReportMessage
@@ -25,7 +26,6 @@ from tonearm.threads import yield_to_music
 
 MAX_CLIENTS = 8
 PART = 256 * 1024  # bytes of an export that are sent at once
-Role = Literal["continue_from", "melody"]
 ExportKind = Literal["wav", "flac", "page"]
 # files of the page, and their media types; nothing else is served
 MEDIA_TYPES = {

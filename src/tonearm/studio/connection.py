@@ -45,7 +45,7 @@ class Connection:
         name: str,
         report: Callable[[messages.ReportMessage], None],
     ):
-        self.name, self.dropped = name, 0
+        self.name = name
         self._session, self._socket, self._report = session, socket, report
         self._loop = asyncio.get_running_loop()
         self._queue: deque[str | bytes] = deque()
@@ -185,7 +185,6 @@ class Connection:
         oldest = next(item for item in self._queue if isinstance(item, bytes))
         self._queue.remove(oldest)
         self._audio_queued -= 1
-        self.dropped += 1
 
     def _put(self, message: dict[str, Any]) -> None:
         self._append(json.dumps(message, allow_nan=False))

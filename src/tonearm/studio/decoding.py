@@ -26,7 +26,7 @@ def main() -> int:
         clip = Clip.decode(sys.stdin.buffer.read(), "the upload")
         if clip.seconds > MAX_SECONDS:
             raise TonearmError(
-                f"the upload has {clip.seconds:.0f} s; give at most {MAX_SECONDS:g} s"
+                f"the upload lasts {clip.seconds:.0f} s; use at most {MAX_SECONDS:g} s"
             )
         if clip.samples.size > MAX_SAMPLES:
             raise TonearmError(

@@ -37,7 +37,6 @@ from tonearm.studio.messages import ReportMessage
 from tonearm.studio.osc_listeners import Address, OscListeners
 from tonearm.text import quoted
 
-PORT = 9311
 ROOT = "/tonearm"
 ORIGIN = "osc"
 STATUS_SECONDS = 1.0
@@ -87,7 +86,7 @@ class OscServer(asyncio.DatagramProtocol):
         try:
             packet = OscPacket(data)
         except (ParseError, ValueError, IndexError, RecursionError):
-            self._send(sender, f"{ROOT}/error", "the datagram is no OSC packet")
+            self._send(sender, f"{ROOT}/error", "the datagram is not an OSC packet")
             return
         if any(_is_of_a_server(timed.message.address) for timed in packet.messages):
             return  # of another studio; an answer would be answered without an end
@@ -226,7 +225,7 @@ def call_of(
             return command_of({"name": "prompt", "text": text})
         case ["sync"]:
             return "sync"
-    raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync lists those there are")
+    raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync returns all addresses")
 
 
 def _is_no_word_of_the_parser(record: logging.LogRecord) -> bool:

@@ -10,7 +10,6 @@ from tonearm.errors import TonearmError
 from tonearm.studio.messages import MAX_TEXT
 from tonearm.studio.safety import TOKEN
 
-PORT = 9310
 # a page at another address than this machine's own has no sound, since browsers allow it in a
 # secure context alone
 LOCAL_OF = {"0.0.0.0": "127.0.0.1", "::": "::1"}

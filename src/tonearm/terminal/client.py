@@ -264,14 +264,14 @@ class TerminalClient:
         self._saving += [self._saver.save(number) for number in numbers]
 
     def _learn(self) -> None:
-        """Map the selected knob to the next MIDI controller that moves."""
+        """Map the selected knob to the next MIDI control that moves."""
         row = self.rows[self.selected]
         if self.midi is None:
             self._message = "no MIDI port is open; start with --midi PORT"
         elif isinstance(row, KnobRow):
             self.midi.learn(row.name)
         else:
-            self._message = f"{row.name} is no knob; choose one, then learn"
+            self._message = f"{row.name} is not a knob; select a knob first"
 
     def _leave(self) -> None:
         self.is_over = True

@@ -30,7 +30,7 @@ def check_terminal() -> None:
     for stream, name in ((sys.stdin, "input"), (sys.stdout, "output")):
         if not stream.isatty():
             raise TonearmError(
-                f"tonearm live needs a terminal, and the standard {name} is none; use tonearm "
+                f"tonearm live needs a terminal, but standard {name} is not one; use tonearm "
                 "studio for a browser, or tonearm generate for files"
             )
 
@@ -105,7 +105,10 @@ def _keep(session: Session, saver: TakeSaver, say: Callable[[str], None]) -> Non
     unsaved = len(saver.unsaved)
     faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
     if unsaved:
-        _say(say, f"saving {unsaved} {'take' if unsaved == 1 else 'takes'}; Ctrl-C leaves them out")
+        _say(
+            say,
+            f"saving {unsaved} {'take' if unsaved == 1 else 'takes'}; press Ctrl-C to discard them",
+        )
     for number, answer in sorted(saver.save_all().items()):
         error = answer.exception()
         if error is None:

@@ -2,7 +2,7 @@
 
 import { Output } from "./audio.js";
 import { element, find, signed } from "./dom.js";
-import { KnobRow, shown, showBudget, unitSymbol } from "./knobs.js";
+import { KnobRow, shown, showBudget } from "./knobs.js";
 import { Midi } from "./midi.js";
 import { Pad } from "./pad.js";
 import { Research } from "./research.js";
@@ -50,7 +50,7 @@ const tell = (name, fields) => ask(name, fields).catch((error) => say(error.mess
 
 const wanted = new Map(); // target -> value, sent once per frame
 const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
-const HIDDEN_PERIOD = 16; // ms; a hidden page has no frames, and controllers go on
+const HIDDEN_PERIOD = 16; // ms; a hidden page has no frames, and controllers still move
 function control(target, value, label) {
   if (!wanted.size) document.hidden ? setTimeout(flush, HIDDEN_PERIOD) : requestAnimationFrame(flush);
   wanted.set(target, { value, label });
@@ -129,7 +129,7 @@ function buildDesk(names, playing) {
   if (find("knobs").dataset.key !== key) {
     find("knobs").dataset.key = key;
     rows.clear();
-    const none = manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs: none of its vectors is calibrated, or it has none.")];
+    const none = manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs, because none of its vectors is calibrated.")];
     names.forEach((name, index) => rows.set(name, new KnobRow(manifest.knobs.find((knob) => knob.name === name), index + 1, turned)));
     find("knobs").replaceChildren(...none, ...[...rows.values()].map((row) => row.row), ...settings());
     pad?.fill();
@@ -236,7 +236,7 @@ function showIdentity({ identical, seconds, differs_at: at, steered }, isPlaying
   const badge = find("identity");
   if (!seconds) badge.textContent = "not compared yet";
   else if (identical) badge.textContent = `identical to plain · ${steered.slice(0, 8)}`;
-  else badge.textContent = `differs from plain since ${at.toFixed(1)} s`;
+  else badge.textContent = `differs from plain from ${at.toFixed(1)} s on`;
   badge.dataset.state = seconds && identical ? "same" : "quiet";
   badge.title = identical ? "All samples of A and B are equal; this is the start of their sha256." : "A and B have different samples.";
   badge.hidden = !seconds && !isPlaying;
@@ -279,9 +279,9 @@ function showLevels() {
   const [a, b] = output.levels;
   const gains = `B plays ${signed(b, 1)} dB${a < -0.05 ? `, A ${signed(a, 1)} dB` : ""}`;
   const level = find("level");
-  const text = difference == null ? "A and B are at one loudness once it is measured"
-    : Math.abs(difference) > MATCH_LIMIT ? `not matched: A is ${signed(difference, 1)} LU against B, and ${gains}`
-    : `${gains}, at one loudness`;
+  const text = difference == null ? "Loudness is matched after the first measurement"
+    : Math.abs(difference) > MATCH_LIMIT ? `loudness not matched: A is ${signed(difference, 1)} LU relative to B; ${gains}`
+    : `loudness matched: ${gains}`;
   if (level.textContent !== text) level.textContent = text;
 }
 
@@ -354,7 +354,7 @@ async function playOrStop() {
   if (playsHere()) {
     output.stop(state.run);
     await ask("stop").catch((error) => {
-      output.play(); // the music goes on
+      output.play(); // the music continues
       say(error.message, "error");
     });
   } else await begin();
@@ -471,4 +471,4 @@ async function start() {
 await start().catch(failStart);
 
 // for tests and for the curious
-window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll, unitSymbol };
+window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll };

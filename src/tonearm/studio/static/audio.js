@@ -68,7 +68,7 @@ export class Output {
     this.node?.port.postMessage({ type: "stop", run });
   }
 
-  /** Go on with a run that was stopped here, and plays on. */
+  /** Resume a run that was stopped on this page and still plays. */
   play() {
     this.node?.port.postMessage({ type: "play" });
   }
@@ -87,7 +87,7 @@ export class Output {
     return this.status.gains.map((gain) => 20 * Math.log10(gain));
   }
 
-  /** Audio that is buffered before sound begins: two thirds of the lead. */
+  /** Audio buffered before sound begins: two thirds of the lead, at most PRIME_SECONDS. */
   prime(lead, mode) {
     this.primeSeconds = Math.min(PRIME_SECONDS, (lead * 2) / 3);
     const ahead = mode === "phrase" ? Math.max(lead, PHRASE_LEAD) : lead;

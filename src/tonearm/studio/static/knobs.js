@@ -17,7 +17,7 @@ const SYMBOLS = { lu: "LU", db: "dB", onsets: "onsets/s", points: "points" };
 
 export const unitSymbol = (unit) => SYMBOLS[unit] ?? unit;
 
-/** Value in the knob's unit at a position from -1 to 1. */
+/** Value in the knob's unit at a position from -1 to 1; 0 on the side of a sign that failed, whose limit is 0. */
 export const valueAt = (knob, position) =>
   position >= 0 ? position * knob.positive.limit : -position * knob.negative.limit;
 
@@ -32,7 +32,7 @@ export function shown(knob, value) {
 }
 
 function spoken(knob, value) {
-  if (Math.abs(value) < 10 ** -knob.decimals / 2) return "zero, as without the knob";
+  if (Math.abs(value) < 10 ** -knob.decimals / 2) return "zero, no steering by this knob";
   const side = value > 0 ? knob.positive : knob.negative;
   const [one, many] = WORDS[knob.unit] ?? [unitSymbol(knob.unit), unitSymbol(knob.unit)];
   const size = Math.abs(value).toFixed(knob.decimals);
@@ -62,8 +62,8 @@ export class KnobRow {
     });
     this.shown = element("span", { class: "value", "aria-hidden": "true" }); // the slider says it
     const side = (sign) =>
-      element("span", { class: `word${sign.passes ? "" : " failed"}`, title: sign.passes ? sign.costs : `no effect here: ${sign.reason}` },
-        sign.word, sign.passes ? null : element("small", {}, " no effect here"));
+      element("span", { class: `word${sign.passes ? "" : " failed"}`, title: sign.passes ? sign.costs : `failed calibration: ${sign.reason}` },
+        sign.word, sign.passes ? null : element("small", {}, " failed calibration"));
     this.needles = ["a", "b"].map((stream) => element("i", { class: `needle ${stream}` }));
     this.needleText = element("span", { class: "quiet small" });
     this.needle = element("div", { class: "needles", hidden: true },
@@ -87,7 +87,7 @@ export class KnobRow {
   }
 
   #help() {
-    const part = (sign) => (sign.passes ? `towards ${sign.word}: ${sign.costs || "no costs measured"}` : `towards ${sign.word}: no effect here, ${sign.reason}`);
+    const part = (sign) => (sign.passes ? `towards ${sign.word}: ${sign.costs || "no costs measured"}` : `towards ${sign.word}: failed calibration, ${sign.reason}`);
     return `${this.knob.measure || "amount"}. ${part(this.knob.positive)}. ${part(this.knob.negative)}.`;
   }
 
@@ -118,9 +118,7 @@ export class KnobRow {
 
   #moved(position) {
     const { knob } = this;
-    const sign = position >= 0 ? knob.positive : knob.negative;
-    const clamped = sign.passes ? Math.max(-1, Math.min(1, position)) : 0;
-    const value = valueAt(knob, clamped);
+    const value = valueAt(knob, Math.max(-1, Math.min(1, position)));
     this.show(value);
     this.onchange(knob, value);
   }

@@ -1,14 +1,14 @@
-// Web MIDI: controllers 20 to 27 are the knobs 1 to 8, 64 sets all to zero; any other by learning.
+// Web MIDI: the control changes (CC) 20 to 27 turn the knobs 1 to 8, CC 64 sets all to zero; any other is learned.
 
 import { find } from "./dom.js";
 import { valueAt } from "./knobs.js";
 
-const FIRST_CONTROLLER = 20;
-const ZERO_CONTROLLER = 64;
+const FIRST_CC = 20;
+const ZERO_CC = 64;
 const STORE = "tonearm-midi";
 const CENTRE = 64; // of 0 to 127; within 1 of it a knob is at exactly zero
 
-/** Position from -1 to 1 of a controller's value. */
+/** Slider position, -1 to 1, of a CC value. */
 export const positionOfMidi = (value) => (Math.abs(value - CENTRE) <= 1 ? 0 : value > CENTRE ? (value - CENTRE) / (127 - CENTRE) : (value - CENTRE) / CENTRE);
 
 export class Midi {
@@ -33,7 +33,7 @@ export class Midi {
   async #open(button) {
     if (this.access) {
       this.learning = this.lastKnob ?? null;
-      this.say(this.learning ? `move a controller for ${this.learning}` : "choose a knob first, then learn");
+      this.say(this.learning ? `move a control for ${this.learning}` : "choose a knob first, then learn");
       return;
     }
     try {
@@ -49,32 +49,29 @@ export class Midi {
       this.say(`MIDI input ${port.name}: ${port.state}`);
     };
     button.textContent = "Learn";
-    this.say(`MIDI is on, ${this.access.inputs.size} inputs; controllers 20 to 27 are the knobs, “Learn” maps another to the knob you chose last`);
+    this.say(`MIDI inputs: ${this.access.inputs.size}. CC 20 to 27 turn the knobs; “Learn” maps another CC to the knob chosen last`);
   }
 
-  receive([status, controller, value]) {
+  receive([status, cc, value]) {
     if ((status & 0xf0) !== 0xb0) return;
-    if (this.learning && controller === ZERO_CONTROLLER) {
-      this.say(`controller ${ZERO_CONTROLLER} sets all knobs to zero; move another one for ${this.learning}`, "warning");
+    if (this.learning && cc === ZERO_CC) {
+      this.say(`CC ${ZERO_CC} sets all knobs to zero; move another control for ${this.learning}`, "warning");
       return;
     }
     if (this.learning) {
-      this.map.set(controller, this.learning);
-      this.say(`controller ${controller} now turns ${this.learning}`);
+      this.map.set(cc, this.learning);
+      this.say(`CC ${cc} now turns ${this.learning}`);
       this.learning = null;
       try {
         localStorage.setItem(STORE, JSON.stringify([...this.map]));
       } catch { /* as above */ }
     }
-    if (controller === ZERO_CONTROLLER) {
+    if (cc === ZERO_CC) {
       for (const row of this.rows.values()) row.set(0);
       return;
     }
-    const name = this.map.get(controller) ?? [...this.rows.keys()][controller - FIRST_CONTROLLER];
+    const name = this.map.get(cc) ?? [...this.rows.keys()][cc - FIRST_CC];
     const row = this.rows.get(name);
-    if (!row) return;
-    const position = positionOfMidi(value);
-    const sign = position >= 0 ? row.knob.positive : row.knob.negative;
-    row.set(sign.passes ? valueAt(row.knob, position) : 0);
+    row?.set(valueAt(row.knob, positionOfMidi(value)));
   }
 }

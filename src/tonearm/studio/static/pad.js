@@ -71,8 +71,7 @@ export class Pad {
     const places = [at(event.clientX - left, width), -at(event.clientY - top, height)];
     this.names.forEach((name, axis) => {
       const row = this.rows.get(name);
-      const sign = row && (places[axis] >= 0 ? row.knob.positive : row.knob.negative);
-      if (row) row.set(sign.passes ? valueAt(row.knob, places[axis]) : 0);
+      row?.set(valueAt(row.knob, places[axis]));
     });
   }
 }

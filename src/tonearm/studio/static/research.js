@@ -1,4 +1,4 @@
-// Research: further steers by vector, operator, layers, branch and a schedule drawn by hand; and the
+// Research: additional steers by vector, operator, layers, branch and a schedule drawn by hand; and the
 // dose-response of a knob.
 
 import { element, fitted, colour, signed, svg } from "./dom.js";
@@ -13,7 +13,7 @@ export function parseLayers(text, count) {
   const layers = new Set();
   for (const part of text.split(",")) {
     const match = /^\s*(\d+)\s*(?:-\s*(\d+)\s*)?$/.exec(part);
-    if (!match) throw new Error(`“${part.trim()}” is no layer; write 0, 2-4`);
+    if (!match) throw new Error(`“${part.trim()}” is not a layer; write for example 0, 2-4`);
     const [first, last] = [Number(match[1]), Number(match[2] ?? match[1])];
     if (last < first || last >= count) throw new Error(`layers are 0 to ${count - 1}`);
     for (let layer = first; layer <= last; layer++) layers.add(layer);
@@ -69,7 +69,7 @@ class ScheduleCanvas {
     if (!this.text.value.trim()) return null;
     return this.text.value.split(",").map((pair) => {
       const [seconds, factor] = pair.split(":").map(Number);
-      if (!Number.isFinite(seconds) || !Number.isFinite(factor)) throw new Error(`“${pair.trim()}” is no seconds:factor pair`);
+      if (!Number.isFinite(seconds) || !Number.isFinite(factor)) throw new Error(`“${pair.trim()}” is not a seconds:factor pair`);
       return [seconds, factor];
     });
   }
@@ -121,7 +121,7 @@ export class Research {
     box.replaceChildren(
       element("div", { class: "research-columns" },
         element("div", { hidden: !manifest.vectors.length },
-          element("h3", {}, "Further vectors"),
+          element("h3", {}, "Additional vectors"),
           element("div", { class: "form-grid" },
             field("Vector", this.vector), field("Operator", this.operator), field("Strength", this.strength), field("Level", this.level),
             field("Strategy", this.strategy), field("Layers", this.layers), field("Guidance branch", this.branch)),
@@ -150,7 +150,7 @@ export class Research {
   #add() {
     try {
       const steer = { vector: this.vector.value, operator: this.operator.value, strength: Number(this.strength.value), strategy: this.strategy.value, branch: this.branch.value };
-      if (!Number.isFinite(steer.strength)) throw new Error("the strength is no number");
+      if (!Number.isFinite(steer.strength)) throw new Error("the strength is not a number");
       if (this.level.value) steer.level = Number(this.level.value);
       const layers = parseLayers(this.layers.value, this.manifest.model.layer_count);
       if (layers) steer.layers = layers;
@@ -193,7 +193,7 @@ export class Research {
       await this.ask("research", { steers: this.steers });
       this.isEdited = false;
       await this.ask(command);
-      this.say(`${command === "fork" ? "forked" : "plays"} with ${this.steers.length} further vector${this.steers.length === 1 ? "" : "s"}`);
+      this.say(`${command === "fork" ? "forked" : "playing"} with ${this.steers.length} additional vector${this.steers.length === 1 ? "" : "s"}`);
     } catch (error) {
       this.say(error.message, "error");
     }

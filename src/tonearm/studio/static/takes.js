@@ -1,4 +1,4 @@
-// Takes and audio in: downloads, uploads.
+// Takes and audio input: downloads and uploads.
 
 import { element, find } from "./dom.js";
 
@@ -35,12 +35,12 @@ function partsOf({ number, prompt, seed, seconds, ready, fault, recorded }, long
   const link = (kind, text, label) =>
     element("a", { href: `/export/${number}/${kind}.zip`, "aria-label": `${label} of take ${number}`, onclick: (event) => download(event, number, kind, say) }, text);
   const page = seconds > longest
-    ? element("span", { class: "quiet", title: "A page holds the audio of both streams." }, `no page beyond ${longest} s`)
+    ? element("span", { class: "quiet", title: "A page holds the audio of both streams." }, `pages: ${longest} s at most`)
     : link("page", "Page", "A page to share");
   const sections = recorded.length ? `, ${recorded.length} recorded section${recorded.length > 1 ? "s" : ""}` : "";
   const state = ready
     ? element("span", { class: "files" }, link("wav", "WAV", "WAV files and sidecars"), link("flac", "FLAC", "FLAC files and sidecars"), page)
-    : element("span", { class: "quiet" }, fault || "is being completed …");
+    : element("span", { class: "quiet" }, fault || "processing …");
   return [
     element("b", {}, String(number)),
     element("span", { class: "title" }, `“${prompt}”`, element("small", { class: "quiet" }, ` seed ${seed}${ready ? `, ${clock(seconds)}` : ""}${sections}`)),
@@ -53,7 +53,7 @@ async function download(event, number, kind, say) {
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
   const failed = "the export failed; try again";
-  say(`take ${number} is being exported …`);
+  say(`exporting take ${number} …`);
   try {
     const answer = await fetch(`/export/${number}/${kind}.zip`);
     if (!answer.ok) throw new Error((await answer.json()).message ?? failed);
@@ -62,7 +62,7 @@ async function download(event, number, kind, say) {
     setTimeout(() => URL.revokeObjectURL(url), KEPT);
     say(`take ${number} was exported`);
   } catch (error) {
-    say(`take ${number}: ${error instanceof TypeError || error instanceof SyntaxError ? failed : error.message}`, "error"); // of the network, or of an answer that is no JSON
+    say(`take ${number}: ${error instanceof TypeError || error instanceof SyntaxError ? failed : error.message}`, "error"); // of the network, or of an answer that is not JSON
   }
 }
 
@@ -74,10 +74,10 @@ export function acceptAudio(takesMelody, say) {
   find("melody-label").hidden = !takesMelody;
   const upload = async (role, file) => {
     if (!file) return;
-    say(`${file.name} is being read …`);
+    say(`uploading ${file.name} …`);
     const answer = await request(role, { method: "POST", body: file });
     const content = await answer.json().catch(() => ({ message: "the upload failed; try again" }));
-    if (answer.ok) say(role === "melody" ? `follows the melody of ${file.name}` : `continues ${file.name} (${content.seconds.toFixed(1)} s)`);
+    if (answer.ok) say(role === "melody" ? `following the melody of ${file.name}` : `continuing ${file.name} (${content.seconds.toFixed(1)} s)`);
     else say(content.message, "error");
   };
   for (const [id, role] of [["continue-file", "continue_from"], ["melody-file", "melody"]]) {

@@ -4,8 +4,6 @@ export class Wire extends EventTarget {
   constructor(channels) {
     super();
     this.channels = channels;
-    this.client = null;
-    this.session = "";
   }
   #worker;
   #connected = false;
@@ -65,7 +63,6 @@ export class Wire extends EventTarget {
     } else if (message.type === "error") {
       this.#emit("notice", { level: "error", message: message.message });
     }
-    if (message.type === "hello") Object.assign(this, { client: message.client, session: message.session });
     if (message.type !== "error") this.#emit(message.type, message);
   }
 

@@ -17,7 +17,7 @@ const REPORT_SECONDS = 0.02;
 const TAPS = 32; // of the resampler
 const PHASES = 256;
 const CATCH_UP_SECONDS = 1; // after sound begins, in which what was missed may arrive in parts
-const FURTHER_SECONDS = 1; // beyond its lead that the session computes before forks and windows
+const EXTRA_LEAD_SECONDS = 1; // beyond its lead, that the session computes before forks and windows
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
 const SILENCE = 1e-4; // -80 dBFS
 
@@ -167,7 +167,7 @@ class Player extends AudioWorkletProcessor {
    * other pages have played it while this one was suspended or offline.
    */
   catchUp() {
-    if (this.end - this.position <= this.lead + FURTHER_SECONDS * this.ratio * sampleRate) return;
+    if (this.end - this.position <= this.lead + EXTRA_LEAD_SECONDS * this.ratio * sampleRate) return;
     const position = this.end - Math.round(Math.max(this.prime, this.lead));
     this.skipped += position - Math.floor(this.position);
     this.position = position;
