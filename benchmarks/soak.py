@@ -25,7 +25,7 @@ import psutil
 from websockets.exceptions import WebSocketException
 
 import tonearm
-from benchmarks.soak_actions import People, good_upload
+from benchmarks.soak_actions import UserActions, good_upload
 from benchmarks.soak_audio import Checked, PlayedAudio, check_take, unpack
 from benchmarks.soak_context import SoakContext
 from benchmarks.soak_misuse import Misuse
@@ -82,7 +82,7 @@ class Soak:
         requests = self._requests
         calls: list[Coroutine[Any, Any, None]] = [
             self.monitor.keep_playing(),
-            self._misuse.go_on(),
+            self._misuse.run(),
             requests.upload(),
             requests.export(),
             requests.browse(),
@@ -103,7 +103,7 @@ class Soak:
         """Connect, act for a while, and leave in one of several ways, over and over."""
         context, rng, tally = self.context, self.context.rng, self.context.tally
         client = context.client()
-        people = People(context.manifest, rng, tally)
+        people = UserActions(context.manifest, rng, tally)
         while True:
             try:
                 resumes = bool(client.session) and rng.random() < 0.5

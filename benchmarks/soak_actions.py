@@ -1,4 +1,4 @@
-"""Random actions on a studio: those of people who play, and those of clients that send nonsense."""
+"""Random actions of studio users, and random nonsense of other clients."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ MAX_LOOP = 8.0  # seconds
 UPLOAD_SECONDS = (0.5, 1.0, 2.0, 3.0)
 
 
-class People:
-    """What people do with a page: all of it is possible, or refused with a reason.
+class UserActions:
+    """Random user actions, each of them valid or refused with a reason.
 
     Args:
         manifest: of the studio.

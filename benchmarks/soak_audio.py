@@ -26,7 +26,9 @@ from tonearm.threads import torch_threads
 
 STREAMS = ("steered", "plain")
 PATTERN = 256  # samples by which the music after a loop is found
-NEAR = 1e-6  # share of its energy, within which a place is compared with it sample by sample
+MATCH_ENERGY_SHARE = (
+    1e-6  # share of its energy, within which a place is compared with it sample by sample
+)
 TOLERANCE = 1e-5  # of the peak
 MAX_TAIL = 2.0  # seconds that a take may hold beyond the last sample that was played
 
@@ -226,7 +228,7 @@ def is_loop(entry: dict[str, Any]) -> bool:
 def first_difference(played: np.ndarray, whole: np.ndarray, place: Place, tolerance: float) -> str:
     """Describe the first difference between a performance and its take.
 
-    Loops are left out: the music goes on after them with the sample that they began at.
+    Loops are left out: after a loop, the music continues at the sample at which the loop began.
 
     Args:
         played: float32 [R, n].
@@ -269,7 +271,9 @@ def position_of(pattern: np.ndarray, samples: np.ndarray, tolerance: float) -> i
     for wanted, row in zip(pattern.astype(float), samples.astype(float), strict=True):
         energy = np.convolve(row**2, np.ones(len(wanted)), mode="valid")
         distance += energy - 2 * correlate(row, wanted, mode="valid")
-    near = pattern.size * tolerance**2 + NEAR * float((pattern.astype(float) ** 2).sum())
+    near = pattern.size * tolerance**2 + MATCH_ENERGY_SHARE * float(
+        (pattern.astype(float) ** 2).sum()
+    )
     for at in np.flatnonzero(distance <= near):
         if np.abs(samples[:, at : at + pattern.shape[1]] - pattern).max() <= tolerance:
             return int(at)

@@ -35,7 +35,7 @@ class Misuse:
             self.no_http: 1,
         }
 
-    async def go_on(self) -> None:
+    async def run(self) -> None:
         """Misuse the server until this is cancelled."""
         while True:
             await self._context.pause(2)

@@ -11,7 +11,7 @@ from benchmarks.soak_report import Sample
 from benchmarks.studio_client import Message, Underrun
 
 SILENT = 4.0  # seconds after which it plays again
-REST = 3.0  # seconds after the last client, before resources are counted
+SETTLE_SECONDS = 3.0  # seconds after the last client, before resources are counted
 LOOK = 0.2  # seconds between two looks at its state
 SETTLED = 5.0  # seconds after which the buffer has followed a lead that was raised
 
@@ -92,7 +92,7 @@ class Monitor:
         await self.client.command("loop", bars=0)
         await self.client.command("stop")
         await self.client.close()
-        await asyncio.sleep(REST)
+        await asyncio.sleep(SETTLE_SECONDS)
         return self.sample()
 
     def sample(self) -> Sample:

@@ -99,8 +99,8 @@ def verdicts_of(found: Outcome, max_underruns: int, steady_lead: float) -> list[
     """
     return [
         memory(found),
-        grown("threads", found.before.threads, found.after.threads),
-        grown("open files", found.before.files, found.after.files),
+        no_growth("threads", found.before.threads, found.after.threads),
+        no_growth("open files", found.before.files, found.after.files),
         underruns(found, max_underruns, steady_lead),
         server_errors(found),
         Verdict(
@@ -125,7 +125,7 @@ def memory(found: Outcome) -> Verdict:
     return Verdict("memory", slope < MAX_SLOPE, text + ends)
 
 
-def grown(name: str, before: int, after: int) -> Verdict:
+def no_growth(name: str, before: int, after: int) -> Verdict:
     """Whether a number of resources is no larger than before."""
     return Verdict(name, after <= before, f"{before} at rest before, {after} after")
 

@@ -37,7 +37,7 @@ NO_PATHS = (
 
 
 class Requests:
-    """Loops of requests; each goes on until it is cancelled.
+    """Loops of requests; each runs until it is cancelled.
 
     Args:
         context: of the soak.

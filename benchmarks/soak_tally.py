@@ -5,7 +5,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 
 MAX_FAULTS = 200  # that are kept as text
-NEAR = 3.0  # an underrun is attributed to an action at most this many seconds before it
+CAUSE_SECONDS = 3.0  # an underrun is attributed to an action at most this many seconds before it
 # actions that cost computation, or change how far the music is computed ahead
 HEAVY = ("fork", "play", "prompt", "lead", "loop", "upload", "bad upload", "huge upload")
 HEAVY += ("export wav", "export flac", "export page", "research", "flood", "too many clients")
@@ -45,5 +45,9 @@ class Tally:
 
     def before(self, at: float) -> str:
         """The last heavy action shortly before a moment, or "none"."""
-        near = [kind for when, kind in self._events if at - NEAR <= when <= at and kind in HEAVY]
+        near = [
+            kind
+            for when, kind in self._events
+            if at - CAUSE_SECONDS <= when <= at and kind in HEAVY
+        ]
         return near[-1] if near else "none"

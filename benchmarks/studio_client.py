@@ -195,7 +195,7 @@ class StudioClient:
         except ConnectionClosed as closed:
             raise ConnectionError("the connection is closed") from closed
 
-    async def ask(self, message: Message) -> Message:
+    async def request(self, message: Message) -> Message:
         """Send a message with the next number, and return its answer: applied, done or error.
 
         Raises:
@@ -227,11 +227,11 @@ class StudioClient:
 
     async def command(self, name: str, **fields: Any) -> Message:
         """Carry out a command."""
-        return await self.ask({"type": "command", "name": name, **fields})
+        return await self.request({"type": "command", "name": name, **fields})
 
     async def control(self, target: str, value: float) -> Message:
         """Set a target."""
-        return await self.ask({"type": "control", "target": target, "value": value})
+        return await self.request({"type": "control", "target": target, "value": value})
 
     async def close(self) -> None:
         """Close the connection, as a page that is left."""

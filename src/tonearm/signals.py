@@ -1,4 +1,4 @@
-"""Signals that end a process that plays, and the time in which it saves its takes."""
+"""Termination signals of live sessions."""
 
 import signal
 import threading
@@ -8,18 +8,18 @@ from typing import Any
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """End as by Ctrl-C when the process is asked to end, or its terminal is closed."""
+def interrupt_on_termination() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP, as on Ctrl-C."""
     handlers: dict[signal.Signals, Any] = {signal.SIGTERM: signal.default_int_handler}
-    if hasattr(signal, "SIGHUP"):  # which the studio's server does not know
+    if hasattr(signal, "SIGHUP"):  # uvicorn handles SIGTERM, but not SIGHUP
         handlers[signal.SIGHUP] = lambda *_: signal.raise_signal(signal.SIGTERM)
     with _handled(handlers):
         yield
 
 
 @contextmanager
-def ended_by_interrupt_alone() -> Iterator[None]:
-    """Ignore all requests to end but Ctrl-C.
+def ignore_termination() -> Iterator[None]:
+    """Ignore SIGTERM and SIGHUP, so that only Ctrl-C ends the process.
 
     A terminal that is closed sends SIGHUP twice: from the shell, and from the system after the
     shell's own end.
@@ -34,7 +34,7 @@ def _requests() -> list[signal.Signals]:
 
 @contextmanager
 def _handled(handlers: dict[signal.Signals, Any]) -> Iterator[None]:
-    """Set handlers; in other threads than the first, which receives all signals, set none."""
+    """Set signal handlers; outside the main thread, where Python allows none, set none."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

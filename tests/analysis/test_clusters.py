@@ -41,7 +41,7 @@ def test_random_labels_score_about_zero() -> None:
     assert found.nmi < 0.2
 
 
-def test_nmi_of_independent_labels_is_high_and_its_null_says_so() -> None:
+def test_nmi_of_independent_labels_is_high_and_its_null_reports_it() -> None:
     labels = [str(label) for label in np.arange(300) % 60]
     found = measure_clusters(rng.normal(size=(300, 3)), labels, "independent")
     assert found.nmi > 0.4 and abs(found.ari) < 0.05 and abs(found.ami) < 0.1

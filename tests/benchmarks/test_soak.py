@@ -7,7 +7,7 @@ import pytest
 from benchmarks.soak import soak
 from benchmarks.soak_audio import Place, PlayedAudio, first_difference
 from benchmarks.soak_monitor import LeadHistory
-from benchmarks.soak_report import Outcome, Sample, grown, memory, server_errors, underruns
+from benchmarks.soak_report import Outcome, Sample, memory, no_growth, server_errors, underruns
 from benchmarks.soak_tally import Tally
 from benchmarks.studio_client import Block
 
@@ -129,7 +129,7 @@ def test_memory_that_grows_after_the_warm_up_fails():
 
 
 def test_resources_that_are_not_given_back_fail():
-    assert grown("threads", 7, 7).passes and not grown("threads", 7, 8).passes
+    assert no_growth("threads", 7, 7).passes and not no_growth("threads", 7, 8).passes
 
 
 def test_underruns_count_at_steady_leads_while_the_music_is_live():

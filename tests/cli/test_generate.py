@@ -18,7 +18,7 @@ def codes(sidecar):
     return read_sidecar(sidecar).codes_sha256
 
 
-def test_it_says_what_it_does_and_writes_audio_and_sidecar(play, folder):
+def test_it_prints_what_it_does_and_writes_audio_and_sidecar(play, folder):
     outcome = play("--steer", "energy=raw:+1.25", "-o", "flute.wav")
     assert outcome.code == 0
     assert (
@@ -72,7 +72,7 @@ def test_what_is_not_asked_for_is_the_checkpoints_own(run, folder, folder_of):
     )  # however the line is broken
 
 
-def test_strength_0_is_said_to_change_nothing(play):
+def test_strength_0_is_reported_to_change_nothing(play):
     assert "energy raw +0 (no change): add" in play("--steer", "energy=raw:0").out
 
 
@@ -221,7 +221,7 @@ def test_ctrl_c_before_the_first_take(play, folder, monkeypatch):
     assert "nothing was written" in outcome.err and not list(folder.glob("a*"))
 
 
-def test_ctrl_c_with_json_tells_what_was_kept(play, monkeypatch):
+def test_ctrl_c_with_json_reports_what_was_kept(play, monkeypatch):
     interrupted_at(2, monkeypatch)
     outcome = play("-n", 2, "--batch-size", 1, "-o", "a.wav", "--json")
     assert outcome.code == 130

@@ -74,7 +74,7 @@ def test_a_store_is_kept(learn, folder):
     assert (folder / "kept" / "shard-00000.safetensors").stat().st_mtime_ns == written
 
 
-def test_an_interrupted_capture_says_that_it_continues(learn, folder, monkeypatch):
+def test_an_interrupted_capture_states_that_it_continues(learn, folder, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 

@@ -20,7 +20,7 @@ def test_replay_is_identical_and_saves(run, tiny, sidecar):
     assert run("replay", sidecar, "-o", "again.wav", *tiny()).code == 2
 
 
-def test_replay_of_an_altered_sidecar_says_so(run, tiny, sidecar):
+def test_replay_of_an_altered_sidecar_reports_it(run, tiny, sidecar):
     content = json.loads(sidecar.read_text())
     content["seed"] += 1
     content["stack"]["packages"]["torch"] = "0.1"
@@ -64,7 +64,7 @@ def test_doctor_finds_all_well(run, tiny):
     assert max(map(len, outcome.out.splitlines())) <= 80
 
 
-def test_doctor_says_what_to_do_about_a_problem(run, monkeypatch):
+def test_doctor_shows_what_to_do_about_a_problem(run, monkeypatch):
     monkeypatch.setattr(
         importlib.metadata,
         "requires",

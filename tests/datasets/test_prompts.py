@@ -87,7 +87,7 @@ def everything() -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_a_pair_has_100_prompts_a_side_and_says_what_its_poles_mean(name):
+def test_a_pair_has_100_prompts_a_side_and_states_what_its_poles_mean(name):
     pair = load_pair(name)
     assert pair.name == name
     assert (pair.positive_label, pair.negative_label) == PAIRS[name]

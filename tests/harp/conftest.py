@@ -1,11 +1,11 @@
-"""A panel and a maker of a tiny model with one knob, `brightness`."""
+"""A panel and a generator of a tiny model with one knob, `brightness`."""
 
 import numpy as np
 import pytest
 
 from tests.knobs.planted import knob_of
 from tonearm.audio import Clip
-from tonearm.harp.maker import Maker
+from tonearm.harp.generator import TakeGenerator
 from tonearm.harp.panel import Panel
 from tonearm.live import manifest_of
 
@@ -17,8 +17,8 @@ def panel(melody) -> Panel:
 
 
 @pytest.fixture
-def maker(melody, panel, tmp_path) -> Maker:
-    return Maker(melody, panel.knobs, tmp_path / "takes")
+def generator(melody, panel, tmp_path) -> TakeGenerator:
+    return TakeGenerator(melody, panel.knobs, tmp_path / "takes")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The panel of a model: its controls from the manifest, and the wish that values express."""
+"""The panel of a model: its controls from the manifest, and the request that values express."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_knobs_are_sliders_with_the_limits_of_the_manifest(panel):
     assert panel.controls["guidance"].to_dict()["maximum"] == 10
 
 
-def test_a_failed_sign_closes_its_side_and_says_why():
+def test_a_failed_sign_closes_its_side_and_shows_why():
     fine = SignView(word="bright", passes=True, limit=4.2, tick=2.0, hollow=True)
     failed = SignView(word="dark", passes=False, reason="no certain effect")
     knob = Knob(
@@ -51,11 +51,13 @@ def test_a_model_without_melodies_only_continues(small):
 
 
 def test_values_become_a_wish(panel):
-    wish = panel.read(values_of(panel, use="keep its melody", brightness=2.0000001, measured=True))
-    assert wish.keeps_melody and wish.is_measured
-    assert (wish.prompt, wish.seconds, wish.seed) == ("a folk tune", 1.0, 3)
-    assert wish.values["target/brightness"] == 2.0
-    assert set(wish.values) == {"target/brightness", "guidance", "temperature"}
+    request = panel.read(
+        values_of(panel, use="keep its melody", brightness=2.0000001, measured=True)
+    )
+    assert request.keeps_melody and request.is_measured
+    assert (request.prompt, request.seconds, request.seed) == ("a folk tune", 1.0, 3)
+    assert request.values["target/brightness"] == 2.0
+    assert set(request.values) == {"target/brightness", "guidance", "temperature"}
     assert panel.read(values_of(panel, seed=" ")).seed is None
 
 

@@ -65,7 +65,7 @@ def test_other_requests_do_not(client_of, tmp_path, method, path):
     assert answer.status_code == 404 and answer.json() == {"detail": "there is no such route"}
 
 
-def test_a_browser_is_told_where_to_open_the_address(client_of):
+def test_a_browser_is_shown_where_to_open_the_address(client_of):
     assert "Open this address in HARP" in client_of().get("/").text
 
 

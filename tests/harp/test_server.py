@@ -61,13 +61,13 @@ class Harp:
 
 
 @contextmanager
-def served(panel, maker, temporary, token=None):
+def served(panel, generator, temporary, token=None):
     """Serve an endpoint at a free port; yields its address."""
     pytest.importorskip("gradio", reason="the extra harp is absent")
     temporary.mkdir()
     ready = threading.Event()
     with bind("127.0.0.1", 0) as bound:
-        app, cancel = make_app(panel, maker, temporary, token=token)
+        app, cancel = make_app(panel, generator, temporary, token=token)
         server = make_server(app, ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
         thread.start()
@@ -82,9 +82,9 @@ def served(panel, maker, temporary, token=None):
 
 
 @pytest.fixture
-def harp(panel, maker, tmp_path, monkeypatch):
+def harp(panel, generator, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
-    with served(panel, maker, tmp_path / "temporary") as address:
+    with served(panel, generator, tmp_path / "temporary") as address:
         yield Harp(address)
 
 
@@ -92,13 +92,13 @@ def test_the_controls_are_those_of_the_panel(harp, panel):
     assert harp.call("controls") == [panel.to_dict()]
 
 
-def test_a_selection_is_uploaded_and_continued(harp, panel, maker, selection):
+def test_a_selection_is_uploaded_and_continued(harp, panel, generator, selection):
     path = harp.upload(selection.encoded(".wav"))
     values = values_of(panel, brightness=2.0000002)
     take, labels = harp.call("process", {"path": path, "meta": FILE}, *values)
     assert take["meta"] == FILE and take["url"].endswith(".wav")
     content = httpx.get(take["url"], timeout=TIMEOUT).content
-    assert content == (maker._folder / "take-1.wav").read_bytes()
+    assert content == (generator._folder / "take-1.wav").read_bytes()
     assert Clip.decode(content, "the answer").seconds == pytest.approx(2.0, abs=0.05)
     assert labels["meta"] == {"_type": "pyharp.LabelList"}
     assert {"selection", "new, seed 3", "brightness +2.0 st"} <= {
@@ -112,7 +112,7 @@ def test_without_a_selection_the_words_alone_make_music(harp, panel):
     assert Clip.decode(content, "the answer").seconds == pytest.approx(1.0, abs=0.05)
 
 
-def test_mistakes_arrive_in_one_line_and_the_next_call_succeeds(harp, panel, maker):
+def test_mistakes_arrive_in_one_line_and_the_next_call_succeeds(harp, panel, generator):
     def refusal(path, **changed):
         file = None if path is None else {"path": path, "meta": FILE}
         return harp.refusal("process", file, *values_of(panel, **changed))
@@ -124,55 +124,55 @@ def test_mistakes_arrive_in_one_line_and_the_next_call_succeeds(harp, panel, mak
     assert "the upload has 121 s; give at most 120 s" in refusal(
         harp.upload(Clip([0.0] * 121 * 1000, 1000).encoded(".wav"))
     )
-    assert not maker._folder.exists()
+    assert not generator._folder.exists()
     harp.call("process", None, *values_of(panel))
 
 
-def test_a_prompt_that_looks_like_json_stays_a_text(harp, panel, maker, monkeypatch):
+def test_a_prompt_that_looks_like_json_stays_a_text(harp, panel, generator, monkeypatch):
     prompts = []
 
-    def make(selection, wish, progress):
-        prompts.append(wish.prompt)
+    def make(selection, request, progress):
+        prompts.append(request.prompt)
         raise TonearmError("seen")
 
-    monkeypatch.setattr(maker, "make", make)
+    monkeypatch.setattr(generator, "make", make)
     given = ['{"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}', "[1]", "2", "null"]
     for prompt in given:
         assert harp.refusal("process", None, *values_of(panel, prompt=prompt)) == "seen"
     assert prompts == given
 
 
-def test_a_fault_of_the_server_names_the_terminal(harp, panel, maker, monkeypatch):
+def test_a_fault_of_the_server_names_the_terminal(harp, panel, generator, monkeypatch):
     def fail(*given):
         raise RuntimeError("a secret path")
 
-    monkeypatch.setattr(maker, "make", fail)
+    monkeypatch.setattr(generator, "make", fail)
     assert harp.refusal("process", None, *values_of(panel)) == (
         "RuntimeError; see the terminal of the server"
     )
 
 
-def test_a_cancel_ends_the_take_between_two_frames(harp, panel, maker, monkeypatch):
-    begun, cancelled, real = threading.Event(), threading.Event(), maker.make
+def test_a_cancel_ends_the_take_between_two_frames(harp, panel, generator, monkeypatch):
+    begun, cancelled, real = threading.Event(), threading.Event(), generator.make
     frames = []
 
-    def make(selection, wish, progress):
+    def make(selection, request, progress):
         def held(done, total):
             frames.append(done)
             begun.set()
             assert cancelled.wait(TIMEOUT)
             progress(done, total)
 
-        return real(selection, wish, held)
+        return real(selection, request, held)
 
-    monkeypatch.setattr(maker, "make", make)
+    monkeypatch.setattr(generator, "make", make)
     with ThreadPoolExecutor(1) as pool:
         refusal = pool.submit(harp.refusal, "process", None, *values_of(panel))
         assert begun.wait(TIMEOUT)
         assert Harp(str(harp.client.base_url).removesuffix("/gradio_api/")).call("cancel") == []
         cancelled.set()
         assert refusal.result(TIMEOUT) == "the take was cancelled"
-    assert len(frames) == 1 and not maker._folder.exists()
+    assert len(frames) == 1 and not generator._folder.exists()
     monkeypatch.undo()
     harp.call("process", None, *values_of(panel))
 
@@ -191,9 +191,11 @@ def test_a_file_larger_than_the_limit_is_refused(harp):
     assert harp.client.post("upload", files=files).status_code == 413
 
 
-def test_an_address_with_a_token_serves_its_answers_below_it(panel, maker, tmp_path, monkeypatch):
+def test_an_address_with_a_token_serves_its_answers_below_it(
+    panel, generator, tmp_path, monkeypatch
+):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
-    with served(panel, maker, tmp_path / "temporary", token="secret") as address:
+    with served(panel, generator, tmp_path / "temporary", token="secret") as address:
         take, _ = Harp(address).call("process", None, *values_of(panel))
         assert take["url"].startswith(f"{address}/gradio_api/file=")
         assert httpx.get(take["url"], timeout=TIMEOUT).status_code == 200
@@ -201,7 +203,7 @@ def test_an_address_with_a_token_serves_its_answers_below_it(panel, maker, tmp_p
         assert httpx.get(without, timeout=TIMEOUT).status_code == 404
 
 
-def test_nothing_is_reached_but_the_endpoint(panel, maker, tmp_path, monkeypatch):
+def test_nothing_is_reached_but_the_endpoint(panel, generator, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", "")
     hosts, resolve, connect = set(), socket.getaddrinfo, socket.socket.connect
 
@@ -215,7 +217,7 @@ def test_nothing_is_reached_but_the_endpoint(panel, maker, tmp_path, monkeypatch
 
     monkeypatch.setattr(socket, "getaddrinfo", resolving)
     monkeypatch.setattr(socket.socket, "connect", connecting)
-    with served(panel, maker, tmp_path / "temporary") as address:
+    with served(panel, generator, tmp_path / "temporary") as address:
         Harp(address).call("process", None, *values_of(panel))
     assert hosts == {"127.0.0.1"}
 

@@ -34,7 +34,7 @@ from tonearm.knobs.tempo_words import TEMPO_WORDS, with_tempo
         ("non-slow tune", "non-slow tune", []),
     ],
 )
-def test_the_number_replaces_what_the_prompt_says_of_a_tempo(prompt, bare, left_out):
+def test_the_number_replaces_the_tempo_of_the_prompt(prompt, bare, left_out):
     found = with_tempo(prompt, 128.4)
     assert found.text == f"128 bpm, {bare}, at 128 bpm"
     assert list(found.left_out) == left_out

@@ -58,7 +58,7 @@ def test_abx_finds_the_audible_condition_and_not_the_other(make):
     assert sum(total for _, total in fast.listeners.values()) == 48
 
 
-def test_without_an_audible_difference_abx_finds_one_as_rarely_as_it_says(make):
+def test_abx_keeps_its_false_positive_rate_without_an_audible_difference(make):
     """The exact test keeps its level whoever guesses, one side of each listener too."""
     key = make("abx").key
     rng, tests = np.random.default_rng(1), 60
@@ -126,7 +126,7 @@ def test_mushra_finds_planted_means_and_differences(make):
     assert np.isnan(by_name["plain"].p_adjusted) and not found.excluded
 
 
-def test_mushra_excludes_those_who_miss_the_reference_or_praise_the_anchor(make):
+def test_mushra_excludes_listeners_who_fail_the_reference_or_the_anchor_rule(make):
     key = make("mushra").key
     rng = np.random.default_rng(5)
     honest = {"plain": 98, "fast": 60, "random": 20}

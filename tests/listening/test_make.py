@@ -249,7 +249,7 @@ def test_a_key_of_an_earlier_format_is_read_with_its_digest(make):
         read_key(made.key_file)
 
 
-def test_a_key_that_is_none_is_refused(make, tmp_path):
+def test_an_invalid_key_is_refused(make, tmp_path):
     made = make("abx")
     content = json.loads(made.key_file.read_text())
     del content["trials"][next(iter(content["trials"]))]

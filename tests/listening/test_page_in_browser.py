@@ -181,9 +181,7 @@ def test_pairs_are_chosen_by_the_mouse_and_an_incomplete_result_is_saved(page, m
     assert analyse(results, made.key, incomplete=True).answers == 1
 
 
-def test_the_page_allots_the_sheets_of_the_package_and_hides_nothing_behind_a_name(
-    page, make, tmp_path
-):
+def test_the_page_assigns_sheets_as_the_package_does(page, make, tmp_path):
     made = make("abx", items=1)
     page.goto(made.page.as_uri())
     for listener in LISTENERS:
@@ -314,7 +312,7 @@ def answers_in_storage(page, listener="L07"):
     return json.loads(text)["answers"]
 
 
-def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
+def test_a_session_in_two_tabs_continues_in_one(page, make):
     made = make("2afc", items=2)
     with served(made.page.parent) as address:
         page.goto(address)
@@ -339,7 +337,7 @@ def test_a_session_in_two_tabs_goes_on_in_one_of_them(page, make):
         ]
 
 
-def test_a_tab_that_was_not_told_does_not_overwrite_the_answers_of_another_one(page, make):
+def test_a_tab_without_a_storage_event_does_not_overwrite_another_tabs_answers(page, make):
     made = make("2afc", items=2)
     with served(made.page.parent) as address:
         page.goto(address)

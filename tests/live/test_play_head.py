@@ -30,7 +30,7 @@ def test_a_position_is_that_of_its_piece_also_where_music_repeats():
     assert positions.at(125, default=9) == 9
 
 
-def test_a_section_begins_and_ends_with_what_is_heard(melody):
+def test_a_section_covers_the_played_samples(melody):
     """The music is computed 3 s further ahead."""
     with playing(melody, lead=3.0) as (session, player):
         player.playing = False
@@ -180,8 +180,8 @@ def test_a_fork_follows_the_melody_from_where_it_is(melody):
 
 def test_a_long_performance_is_continued_as_soon_as_that_is_possible(melody, monkeypatch):
     """A fork of silent music is not possible: the music continues, and the fork is tried again."""
-    monkeypatch.setattr(transport, "LONGEST", 1.5)
-    monkeypatch.setattr(transport, "RETRY", 0.5)
+    monkeypatch.setattr(transport, "MAX_PERFORMANCE_SECONDS", 1.5)
+    monkeypatch.setattr(transport, "FORK_RETRY_SECONDS", 0.5)
     with playing(melody) as (session, player):
         session.apply(Control(target="mute", value=1)).result(TIMEOUT)
         do(session, commands.Play())
@@ -209,7 +209,7 @@ def test_the_other_acts_that_wait_are_answered_where_one_fails(melody, monkeypat
         player.until(lambda one: any("failed (ZeroDivisionError" in n.text for n in one.of(Notice)))
 
 
-def test_what_a_take_keeps_of_a_melody_replays(melody, tmp_path):
+def test_the_stored_melody_of_a_take_replays(melody, tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 96_000)).astype(np.float32)
     with playing(melody) as (session, player):
         session.use_audio("melody", Clip(noise, 48_000)).result(TIMEOUT)

@@ -139,7 +139,7 @@ def test_a_control_before_the_start_counts_from_the_first_frame(melody):
         assert not np.array_equal(player.joined("steered"), player.joined("plain"))
 
 
-def test_without_controls_both_streams_are_identical_and_the_state_says_so(melody):
+def test_without_controls_both_streams_are_identical_and_the_state_reports_it(melody):
     with playing(melody) as (session, player):
         do(session, commands.Play())
         player.until_samples(session.sample_rate)
@@ -268,7 +268,7 @@ def test_projections_of_both_streams_are_in_the_state(melody):
         assert reading.steered != reading.plain
 
 
-def test_a_fork_goes_on_without_a_gap_and_is_a_take_of_its_own(melody):
+def test_a_fork_continues_without_a_gap_and_is_its_own_take(melody):
     with playing(melody) as (session, player):
         do(session, commands.Play())
         player.until_samples(2 * session.sample_rate)
@@ -308,7 +308,7 @@ def test_a_performance_that_starts_while_muted_is_silent(melody):
         assert not player.joined().any()
 
 
-def test_a_fork_goes_on_recording_and_both_takes_hold_their_section(melody, tmp_path):
+def test_a_fork_continues_recording_and_both_takes_hold_their_section(melody, tmp_path):
     with playing(melody) as (session, player):
         do(session, commands.Play())
         player.until_samples(session.sample_rate)
@@ -466,7 +466,7 @@ def test_the_mode_follows_the_measured_speed(melody, monkeypatch):
             assert (state(session).mode, state(session).speed) == (mode, speed)
 
 
-def test_a_performance_that_becomes_too_slow_goes_on_in_phrases_and_says_so(melody, monkeypatch):
+def test_a_slow_performance_continues_in_phrases_with_a_notice(melody, monkeypatch):
     monkeypatch.setattr(transport, "measure_speed", lambda chunks: 3.0)
     monkeypatch.setattr(playback, "TOO_SLOW", 1e9)
     with playing(melody, mode=None) as (session, player):
@@ -516,7 +516,7 @@ def test_research_steers_come_from_the_library_alone(melody):
 
 
 def test_idle_performances_end(melody, monkeypatch):
-    monkeypatch.setattr(transport, "IDLE", 0.2)
+    monkeypatch.setattr(transport, "IDLE_SECONDS", 0.2)
     with playing(melody) as (session, player):
         player.playing = False
         do(session, commands.Play())
@@ -592,7 +592,7 @@ def test_a_take_that_is_released_without_an_export_is_named(melody, monkeypatch)
         assert player.of(Notice)[0].text.startswith("take 1 was discarded before it was exported")
 
 
-def test_a_subscriber_that_fails_is_left_out_and_the_music_goes_on(melody, caplog):
+def test_a_subscriber_that_fails_is_left_out_and_the_music_continues(melody, caplog):
     with playing(melody) as (session, player):
 
         def failing(event):
@@ -697,7 +697,7 @@ def test_a_seed_that_is_locked_before_the_first_start_is_that_of_all_starts(melo
         (lambda session: session.command("play").result(TIMEOUT), "'play' is not a command"),
     ],
 )
-def test_a_mistake_in_python_is_refused_and_the_session_goes_on(melody, call, message):
+def test_a_mistake_in_python_is_refused_and_the_session_continues(melody, call, message):
     with playing(melody) as (session, player):
         with pytest.raises(TonearmError, match=message):
             call(session)

@@ -12,7 +12,7 @@ LEAD = 0.4
 STALL = playback.PREFILL_MARGIN * 1.0 - LEAD / 2
 
 
-def test_the_stream_says_how_long_its_window_goes_on(model_of):
+def test_the_stream_reports_the_time_until_its_window_ends(model_of):
     model = with_window(model_of("small"), 20)
     rate = model.shape.frame_rate
     stream = model.stream("folk", seconds=38 / rate, seed=1, chunk_seconds=1 / rate)

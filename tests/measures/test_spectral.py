@@ -64,7 +64,7 @@ def test_gain_changes_none(gain: float) -> None:
     )  # in steps of whole bins
 
 
-def test_the_rolloff_of_white_noise_lies_at_85_per_cent_of_the_band_and_of_a_tone_at_the_tone() -> (
+def test_the_rolloff_of_white_noise_is_at_85_per_cent_of_the_band_and_of_a_tone_at_the_tone() -> (
     None
 ):
     assert measure_spectral_rolloff(noise(5)).value == pytest.approx(

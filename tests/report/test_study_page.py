@@ -50,7 +50,7 @@ def test_the_page_refers_to_no_other_file_and_shows_all_parts(folder):
         assert part in text
 
 
-def test_every_table_says_that_a_smoke_run_is_one(folder):
+def test_every_table_states_that_a_smoke_run_is_one(folder):
     for name in ("report.html", "report.md"):
         assert "Smoke run: no result. Change of A" in (folder / name).read_text()
     assert (folder / "tables.tex").read_text().startswith("% Smoke run")

@@ -289,7 +289,7 @@ def test_an_interrupt_is_no_fault_of_the_hub(api, files):
     ("text", "parts"),
     [("me/knobs", ("me/knobs", None)), ("me/knobs@v1", ("me/knobs", "v1")), ("a/b@", ("a/b", ""))],
 )
-def test_a_revision_stands_behind_an_at_sign(text, parts):
+def test_a_revision_follows_an_at_sign(text, parts):
     assert split_revision(text) == parts
 
 

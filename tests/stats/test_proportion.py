@@ -32,7 +32,7 @@ def test_people_with_one_trial_each_and_one_person_alone_are_exact():
     assert (each.clusters, alone.clusters) == (10, 1)
 
 
-def test_people_who_disagree_say_less_than_their_trials():
+def test_disagreeing_listeners_count_for_less_than_their_trials():
     agreeing = clustered_proportion([10, 10, 10, 10], [20] * 4)
     divided = clustered_proportion([20, 20, 0, 0], [20] * 4)
     assert divided.value == agreeing.value == 0.5

@@ -28,7 +28,7 @@ def test_a_number_with_an_operator_is_a_strength(number, operator):
     assert in_python == steer
 
 
-def test_an_operator_and_a_time_stand_in_any_order():
+def test_an_operator_and_a_time_may_be_in_any_order():
     expected = Steer(
         vector="jazz", strength=0.4, operator="blend", schedule=Schedule.window(2.0, 6.0)
     )
@@ -37,7 +37,7 @@ def test_an_operator_and_a_time_stand_in_any_order():
     assert (first.operator, second.amount, second.operator) == ("blend", 1, "add")
 
 
-def test_a_strategy_makes_a_strength_and_stands_beside_an_operator():
+def test_a_strategy_makes_a_strength_and_may_follow_an_operator():
     expected = Steer(vector="jazz", strength=0.4, operator="blend", strategy="all-to-all")
     assert parse_short("jazz=0.4@blend@all-to-all") == parse_short("jazz=0.4@all-to-all@blend")
     assert parse_short("jazz=0.4@blend@all-to-all") == expected
@@ -58,7 +58,7 @@ def test_the_number_of_set_is_a_level_in_each_layer_along_its_own_direction():
     assert [str(steer) for steer in (level, own)] == ["tempo level +2", "tempo level -1.5"]
 
 
-def test_a_gate_makes_a_strength_and_stands_beside_other_marks():
+def test_a_gate_makes_a_strength_and_may_follow_other_suffixes():
     assert parse_short("tempo=0.4@gate:0.3") == Steer(vector="tempo", strength=0.4, gate=0.3)
     assert parse_short("tempo=raw:0.4@gate: .3@rotate@2-6") == Steer(
         vector="tempo",

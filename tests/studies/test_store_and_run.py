@@ -214,7 +214,7 @@ PAIR = as_steering("v=raw:2,v=0.3@rotate")[0]
 RULES = ("none", "sqrt", "mean", "orthogonal")
 
 
-def test_keys_tell_apart_what_changes_the_audio_and_nothing_else(melody):
+def test_keys_differ_where_the_audio_does_and_nowhere_else(melody):
     stack = Stack.of(melody)
     push, other = vector_of(melody, "push"), vector_of(melody, "push", size=9.0)
     request = TakeRequest(PROMPTS[0], 1, Steering(steers=(Steer(vector="v", strength=2.0),)))

@@ -65,7 +65,7 @@ def free(store):
     store._database.execute("PRAGMA max_page_count = 1000000")
 
 
-def test_a_database_that_does_not_fit_keeps_what_it_has_and_goes_on(tmp_path):
+def test_a_database_that_does_not_fit_keeps_what_it_has_and_continues(tmp_path):
     long = {"text": "x" * 100_000}
     with Store(tmp_path) as store:
         store.add_take("a", {}, AUDIO, np.ones((4, 10), int))

@@ -123,7 +123,7 @@ def test_a_client_that_connects_again_gets_the_audio_it_missed(client, session):
 
 
 def test_a_client_that_missed_nothing_plays_on_after_it_connects_again(client, session):
-    """No block is left to send: the session goes on by the play head of what was sent before."""
+    """No block is left to send: the session continues by the play head of what was sent before."""
     lead = round(session.state.lead * session.sample_rate)
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")
@@ -148,7 +148,7 @@ def test_a_client_of_an_earlier_session_is_a_new_client(client):
         assert next_block(socket)[1] < 999_999
 
 
-def test_a_play_head_that_lies_does_not_make_the_session_run_ahead(client, session, monkeypatch):
+def test_a_false_play_head_does_not_make_the_session_run_ahead(client, session, monkeypatch):
     monkeypatch.setattr(pacing, "SLACK", 1.0)
     with client.websocket_connect("/socket") as honest, client.websocket_connect("/socket") as liar:
         receive(honest, "hello")
@@ -257,7 +257,7 @@ def test_a_take_is_exported(client, session):
 
 def test_an_export_that_breaks_off_leaves_the_take_unsaved(client, session, monkeypatch):
     """The client reads a part, and is gone."""
-    monkeypatch.setattr(application, "PART", 10)
+    monkeypatch.setattr(application, "EXPORT_CHUNK_BYTES", 10)
     studio = client.app._app.state.studio
     session._takes._takes[1] = TakeState(number=1, prompt="a tune", seed=1)
 

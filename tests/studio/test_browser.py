@@ -81,7 +81,7 @@ def test_a_page_that_opens_later_starts_nothing(tab, session):
     page.wait_for_function("() => window.tonearm.state.performance === 2")
 
 
-def test_the_page_plays_at_once_and_goes_on_after_a_reload(tab):
+def test_the_page_plays_at_once_and_continues_after_a_reload(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
     assert page.get_by_role("button", name="Stop").is_visible()
@@ -105,7 +105,7 @@ def test_a_checkpoint_without_vectors_is_played(tab, small):
 
 
 @pytest.mark.parametrize("lost", ["fetch", "Worker"])
-def test_a_page_that_cannot_start_says_why(browser, url, lost):
+def test_a_page_that_cannot_start_shows_why(browser, url, lost):
     context = browser.new_context()
     page = context.new_page()
     page.add_init_script(f"window.{lost} = function () {{ throw new Error('out of order'); }}")
@@ -121,7 +121,7 @@ INSECURE = """
 """
 
 
-def test_a_page_that_cannot_sound_says_what_to_do_and_controls_the_music(browser, url, session):
+def test_a_page_that_cannot_sound_shows_what_to_do_and_controls_the_music(browser, url, session):
     """Browsers have no worklets where the page is open by the address of another machine."""
     context = browser.new_context()
     page, errors = context.new_page(), []
@@ -211,7 +211,7 @@ def test_a_switch_between_a_and_b_changes_the_stream_that_plays(tab, session):
     page.wait_for_function("() => window.tonearm.state.listening === 'steered'")
 
 
-def test_untouched_knobs_leave_both_streams_identical_and_the_badge_says_so(tab):
+def test_untouched_knobs_leave_both_streams_identical_and_the_badge_reports_it(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
     badge = page.locator("#identity")
@@ -669,7 +669,7 @@ def test_a_performance_becomes_a_take_with_files(tab):
     assert page.evaluate("() => window.tonearm.output.status.playing") is False
 
 
-def test_an_export_that_fails_says_why_and_no_page_is_offered_for_a_long_take(
+def test_an_export_that_fails_shows_why_and_no_page_is_offered_for_a_long_take(
     browser, session, url
 ):
     session.manifest = session.manifest.model_copy(update={"page_seconds": 0.1})

@@ -74,7 +74,7 @@ def test_a_change_by_the_page_reaches_the_controller(controller, session):
     assert controller.until("/tonearm/knob/brightness") == [-1.0]
 
 
-def test_what_the_page_does_reaches_the_controller(controller, session):
+def test_changes_on_the_page_reach_the_controller(controller, session):
     controller.send("/tonearm/sync")
     controller.until("/tonearm/prompt")
     for command in (

@@ -18,7 +18,7 @@ from tonearm.midi.mapping import MidiMap
 from tonearm.replaying import replay
 from tonearm.steering import Control
 from tonearm.terminal.client import TerminalClient
-from tonearm.terminal.play import _keep
+from tonearm.terminal.play import save_remaining
 from tonearm.terminal.player import Player
 from tonearm.terminal.rows import rows_of
 from tonearm.terminal.saving import TakeSaver
@@ -183,7 +183,7 @@ def test_mistakes_are_shown(desk):
     assert desk.client.value(desk.client.rows[0]) == 0.0
 
 
-def test_loops_are_chosen_one_after_the_other_and_a_fork_goes_on(desk):
+def test_loops_are_chosen_one_after_the_other_and_a_fork_continues(desk):
     desk.press(" ")
     desk.until(lambda: desk.player.position > 2.2 * desk.session.sample_rate)
     desk.press("l")
@@ -220,7 +220,7 @@ def test_the_take_of_a_session_that_failed_is_saved(desk, monkeypatch):
     with pytest.raises(TonearmError, match=r"the session failed .*planted"):
         desk.until(lambda: False)
     said = []
-    _keep(desk.session, desk.saver, said.append)
+    save_remaining(desk.session, desk.saver, said.append)
     (folder,) = desk.saver._folder.iterdir()
     assert (folder / "steered.wav").is_file() and said[-1] == f"take 1: {folder}"
 

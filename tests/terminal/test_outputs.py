@@ -66,7 +66,7 @@ def test_a_file_is_kept_after_an_interrupt(player, tmp_path):
     assert soundfile.info(path).frames >= RATE // 4
 
 
-def test_a_fault_of_a_file_is_told(player, tmp_path, monkeypatch):
+def test_a_file_fault_is_reported(player, tmp_path, monkeypatch):
     def fail(self, samples):
         raise RuntimeError("No space left")
 

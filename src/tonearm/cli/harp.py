@@ -10,7 +10,7 @@ from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import check_folder, licence_note, model_text
 from tonearm.cli.studio import LOCAL
 from tonearm.defaults import HARP_PORT
-from tonearm.signals import ended_by_signals
+from tonearm.signals import interrupt_on_termination
 
 
 def harp(
@@ -53,12 +53,12 @@ def harp(
     with bind(host, port) as bound:
         loaded = load_model(model, device, dtype)
         from tonearm.files.temporary_folder import temporary_folder
-        from tonearm.harp.maker import Maker
+        from tonearm.harp.generator import TakeGenerator
         from tonearm.harp.panel import Panel
         from tonearm.live import manifest_of
 
         panel = Panel(manifest_of(loaded), knobs)
-        maker = Maker(loaded, panel.knobs, folder.absolute())
+        generator = TakeGenerator(loaded, panel.knobs, folder.absolute())
         url = address(host, bound, None) + (token or "")
 
         def ready() -> None:
@@ -73,8 +73,8 @@ def harp(
             out.print(f"open {url} in HARP, as a custom path", soft_wrap=True)
             out.print("press Ctrl-C to stop")
 
-        with temporary_folder() as temporary, ended_by_signals():
-            app, cancel = make_app(panel, maker, temporary, host, token)
+        with temporary_folder() as temporary, interrupt_on_termination():
+            app, cancel = make_app(panel, generator, temporary, host, token)
             try:
                 serve(app, bound, ready)
             except KeyboardInterrupt:

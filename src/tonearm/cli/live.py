@@ -10,7 +10,7 @@ from tonearm.cli._screen import load_model, out
 from tonearm.cli._takes import check_folder
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT
 from tonearm.errors import TonearmError
-from tonearm.signals import ended_by_signals
+from tonearm.signals import interrupt_on_termination
 
 
 def live(
@@ -59,5 +59,5 @@ def live(
     with _playing.midi_port(midi) as port:
         loaded = load_model(model, device, dtype)
         session = _playing.new_session(loaded, prompt, seed, lead, mode, knobs, chunk_frames)
-        with ended_by_signals():
-            play(session, output=output, folder=folder, kind=kind, midi=port, say=out.print)
+        with interrupt_on_termination():
+            play(session, output=output, folder=folder, kind=kind, midi=port, print_line=out.print)

@@ -14,7 +14,7 @@ from tonearm.cli._screen import load_model, out, print_facts
 from tonearm.cli._takes import check_folder, licence_note, model_text
 from tonearm.defaults import LIVE_LEAD, LIVE_PROMPT, STUDIO_PORT
 from tonearm.errors import TonearmError
-from tonearm.signals import ended_by_interrupt_alone, ended_by_signals
+from tonearm.signals import ignore_termination, interrupt_on_termination
 from tonearm.text import first_line
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def studio(
             if not no_browser:
                 webbrowser.open(url)
 
-        with ended_by_signals():
+        with interrupt_on_termination():
             try:
                 with suppress(KeyboardInterrupt):
                     session.start()
@@ -107,7 +107,7 @@ def studio(
                         midi_input.connect(session, session.notify, announces_tempo=True)
                     serve(make_app(session, host, token, udp), bound, ready)
             finally:
-                with ended_by_interrupt_alone():
+                with ignore_termination():
                     _close(session, folder)
 
 

@@ -195,7 +195,7 @@ class Stream:
         """Change the prompt from the next step on.
 
         The window ends at that frame. The next one begins with the last frames before it, as at any
-        window's end, so that the music goes on without a seam. Steering, sampling, the negative
+        window's end, so that the music continues without a seam. Steering, sampling, the negative
         prompt and the melody stay. The prompt is encoded in the calling thread.
 
         Args:

@@ -1,4 +1,4 @@
-"""Panel: the controls of a model, from its manifest, and the wish that their values express."""
+"""Panel: the controls of a model, from its manifest, and the request that their values specify."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ OUTPUTS = (
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A take that is asked for.
+class HarpRequest:
+    """A request for a take.
 
     keeps_melody  the melody of the selection is kept, with a new sound; otherwise it is continued
     prompt        the music in words
@@ -108,7 +108,7 @@ class Panel:
             "outputs": [one.to_dict() for one in OUTPUTS],
         }
 
-    def read(self, values: Sequence[object]) -> Wish:
+    def read(self, values: Sequence[object]) -> HarpRequest:
         """Check the values of all controls.
 
         Args:
@@ -125,7 +125,7 @@ class Panel:
             raise TonearmError("Prompt is empty; describe the music in a few words")
         targets = [knob.target for knob in self.knobs]
         targets += [setting.target for setting in self.manifest.settings]
-        return Wish(
+        return HarpRequest(
             keeps_melody=given.get(USE) == MELODY,
             prompt=given[PROMPT],
             values={target: given[target] for target in targets},

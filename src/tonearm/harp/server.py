@@ -13,9 +13,9 @@ from packaging.version import Version
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.harp.generator import GeneratedTake, TakeGenerator
 from tonearm.harp.jobs import Jobs
 from tonearm.harp.labels import label_list
-from tonearm.harp.maker import Made, Maker
 from tonearm.harp.panel import Panel
 from tonearm.harp.routes import CANCEL, CONTROLS, PROCESS, Routes
 from tonearm.progress import Progress
@@ -51,7 +51,7 @@ def check_gradio() -> None:
 
 def make_app(
     panel: Panel,
-    maker: Maker,
+    generator: TakeGenerator,
     temporary: Path,
     bound: str = "127.0.0.1",
     token: str | None = None,
@@ -60,7 +60,7 @@ def make_app(
 
     Args:
         panel: controls of the model.
-        maker: of its takes.
+        generator: of its takes.
         temporary: folder of uploads and answers; the caller removes it at the end.
         bound: host that the server is bound to.
         token: first part of all paths; None where none is needed.
@@ -81,11 +81,11 @@ def make_app(
             gradio.Error: any fault, since HARP takes an error without a text for a used-up quota.
         """
         try:
-            wish = panel.read(values)
+            request = panel.read(values)
             selection = None if path is None else await _decoded(Path(path))
 
-            def work(progress: Progress) -> Made:
-                return maker.make(selection, wish, progress)
+            def work(progress: Progress) -> GeneratedTake:
+                return generator.make(selection, request, progress)
 
             made = await run_in_threadpool(jobs.run, work)
             return _copied(made.path, temporary), label_list(made.labels)

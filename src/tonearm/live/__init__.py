@@ -1,5 +1,5 @@
-"""Live session: a steered and a plain stream that play together, without web code and without a
-sound card.
+"""Live session: a steered and a plain stream that are decoded together, without web code and without
+a sound card.
 
     model ─► Performance (one twin stream) ─► Session (pacing, controls, loop, takes) ─► subscribers
 

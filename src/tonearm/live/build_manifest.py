@@ -32,7 +32,8 @@ from tonearm.steering.vector import SteeringVector
 PREFERRED = ("tempo", "brightness", "loudness", "drums")  # on the desk at first
 FIRST_KNOBS = 4
 MAX_LIVE_GUIDANCE = 10.0  # end of the slider; the setting itself goes further
-# largest share of faulty takes, loss of pulse clarity and loss of the CLAP score at a quality tick
+# limits at a quality tick: increase of the share of faulty takes, relative loss of pulse clarity,
+# loss of the CLAP score
 COST_LIMITS = {"fault_gain": 0.05, "pulse_loss": 0.1, "text_loss": 0.03}
 TICK_PROTOCOL = (
     "largest effect with at most 5 points more faulty takes, 10 % less pulse clarity and 0.03 less "

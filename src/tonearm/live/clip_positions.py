@@ -1,10 +1,13 @@
-"""Where the music that clients play is in the clip of its performance."""
+"""Map from positions of the output to samples of the performance's clip."""
 
 from collections import deque
 
 
 class ClipPositions:
-    """Clip samples of the output that is not played yet; a loop or phrase has each sample again."""
+    """Maps output positions that are not played yet to clip samples.
+
+    In a loop or phrase, several positions map to one sample.
+    """
 
     def __init__(self) -> None:
         self._pieces: deque[tuple[int, int, int]] = deque()  # first position, first sample, length

@@ -1,7 +1,7 @@
 """Meters: measurements of the last seconds of both streams, in a thread of their own.
 
-After each measurement the thread sleeps at least REST times as long, so that it uses at most
-1 / (1 + REST) of a core.
+After each measurement the thread sleeps at least REST_FACTOR times as long, so that it uses at most
+1 / (1 + REST_FACTOR) of a core.
 """
 
 import math
@@ -21,7 +21,7 @@ from tonearm.threads import yield_to_music
 SECONDS = 8.0  # that are measured
 LEAST_SECONDS = 2.0
 PERIOD = 2.0  # between two measurements, at least
-REST = 8.0
+REST_FACTOR = 8.0
 
 
 def reading_of(clip: Clip) -> Reading:
@@ -78,7 +78,7 @@ class MeterThread:
                 readings = (reading_of(Clip(one, self._rate)) for one in (steered, plain))
                 self.latest = Meters(end, seconds, *readings)
                 self._publish(self.latest)
-            self._ended.wait(max(PERIOD, REST * (time.perf_counter() - begun)))
+            self._ended.wait(max(PERIOD, REST_FACTOR * (time.perf_counter() - begun)))
 
 
 def _beats(sample_rate: int) -> Clip:

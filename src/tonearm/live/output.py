@@ -65,9 +65,10 @@ class SessionOutput:
         self._recent.append(block)
         self._publish(block)
 
-    def newest(self, seconds: float) -> Pair:
-        """The newest seconds of both streams, or fewer."""
-        steered, plain, _ = self._recent.last(round(seconds * self._rate))
+    def newest(self, seconds: float | None = None) -> Pair:
+        """The newest seconds of both streams, or fewer; None for all that is kept."""
+        count = self.position if seconds is None else round(seconds * self._rate)
+        steered, plain, _ = self._recent.last(count)
         return steered, plain
 
     def loop_of(self, music: Pair, seconds: float) -> LoopPlayer:

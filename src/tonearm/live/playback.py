@@ -27,7 +27,6 @@ from tonearm.live.state import Mode
 PHRASE_LEAD = 3.0  # seconds; covers the computation of some chunks
 FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 LONGEST_BLOCK = 0.5  # seconds; an audio prompt is one piece of the stream
-ALL = 3600.0  # seconds, more than an output keeps
 PROMPT_EXTRA_LEAD = 0.35  # seconds, beyond the lead, before another prompt
 FORK_EXTRA_LEAD = 0.7  # before a fork, which opens a stream, too
 # Limit on the music computed while extra lead builds up, as a multiple of the extra lead; speed s
@@ -72,7 +71,7 @@ class Playback:
         output: of the session.
         sample_rate: in Hz.
         block: samples of a block of a loop.
-        mode: that is given; None where the speed decides.
+        mode: fixed mode; None to choose it by the measured speed.
         warn: called with a message where a performance becomes too slow.
     """
 
@@ -90,7 +89,7 @@ class Playback:
         self.measured_speed: float | None = None
         self.loop_seconds: float | None = None
         self._output, self._rate, self._block, self._warn = output, sample_rate, block, warn
-        self._is_given = mode is not None
+        self._mode_is_fixed = mode is not None
         self._speed = SpeedMeter()
         self._origin = 0  # position of the first sample of the performance
         self._clip = ClipPositions()
@@ -115,7 +114,7 @@ class Playback:
 
     def choose_mode(self) -> None:
         """Choose the mode of the next performance by the speed, unless it was given."""
-        if not self._is_given and self.speed is not None:
+        if not self._mode_is_fixed and self.speed is not None:
             self.mode = "live" if self.speed >= LIVE else "phrase"
 
     def begin(self, performance: Performance) -> None:
@@ -160,7 +159,7 @@ class Playback:
             self.run_deferred()
 
     def run_deferred(self) -> None:
-        """Carry out all that is deferred; where one fails, the others still wait."""
+        """Run all deferred actions; if one fails, the others stay deferred."""
         if self._runs_deferred:  # by a fork, whose start comes here again
             return
         self._runs_deferred = True
@@ -235,7 +234,7 @@ class Playback:
         assert self.performance is not None
         source = self._source
         if source is None:  # no loop plays
-            source = self._output.newest(ALL)
+            source = self._output.newest()
             self._source_end = self._clip.at(self._output.position, self.performance.skip)
         whole = min(bars, int(self._output.loopable(source) / bar))
         if not whole:
@@ -327,7 +326,12 @@ class Playback:
         self._rest = (steered[:, block:], plain[:, block:]) if steered.shape[1] > block else None
         self._emit((steered[:, :block], plain[:, :block]), first)
         speed = self._speed.speed
-        if self._rest is None and not self._is_given and speed is not None and speed < TOO_SLOW:
+        if (
+            self._rest is None
+            and not self._mode_is_fixed
+            and speed is not None
+            and speed < TOO_SLOW
+        ):
             self._switch_to_phrases(performance, speed)
         return True
 
@@ -339,7 +343,7 @@ class Playback:
 
     def _switch_to_phrases(self, performance: Performance, speed: float) -> None:
         self.mode, self._phrases = "phrase", 1
-        self._player = self._output.loop_of(self._output.newest(ALL), PHRASE)
+        self._player = self._output.loop_of(self._output.newest(), PHRASE)
         self._player_first = performance.position - self._player.length
         self._output.rejoin()
         self.run_deferred()

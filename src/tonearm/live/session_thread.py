@@ -11,7 +11,7 @@ from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.transport import Transport
 from tonearm.live.warning_notices import warnings_as_notices
 
-REST = 0.5  # longest wait for something to do
+MAX_WAIT_SECONDS = 0.5  # longest wait for something to do
 
 
 class SessionThread:
@@ -69,7 +69,7 @@ class SessionThread:
                     self._state.publish()
                     continue
                 if not is_busy:
-                    self._calls.wait(REST)
+                    self._calls.wait(MAX_WAIT_SECONDS)
                 self._state.publish_while_playing()
         except Exception as error:
             self._publish(Notice(f"the session failed ({type(error).__name__}: {error})", "error"))

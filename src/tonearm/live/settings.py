@@ -50,7 +50,7 @@ class Settings:
     seed_locked  whether later performances have the same seed
     controls     values by target
     desk         knobs of the next performance
-    research     further steers of the next performance; their schedules begin with its new music
+    research     additional steers of the next performance; their schedules begin with its new music
     inputs       audio that the next performance continues or follows, by role
     lead         seconds between the play head and the newest sample
     listening    which of the two streams is played

@@ -7,7 +7,7 @@ from tonearm.generation.stream import Chunk
 
 LIVE = 1.15  # from this speed on, music is computed while it plays
 REWINDING = 1.5  # from this speed on, changes act on the first frame without audio (Stream.rewinds)
-TOO_SLOW = 0.95  # below it, a performance that plays live goes on in phrases
+TOO_SLOW = 0.95  # below it, a performance that plays live continues in phrases
 TRIAL_SECONDS = 2.0  # of music
 TRIAL_LIMIT = 4.0  # seconds of computation
 WINDOW = 5.0  # seconds of music over which the speed of a performance is averaged

@@ -82,7 +82,7 @@ class SessionState(_Plain):
     controls     values by target
     desk         knobs of the next performance; changes of those of this one act at once
     playing_desk knobs of this performance
-    research     further steers of the next performance or fork
+    research     additional steers of the next performance or fork
     has_melody   whether performances follow the melody of a file
     listening    which of the two streams is played
     loop_seconds length of the loop; None without one

@@ -30,7 +30,7 @@ class Subscribers:
         for subscriber in subscribers:
             try:
                 subscriber(event)
-            except Exception:  # of a client; the music goes on for the others
+            except Exception:  # a client's fault; the others still receive events
                 _log.exception("a subscriber failed and receives no further events")
                 self._remove(subscriber)
 

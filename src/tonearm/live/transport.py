@@ -19,9 +19,9 @@ from tonearm.steering.controls import MUTE, Control
 FORK_PROMPT = 4.0  # seconds of the music that a fork continues
 BAR_WITHOUT_TEMPO = 2.0  # seconds
 BEATS_PER_BAR = 4
-LONGEST = 3600.0  # seconds of a performance, after which a fork continues it
-RETRY = 10.0  # seconds after which a fork that was not possible is tried again
-IDLE = 600.0  # seconds without a client's play head, after which a performance ends
+MAX_PERFORMANCE_SECONDS = 3600.0  # seconds of a performance, after which a fork continues it
+FORK_RETRY_SECONDS = 10.0  # seconds after which a fork that was not possible is tried again
+IDLE_SECONDS = 600.0  # seconds without a client's play head, after which a performance ends
 
 
 class Transport:
@@ -55,7 +55,7 @@ class Transport:
         self._shape, self._settings, self._output = shape, settings, output
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
-        self._continue_at = LONGEST  # seconds of the performance
+        self._continue_at = MAX_PERFORMANCE_SECONDS  # seconds of the performance
         self._not_continued: Performance | None = None  # by a fork, at its first try
 
     @property
@@ -208,12 +208,14 @@ class Transport:
         performance = self.performance
         if performance is None:
             return False
-        if time.monotonic() - self._last_heads > IDLE:
+        if time.monotonic() - self._last_heads > IDLE_SECONDS:
             self.end()
-            self._publish(Notice(f"stopped: no client has played for {IDLE / 60:g} minutes"))
+            self._publish(
+                Notice(f"stopped: no client has played for {IDLE_SECONDS / 60:g} minutes")
+            )
             return True
         if performance.seconds > self._continue_at:
-            self._continue_at = performance.seconds + RETRY
+            self._continue_at = performance.seconds + FORK_RETRY_SECONDS
             self.run_with_extra_lead(FORK_EXTRA_LEAD, lambda: self._continue(performance))
         is_busy = self._playback.advance(self._settings.lead)
         if self._playback.is_over:
@@ -232,7 +234,11 @@ class Transport:
                 self._publish(Notice(text, "warning"))
             self._not_continued = performance
         else:
-            self._publish(Notice(f"take ended after {LONGEST / 60:g} minutes; a fork continues it"))
+            self._publish(
+                Notice(
+                    f"take ended after {MAX_PERFORMANCE_SECONDS / 60:g} minutes; a fork continues it"
+                )
+            )
 
     @property
     def run_start(self) -> int:
@@ -271,7 +277,7 @@ class Transport:
             stream.set(Control(target=MUTE, value=1.0))
         self.count += 1
         self.start, self.status = self._output.position, "playing"
-        self._last_heads, self._continue_at = time.monotonic(), LONGEST
+        self._last_heads, self._continue_at = time.monotonic(), MAX_PERFORMANCE_SECONDS
         return Performance(
             stream,
             number=self.count,

@@ -9,7 +9,7 @@ from typing import Any
 
 from tonearm.errors import TonearmError
 from tonearm.live import Event, Session, StateChanged
-from tonearm.live.positions import value_at
+from tonearm.live.slider_positions import value_at
 from tonearm.midi.clock import TICKS_PER_BEAT, ClockEstimator
 from tonearm.midi.mapping import ZERO_CC, MidiMap, slider_position_of
 from tonearm.steering.controls import Control
@@ -27,8 +27,8 @@ class MidiClient:
     Args:
         session: started.
         controls: map of CCs to knobs.
-        say: called with a message for the person who plays, from any thread.
-        announces_tempo: whether `say` receives the host's tempo when it changes.
+        notify: called with a message for the person who plays, from any thread.
+        announces_tempo: whether `notify` receives the host's tempo when it changes.
         clock: seconds.
     """
 
@@ -36,11 +36,11 @@ class MidiClient:
         self,
         session: Session,
         controls: MidiMap,
-        say: Callable[[str], None],
+        notify: Callable[[str], None],
         announces_tempo: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self._session, self._map, self._say, self._clock = session, controls, say, clock
+        self._session, self._map, self._notify, self._clock = session, controls, notify, clock
         self._announces_tempo = announces_tempo
         self._estimator, self._ticks = ClockEstimator(), 0
         self._announced: float | None = None
@@ -60,7 +60,7 @@ class MidiClient:
     def learn(self, knob: str) -> None:
         """Map a knob to the next MIDI control that moves."""
         self._learning = knob
-        self._say(f"move a MIDI control for {knob}")
+        self._notify(f"move a MIDI control for {knob}")
 
     def receive(self, message: Sequence[int]) -> None:
         """Carry out a message; those of other kinds are ignored."""
@@ -74,12 +74,12 @@ class MidiClient:
             try:
                 self._change(message[1], message[2])
             except TonearmError as error:
-                self._say(str(error))
+                self._notify(str(error))
 
     def _change(self, cc: int, value: int) -> None:
         if self._learning is not None:
             self._map.learn(cc, self._learning)
-            self._say(f"CC {cc} now turns {self._learning}")
+            self._notify(f"CC {cc} now turns {self._learning}")
             self._learning = None
         if cc == ZERO_CC:
             for name in self._desk:
@@ -92,11 +92,11 @@ class MidiClient:
     def _set(self, name: str, position: float) -> None:
         knob = self._session.manifest.knob(name)
         control = Control(target=knob.target, value=value_at(knob, position))
-        self._session.apply(control, ORIGIN).add_done_callback(self._say_error)
+        self._session.apply(control, ORIGIN).add_done_callback(self._notify_of_error)
 
-    def _say_error(self, answer: "Future[Any]") -> None:
+    def _notify_of_error(self, answer: "Future[Any]") -> None:
         if (error := answer.exception()) is not None:
-            self._say(first_line(error))
+            self._notify(first_line(error))
 
     def _count_tick(self) -> None:
         now = self._clock()
@@ -107,7 +107,7 @@ class MidiClient:
         tempo = self._estimator.bpm(now)
         if tempo is not None and abs(tempo - (self._announced or 0.0)) >= TEMPO_CHANGE:
             self._announced = tempo
-            self._say(f"the host plays at {tempo:.1f} BPM (MIDI Clock)")
+            self._notify(f"the host plays at {tempo:.1f} BPM (MIDI Clock)")
 
     def _receive_event(self, event: Event) -> None:
         if isinstance(event, StateChanged):

@@ -27,10 +27,10 @@ class MidiInput:
     controls: MidiMap
 
     def connect(
-        self, session: Session, say: Callable[[str], None], announces_tempo: bool = False
+        self, session: Session, notify: Callable[[str], None], announces_tempo: bool = False
     ) -> MidiClient:
         """Send the messages to a session; the arguments are those of MidiClient."""
-        client = MidiClient(session, self.controls, say, announces_tempo)
+        client = MidiClient(session, self.controls, notify, announces_tempo)
         self.receive_with(client.receive)
         return client
 

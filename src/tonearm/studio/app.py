@@ -25,7 +25,7 @@ from tonearm.studio.safety import Guard
 from tonearm.threads import yield_to_music
 
 MAX_CLIENTS = 8
-PART = 256 * 1024  # bytes of an export that are sent at once
+EXPORT_CHUNK_BYTES = 256 * 1024  # bytes of an export that are sent at once
 ExportKind = Literal["wav", "flac", "page"]
 # files of the page, and their media types; nothing else is served
 MEDIA_TYPES = {
@@ -102,8 +102,8 @@ class Studio:
         self, number: int, kind: ExportKind, content: bytes
     ) -> AsyncIterator[bytes]:
         """The parts of an export; the take counts as exported where all of them were sent."""
-        for first in range(0, len(content), PART):
-            yield content[first : first + PART]
+        for first in range(0, len(content), EXPORT_CHUNK_BYTES):
+            yield content[first : first + EXPORT_CHUNK_BYTES]
         if kind != "page":
             self.session.mark_exported(number)
 

@@ -20,8 +20,8 @@ async def received(chunks: AsyncIterator[bytes]) -> bytes:
     """Collect the body of an upload.
 
     Raises:
-        TonearmError: it is larger than MAX_BYTES, takes longer than RECEIVE_SECONDS, or ends before
-            its end.
+        TonearmError: it is larger than MAX_BYTES, takes longer than RECEIVE_SECONDS, or the connection
+            is lost.
     """
     parts, size = [], 0
     try:

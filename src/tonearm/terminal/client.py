@@ -83,14 +83,14 @@ class TerminalClient:
         self._controls = dict(self.state.controls)
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._sent: list[_Sent] = []
-        self._unheeded: list[tuple[float, int]] = []  # keys and the samples of their controls
+        self._unplayed: list[tuple[float, int]] = []  # keys and the samples of their controls
         self._commands: list[Future[None]] = []
         self._saving: list[Future[Path]] = []
         self._meters: Meters | None = None
         self._latency: float | None = None
         self._message = ""
         self._text: str | None = None  # a prompt that is being written
-        self._bars = 0
+        self._loop_bars = 0
         self._failure = ""
         self._end = session.subscribe(self.receive)
 
@@ -122,7 +122,7 @@ class TerminalClient:
         self._session.playhead(self._player.position)
         while True:
             try:
-                self._take_in(self._events.get_nowait())
+                self._handle_event(self._events.get_nowait())
             except Empty:
                 break
         self._read_answers(latency)
@@ -131,10 +131,10 @@ class TerminalClient:
         if self.state.status == "ended":
             raise TonearmError(self._failure or "the session has ended")
 
-    def _take_in(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         match event:
             case StateChanged(state=state):
-                self._see(state)
+                self._apply_state(state)
             case Applied(target=target, value=value):
                 self._controls[target] = value
             case Meters():
@@ -149,11 +149,11 @@ class TerminalClient:
                 self._message = text if level == "info" else f"{level}: {text}"
                 self._failure = text if level == "error" else self._failure
 
-    def _see(self, state: SessionState) -> None:
+    def _apply_state(self, state: SessionState) -> None:
         if self.state.status == "playing" and state.status != "playing":
             self._player.stop()
         if state.loop_seconds is None:
-            self._bars = 0
+            self._loop_bars = 0
         if state.desk != self.state.desk:
             self.rows = rows_of(self._session.manifest, state.desk)
             self.selected = min(self.selected, len(self.rows) - 1)
@@ -168,9 +168,9 @@ class TerminalClient:
             if error is not None:
                 self._message = first_line(error)
             elif (sample := sent.answer.result().sample) is not None:
-                self._unheeded.append((sent.pressed, sample))
-        for one in [one for one in self._unheeded if self._player.position >= one[1]]:
-            self._unheeded.remove(one)
+                self._unplayed.append((sent.pressed, sample))
+        for one in [one for one in self._unplayed if self._player.position >= one[1]]:
+            self._unplayed.remove(one)
             self._latency = self._clock() - one[0] + latency
         for answer in [one for one in self._commands if one.done()]:
             self._commands.remove(answer)
@@ -213,7 +213,7 @@ class TerminalClient:
             "f": lambda: self._command({"name": "fork"}),
             "s": self._save,
             "m": self._learn,
-            "q": self._leave,
+            "q": self._quit,
         }
 
     def value(self, row: Row) -> float:
@@ -253,8 +253,8 @@ class TerminalClient:
         self._command({"name": "ab", "to": to})
 
     def _loop(self) -> None:
-        self._bars = LOOPS[(LOOPS.index(self._bars) + 1) % len(LOOPS)]
-        self._command({"name": "loop", "bars": self._bars})
+        self._loop_bars = LOOPS[(LOOPS.index(self._loop_bars) + 1) % len(LOOPS)]
+        self._command({"name": "loop", "bars": self._loop_bars})
 
     def _save(self) -> None:
         """Save all takes that were not saved."""
@@ -273,7 +273,7 @@ class TerminalClient:
         else:
             self._message = f"{row.name} is not a knob; select a knob first"
 
-    def _leave(self) -> None:
+    def _quit(self) -> None:
         self.is_over = True
 
     # The prompt ---------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tonearm.errors import TonearmError
 from tonearm.live import Notice, Session, commands
 from tonearm.live.takes import Format
 from tonearm.midi.ports import MidiInput
-from tonearm.signals import ended_by_interrupt_alone
+from tonearm.signals import ignore_termination
 from tonearm.terminal.client import TerminalClient
 from tonearm.terminal.keys import reading_keys
 from tonearm.terminal.outputs import open_output
@@ -42,7 +42,7 @@ def play(
     folder: Path,
     kind: Format,
     midi: MidiInput | None,
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> None:
     """Play a session until q or a KeyboardInterrupt, then save every take that was not saved, also
     after an error.
@@ -53,7 +53,7 @@ def play(
         folder: that receives a folder per take.
         kind: of the audio files.
         midi: open port; None without one.
-        say: prints a line after the screen is gone.
+        print_line: prints a line after the screen is gone.
 
     Raises:
         TonearmError: the output or the session failed, or a take could not be saved.
@@ -73,8 +73,8 @@ def play(
             client.close()
         finally:
             try:
-                with ended_by_interrupt_alone():
-                    _keep(session, saver, say)
+                with ignore_termination():
+                    save_remaining(session, saver, print_line)
             finally:
                 saver.close()
 
@@ -98,27 +98,27 @@ def _show(client: TerminalClient, player: Player, output: str | None) -> None:
             ticks += 1
 
 
-def _keep(session: Session, saver: TakeSaver, say: Callable[[str], None]) -> None:
+def save_remaining(session: Session, saver: TakeSaver, print_line: Callable[[str], None]) -> None:
     """End the performance, and save all takes; faults are raised after the last one."""
     with suppress(TonearmError):  # of a session that has ended by itself
         session.command(commands.Stop()).result()
     unsaved = len(saver.unsaved)
     faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
     if unsaved:
-        _say(
-            say,
+        _print(
+            print_line,
             f"saving {unsaved} {'take' if unsaved == 1 else 'takes'}; press Ctrl-C to discard them",
         )
     for number, answer in sorted(saver.save_all().items()):
         error = answer.exception()
         if error is None:
-            _say(say, f"take {number}: {answer.result()}")
+            _print(print_line, f"take {number}: {answer.result()}")
         else:
             faults.append(f"take {number} was not saved: {first_line(error)}")
     if faults:
         raise TonearmError("; ".join(faults))
 
 
-def _say(say: Callable[[str], None], text: str) -> None:
+def _print(print_line: Callable[[str], None], text: str) -> None:
     with suppress(OSError):  # the terminal may be gone
-        say(text)
+        print_line(text)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tonearm.live.manifest import Knob, Manifest, Setting, SignView
-from tonearm.live.positions import position_of, value_at
+from tonearm.live.slider_positions import position_of, value_at
 
 COARSE, FINE, PAGE = 0.05, 0.01, 0.5  # of a position
 COARSE_STEPS, PAGE_STEPS = 5, 20  # of a setting's own step

@@ -1,4 +1,4 @@
-"""Saving of takes as folders, in a thread, so that the music goes on meanwhile."""
+"""Saving of takes as folders in a background thread, without interrupting the music."""
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor

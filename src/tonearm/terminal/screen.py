@@ -1,7 +1,7 @@
 """Screen of a session: lines of 80 columns, of which none depends on colour alone.
 
-> brightness  dark     ·····▵···──────┼──●───▵······ bright   +2.0 st   -4.0 .. +4.0
-                                      0  value  quality tick (▵ hollow, ▲ sure)
+▸ brightness         dark ────△───────┼──●────▲──── bright          +2.0 st
+  selected row            zero ┼, value ●, quality tick ▲ (△: effect uncertain)
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Maker: takes for wishes, with their labels and files; it knows no protocol."""
+"""Generation of takes for HARP's requests, with their labels and files; it knows no protocol."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tonearm.files.free_name import free_name
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.take import Take
 from tonearm.harp.labels import BLUE, GREY, ORANGE, RED, Label
-from tonearm.harp.panel import CONTINUE, DEFAULT_SECONDS, MAX_SECONDS, Wish
+from tonearm.harp.panel import CONTINUE, DEFAULT_SECONDS, MAX_SECONDS, HarpRequest
 from tonearm.knobs.goals import known_change
 from tonearm.knobs.reaching import TRACKER
 from tonearm.knobs.readers import reader_of
@@ -29,15 +29,15 @@ DESCRIBED = ("tempo", "key", "loudness")  # measures in the label of the new mus
 
 
 @dataclass(frozen=True)
-class Made:
-    """A take that was made: its audio file, beside which its sidecar is, and its labels."""
+class GeneratedTake:
+    """A generated take: its audio file, next to which its sidecar is, and its labels."""
 
     path: Path
     labels: tuple[Label, ...]
 
 
-class Maker:
-    """Makes takes of one model.
+class TakeGenerator:
+    """Generates takes of one model.
 
     Args:
         model: to generate with.
@@ -48,21 +48,23 @@ class Maker:
     def __init__(self, model: Model, knobs: Sequence[Knob], folder: Path):
         self._model, self._knobs, self._folder = model, knobs, folder
 
-    def make(self, selection: Clip | None, wish: Wish, progress: Progress) -> Made:
+    def make(
+        self, selection: Clip | None, request: HarpRequest, progress: Progress
+    ) -> GeneratedTake:
         """Generate a take, measure it, and write it with its sidecar.
 
         Args:
             selection: audio that is continued, or whose melody is kept; None without.
-            wish: of `Panel.read`.
+            request: of `Panel.read`.
             progress: called with frames done and frames in all, and between measurements; it may
                 raise an error to stop the work.
 
         Raises:
             TonearmError: a melody without a selection, a selection whose length cannot be that of
-                the new music, or any mistake in the wish, before decoding starts.
+                the new music, or any mistake in the request, before decoding starts.
         """
-        knobs = [knob for knob in self._knobs if wish.values[knob.target]]
-        requests = self._requests(selection, wish, knobs)
+        knobs = [knob for knob in self._knobs if request.values[knob.target]]
+        requests = self._requests(selection, request, knobs)
         steered, *plain = self._model.generate_batch(
             requests, batch_size=len(requests), progress=progress
         )
@@ -70,36 +72,36 @@ class Maker:
         changes = []
         for knob in knobs:
             progress(1, 1)
-            changes.append(_change(knob, wish, start, steered, plain[0] if plain else None))
+            changes.append(_change(knob, request, start, steered, plain[0] if plain else None))
         progress(1, 1)
         found = describe(steered.clip)
         progress(1, 1)
         path = free_name(self._folder, "take", ".wav")
         steered.save(path, measured=found.to_dict())
-        labels = _labels(steered, start, wish, changes, found, path)
-        return Made(path, tuple(labels))
+        labels = _labels(steered, start, request, changes, found, path)
+        return GeneratedTake(path, tuple(labels))
 
     def _requests(
-        self, selection: Clip | None, wish: Wish, knobs: Sequence[Knob]
+        self, selection: Clip | None, request: HarpRequest, knobs: Sequence[Knob]
     ) -> list[TakeRequest]:
         """The steered take, and its plain twin where the change by knobs is to be measured."""
-        if wish.keeps_melody and selection is None:
+        if request.keeps_melody and selection is None:
             raise TonearmError(
                 f"there is no selection whose melody could be kept; load one, or choose {CONTINUE}"
             )
-        steerings = [steering_of(knobs, wish.values)]
-        if wish.is_measured and knobs:
+        steerings = [steering_of(knobs, request.values)]
+        if request.is_measured and knobs:
             steerings.append(Steering())
-        seed = secrets.randbelow(2**31) if wish.seed is None else wish.seed
+        seed = secrets.randbelow(2**31) if request.seed is None else request.seed
         return [
             TakeRequest(
-                wish.prompt,
+                request.prompt,
                 seed,
                 steering,
-                self._model.sampling(wish.values[GUIDANCE], wish.values[TEMPERATURE]),
-                seconds=wish.seconds or _length_of(selection),
-                continue_from=None if wish.keeps_melody else selection,
-                melody=selection if wish.keeps_melody else None,
+                self._model.sampling(request.values[GUIDANCE], request.values[TEMPERATURE]),
+                seconds=request.seconds or _length_of(selection),
+                continue_from=None if request.keeps_melody else selection,
+                melody=selection if request.keeps_melody else None,
             )
             for steering in steerings
         ]
@@ -117,10 +119,12 @@ def _length_of(selection: Clip | None) -> float:
     return selection.seconds
 
 
-def _change(knob: Knob, wish: Wish, start: float, steered: Take, plain: Take | None) -> str:
+def _change(
+    knob: Knob, request: HarpRequest, start: float, steered: Take, plain: Take | None
+) -> str:
     """A knob with its value and, against the plain twin, the measured change of the new music."""
     unit = f" {knob.unit}" if knob.unit else ""
-    asked = f"{knob.name} {wish.values[knob.target]:+.{knob.decimals}f}{unit}"
+    asked = f"{knob.name} {request.values[knob.target]:+.{knob.decimals}f}{unit}"
     if plain is None or not knob.measure:
         return asked
     reader = reader_of(knob.measure, load_tracker(TRACKER))
@@ -137,7 +141,12 @@ def _after(start: float, clip: Clip) -> Clip:
 
 
 def _labels(
-    take: Take, start: float, wish: Wish, changes: Sequence[str], found: Description, path: Path
+    take: Take,
+    start: float,
+    request: HarpRequest,
+    changes: Sequence[str],
+    found: Description,
+    path: Path,
 ) -> list[Label]:
     """Labels of a take: the selection, the new music, each knob, the faults."""
     new, seed = take.seconds - start, take.provenance.seed
@@ -145,7 +154,7 @@ def _labels(
     if start:
         text = f"the last {start:.1f} s of the selection, as the model's codec plays it"
         labels.append(Label(0.0, start, "selection", text, GREY))
-    facts = [f"{path.name}, seed {seed}: {wish.prompt}"]
+    facts = [f"{path.name}, seed {seed}: {request.prompt}"]
     facts += [
         f"{name} {one.value if isinstance(one.value, str) else format(one.value, '.1f')} {one.unit}".strip()
         for name in DESCRIBED
@@ -154,7 +163,7 @@ def _labels(
     labels.append(Label(start, new, f"new, seed {seed}", "; ".join(facts), BLUE))
     note = (
         "Change of the new music against the same take without knobs; a single take is not an average."
-        if wish.is_measured
+        if request.is_measured
         else "Set; the change was not measured."
     )
     labels += [Label(start, new, text, note, ORANGE) for text in changes]

@@ -1,4 +1,4 @@
-"""Positions of a knob: its range on a scale from -1 to 1, with zero in the middle.
+"""Positions of a knob's slider: its range on a scale from -1 to 1, with zero in the middle.
 
 Each side is scaled to the range of its sign. A sign that failed its calibration has no range, and
 all its positions are zero.
