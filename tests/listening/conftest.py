@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tonearm.audio import Clip
-from tonearm.listening import Design, Made, make_test, read_material
+from tonearm.listening import Design, ListeningTestFiles, make_test, read_material
 
 RATE = 16_000
 CONDITIONS = {"plain": 0.1, "fast": 0.3, "random": 0.02}  # and their gains
@@ -32,14 +32,14 @@ def takes(tmp_path: Path) -> Path:
     return write_takes(tmp_path / "takes")
 
 
-Make = Callable[..., Made]
+Make = Callable[..., ListeningTestFiles]
 
 
 @pytest.fixture
 def make(takes: Path, tmp_path: Path) -> Make:
     """Make a test of a kind in a folder of its name."""
 
-    def make(kind: str, **fields: Any) -> Made:
+    def make(kind: str, **fields: Any) -> ListeningTestFiles:
         if kind == "2afc":
             fields.setdefault("question", "Which is louder?")
         return make_test(read_material([takes]), Design(kind, seed=3, **fields), tmp_path / kind)

@@ -200,6 +200,16 @@ def test_a_later_state_of_a_session_replaces_an_earlier_one(make, tmp_path):
         assert analyse(results, key).superseded == 1
 
 
+def test_of_two_saves_of_a_finished_session_the_one_with_a_remark_counts(make, tmp_path):
+    key = make("abx").key
+    first = result_of(key, "L1", lambda conditions: 0)
+    first = first.model_copy(update={"finished": first.started})
+    early = write(first, tmp_path / "r" / "x.json")
+    write(first.model_copy(update={"comment": "too long"}), tmp_path / "r" / "x (1).json")
+    results = read_results([tmp_path / "r"], key)
+    assert results.superseded == (early,) and results.results[0].comment == "too long"
+
+
 def test_equal_contents_and_two_sessions_of_a_listener_are_refused(make, tmp_path):
     key = make("abx").key
     one = write(result_of(key, "L1", lambda conditions: 0), tmp_path / "a.json")

@@ -564,7 +564,7 @@ def test_the_level_is_that_which_the_player_has_set(tab):
         const numbers = (loudness) => ({ tempo: null, centroid: null, loudness });
         const { wire, output } = window.tonearm;
         output.status = { ...output.status, gains: [0.5, 2] };
-        wire.dispatchEvent(new CustomEvent("meters", { detail: { steered: numbers(a), plain: numbers(b) } }));
+        wire.dispatchEvent(new CustomEvent("meters", { detail: { sample: 1e12, steered: numbers(a), plain: numbers(b) } }));
         return document.getElementById("level").textContent;
     }"""
     assert page.evaluate(text, [-12, -24]) == "loudness matched: B plays +6.0 dB, A −6.0 dB"
@@ -897,7 +897,7 @@ def test_a_studio_that_was_started_again_is_loaded_again(browser, melody):
         until_played(page, 3)
     with playing(melody, lead=1.0) as (second, player), served(second, urlsplit(url).port):
         player.playing = False
-        page.wait_for_function(f"() => window.tonearm?.wire.session === '{second.id}'")
+        page.wait_for_function(f"() => window.tonearm?.session === '{second.id}'")
         page.wait_for_function(SOUNDING)
         assert position(page) < 3 * second.sample_rate
         context.close()

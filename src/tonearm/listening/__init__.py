@@ -9,7 +9,7 @@ condition each of them is.
 
 from tonearm.listening.analysis import Analysis, analyse
 from tonearm.listening.conditions import Condition, parse_condition
-from tonearm.listening.make import Design, Made, make_test
+from tonearm.listening.make import Design, ListeningTestFiles, make_test
 from tonearm.listening.material import Item, Material, TakeSource
 from tonearm.listening.reading import ResultSet, read_key, read_results
 from tonearm.listening.schema import Key, ListeningTest, Result
@@ -22,7 +22,7 @@ __all__ = [
     "Item",
     "Key",
     "ListeningTest",
-    "Made",
+    "ListeningTestFiles",
     "Material",
     "Result",
     "ResultSet",

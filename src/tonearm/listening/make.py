@@ -3,7 +3,7 @@
 test/page/index.html        the page; it works from file:// and from any static server
 test/page/audio/ab12….js    a stimulus each: FLAC as base64, since a page that is opened as a
                             file may read scripts and no other files
-test/key.json               the truth
+test/key.json               the answer key
 """
 
 import os
@@ -58,7 +58,6 @@ QUESTIONS: Mapping[Kind, str] = {
     "mushra": "Rate the sound quality of each excerpt, compared with the reference.",
 }
 KINDS: tuple[Kind, ...] = ("abx", "2afc", "mushra")
-MAX_PADDING = 4096  # characters that hide the size of a stimulus
 MAX_QUESTION = 300
 _OF_TEST = re.compile(rf"{KEY}|{PAGE}/index\.html|{PAGE}/{AUDIO}/[0-9a-f]{{12}}\.js")
 
@@ -117,22 +116,26 @@ class Design:
 
 
 @dataclass(frozen=True)
-class Made:
+class ListeningTestFiles:
     """A listening test on disk.
 
-    page      its path
-    key_file  that of the key
-    key       its content
-    available items of the material
+    page        its path
+    key_file    that of the key
+    key         its content
+    available   items of the material
+    is_practice_new  whether the practice trial has an item that is not in the test
     """
 
     page: Path
     key_file: Path
     key: Key
     available: int
+    is_practice_new: bool
 
 
-def make_test(material: Material, design: Design, folder: str | os.PathLike[str]) -> Made:
+def make_test(
+    material: Material, design: Design, folder: str | os.PathLike[str]
+) -> ListeningTestFiles:
     """Write a listening test.
 
     Args:
@@ -148,15 +151,16 @@ def make_test(material: Material, design: Design, folder: str | os.PathLike[str]
     seed = secrets.randbelow(2**31) if design.seed is None else design.seed
     rng = np.random.default_rng(seed)
     roles = assign_roles(design.kind, material, design.reference, design.anchor)
-    drawn = draw_items(material, design.items, rng)
+    drawn, practice = draw_items(material, design.items, rng)
     trials = plan_trials(design.kind, roles, len(drawn), pairs=design.pairs, repeats=design.repeats)
     items, loudness = prepare(
-        [material.items[index] for index in drawn],
+        [material.items[index] for index in (*drawn, practice)],
         roles.conditions,
         roles.reference,
         design.excerpt,
     )
-    builder = _Builder(design, roles, items, loudness, rng)
+    *tested, practised = items
+    builder = _Builder(design, roles, tested, practised, loudness, rng)
     test = builder.test(trials)
     key = Key(
         kind="tonearm listening key",
@@ -164,14 +168,20 @@ def make_test(material: Material, design: Design, folder: str | os.PathLike[str]
         reference=roles.reference,
         anchor=roles.anchor,
         conditions=roles.conditions,
-        trials=builder.truth,
+        trials=builder.key_trials,
         test=test,
     )
     with atomic_folder(folder, KEY, lambda name: bool(_OF_TEST.fullmatch(name))) as temporary:
         write_page(temporary / PAGE, test.model_dump(mode="json"), test.digest)
         builder.write_audio(temporary / PAGE / AUDIO)
         (temporary / KEY).write_text(key.model_dump_json(indent=1), encoding="utf-8")
-    return Made(folder / PAGE / "index.html", folder / KEY, key, len(material.items))
+    return ListeningTestFiles(
+        folder / PAGE / "index.html",
+        folder / KEY,
+        key,
+        len(material.items),
+        is_practice_new=practice not in drawn,
+    )
 
 
 class _Builder:
@@ -185,16 +195,17 @@ class _Builder:
         design: Design,
         roles: Roles,
         items: Sequence[PreparedItem],
+        practised: PreparedItem,
         loudness: float,
         rng: np.random.Generator,
     ) -> None:
         self._design, self._roles, self._items = design, roles, items
-        self._loudness, self._rng = loudness, rng
+        self._practised, self._loudness, self._rng = practised, loudness, rng
         self._audio: dict[str, bytes] = {}  # FLAC by name
-        self.truth: dict[str, KeyTrial] = {}
+        self.key_trials: dict[str, KeyTrial] = {}
 
     def test(self, trials: Sequence[PlannedTrial]) -> ListeningTest:
-        """Build the test; `truth` has its trials afterwards."""
+        """Build the test; `key_trials` has its trials afterwards."""
         sheets = draw_sheets(self._design.kind, trials, self._rng)
         shown = [self._shown(trial) for trial in trials]
         rows = [[_row(one, *shown[one.trial]) for one in sheet] for sheet in sheets]
@@ -214,11 +225,12 @@ class _Builder:
         )
 
     def write_audio(self, folder: Path) -> None:
-        """Write the stimuli, in the order of their random names."""
+        """Write the stimuli, in the order of their random names, as files of one size."""
         folder.mkdir(parents=True)
-        for name in sorted(self._audio):
-            padding = "-" * int(self._rng.integers(MAX_PADDING))
-            text = audio_script(name, b64encode(self._audio[name]).decode(), padding)
+        encoded = {name: b64encode(self._audio[name]).decode() for name in sorted(self._audio)}
+        longest = max(map(len, encoded.values()))
+        for name, content in encoded.items():
+            text = audio_script(name, content, "-" * (longest - len(content)))
             (folder / f"{name}.js").write_text(text, encoding="ascii")
 
     def _shown(self, trial: PlannedTrial) -> tuple[ShownTrial, list[str], list[str]]:
@@ -236,19 +248,19 @@ class _Builder:
             reference=labelled,
             stimuli=(*self._shuffled(sides), *self._shuffled(copies)),
         )
-        truth = [
+        keys = [
             KeyStimulus(condition=name, origin=source.origin, gain_db=source.gain_db)
             for name, source in zip(trial.conditions, sources, strict=True)
         ]
-        stimuli = dict(zip(sides, truth, strict=True))
+        stimuli = dict(zip(sides, keys, strict=True))
         if copies:
-            stimuli |= zip(copies, truth, strict=True)
-        self.truth[shown.name] = KeyTrial(item=item.name, stimuli=stimuli)
+            stimuli |= zip(copies, keys, strict=True)
+        self.key_trials[shown.name] = KeyTrial(item=item.name, stimuli=stimuli)
         return shown, sides, copies
 
     def _training(self) -> Training:
-        """A trial with an obvious difference: the first item's reference and its low-pass."""
-        reference = self._items[0].stimuli[self._roles.reference].clip
+        """A trial with an obvious difference: a reference and its low-pass."""
+        reference = self._practised.stimuli[self._roles.reference].clip
         dull = impaired(reference, TRAINING_EDGE, self._loudness)
         clips = [reference, dull]
         if self._is_abx:

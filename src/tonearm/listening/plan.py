@@ -75,8 +75,19 @@ def assign_roles(
     return Roles(tuple(conditions), reference, anchor)
 
 
-def draw_items(material: Material, count: int, rng: np.random.Generator) -> list[int]:
-    """Indices of `count` items, in the order of the material; all where it has fewer.
+def draw_items(
+    material: Material, count: int, rng: np.random.Generator
+) -> tuple[list[int], int]:
+    """Draw the items of a test, and one to practise with.
+
+    Args:
+        material: with the items.
+        count: of items in the test; all where the material has fewer.
+        rng: random numbers.
+
+    Returns:
+        Indices of the items in the test, in the order of the material, and that of the item to
+        practise with: one that is not in the test, or the first one where all are.
 
     Raises:
         TonearmError: a count under 1.
@@ -84,7 +95,8 @@ def draw_items(material: Material, count: int, rng: np.random.Generator) -> list
     if count < 1:
         raise TonearmError(f"{count} items are not possible; give 1 or more")
     total = len(material.items)
-    return sorted(rng.permutation(total)[:count].tolist())
+    drawn = rng.permutation(total).tolist()
+    return sorted(drawn[:count]), drawn[count] if count < total else 0
 
 
 def plan_trials(

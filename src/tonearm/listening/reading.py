@@ -123,7 +123,7 @@ def _fault(result: Result, key: Key) -> str:
         trial = test.trials[row[0]]
         order = tuple(trial.stimuli[index] for index in row[1:])
         if (answer.trial, answer.order) != (trial.name, order):
-            return f"has other stimuli in answer {number} than its sheet"
+            return f"has stimuli in answer {number} that differ from its sheet"
         if not _is_possible(answer, key):
             return f"has an answer {number} that is not possible in a test of kind {test.kind}"
     return ""
@@ -135,8 +135,9 @@ def _is_possible(answer: Answer, key: Key) -> bool:
     return answer.ratings is None and answer.chosen in answer.order[:2]
 
 
-def _progress(result: Result) -> tuple[int, bool]:
-    return len(result.answers), result.finished is not None
+def _progress(result: Result) -> tuple[int, bool, int]:
+    """Grows while a session goes on; of two saves of a finished one, the one with a remark is later."""
+    return len(result.answers), result.finished is not None, len(result.comment)
 
 
 def _continues(longer: Result, shorter: Result) -> bool:

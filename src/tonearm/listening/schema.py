@@ -101,7 +101,7 @@ class KeyTrial(_Record):
 
 
 class Key(_Record):
-    """Truth of a listening test.
+    """Answer key of a listening test.
 
     reference, anchor  names of conditions; the anchor is None where there is none
     """

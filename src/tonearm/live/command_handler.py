@@ -107,8 +107,9 @@ class CommandHandler:
     def _carry_out_now(self, command: Any, answer: "Future[None]") -> None:
         settings, transport = self._settings, self._transport
         match command:
-            case commands.Play():
-                transport.play()
+            case commands.Play(after=after):
+                if after is None or after >= transport.count or transport.performance is None:
+                    transport.play()
             case commands.Stop():
                 transport.end()
             case commands.SetPrompt(text=text):

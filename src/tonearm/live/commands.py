@@ -25,9 +25,14 @@ class _Command(BaseModel):
 
 
 class Play(_Command):
-    """Start a new performance; one that plays ends and becomes a take."""
+    """Start a new performance; one that plays ends and becomes a take.
+
+    With `after`, the number of the last performance that the client knows, a newer one that plays
+    continues.
+    """
 
     name: Literal["play"] = "play"
+    after: int | None = Field(default=None, ge=0)
 
 
 class Stop(_Command):

@@ -22,8 +22,8 @@ from tonearm.studio.pacing import PlayheadLimit
 
 MAX_QUEUED = 1000  # messages that wait for a slow client
 MAX_AUDIO_QUEUED = 200  # of those, blocks of audio; the oldest are dropped
-RATE = 250.0  # messages per second that a client may send
-BURST = 1000.0
+RATE = 1000.0  # messages per second that a client may send; eight knobs of a page send 400
+BURST = 4000.0
 MAX_FAULTS = 50  # bad messages before the connection is closed
 OVERFLOW, POLICY = 1013, 1008  # codes of a close
 
@@ -82,21 +82,27 @@ class Connection:
                 sender.cancel()
 
     async def _state(self) -> SessionState:
-        """The state now, or the last one of a session that has ended."""
+        """The state now; the last one of a session that starts or has ended, and answers nothing."""
+        if self._session.state.status == "starting":
+            return self._session.state
         try:
             return await asyncio.wrap_future(self._session.snapshot())
         except TonearmError:
             return self._session.state
 
     def _greet(self, state: SessionState, after: int) -> None:
-        """Queue the state, then the events since the snapshot, then the audio after a position."""
+        """Queue the state, then the events since the snapshot, then the audio after a position.
+
+        The rest of a run that has ended is left out.
+        """
         texts = [item for item in self._queue if isinstance(item, str)]
         self._queue.clear()
         self._audio_queued = self._sent_until = self._run = 0
         self._put(messages.hello_message(self.name, self._session.id, state))
         self._queue.extend(texts)
         for block in self._session.recent_after(after):  # it holds those that were queued
-            self._put_audio(block)
+            if state.status == "playing" or block.run != state.run:
+                self._put_audio(block)
 
     async def _read_all(self) -> None:
         faults = 0
@@ -106,10 +112,11 @@ class Connection:
                 return
             text = message.get("text")
             try:
-                self._spend()
                 if text is None or len(text) > messages.MAX_TEXT:
                     raise BadMessage("send text messages of at most 64 KiB", None)
-                self._handle(messages.read_message(text))
+                content = messages.read_message(text)
+                self._spend(getattr(content, "seq", None))
+                self._handle(content)
             except BadMessage as error:
                 faults += 1
                 self._put(messages.error_message(str(error), error.seq))
@@ -117,13 +124,13 @@ class Connection:
                     await self._socket.close(POLICY, "too many bad messages")
                     return
 
-    def _spend(self) -> None:
+    def _spend(self, seq: int | None) -> None:
         """Count a message. Raises BadMessage where there were too many within a short time."""
         now = time.monotonic()
         self._tokens = min(BURST, self._tokens + RATE * (now - self._refilled))
         self._refilled = now
         if self._tokens < 1:
-            raise BadMessage(f"more than {RATE:g} messages a second; send fewer", None)
+            raise BadMessage(f"more than {RATE:g} messages a second; send fewer", seq)
         self._tokens -= 1
 
     def _handle(self, message: Any) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 SLACK = 4.0  # seconds that a play head may be ahead of the clock
-SKEW = 1.02  # of the clock of a sound card, at most
+SKEW = 1.002  # of the clock of a sound card, at most
 
 
 class PlayheadLimit:

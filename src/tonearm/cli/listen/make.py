@@ -13,7 +13,7 @@ from tonearm.files.atomic_folder import repair_folder
 from tonearm.text import quoted
 
 if TYPE_CHECKING:
-    from tonearm.listening import Made
+    from tonearm.listening import ListeningTestFiles
     from tonearm.listening.stimuli import Excerpt
 
 FROM_RUNS, DESIGN = "Takes of a run", "Design"
@@ -170,7 +170,7 @@ def _parse_excerpt(text: str | None) -> "Excerpt":
         ) from None
 
 
-def _described(made: "Made") -> dict[str, Any]:
+def _described(made: "ListeningTestFiles") -> dict[str, Any]:
     key = made.key
     return {
         "page": str(made.page),
@@ -183,6 +183,7 @@ def _described(made: "Made") -> dict[str, Any]:
         "anchor": key.anchor,
         "items": sorted({trial.item for trial in key.trials.values()}),
         "items_available": made.available,
+        "practice_is_new": made.is_practice_new,
         "trials": len(key.trials),
         "minutes": key.test.minutes,
         "loudness": key.test.loudness,
@@ -190,7 +191,7 @@ def _described(made: "Made") -> dict[str, Any]:
     }
 
 
-def _print(made: "Made") -> None:
+def _print(made: "ListeningTestFiles") -> None:
     facts = _described(made)
     print_facts(
         {
@@ -200,6 +201,9 @@ def _print(made: "Made") -> None:
             "compared": "; ".join(made.key.conditions[1:]),
             "anchor": facts["anchor"] or "",
             "items": f"{len(facts['items'])} of {facts['items_available']}",
+            "practice": "with an item that is not in the test"
+            if made.is_practice_new
+            else "with the first item of the test, since all are in it; --items draws fewer",
             "loudness": f"{facts['loudness']:.1f} LUFS, all excerpts",
             "seed": str(facts["seed"]),
             "key": f"{facts['key']}; keep it from the listeners",

@@ -51,16 +51,16 @@
         kept = text;
       }
     } catch {
-      warn("This browser keeps nothing, so that the test cannot be paused: leave this page open to the end.");
+      warn("This browser stores no data, so the test cannot be paused: leave this page open to the end.");
     }
-    if (isOthers) leave("What was given here last was not stored.");
+    if (isOthers) leave("The last answer given here was not stored.");
     return !isOthers;
   }
   /* Leave the session to the tab that has stored it. */
   function leave(loss = "") {
     const { listener } = session;
     welcome();
-    warn(`The test of ${listener} went on in another tab or window. ${loss} Continue it there, or choose it below to continue here with the answers given there.`);
+    warn(`The test of ${listener} was continued in another tab or window. ${loss} Continue it there, or choose it below to continue here with the answers given there.`);
   }
   function followStorage(event) {
     if (!event.key?.startsWith(stored)) return;
@@ -296,6 +296,7 @@
 
   const level = {
     source: null,
+    request: 0, // number of the last request to play or to stop; music that loads later is not played
     tones: 0,
     tries: 0,
     begin() {
@@ -305,14 +306,18 @@
       show("level");
     },
     stop() {
+      this.request += 1;
       this.source?.stop();
       this.source = null;
       find(".music").setAttribute("aria-pressed", false);
     },
     async toggleMusic() {
-      if (this.source) return this.stop();
-      const [buffer] = await buffersOf([test.training.trial.stimuli[0]]);
+      const isPlaying = this.source !== null;
       this.stop();
+      if (isPlaying) return;
+      const { request } = this;
+      const [buffer] = await buffersOf([test.training.trial.stimuli[0]]);
+      if (request !== this.request) return;
       context.resume();
       this.source = new AudioBufferSourceNode(context, { buffer, loop: true });
       this.source.connect(context.destination);
@@ -412,11 +417,13 @@
         Object.assign(slider, { type: "range", min: 0, max: 100, step: 1, value: 50 });
         slider.setAttribute("aria-label", `Rating of excerpt ${i + 1}`);
         slider.setAttribute("aria-valuetext", "not rated");
-        slider.oninput = () => {
+        const rate = () => {
           slider.dataset.rated = "yes";
           slider.setAttribute("aria-valuetext", `${slider.value}, ${wordOf(slider.value)}`);
           rating.textContent = slider.value;
         };
+        slider.oninput = rate;
+        slider.onclick = rate; // a click on the middle, where the slider is, gives no input event
         const row = document.createElement("li");
         row.append(stimulusButton(String(i + 1), `excerpt ${i + 1}`, i + 1), slider, rating);
         return row;
@@ -469,7 +476,7 @@
 
   function end() {
     const count = session.answers.length;
-    find(".outcome").textContent = `${count} of ${test.trials.length} trials answered as ${session.listener}. Save the result, and give the file to whoever asked you.`;
+    find(".outcome").textContent = `${count} of ${test.trials.length} trials answered as ${session.listener}. Save the result, and send the file to the experimenter.`;
     find("#remark").value = session.comment;
     find(".saved").textContent = "";
     show("end");
@@ -551,7 +558,7 @@
   document.addEventListener("click", (event) => {
     if (event.detail && event.target.closest(".player button, .stimulus, .answers")) document.activeElement?.blur(); // space plays again
   });
-  find("#listener").value = new URLSearchParams(location.search).get("listener") ?? "";
+  find("#listener").value = (new URLSearchParams(location.search).get("listener") ?? "").slice(0, find("#listener").maxLength);
   document.documentElement.classList.add("scripted"); // shows the list of keys
   welcome();
 })();

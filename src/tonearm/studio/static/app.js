@@ -48,16 +48,22 @@ const tell = (name, fields) => ask(name, fields).catch((error) => say(error.mess
 
 // Controls ------------------------------------------------------------------------------------
 
-const wanted = new Map(); // target -> value, sent once per frame
+const wanted = new Map(); // target -> value, sent with the next flush
 const unanswered = new Map(); // target -> number of controls under way; an older state must not undo them
-const HIDDEN_PERIOD = 16; // ms; a hidden page has no frames, and controllers still move
+const CONTROL_PERIOD = 25; // ms between two flushes at least; controls act between chunks, which are longer
+let flushed = -CONTROL_PERIOD;
 function control(target, value, label) {
-  if (!wanted.size) document.hidden ? setTimeout(flush, HIDDEN_PERIOD) : requestAnimationFrame(flush);
+  if (!wanted.size) {
+    const rest = flushed + CONTROL_PERIOD - performance.now();
+    if (rest > 0 || document.hidden) setTimeout(flush, rest); // a hidden page has no frames
+    else requestAnimationFrame(flush);
+  }
   wanted.set(target, { value, label });
 }
 document.addEventListener("visibilitychange", () => document.hidden && flush());
 
 function flush() {
+  if (wanted.size) flushed = performance.now();
   for (const [target, { value, label }] of wanted) {
     const sent = performance.now();
     unanswered.set(target, (unanswered.get(target) ?? 0) + 1);
@@ -205,14 +211,17 @@ function showState(next) {
   research?.show(next.research);
   showTakes(next.takes, manifest.page_seconds, say);
   find("no-melody").hidden = !next.has_melody;
-  if (before && before.run !== next.run) output.stop(before.run);
+  if (before && before.run !== next.run) {
+    output.stop(before.run);
+    clearMeters();
+  }
   if (before?.status === "playing" && !isPlaying) output.stop(next.run);
   for (const [name, row] of rows) row.showProjection(next.projections[name]);
   if (next.status !== "ended") failure = "";
   else say(`the session has ended${failure && ` (${failure})`}; start tonearm studio again`, "error");
   if (next.status === "ended") return;
   if (next.status === "starting") say("the speed of this machine is being measured …");
-  else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed.toFixed(2)} × real time: the music plays in phrases, and controls act in the next one` : "ready");
+  else if (before?.status === "starting") say(next.mode === "phrase" ? `${next.speed ? `${next.speed.toFixed(2)} × real time: ` : ""}the music plays in phrases, and controls act in the next one` : "ready");
 }
 
 /** Show the bars of the loop; other clients can choose a number that the list does not have. */
@@ -274,6 +283,14 @@ function showMeters({ steered, plain }) {
   showLevels();
 }
 
+/** Forget the readings of the last run, whose streams differed by another level. */
+function clearMeters() {
+  for (const name of ["tempo", "centroid", "loudness"]) for (const column of "abd") find(`${name}-${column}`).textContent = "–";
+  difference = null;
+  output.match(0);
+  showLevels();
+}
+
 /** Show the gains that the player has set; where B has no headroom, A is lowered. */
 function showLevels() {
   const [a, b] = output.levels;
@@ -318,7 +335,9 @@ wire.addEventListener("applied", ({ detail }) => {
   if (state) showControls(state.controls);
 });
 wire.addEventListener("prompt", ({ detail }) => roll.mark(detail.sample, "prompt", `“${detail.text}”`));
-wire.addEventListener("meters", ({ detail }) => showMeters(detail));
+wire.addEventListener("meters", ({ detail }) => {
+  if (!state || detail.sample > state.start) showMeters(detail); // else a late one of the last performance
+});
 let failure = ""; // the last error of the session, shown beside its end
 wire.addEventListener("notice", ({ detail }) => {
   if (detail.level === "error") failure = detail.message;
@@ -340,10 +359,16 @@ function beginAtOnce() {
   if (state.status === "stopped" && state.performance === 0) begin(); // else somebody has stopped it
 }
 
+/** Let the page sound, at the action of a person; `true` where it does. */
+function resume() {
+  output.resume().catch(() => {});
+  return output.running;
+}
+
 async function begin() {
   hasBegun = true;
   await output.resume();
-  if (state?.status === "stopped") await tell("play");
+  if (state?.status === "stopped") await tell("play", { after: state.performance }); // another page may have begun since
   else if (state) {
     output.play();
     showState(state);
@@ -458,8 +483,8 @@ async function start() {
   buildDesk([], null);
   buildChips();
   pad = new Pad(rows);
-  research = new Research(find("research"), manifest, rows, ask, say);
-  acceptAudio(manifest.model.takes_melody, say);
+  research = new Research(find("research"), manifest, rows, ask, say, resume);
+  acceptAudio(manifest.model.takes_melody, say, resume);
   await output.open(beginAtOnce);
   find("no-sound").hidden = output.isPossible;
   output.context?.addEventListener("statechange", () => state && showState(state));
@@ -471,4 +496,4 @@ async function start() {
 await start().catch(failStart);
 
 // for tests and for the curious
-window.tonearm = { manifest, wire, output, rows, get state() { return state; }, get latency() { return latency; }, roll };
+window.tonearm = { manifest, wire, output, rows, get session() { return session; }, get state() { return state; }, get latency() { return latency; }, roll };

@@ -101,9 +101,9 @@ class ScheduleCanvas {
 }
 
 export class Research {
-  /** @param ask sends a command; @param say shows a message */
-  constructor(box, manifest, rows, ask, say) {
-    Object.assign(this, { manifest, rows, ask, say, steers: [], shown: "[]", isEdited: false });
+  /** @param ask sends a command; @param say shows a message; @param resume lets the page sound */
+  constructor(box, manifest, rows, ask, say, resume) {
+    Object.assign(this, { manifest, rows, ask, say, resume, steers: [], shown: "[]", isEdited: false });
     const select = (options, attributes = {}) => element("select", attributes, ...options.map((name) => element("option", { value: name }, name)));
     const field = (label, input, note) => element("label", { class: "stack" }, label, input, note ? element("small", { class: "quiet" }, note) : null);
     this.vector = select(manifest.vectors.map(({ name }) => name), { onchange: () => this.#describe() });
@@ -189,6 +189,7 @@ export class Research {
   }
 
   async #apply(command) {
+    this.resume();
     try {
       await this.ask("research", { steers: this.steers });
       this.isEdited = false;

@@ -7,7 +7,7 @@
 //
 // In: {type: "open", channels, port}, {type: "send", text}, {type: "drop"}
 // Out: {type: "text", message}, {type: "audio", run, first, rows}, {type: "link", state, code, reason}
-// Port, in: {run, position}; out: {type: "audio", run, first, rows}
+// Port, in: {run, position}; out: {type: "audio", run, first, rows}, {type: "reconnected"}
 //
 // Protocol version 1 (docs/studio.md). It reconnects, and resumes where the audio ended.
 
@@ -16,6 +16,8 @@ const FIRST_DELAY = 150; // ms before the first attempt to connect again
 const LONGEST_DELAY = 600; // so that sound resumes within a second of the network
 const FULL_DELAY = 4000; // where the server has as many clients as it takes
 const TRY_LATER = 1013; // code of a close
+const POLICY = 1008; // likewise
+const ASKED_AFTER = 4; // attempts that failed, after which the server is asked why
 
 let socket = null;
 let player = null; // port of the worklet; null for a page without sound
@@ -25,6 +27,7 @@ let run = 0;
 let after = 0; // position up to which there is audio of this run
 let delay = FIRST_DELAY;
 let isGreeted = false; // by this connection
+let attempts = 0; // since the last greeting
 
 self.onmessage = ({ data }) => {
   if (data.type === "open") {
@@ -43,9 +46,16 @@ function connect() {
   isGreeted = false;
   socket.onclose = ({ code, reason }) => {
     postMessage({ type: "link", state: "reconnecting", code, reason });
+    if (++attempts === ASKED_AFTER) explain();
     setTimeout(connect, code === TRY_LATER && !isGreeted ? FULL_DELAY : delay);
     delay = Math.min(LONGEST_DELAY, 2 * delay);
   };
+}
+
+/** Show why the server refuses the page; the browser hides the answer to a refused WebSocket. */
+async function explain() {
+  const answer = await fetch("/manifest").catch(() => null); // the network is lost
+  if (answer?.status === 403) postMessage({ type: "link", state: "reconnecting", code: POLICY, reason: (await answer.text()).trim() });
 }
 
 function send(content) {
@@ -55,7 +65,8 @@ function send(content) {
 function text(message) {
   if (message.type === "hello") {
     ({ session } = message);
-    [isGreeted, delay] = [true, FIRST_DELAY];
+    if (after) player?.postMessage({ type: "reconnected" });
+    [isGreeted, delay, attempts] = [true, FIRST_DELAY, 0];
     postMessage({ type: "link", state: "connected" }); // and not while it may be refused
   }
   postMessage({ type: "text", message });

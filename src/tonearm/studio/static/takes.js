@@ -69,15 +69,17 @@ async function download(event, number, kind, say) {
 /** Send a request about an audio input; a lost connection is an answer that is not ok. */
 const request = (role, options) => fetch(`/uploads/${role}`, options).catch(() => Response.error());
 
-/** Wire the file inputs and the drop area; `say` shows messages. */
-export function acceptAudio(takesMelody, say) {
+/** Wire the file inputs and the drop area; `say` shows messages, and `resume` lets the page sound. */
+export function acceptAudio(takesMelody, say, resume) {
   find("melody-label").hidden = !takesMelody;
   const upload = async (role, file) => {
     if (!file) return;
+    resume();
     say(`uploading ${file.name} …`);
     const answer = await request(role, { method: "POST", body: file });
     const content = await answer.json().catch(() => ({ message: "the upload failed; try again" }));
-    if (answer.ok) say(role === "melody" ? `following the melody of ${file.name}` : `continuing ${file.name} (${content.seconds.toFixed(1)} s)`);
+    const hint = resume() ? "" : "; press Play to hear it"; // a file that was dropped does not let every browser sound
+    if (answer.ok) say((role === "melody" ? `following the melody of ${file.name}` : `continuing ${file.name} (${content.seconds.toFixed(1)} s)`) + hint);
     else say(content.message, "error");
   };
   for (const [id, role] of [["continue-file", "continue_from"], ["melody-file", "melody"]]) {

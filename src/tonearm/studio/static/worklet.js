@@ -5,6 +5,7 @@
 //     {type: "listen", plain: bool}, {type: "gain", plain: number}, {type: "feed", port}
 //     {type: "prime", samples, lead}: buffered before sound begins; by which the session is ahead
 //     {type: "resumed"}: the context was suspended
+//     {type: "reconnected"}: the audio that comes next may begin later than the last one ended
 //     A feed is a further port, which gives audio and takes {run, position}.
 // Out: {run, position, time, buffered, underruns, dropped, skipped, gains, sounded, playing}  about every 20 ms
 //     position plays at `time`; dropped: samples of a run that were never played; skipped: samples
@@ -20,6 +21,7 @@ const CATCH_UP_SECONDS = 1; // after sound begins, in which what was missed may 
 const EXTRA_LEAD_SECONDS = 1; // beyond its lead, that the session computes before forks and windows
 const FULL_SCALE = 0.98; // that a gain of the plain stream may reach
 const SILENCE = 1e-4; // -80 dBFS
+const SUSPENDED_MILLISECONDS = 100; // without a call of `process`, after which the context is suspended
 
 /** Windowed-sinc kernels [PHASES + 1][TAPS] for a ratio of input to output rate. */
 export function kernels(ratio) {
@@ -75,6 +77,8 @@ class Player extends AudioWorkletProcessor {
     this.priming = true;
     this.stopping = false;
     this.feed = null;
+    this.isReconnected = false;
+    this.processed = Date.now(); // the clock of the context stops while it is suspended
     this.port.onmessage = ({ data }) => this.receive(data);
   }
 
@@ -85,6 +89,7 @@ class Player extends AudioWorkletProcessor {
     else if (data.type === "listen") this.plain.target = data.plain ? 1 : 0;
     else if (data.type === "gain") this.wantedGain = data.plain;
     else if (data.type === "prime") ({ samples: this.prime, lead: this.lead } = data);
+    else if (data.type === "reconnected") this.isReconnected = true;
     else if (data.type === "resumed") this.catchUpUntil = currentTime + CATCH_UP_SECONDS;
     else if (data.type === "feed") {
       this.feed = data.port;
@@ -102,7 +107,10 @@ class Player extends AudioWorkletProcessor {
   write({ run, first, rows }) {
     const count = rows[0].length;
     if (run < this.run || (run === this.run && first + count <= this.end)) return;
-    if (run === this.run && first > this.end && !this.stopping) this.dropped += first - Math.floor(this.position); // lost messages, and the buffer before them
+    if (run === this.run && first > this.end && !this.stopping) {
+      this[this.isReconnected ? "skipped" : "dropped"] += first - Math.floor(this.position); // lost messages, and the buffer before them
+    }
+    this.isReconnected = false;
     if (run !== this.run || first !== this.end) this.restart(run, first);
     if (run > this.stoppedRun) this.stopping = false;
     rows.forEach((row, index) => {
@@ -117,7 +125,8 @@ class Player extends AudioWorkletProcessor {
     this.matchLevels();
     const oldest = this.end - this.capacity;
     if (this.position < oldest) {
-      this[this.priming ? "skipped" : "dropped"] += oldest - Math.floor(this.position); // never the newest
+      const isPassedOver = this.priming || Date.now() - this.processed > SUSPENDED_MILLISECONDS;
+      this[isPassedOver ? "skipped" : "dropped"] += oldest - Math.floor(this.position); // never the newest
       this.position = oldest;
     }
   }
@@ -151,6 +160,7 @@ class Player extends AudioWorkletProcessor {
   }
 
   process(_, [output]) {
+    this.processed = Date.now();
     const frames = output[0].length;
     if (this.priming && !this.stopping && this.end - this.position >= this.prime) {
       this.priming = false;
