@@ -35,13 +35,11 @@ class ComparedTake:
     name         "plain", "steered-1", "steered-2", ...
     take         with its audio
     description  its measurements
-    title        on the page; None for the steering as it was requested
     """
 
     name: str
     take: Take
     description: Description
-    title: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class Comparison:
             clip.write(folder / LISTEN / f"{one.name}.wav")
         exhibits = [
             Exhibit(
-                one.title or str(one.take.provenance.stated_steering),
+                one.take.provenance.statement,
                 one.take.clip,
                 one.description,
                 f"{one.name}.wav",

@@ -9,6 +9,7 @@ import pytest
 from tests.harp.values import values_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
+from tonearm.measures.describe import describe
 from tonearm.replaying import replay
 
 
@@ -33,6 +34,22 @@ def test_a_selection_is_continued_and_the_take_replays(generator, panel, melody,
     sidecar = made.path.with_suffix(".json")
     assert "measured" in json.loads(sidecar.read_text())
     assert replay(sidecar, model=melody).identical
+
+
+def test_the_label_of_the_new_music_has_its_own_measurements(
+    generator, panel, selection, monkeypatch
+):
+    described = []
+
+    def recorded(clip):
+        described.append(clip.seconds)
+        return describe(clip)
+
+    monkeypatch.setattr("tonearm.harp.generator.describe", recorded)
+    made = generator.make(selection, request_of(panel), silent)
+    whole, new = described
+    assert whole == pytest.approx(Clip.read(made.path).seconds)
+    assert new == pytest.approx(made.labels[1].seconds, abs=0.01) and new < whole
 
 
 def test_the_melody_of_a_selection_is_kept(generator, panel, selection):

@@ -8,6 +8,7 @@ from tests.steering.vectors import vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.listening import Condition, parse_condition, read_material
+from tonearm.steering import Control
 from tonearm.studies.store import Store, StoredTrial
 from tonearm.studies.stored_audio import StoredAudio
 
@@ -122,6 +123,30 @@ def test_comparisons_are_items_whose_conditions_are_their_steerings(melody, tmp_
     other = comparison(melody, tmp_path / "c3", 1, 1)
     with pytest.raises(TonearmError, match=r"push raw \+1.*give comparisons of the same steerings"):
         read_material([folders[0], other])
+
+
+def test_a_live_take_is_named_by_the_steering_that_was_played(melody, tmp_path):
+    folders = []
+    for seed, strength in ((1, 2.0), (2, -2.0)):
+        stream = melody.stream(
+            "a folk tune",
+            steer={vector_of(melody, "push", size=6.0): "raw:0"},
+            seconds=1.0,
+            chunk_seconds=0.1,
+            seed=seed,
+            twin=True,
+        )
+        for count, _ in enumerate(stream):
+            if count == 1:
+                stream.set(Control.strength("push", strength))
+        folders.append(tmp_path / f"c{seed}")
+        for name, take in (("plain", stream.plain_take), ("steered-1", stream.take)):
+            take.save(folders[-1] / f"{name}.wav")
+    assert read_material(folders[:1]).conditions == ("plain", "push raw 0 to +2.000")
+    with pytest.raises(
+        TonearmError, match=r"push raw -2.000 to 0, and .*give comparisons of the same"
+    ):
+        read_material(folders)
 
 
 def test_files_of_one_name_in_the_folders_of_conditions_are_an_item(takes):

@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 
+from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.generation.stream import Chunk, Projection
 from tonearm.live.commands import Loop, command_of
 from tonearm.live.events import AudioBlock
 from tonearm.live.identity import IdentityMeter
 from tonearm.live.looping import LoopPlayer, without_click
+from tonearm.live.performance import Performance
 from tonearm.live.projection_meter import ProjectionMeter
 from tonearm.live.recent import RecentAudio
 from tonearm.live.speed import SpeedMeter, measure_speed
@@ -53,6 +55,33 @@ def test_recent_audio_keeps_its_capacity_and_one_run():
     assert recent.last(1000)[0].shape[1] <= 14
     recent.append(AudioBlock(2, 100, ramp(0, 4), ramp(0, 4)))
     assert [block.run for block in recent.after(0)] == [2]
+
+
+def test_pieces_of_the_audio_prompt_are_not_new_music(melody):
+    rate = melody.shape.sample_rate
+    time = np.arange(rate) / rate
+    prompt = Clip(0.3 * np.sin(2 * np.pi * 50 * time).astype(np.float32), rate)
+    stream = melody.stream(
+        "a folk tune", seconds=2.0, seed=1, continue_from=prompt, chunk_seconds=0.1, twin=True
+    )
+    performance = Performance(
+        stream,
+        number=1,
+        prompt="",
+        seed=1,
+        desk=(),
+        sample_rate=rate,
+        frame_rate=melody.shape.frame_rate,
+    )
+    found = []
+    while performance.next() is not None:
+        found.append((performance.position, performance.is_new))
+    length = stream.prompt_frames * rate // melody.shape.frame_rate
+    assert not found[0][1] and found[-1][1]
+    assert all(
+        is_new == (before >= length)
+        for (before, _), (_, is_new) in zip([(0, False), *found], found, strict=False)
+    )
 
 
 def test_speed_is_measured_after_the_first_chunk():

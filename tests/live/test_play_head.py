@@ -80,7 +80,7 @@ def test_a_section_that_ends_before_it_begins_is_left_out_with_a_notice(melody):
         session.playhead(10**9)  # which is one of the loop
         do(session, commands.Record(on=False))
         assert not state(session).recording
-        assert any("is left out" in note.text for note in player.of(Notice))
+        assert any("was discarded" in note.text for note in player.of(Notice))
         do(session, commands.Stop())
         assert ready_take(session).recorded == ()
 
@@ -286,7 +286,7 @@ def test_a_section_that_ends_at_a_fork_is_no_fault(melody):
         do(session, commands.Stop())
         first, second = ready_take(session, 1), state(session).takes
     assert len(first.recorded) == 1 and all(not one.recorded for one in second[1:])
-    assert not any("left out" in note.text for note in player.of(Notice))
+    assert not any("was discarded" in note.text for note in player.of(Notice))
 
 
 def test_a_loop_that_is_not_possible_leaves_the_one_that_plays(melody, monkeypatch):

@@ -39,6 +39,18 @@ def state(session: Session):
     return session.snapshot().result(TIMEOUT)
 
 
+def test_a_play_of_a_client_that_does_not_know_the_performance_joins_it(melody):
+    with playing(melody) as (session, _):
+        do(session, commands.Play(after=0))
+        do(session, commands.Play(after=0))
+        assert state(session).performance == 1
+        do(session, commands.Play(after=1))
+        assert state(session).performance == 2
+        do(session, commands.Stop())
+        do(session, commands.Play(after=0))  # nothing plays
+        assert state(session).performance == 3
+
+
 def test_both_streams_are_those_of_generate(melody):
     with playing(melody) as (session, player):
         do(session, commands.Play())

@@ -8,9 +8,9 @@ import pytest
 
 from tests.live.players import TIMEOUT, playing
 from tonearm.errors import TonearmError
-from tonearm.live import Notice
+from tonearm.live import Notice, commands
 from tonearm.midi.client import CLOCK, START, MidiClient
-from tonearm.midi.mapping import MidiMap, map_path, position_of
+from tonearm.midi.mapping import MidiMap, map_path, slider_position_of
 from tonearm.midi.ports import midi_input, port_number
 
 
@@ -61,6 +61,23 @@ def test_cc_64_is_exact_zero_for_all_knobs(host):
     assert host.turn(64, 127)[TARGET] == 0.0
 
 
+def test_a_knob_that_plays_is_turned_after_it_was_left_out_of_the_next_performance(host):
+    host.session.command(commands.Play()).result(TIMEOUT)
+    host.session.command(commands.SetDesk(knobs=())).result(TIMEOUT)
+    assert host.turn(20, 127)[TARGET] == 4.0
+    assert host.turn(64, 127)[TARGET] == 0.0
+
+
+def test_learning_ends_where_the_map_cannot_be_written(session, tmp_path):
+    (tmp_path / "file").write_text("")
+    host = Host(session, tmp_path / "file" / "midi.json")
+    host.client.learn("brightness")
+    host.turn(74, 127)
+    assert "cannot write" in host.said[-1]
+    host.turn(75, 127)
+    assert len(host.said) == 2  # the next control is not learned, too
+
+
 def test_ccs_without_a_knob_and_other_messages_do_nothing(host):
     before = host.turn(21, 100)  # the desk has one knob
     for message in ([], [0x90, 60, 100], [0xB0, 20], [0xFE]):
@@ -84,7 +101,9 @@ def test_a_learned_cc_is_stored_in_the_format_of_the_page(host, session):
 def test_cc_64_cannot_be_learned(host):
     host.client.learn("brightness")
     host.turn(64, 127)
-    assert "use another one" in host.said[-1]
+    assert "move another control" in host.said[-1]
+    host.turn(74, 127)
+    assert host.said[-1] == "CC 74 now turns brightness"
 
 
 def test_a_knob_that_is_no_longer_there_is_said(session, tmp_path):
@@ -116,8 +135,16 @@ def test_midi_clock_shows_and_announces_the_tempo_of_the_host(session, tmp_path)
 
 
 def test_positions_are_those_of_the_page():
-    assert [position_of(value) for value in (0, 63, 64, 65, 127)] == [-1.0, 0.0, 0.0, 0.0, 1.0]
-    assert position_of(66) == pytest.approx(2 / 63) and position_of(62) == pytest.approx(-2 / 64)
+    assert [slider_position_of(value) for value in (0, 63, 64, 65, 127)] == [
+        -1.0,
+        0.0,
+        0.0,
+        0.0,
+        1.0,
+    ]
+    assert slider_position_of(66) == pytest.approx(2 / 63) and slider_position_of(
+        62
+    ) == pytest.approx(-2 / 64)
 
 
 def test_ports_by_number_and_name():

@@ -81,6 +81,21 @@ def test_a_change_after_a_rewind_equals_a_decoding_that_kept_the_codes(model, ca
     assert torch.equal(again.codes, codes)
 
 
+def test_a_rewind_to_the_known_frames_reads_them_in_one_pass_as_a_replay_does(model_of):
+    model = with_window(model_of("small"), 12)
+    request = replace(request_for(model, frames=20), window=12, overlap=5)
+    decoding = Decoding(Decoder(model.checkpoint), request)
+    while decoding.known == 0 or decoding.frames_done <= decoding.known:
+        decoding.step()
+    known = decoding.known
+    decoding.rewind(known)
+    assert decoding.frame == decoding.known == known
+    assert decoding.state is not None and decoding.state.codes_read == 0
+    for _ in decoding:
+        pass
+    assert torch.equal(decoding.codes, codes_of(Decoder(model.checkpoint), request))
+
+
 def test_frames_of_another_window_and_frames_that_are_not_complete_are_refused(model_of):
     model = with_window(model_of("small"), 12)
     request = replace(request_for(model, frames=20), window=12, overlap=5)

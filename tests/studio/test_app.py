@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from fastapi import WebSocketDisconnect
 
-from tests.live.players import TIMEOUT, ready_take
+from tests.live.players import TIMEOUT, playing, ready_take
 from tests.studio.conftest import Client
 from tests.studio.servers import served
 from tests.threads import in_a_thread
@@ -77,7 +77,7 @@ def test_the_first_message_is_the_state_and_the_manifest_is_valid(client):
     with client.websocket_connect("/socket") as socket:
         hello = receive(socket, "hello")
         assert hello["protocol"] == 1
-        assert hello["state"]["status"] in ("starting", "stopped")
+        assert hello["state"]["performance"] == 0
 
 
 def test_play_a_knob_and_an_echo_to_another_client(client):
@@ -219,9 +219,47 @@ def test_too_many_messages_are_refused(client, monkeypatch):
     monkeypatch.setattr(connection, "BURST", 5.0)
     monkeypatch.setattr(connection, "RATE", 0.001)
     with client.websocket_connect("/socket") as socket:
-        for _ in range(10):
-            send(socket, type="playhead", sample=0)
-        assert "send fewer" in receive(socket, "error")["message"]
+        for seq in range(10):
+            send(socket, type="control", seq=seq, target="guidance", value=2.0)
+        error = receive(socket, "error")
+        assert "send fewer" in error["message"] and error["seq"] == 5  # which a page waits for
+
+
+def test_eight_knobs_and_the_play_heads_of_a_page_are_not_too_many_messages():
+    assert connection.RATE > 8 * 1000 / 25 + 50 + 10  # CONTROL_PERIOD of static/app.js
+
+
+def test_a_client_sees_that_the_speed_is_being_measured(melody, monkeypatch):
+    measured = threading.Event()
+
+    def slow(chunks):
+        assert measured.wait(TIMEOUT)
+        return 2.0
+
+    monkeypatch.setattr("tonearm.live.transport.measure_speed", slow)
+    with playing(melody, mode=None) as (session, _):
+        app = make_app(session)
+        with (
+            Client(app, base_url="http://127.0.0.1:9310") as client,
+            client.websocket_connect("/socket") as socket,
+        ):
+            assert receive(socket, "hello")["state"]["status"] == "starting"
+            measured.set()
+            while receive(socket, "state")["state"]["status"] != "stopped":
+                pass
+
+
+def test_a_page_that_opens_after_the_end_does_not_get_the_rest_of_the_music(client, session):
+    with client.websocket_connect("/socket") as socket:
+        send(socket, type="command", seq=1, name="play")
+        next_block(socket)
+        send(socket, type="command", seq=2, name="stop")
+        receive(socket, "done", seq=2)
+    assert session.recent_after(session.head)
+    with client.websocket_connect("/socket") as socket:
+        receive(socket, "hello")
+        send(socket, type="command", seq=1, name="play")
+        assert next_block(socket)[0] == 2
 
 
 def test_clients_are_limited(client, monkeypatch):
@@ -483,6 +521,15 @@ def test_a_token_is_needed_where_others_can_reach_the_server(session):
             receive(socket, "hello")
 
 
+def test_an_https_proxy_that_keeps_the_host_serves_the_page_with_the_token(session):
+    app = make_app(session, bound="0.0.0.0", token="secret")
+    host = "https://studio.example.org"
+    with Client(app, base_url=host) as client:
+        assert client.get("/").status_code == 403  # also for a name that was pointed here
+        assert client.get("/?token=secret", headers={"origin": host}).status_code == 200
+        assert client.get("/", headers={"host": "a b"}).status_code == 421
+
+
 def test_the_address_of_a_server_at_all_interfaces_is_that_on_this_machine():
     with bind("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
@@ -498,4 +545,5 @@ def test_hosts():
     assert not safety.host_is_allowed("localhost:99999", "127.0.0.1")
     assert safety.host_is_allowed("192.168.1.5:9310", "0.0.0.0")
     assert not safety.host_is_allowed("rebound.example", "0.0.0.0")
+    assert safety.host_is_allowed("annas-macbook.local:9310", "Annas-MacBook.local")
     assert safety.is_loopback("127.0.0.1") and not safety.is_loopback("0.0.0.0")

@@ -12,6 +12,7 @@ from rich.console import Console
 from tests.live.players import TIMEOUT, playing, ready_take
 from tonearm.errors import TonearmError
 from tonearm.live import AudioBlock, Notice, commands
+from tonearm.live.performance import Performance
 from tonearm.live.transport import Transport
 from tonearm.midi.client import CLOCK, MidiClient
 from tonearm.midi.mapping import MidiMap
@@ -194,6 +195,27 @@ def test_loops_are_chosen_one_after_the_other_and_a_fork_continues(desk):
     desk.until(lambda: desk.client.state.performance == 2)
 
 
+def test_a_state_from_before_a_key_does_not_choose_the_loop_again(desk):
+    desk.press(" ")
+    desk.until(lambda: desk.player.position > 2.2 * desk.session.sample_rate)
+    before = desk.client.state
+    assert before.loop_seconds is None
+    desk.press("l")
+    desk.client._apply_state(before)
+    desk.press("l")
+    desk.until(lambda: desk.client.state.loop_bars == 2)
+
+
+def test_a_key_whose_sample_is_never_played_has_no_latency(desk):
+    desk.press(" ")
+    desk.until(lambda: desk.player.position > 0)
+    desk.press("right")
+    desk.until(lambda: desk.client._unplayed)
+    desk.press(" ")
+    desk.until(lambda: desk.client.state.status == "stopped")
+    assert desk.client._unplayed == []
+
+
 def test_controls_of_others_are_shown(desk):
     desk.session.apply(Control.physical("brightness", 2.5), "osc").result(TIMEOUT)
     desk.until(lambda: desk.says("+2.5 st"))
@@ -223,6 +245,19 @@ def test_the_take_of_a_session_that_failed_is_saved(desk, monkeypatch):
     save_remaining(desk.session, desk.saver, said.append)
     (folder,) = desk.saver._folder.iterdir()
     assert (folder / "steered.wav").is_file() and said[-1] == f"take 1: {folder}"
+
+
+def test_a_take_that_could_not_be_completed_is_named_at_the_end(desk, monkeypatch):
+    desk.press(" ")
+    desk.until(lambda: desk.player.buffered > 0.1)
+
+    def failing(self):
+        time.sleep(0.3)  # after the end of the performance
+        raise MemoryError("planted")
+
+    monkeypatch.setattr(Performance, "finish", failing)
+    with pytest.raises(TonearmError, match=r"take 1: .*planted"):
+        save_remaining(desk.session, desk.saver, [].append)
 
 
 def test_q_ends_it(desk):
@@ -307,7 +342,7 @@ def test_audio_goes_to_the_player_alone(desk):
     assert desk.client._events.empty()
 
 
-def test_m_learns_a_controller_for_the_selected_knob(desk, tmp_path):
+def test_m_learns_a_cc_for_the_selected_knob(desk, tmp_path):
     desk.press("m")
     assert desk.says("start with --midi PORT")
     now = [0.0]

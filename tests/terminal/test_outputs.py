@@ -76,12 +76,13 @@ def test_a_file_fault_is_reported(player, tmp_path, monkeypatch):
 
 
 class FakeDevice(ModuleType):
-    """sounddevice with one device, which takes some rates only."""
+    """sounddevice with one device, which takes some rates only; by its number it does not start."""
+
+    PortAudioError = type("PortAudioError", (Exception,), {})
 
     def __init__(self, rates: tuple[int, ...]):
         super().__init__("sounddevice")
         self.rates, self.streams = rates, []
-        self.PortAudioError = type("PortAudioError", (Exception,), {})
 
     def query_devices(self, device, kind):
         if device not in (None, 3, "card"):
@@ -104,11 +105,12 @@ class FakeStream:
     def __init__(self, rate, callback, device):
         self.rate, self.callback, self.device, self.active = rate, callback, device, False
 
-    def __enter__(self):
+    def start(self):
+        if self.device == 3:
+            raise FakeDevice.PortAudioError("Unanticipated host error")
         self.active = True
-        return self
 
-    def __exit__(self, *_):
+    def close(self):
         self.active = False
 
     def play(self, count: int, underflow: bool = False) -> np.ndarray:
@@ -117,7 +119,7 @@ class FakeStream:
         return out[:, 0]
 
 
-@pytest.mark.parametrize("name", [None, "3", "card"])
+@pytest.mark.parametrize("name", [None, "card"])
 def test_a_sound_card_reads_the_player(player, monkeypatch, name):
     card = FakeDevice((RATE,))
     monkeypatch.setitem(sys.modules, "sounddevice", card)
@@ -154,12 +156,27 @@ def test_a_device_that_does_not_exist_is_one_line(player, monkeypatch):
         check_output("nowhere")
 
 
+def test_a_sound_card_that_does_not_start_is_named(player, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sounddevice", FakeDevice((RATE,)))
+    check_output("3")
+    with pytest.raises(TonearmError, match=r"device '3' \(Unanticipated host error\)"):
+        open_output("3", player).__enter__()
+
+
 def test_without_sounddevice_the_command_to_install_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(TonearmError, match=r"pip install 'tonearm\[live\]'"):
         check_output(None)
     check_output("null")
     check_output("out.flac")
+
+
+def test_an_output_file_that_exists_is_kept_unless_forced(tmp_path):
+    path = tmp_path / "jam.wav"
+    path.write_bytes(b"yesterday")
+    with pytest.raises(TonearmError, match=r"jam.wav exists already; .* --force"):
+        check_output(str(path))
+    check_output(str(path), force=True)
 
 
 def test_without_portaudio_its_package_is_named(monkeypatch, tmp_path):

@@ -249,6 +249,8 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     vector = model.vectors[steer.vector]
     info = vector.info
     label, strength = "no change", steer.raw_strength
+    if steer.schedule is not None:  # the sign of the strongest
+        strength *= max((factor for _, factor in steer.schedule.points), key=abs)
     if strength:
         label = info.positive_label if strength > 0 else info.negative_label
     every = vector.layers if steer.strategy == "all-to-all" else range(model.shape.layer_count)

@@ -163,7 +163,7 @@ def _print_table(saved: Sequence[SavedTake]) -> None:
     table = new_table("take", *headings, numbers=headings)
     for one in saved:
         cells = [table_cell(column, one.description, first) for column in COLUMNS]
-        steering = "" if one is saved[0] else f"\n{one.take.provenance.stated_steering}"
+        steering = "" if one is saved[0] else f"\n{one.take.provenance.statement}"
         values = (f"{cell.value}\n{cell.difference}".strip() for cell in cells)
         table.add_row(f"{one.audio.stem}{steering}", *values)
     out.print(table)

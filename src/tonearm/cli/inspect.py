@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from tonearm.cli._inspect_vectors import (
 from tonearm.cli._measure_tables import print_classifier
 from tonearm.cli._screen import print_facts, print_json
 from tonearm.cli._takes import monitored_lines
+
+if TYPE_CHECKING:
+    from tonearm.steering.schedule import Schedule
 
 
 def inspect(
@@ -86,7 +89,8 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "asked as": take.requested_prompt or "",
             "sections": "\n".join(f"from frame {one.frame}: {one.prompt}" for one in take.sections),
             "negative": take.negative or "",
-            "requested": str(take.requested) if take.requested else "",
+            "played": take.stated or "",
+            "requested": str(take.requested) if take.requested and not take.stated else "",
             "steering": "\n".join(steers) or "none",
             "monitored": "\n".join(monitored_lines(take)),
             "vectors": "\n".join(
@@ -97,7 +101,7 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "length": f"{take.new_seconds:g} s, {take.frames} frames, seed {take.seed}",
             "continues": take.audio_prompt.file or "" if take.audio_prompt else "",
             "melody": take.melody.file or "" if take.melody else "",
-            "sampling": f"guidance {sampling.guidance:g}, temperature {sampling.temperature:g}, top_k {sampling.top_k}, top_p {sampling.top_p:g}",
+            "sampling": f"{_setting('guidance', sampling.guidance, sampling.guidance_schedule)}, {_setting('temperature', sampling.temperature, sampling.temperature_schedule)}, top_k {sampling.top_k}, top_p {sampling.top_p:g}",
             "checkpoint": f"{take.checkpoint.name} ({take.checkpoint.fingerprint}), licence {take.checkpoint.licence}",
             "engine": f"{take.engine}, row {batch.row} of a batch of {batch.size}",
             "stack": f"{stack.device} {stack.dtype}, {stack.threads} threads, {stack.cpu}, Python {stack.python}",
@@ -107,6 +111,13 @@ def _inspect_take(file: Path, as_json: bool) -> None:
             "audio": take.audio_file or "",
         }
     )
+
+
+def _setting(name: str, value: float, schedule: "Schedule | None") -> str:
+    """A setting with its value, or its range over time."""
+    values = [value * factor for _, factor in schedule.points] if schedule else [value]
+    low, high = min(values), max(values)
+    return f"{name} {low:g}" if low == high else f"{name} {low:g} to {high:g}"
 
 
 def _measured(measured: Any) -> str:

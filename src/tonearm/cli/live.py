@@ -43,6 +43,7 @@ def live(
     kind: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="wav or flac, of the takes.")
     ] = "wav",
+    force: _options.Force = False,
 ) -> None:
     """Play the model live in a terminal: keys turn knobs while the music plays."""
     from tonearm.live.takes import FORMATS
@@ -54,7 +55,7 @@ def live(
     _playing.prepare_process(threads)
     if kind not in FORMATS:
         raise TonearmError(f"format {kind!r} is unknown; use one of {', '.join(FORMATS)}")
-    check_output(output)
+    check_output(output, force)
     check_folder(folder)
     with _playing.midi_port(midi) as port:
         loaded = load_model(model, device, dtype)

@@ -10,6 +10,7 @@ from tonearm.generation.build_take import TakeBuilder
 from tonearm.generation.encode import encode_batch, encode_prompt, place_in_batch, text_records
 from tonearm.generation.played import Played, PlayedSection, as_played
 from tonearm.generation.prepare import PreparedRequest
+from tonearm.generation.statement import played_steering
 from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
 from tonearm.musicgen.codec import decode_codes
@@ -88,4 +89,16 @@ def _takes_of(
         rewinds = (rewind_of(own, frame, shape.channels) for frame in played.rewinds)
         prepared = replace(ended[row], rewinds=tuple(rewinds))
         takes.append(builder.build(prepared, vectors, place, own, clip, acted))
+    takes[0] = _stated(takes[0])
     return takes
+
+
+def _stated(take: Take) -> Take:
+    """The take with its steering in words as it was played, unless a rule of combination changed the
+    strengths.
+    """
+    asked = take.provenance.stated_steering
+    if not asked.steers or asked.combine != "none":
+        return take
+    provenance = take.provenance.model_copy(update={"stated": played_steering(take)})
+    return replace(take, provenance=provenance)

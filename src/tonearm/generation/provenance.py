@@ -20,7 +20,7 @@ from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import MAX_STEERS, Steering
 from tonearm.text import check_path, quoted
 
-SIDECAR_FORMAT = 7  # files of earlier formats are read too
+SIDECAR_FORMAT = 8  # files of earlier formats are read too
 KIND: Literal["tonearm take"] = "tonearm take"
 REMEDY = "give the .json beside a take's audio"
 RECORDED_PACKAGES = ("tonearm", "torch", "transformers", "numpy")
@@ -30,6 +30,7 @@ MAX_SECONDS = 1e6  # of a stream
 MAX_FRAMES = 10**8
 MAX_ROWS = 4096
 MAX_TEXT_TOKENS = 16_384
+MAX_STATEMENT = 10_000  # characters
 MAX_COUNT = 2**31 - 1
 MAX_REWINDS = 200_000  # of one take: more than two hours of a change in every second frame
 MAX_SECTIONS = 4096  # of one take; the texts of all of them are encoded before decoding starts
@@ -236,7 +237,9 @@ class Provenance(_Record):
     """Record of one take. `new_seconds` counts new music, `frames` the audio prompt too.
 
     `steering` has strengths, from which the take is reproduced; `requested` is the steering from
-    which they came, where it had targets, amounts or a rule of combination. `prompt` is the text that
+    which they came, where it had targets, amounts or a rule of combination. `stated` is the steering
+    in words, as it was played, of a take whose settings could change while it played; `requested` is
+    that at its start then. `prompt` is the text that
     the model read; `requested_prompt` is that of the user, where a tempo was written into it.
     `sections` are the prompts that followed it, where the prompt changed. `trims` are those of the
     audio after decoding, where there are any. `monitored` says how often steers with a monitor
@@ -255,6 +258,7 @@ class Provenance(_Record):
     sampling: SamplingRecord
     steering: Steering
     requested: Steering | None = None
+    stated: str | None = Field(default=None, max_length=MAX_STATEMENT)
     rewinds: Annotated[tuple[RewindRecord, ...], Field(max_length=MAX_REWINDS)] = ()
     vectors: dict[str, VectorRecord] = {}
     monitored: tuple[MonitorRecord, ...] = ()
@@ -273,6 +277,11 @@ class Provenance(_Record):
     def stated_steering(self) -> Steering:
         """The steering as it was requested, with its amounts and its rule of combination."""
         return self.requested or self.steering
+
+    @property
+    def statement(self) -> str:
+        """The steering in words: as it was played, or as it was requested."""
+        return self.stated or str(self.stated_steering)
 
     @model_validator(mode="after")
     def _within(self) -> "Provenance":

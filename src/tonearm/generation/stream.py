@@ -254,6 +254,11 @@ class Stream:
         self._refuse_changes()
 
     @property
+    def prompt_frames(self) -> int:
+        """Frames of the audio prompt, with which the clip begins."""
+        return self._decoding.request.prompt_frames
+
+    @property
     def projections(self) -> dict[str, Projection]:
         """Projection on each vector of the stream, by name; empty before the first step.
 

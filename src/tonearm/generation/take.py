@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,9 @@ from tonearm.processing import Trims
 from tonearm.steering.vector import SteeringVector
 from tonearm.steering.vector_file import vector_bytes
 from tonearm.text import first_line
+
+# a list of numbers in indented JSON; texts hold no line breaks there
+_NUMBER_LIST = re.compile(r"\[\n\s*([-+.\deE,\s]+?)\n\s*\]")
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,7 @@ class Take:
 def _json(content: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        text = _NUMBER_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text)
         text.encode()
     except (TypeError, ValueError, RecursionError) as error:  # of `measured` alone
         raise TonearmError(

@@ -78,7 +78,8 @@ class TakeGenerator:
         progress(1, 1)
         path = free_name(self._folder, "take", ".wav")
         steered.save(path, measured=found.to_dict())
-        labels = _labels(steered, start, request, changes, found, path)
+        new = describe(_after(start, steered.clip)) if start else found
+        labels = _labels(steered, start, request, changes, new, path)
         return GeneratedTake(path, tuple(labels))
 
     def _requests(
@@ -148,7 +149,7 @@ def _labels(
     found: Description,
     path: Path,
 ) -> list[Label]:
-    """Labels of a take: the selection, the new music, each knob, the faults."""
+    """Labels of a take: the selection, the new music with its measurements, each knob, the faults."""
     new, seed = take.seconds - start, take.provenance.seed
     labels = []
     if start:

@@ -43,7 +43,7 @@ def comparison_material(folders: Sequence[Path]) -> Material:
 def _item(folder: Path) -> Item:
     sidecars = [folder / f"{PLAIN}.json", *_steered(folder)]
     provenances = [read_sidecar(path) for path in sidecars]
-    names = [PLAIN, *(str(one.stated_steering) for one in provenances[1:])]
+    names = [PLAIN, *(one.statement for one in provenances[1:])]
     if len(set(names)) < len(names):
         raise TonearmError(f"{folder} has two takes of the same steering; compare different ones")
     takes = {
@@ -53,7 +53,8 @@ def _item(folder: Path) -> Item:
         for name, path in zip(names, sidecars, strict=True)
     }
     plain = provenances[0]
-    return Item(f"{folder.name}, seed {plain.seed}", plain.prompt, takes)
+    text = None if plain.sections else plain.prompt  # of a take of several prompts, no one is right
+    return Item(f"{folder.name}, seed {plain.seed}", text, takes)
 
 
 def _steered(folder: Path) -> list[Path]:

@@ -75,9 +75,7 @@ def assign_roles(
     return Roles(tuple(conditions), reference, anchor)
 
 
-def draw_items(
-    material: Material, count: int, rng: np.random.Generator
-) -> tuple[list[int], int]:
+def draw_items(material: Material, count: int, rng: np.random.Generator) -> tuple[list[int], int]:
     """Draw the items of a test, and one to practise with.
 
     Args:

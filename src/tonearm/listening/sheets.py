@@ -45,7 +45,9 @@ def draw_sheets(
     while len(sheets) < SHEETS:
         orders = draw(trials, rng)
         for mirrored in (orders, [order[::-1] for order in orders]):
-            shown = mirrored if kind != "abx" else [(*one, int(rng.integers(2))) for one in mirrored]
+            shown = (
+                mirrored if kind != "abx" else [(*one, int(rng.integers(2))) for one in mirrored]
+            )
             sheets.append([Presentation(index, shown[index]) for index in _spread(trials, rng)])
     return sheets
 

@@ -62,6 +62,7 @@ class Performance:
         self.recorded: list[tuple[int, int]] = []  # first and last sample of the clip
         self.position = skip  # sample of the clip that `next` returns first
         self.computing = 0.0  # seconds that the last piece took
+        self.is_new = True  # the last piece has no part of the audio prompt
         self._rate, self._frame_samples = sample_rate, sample_rate // frame_rate
         self._record_from: int | None = None
         self._clock = clock
@@ -87,6 +88,7 @@ class Performance:
             if late >= steered.shape[1]:
                 continue
             steered, plain = steered[:, late:], plain[:, late:]
+            self.is_new = first + late >= self.sample_of(self.stream.prompt_frames)
             self.position = first + late + steered.shape[1]
             self.identity.add(steered, plain)
             self.projections.add(self.stream.projections, steered.shape[1] / self._rate)

@@ -308,7 +308,8 @@ class Playback:
         if piece is None:
             self.is_over = True
         else:
-            self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
+            if performance.is_new:  # the audio prompt is known, and takes no decoding
+                self._speed.add(piece[0].shape[1] / self._rate, performance.computing)
             after = performance.stream.until_window
             if before is not None and (after is None or after > before):
                 self._prefill = performance.computing

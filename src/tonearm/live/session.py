@@ -66,8 +66,8 @@ class Session:
         chunk_seconds: length of a chunk.
 
     Raises:
-        TonearmError: a knob that the model does not have, a mode or lead that is not possible, or a
-            model that cannot stream.
+        TonearmError: a knob that the model does not have, a prompt, seed, mode or lead that is not
+            possible, or a model that cannot stream.
     """
 
     def __init__(
@@ -94,6 +94,7 @@ class Session:
             desk=first_desk(self.manifest.knobs) if desk is None else desk,
             chunk_seconds=chunk_seconds,
         )
+        settings.stream(0 if seed is None else seed).cancel()  # refuses what is not possible
         self._subscribers, self._calls, self._takes = Subscribers(), CallQueue(), TakeStore()
         publish, rate = self._subscribers.publish, shape.sample_rate
         self._recent = RecentAudio(round(RECENT_SECONDS * rate))

@@ -129,7 +129,10 @@ class Settings:
         if prompt is None:
             return 0.0
         shape = self._model.shape
-        return math.ceil(usable_prompt(shape, prompt).seconds * shape.frame_rate) / shape.frame_rate
+        frames = round(
+            usable_prompt(shape, prompt).seconds * shape.frame_rate, 6
+        )  # 245.00000000000003
+        return math.ceil(frames) / shape.frame_rate
 
     def use_audio(self, role: Role, clip: Clip | None) -> None:
         """Set the clip with which the next performances begin; None removes it.

@@ -43,7 +43,7 @@ class SpeedMeter:
         self._music = self._time = 0.0
 
     def add(self, music: float, computing: float) -> None:
-        """Count `music` seconds that took `computing` seconds."""
+        """Count `music` seconds of decoded music that took `computing` seconds."""
         kept = max(0.0, 1 - music / WINDOW)
         self._music = kept * self._music + music
         self._time = kept * self._time + computing

@@ -119,3 +119,8 @@ class SessionState(_Plain):
     identity: Identity
     projections: dict[str, ProjectionReading]
     takes: tuple[TakeState, ...]
+
+    @property
+    def knobs(self) -> tuple[str, ...]:
+        """Names of the knobs that play, then of further ones of the next performance."""
+        return tuple(dict.fromkeys((*self.playing_desk, *self.desk)))

@@ -18,10 +18,10 @@ from tonearm.comparison import ComparedTake, Comparison
 from tonearm.errors import TonearmError
 from tonearm.files.atomic import atomic_write
 from tonearm.files.temporary_folder import temporary_folder
+from tonearm.generation.statement import played_prompts
 from tonearm.generation.take import Take
 from tonearm.live.performance import Entry
 from tonearm.live.state import TakeState
-from tonearm.live.statement import played_prompts, played_steering
 from tonearm.measures.describe import describe
 
 Format = Literal["wav", "flac"]
@@ -121,11 +121,9 @@ def page_archive(take: RecordedTake, decode: Callable[[Take], Clip]) -> bytes:
         )
     with temporary_folder() as parent:
         compared = []
-        titles = ("plain", played_steering(take.steered))
-        takes = (("plain", take.plain), ("steered-1", take.steered))
-        for title, (name, one) in zip(titles, takes, strict=True):
+        for name, one in (("plain", take.plain), ("steered-1", take.steered)):
             whole = replace(one, clip=decode(one))
-            compared.append(ComparedTake(name, whole, describe(whole.clip), title))
+            compared.append(ComparedTake(name, whole, describe(whole.clip)))
         provenance = take.steered.provenance
         frame_rate = provenance.frames / compared[-1].take.seconds
         details = {

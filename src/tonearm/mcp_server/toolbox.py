@@ -225,7 +225,7 @@ class Toolbox:
             "audio": str(path),
             "sidecar": str(sidecar),
             "seed": take.provenance.seed,
-            "steering": str(take.provenance.stated_steering),
+            "steering": take.provenance.statement,
             "measured": _measured(found),
         }
 

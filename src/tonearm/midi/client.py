@@ -45,7 +45,7 @@ class MidiClient:
         self._estimator, self._ticks = ClockEstimator(), 0
         self._announced: float | None = None
         self._learning: str | None = None
-        self._desk = session.state.desk
+        self._state = session.state
         self._end = session.subscribe(self._receive_event)
 
     def close(self) -> None:
@@ -77,15 +77,17 @@ class MidiClient:
                 self._notify(str(error))
 
     def _change(self, cc: int, value: int) -> None:
+        if self._learning is not None and cc == ZERO_CC:
+            raise TonearmError(f"CC {cc} sets all knobs to zero; move another control")
         if self._learning is not None:
-            self._map.learn(cc, self._learning)
-            self._notify(f"CC {cc} now turns {self._learning}")
-            self._learning = None
+            knob, self._learning = self._learning, None
+            self._map.learn(cc, knob)
+            self._notify(f"CC {cc} now turns {knob}")
         if cc == ZERO_CC:
-            for name in self._desk:
+            for name in self._state.playing_desk or self._state.desk:
                 self._set(name, 0.0)
             return
-        found = self._map.knob(cc, self._desk)
+        found = self._map.knob(cc, self._state.knobs)
         if found is not None:
             self._set(found, slider_position_of(value))
 
@@ -111,4 +113,4 @@ class MidiClient:
 
     def _receive_event(self, event: Event) -> None:
         if isinstance(event, StateChanged):
-            self._desk = event.state.desk
+            self._state = event.state

@@ -65,7 +65,7 @@ class MidiMap:
 
         Args:
             cc: its number.
-            desk: names of the knobs on the desk.
+            desk: names of the knobs, in their order.
         """
         learned = self._learned.get(cc)
         if learned is not None:
@@ -76,11 +76,13 @@ class MidiMap:
     def learn(self, cc: int, knob: str) -> None:
         """Map a CC to a knob, also in the file.
 
+        Args:
+            cc: not ZERO_CC.
+            knob: its name.
+
         Raises:
-            TonearmError: the CC is reserved, or the file cannot be written.
+            TonearmError: the file cannot be written; the map has the pair all the same.
         """
-        if cc == ZERO_CC:
-            raise TonearmError(f"CC {ZERO_CC} sets all knobs to zero; move another control")
         self._learned[cc] = knob
         with atomic_write(self._path) as temporary:
             temporary.write_text(json.dumps(list(self._learned.items())), encoding="utf-8")

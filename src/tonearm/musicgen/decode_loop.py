@@ -271,6 +271,9 @@ class Decoding:
         start, checkpoint = self.frames.start, self.decoder.checkpoint
         if frame >= start + self.position - 1:
             return
+        if start < frame == self.known:  # read the known frames in one pass, as a replay does
+            self._open(start, self.known)
+            return
         codes = self._window_codes()
         codes[..., frame - start :] = self._codes[..., frame : self.frames.stop]
         self.tokens = delay(codes, checkpoint.bos, checkpoint.shape.channels)

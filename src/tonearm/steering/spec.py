@@ -239,16 +239,25 @@ class Steer(Declared):
             return f"{self.vector} {self.target:{sign}g} {self.unit or ''}".rstrip()
         if self.amount is not None:
             return f"{self.vector} {self.amount:+g}"
+        strength = _range(self.raw_strength, self.schedule)
         if self.level is not None:
-            share = "" if self.strength == 1 else f" by {self.raw_strength:g}"
-            return f"{self.vector} level {self.level:+g}{share}"
-        return f"{self.vector} raw {self.raw_strength:+g}"
+            share = "" if strength == "+1" else f" by {strength.removeprefix('+')}"
+            return f"{self.vector} level {_range(self.level, self.level_schedule)}{share}"
+        return f"{self.vector} raw {strength}"
 
 
 def _values(value: float, schedule: Schedule | None) -> list[float]:
     """`value` at every breakpoint of a schedule; between two, it is between theirs."""
     factors = [factor for _, factor in schedule.points] if schedule else [1.0]
     return [value * factor for factor in factors]
+
+
+def _range(value: float, schedule: Schedule | None) -> str:
+    """`+1`, or `0 to +1` of a value that changes."""
+    values = _values(value, schedule)
+    if min(values) == max(values):
+        return f"{values[0]:+g}"
+    return " to ".join(f"{end:+g}" if end else "0" for end in (min(values), max(values)))
 
 
 class Steering(Declared):

@@ -170,7 +170,10 @@ class OscServer(asyncio.DatagramProtocol):
             await asyncio.sleep(STATUS_SECONDS)
             if not self._listeners.addresses:
                 continue
-            state = await asyncio.wrap_future(self._session.snapshot())
+            try:
+                state = await asyncio.wrap_future(self._session.snapshot())
+            except TonearmError:  # the session has ended, or too many calls wait
+                continue
             report = self._report()
             status = {
                 "rtf": float(state.speed or 0.0),
@@ -259,7 +262,7 @@ def address_of(target: str) -> str | None:
 
 def values_of(manifest: Manifest, state: SessionState) -> Iterator[tuple[str, Any]]:
     """All addresses with their values."""
-    for name in state.desk:
+    for name in state.knobs:
         yield f"{ROOT}/knob/{name}", float(state.controls.get(manifest.knob(name).target, 0.0))
     for steer in state.research:
         if steer.strength is not None:

@@ -147,7 +147,9 @@ class Guard:
     ) -> tuple[int, str] | None:
         # with a token every name is allowed, such as that of an HTTPS proxy: a page that was resolved
         # to this machine has no cookie of it
-        is_named = host_name(host) is not None if self._token else host_is_allowed(host, self._bound)
+        is_named = (
+            host_name(host) is not None if self._token else host_is_allowed(host, self._bound)
+        )
         if not is_named:
             return WRONG_HOST
         site, mode = headers.get("sec-fetch-site"), headers.get("sec-fetch-mode")

@@ -31,6 +31,7 @@ from tonearm.terminal.view import View
 from tonearm.text import first_line
 
 ORIGIN = "terminal"
+PLAY = " "  # key that plays or stops
 LOOPS = (0, 1, 2, 4)  # bars, one after the other
 MATCH_LIMIT = 12.0  # dB that the plain stream is changed by, at most
 MOVES = {
@@ -84,7 +85,7 @@ class TerminalClient:
         self._events: SimpleQueue[Event] = SimpleQueue()
         self._sent: list[_Sent] = []
         self._unplayed: list[tuple[float, int]] = []  # keys and the samples of their controls
-        self._commands: list[Future[None]] = []
+        self._commands: list[tuple[dict[str, Any], Future[None]]] = []
         self._saving: list[Future[Path]] = []
         self._meters: Meters | None = None
         self._latency: float | None = None
@@ -152,8 +153,9 @@ class TerminalClient:
     def _apply_state(self, state: SessionState) -> None:
         if self.state.status == "playing" and state.status != "playing":
             self._player.stop()
-        if state.loop_seconds is None:
-            self._loop_bars = 0
+            self._unplayed.clear()  # their samples may never be played
+        if state.loop_seconds is not None or self.state.loop_seconds is not None:
+            self._loop_bars = state.loop_bars  # else the state may be older than the key
         if state.desk != self.state.desk:
             self.rows = rows_of(self._session.manifest, state.desk)
             self.selected = min(self.selected, len(self.rows) - 1)
@@ -172,10 +174,12 @@ class TerminalClient:
         for one in [one for one in self._unplayed if self._player.position >= one[1]]:
             self._unplayed.remove(one)
             self._latency = self._clock() - one[0] + latency
-        for answer in [one for one in self._commands if one.done()]:
-            self._commands.remove(answer)
+        for content, answer in [one for one in self._commands if one[1].done()]:
+            self._commands.remove((content, answer))
             if (error := answer.exception()) is not None:
                 self._message = first_line(error)
+                if content["name"] == "loop":
+                    self._loop_bars = self.state.loop_bars
         for saved in [one for one in self._saving if one.done()]:
             self._saving.remove(saved)
             error = saved.exception()
@@ -205,7 +209,7 @@ class TerminalClient:
             "0": lambda: self._set(self.rows[self.selected], 0.0),
             "d": lambda: self._set(self.rows[self.selected], self.rows[self.selected].default),
             "z": self.zero,
-            " ": self._play_or_stop,
+            PLAY: self._play_or_stop,
             "x": self._switch,
             "p": self._begin_prompt,
             "r": lambda: self._command({"name": "record", "on": not self.state.recording}),
@@ -241,7 +245,7 @@ class TerminalClient:
 
     def _command(self, content: dict[str, Any]) -> None:
         try:
-            self._commands.append(self._session.command(command_of(content)))
+            self._commands.append((content, self._session.command(command_of(content))))
         except TonearmError as error:
             self._message = str(error)
 

@@ -6,7 +6,7 @@ The latter two read at the speed of the music, by the clock.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,22 @@ def open_output(name: str | None, player: Player) -> AbstractContextManager[Outp
     return _sound_card(name, player)
 
 
-def check_output(name: str | None) -> None:
-    """Raise TonearmError for a sound card that does not exist, or without sounddevice."""
-    if name != NULL and not _is_file(name):
+def check_output(name: str | None, force: bool = False) -> None:
+    """Check an output before it is opened.
+
+    Args:
+        name: as for `open_output`.
+        force: a file may be replaced.
+
+    Raises:
+        TonearmError: a file that exists, a sound card that does not, or no sounddevice.
+    """
+    if _is_file(name):
+        if Path(str(name)).exists() and not force:
+            raise TonearmError(
+                f"{name} exists already; choose another name, or overwrite it with --force"
+            )
+    elif name != NULL:
         sounddevice = _sounddevice()
         with _faults_named(sounddevice, name):
             sounddevice.query_devices(_device(name), "output")
@@ -177,7 +190,9 @@ def _sound_card(name: str | None, player: Player) -> Iterator[Output]:
     def fault() -> str:
         return "" if stream.active else "the sound card has stopped"
 
-    with stream:
+    with closing(stream):
+        with _faults_named(sounddevice, name):
+            stream.start()
         yield Output(str(found["name"]), float(stream.latency), fault)
 
 

@@ -13,7 +13,7 @@ from tonearm.live import Notice, Session, commands
 from tonearm.live.takes import Format
 from tonearm.midi.ports import MidiInput
 from tonearm.signals import ignore_termination
-from tonearm.terminal.client import TerminalClient
+from tonearm.terminal.client import PLAY, TerminalClient
 from tonearm.terminal.keys import reading_keys
 from tonearm.terminal.outputs import open_output
 from tonearm.terminal.player import Player
@@ -67,7 +67,7 @@ def play(
             client = TerminalClient(session, player, saver)
             if midi is not None:
                 client.midi = midi.connect(session, lambda text: client.receive(Notice(text)))
-            session.command(commands.Play())
+            client.press(PLAY)  # as a person would, so that a refusal is shown
             with suppress(KeyboardInterrupt):
                 _show(client, player, output)
             client.close()
@@ -103,13 +103,14 @@ def save_remaining(session: Session, saver: TakeSaver, print_line: Callable[[str
     with suppress(TonearmError):  # of a session that has ended by itself
         session.command(commands.Stop()).result()
     unsaved = len(saver.unsaved)
-    faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
     if unsaved:
         _print(
             print_line,
             f"saving {unsaved} {'take' if unsaved == 1 else 'takes'}; press Ctrl-C to discard them",
         )
-    for number, answer in sorted(saver.save_all().items()):
+    saved = saver.save_all()
+    faults = [f"take {one.number}: {one.fault}" for one in session.state.takes if one.fault]
+    for number, answer in sorted(saved.items()):
         error = answer.exception()
         if error is None:
             _print(print_line, f"take {number}: {answer.result()}")

@@ -1,7 +1,7 @@
-"""Statement of a take: the steering and the prompts that were played, in words for a page.
+"""Statement of a stream's take: the steering and the prompts that were played, in words.
 
-`Provenance.requested` is the steering at the start of a performance. Knobs that were turned while it
-played are schedules of `Provenance.steering`, and are stated with their range.
+`Provenance.requested` is the steering at the start of a stream. Knobs that were turned while it
+played are schedules of `Provenance.steering`, and `Provenance.stated` has them with their range.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ START = Schedule(points=((0.0, 1.0),))  # of a steer without a schedule
 
 
 def played_steering(take: Take) -> str:
-    """State the steering of a take of a session, such as `tempo +5 %, brightness 0 to +6.0 st`.
+    """State the steering of a stream's take, such as `tempo +5 %, brightness 0 to +6.0 st`.
 
     Knobs that stayed at 0 are left out.
 
