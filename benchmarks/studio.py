@@ -204,12 +204,8 @@ Row = tuple[str, Sequence[float], Callable[[float], str]]
 def tables(found: dict[str, Any]) -> list[str]:
     """The lines of the two tables in Markdown."""
     moves = [one for one in found["moves"] if one["whole"]]
-    differences = [
-        one["to_first_difference"] for one in moves if one["to_first_difference"] is not None
-    ]
     rows: list[Row] = [
         ("slider to the sample from which the change sounds", _of(moves, "to_sample"), _ms),
-        ("slider to the first sample that differs", differences, _ms),
         ("control to its `applied` message", _of(moves, "round_trip"), _ms),
         ("opening of the page to the first sound", found["loads"], _s),
         ("`tonearm studio` to the first sound", found["starts"], _s),

@@ -43,7 +43,7 @@
     const answer = answered(knob.target);
     const { underruns, playing } = output.status;
     input.value = low + (high - low) * random();
-    const [moved, position] = [performance.now(), output.position];
+    const { position } = output;
     input.dispatchEvent(new Event("input", { bubbles: true }));
     const applied = await answer;
     if (applied === null) moves.lost += 1;
@@ -51,9 +51,7 @@
       moves.done.push({
         knob: knob.name,
         to_sample: (applied.sample - position) / rate,
-        to_first_difference: applied.differs == null ? null : (applied.differs - position) / rate,
         round_trip: (applied.arrived - applied.sent) / 1000,
-        event_to_answer: (applied.arrived - moved) / 1000,
         whole: output.status.underruns === underruns,
       });
     }

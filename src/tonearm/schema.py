@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tonearm.errors import TonearmError
 from tonearm.escapes import shortened
@@ -31,6 +31,18 @@ def validated(schema: type[BaseModel], content: Any, where: str) -> Any:
         raise _one_line(error, schema, where) from None
 
 
+def first_fault(error: ValidationError, skip: int = 0) -> tuple[str, str]:
+    """Place and reason of the first fault of an input, each shortened.
+
+    Args:
+        error: of pydantic.
+        skip: parts at the begin of the place that are left out.
+    """
+    first = error.errors()[0]
+    place = ".".join(shortened(str(part)) for part in first["loc"][skip:])
+    return place, shortened(first["msg"].removeprefix("Value error, "))
+
+
 def _one_line(error: ValidationError, schema: type[BaseModel], where: str) -> TonearmError:
     first = error.errors()[0]
     place = ".".join(shortened(str(part)) for part in first["loc"])
@@ -41,6 +53,12 @@ def _one_line(error: ValidationError, schema: type[BaseModel], where: str) -> To
         reason = f"unknown key; known are {', '.join(_keys(schema, first['loc']))}"
         given = ""
     return TonearmError(f"{where}: {place + ': ' if place else ''}{reason}{given}")
+
+
+class FrozenModel(BaseModel):
+    """Immutable data for clients, without unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class _OneLineErrors(_Metaclass):

@@ -5,10 +5,7 @@ from benchmarks import studio
 from benchmarks.studio import measure, p95, tables
 
 FOUND = {
-    "moves": [
-        {"to_sample": 0.1 * i, "to_first_difference": None, "round_trip": 0.01, "whole": i < 3}
-        for i in range(1, 5)
-    ],
+    "moves": [{"to_sample": 0.1 * i, "round_trip": 0.01, "whole": i < 3} for i in range(1, 5)],
     "starts": [6.0],
     "loads": [0.5, 0.6, 0.9],
     "lost": 0,
@@ -41,14 +38,7 @@ def test_the_table_has_the_moves_during_which_nothing_was_late():
         in lines
     )
     assert "| opening of the page to the first sound | 3 | 0.60 s | 0.90 s | 0.90 s |" in lines
-    assert not any("first sample that differs" in line for line in lines)
     assert "| underruns | 1 |" in lines
-
-
-def test_the_first_sample_that_differs_has_a_row_where_it_is_known():
-    moves = [{**FOUND["moves"][0], "to_first_difference": 0.05}]
-    lines = tables({**FOUND, "moves": moves})
-    assert "| slider to the first sample that differs | 1 | 50 ms | 50 ms | 50 ms |" in lines
 
 
 @pytest.mark.slow

@@ -545,6 +545,8 @@ def test_samples_that_never_came_are_counted_as_dropped(tab):
     assert page.evaluate(PLAYED, gap)["dropped"] == 5000  # and the first block, which was buffered
     whole = [{"first": 0, "values": block}, {"first": 4000, "values": block}]
     assert page.evaluate(PLAYED, whole)["dropped"] == 0
+    missed = page.evaluate(PLAYED, [gap[0], {"type": "reconnected"}, gap[1]])
+    assert (missed["skipped"], missed["dropped"]) == (5000, 0)  # while the page was offline
 
 
 @pytest.mark.parametrize(
@@ -571,7 +573,28 @@ def test_the_level_is_that_which_the_player_has_set(tab):
     assert page.evaluate(text, [-12, -25]).startswith(
         "loudness not matched: A is +13.0 LU relative to B"
     )
-    assert "once it is measured" in page.evaluate(text, [None, -24])
+    assert "after the first measurement" in page.evaluate(text, [None, -24])
+
+
+def test_the_level_match_and_the_meters_of_a_run_end_with_it(tab):
+    page = tab()
+    found = page.evaluate(
+        """() => {
+            const { wire, output, state } = window.tonearm;
+            const emit = (type, detail) => wire.dispatchEvent(new CustomEvent(type, { detail }));
+            const numbers = (loudness) => ({ tempo: 120, centroid: 1000, loudness });
+            const meters = (sample) => emit("meters", { sample, steered: numbers(-12), plain: numbers(-18) });
+            const shown = () => [output.settings.get("gain").plain, document.getElementById("tempo-a").textContent];
+            const [run, start] = [state.run + 1, 1e12];
+            meters(1e12 + 1);
+            const before = shown();
+            emit("state", { ...state, run, start });
+            const after = shown();
+            meters(start); // measured before the run began
+            return [before, after, shown()];
+        }"""
+    )
+    assert found == [[pytest.approx(10 ** (6 / 20)), "120.0 BPM"], [1, "–"], [1, "–"]]
 
 
 def test_blocks_under_way_do_not_undo_a_stop(tab):

@@ -30,6 +30,8 @@ from tonearm.listening.plan import (
     plan_trials,
 )
 from tonearm.listening.schema import (
+    KEY,
+    PAGE,
     TEST_FORMAT,
     Key,
     KeyStimulus,
@@ -52,7 +54,6 @@ from tonearm.listening.stimuli import (
 from tonearm.report.listening_page import AUDIO, audio_script, page_code_digest, write_page
 from tonearm.text import quoted
 
-KEY, PAGE = "key.json", "page"
 QUESTIONS: Mapping[Kind, str] = {
     "abx": "Is X the same as A, or the same as B?",
     "mushra": "Rate the sound quality of each excerpt, compared with the reference.",

@@ -9,8 +9,7 @@ from tonearm import boundary
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
 from tonearm.listening.allocation import sheet_of
-from tonearm.listening.make import KEY
-from tonearm.listening.schema import Answer, Key, Result
+from tonearm.listening.schema import KEY, Answer, Key, Result
 from tonearm.schema import validated
 from tonearm.text import quoted
 

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+KEY, PAGE = "key.json", "page"  # file and folder of a test
 TEST_FORMAT: Final = 2  # keys of tests of format 1 are read too
 RESULT_FORMAT: Final = 1
 MAX_TEXT = 2000  # characters of a comment

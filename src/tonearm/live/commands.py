@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from tonearm.errors import TonearmError
-from tonearm.escapes import shortened
 from tonearm.live.state import Listening
+from tonearm.schema import FrozenModel, first_fault
 from tonearm.steering.spec import Steer
 from tonearm.text import quoted
 
@@ -20,11 +20,7 @@ Prompt = Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
-class _Command(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Play(_Command):
+class Play(FrozenModel):
     """Start a new performance; one that plays ends and becomes a take.
 
     With `after`, the number of the last performance that the client knows, a newer one that plays
@@ -35,20 +31,20 @@ class Play(_Command):
     after: int | None = Field(default=None, ge=0)
 
 
-class Stop(_Command):
+class Stop(FrozenModel):
     """End the performance, which becomes a take."""
 
     name: Literal["stop"] = "stop"
 
 
-class SetPrompt(_Command):
+class SetPrompt(FrozenModel):
     """Continue with another prompt, without a gap; while stopped, set it for the next start."""
 
     name: Literal["prompt"] = "prompt"
     text: Prompt
 
 
-class SetSeed(_Command):
+class SetSeed(FrozenModel):
     """Set the seed of the next performance: a number, or null for a random one; `locked` keeps it
     for all later ones.
     """
@@ -58,35 +54,35 @@ class SetSeed(_Command):
     locked: bool = False
 
 
-class Fork(_Command):
+class Fork(FrozenModel):
     """Continue the music as a new performance, with the next seed and the knobs chosen for it."""
 
     name: Literal["fork"] = "fork"
     seed: Seed | None = None
 
 
-class Loop(_Command):
+class Loop(FrozenModel):
     """Repeat the last bars until `bars` is 0; controls wait until the loop ends."""
 
     name: Literal["loop"] = "loop"
     bars: int = Field(ge=0, le=MAX_LOOP_BARS)
 
 
-class Record(_Command):
+class Record(FrozenModel):
     """Begin or end a recorded section, which the export holds as a file of its own."""
 
     name: Literal["record"] = "record"
     on: bool
 
 
-class Listen(_Command):
+class Listen(FrozenModel):
     """Play the steered or the plain stream."""
 
     name: Literal["ab"] = "ab"
     to: Listening
 
 
-class SetLead(_Command):
+class SetLead(FrozenModel):
     """Set the lead, in seconds between the play head and the newest sample: a short one has less
     latency, a long one fewer underruns.
     """
@@ -95,14 +91,14 @@ class SetLead(_Command):
     seconds: float = Field(ge=MIN_LEAD, le=MAX_LEAD)
 
 
-class SetDesk(_Command):
+class SetDesk(FrozenModel):
     """Choose the knobs of the next performance or fork."""
 
     name: Literal["desk"] = "desk"
     knobs: tuple[str, ...] = Field(max_length=MAX_KNOBS)
 
 
-class Research(_Command):
+class Research(FrozenModel):
     """Set additional steers of the next performance or fork, with strengths and schedules."""
 
     name: Literal["research"] = "research"
@@ -123,7 +119,7 @@ Command = Annotated[
     | Research,
     Field(discriminator="name"),
 ]
-COMMANDS: tuple[type[_Command], ...] = (
+COMMANDS: tuple[type[FrozenModel], ...] = (
     Play,
     Stop,
     SetPrompt,
@@ -152,7 +148,5 @@ def command_of(content: object) -> Any:
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(shortened(str(part)) for part in first["loc"][1:])
-        reason = shortened(first["msg"].removeprefix("Value error, "))
+        place, reason = first_fault(error, skip=1)
         raise TonearmError(f"command {content['name']}: {place}: {reason}") from None

@@ -6,18 +6,13 @@ the interval of the effect there includes 0 (build_manifest.py).
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from tonearm.errors import TonearmError
+from tonearm.schema import FrozenModel
 
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ResponseView(_Plain):
+class ResponseView(FrozenModel):
     """One point of the response of a sign: amount, effect in the knob's unit, its interval."""
 
     amount: float
@@ -26,7 +21,7 @@ class ResponseView(_Plain):
     high: float
 
 
-class SignView(_Plain):
+class SignView(FrozenModel):
     """One direction of a knob.
 
     word      its anchor, such as "bright"
@@ -49,7 +44,7 @@ class SignView(_Plain):
     response: tuple[ResponseView, ...] = ()
 
 
-class Knob(_Plain):
+class Knob(FrozenModel):
     """A calibrated vector.
 
     name      of the vector
@@ -70,7 +65,7 @@ class Knob(_Plain):
     negative: SignView
 
 
-class Setting(_Plain):
+class Setting(FrozenModel):
     """A setting that is no knob."""
 
     target: str
@@ -82,7 +77,7 @@ class Setting(_Plain):
     guided: bool = False  # needs a performance that started with guidance
 
 
-class CommandView(_Plain):
+class CommandView(FrozenModel):
     """A command: its name, a sentence, and the JSON schema of its fields."""
 
     name: str
@@ -90,7 +85,7 @@ class CommandView(_Plain):
     fields: dict[str, Any]
 
 
-class ModelView(_Plain):
+class ModelView(FrozenModel):
     """Numbers of the checkpoint that clients need."""
 
     name: str
@@ -105,7 +100,7 @@ class ModelView(_Plain):
     takes_melody: bool
 
 
-class Vector(_Plain):
+class Vector(FrozenModel):
     """A vector of the library, for research: with or without a calibration."""
 
     name: str
@@ -115,7 +110,7 @@ class Vector(_Plain):
     words: tuple[str, str]
 
 
-class Manifest(_Plain):
+class Manifest(FrozenModel):
     """All that a client needs to build itself.
 
     lookahead      seconds between a change and the newest sample, at most, of a stream without

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from tonearm.schema import FrozenModel
 from tonearm.steering.spec import Steer
 
 Mode = Literal["live", "phrase"]
@@ -11,11 +10,7 @@ MODES: tuple[Mode, ...] = ("live", "phrase")
 Listening = Literal["steered", "plain"]
 
 
-class _Plain(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Identity(_Plain):
+class Identity(FrozenModel):
     """Comparison of the steered with the plain audio of the performance, sample by sample.
 
     identical  whether all samples are equal so far
@@ -32,7 +27,7 @@ class Identity(_Plain):
     plain: str = ""
 
 
-class ProjectionReading(_Plain):
+class ProjectionReading(FrozenModel):
     """Projection of the activations on a vector, averaged over about the last half second.
 
     steered        of the steered stream, before the vector acts
@@ -45,7 +40,7 @@ class ProjectionReading(_Plain):
     in_deviations: bool
 
 
-class TakeState(_Plain):
+class TakeState(FrozenModel):
     """A performance that has ended.
 
     number    of the performance
@@ -66,7 +61,7 @@ class TakeState(_Plain):
     recorded: tuple[tuple[float, float], ...] = ()
 
 
-class SessionState(_Plain):
+class SessionState(FrozenModel):
     """A snapshot of a session.
 
     status       stopped, starting (measuring the speed), playing, or ended

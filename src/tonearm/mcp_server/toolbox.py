@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from tonearm.comparison import compare
 from tonearm.errors import TonearmError
-from tonearm.escapes import shortened
 from tonearm.files.free_name import free_name
 from tonearm.generation.take import Take
 from tonearm.knobs import reach
@@ -25,6 +24,7 @@ from tonearm.measures.describe import Description, describe
 from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
+from tonearm.schema import first_fault
 from tonearm.steering import Steering, as_steering
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
 from tonearm.text import quoted
@@ -86,9 +86,8 @@ class Toolbox:
         try:
             checked = tool.arguments.model_validate(dict(arguments))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(shortened(str(part)) for part in first["loc"]) or "arguments"
-            raise TonearmError(f"{name}: {place}: {shortened(first['msg'])}") from None
+            place, reason = first_fault(error)
+            raise TonearmError(f"{name}: {place or 'arguments'}: {reason}") from None
         with self._lock:
             return tool.call(checked, progress)
 

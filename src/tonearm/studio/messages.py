@@ -13,7 +13,6 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from tonearm.errors import TonearmError
-from tonearm.escapes import shortened
 from tonearm.live import (
     Applied,
     AudioBlock,
@@ -24,6 +23,7 @@ from tonearm.live import (
     StateChanged,
 )
 from tonearm.live.state import SessionState
+from tonearm.schema import FrozenModel, first_fault
 
 PROTOCOL = 1
 MAGIC = b"TNA1"
@@ -33,11 +33,7 @@ Number = Annotated[int, Field(ge=0, lt=2**53)]  # those that JavaScript holds ex
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ControlMessage(_Message):
+class ControlMessage(FrozenModel):
     """Set a target; `seq` comes back in the answer."""
 
     type: Literal["control"]
@@ -61,14 +57,14 @@ class CommandMessage(BaseModel):
         return {"name": self.name, **(self.model_extra or {})}
 
 
-class PlayheadMessage(_Message):
+class PlayheadMessage(FrozenModel):
     """Position that the client plays, which grants further samples."""
 
     type: Literal["playhead"]
     sample: Number
 
 
-class ReportMessage(_Message):
+class ReportMessage(FrozenModel):
     """Counters of the client's audio, for controllers that show them."""
 
     type: Literal["report"]
@@ -105,9 +101,7 @@ def read_message(text: str) -> Any:
     try:
         return _ADAPTER.validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(shortened(str(part)) for part in first["loc"])
-        reason = shortened(first["msg"])
+        place, reason = first_fault(error)
         raise BadMessage(f"message: {place + ': ' if place else ''}{reason}", known) from None
 
 
