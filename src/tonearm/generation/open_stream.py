@@ -6,10 +6,12 @@ from functools import partial
 
 import torch
 
+from tonearm.escapes import shortened
 from tonearm.generation.build_take import TakeBuilder
 from tonearm.generation.encode import encode_batch, encode_prompt, place_in_batch, text_records
 from tonearm.generation.played import Played, PlayedSection, as_played
 from tonearm.generation.prepare import PreparedRequest
+from tonearm.generation.provenance import MAX_STATEMENT
 from tonearm.generation.statement import played_steering
 from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
@@ -100,5 +102,6 @@ def _stated(take: Take) -> Take:
     asked = take.provenance.stated_steering
     if not asked.steers or asked.combine != "none":
         return take
-    provenance = take.provenance.model_copy(update={"stated": played_steering(take)})
+    stated = shortened(played_steering(take), MAX_STATEMENT)
+    provenance = take.provenance.model_copy(update={"stated": stated})
     return replace(take, provenance=provenance)

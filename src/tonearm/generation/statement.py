@@ -92,8 +92,6 @@ def _knob_text(steer: Steer, places: Sequence[AmountPlace], values: Sequence[flo
 
 def _raw_text(steer: Steer) -> str:
     """A steer with a strength, which research gives; "" for one that does nothing."""
-    if steer.level_schedule is not None:
-        return f"{steer.vector} level, turned while it played"
     if steer.schedule is None or steer.level is not None:
         return str(steer) if steer.strength else ""
     factors = [factor for _, factor in steer.schedule.points]

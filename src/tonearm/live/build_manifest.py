@@ -104,8 +104,9 @@ def manifest_of(
 def _lookahead(model: Model, chunk_seconds: float) -> float:
     """Seconds from a decoded frame to its last sample, in a stream of the model."""
     stream = model.stream(LIVE_PROMPT, seconds=None, seed=0, chunk_seconds=chunk_seconds, twin=True)
+    lookahead = stream.lookahead
     stream.cancel()
-    return stream.lookahead
+    return lookahead
 
 
 def first_desk(knobs: Iterable[Knob]) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from tonearm.text import first_line
 
 ORIGIN = "terminal"
 PLAY = " "  # key that plays or stops
-LOOPS = (0, 1, 2, 4)  # bars, one after the other
+LOOPS = (1, 2, 4)  # bars, one after the other, and none after the longest
 MATCH_LIMIT = 12.0  # dB that the plain stream is changed by, at most
 MOVES = {
     "right": COARSE,
@@ -257,7 +257,8 @@ class TerminalClient:
         self._command({"name": "ab", "to": to})
 
     def _loop(self) -> None:
-        self._loop_bars = LOOPS[(LOOPS.index(self._loop_bars) + 1) % len(LOOPS)]
+        longer = (bars for bars in LOOPS if bars > self._loop_bars)  # another client chose any
+        self._loop_bars = next(longer, 0)
         self._command({"name": "loop", "bars": self._loop_bars})
 
     def _save(self) -> None:

@@ -359,10 +359,10 @@ function beginAtOnce() {
   if (state.status === "stopped" && state.performance === 0) begin(); // else somebody has stopped it
 }
 
-/** Let the page sound, at the action of a person; `true` where it does. */
+/** Let the page sound, at the action of a person; false where the browser does not let it yet. */
 function resume() {
   output.resume().catch(() => {});
-  return output.running;
+  return output.running || !output.isPossible;
 }
 
 async function begin() {
