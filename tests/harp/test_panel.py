@@ -33,14 +33,14 @@ def test_knobs_are_sliders_with_the_limits_of_the_manifest(panel):
 
 def test_a_failed_sign_closes_its_side_and_shows_why():
     fine = SignView(word="bright", passes=True, limit=4.2, tick=2.0, hollow=True)
-    failed = SignView(word="dark", passes=False, reason="no certain effect")
+    failed = SignView(word="dark", passes=False, reason="no significant effect")
     knob = Knob(
         name="brightness", target="target/brightness", unit="st", decimals=1,
         measure="spectral_centroid", positive=fine, negative=failed,
     )  # fmt: skip
     slider = slider_of(knob)
     assert (slider.minimum, slider.maximum) == (0, 4.2)
-    assert "dark: not possible (no certain effect)" in slider.info
+    assert "dark: not possible (no significant effect)" in slider.info
     assert "bright: up to +4.2 st, quality tick at +2 st (uncertain)" in slider.info
 
 

@@ -26,7 +26,7 @@ EVIDENCE = Evidence(
 def tempo(**info):
     how = Configuration(operator="rotate", strategy="all-to-all")
     passing = SignCalibration(strength=0.05, configuration=how, evidence=EVIDENCE)
-    failing = SignCalibration(failure="no certain effect")
+    failing = SignCalibration(failure="no significant effect")
     fields = {"name": "tempo", "checkpoint": MELODY, "positive_label": "fast", **info}
     calibration = Calibration(positive=passing, negative=failing)
     return random_vector(negative_label="slow", calibration=calibration, **fields)
@@ -71,10 +71,10 @@ def test_the_table_has_range_evidence_and_verdict_of_every_sign():
     assert rows == [
         "| `tempo.safetensors=+1` | fast | 0 to +1 (raw:+0.05, rotate, all-to-all) | "
         "onset_rate +50% [+31%, +69%] | 10% (16% plain) | 50 | passes |",
-        "| `tempo.safetensors=-1` | slow |  |  |  |  | fails: no certain effect |",
+        "| `tempo.safetensors=-1` | slow |  |  |  |  | fails: no significant effect |",
         "| `pack.safetensors#a=+1` | fast | 0 to +1 (raw:+0.05, rotate, all-to-all) | "
         "onset_rate +50% [+31%, +69%] | 10% (16% plain) | 50 | passes |",
-        "| `pack.safetensors#a=-1` | slow |  |  |  |  | fails: no certain effect |",
+        "| `pack.safetensors#a=-1` | slow |  |  |  |  | fails: no significant effect |",
     ]
     points = [ResponsePoint(amount=i / 10, effect=i / 5, low=0, high=0) for i in range(11)]
     response = Response(measure="onset_rate", unit="onsets", plain=2.6, points=points, prompts=50)

@@ -136,13 +136,13 @@ def test_a_sign_whose_every_strength_damages_the_music_fails(
 def test_a_vector_that_moves_both_signs_the_same_way_has_one_sign(monkeypatch, melody, vector):
     found = calibrated(monkeypatch, melody, vector, Planted(effect=abs))
     assert found.positive.strength is not None
-    assert found.negative.strength is None and "no certain effect" in found.negative.failure
+    assert found.negative.strength is None and "no significant effect" in found.negative.failure
 
 
 def test_a_vector_without_an_effect_fails(monkeypatch, melody, vector):
     found = calibrated(monkeypatch, melody, vector, Planted(effect=lambda s: 0.0))
-    assert "no certain effect" in found.positive.failure
-    assert "no certain effect" in found.negative.failure
+    assert "no significant effect" in found.positive.failure
+    assert "no significant effect" in found.negative.failure
 
 
 def test_a_strength_that_other_prompts_do_not_confirm_is_reduced(monkeypatch, melody, vector):

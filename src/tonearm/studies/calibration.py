@@ -107,7 +107,7 @@ class Outcome:
         low, high = sorted((self.sign * self.change.low, self.sign * self.change.high))
         if not low > 0:
             effect_there = self.sign * self.change.change
-            return f"no certain effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}] of its way"
+            return f"no significant effect: {effect_there:+.2g} [{low:+.2g}, {high:+.2g}]"
         for name, damage in (("pulse clarity", self.pulse), ("CLAP score", self.text)):
             if not isfinite(damage.change):
                 return f"the {name} is known of {damage.n} prompts, too few to compare"
