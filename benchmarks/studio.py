@@ -109,7 +109,7 @@ def opened(browser: Any, url: str) -> Iterator[Any]:
     page.evaluate(PLAY_AGAIN)
     page.wait_for_function(SOUNDING)
     yield page
-    page.evaluate("() => window.tonearm.wire.command('stop')")
+    page.evaluate("() => window.tonearm.connection.command('stop')")
     context.close()
 
 

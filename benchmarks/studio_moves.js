@@ -2,7 +2,7 @@
 // slider, and notes when and from which sample each move sounds. Evaluated in the page by
 // benchmarks/studio.py, which reads `window.moves` and ends it by `window.moves.end = true`.
 ({ seed, least, most, patience }) => {
-  const { wire, output, rows, manifest } = window.tonearm;
+  const { connection, output, rows, manifest } = window.tonearm;
   const rate = manifest.model.sample_rate;
   const moves = (window.moves = { done: [], lost: 0, end: false });
   const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -16,8 +16,8 @@
   };
 
   const sent = new Map(); // seq -> time at which the message was sent
-  const send = wire.send.bind(wire);
-  wire.send = (message) => {
+  const send = connection.send.bind(connection);
+  connection.send = (message) => {
     if (message.type === "control") sent.set(message.seq, performance.now());
     return send(message);
   };
@@ -26,12 +26,12 @@
   const answered = (target) => new Promise((done) => {
     const receive = ({ detail }) => {
       if (detail.seq == null || detail.target !== target) return;
-      wire.removeEventListener("applied", receive);
+      connection.removeEventListener("applied", receive);
       done({ ...detail, arrived: performance.now(), sent: sent.get(detail.seq) });
     };
-    wire.addEventListener("applied", receive);
+    connection.addEventListener("applied", receive);
     wait(patience).then(() => {
-      wire.removeEventListener("applied", receive);
+      connection.removeEventListener("applied", receive);
       done(null);
     });
   });

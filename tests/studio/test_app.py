@@ -226,7 +226,7 @@ def test_too_many_messages_are_refused(client, monkeypatch):
 
 
 def test_eight_knobs_and_the_play_heads_of_a_page_are_not_too_many_messages():
-    assert connection.RATE > 8 * 1000 / 25 + 50 + 10  # CONTROL_PERIOD of static/app.js
+    assert connection.RATE > 8 * 1000 / 25 + 50 + 10  # PERIOD of static/controls.js
 
 
 def test_a_client_sees_that_the_speed_is_being_measured(melody, monkeypatch):

@@ -75,7 +75,7 @@ def test_a_page_that_opens_later_starts_nothing(tab, session):
     page.wait_for_function("() => window.tonearm.state.status === 'stopped'")
     page.reload()
     page.wait_for_function("() => window.tonearm?.state && window.tonearm.output.running")
-    page.evaluate("() => window.tonearm.wire.command('record', { on: false }).catch(() => 0)")
+    page.evaluate("() => window.tonearm.connection.command('record', { on: false }).catch(() => 0)")
     assert session.snapshot().result(60).performance == 1
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("() => window.tonearm.state.performance === 2")
@@ -230,8 +230,8 @@ def test_a_lost_connection_resumes_within_a_second(tab):
     waited = page.evaluate(
         """async () => {
             const begun = performance.now();
-            const back = new Promise((done) => window.tonearm.wire.addEventListener("hello", done, { once: true }));
-            window.tonearm.wire.drop();
+            const back = new Promise((done) => window.tonearm.connection.addEventListener("hello", done, { once: true }));
+            window.tonearm.connection.drop();
             await back;
             return performance.now() - begun;
         }"""
@@ -264,7 +264,7 @@ def test_live_regions_are_silent_while_knobs_move_and_connections_fail(browser, 
     assert page.evaluate("() => window.changed") == []
     page.evaluate(
         """() => {
-            const link = (state) => window.tonearm.wire.dispatchEvent(new CustomEvent("link", { detail: state }));
+            const link = (state) => window.tonearm.connection.dispatchEvent(new CustomEvent("link", { detail: state }));
             for (let attempt = 0; attempt < 5; attempt++) link("reconnecting");
             link("connected");
         }"""
@@ -307,12 +307,12 @@ def test_a_knob_is_held_by_the_first_button_until_it_is_released_or_lost(tab):
 def test_a_bad_message_is_shown_and_harms_nothing(tab):
     page = tab()
     page.wait_for_function(SOUNDING)
-    page.evaluate("() => window.tonearm.wire.send({ type: 'explode' })")
+    page.evaluate("() => window.tonearm.connection.send({ type: 'explode' })")
     page.wait_for_function(
         "() => document.getElementById('notice').textContent.includes('explode')"
     )
     refused = page.evaluate(
-        "() => window.tonearm.wire.command('loop', { bars: 99 }).catch((error) => error.message)"
+        "() => window.tonearm.connection.command('loop', { bars: 99 }).catch((error) => error.message)"
     )
     assert "bars" in refused
     before = position(page)
@@ -342,7 +342,7 @@ def test_the_reason_of_an_end_stays_beside_it(browser, url, session, monkeypatch
     session.notify("something to know")
     page.get_by_text("something to know").wait_for()
     assert page.evaluate(minute) == ""
-    page.evaluate("() => window.tonearm.wire.send({ type: 'explode' })")
+    page.evaluate("() => window.tonearm.connection.send({ type: 'explode' })")
     page.wait_for_function(
         "() => document.getElementById('notice').textContent.includes('explode')"
     )
@@ -404,7 +404,7 @@ def test_the_loop_that_another_client_chose_is_shown_and_can_be_ended(tab):
     until_played(page, 5)
     loop = page.get_by_label("Loop")
     for bars in (2, 3):
-        page.evaluate("(bars) => window.tonearm.wire.command('loop', { bars })", bars)
+        page.evaluate("(bars) => window.tonearm.connection.command('loop', { bars })", bars)
         page.wait_for_function(f"() => document.getElementById('loop').value === '{bars}'")
     loop.select_option("0")
     page.wait_for_function("() => window.tonearm.state.loop_bars === 0")
@@ -564,9 +564,9 @@ def test_the_level_is_that_which_the_player_has_set(tab):
     page = tab()
     text = """async ([a, b]) => {
         const numbers = (loudness) => ({ tempo: null, centroid: null, loudness });
-        const { wire, output } = window.tonearm;
+        const { connection, output } = window.tonearm;
         output.status = { ...output.status, gains: [0.5, 2] };
-        wire.dispatchEvent(new CustomEvent("meters", { detail: { sample: 1e12, steered: numbers(a), plain: numbers(b) } }));
+        connection.dispatchEvent(new CustomEvent("meters", { detail: { sample: 1e12, steered: numbers(a), plain: numbers(b) } }));
         return document.getElementById("level").textContent;
     }"""
     assert page.evaluate(text, [-12, -24]) == "loudness matched: B plays +6.0 dB, A −6.0 dB"
@@ -580,8 +580,8 @@ def test_the_level_match_and_the_meters_of_a_run_end_with_it(tab):
     page = tab()
     found = page.evaluate(
         """() => {
-            const { wire, output, state } = window.tonearm;
-            const emit = (type, detail) => wire.dispatchEvent(new CustomEvent(type, { detail }));
+            const { connection, output, state } = window.tonearm;
+            const emit = (type, detail) => connection.dispatchEvent(new CustomEvent(type, { detail }));
             const numbers = (loudness) => ({ tempo: 120, centroid: 1000, loudness });
             const meters = (sample) => emit("meters", { sample, steered: numbers(-12), plain: numbers(-18) });
             const shown = () => [output.settings.get("gain").plain, document.getElementById("tempo-a").textContent];
@@ -858,7 +858,7 @@ def test_single_key_shortcuts_can_be_switched_off_and_stay_off(tab):
         page.evaluate("() => document.activeElement.blur()")
         page.locator("body").press("x")
         page.locator("body").press("Space")
-        page.evaluate("() => window.tonearm.wire.command('record', { on: false })")  # after them
+        page.evaluate("() => window.tonearm.connection.command('record', { on: false })")  # after them
         state = page.evaluate("() => window.tonearm.state")
         assert (state["listening"], state["status"]) == ("steered", "playing")
         page.reload()
@@ -876,7 +876,7 @@ def test_a_prompt_that_is_being_written_is_not_undone(tab):
     field.fill("a slow jazz")
     page.locator("#knobs").focus()
     page.evaluate(
-        "() => new Promise((done) => window.tonearm.wire.addEventListener('state', done, { once: true }))"
+        "() => new Promise((done) => window.tonearm.connection.addEventListener('state', done, { once: true }))"
     )
     assert field.input_value() == "a slow jazz"
     field.press("Escape")

@@ -2,6 +2,7 @@
 
 import { find } from "./dom.js";
 import { valueAt } from "./knobs.js";
+import { showNotice } from "./notice.js";
 
 const FIRST_CC = 20;
 const ZERO_CC = 64;
@@ -12,8 +13,8 @@ const CENTRE = 64; // of 0 to 127; within 1 of it a knob is at exactly zero
 export const positionOfMidi = (value) => (Math.abs(value - CENTRE) <= 1 ? 0 : value > CENTRE ? (value - CENTRE) / (127 - CENTRE) : (value - CENTRE) / CENTRE);
 
 export class Midi {
-  constructor(rows, say) {
-    Object.assign(this, { rows, say, learning: null, map: new Map() });
+  constructor(rows) {
+    Object.assign(this, { rows, learning: null, map: new Map() });
     try {
       this.map = new Map(JSON.parse(localStorage.getItem(STORE) ?? "[]"));
     } catch { /* storage may be switched off */ }
@@ -33,34 +34,34 @@ export class Midi {
   async #open(button) {
     if (this.access) {
       this.learning = this.lastKnob ?? null;
-      this.say(this.learning ? `move a control for ${this.learning}` : "choose a knob first, then learn");
+      showNotice(this.learning ? `move a control for ${this.learning}` : "choose a knob first, then learn");
       return;
     }
     try {
       this.access = await navigator.requestMIDIAccess();
     } catch {
-      this.say("the browser refused MIDI", "error");
+      showNotice("the browser refused MIDI", "error");
       return;
     }
     this.#attach();
     this.access.onstatechange = ({ port }) => {
       if (port.type !== "input") return;
       this.#attach();
-      this.say(`MIDI input ${port.name}: ${port.state}`);
+      showNotice(`MIDI input ${port.name}: ${port.state}`);
     };
     button.textContent = "Learn";
-    this.say(`MIDI inputs: ${this.access.inputs.size}. CC 20 to 27 turn the knobs; “Learn” maps another CC to the knob chosen last`);
+    showNotice(`MIDI inputs: ${this.access.inputs.size}. CC 20 to 27 turn the knobs; “Learn” maps another CC to the knob chosen last`);
   }
 
   receive([status, cc, value]) {
     if ((status & 0xf0) !== 0xb0) return;
     if (this.learning && cc === ZERO_CC) {
-      this.say(`CC ${ZERO_CC} sets all knobs to zero; move another control for ${this.learning}`, "warning");
+      showNotice(`CC ${ZERO_CC} sets all knobs to zero; move another control for ${this.learning}`, "warning");
       return;
     }
     if (this.learning) {
       this.map.set(cc, this.learning);
-      this.say(`CC ${cc} now turns ${this.learning}`);
+      showNotice(`CC ${cc} now turns ${this.learning}`);
       this.learning = null;
       try {
         localStorage.setItem(STORE, JSON.stringify([...this.map]));

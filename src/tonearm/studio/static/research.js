@@ -3,6 +3,7 @@
 
 import { element, fitted, colour, signed, svg } from "./dom.js";
 import { unitSymbol } from "./knobs.js";
+import { showNotice } from "./notice.js";
 
 const SCHEDULE_SECONDS = 20;
 const POINTS = 41; // of a drawn schedule
@@ -101,9 +102,9 @@ class ScheduleCanvas {
 }
 
 export class Research {
-  /** @param ask sends a command; @param say shows a message; @param resume lets the page sound */
-  constructor(box, manifest, rows, ask, say, resume) {
-    Object.assign(this, { manifest, rows, ask, say, resume, steers: [], shown: "[]", isEdited: false });
+  /** @param request sends a command; @param resume lets the page sound */
+  constructor(box, manifest, rows, request, resume) {
+    Object.assign(this, { manifest, rows, request, resume, steers: [], shown: "[]", isEdited: false });
     const select = (options, attributes = {}) => element("select", attributes, ...options.map((name) => element("option", { value: name }, name)));
     const field = (label, input, note) => element("label", { class: "stack" }, label, input, note ? element("small", { class: "quiet" }, note) : null);
     this.vector = select(manifest.vectors.map(({ name }) => name), { onchange: () => this.#describe() });
@@ -160,7 +161,7 @@ export class Research {
       this.isEdited = true;
       this.#list();
     } catch (error) {
-      this.say(error.message, "error");
+      showNotice(error.message, "error");
     }
   }
 
@@ -191,12 +192,12 @@ export class Research {
   async #apply(command) {
     this.resume();
     try {
-      await this.ask("research", { steers: this.steers });
+      await this.request("research", { steers: this.steers });
       this.isEdited = false;
-      await this.ask(command);
-      this.say(`${command === "fork" ? "forked" : "playing"} with ${this.steers.length} additional vector${this.steers.length === 1 ? "" : "s"}`);
+      await this.request(command);
+      showNotice(`${command === "fork" ? "forked" : "playing"} with ${this.steers.length} additional vector${this.steers.length === 1 ? "" : "s"}`);
     } catch (error) {
-      this.say(error.message, "error");
+      showNotice(error.message, "error");
     }
   }
 

@@ -1,9 +1,9 @@
 // WebSocket of the studio in a worker of its own, so that drawing never delays the music.
 //
 //   server ─► socket.js ─► worklet.js   audio, over a port of their own
-//                     └──► wire.js      audio for the spectra, and all other messages
+//                     └──► connection.js   audio for the spectra, and all other messages
 //   server ◄─ socket.js ◄─ worklet.js   play heads
-//                     ◄─── wire.js      all other messages
+//                     ◄─── connection.js   all other messages
 //
 // In: {type: "open", channels, port}, {type: "send", text}, {type: "drop"}
 // Out: {type: "text", message}, {type: "audio", run, first, rows}, {type: "link", state, code, reason}

@@ -1,6 +1,6 @@
 // Messages to and from the server, whose connection is kept by a worker (socket.js).
 
-export class Wire extends EventTarget {
+export class ServerConnection extends EventTarget {
   constructor(channels) {
     super();
     this.channels = channels;
@@ -32,7 +32,7 @@ export class Wire extends EventTarget {
   }
 
   /** Send a message that is answered; resolves with the answer, rejects with the server's reason. */
-  ask(message) {
+  request(message) {
     const seq = ++this.#seq;
     return new Promise((resolve, reject) => {
       if (this.send({ ...message, seq })) this.#waiting.set(seq, { resolve, reject });
@@ -41,7 +41,7 @@ export class Wire extends EventTarget {
   }
 
   command(name, fields = {}) {
-    return this.ask({ type: "command", name, ...fields });
+    return this.request({ type: "command", name, ...fields });
   }
 
   #link({ state, code, reason }) {
