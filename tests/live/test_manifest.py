@@ -63,7 +63,8 @@ def test_the_bundled_knobs_state_range_tick_and_failures():
             if sign.tick is not None:
                 assert 0 < abs(sign.tick) <= abs(sign.limit)
     assert (
-        not found["mode"].negative.passes and "no significant effect" in found["mode"].negative.reason
+        not found["mode"].negative.passes
+        and "no significant effect" in found["mode"].negative.reason
     )
 
 

@@ -237,7 +237,7 @@ def test_many_forks_that_are_deferred_come_one_after_the_other(melody):
 
         done = session._calls.submit(
             lambda answer: (
-                playback_._deferred.extend(playback._Deferred(0.0, 0, act) for _ in range(3000)),
+                [playback_._deferred.add(0.0, 0, act) for _ in range(3000)],
                 playback_.run_deferred(),
                 answer.set_result(None),
             )

@@ -777,7 +777,7 @@ def test_a_controller_that_is_plugged_in_later_learns_the_knob_that_has_the_focu
     learn.click()
     page.get_by_text("move a control for brightness").wait_for()
     page.evaluate("() => window.turn('late', 64, 127)")
-    page.get_by_text("move another one for brightness").wait_for()
+    page.get_by_text("move another control for brightness").wait_for()
     page.evaluate("() => window.turn('late', 70, 127)")
     page.get_by_text("CC 70 now turns brightness").wait_for()
     assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == pytest.approx(4)
@@ -858,7 +858,9 @@ def test_single_key_shortcuts_can_be_switched_off_and_stay_off(tab):
         page.evaluate("() => document.activeElement.blur()")
         page.locator("body").press("x")
         page.locator("body").press("Space")
-        page.evaluate("() => window.tonearm.connection.command('record', { on: false })")  # after them
+        page.evaluate(
+            "() => window.tonearm.connection.command('record', { on: false })"
+        )  # after them
         state = page.evaluate("() => window.tonearm.state")
         assert (state["listening"], state["status"]) == ("steered", "playing")
         page.reload()

@@ -46,7 +46,7 @@ def live(
     force: _options.Force = False,
 ) -> None:
     """Play the model live in a terminal: keys turn knobs while the music plays."""
-    from tonearm.live.takes import FORMATS
+    from tonearm.live.export import FORMATS
     from tonearm.terminal.outputs import check_output
     from tonearm.terminal.play import check_terminal, play
 

@@ -10,6 +10,7 @@ from typing import Any
 from tonearm import __version__
 from tonearm.defaults import LIVE_CHUNK, LIVE_LEAD, LIVE_PROMPT
 from tonearm.live import commands
+from tonearm.live.export import MAX_PAGE_SECONDS
 from tonearm.live.manifest import (
     CommandView,
     Knob,
@@ -20,7 +21,6 @@ from tonearm.live.manifest import (
     SignView,
     Vector,
 )
-from tonearm.live.takes import MAX_PAGE_SECONDS
 from tonearm.model import Model
 from tonearm.steering.calibration import SignCalibration
 from tonearm.steering.controls import GUIDANCE, MAX_TEMPERATURE, TEMPERATURE

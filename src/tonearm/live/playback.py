@@ -18,6 +18,7 @@ import numpy as np
 from tonearm.errors import TonearmError
 from tonearm.generation.stream import TooLate
 from tonearm.live.clip_positions import ClipPositions
+from tonearm.live.deferred import DeferredActions
 from tonearm.live.looping import LoopPlayer, Pair
 from tonearm.live.output import SessionOutput
 from tonearm.live.performance import Performance
@@ -29,25 +30,11 @@ FIRST_PHRASE, PHRASE = 2.0, 6.0  # seconds
 LONGEST_BLOCK = 0.5  # seconds; an audio prompt is one piece of the stream
 PROMPT_EXTRA_LEAD = 0.35  # seconds, beyond the lead, before another prompt
 FORK_EXTRA_LEAD = 0.7  # before a fork, which opens a stream, too
-# Limit on the music computed while extra lead builds up, as a multiple of the extra lead; speed s
-# needs s / (s - 1), which is 4 at 1.33 times real time.
-MAX_BUILD_UP = 4.0
 INITIAL_PREFILL = 0.3  # assumed prefill time of a window in seconds, until one is measured
 PREFILL_MARGIN = 1.5  # a prefill that takes this many times the last one leaves half of the lead
 BUILD_UP = 0.3  # seconds of music before the end of a window from which extra lead builds up
 NO_BAR = "less than a bar ({:.1f} s) has been played; wait for more"
 TOO_LATE = "the performance ended before the change took effect"
-
-
-@dataclass(frozen=True)
-class _Deferred:
-    """An action deferred until `extra_lead` seconds have built up, or until output
-    position `latest` if the machine is too slow for that.
-    """
-
-    extra_lead: float
-    latest: int
-    action: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -98,13 +85,12 @@ class Playback:
         self._source: Pair | None = None  # the music before a live loop
         self._source_end = 0  # clip sample after it
         self._rest: Pair | None = None  # of a piece that is longer than a block
-        self._runs_deferred = False
         self._phrase_parts: list[Pair] = []
         self._next_phrase: Pair | None = None
         self._phrases = 0
         self._joins_next_phrase = False  # the next phrase does not follow the one that plays
         self._pending: list[_Change] = []
-        self._deferred: list[_Deferred] = []
+        self._deferred = DeferredActions(sample_rate)
         self._prefill = INITIAL_PREFILL
 
     @property
@@ -153,29 +139,21 @@ class Playback:
             extra_lead: seconds, beyond the lead.
             action: from the thread of all calls, once.
         """
-        latest = self._output.position + round(MAX_BUILD_UP * extra_lead * self._rate)
-        self._deferred.append(_Deferred(extra_lead, latest, action))
+        self._deferred.add(extra_lead, self._output.position, action)
         if not self._computes_live:
             self.run_deferred()
 
     def run_deferred(self) -> None:
         """Run all deferred actions; if one fails, the others stay deferred."""
-        if self._runs_deferred:  # by a fork, whose start comes here again
-            return
-        self._runs_deferred = True
-        try:
-            while self._deferred:
-                self._deferred.pop(0).action()
-        finally:
-            self._runs_deferred = False
+        self._deferred.run()
 
     @property
     def _computes_live(self) -> bool:
         return self.performance is not None and self.mode == "live" and self._player is None
 
-    @property
-    def _is_overdue(self) -> bool:
-        return any(self._output.position >= one.latest for one in self._deferred)
+    def _is_due(self, lead: float) -> bool:
+        """Whether the extra lead of the deferred actions has built up, or they cannot wait."""
+        return self._deferred.is_overdue(self._output.position) or not self._has_room(lead)
 
     def _has_room(self, lead: float) -> bool:
         """Whether less music is buffered than the lead, plus extra lead before a prefill."""
@@ -183,7 +161,7 @@ class Playback:
         until = self.performance.stream.until_window
         ends_soon = until is not None and until < BUILD_UP
         prefill = PREFILL_MARGIN * self._prefill - lead / 2 if ends_soon else 0.0
-        further = max([0.0, prefill, *(one.extra_lead for one in self._deferred)])
+        further = max(0.0, prefill, self._deferred.extra_lead)
         return self._output.room(lead + further) > 0
 
     def newest_music(self, seconds: float) -> tuple[np.ndarray, int]:
@@ -292,7 +270,7 @@ class Playback:
             return False
         if self._computes_live:
             is_busy = self._has_room(lead) and self._advance_live(performance)
-            if self._deferred and (self.is_over or self._is_overdue or not self._has_room(lead)):
+            if self._deferred and (self.is_over or self._is_due(lead)):
                 self.run_deferred()
                 return True
             return is_busy

@@ -30,6 +30,7 @@ from tonearm.live.build_manifest import first_desk, manifest_of
 from tonearm.live.call_queue import CallQueue
 from tonearm.live.command_handler import CommandHandler
 from tonearm.live.events import Applied, AudioBlock, Notice, Subscriber
+from tonearm.live.export import Format, archive, page_archive, write_files
 from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
 from tonearm.live.output import SessionOutput
@@ -42,7 +43,6 @@ from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.subscribers import Subscribers
 from tonearm.live.take_finisher import TakeFinisher
 from tonearm.live.take_store import TakeStore
-from tonearm.live.takes import Format, archive, page_archive, write_files
 from tonearm.live.transport import Transport
 from tonearm.model import Model
 from tonearm.steering.controls import Control
@@ -208,7 +208,7 @@ class Session:
         return content
 
     def archive(self, number: int, kind: Format) -> bytes:
-        """A ZIP archive of a take; see `tonearm.live.takes.archive`. It can take seconds.
+        """A ZIP archive of a take; see `tonearm.live.export.archive`. It can take seconds.
 
         The take counts as exported when the caller says so (`mark_exported`), since the archive may
         not reach its receiver.
@@ -219,7 +219,7 @@ class Session:
         return archive(self._takes.ready(number), self.model.decode, kind)
 
     def write_files(self, number: int, kind: Format, folder: Path) -> None:
-        """Write the files of a take to an existing folder; see `tonearm.live.takes.write_files`.
+        """Write the files of a take to an existing folder; see `tonearm.live.export.write_files`.
 
         The take counts as exported when the caller says so (`mark_exported`), since the folder may
         be a temporary one.

@@ -8,7 +8,7 @@ from tonearm.live.events import Notice, Subscriber
 from tonearm.live.performance import Performance
 from tonearm.live.state import TakeState
 from tonearm.live.take_store import MAX_TAKES, TakeStore
-from tonearm.live.takes import RecordedTake
+from tonearm.live.takes import FinishedTake
 from tonearm.process_memory import return_free_memory
 from tonearm.text import first_line
 from tonearm.threads import yield_to_music
@@ -48,7 +48,7 @@ class TakeFinisher:
         try:
             steered, plain = performance.finish()
             log, recorded = tuple(performance.log), tuple(performance.recorded)
-            take = RecordedTake(performance.number, steered, plain, log, recorded)
+            take = FinishedTake(performance.number, steered, plain, log, recorded)
             self._keep(take)
         except Exception as error:  # of the model; the session continues
             reason = str(error) if isinstance(error, TonearmError) else first_line(error)
@@ -56,7 +56,7 @@ class TakeFinisher:
         self._completed()
         return_free_memory()
 
-    def _keep(self, take: RecordedTake | TakeState) -> None:
+    def _keep(self, take: FinishedTake | TakeState) -> None:
         released = self._takes.keep(take)
         if released is not None:
             text = (

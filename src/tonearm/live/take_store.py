@@ -5,7 +5,7 @@ from threading import Lock
 
 from tonearm.errors import TonearmError
 from tonearm.live.state import TakeState
-from tonearm.live.takes import RecordedTake
+from tonearm.live.takes import FinishedTake
 
 MAX_TAKES = 16
 
@@ -14,11 +14,11 @@ class TakeStore:
     """Takes by the number of their performance. Its methods may be called from any thread."""
 
     def __init__(self) -> None:
-        self._takes: OrderedDict[int, RecordedTake | TakeState] = OrderedDict()
+        self._takes: OrderedDict[int, FinishedTake | TakeState] = OrderedDict()
         self._exported: set[int] = set()
         self._lock = Lock()
 
-    def keep(self, take: RecordedTake | TakeState) -> int | None:
+    def keep(self, take: FinishedTake | TakeState) -> int | None:
         """Keep a take, or the state of one that is not ready.
 
         Where there are too many, the oldest one that was exported is released, else the oldest.
@@ -47,7 +47,7 @@ class TakeStore:
             return tuple(
                 number
                 for number, take in self._takes.items()
-                if isinstance(take, RecordedTake) and number not in self._exported
+                if isinstance(take, FinishedTake) and number not in self._exported
             )
 
     @property
@@ -55,9 +55,9 @@ class TakeStore:
         """All takes, for clients."""
         with self._lock:
             takes = list(self._takes.values())
-        return tuple(one.state if isinstance(one, RecordedTake) else one for one in takes)
+        return tuple(one.state if isinstance(one, FinishedTake) else one for one in takes)
 
-    def ready(self, number: int) -> RecordedTake:
+    def ready(self, number: int) -> FinishedTake:
         """The take of a performance.
 
         Raises:

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from tonearm.errors import TonearmError
 from tonearm.live import Notice, Session, commands
-from tonearm.live.takes import Format
+from tonearm.live.export import Format
 from tonearm.midi.ports import MidiInput
 from tonearm.signals import ignore_termination
 from tonearm.terminal.client import PLAY, TerminalClient

@@ -7,9 +7,9 @@ from pathlib import Path
 from tonearm.files.atomic_folder import atomic_folder
 from tonearm.files.free_name import free_name
 from tonearm.live import Session
+from tonearm.live.export import Format
 from tonearm.live.state import TakeState
 from tonearm.live.take_store import MAX_TAKES
-from tonearm.live.takes import Format
 
 FULL = MAX_TAKES - 2  # from this number of takes on, the oldest one is saved automatically
 POLL = 0.05  # seconds
