@@ -53,7 +53,7 @@ class Misuse:
     async def flood(self) -> None:
         """More messages than a client may send at once."""
         async with self._context.guest() as client:
-            for _ in range(3000):
+            for _ in range(10_000):
                 await client.send({"type": "playhead", "sample": 0})
             await asyncio.sleep(1)
 

@@ -324,7 +324,7 @@ def test_a_session_in_two_tabs_continues_in_one(page, make):
         answer_trial(page, "2")
         wait_for_trial(page, "Trial 2 of 4")
         other.wait_for_selector(".welcome:not([hidden])")
-        assert "went on in another tab" in other.text_content(".notice[role=alert]")
+        assert "was continued in another tab" in other.text_content(".notice[role=alert]")
         other.click("text=Continue as L07 (1 of 4 answered)")
         wait_for_trial(other, "Trial 2 of 4")
         answer_trial(other, "1")

@@ -152,6 +152,7 @@ def test_a_false_play_head_does_not_make_the_session_run_ahead(client, session, 
     monkeypatch.setattr(pacing, "SLACK", 1.0)
     with client.websocket_connect("/socket") as honest, client.websocket_connect("/socket") as liar:
         receive(honest, "hello")
+        session.snapshot().result(TIMEOUT)  # until it is prepared
         begun = time.monotonic()
         send(liar, type="command", seq=1, name="play")
         while time.monotonic() < begun + 3:
@@ -253,8 +254,7 @@ def test_a_page_that_opens_after_the_end_does_not_get_the_rest_of_the_music(clie
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")
         next_block(socket)
-        send(socket, type="command", seq=2, name="stop")
-        receive(socket, "done", seq=2)
+        session.command(commands.Stop()).result(TIMEOUT)
     assert session.recent_after(session.head)
     with client.websocket_connect("/socket") as socket:
         receive(socket, "hello")

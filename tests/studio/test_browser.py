@@ -242,7 +242,8 @@ def test_a_lost_connection_resumes_within_a_second(tab):
     assert page.locator("#link").text_content() == "connected"
 
 
-def test_live_regions_are_silent_while_knobs_move_and_connections_fail(browser, url):
+def test_live_regions_are_silent_while_knobs_move_and_connections_fail(browser, url, session):
+    session.snapshot().result(60)  # prepared, so that no notice of the start is cleared later
     context = browser.new_context()
     page = context.new_page()
     page.set_default_timeout(TIMEOUT)
@@ -588,7 +589,7 @@ def test_the_level_match_and_the_meters_of_a_run_end_with_it(tab):
             const [run, start] = [state.run + 1, 1e12];
             meters(1e12 + 1);
             const before = shown();
-            emit("state", { ...state, run, start });
+            emit("state", { state: { ...state, run, start } });
             const after = shown();
             meters(start); // measured before the run began
             return [before, after, shown()];

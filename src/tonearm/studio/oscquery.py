@@ -62,7 +62,7 @@ def tree(manifest: Manifest, state: SessionState) -> dict[str, Any]:
     for name in BUTTONS:
         _add(root, f"{ROOT}/transport/{name}", {"TYPE": "i"}, WRITE)
     for knob in manifest.knobs:
-        if knob.name not in state.desk:
+        if knob.name not in state.knobs:
             continue
         limits = {"MIN": knob.negative.limit, "MAX": knob.positive.limit}
         words = f"{knob.negative.word} to {knob.positive.word}"

@@ -316,7 +316,12 @@
       this.stop();
       if (isPlaying) return;
       const { request } = this;
-      const [buffer] = await buffersOf([test.training.trial.stimuli[0]]);
+      let buffer;
+      try {
+        [buffer] = await buffersOf([test.training.trial.stimuli[0]]);
+      } catch (error) {
+        if (request === this.request) throw error;
+      }
       if (request !== this.request) return;
       context.resume();
       this.source = new AudioBufferSourceNode(context, { buffer, loop: true });

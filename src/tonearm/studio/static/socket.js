@@ -17,7 +17,7 @@ const LONGEST_DELAY = 600; // so that sound resumes within a second of the netwo
 const FULL_DELAY = 4000; // where the server has as many clients as it takes
 const TRY_LATER = 1013; // code of a close
 const POLICY = 1008; // likewise
-const ASKED_AFTER = 4; // attempts that failed, after which the server is asked why
+const ASKED_AFTER = 4; // attempts that failed, after which the server is asked for the reason
 
 let socket = null;
 let player = null; // port of the worklet; null for a page without sound
@@ -46,7 +46,7 @@ function connect() {
   isGreeted = false;
   socket.onclose = ({ code, reason }) => {
     postMessage({ type: "link", state: "reconnecting", code, reason });
-    if (++attempts === ASKED_AFTER) explain();
+    if (++attempts % ASKED_AFTER === 0) explain(); // a server that starts again may not answer yet
     setTimeout(connect, code === TRY_LATER && !isGreeted ? FULL_DELAY : delay);
     delay = Math.min(LONGEST_DELAY, 2 * delay);
   };
@@ -55,7 +55,8 @@ function connect() {
 /** Show why the server refuses the page; the browser hides the answer to a refused WebSocket. */
 async function explain() {
   const answer = await fetch("/manifest").catch(() => null); // the network is lost
-  if (answer?.status === 403) postMessage({ type: "link", state: "reconnecting", code: POLICY, reason: (await answer.text()).trim() });
+  const reason = answer && !answer.ok ? (await answer.text().catch(() => "")).trim() : "";
+  if (reason && !isGreeted) postMessage({ type: "link", state: "reconnecting", code: POLICY, reason });
 }
 
 function send(content) {

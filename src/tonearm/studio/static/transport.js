@@ -68,6 +68,7 @@ export class Transport {
 
   /** Let the page sound, at the action of a person; false where the browser does not let it yet. */
   resume() {
+    this.#hasBegun = true; // the action itself begins music, or does not
     this.output.resume().catch(() => {});
     return this.output.running || !this.output.isPossible;
   }
