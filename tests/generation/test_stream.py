@@ -128,9 +128,19 @@ def test_an_amount_moves_from_one_sign_to_the_other_and_replays(steered, tmp_pat
     assert up.schedule.factors(times) == pytest.approx([1.5, 0, 0])
     assert down.schedule.factors(times) == pytest.approx([0, -2, 0])
     assert str(provenance.requested) == "knob +0.5"
+    assert provenance.statement == "knob -1.00 to +0.50"
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
     still = steered.generate(PROMPT, seconds=1.2, seed=5, steer={"knob": 0.5})
     assert (stream.take.codes[0, :first] == still.codes[0, :first]).all()
+
+
+def test_an_amount_of_0_whose_signs_failed_is_no_steer_and_the_stream_becomes_a_take(steered):
+    failed = SignCalibration(failure="no effect")
+    steered.vectors["knob"] = calibrated(steered.vectors["push"], positive=failed, negative=failed)
+    steer = {"knob": 0, "push": "raw:0.5"}
+    stream = steered.stream(PROMPT, seconds=0.4, seed=5, steer=steer)
+    play(stream, {})
+    assert stream.take.provenance.statement == "push raw +0.5"
 
 
 def test_a_vector_is_set_in_the_way_in_which_the_stream_started(steered):

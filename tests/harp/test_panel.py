@@ -50,7 +50,7 @@ def test_a_model_without_melodies_only_continues(small):
     assert not panel.read(values_of(panel)).keeps_melody
 
 
-def test_values_become_a_wish(panel):
+def test_values_become_a_request(panel):
     request = panel.read(
         values_of(panel, use="keep its melody", brightness=2.0000001, measured=True)
     )

@@ -121,7 +121,7 @@ def test_mistakes_arrive_in_one_line_and_the_next_call_succeeds(harp, panel, gen
     assert "no selection whose melody" in refusal(None, use="keep its melody")
     noise = harp.upload(b"no audio")
     assert "\n" not in refusal(noise) and "the upload" in refusal(noise)
-    assert "the upload has 121 s; give at most 120 s" in refusal(
+    assert "the upload lasts 121 s; use at most 120 s" in refusal(
         harp.upload(Clip([0.0] * 121 * 1000, 1000).encoded(".wav"))
     )
     assert not generator._folder.exists()

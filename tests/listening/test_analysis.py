@@ -75,10 +75,10 @@ def test_abx_keeps_its_false_positive_rate_without_an_audible_difference(make):
         assert rejected <= 8
 
 
-def test_always_the_same_button_is_right_in_half_of_the_trials_of_four_listeners(make):
-    key = make("abx").key
-    found = analyse(results_of(key, 4, lambda conditions: 1), key)
-    assert [one.share.value for one in found.discriminations] == [0.5, 0.5]
+def test_always_the_same_side_chooses_each_condition_in_half_of_the_trials_of_two_listeners(make):
+    key = make("2afc").key
+    found = analyse(results_of(key, 2, lambda conditions: 1), key)
+    assert [one.share.value for one in found.preferences] == [0.5, 0.5]
 
 
 def test_choices_against_the_reference_find_the_planted_share(make):
@@ -244,7 +244,7 @@ def changed(content, place, value):
     [
         (("sheet",), 5, "has sheet 5, which is not that of listener 'L1'"),
         (("listener",), "L2", "has sheet 1, which is not that of listener 'L2'"),
-        (("answers", 0, "trial"), "0" * 12, "has other stimuli in answer 1 than its sheet"),
+        (("answers", 0, "trial"), "0" * 12, "has stimuli in answer 1 that differ from its sheet"),
         (("answers", 0, "chosen"), "0" * 12, "answer 1 that is not possible"),
         (("answers", 0, "chosen"), None, "answer 1 that is not possible"),
         (("answers", 0, "seconds"), -1, "seconds: Input should be greater"),

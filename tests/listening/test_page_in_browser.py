@@ -251,7 +251,7 @@ def test_a_result_that_was_changed_is_refused(page, make, tmp_path):
     content = json.loads(path.read_text())
     content["answers"][0]["order"].reverse()
     path.write_text(json.dumps(content))
-    with pytest.raises(Exception, match="other stimuli in answer 1"):
+    with pytest.raises(Exception, match="stimuli in answer 1 that differ"):
         read_result(path, made.key)
 
 

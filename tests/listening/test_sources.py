@@ -169,7 +169,7 @@ def test_folders_without_something_to_compare_are_refused(tmp_path):
         read_material([takes / "plain"])
     with pytest.raises(TonearmError, match="several folders must all be comparisons"):
         read_material([takes, takes])
-    with pytest.raises(TonearmError, match="--condition is for the run of a study"):
+    with pytest.raises(TonearmError, match="--condition applies to the run of a study"):
         read_material([takes], [Condition("a", {})])
     for file in (takes / "fast").iterdir():
         file.rename(file.with_stem(file.stem + "-fast"))

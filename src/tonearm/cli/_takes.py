@@ -273,9 +273,12 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     name = model.vectors.public_name(steer.vector)
     steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
     if steer.level is not None:
-        label = info.positive_label if steer.level > 0 else info.negative_label
-        of_level = f" ({label})" if steer.level and strength else ""
-        steered = f"{name} level {steer.level:+.4g}{of_level}: set, share {strength:.4g}"
+        level = steer.level
+        if steer.level_schedule is not None:
+            level *= max((factor for _, factor in steer.level_schedule.points), key=abs)
+        label = info.positive_label if level > 0 else info.negative_label
+        of_level = f" ({label})" if level and strength else ""
+        steered = f"{name} level {level:+.4g}{of_level}: set, share {strength:.4g}"
     return ", ".join([steered, strategy, *extras])
 
 

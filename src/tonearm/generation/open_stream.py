@@ -96,11 +96,11 @@ def _takes_of(
 
 
 def _stated(take: Take) -> Take:
-    """The take with its steering in words as it was played, unless a rule of combination changed the
+    """The take with its steering in words as it was played, unless a rule of combination divided the
     strengths.
     """
     asked = take.provenance.stated_steering
-    if not asked.steers or asked.combine != "none":
+    if not asked.steers or asked.combine not in ("none", "orthogonal"):
         return take
     stated = shortened(played_steering(take), MAX_STATEMENT)
     provenance = take.provenance.model_copy(update={"stated": stated})

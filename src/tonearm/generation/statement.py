@@ -4,7 +4,7 @@
 played are schedules of `Provenance.steering`, and `Provenance.stated` has them with their range.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tonearm.generation.take import Take
 from tonearm.steering.amounts import AmountPlace, amount_places, with_strengths
 from tonearm.steering.schedule import Schedule
 from tonearm.steering.spec import Steer, Steering
-from tonearm.steering.units import unit_named
+from tonearm.steering.units import ABSOLUTE, unit_named
 
 AT_ZERO = "steered, with all knobs at 0"
 START = Schedule(points=((0.0, 1.0),))  # of a steer without a schedule
@@ -24,13 +24,15 @@ def played_steering(take: Take) -> str:
     Knobs that stayed at 0 are left out.
 
     Args:
-        take: of a stream whose steering has no rule of combination.
+        take: of a stream whose rule of combination divides no strengths.
     """
     played = list(take.provenance.steering.steers)
     texts = []
     for steer in take.provenance.stated_steering.steers:
         if not steer.is_calibrated:
             texts.append(_raw_text(played.pop(0)))
+            continue
+        if steer.vector not in take.vectors:  # at 0, of a vector whose signs failed
             continue
         alone = Steering(steers=(steer,))
         initial = with_strengths(alone, take.vectors, live=True).steers
@@ -40,6 +42,9 @@ def played_steering(take: Take) -> str:
             (one.strength, one.schedule) != (two.strength, two.schedule)
             for one, two in zip(own, initial, strict=True)
         )
+        if not is_turned and steer.unit in ABSOLUTE:
+            texts.append(str(steer))
+            continue
         values = _knob_values(steer, places, own) if is_turned else [_requested(steer)]
         texts.append(_knob_text(steer, places, values))
     return ", ".join(filter(None, texts)) or AT_ZERO
@@ -98,12 +103,15 @@ def _raw_text(steer: Steer) -> str:
     return _range_text(f"{steer.vector} raw", [steer.raw_strength * one for one in factors], 3, "")
 
 
-def _range_text(name: str, values: Iterable[float], decimals: int, unit: str) -> str:
+def _range_text(name: str, values: Sequence[float], decimals: int, unit: str) -> str:
     """`name +6.0 st`, or `name 0 to +6.0 st`; "" for values that are all 0."""
-    rounded = {round(value, decimals) for value in values}
-    if rounded == {0}:
+    ends = min(values), max(values)
+    if not any(ends):
         return ""
-    texts = [f"{one:+.{decimals}f}" if one else "0" for one in sorted({min(rounded), max(rounded)})]
+    rounded = sorted({round(end, decimals) for end in ends})
+    if rounded == [0]:  # small values
+        return f"{name} {max(ends, key=abs):+.1g}{unit}"
+    texts = [f"{one:+.{decimals}f}" if one else "0" for one in rounded]
     return f"{name} {' to '.join(texts)}{unit}"
 
 

@@ -20,7 +20,7 @@ from tonearm import boundary
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.files.atomic_folder import atomic_folder
-from tonearm.listening.material import Material
+from tonearm.listening.material import Item, Material
 from tonearm.listening.plan import (
     Pairs,
     Roles,
@@ -120,10 +120,10 @@ class Design:
 class ListeningTestFiles:
     """A listening test on disk.
 
-    page        its path
-    key_file    that of the key
-    key         its content
-    available   items of the material
+    page             its path
+    key_file         that of the key
+    key              its content
+    available        items of the material
     is_practice_new  whether the practice trial has an item that is not in the test
     """
 
@@ -155,13 +155,17 @@ def make_test(
     drawn, practice = draw_items(material, design.items, rng)
     trials = plan_trials(design.kind, roles, len(drawn), pairs=design.pairs, repeats=design.repeats)
     items, loudness = prepare(
-        [material.items[index] for index in (*drawn, practice)],
+        [material.items[index] for index in drawn],
         roles.conditions,
         roles.reference,
         design.excerpt,
     )
-    *tested, practised = items
-    builder = _Builder(design, roles, tested, practised, loudness, rng)
+    is_practice_new = practice not in drawn
+    if is_practice_new:
+        practised = _practice(material.items[practice], roles.reference, design.excerpt, loudness)
+    else:
+        practised = items[drawn.index(practice)].stimuli[roles.reference].clip
+    builder = _Builder(design, roles, items, practised, loudness, rng)
     test = builder.test(trials)
     key = Key(
         kind="tonearm listening key",
@@ -181,7 +185,7 @@ def make_test(
         folder / KEY,
         key,
         len(material.items),
-        is_practice_new=practice not in drawn,
+        is_practice_new=is_practice_new,
     )
 
 
@@ -196,7 +200,7 @@ class _Builder:
         design: Design,
         roles: Roles,
         items: Sequence[PreparedItem],
-        practised: PreparedItem,
+        practised: Clip,
         loudness: float,
         rng: np.random.Generator,
     ) -> None:
@@ -261,7 +265,7 @@ class _Builder:
 
     def _training(self) -> Training:
         """A trial with an obvious difference: a reference and its low-pass."""
-        reference = self._practised.stimuli[self._roles.reference].clip
+        reference = self._practised
         dull = impaired(reference, TRAINING_EDGE, self._loudness)
         clips = [reference, dull]
         if self._is_abx:
@@ -297,6 +301,12 @@ class _Builder:
 
     def _shuffled(self, names: Sequence[str]) -> list[str]:
         return [names[index] for index in self._rng.permutation(len(names))]
+
+
+def _practice(item: Item, reference: str, excerpt: Excerpt, loudness: float) -> Clip:
+    """The reference of an item at the loudness of a test, or as loud as its peaks allow."""
+    (prepared,), _ = prepare([item], (reference,), reference, excerpt)
+    return prepared.stimuli[reference].clip.loudness_matched(loudness)
 
 
 def _row(

@@ -276,6 +276,11 @@ class Session:
         return self._output.head
 
     @property
+    def status(self) -> str:
+        """Status of the state, from any thread."""
+        return self._transport.status
+
+    @property
     def state(self) -> SessionState:
         """A snapshot; `snapshot` gives one from outside the session's thread."""
         return self._state.state

@@ -83,7 +83,7 @@ class Connection:
 
     async def _state(self) -> SessionState:
         """The state now; the last one of a session that starts or has ended, and answers nothing."""
-        if self._session.state.status == "starting":
+        if self._session.status == "starting":
             return self._session.state
         try:
             return await asyncio.wrap_future(self._session.snapshot())

@@ -153,8 +153,9 @@ class TerminalClient:
     def _apply_state(self, state: SessionState) -> None:
         if self.state.status == "playing" and state.status != "playing":
             self._player.stop()
+        if self.state.run != state.run or state.status != "playing":
             self._unplayed.clear()  # their samples may never be played
-        if state.loop_seconds is not None or self.state.loop_seconds is not None:
+        if not any(content["name"] == "loop" for content, _ in self._commands):
             self._loop_bars = state.loop_bars  # else the state may be older than the key
         if state.desk != self.state.desk:
             self.rows = rows_of(self._session.manifest, state.desk)
