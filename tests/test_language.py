@@ -18,6 +18,15 @@ BANNED = re.compile(
 )
 
 
+# texts without code that the glossary's words could be part of
+TEXTS = (
+    "README.md",
+    "docs/*.md",
+    "src/tonearm/studio/static/*.*",
+    "src/tonearm/report/templates/*.*",
+)
+
+
 def prose_of(path: Path) -> list[tuple[int, str]]:
     """Line number and text of every comment and docstring."""
     source = path.read_text(encoding="utf-8")
@@ -45,6 +54,18 @@ def test_comments_and_docstrings_avoid_what_clauses():
             words += len(re.findall(r"[A-Za-z']+", text))
             what += len(re.findall(r"\bwhat\b", text, re.IGNORECASE))
     assert 1000 * what / words < MAX_WHAT_PER_1000_WORDS, f"{what} of {words} words"
+
+
+@pytest.mark.parametrize("pattern", TEXTS)
+def test_pages_and_documents_use_the_terms_of_the_glossary(pattern):
+    paths = sorted(ROOT.glob(pattern))
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match.group(0)}"
+        for path in paths
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for match in BANNED.finditer(line)
+    ]
+    assert paths and not found, "\n".join(found[:20])
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -13,7 +13,7 @@ from tonearm.studies.store import DATABASE, Store, StoredTrial
 from tonearm.text import quoted
 
 SETTING = "setting"
-Key = tuple[int, int]  # prompt and seed
+PromptAndSeed = tuple[int, int]  # prompt and seed
 
 
 def is_run(folder: Path) -> bool:
@@ -90,10 +90,10 @@ def _takes_of(
     trials: Sequence[StoredTrial],
     facts: Sequence[Mapping[str, Any]],
     folder: Path,
-) -> dict[Key, StoredTrial]:
+) -> dict[PromptAndSeed, StoredTrial]:
     """Takes of a condition by prompt and seed."""
     _check_facts(condition, facts, folder)
-    found: dict[Key, StoredTrial] = {}
+    found: dict[PromptAndSeed, StoredTrial] = {}
     for trial, known in zip(trials, facts, strict=True):
         if not condition.matches(known):
             continue
@@ -129,7 +129,9 @@ def _check_facts(condition: Condition, facts: Sequence[Mapping[str, Any]], folde
             )
 
 
-def _item(key: Key, found: Mapping[str, Mapping[Key, StoredTrial]], folder: Path) -> Item:
+def _item(
+    key: PromptAndSeed, found: Mapping[str, Mapping[PromptAndSeed, StoredTrial]], folder: Path
+) -> Item:
     prompt, seed = key
     trials = {name: takes[key] for name, takes in found.items()}
     texts = dict.fromkeys(trial.arguments.get("text") for trial in trials.values())

@@ -143,7 +143,7 @@
     playing: false,
     position: 0,
     seconds: 1,
-    heard: new Set(),
+    played: new Set(),
     switches: 0,
     timer: 0,
     begin(buffers) {
@@ -154,7 +154,7 @@
         this.position = this.seconds;
         draw();
       };
-      Object.assign(this, { index: 0, position: 0, seconds: buffers[0].duration, heard: new Set(), switches: 0 });
+      Object.assign(this, { index: 0, position: 0, seconds: buffers[0].duration, played: new Set(), switches: 0 });
       setRegion(0, this.seconds);
     },
     stop() {
@@ -169,7 +169,7 @@
       if (on) this.engine.play(this.position);
       else this.engine.pause();
       this.playing = on;
-      if (on) this.heard.add(this.index);
+      if (on) this.played.add(this.index);
       clearInterval(this.timer);
       if (on) this.timer = setInterval(draw, DRAW_MILLISECONDS);
       document.body.classList.toggle("playing", on);
@@ -187,7 +187,7 @@
         this.index = next;
         this.engine.select(next);
       }
-      if (this.playing) this.heard.add(next);
+      if (this.playing) this.played.add(next);
       else this.setPlaying(true);
       findAll(".stimulus").forEach((button, i) => button.setAttribute("aria-pressed", i === next));
     },
@@ -442,8 +442,8 @@
   /* Why a trial is not complete, or "". */
   function missing() {
     const count = current.order.length + (current.trial.reference ? 1 : 0);
-    const unheard = Array.from({ length: count }, (_, i) => i).filter((i) => !player.heard.has(i));
-    if (unheard.length) return `Not played yet: ${unheard.map(labelOf).join(", ")}.`;
+    const unplayed = Array.from({ length: count }, (_, i) => i).filter((i) => !player.played.has(i));
+    if (unplayed.length) return `Not played yet: ${unplayed.map(labelOf).join(", ")}.`;
     const unrated = sliders().flatMap((slider, i) => (slider.dataset.rated ? [] : [i + 1]));
     if (unrated.length) return `Not rated yet: ${unrated.join(", ")}.`;
     return !isRated && !find("[name=answer]:checked") ? "Choose an answer." : "";
