@@ -250,6 +250,28 @@ def test_a_client_sees_that_the_speed_is_being_measured(melody, monkeypatch):
                 pass
 
 
+def test_the_end_of_a_connection_is_noticed_between_two_messages(session):
+    """The transport would log a warning for each message after it."""
+    sent = []
+
+    class Socket:
+        async def send_text(self, text):
+            sent.append(text)
+
+    async def run():
+        one = connection.Connection(session, Socket(), "page", lambda report: None)
+        for number in range(50):
+            one._put({"type": "notice", "message": str(number)})
+        sender = asyncio.create_task(one._send_all())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        sender.cancel()  # as at the end of the connection
+        await asyncio.gather(sender, return_exceptions=True)
+
+    in_a_thread(lambda: asyncio.run(run()))
+    assert 0 < len(sent) < 5
+
+
 def test_a_page_that_opens_after_the_end_does_not_get_the_rest_of_the_music(client, session):
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")

@@ -215,6 +215,7 @@ class Connection:
                         await self._socket.send_bytes(item)
                     else:
                         await self._socket.send_text(item)
+                    await asyncio.sleep(0)  # the end of the connection is noticed between two items
                 except (RuntimeError, WebSocketDisconnect):  # it has left
                     return
         with suppress(RuntimeError):  # it has left
