@@ -13,7 +13,7 @@ import tonearm
 from tests.steering.vectors import scales_of, vector_of
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.generation.provenance import StackRecord, read_sidecar
+from tonearm.generation.provenance import SIDECAR_FORMAT, StackRecord, read_sidecar
 from tonearm.generation.reproduction import batch_of
 from tonearm.generation.request import TakeRequest
 from tonearm.generation.side_files import MAX_STEM_BYTES, check_take_path
@@ -245,7 +245,7 @@ def test_absent_or_changed_audio_is_refused(small, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=8), "sidecar format 8"),
+        (lambda c: c.update(format=SIDECAR_FORMAT + 1), "has sidecar format"),
         (lambda c: c.update(format="new"), "format"),
         (lambda c: c.update(kind="song"), "not a take's sidecar"),
         (lambda c: c.pop("seed"), "seed"),
