@@ -1,4 +1,4 @@
-"""Takes for requests on a tiny model: what is continued, labels, files, and mistakes."""
+"""Takes for requests on a tiny model: continuations, labels, files, and mistakes."""
 
 import json
 from dataclasses import replace

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from tests.knobs.planted import knob_of
-from tonearm.live import AudioBlock, Session
+from tonearm.live import AudioBlock, Session, commands
 
 TIMEOUT = 60  # seconds
 
@@ -54,6 +54,15 @@ def playing(model, **settings):
     settings = {"prompt": "a folk tune", "seed": 5, "mode": "live"} | settings
     with Session(model, **settings) as session:
         yield session, Player(session)
+
+
+def write_take_with_audio(session: Session, player: Player, role: str, clip, folder) -> None:
+    """Play a second of a performance with audio in a role, and write its take."""
+    session.use_audio(role, clip).result(TIMEOUT)
+    player.until_samples(session.sample_rate)
+    session.command(commands.Stop()).result(TIMEOUT)
+    ready_take(session)
+    session.write_files(1, "wav", folder)
 
 
 def ready_take(session: Session, number: int = 1):

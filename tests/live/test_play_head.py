@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.live.players import TIMEOUT, playing, ready_take
+from tests.live.players import TIMEOUT, playing, ready_take, write_take_with_audio
 from tests.live.test_session import do, state
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
@@ -212,11 +212,7 @@ def test_the_other_acts_that_wait_are_answered_where_one_fails(melody, monkeypat
 def test_the_stored_melody_of_a_take_replays(melody, tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 96_000)).astype(np.float32)
     with playing(melody) as (session, player):
-        session.use_audio("melody", Clip(noise, 48_000)).result(TIMEOUT)
-        player.until_samples(session.sample_rate)
-        do(session, commands.Stop())
-        ready_take(session)
-        session.write_files(1, "wav", tmp_path)
+        write_take_with_audio(session, player, "melody", Clip(noise, 48_000), tmp_path)
     assert replay(tmp_path / "steered.json", model=melody).identical
 
 

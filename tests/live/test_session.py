@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tests.live.players import TIMEOUT, Player, playing, ready_take
+from tests.live.players import TIMEOUT, Player, playing, ready_take, write_take_with_audio
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_CHUNK
 from tonearm.errors import TonearmError
@@ -653,11 +653,7 @@ def test_a_free_seed_has_no_number_before_it_is_drawn(melody):
 def test_a_take_keeps_its_audio_prompt_at_the_rate_of_the_model(melody, tmp_path):
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 96_000)).astype(np.float32)
     with playing(melody) as (session, player):
-        session.use_audio("continue_from", Clip(noise, 192_000)).result(TIMEOUT)
-        player.until_samples(session.sample_rate)
-        do(session, commands.Stop())
-        ready_take(session)
-        session.write_files(1, "wav", tmp_path)
+        write_take_with_audio(session, player, "continue_from", Clip(noise, 192_000), tmp_path)
         kept = session._takes.ready(1).steered.inputs["audio_prompt"]
     assert (kept.sample_rate, kept.samples.shape) == (
         session.sample_rate,

@@ -123,7 +123,7 @@ def test_a_client_that_connects_again_gets_the_audio_it_missed(client, session):
 
 
 def test_a_client_that_missed_nothing_plays_on_after_it_connects_again(client, session):
-    """No block is left to send: the session continues by the play head of what was sent before."""
+    """No block is left to send: the session continues by the play head of the audio before."""
     lead = round(session.state.lead * session.sample_rate)
     with client.websocket_connect("/socket") as socket:
         send(socket, type="command", seq=1, name="play")

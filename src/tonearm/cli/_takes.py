@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tonearm.musicgen.sampling import Sampling
     from tonearm.progress import Progress
     from tonearm.steering import Steer, Steering
+    from tonearm.steering.schedule import Schedule
 
 ABSENT = "–"
 SECTION = re.compile(r"\s*(?P<seconds>\d+(?:\.\d+)?)\s*s?\s*=\s*(?P<prompt>.*)", re.DOTALL)
@@ -248,9 +249,7 @@ def _steer_lines(model: "Model", steering: "Steering") -> Iterator[str]:
 def _steer_line(model: "Model", steer: "Steer") -> str:
     vector = model.vectors[steer.vector]
     info = vector.info
-    label, strength = "no change", steer.raw_strength
-    if steer.schedule is not None:  # the sign of the strongest
-        strength *= max((factor for _, factor in steer.schedule.points), key=abs)
+    label, strength = "no change", _strongest(steer.raw_strength, steer.schedule)
     if strength:
         label = info.positive_label if strength > 0 else info.negative_label
     every = vector.layers if steer.strategy == "all-to-all" else range(model.shape.layer_count)
@@ -273,13 +272,16 @@ def _steer_line(model: "Model", steer: "Steer") -> str:
     name = model.vectors.public_name(steer.vector)
     steered = f"{name} raw {strength:+.4g} ({label}): {steer.operator}"
     if steer.level is not None:
-        level = steer.level
-        if steer.level_schedule is not None:
-            level *= max((factor for _, factor in steer.level_schedule.points), key=abs)
+        level = _strongest(steer.level, steer.level_schedule)
         label = info.positive_label if level > 0 else info.negative_label
         of_level = f" ({label})" if level and strength else ""
         steered = f"{name} level {level:+.4g}{of_level}: set, share {strength:.4g}"
     return ", ".join([steered, strategy, *extras])
+
+
+def _strongest(value: float, schedule: "Schedule | None") -> float:
+    """A value, or its largest one in size over time, whose sign names the pole."""
+    return value * max((factor for _, factor in schedule.points), key=abs) if schedule else value
 
 
 def layers_text(layers: Iterable[int]) -> str:

@@ -135,7 +135,7 @@ def _is_possible(answer: Answer, key: Key) -> bool:
 
 
 def _progress(result: Result) -> tuple[int, bool, int]:
-    """Grows while a session goes on; of two saves of a finished one, the one with a remark is later."""
+    """Grows during a session; of two saves of a finished one, the one with a remark is later."""
     return len(result.answers), result.finished is not None, len(result.comment)
 
 

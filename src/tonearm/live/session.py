@@ -94,7 +94,7 @@ class Session:
             desk=first_desk(self.manifest.knobs) if desk is None else desk,
             chunk_seconds=chunk_seconds,
         )
-        settings.stream(0 if seed is None else seed).cancel()  # refuses what is not possible
+        settings.stream(0 if seed is None else seed).cancel()  # checks prompt, seed and knobs
         self._subscribers, self._calls, self._takes = Subscribers(), CallQueue(), TakeStore()
         publish, rate = self._subscribers.publish, shape.sample_rate
         self._recent = RecentAudio(round(RECENT_SECONDS * rate))

@@ -129,9 +129,8 @@ class Settings:
         if prompt is None:
             return 0.0
         shape = self._model.shape
-        frames = round(
-            usable_prompt(shape, prompt).seconds * shape.frame_rate, 6
-        )  # 245.00000000000003
+        # a product such as 245.00000000000003 is a whole number
+        frames = round(usable_prompt(shape, prompt).seconds * shape.frame_rate, 6)
         return math.ceil(frames) / shape.frame_rate
 
     def use_audio(self, role: Role, clip: Clip | None) -> None:
