@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from tonearm.process_memory import COMPILED_VARIABLE
+from tonearm.process_memory import COMPILED
 
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 
@@ -58,10 +58,32 @@ with torch.no_grad():
         layer(torch.zeros(1, 64, length))
 """
 
+TRANSPOSED = """
+import sys
+import psutil
+import torch
+from tonearm.process_memory import limit_compiled_convolutions, return_free_memory
+
+def resident():
+    return_free_memory()
+    return psutil.Process().memory_info().rss / 2**20
+
+if sys.argv[1] == "limit":
+    limit_compiled_convolutions()
+torch.set_num_threads(1)
+layer = torch.nn.ConvTranspose1d(64, 32, 8, 4)
+with torch.no_grad():
+    for length in range(50, 850):
+        layer(torch.zeros(1, 64, length))
+        if length == 100:
+            before = resident()
+print(resident() - before)
+"""
+
 
 def printed(program: str, case: str, **environment: str) -> str:
-    """What a program prints, without the limit that another test may have set in this process."""
-    inherited = {name: value for name, value in os.environ.items() if name != COMPILED_VARIABLE}
+    """What a program prints, without the limits that another test may have set in this process."""
+    inherited = {name: value for name, value in os.environ.items() if name not in COMPILED}
     done = subprocess.run(
         [sys.executable, "-c", program, case],
         capture_output=True,
@@ -95,3 +117,12 @@ def test_large_blocks_that_were_freed_are_not_kept():
 def test_convolutions_of_other_lengths_are_not_all_kept():
     assert not compiled_again("keep")
     assert compiled_again("limit")
+
+
+@glibc
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch has no oneDNN here")
+def test_a_thread_keeps_few_compiled_convolutions():
+    of_onednn = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "16"}
+    kept = float(printed(TRANSPOSED, "keep", **of_onednn))
+    limited = float(printed(TRANSPOSED, "limit", **of_onednn))
+    assert limited < kept / 3

@@ -21,6 +21,12 @@ COMPILED = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "256", "LRU_CACHE_CAPACITY": "16"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
+def limit_memory() -> None:
+    """Limit the memory of a process that makes music for hours, before it loads a model."""
+    return_large_blocks()
+    limit_compiled_convolutions()
+
+
 def return_large_blocks() -> bool:
     """Return large blocks to the system as soon as they are freed.
 

@@ -130,13 +130,12 @@ def prepare_process(threads: int | None) -> None:
 
     import torch
 
-    from tonearm.process_memory import limit_compiled_convolutions, return_large_blocks
+    from tonearm.process_memory import limit_memory
     from tonearm.threads import SWITCH_INTERVAL, live_threads
 
     torch.set_num_threads(threads or live_threads())
     sys.setswitchinterval(SWITCH_INTERVAL)
-    return_large_blocks()
-    limit_compiled_convolutions()
+    limit_memory()
 
 
 @contextmanager

@@ -46,9 +46,11 @@ def harp(
 
     check_gradio()
     check_folder(folder)
+    from tonearm.process_memory import limit_memory
     from tonearm.studio.safety import is_loopback, new_token
     from tonearm.studio.serve import address, bind, serve
 
+    limit_memory()
     token = None if is_loopback(host) else new_token()
     with bind(host, port) as bound:
         loaded = load_model(model, device, dtype)

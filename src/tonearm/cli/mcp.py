@@ -24,6 +24,9 @@ def mcp(
 
     check_mcp()
     check_folder(folder)
+    from tonearm.process_memory import limit_memory
+
+    limit_memory()
     loaded = load_model(model, device, dtype)
     from tonearm.live import manifest_of
     from tonearm.mcp_server.toolbox import Toolbox
