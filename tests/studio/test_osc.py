@@ -1,7 +1,9 @@
 """OSC over real UDP sockets, and OSCQuery."""
 
+import asyncio
 import socket
 import time
+from ctypes import c_float
 
 import pytest
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
@@ -15,7 +17,7 @@ from tonearm.live import commands
 from tonearm.steering import Control, Steer
 from tonearm.studio import osc_listeners
 from tonearm.studio.app import make_app
-from tonearm.studio.osc import call_of, values_of
+from tonearm.studio.osc import LAST_PORT, OscServer, call_of, values_of
 from tonearm.studio.osc_listeners import LISTENER_SECONDS, MAX_LISTENERS, OscListeners
 from tonearm.studio.oscquery import tree
 from tonearm.studio.serve import bind
@@ -110,7 +112,7 @@ def test_a_strength_of_the_research_pane_is_kept_by_a_fork(controller, session):
 
 
 def test_transport_and_status(controller, session):
-    controller.send("/tonearm/transport/play", 0)  # a button that is let go
+    controller.send("/tonearm/transport/play", 0)  # a button is released
     controller.send("/tonearm/sync")
     assert controller.until("/tonearm/transport/play") == [0]
     controller.send("/tonearm/transport/play", 1.0)
@@ -158,6 +160,44 @@ def test_messages_of_a_server_are_not_answered(controller):
         controller.send(address, value)
     controller.send("/tonearm/guidance", "loud")
     assert "needs a number" in controller.until("/tonearm/error")[0]  # the first answer
+
+
+class Transport:
+    """Keeps the addresses that something was sent to."""
+
+    def __init__(self) -> None:
+        self.receivers: list[tuple[str, int]] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def sendto(self, content: bytes, receiver: tuple[str, int]) -> None:
+        self.receivers.append(receiver)
+
+
+def receivers_of_a_mistake(session, port: int, sender: tuple[str, int]) -> list[tuple[str, int]]:
+    """Addresses to which a server at a port answers a message that has a mistake."""
+
+    async def receive() -> list[tuple[str, int]]:
+        server, transport = OscServer(session, port, lambda: None), Transport()
+        server.connection_made(transport)
+        server.datagram_received(build_msg("/tonearm/ab", "x").dgram, sender)
+        server.connection_lost(None)
+        return transport.receivers
+
+    return asyncio.run(receive())
+
+
+def test_a_server_at_the_port_below_is_not_answered(session):
+    """Its answering port is this one, so both would send each other the same change without end."""
+    assert receivers_of_a_mistake(session, 9312, ("127.0.0.1", 9311)) == []
+    sender = ("127.0.0.1", 9310)
+    assert receivers_of_a_mistake(session, 9312, sender) == [sender, ("127.0.0.1", 9313)]
+
+
+def test_the_last_port_has_no_answering_port(session):
+    sender = ("127.0.0.1", 9310)
+    assert receivers_of_a_mistake(session, LAST_PORT, sender) == [sender]
 
 
 def test_a_silent_sender_receives_no_further_echoes_until_it_sends_again():
@@ -234,6 +274,17 @@ def test_addresses_become_commands(session):
     assert call_of("/tonearm/strength/raw", [0.1], manifest) == Control.strength("raw", 0.1)
     with pytest.raises(TonearmError, match="unknown"):
         call_of("/tonearm", [], manifest)
+
+
+def test_the_end_of_a_range_is_reached_by_its_32_bit_float(session):
+    manifest, end = session.manifest, 5.925556
+    knob = manifest.knob("brightness")
+    knob = knob.model_copy(update={"positive": knob.positive.model_copy(update={"limit": end})})
+    manifest = manifest.model_copy(update={"knobs": (knob,)})
+    sent = c_float(end).value
+    assert sent > end
+    assert call_of("/tonearm/knob/brightness", [sent], manifest).value == end
+    assert call_of("/tonearm/knob/brightness", [1.1], manifest).value == 1.1
 
 
 def test_a_port_in_use_is_named_with_its_option():

@@ -6,7 +6,7 @@
 | /tonearm/strength/<name>                 | raw strength of a vector of the research pane       |
 | /tonearm/guidance, /tonearm/temperature  | value                                               |
 | /tonearm/ab                              | 0 steered, 1 plain                                  |
-| /tonearm/transport/play, stop, fork      | none, or 1; 0 (a button that is let go) does nothing |
+| /tonearm/transport/play, stop, fork      | none, or 1; 0 (a button is released) is ignored     |
 | /tonearm/transport/record                | 1 begins, 0 ends a recorded section                 |
 | /tonearm/loop                            | bars, 0 to end                                      |
 | /tonearm/prompt                          | the music in words                                  |
@@ -15,6 +15,9 @@
 Numbers may be integers or floats. Answers and echoes go to the sender and to the port after this
 one at the sender's address: the same addresses, /tonearm/status/{rtf,buffer_ms,underruns,applied}
 and /tonearm/error. Echoes end where a sender is silent (osc_listeners.py).
+
+Two servers must not answer each other without end, so messages at /tonearm/error and /tonearm/status
+are ignored, and so are all from the port before this one: a server there sends its echoes to this one.
 """
 
 import asyncio
@@ -23,26 +26,29 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from ctypes import c_float
 from typing import Any, Literal
 
 from pythonosc.osc_message_builder import ArgValue, build_msg
-from pythonosc.osc_packet import OscPacket, ParseError
 
 from tonearm.errors import TonearmError
 from tonearm.live import Applied, Event, Manifest, Session, StateChanged, commands
 from tonearm.live.commands import command_of
+from tonearm.live.manifest import Knob
 from tonearm.live.state import SessionState
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
 from tonearm.studio.messages import ReportMessage
 from tonearm.studio.osc_listeners import Address, OscListeners
+from tonearm.studio.osc_packets import is_not_of_the_parser, messages_of
 from tonearm.text import quoted
 
 ROOT = "/tonearm"
 ORIGIN = "osc"
 STATUS_SECONDS = 1.0
 MAX_MESSAGES = 64  # of a bundle
+LAST_PORT = 65_535
 BUTTONS = ("play", "stop", "fork")
-# begins of the addresses whose changes are those of states
+# prefixes of the addresses whose values are compared between two states
 STATE_ADDRESSES = tuple(
     f"{ROOT}/{name}" for name in ("ab", "loop", "prompt", "transport/", "strength/", "knob/")
 )
@@ -53,7 +59,7 @@ class OscServer(asyncio.DatagramProtocol):
 
     Args:
         session: started.
-        port: at which it listens; answers also go to the next one.
+        port: at which it listens; answers also go to the next one, if there is one.
         report: the newest counters of a page.
     """
 
@@ -68,13 +74,13 @@ class OscServer(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        logging.getLogger().addFilter(_is_no_word_of_the_parser)
+        logging.getLogger().addFilter(is_not_of_the_parser)
         self._end = self._session.subscribe(self._receive_event)
         self._status = self._loop.create_task(self._send_status())
         self._session.snapshot().add_done_callback(self._remember)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        logging.getLogger().removeFilter(_is_no_word_of_the_parser)
+        logging.getLogger().removeFilter(is_not_of_the_parser)
         if self._end is not None:
             self._end()
         if self._status is not None:
@@ -83,17 +89,19 @@ class OscServer(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """Carry out the messages of a datagram, and never wait for them."""
         sender: Address = (addr[0], addr[1])
-        try:
-            packet = OscPacket(data)
-        except (ParseError, ValueError, IndexError, RecursionError):
-            self._send(sender, f"{ROOT}/error", "the datagram is not an OSC packet")
+        if sender[1] == self._port - 1:
             return
-        if any(_is_of_a_server(timed.message.address) for timed in packet.messages):
-            return  # of another studio; an answer would be answered without an end
+        try:
+            messages = messages_of(data)
+        except TonearmError as error:
+            self._send(sender, f"{ROOT}/error", str(error))
+            return
+        if any(_is_of_a_server(message.address) for message in messages):
+            return
         self._listeners.add(sender)
-        for timed in packet.messages[:MAX_MESSAGES]:
+        for message in messages[:MAX_MESSAGES]:
             try:
-                self._handle(timed.message.address, list(timed.message.params), sender)
+                self._handle(message.address, list(message.params), sender)
             except TonearmError as error:
                 self._send(sender, f"{ROOT}/error", str(error))
 
@@ -188,8 +196,10 @@ class OscServer(asyncio.DatagramProtocol):
         """Send to a listener, and to the answering port at its address."""
         if self._transport is None or self._transport.is_closing():
             return
-        content = build_msg(address, value).dgram
-        for receiver in dict.fromkeys((listener, (listener[0], self._port + 1))):
+        content, receivers = build_msg(address, value).dgram, [listener]
+        if self._port < LAST_PORT:
+            receivers.append((listener[0], self._port + 1))
+        for receiver in dict.fromkeys(receivers):
             self._transport.sendto(content, receiver)
 
     def _soon(self, call: Callable[..., None], *arguments: Any) -> None:
@@ -200,7 +210,7 @@ class OscServer(asyncio.DatagramProtocol):
 def call_of(
     address: str, arguments: Sequence[Any], manifest: Manifest
 ) -> Control | Any | Literal["sync"] | None:
-    """Control, command, or "sync" of a message; None for a button that is let go.
+    """Control, command, or "sync" of a message; None for a button that is released.
 
     Raises:
         TonearmError: an unknown address, or an argument of a wrong type.
@@ -208,7 +218,9 @@ def call_of(
     parts = address.removeprefix(f"{ROOT}/").split("/")
     match parts if address.startswith(f"{ROOT}/") else []:
         case ["knob", name]:
-            return Control(target=manifest.knob(name).target, value=_number(address, arguments))
+            knob = manifest.knob(name)
+            value = _value_of(knob, _number(address, arguments))
+            return Control(target=knob.target, value=value)
         case ["strength", name]:
             return Control.strength(name, _number(address, arguments))
         case ["guidance" | "temperature" as target]:
@@ -231,14 +243,6 @@ def call_of(
     raise TonearmError(f"address {quoted(address)} is unknown; {ROOT}/sync returns all addresses")
 
 
-def _is_no_word_of_the_parser(record: logging.LogRecord) -> bool:
-    """Whether a record is not one of python-osc, which logs parts of packets that it ignores.
-
-    Anybody who can reach the port could fill the terminal with them.
-    """
-    return record.module not in ("osc_bundle", "osc_message")
-
-
 def _is_of_a_server(address: str) -> bool:
     return address == f"{ROOT}/error" or address.startswith(f"{ROOT}/status/")
 
@@ -248,6 +252,15 @@ def _number(address: str, arguments: Sequence[Any]) -> float:
     if not isinstance(value, bool | int | float) or not math.isfinite(value):
         raise TonearmError(f"{address} needs a number (given: {quoted(value)})")
     return float(value)
+
+
+def _value_of(knob: Knob, value: float) -> float:
+    """The value, or the limit of the knob that equals it in the 32 bits of OSC's floats, which may be
+    beyond the limit.
+    """
+    limits = (knob.negative.limit, knob.positive.limit)
+    same = (limit for limit in limits if c_float(limit).value == c_float(value).value)
+    return next(same, value)
 
 
 def address_of(target: str) -> str | None:
