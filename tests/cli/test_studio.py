@@ -7,10 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
+import webbrowser
 import zipfile
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -47,6 +50,32 @@ def test_it_prints_the_address_of_the_page(run, tiny, served):
     assert re.search(r"open http://127\.0\.0\.1:\d+/\n", outcome.out)
     assert re.search(r"OSC +UDP port \d+", outcome.out)
     assert len(served) == 1
+
+
+def test_a_browser_that_does_not_return_delays_nothing(run, tiny, served, monkeypatch):
+    opened, ended, waited = Queue(), threading.Event(), []
+
+    def open_slowly(url: str) -> None:
+        opened.put(url)
+        waited.append(ended.wait(TIMEOUT))
+
+    monkeypatch.setattr(webbrowser, "open", open_slowly)
+    monkeypatch.setenv("DISPLAY", ":0")
+    outcome = run("studio", "--port", 0, "--mode", "live", *tiny())
+    assert not waited
+    ended.set()
+    assert outcome.code == 0, outcome.err
+    assert f"open {opened.get(timeout=TIMEOUT)}\n" in outcome.out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems open no text browser")
+def test_a_text_browser_is_not_opened(run, tiny, served, monkeypatch):
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert run("studio", "--port", 0, "--mode", "live", *tiny()).code == 0
+    assert opened == []
 
 
 def test_garbage_collections_exclude_what_a_prepared_session_holds(melody):

@@ -201,6 +201,9 @@ def test_an_address_with_a_token_serves_its_answers_below_it(
         assert httpx.get(take["url"], timeout=TIMEOUT).status_code == 200
         without = take["url"].replace("/secret/", "/")
         assert httpx.get(without, timeout=TIMEOUT).status_code == 404
+        name = {"host": "studio.local:9320"}  # of the machine in its network, or of a proxy
+        assert httpx.get(f"{address}/", headers=name, timeout=TIMEOUT).status_code == 200
+        assert httpx.get(without, headers=name, timeout=TIMEOUT).status_code == 404
 
 
 def test_nothing_is_reached_but_the_endpoint(panel, generator, tmp_path, monkeypatch):

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -13,6 +15,7 @@ from tests.knobs.planted import knob_of
 from tests.threads import in_a_thread
 from tonearm.errors import TonearmError
 from tonearm.live import manifest_of
+from tonearm.mcp_server import server
 from tonearm.mcp_server.toolbox import Toolbox
 from tonearm.replaying import replay
 
@@ -100,6 +103,24 @@ def test_targets_are_met_and_measured_and_replace_the_knob(toolbox):
     (outcome,) = made["targets"]
     assert (outcome["knob"], outcome["asked"], outcome["unit"]) == ("brightness", 1.0, "st")
     assert isinstance(made["all_met"], bool)
+
+
+def test_knobs_that_are_set_are_no_targets(toolbox, melody):
+    melody.vectors["density"] = knob_of(melody)
+    toolbox = Toolbox(melody, manifest_of(melody), toolbox._folder)
+    call(toolbox, "set_knob", knob="density", value=4)
+    made = call(toolbox, "generate_take", **SHORT, targets={"brightness": "+1st"}, tries=1)
+    assert [one["knob"] for one in made["targets"]] == ["brightness"]
+    assert "density" in made["steering"]
+
+
+def test_the_sidecar_of_a_take_that_was_moved_is_kept(toolbox):
+    made = call(toolbox, "generate_take", **SHORT)
+    sidecar = Path(made["sidecar"])
+    before = sidecar.read_bytes()
+    Path(made["audio"]).unlink()
+    later = call(toolbox, "generate_take", **(SHORT | {"seed": 4}))
+    assert Path(later["audio"]).name == "take-2.wav" and sidecar.read_bytes() == before
 
 
 def test_a_comparison_is_a_page_of_both(toolbox):
@@ -197,8 +218,15 @@ def test_nothing_but_the_protocol_is_on_standard_output(folder_of, tmp_path):
 
 
 def test_without_the_package_the_command_to_install_it_is_named(monkeypatch):
-    from tonearm.mcp_server.server import check_mcp
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
 
-    monkeypatch.setitem(sys.modules, "mcp.server.lowlevel", None)
+    monkeypatch.setattr(server, "version", absent)
     with pytest.raises(TonearmError, match=r"pip install 'tonearm\[mcp\]'"):
-        check_mcp()
+        server.check_mcp()
+
+
+def test_an_old_package_is_refused_with_its_version(monkeypatch):
+    monkeypatch.setattr(server, "version", lambda name: "1.12.0")
+    with pytest.raises(TonearmError, match=r"mcp 2 or newer.*version 1\.12\.0"):
+        server.check_mcp()

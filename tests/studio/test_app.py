@@ -413,6 +413,20 @@ def test_uploads_of_more_samples_than_music_has_are_refused(monkeypatch, capsys)
     assert "1 channels at 16000 Hz" in capsys.readouterr().err
 
 
+def test_uploads_are_decoded_where_memory_cannot_be_limited(monkeypatch, capsysbinary):
+    """macOS refuses a limit of the address space."""
+    import resource
+
+    def refuse(kind, limits):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    monkeypatch.setattr(os, "nice", lambda more: 0)  # of the process of the tests
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(wav(1.0))))
+    assert decoding.main() == 0
+    assert capsysbinary.readouterr().out.startswith(b"16000 1\n")
+
+
 @pytest.mark.parametrize(
     "crash",
     [

@@ -174,6 +174,17 @@ def test_a_prompt_is_written_and_sent_or_left(desk):
     desk.until(lambda: desk.says("command prompt: text"))
 
 
+def test_the_second_line_of_a_pasted_prompt_is_no_command(desk):
+    desk.press("p")
+    desk.client.press_all([*"slow", "enter", *"quiet f "])
+    desk.until(lambda: desk.state.prompt.endswith("slow"))
+    assert not desk.client.is_over and desk.state.status == "stopped"
+    desk.client.press_all(["p", "x", "escape", "f", "q"])  # Alt+F is escape and f
+    assert not desk.client.is_over and desk.client._text is None
+    desk.client.press_all(["q"])
+    assert desk.client.is_over
+
+
 def test_mistakes_are_shown(desk):
     desk.press("f")
     desk.until(lambda: desk.says("nothing plays, so there is nothing to fork"))

@@ -1,10 +1,13 @@
 """tonearm studio: play the model live, in a browser."""
 
+import os
 import socket
+import sys
 import webbrowser
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from tonearm.live import Session
 
 LOCAL = "127.0.0.1"
+# variables of the environment, without which a browser on Linux is one for text in this terminal
+BROWSER_VARIABLES = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
 
 def studio(
@@ -97,7 +102,7 @@ def studio(
             out.print(f"open {url}", soft_wrap=True)
             out.print("press Ctrl-C to stop")
             if not no_browser:
-                webbrowser.open(url)
+                _open_browser(url)
 
         with interrupt_on_termination():
             try:
@@ -109,6 +114,16 @@ def studio(
             finally:
                 with ignore_termination():
                     _close(session, folder)
+
+
+def _open_browser(url: str) -> None:
+    """Open the page, where there is a browser that can play it.
+
+    It has a thread of its own, since some browsers return after seconds, or when they end.
+    """
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, BROWSER_VARIABLES)):
+        return
+    Thread(target=webbrowser.open, args=(url,), name="tonearm-browser", daemon=True).start()
 
 
 def _close(session: "Session", folder: Path) -> None:

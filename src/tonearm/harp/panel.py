@@ -19,8 +19,8 @@ CONTINUE, MELODY = "continue it", "keep its melody"
 USE, PROMPT, SECONDS, SEED, MEASURED = "use", "prompt", "seconds", "seed", "measured"
 SELECTION = Track(
     "Selection",
-    f"Audio that is continued, or whose melody is kept; without it, {DEFAULT_SECONDS:g} s of music "
-    "by the words alone.",
+    f"Audio that is continued, or whose melody is kept; without a selection, {DEFAULT_SECONDS:g} s of "
+    "music are generated from the prompt alone.",
 )
 OUTPUTS = (
     Track("Take", "The generated take; its sidecar is in the folder that the server printed."),

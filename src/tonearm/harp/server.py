@@ -123,7 +123,8 @@ def make_app(
         mcp_server=False,
     )
     counts = {CONTROLS: 0, PROCESS: len(inputs), CANCEL: 0}
-    return Guard(Routes(app, token, counts, temporary), bound, None), jobs.cancel
+    routes = Routes(app, token, counts, temporary)
+    return Guard(routes, bound, None, any_name=token is not None), jobs.cancel
 
 
 async def _decoded(path: Path) -> Clip:

@@ -23,8 +23,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**31)]
 class Play(FrozenModel):
     """Start a new performance; one that plays ends and becomes a take.
 
-    With `after`, the number of the last performance that the client knows, a newer one that plays
-    continues.
+    With `after`, the number of the last performance that the client knows, a performance with a
+    higher number that is playing continues, and no new one starts.
     """
 
     name: Literal["play"] = "play"
@@ -83,8 +83,8 @@ class Listen(FrozenModel):
 
 
 class SetLead(FrozenModel):
-    """Set the lead, in seconds between the play head and the newest sample: a short one has less
-    latency, a long one fewer underruns.
+    """Set the lead, in seconds between the play head and the newest sample: a shorter lead lowers
+    the latency, a longer lead reduces underruns.
     """
 
     name: Literal["lead"] = "lead"

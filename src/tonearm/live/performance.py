@@ -97,7 +97,9 @@ class Performance:
         return None
 
     def note(self, text: str) -> None:
-        """Add a line to the log; one that is full says so, and takes no further lines."""
+        """Add an entry to the log. The last one that fits states that the log is full; later ones are
+        dropped.
+        """
         if len(self.log) < MAX_ENTRIES:
             is_last = len(self.log) == MAX_ENTRIES - 1
             text = "the log is full; later commands are left out" if is_last else text

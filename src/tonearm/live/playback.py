@@ -188,7 +188,7 @@ class Playback:
         """Repeat the newest bars, or the last ones before the loop that plays; in phrases, the
         phrase that plays.
 
-        Deferred actions come first, since they were asked for before.
+        Deferred actions run first, since they were requested earlier.
 
         Args:
             bars: of the loop, or fewer where fewer have sounded.

@@ -2,12 +2,16 @@
 
 import json
 import threading
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
+
+from packaging.version import Version
 
 from tonearm import __version__
 from tonearm.errors import TonearmError
 from tonearm.mcp_server.toolbox import Toolbox
 
+OLDEST = "2"  # of the package mcp
 INSTALL = "pip install 'tonearm[mcp]'"
 NAME = "tonearm"
 INSTRUCTIONS = (
@@ -21,12 +25,14 @@ class _Cancelled(Exception):
 
 
 def check_mcp() -> None:
-    """Raise TonearmError where the package mcp is absent, or older than 2."""
+    """Raise TonearmError where the package mcp is absent or too old."""
+    needed = f"the MCP server needs the package mcp {OLDEST} or newer; {INSTALL}"
     try:
-        import mcp.server.lowlevel
-        import mcp.types  # noqa: F401
-    except ImportError as error:
-        raise TonearmError(f"the MCP server needs the package mcp 2 or newer; {INSTALL}") from error
+        installed = version("mcp")
+    except PackageNotFoundError as error:
+        raise TonearmError(needed) from error
+    if Version(installed) < Version(OLDEST):
+        raise TonearmError(f"{needed}; version {installed} is installed")
 
 
 def make_server(toolbox: Toolbox) -> Any:

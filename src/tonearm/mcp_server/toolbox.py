@@ -27,6 +27,7 @@ from tonearm.progress import Progress
 from tonearm.schema import first_fault
 from tonearm.steering import Steering, as_steering
 from tonearm.steering.controls import GUIDANCE, TEMPERATURE, Control
+from tonearm.steering.targets import with_amounts
 from tonearm.text import quoted
 
 MAX_SECONDS, MAX_TRIES = 60.0, 8
@@ -200,6 +201,9 @@ class Toolbox:
             return self._saved(take, describe(take.clip))
         targets = as_steering(given.targets)[0].steers
         kept = [steer for steer in knobs.steers if steer.vector not in given.targets]
+        kept = with_amounts(
+            Steering(steers=kept), self._model.vectors
+        ).steers  # no targets of the call
         reached = reach(
             self._model,
             given.prompt,

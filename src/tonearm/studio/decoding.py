@@ -8,6 +8,7 @@ process alone.
 
 import os
 import sys
+from contextlib import suppress
 
 MAX_SECONDS = 120.0  # of audio
 MAX_SAMPLES = 2 * 192_000 * 120  # in all channels: stereo at the highest rate of music files
@@ -52,7 +53,8 @@ def _limit() -> None:
     os.nice(NICENESS)
     for kind, most in ((resource.RLIMIT_AS, MAX_BYTES), (resource.RLIMIT_CPU, CPU_SECONDS)):
         hard = resource.getrlimit(kind)[1]
-        resource.setrlimit(kind, (most if hard < 0 else min(most, hard), hard))
+        with suppress(ValueError, OSError):  # macOS has no limit of the address space
+            resource.setrlimit(kind, (most if hard < 0 else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ TOKEN = "token"
 LOCAL_NAMES = ("localhost",)
 HOST = re.compile(r"[\w.:\[\]-]+", re.ASCII)  # of a Host header, which becomes part of the policy
 # answers to a refused request
-WRONG_HOST = (421, "this server is not reached by that name; open the address that it printed")
+WRONG_HOST = (421, "unknown host name; open the address that the server printed")
 WRONG_ORIGIN = (403, "requests from other sites are refused")
 OWN_SITES = ("same-origin", "none")  # of Sec-Fetch-Site: this server's pages, and the address bar
 NO_TOKEN = (403, "the token is missing or wrong; open the address that the server printed")
@@ -110,10 +110,12 @@ class Guard:
         app: the application.
         bound: host that the server is bound to.
         token: that clients must have, in the URL or as a cookie; None where none is needed.
+        any_name: allow every host name, since the application checks a token of its own.
     """
 
-    def __init__(self, app: Any, bound: str, token: str | None):
+    def __init__(self, app: Any, bound: str, token: str | None, any_name: bool = False):
         self._app, self._bound, self._token = app, bound, token
+        self._any_name = any_name or token is not None
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
         """Refuse a request, or hand it on and add headers to its answer."""
@@ -148,7 +150,7 @@ class Guard:
         # with a token every name is allowed, such as that of an HTTPS proxy: a page that was resolved
         # to this machine has no cookie of it
         is_named = (
-            host_name(host) is not None if self._token else host_is_allowed(host, self._bound)
+            host_name(host) is not None if self._any_name else host_is_allowed(host, self._bound)
         )
         if not is_named:
             return WRONG_HOST

@@ -13,7 +13,7 @@ from tonearm.escapes import escaped
 
 MAX_BYTES = 32 * 2**20
 RECEIVE_SECONDS = 20.0
-DECODE_SECONDS = 60.0  # of a machine that is busy; CPU time is limited by the child
+DECODE_SECONDS = 60.0  # enough for a busy machine; the child limits its own CPU time
 
 
 async def received(chunks: AsyncIterator[bytes]) -> bytes:

@@ -1,7 +1,7 @@
 """Client of a session for a terminal: keys become controls and commands, events become a view."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +187,17 @@ class TerminalClient:
             self._message = first_line(error) if error else f"saved {saved.result()}"
 
     # Keys ---------------------------------------------------------------------------------------
+
+    def press_all(self, keys: Sequence[str]) -> None:
+        """Carry out the keys that were read at once.
+
+        Keys after the end of a prompt are left out: they are the next line of a pasted text.
+        """
+        for key in keys:
+            writes = self._text is not None
+            self.press(key)
+            if writes and self._text is None:
+                return
 
     def press(self, key: str) -> None:
         """Carry out a key."""

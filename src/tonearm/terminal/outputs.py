@@ -24,7 +24,7 @@ OTHERWISE = "or use --output null, or --output FILE.wav"
 NULL = "null"
 FILES = (".wav", ".flac")
 PERIOD = 0.02  # seconds between two reads by the clock
-MOST_LATE = 1.0  # seconds that the clock may be late before it begins anew
+MOST_LATE = 1.0  # seconds; beyond this lag, the clock restarts
 
 
 @dataclass(frozen=True)

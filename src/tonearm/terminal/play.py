@@ -90,8 +90,7 @@ def _show(client: TerminalClient, player: Player, output: str | None) -> None:
         ticks = 0
         while not client.is_over:
             pressed = keys.read(TICK)
-            for key in pressed:
-                client.press(key)
+            client.press_all(pressed)
             client.tick(sound.latency, sound.fault())
             if pressed or ticks % REFRESH_TICKS == 0:
                 live.update(screen(client.view(sound.name), glyphs), refresh=True)
