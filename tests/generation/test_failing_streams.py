@@ -7,6 +7,7 @@ from tests.generation.streams import PROMPT, WINDOW, play
 from tests.musicgen.decode_requests import with_window
 from tests.steering.vectors import monitored_vector, vector_of
 from tonearm import Model, Steer, TonearmError
+from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decoder import Decoder, DecoderState
 from tonearm.musicgen.streaming_codec import StreamingCodec
 from tonearm.replaying import replay
@@ -78,6 +79,19 @@ def test_a_window_that_cannot_be_opened_leaves_a_take_of_those_before(
     plant(monkeypatch, Decoder, "begin", number)
     stream = fail(model)
     assert_replay(model, [stream.take, stream.plain_take], tmp_path)
+
+
+def test_changes_are_answered_where_the_rewind_for_them_fails(model, monkeypatch):
+    plant(monkeypatch, Decoding, "rewind", 1)
+    stream = model.stream(
+        PROMPT, steer="push=raw:0", seconds=None, seed=5, chunk_seconds=0.08, rewinds=True
+    )
+    changes = []
+    with pytest.raises(RuntimeError, match="planted"):
+        for _ in stream:
+            changes += [stream.set_strength("push", 1.0), stream.set_guidance(2.0)]
+    assert changes and all(one.done() for one in changes)
+    assert str(changes[-1].exception()) == "planted"
 
 
 @pytest.mark.parametrize("is_monitored", [False, True])

@@ -384,6 +384,17 @@ def test_mute_until_the_end_silences_the_rest(melody):
     assert (samples[:, frame * hop :] == 0).all() and samples[:, : frame * hop].any()
 
 
+def test_a_mute_that_has_ended_is_released(melody):
+    stream = melody.stream(PROMPT, seconds=4, seed=5, chunk_seconds=0.08)
+    toggles = {index: [Control(target="mute", value=index % 2)] for index in range(1, 40)}
+    chunks, frames = play(stream, toggles)
+    hop, samples = melody.shape.sample_rate // melody.shape.frame_rate, joined(chunks)
+    assert len(set(frames)) > 20 and len(stream._settings._mutes) < 10
+    for index, (first, last) in enumerate(pairwise(frames), start=1):
+        is_silent = (samples[:, first * hop : last * hop] == 0).all()
+        assert first == last or is_silent == bool(index % 2)
+
+
 # Open-ended streams
 
 

@@ -1,5 +1,7 @@
 """Recorded sections and loops follow the play head, forks the music, and nothing deferred is lost."""
 
+import gc
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -185,6 +187,7 @@ def test_a_long_performance_is_continued_as_soon_as_that_is_possible(melody, mon
     with playing(melody) as (session, player):
         session.apply(Control(target="mute", value=1)).result(TIMEOUT)
         do(session, commands.Play())
+        first = weakref.ref(session._transport.performance)
         player.until(lambda one: any("cannot continue it yet" in n.text for n in one.of(Notice)))
         assert state(session).status == "playing"
         session.apply(Control(target="mute", value=0)).result(TIMEOUT)
@@ -192,6 +195,10 @@ def test_a_long_performance_is_continued_as_soon_as_that_is_possible(melody, mon
         assert state(session).performance == 2
         blocks = player.of(AudioBlock)
         assert all(one.stop == two.first for one, two in pairwise(blocks))
+        ready_take(session, 1)
+        session.snapshot().result(TIMEOUT)
+        gc.collect()
+        assert first() is None
 
 
 def test_the_other_acts_that_wait_are_answered_where_one_fails(melody, monkeypatch):

@@ -13,6 +13,7 @@ from tests.live.players import TIMEOUT, Player, playing, ready_take, write_take_
 from tonearm.audio import Clip
 from tonearm.defaults import LIVE_CHUNK
 from tonearm.errors import TonearmError
+from tonearm.generation.waiting_changes import MAX_WAITING
 from tonearm.live import (
     Applied,
     AudioBlock,
@@ -27,6 +28,7 @@ from tonearm.live import (
     transport,
 )
 from tonearm.live import settings as live_settings
+from tonearm.live.state import TakeState
 from tonearm.replaying import replay
 from tonearm.steering import Control, Steer
 
@@ -140,6 +142,66 @@ def test_controls_that_are_not_possible_are_refused(melody, is_playing, control,
         with pytest.raises(TonearmError, match=message):
             session.apply(control).result(TIMEOUT)
         assert state(session).controls == before
+
+
+def test_most_controls_during_a_loop_are_answered_before_it_ends(melody):
+    """No step is taken meanwhile; a fader that moves all the time leaves its last values."""
+    with playing(melody) as (session, player):
+        do(session, commands.Play())
+        player.until_samples(3 * session.sample_rate)
+        do(session, commands.Loop(bars=1))
+        answers = [session.apply(Control.physical("brightness", i / 1000)) for i in range(2000)]
+        state(session)  # every call was made
+        assert sum(not one.done() for one in answers) <= MAX_WAITING
+        assert answers[0].result(TIMEOUT).frame is None
+        do(session, commands.Loop(bars=0))
+        last = answers[-1].result(TIMEOUT)
+        assert last.frame is not None and last.value == 1.999
+        assert state(session).controls["target/brightness"] == 1.999
+
+
+def test_guidance_that_a_performance_started_without_acts_from_a_fork_on(melody):
+    with playing(melody) as (session, player):
+        session.apply(Control(target="guidance", value=1.0)).result(TIMEOUT)
+        do(session, commands.Play())
+        player.until_samples(2 * session.sample_rate)
+        for value in (2.0, 3.0):
+            applied = session.apply(Control(target="guidance", value=value)).result(TIMEOUT)
+            assert applied.frame is None
+        assert sum("without guidance" in notice.text for notice in player.of(Notice)) == 1
+        do(session, commands.Fork())
+        assert session._transport.performance.stream.sampling.guidance == 3.0
+        applied = session.apply(Control(target="guidance", value=2.5)).result(TIMEOUT)
+        assert applied.frame is not None
+
+
+def test_the_strength_of_an_additional_steer_is_set_before_the_start(melody):
+    with playing(melody, desk=()) as (session, _):
+        steer = Steer(vector="brightness", operator="slerp", strength=0.5)
+        do(session, commands.Research(steers=(steer,)))
+        session.apply(Control.strength("brightness", 0.25)).result(TIMEOUT)
+        with pytest.raises(TonearmError, match="strength"):
+            session.apply(Control.strength("brightness", 7.0)).result(TIMEOUT)
+        (held,) = state(session).research
+        assert held.strength == 0.25
+        do(session, commands.Research(steers=()))
+        do(session, commands.Play())
+        do(session, commands.Research(steers=(steer,)))
+        with pytest.raises(TonearmError, match="'brightness' is not in this performance; fork it"):
+            session.apply(Control.strength("brightness", 0.25)).result(TIMEOUT)
+
+
+def test_to_remove_audio_starts_no_music(melody):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 44_100).astype(np.float32)
+    with playing(melody) as (session, _):
+        session.use_audio("melody", Clip(noise, 44_100)).result(TIMEOUT)
+        session.use_audio("continue_from", None).result(TIMEOUT)  # there is none
+        assert state(session).performance == 1
+        do(session, commands.Stop())
+        assert state(session).has_melody
+        session.use_audio("melody", None).result(TIMEOUT)
+        after = state(session)
+        assert (after.status, after.performance, after.has_melody) == ("stopped", 1, False)
 
 
 def test_a_control_before_the_start_counts_from_the_first_frame(melody):
@@ -602,6 +664,16 @@ def test_a_take_that_is_released_without_an_export_is_named(melody, monkeypatch)
         do(session, commands.Stop())
         player.until(lambda one: any(isinstance(event, Notice) for event in one.events))
         assert player.of(Notice)[0].text.startswith("take 1 was discarded before it was exported")
+
+
+def test_a_take_that_was_released_before_it_was_complete_releases_no_other(monkeypatch):
+    monkeypatch.setattr(take_store, "MAX_TAKES", 2)
+    takes = take_store.TakeStore()
+    waiting = [TakeState(number=number, prompt="folk", seed=1) for number in (1, 2, 3)]
+    assert [takes.keep(one) for one in waiting] == [None, None, 1]
+    for one in waiting:
+        takes.complete(one.model_copy(update={"ready": True}))
+    assert [(one.number, one.ready) for one in takes.states] == [(2, True), (3, True)]
 
 
 def test_a_subscriber_that_fails_is_left_out_and_the_music_continues(melody, caplog):

@@ -111,6 +111,29 @@ def test_a_strength_of_the_research_pane_is_kept_by_a_fork(controller, session):
     assert {"sync", "error"} <= set(tree) and "applied" in tree["status"]["CONTENTS"]
 
 
+def test_a_strength_is_set_before_the_start_and_beside_the_knob_of_its_vector(controller, session):
+    steer = Steer(vector="brightness", strength=0.5)
+    session.command(commands.Research(steers=(steer,))).result(TIMEOUT)
+    for value in (0.25, 0.75):
+        controller.send("/tonearm/strength/brightness", value)
+        while controller.until("/tonearm/strength/brightness") != [value]:
+            pass
+        assert session.snapshot().result(TIMEOUT).research[0].strength == value
+        session.command(commands.Play()).result(TIMEOUT)
+
+
+def test_nothing_is_buffered_while_nothing_plays(controller, session):
+    controller.send("/tonearm/sync")
+    session.command(commands.Play()).result(TIMEOUT)
+    with controller.client.websocket_connect("/socket") as socket:
+        socket.send_json({"type": "report", "buffer_ms": 300, "underruns": 0})
+        while controller.until("/tonearm/status/buffer_ms") != [300.0]:
+            pass
+        session.command(commands.Stop()).result(TIMEOUT)
+        while controller.until("/tonearm/status/buffer_ms") != [0.0]:
+            pass
+
+
 def test_transport_and_status(controller, session):
     controller.send("/tonearm/transport/play", 0)  # a button is released
     controller.send("/tonearm/sync")

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,15 @@ from tonearm.errors import TonearmError
 from tonearm.generation.encode import text_record
 from tonearm.generation.live_steers import LiveSteers
 from tonearm.generation.played import Played, PlayedSection
-from tonearm.generation.provenance import MAX_SECTIONS, TextRecord
+from tonearm.generation.provenance import MAX_SECTIONS
 from tonearm.generation.stream_settings import StreamSettings
+from tonearm.generation.waiting_changes import (
+    TOO_LATE,
+    Change,
+    NewPrompt,
+    TooLate,
+    WaitingChanges,
+)
 from tonearm.musicgen.conditioning import EncodedTexts
 from tonearm.musicgen.decode_loop import Decoding
 from tonearm.musicgen.decode_request import ConditioningByStart
@@ -41,15 +47,10 @@ if TYPE_CHECKING:
 
     from tonearm.generation.take import Take
 
-TOO_LATE = "the stream ended before the change took effect"
 TOO_MANY_PROMPTS = (
     f"the prompt of this stream has changed {MAX_SECTIONS} times, the most that a take records; "
     "start another one"
 )
-
-
-class TooLate(TonearmError):
-    """A change that did not take effect, since the stream ended before."""
 
 
 @dataclass(frozen=True)
@@ -79,19 +80,6 @@ class Projection:
     value: float
     plain: float | None
     in_deviations: bool
-
-
-@dataclass(frozen=True)
-class _NewPrompt:
-    prompt: str
-    texts: TextRecord
-    conditioning: ConditioningByStart
-
-
-@dataclass(frozen=True)
-class _Change:
-    setting: Control | _NewPrompt
-    took_effect: Future[int]
 
 
 class Stream:
@@ -143,9 +131,9 @@ class Stream:
         self._settings = StreamSettings(decoding, steers, sampling, sections)
         self._decoding, self._codecs, self._finish = decoding, codecs, finish
         self._encode, self._chunk_frames = encode, chunk_frames
-        self._changes: SimpleQueue[_Change] = SimpleQueue()
+        self._changes = WaitingChanges()
         self._lock = Lock()
-        self._begun = self._cancelled = self._stopping = self._ended = False
+        self._begun = self._cancelled = self._stopping = False
         self._is_stepping = False
         self._failure: Exception | None = None
         self._takes: Sequence[Take] = ()
@@ -181,7 +169,8 @@ class Stream:
         Returns:
             A future with the frame at which the change took effect. That frame's first sample is
             frame * sample_rate / frame_rate. A change whose future was cancelled before it took
-            effect is left out.
+            effect is left out. Where many changes wait for a step, a newer one of the same setting
+            replaces an older one, whose future raises TooLate.
 
         Raises:
             TonearmError: a vector that the stream does not have, an amount of a sign that failed its
@@ -209,14 +198,11 @@ class Stream:
                 stream has ended.
         """
         texts, conditioning = self._encode(boundary.text(prompt, "prompt"))
-        return self._put(_NewPrompt(prompt, text_record(texts), conditioning))
+        return self._put(NewPrompt(prompt, text_record(texts), conditioning))
 
-    def _put(self, setting: Control | _NewPrompt) -> "Future[int]":
-        change = _Change(setting, Future())
-        with self._lock:
-            if self._ended:
-                raise TonearmError("the stream has ended; start another one")
-            self._changes.put(change)
+    def _put(self, setting: Control | NewPrompt) -> "Future[int]":
+        change = Change(setting)
+        self._changes.put(change)
         return change.took_effect
 
     def set_amount(self, vector: str, amount: float) -> "Future[int]":
@@ -249,9 +235,13 @@ class Stream:
             self._cancelled = True
             if self._begun:
                 return
-            self._ended = True
             self._decoding.close()
-        self._refuse_changes()
+        self._changes.close()
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether the guidance can be changed; a stream that starts without it keeps none."""
+        return self._decoding.request.conditioning.guided
 
     @property
     def prompt_frames(self) -> int:
@@ -335,9 +325,8 @@ class Stream:
             raise
         finally:
             with self._lock:
-                self._ended = True
                 decoding.close()
-            self._refuse_changes()
+            self._changes.close()
 
     def _step(self) -> None:
         self._is_stepping = True
@@ -373,13 +362,21 @@ class Stream:
 
     def _apply_changes(self, pushed: int) -> None:
         """Apply the changes that wait. `pushed`: frames whose codes the codec has."""
-        decoding = self._decoding
-        if decoding.between_windows:
+        if self._decoding.between_windows:
             return
-        waiting = [self._changes.get_nowait() for _ in range(self._changes.qsize())]
-        waiting = [one for one in waiting if one.took_effect.set_running_or_notify_cancel()]
-        if waiting and self.rewinds and not self._stopping:
-            self._settings.rewind(pushed)
+        waiting = self._changes.take()
+        try:
+            if waiting and self.rewinds and not self._stopping:
+                self._settings.rewind(pushed)
+            self._apply_all(waiting)
+        except Exception as error:  # of the model; every change is answered
+            for change in waiting:
+                if not change.took_effect.done():
+                    change.took_effect.set_exception(error)
+            raise
+
+    def _apply_all(self, waiting: Sequence[Change]) -> None:
+        decoding = self._decoding
         frame = decoding.frame
         for change in waiting:
             if decoding.end is not None and frame >= decoding.end:
@@ -395,15 +392,3 @@ class Stream:
             else:
                 self._settings.begin_section(new.prompt, new.texts, new.conditioning)
             change.took_effect.set_result(frame)
-
-    def _refuse_changes(self) -> None:
-        """Refuse those that wait. Futures call back, and a callback may call any method: the lock is
-        free.
-        """
-        while True:
-            try:
-                change = self._changes.get_nowait()
-            except Empty:
-                return
-            if change.took_effect.set_running_or_notify_cancel():
-                change.took_effect.set_exception(TooLate(TOO_LATE))

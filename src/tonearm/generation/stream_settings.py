@@ -118,8 +118,10 @@ class StreamSettings:
         if not self._mutes:
             return
         ends = [start for start, _ in self._mutes[1:]] + [first + samples.shape[1]]
-        for (start, muted), end in zip(self._mutes, ends, strict=True):
-            if muted and end > first:
+        left = [(*mute, end) for mute, end in zip(self._mutes, ends, strict=True) if end > first]
+        self._mutes = [(start, muted) for start, muted, _ in left]  # no samples before come again
+        for start, muted, end in left:
+            if muted:
                 samples[:, max(0, start - first) : max(0, end - first)] = 0
 
     def played(self) -> Played:

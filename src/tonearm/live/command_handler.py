@@ -12,21 +12,24 @@ from typing import Any
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.generation.stream import TooLate
+from tonearm.generation.waiting_changes import TooLate
 from tonearm.live import commands
 from tonearm.live.call_queue import run_call
 from tonearm.live.desk import check_setting
 from tonearm.live.events import Applied, Notice, PromptApplied, Subscriber
 from tonearm.live.manifest import Manifest
 from tonearm.live.metering import MeterThread
+from tonearm.live.performance import Performance
 from tonearm.live.playback import FORK_EXTRA_LEAD, PROMPT_EXTRA_LEAD
 from tonearm.live.settings import Role, Settings
 from tonearm.live.state import SessionState
 from tonearm.live.state_publisher import StatePublisher
 from tonearm.live.transport import Transport
-from tonearm.steering.controls import Control
+from tonearm.steering.controls import GUIDANCE, Control
 from tonearm.text import check_text, is_blank
 
+NO_GUIDANCE = 1.0  # or less
+LATER_GUIDANCE = "this performance started without guidance; it acts from the next fork or start on"
 # seconds, beyond the lead, that build up before a command
 EXTRA_LEADS: dict[type, float] = {
     commands.SetPrompt: PROMPT_EXTRA_LEAD,
@@ -64,23 +67,21 @@ class CommandHandler:
         """Change a setting of the performance that plays and of later ones."""
         self._sequence += 1
         sequence, performance = self._sequence, self._transport.performance
-        if performance is None:
-            self._settings.set(control)
-            applied = Applied(sequence, control.target, control.value, origin)
-            self._publish(applied)
-            answer.set_result(applied)
-            return
-        if control.vector in performance.desk:
-            check_setting(control, self._manifest.knob(control.vector))
-        elif control.vector in {knob.name for knob in self._settings.desk}:
-            raise TonearmError(
-                f"knob {control.vector!r} is not in this performance; fork it, or play again"
-            )
 
         def announce(frame: int | None, sample: int | None) -> None:
             applied = Applied(sequence, control.target, control.value, origin, frame, sample)
             self._publish(applied)
             answer.set_result(applied)
+
+        if performance is None:
+            self._settings.set(control)
+            announce(None, None)
+            return
+        if control.target == GUIDANCE and not performance.stream.is_guided:
+            self._hold_guidance(control)
+            announce(None, None)
+            return
+        self._check_vector(control, performance)
 
         def refuse(error: BaseException) -> None:
             if isinstance(error, TooLate):  # the settings have it, and so does a fork
@@ -90,6 +91,25 @@ class CommandHandler:
 
         self._transport.set(control, announce, refuse)
         self._settings.hold(control)
+
+    def _hold_guidance(self, control: Control) -> None:
+        """Keep a guidance that a performance without guidance cannot have, for the next one."""
+        if self._settings.controls[GUIDANCE] <= NO_GUIDANCE < control.value:
+            self._publish(Notice(LATER_GUIDANCE))
+        self._settings.hold(control)
+
+    def _check_vector(self, control: Control, performance: Performance) -> None:
+        """Raise TonearmError for a vector that the performance does not have in this way."""
+        vector = control.vector
+        if self._settings.has_research(control):
+            has_it = vector in {steer.vector for steer in performance.stream.steering.steers}
+        elif vector in performance.desk:
+            check_setting(control, self._manifest.knob(vector))
+            return
+        else:
+            has_it = vector not in {knob.name for knob in self._settings.desk}
+        if not has_it:
+            raise TonearmError(f"{vector!r} is not in this performance; fork it, or play again")
 
     def carry_out(self, command: Any, answer: "Future[None]") -> None:
         """Carry out a command of `tonearm.live.commands`.
@@ -142,12 +162,15 @@ class CommandHandler:
         answer.set_result(None)
 
     def use_audio(self, role: Role, clip: Clip | None, answer: "Future[None]") -> None:
-        """Start a performance with other audio in a role; None removes it."""
+        """Start a performance with other audio in a role; None removes it, and starts one only in
+        place of one that plays.
+        """
         settings = self._settings
         before = dict(settings.inputs)
         try:
             settings.use_audio(role, clip)
-            self._transport.play()
+            if clip is not None or (role in before and self._transport.performance is not None):
+                self._transport.play()
         except TonearmError:
             settings.inputs = before
             raise

@@ -37,6 +37,13 @@ def delayed(steer: Steer, seconds: float) -> Steer:
     return steer.model_copy(update=later)
 
 
+def is_set_by(steer: Steer, control: Control) -> bool:
+    """Whether a control sets the strength or the level of a steer of the research pane."""
+    setting = control.setting
+    is_of_both = setting in RESEARCH_SETTINGS and steer.vector == control.vector
+    return is_of_both and getattr(steer, str(setting)) is not None
+
+
 def with_controls(steer: Steer, controls: Mapping[str, float]) -> Steer:
     """A steer of the research pane at the strength and level that were set, if any were."""
     found = {name: controls.get(f"{name}/{steer.vector}") for name in RESEARCH_SETTINGS}

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.errors import TonearmError
-from tonearm.generation.stream import TooLate
+from tonearm.generation.waiting_changes import TooLate
 from tonearm.live.clip_positions import ClipPositions
 from tonearm.live.deferred import DeferredActions
 from tonearm.live.looping import LoopPlayer, Pair
@@ -360,10 +360,12 @@ class Playback:
             self._output.rejoin()
             self._joins_next_phrase = False
         end = first + phrase[0].shape[1]
-        due = [one for one in self._pending if performance.sample_of(one.frame) < end]
-        self._pending = [one for one in self._pending if one not in due]
-        for change in due:
-            self._announce(change)
+        pending, self._pending = self._pending, []
+        for change in pending:
+            if performance.sample_of(change.frame) < end:
+                self._announce(change)
+            else:
+                self._pending.append(change)
 
     def _play_loop(self, lead: float) -> bool:
         """Emit as much of the loop or phrase as there is room for."""

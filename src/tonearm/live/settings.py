@@ -17,12 +17,14 @@ from tonearm.live.desk import (
     RESEARCH_SETTINGS,
     check_control,
     delayed,
+    is_set_by,
     steering_of,
     with_controls,
 )
 from tonearm.live.manifest import Knob, Manifest
 from tonearm.live.state import MODES, Listening
 from tonearm.model import Model
+from tonearm.schema import validated
 from tonearm.steering.controls import GUIDANCE, MUTE, TEMPERATURE, Control
 from tonearm.steering.spec import Steer
 from tonearm.text import quoted
@@ -173,8 +175,21 @@ class Settings:
         Raises:
             TonearmError: the next performance does not have it, or not at this value.
         """
-        check_control(control, self.desk, self._model.vectors)
+        if self.has_research(control):
+            self._check_research(control)
+        else:
+            check_control(control, self.desk, self._model.vectors)
         self.hold(control)
+
+    def has_research(self, control: Control) -> bool:
+        """Whether a control sets an additional steer."""
+        return any(is_set_by(steer, control) for steer in self.research)
+
+    def _check_research(self, control: Control) -> None:
+        for steer in self.research:
+            if is_set_by(steer, control):
+                changed = with_controls(steer, {control.target: control.value})
+                validated(Steer, changed.model_dump(), where=f"steer {steer.vector}")
 
     def hold(self, control: Control) -> None:
         """Keep the value of a control that the performance has taken, for later ones."""

@@ -49,14 +49,14 @@ class TakeFinisher:
             steered, plain = performance.finish()
             log, recorded = tuple(performance.log), tuple(performance.recorded)
             take = FinishedTake(performance.number, steered, plain, log, recorded)
-            self._keep(take)
+            self._takes.complete(take)
         except Exception as error:  # of the model; the session continues
             reason = str(error) if isinstance(error, TonearmError) else first_line(error)
-            self._keep(waiting.model_copy(update={"fault": reason}))
+            self._takes.complete(waiting.model_copy(update={"fault": reason}))
         self._completed()
         return_free_memory()
 
-    def _keep(self, take: FinishedTake | TakeState) -> None:
+    def _keep(self, take: TakeState) -> None:
         released = self._takes.keep(take)
         if released is not None:
             text = (

@@ -19,7 +19,7 @@ class TakeStore:
         self._lock = Lock()
 
     def keep(self, take: FinishedTake | TakeState) -> int | None:
-        """Keep a take, or the state of one that is not ready.
+        """Keep another take, or the state of one that is not ready.
 
         Where there are too many, the oldest one that was exported is released, else the oldest.
 
@@ -34,6 +34,12 @@ class TakeStore:
             released = next((number for number in self._takes if number in self._exported), oldest)
             del self._takes[released]
             return None if released in self._exported else released
+
+    def complete(self, take: FinishedTake | TakeState) -> None:
+        """Keep a take, or its fault, in place of the state before; one that was released stays so."""
+        with self._lock:
+            if take.number in self._takes:
+                self._takes[take.number] = take
 
     def mark_exported(self, number: int) -> None:
         """Count a take as exported."""

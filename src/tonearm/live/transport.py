@@ -56,7 +56,9 @@ class Transport:
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
         self._continue_at = MAX_PERFORMANCE_SECONDS  # seconds of the performance
-        self._not_continued: Performance | None = None  # by a fork, at its first try
+        self._not_continued: int | None = (
+            None  # number of the last one that a fork did not continue
+        )
 
     @property
     def performance(self) -> Performance | None:
@@ -229,10 +231,10 @@ class Transport:
         try:
             self.fork(None)
         except TonearmError as error:
-            if performance is not self._not_continued:  # said once
+            if performance.number != self._not_continued:  # said once
                 text = f"the take is long, and a fork cannot continue it yet: {error}"
                 self._publish(Notice(text, "warning"))
-            self._not_continued = performance
+            self._not_continued = performance.number
         else:
             self._publish(
                 Notice(

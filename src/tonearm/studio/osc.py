@@ -185,7 +185,7 @@ class OscServer(asyncio.DatagramProtocol):
             report = self._report()
             status = {
                 "rtf": float(state.speed or 0.0),
-                "buffer_ms": float(report.buffer_ms),
+                "buffer_ms": float(report.buffer_ms) if state.status == "playing" else 0.0,
                 "underruns": report.underruns,
             }
             for listener in self._listeners.addresses:
