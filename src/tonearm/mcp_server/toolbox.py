@@ -200,10 +200,9 @@ class Toolbox:
             )
             return self._saved(take, describe(take.clip))
         targets = as_steering(given.targets)[0].steers
-        kept = [steer for steer in knobs.steers if steer.vector not in given.targets]
-        kept = with_amounts(
-            Steering(steers=kept), self._model.vectors
-        ).steers  # no targets of the call
+        others = [steer for steer in knobs.steers if steer.vector not in given.targets]
+        # as amounts, since steers with targets are those of the call
+        kept = with_amounts(Steering(steers=others), self._model.vectors).steers
         reached = reach(
             self._model,
             given.prompt,
