@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 
 import tonearm
+from tests.knobs.planted import knob_of
 from tests.live.players import playing
 from tests.studio.servers import served
-from tonearm.live import Session, playback
+from tonearm.live import Session, commands, playback
 from tonearm.studio.app import Studio
 
 pytestmark = pytest.mark.browser
@@ -903,14 +904,82 @@ def test_a_controller_acts_while_the_page_is_hidden(tab, session):
     page.wait_for_function("() => window.tonearm.state.controls['target/brightness'] === 2")
 
 
-def test_a_knob_of_the_next_performance_is_not_set_in_this_one(tab):
+def test_a_knob_of_the_next_performance_is_not_set_in_this_one(tab, session):
     page = tab()
     page.wait_for_function(SOUNDING)
-    page.evaluate("() => window.tonearm.rows.get('brightness').waits(true)")
+    for command in (
+        commands.SetDesk(knobs=()),
+        commands.Play(),
+        commands.SetDesk(knobs=("brightness",)),
+    ):
+        session.command(command).result(60)
+    page.wait_for_function("() => window.tonearm.rows.get('brightness')?.input.disabled")
     page.get_by_role("button", name="All to zero").click()
     page.evaluate(TURN, ["brightness", 2])
+    page.evaluate("() => window.tonearm.connection.command('record', { on: false }).catch(() => 0)")
     assert page.evaluate("() => window.tonearm.rows.get('brightness').value") == 0
-    assert page.locator("#notice").text_content() != "not in this performance"
+    assert "not in this performance" not in page.locator("#notice").text_content()
+
+
+KNOBS_SHOWN = (
+    "() => [...document.querySelectorAll('#knobs .slider')].map((one) => one.dataset.knob)"
+)
+
+
+def test_knobs_that_stay_keep_the_focus_where_the_desk_changes(tab, melody):
+    """By another client, by a fork or by Stop; a drag ends where its slider is replaced."""
+    melody.vectors["density"] = knob_of(melody)
+    with playing(melody, lead=1.0) as (session, player), served(session) as url:
+        player.playing = False
+        page = tab(url)
+        page.wait_for_function(SOUNDING)
+
+        def choose(*names: str) -> None:
+            session.command(commands.SetDesk(knobs=names)).result(60)
+            session.command(commands.Stop()).result(60)
+            page.wait_for_function(
+                "(names) => [...window.tonearm.rows.keys()].join() === names", arg=",".join(names)
+            )
+
+        page.evaluate(
+            "() => { window.kept = document.getElementById('knob-density'); window.kept.focus(); }"
+        )
+        for names in (("density",), ("brightness", "density"), ("density", "brightness")):
+            choose(*names)
+            assert page.evaluate("() => document.activeElement === window.kept"), names
+            assert page.evaluate(KNOBS_SHOWN) == list(names)
+        choose("brightness")
+        assert page.evaluate("() => document.activeElement.dataset.knob") == "brightness"
+        page.locator("#setting-guidance").focus()
+        choose("density", "brightness")
+        assert page.evaluate("() => document.activeElement.id") == "setting-guidance"
+        page.close()
+
+
+def test_changes_of_two_knobs_at_once_leave_earlier_marks(tab):
+    """A move on the pad changes two knobs by turns."""
+    page = tab()
+    marks, items = page.evaluate(
+        """() => {
+            const { roll } = window.tonearm;
+            roll.clear();
+            roll.mark(0, "prompt", "a prompt");
+            for (let i = 0; i < 59; i++) roll.mark(i * 0.01 * roll.spectra.rate, i % 2 ? "x" : "y", `${i}`);
+            return [roll.marks.map((one) => one.label), [...document.querySelectorAll("#changes li")].map((one) => one.textContent)];
+        }"""
+    )
+    assert marks == ["a prompt", "58", "57"] and items == ["57", "58", "a prompt"]
+
+
+def test_the_pad_moves_by_the_first_button_alone(tab):
+    page = tab()
+    page.wait_for_function(SOUNDING)
+    value = "() => window.tonearm.rows.get('brightness').value"
+    places = {"x": 10, "y": 10}
+    page.locator("#pad").click(button="right", position=places)
+    assert page.evaluate(value) == 0
+    page.locator("#pad").click(position=places)
+    assert page.evaluate(value) != 0
 
 
 def test_a_studio_that_was_started_again_is_loaded_again(browser, melody):

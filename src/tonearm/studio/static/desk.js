@@ -1,6 +1,6 @@
 // Desk: the knobs of the performance and of the next one, the settings, and the choice of knobs.
 
-import { element, find } from "./dom.js";
+import { arrange, element, find } from "./dom.js";
 import { KnobRow, showBudget } from "./knobs.js";
 import { showNotice } from "./notice.js";
 
@@ -13,24 +13,31 @@ export class Desk {
    */
   constructor(manifest, onknob, onsetting, choose) {
     Object.assign(this, { manifest, onknob, onsetting, choose, rows: new Map() }); // rows: by name
+    this.none = manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs, because none of its vectors is calibrated.")];
+    this.settings = this.#settings();
     this.#buildChoice();
   }
 
   /**
-   * Show knobs; those that are not in the performance that plays wait.
+   * Show knobs; those that are not in the performance that plays wait. The rows of knobs that stay are
+   * kept, with the focus and a drag.
    * @param names of all knobs
    * @param playing names of those that play; null while nothing plays
-   * @returns whether the rows are new
+   * @returns whether the knobs, or their order, are new
    */
   build(names, playing) {
-    const key = names.join();
-    const isNew = find("knobs").dataset.key !== key;
+    const box = find("knobs");
+    const isNew = !box.children.length || names.join() !== [...this.rows.keys()].join();
     if (isNew) {
-      find("knobs").dataset.key = key;
-      this.rows.clear();
-      names.forEach((name, index) => this.rows.set(name, new KnobRow(this.#knob(name), index + 1, this.onknob)));
-      const none = this.manifest.knobs.length ? [] : [element("p", { class: "quiet" }, "This checkpoint has no knobs, because none of its vectors is calibrated.")];
-      find("knobs").replaceChildren(...none, ...[...this.rows.values()].map((row) => row.row), this.#settings());
+      const focused = [...this.rows.values()].findIndex(({ row }) => row.contains(document.activeElement));
+      const kept = names.map((name) => [name, this.rows.get(name) ?? new KnobRow(this.#knob(name), this.onknob)]);
+      this.rows.clear(); // the pad has this map, too
+      for (const [name, row] of kept) this.rows.set(name, row);
+      const rows = [...this.rows.values()];
+      rows.forEach((row, index) => row.showNumber(index + 1));
+      arrange(box, [...this.none, ...rows.map(({ row }) => row), this.settings]);
+      const isLost = focused >= 0 && document.activeElement === document.body;
+      if (isLost) rows[Math.min(focused, rows.length - 1)]?.input.focus();
     }
     for (const [name, row] of this.rows) row.waits(playing !== null && !playing.includes(name));
     return isNew;

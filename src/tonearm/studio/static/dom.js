@@ -14,6 +14,27 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/**
+ * Make nodes the children of a box, in this order. The one that holds the focus is not moved, because a
+ * node that is moved loses it, and a drag ends.
+ */
+export function arrange(box, nodes) {
+  let place = box.firstChild;
+  const passed = (last) => {
+    while (place !== last) {
+      const next = place.nextSibling;
+      place.remove();
+      place = next;
+    }
+  };
+  for (const node of nodes) {
+    if (node.parentNode === box && node.contains(document.activeElement)) passed(node);
+    if (node === place) place = place.nextSibling;
+    else box.insertBefore(node, place);
+  }
+  passed(null);
+}
+
 export function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
   for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);

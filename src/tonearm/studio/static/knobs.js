@@ -42,7 +42,7 @@ function spoken(knob, value) {
 
 export class KnobRow {
   /** @param onchange called with (knob, value) when a person moves it */
-  constructor(knob, number, onchange) {
+  constructor(knob, onchange) {
     this.knob = knob;
     this.onchange = onchange;
     this.held = false;
@@ -60,6 +60,7 @@ export class KnobRow {
       onlostpointercapture: release,
       onblur: release,
     });
+    this.number = element("kbd", { "aria-hidden": "true" });
     this.shown = element("span", { class: "value", "aria-hidden": "true" }); // the slider says it
     const side = (sign) =>
       element("span", { class: `word${sign.passes ? "" : " failed"}`, title: sign.passes ? sign.costs : `failed calibration: ${sign.reason}` },
@@ -72,13 +73,18 @@ export class KnobRow {
       this.needleText);
     this.row = element("div", { class: "knob" },
       element("div", { class: "knob-head" },
-        element("label", { for: id, class: "knob-name" }, element("kbd", { "aria-hidden": "true" }, String(number)), knob.name),
+        element("label", { for: id, class: "knob-name" }, this.number, knob.name),
         this.shown),
       element("div", { class: "track" }, this.input, this.#ticks()),
       element("div", { class: "words" }, side(knob.negative), element("span", { class: "range quiet" }, this.#range()), side(knob.positive)),
       this.needle,
       element("p", { id: `${id}-help`, class: "hidden" }, this.#help()));
     this.show(0);
+  }
+
+  /** Show the key that selects the knob. */
+  showNumber(number) {
+    this.number.textContent = String(number);
   }
 
   #range() {

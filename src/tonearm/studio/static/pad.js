@@ -19,24 +19,29 @@ export class Pad {
     return this.selects.map((select) => select.value);
   }
 
+  /** Offer the knobs of the rows; the two that are chosen stay, with the focus, where they are offered. */
   fill() {
+    const before = this.names.join();
     const names = [...this.rows.keys()];
     this.selects.forEach((select, axis) => {
-      const before = select.value;
+      const chosen = select.value;
       select.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
-      select.value = names.includes(before) ? before : (names[axis] ?? names[0] ?? "");
+      select.value = names.includes(chosen) ? chosen : (names[axis] ?? names[0] ?? "");
     });
-    this.#choose();
+    if (this.names.join() !== before || !this.dot) this.#choose();
+    else this.show();
   }
 
   #choose() {
     const sliders = this.names.map((name, axis) => {
-      const row = this.rows.get(name);
-      return row && element("input", {
+      return this.rows.has(name) ? element("input", {
         type: "range", min: -1, max: 1, step: 0.01, class: "hidden-slider",
         "aria-label": `${name}, ${axis ? "vertical" : "horizontal"}`,
-        oninput: ({ target }) => row.set(valueAt(row.knob, Number(target.value))),
-      });
+        oninput: ({ target }) => {
+          const row = this.rows.get(name);
+          row.set(valueAt(row.knob, Number(target.value)));
+        },
+      }) : null;
     });
     this.sliders = sliders;
     this.dot = element("i", { class: "dot" });
@@ -61,6 +66,7 @@ export class Pad {
   }
 
   #grab(event) {
+    if (event.button !== 0) return;
     this.box.setPointerCapture(event.pointerId);
     this.#move(event);
   }

@@ -22,12 +22,20 @@ export function parseLayers(text, count) {
   return [...layers].sort((a, b) => a - b);
 }
 
+/** The strength of a steer; another client may have given an amount or a target in its place. */
+function force({ strength, amount, target, unit }) {
+  if (amount != null) return `amount ${signed(amount, 3)}`;
+  if (target != null) return `target ${signed(target, 3)} ${unitSymbol(unit ?? "")}`.trim();
+  return signed(strength, 3);
+}
+
 class ScheduleCanvas {
   constructor() {
     this.values = new Float32Array(POINTS).fill(1);
     this.canvas = element("canvas", { class: "draw", role: "img", "aria-label": `Schedule over ${SCHEDULE_SECONDS} seconds; the text field beside it has the same content` });
     this.text = element("input", { type: "text", class: "wide", placeholder: "0:0, 4:1, 12:0.5", "aria-label": "Schedule as seconds:factor pairs", oninput: () => (this.last = null), onchange: () => this.#read() });
     this.canvas.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
       this.canvas.setPointerCapture(event.pointerId);
       this.#stroke(event);
     });
@@ -167,7 +175,7 @@ export class Research {
 
   #list() {
     this.list.replaceChildren(...this.steers.map((steer, index) =>
-      element("li", {}, element("code", {}, `${steer.vector} ${steer.operator} ${signed(steer.strength, 3)}, ${steer.strategy}${steer.layers ? `, layers ${steer.layers.join(" ")}` : ""}${steer.schedule ? ", drawn" : ""}`),
+      element("li", {}, element("code", {}, `${steer.vector} ${steer.operator} ${force(steer)}, ${steer.strategy}${steer.layers ? `, layers ${steer.layers.join(" ")}` : ""}${steer.schedule ? ", drawn" : ""}`),
         element("button", { type: "button", "aria-label": `Remove ${steer.vector}`, onclick: () => this.#remove(index) }, "Remove"))));
   }
 

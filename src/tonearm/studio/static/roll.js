@@ -55,15 +55,15 @@ export class Roll {
   }
 
   mark(sample, target, label) {
-    const last = this.marks.at(-1);
-    const isNear = last?.target === target && sample - last.sample < MERGE_SECONDS * this.spectra.rate;
-    if (isNear) this.marks.pop();
-    this.marks.push({ sample: isNear ? last.sample : sample, target, label });
-    this.marks = this.marks.slice(-MAX_MARKS);
-    const changes = find("changes");
-    if (isNear) changes.firstChild?.remove();
-    changes.prepend(element("li", {}, label));
-    while (changes.children.length > MAX_MARKS) changes.lastChild.remove();
+    const last = this.marks.findLast((one) => one.target === target);
+    if (last && sample - last.sample < MERGE_SECONDS * this.spectra.rate) {
+      last.label = last.item.textContent = label;
+      return;
+    }
+    const item = element("li", {}, label);
+    this.marks.push({ sample, target, label, item });
+    find("changes").prepend(item);
+    while (this.marks.length > MAX_MARKS) this.marks.shift().item.remove();
   }
 
   draw(position, stream) {

@@ -89,7 +89,8 @@ export function acceptAudio(takesMelody, resume) {
     });
   }
   find("no-melody").addEventListener("click", async () => {
-    if (!(await request("melody", { method: "DELETE" })).ok) showNotice("the melody could not be removed; try again", "error");
+    if ((await request("melody", { method: "DELETE" })).ok) find("melody-file").focus(); // this button is hidden
+    else showNotice("the melody could not be removed; try again", "error");
   });
   const area = find("drop");
   for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => event.preventDefault());
