@@ -159,6 +159,16 @@ def test_the_clap_score_is_the_cosine_with_the_clips_own_text(evaluator: ClapEva
     )
 
 
+@pytest.mark.parametrize("template", ["a {} of {x}", "{} {0}", "{} }", "a {{}}"])
+def test_a_template_is_text_but_for_its_place(
+    evaluator: ClapEvaluator, monkeypatch: pytest.MonkeyPatch, template: str
+) -> None:
+    asked, embed = [], evaluator.embed_texts
+    monkeypatch.setattr(evaluator, "embed_texts", lambda texts: asked.extend(texts) or embed(LABELS))
+    measure_zero_shot(window(), evaluator, LABELS, template)
+    assert asked == [template.replace("{}", label) for label in LABELS]
+
+
 def test_silence_has_no_scores_and_nan_is_refused(evaluator: ClapEvaluator) -> None:
     found = measure_zero_shots(
         [silence(), Clip(np.full(8000, np.nan), 8000), silence(0)], evaluator, LABELS

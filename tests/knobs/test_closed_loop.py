@@ -167,5 +167,14 @@ def test_a_target_with_a_schedule_is_refused(melody):
     steer = Steer(vector="brightness", target=1.0, unit="st", schedule={"points": [[0, 0], [1, 1]]})
     model = Model(melody.checkpoint)
     model.vectors["brightness"] = knob_of(melody)
-    with pytest.raises(TonearmError, match="in a closed loop has no schedule"):
+    with pytest.raises(TonearmError, match="brightness: a target that is measured has no schedule"):
+        follow(model, "a folk tune", steer)
+
+
+def test_a_target_with_a_monitor_is_refused(melody):
+    """The loop would act without it."""
+    steer = Steer(vector="brightness", target=1.0, unit="st", monitor=True)
+    model = Model(melody.checkpoint)
+    model.vectors["brightness"] = knob_of(melody)
+    with pytest.raises(TonearmError, match="in a closed loop has no monitor"):
         follow(model, "a folk tune", steer)

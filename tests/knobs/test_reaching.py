@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import tonearm.knobs.goals as goals
-from tests.knobs.planted import PlantedModel, knob_of
+from tests.knobs.planted import RATE, PlantedModel, knob_of
 from tests.steering.vectors import vector_of
 from tonearm import Clip, Steer, Steering, TonearmError, reach, replay
 from tonearm.knobs.outcome import Outcome
-from tonearm.knobs.trimming import treble_for
+from tonearm.knobs.trimming import gain_for, treble_for
 from tonearm.processing import Trims
+from tonearm.steering.combination import with_combined_strengths
 
 
 @pytest.fixture
@@ -224,7 +225,67 @@ def test_other_steers_and_the_rule_of_combination_stay(melody, vector):
     steered, plain = seen
     assert [steer.vector for steer in steered.steers] == ["push", "brightness"]
     assert [steer.vector for steer in plain.steers] == ["push"]
-    assert steered.combine == plain.combine == "mean"
+    assert steered.combine == "mean"
+    strengths = [
+        with_combined_strengths(one, model.vectors).steers[0].raw_strength
+        for one in (steered, plain)
+    ]
+    assert strengths == [0.25, 0.25]
+
+
+def test_a_monitor_of_a_target_acts(melody, vector):
+    model, seen = PlantedModel(melody, lambda *_: 900.0), []
+    given = model.generate_batch
+    model.generate_batch = lambda requests, **options: (
+        seen.extend(one.steering for one in requests) or given(requests, **options)
+    )
+    model.vectors["brightness"] = vector
+    steer = Steer(vector="brightness", target=2.0, unit="st", monitor=True)
+    reach(model, "a folk tune", steer, seed=1, trims=False)
+    (steered,) = seen[0].steers
+    assert steered.monitor == steer.monitor is not None and steered.amount == 0.5
+    with pytest.raises(TonearmError, match="a tempo in bpm has no monitor"):
+        reach(model, "a folk tune", Steer(vector="tempo", target=90, unit="bpm", monitor=True))
+
+
+def test_a_target_with_a_schedule_is_refused(melody, vector):
+    """The whole take is measured, and the trims act on all of it."""
+    melody.vectors["brightness"] = vector
+    schedule = {"points": [[0, 0], [1, 1]]}
+    steer = Steer(vector="brightness", target=2.0, unit="st", schedule=schedule)
+    with pytest.raises(TonearmError, match="brightness: a target that is measured has no schedule"):
+        reach(melody, "a folk tune", steer)
+
+
+def test_of_a_continuation_the_new_music_is_measured_and_nothing_is_trimmed(melody, vector):
+    time = np.arange(2 * RATE) / RATE
+    given = Clip(0.3 * np.sin(2 * np.pi * 3000 * time)[None], RATE)
+
+    class Continuing(PlantedModel):
+        def generate_batch(self, requests, **options):
+            for take in super().generate_batch(requests, **options):
+                samples = np.concatenate([given.samples, take.clip.samples], axis=1)
+                provenance = take.provenance.model_copy(update={"new_seconds": 2.0})
+                yield replace(
+                    take,
+                    clip=Clip(samples, RATE),
+                    provenance=provenance,
+                    inputs={"audio_prompt": given},
+                )
+
+    model = Continuing(melody, lambda seed, amount, _: 800 * 2 ** (2 * amount / 12))
+    found = bright(model, vector, "+3st", trims=True, continue_from=given)
+    assert found.outcomes[0].measured == pytest.approx(1.5, abs=0.05)  # half of the table's effect
+    assert found.take.provenance.trims is None
+    assert np.array_equal(found.take.clip.samples[:, : 2 * RATE], given.samples)
+
+
+def test_a_gain_never_clips():
+    time = np.arange(RATE) / RATE
+    for peak in (0.70746, 0.5, 0.9999, 1.0):
+        clip = Clip(np.clip(2 * np.sin(2 * np.pi * 100 * time), -1, 1)[None] * peak, RATE)
+        gain = gain_for(clip, -20.0, -14.0)
+        assert gain is None or abs(Trims(gain=gain).apply(clip).samples).max() <= 1
 
 
 def test_two_targets_of_one_knob_are_refused(melody, vector):

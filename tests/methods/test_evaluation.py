@@ -8,7 +8,7 @@ import torch
 
 from tests.methods.planted import CONCEPT, planted
 from tonearm.methods.diffmean import MeanDifference
-from tonearm.methods.evaluation import evaluate
+from tonearm.methods.evaluation import chance_of, evaluate
 from tonearm.methods.metrics import auc
 from tonearm.methods.ridge import RidgeSolver
 from tonearm.methods.solver import Solved
@@ -121,3 +121,8 @@ def test_numbers_are_scored_by_correlation_and_have_no_accuracy():
     found = evaluate(torch.tensor(rows), numbers(y), np.arange(90), RidgeSolver((None,)))
     assert found.test[1] > 0.9 and found.best_layer == 1 and abs(found.test[0]) < 0.3
     assert np.isnan(found.accuracy).all() and found.p_value == pytest.approx(1 / 201)
+
+
+def test_scores_that_differ_by_their_rounding_are_ties():
+    null = np.full(200, round(5 / 6, 9))
+    assert chance_of(5 / 6, null) == 1 and chance_of(6 / 7, null) == 1 / 201

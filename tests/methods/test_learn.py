@@ -230,3 +230,10 @@ def test_pairs_give_pca_their_differences(melody):
         leading = torch.linalg.svd((rows[0] - rows[1])[:, layer], full_matrices=False).Vh[0]
         cosine = torch.cosine_similarity(vector[layer].double(), leading, dim=0)
         assert abs(float(cosine)) > 1 - 1e-5
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_takes_of_one_prompt_are_one_group(melody, paired):
+    """None is held out while another one of the same text is learned from."""
+    with pytest.raises(TonearmError, match="needs 6 or more on each side"):
+        learn(melody, ["fast piano"] * 8, ["slow piano"] * 8, "tempo", method="lda", paired=paired)

@@ -39,6 +39,13 @@ def test_the_planted_direction_is_found_with_its_length(lam):
         assert fit.scores["lambda"].tolist() == [lam] * LAYERS
 
 
+def test_the_null_holds_no_information_where_numbers_differ_within_a_track():
+    rows, bpm, groups, direction = tempi()
+    fit = fit_regression(rows, bpm + 1e-3 * (np.arange(len(bpm)) % 3), groups)
+    assert fit.statistics["null_correlation"] < 0.5 and fit.has_direction
+    assert cosine(fit.directions[CONCEPT], direction) > 0.9
+
+
 def test_the_ends_are_least_squares_and_the_covariance_vector():
     rows, bpm, groups, _ = tempi(gain=0.5)
     x = rows[:, CONCEPT].double().numpy()

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.methods.splits import can_hold_out, grouped_folds, permuted, rotations
+from tonearm.methods.splits import (
+    can_hold_out,
+    grouped_folds,
+    permuted,
+    permuted_numbers,
+    rotations,
+)
 
 
 def labelled(groups_per_label=(12, 9), seed=0):
@@ -71,6 +77,28 @@ def test_permutations_keep_groups_and_the_labels_of_every_fold():
             assert sorted(column[members]) == sorted(labels[members])
     assert (found != labels[:, None]).any(0).mean() > 0.9
     assert abs(found[first].mean() - labels[first].mean()) < 1e-9
+
+
+def test_numbers_exchange_the_means_of_groups_and_permute_the_rest():
+    """Numbers of a group that are nearly equal would otherwise stay as they are."""
+    groups = np.array([0, 0, 1, 1, 1, 2, 3, 3])
+    numbers = np.array([1.0, 3.0, 10.0, 11.0, 12.0, 20.0, 30.0, 30.0])
+    folds = np.array([0, 0, 0, 0, 0, 0, 1, 1])
+    found = permuted_numbers(numbers, groups, folds, 100, 0)
+    means = np.stack([found[groups == one].mean(0) for one in range(4)])
+    assert {tuple(sorted(column)) for column in means[:3].T} == {(2, 11, 20)}
+    assert len({tuple(column) for column in means[:3].T}) == 6
+    rest = found - means[groups]
+    assert {tuple(sorted(column)) for column in rest[:2].T} == {(-1, 1)}
+    assert len({tuple(column) for column in rest[2:5].T}) == 6
+    assert (found[6:] == 30).all()
+
+
+def test_numbers_that_are_constant_in_groups_are_permuted_as_labels_are():
+    labels, groups = labelled()
+    folds, numbers = grouped_folds(labels, groups, 5, 0), groups * 0.1
+    expected = permuted(numbers, groups, folds, 20, 3)
+    assert (permuted_numbers(numbers, groups, folds, 20, 3) == expected).all()
 
 
 def test_groups_with_several_targets_permute_their_own_rows():

@@ -36,7 +36,10 @@ def test_scaling_is_distributive(a, b):
 
 
 def test_labels_and_names_follow_the_sign():
-    v = random_vector(positive_label="fast", negative_label="slow")
+    v = random_vector(
+        positive_label="fast", negative_label="slow", positive_count=8, negative_count=50
+    )
+    assert ((-v).info.positive_count, (-v).info.negative_count) == (50, 8)
     assert ((-v).info.positive_label, (-v).info.negative_label) == ("slow", "fast")
     assert ((v * 2).info.positive_label, (v * 2).info.negative_label) == ("fast", "slow")
     assert (-v).name == "-v" and (v * 2).name == "2 * v" and (v + v).name == "(v + v)"

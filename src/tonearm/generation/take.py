@@ -26,6 +26,9 @@ from tonearm.text import first_line
 _NUMBER_LIST = re.compile(r"\[\n\s*([-+.\deE,\s]+?)\n\s*\]")
 
 
+AUDIO_PROMPT = "audio_prompt"  # among the inputs
+
+
 @dataclass(frozen=True)
 class Take:
     """One generated clip.
@@ -146,3 +149,12 @@ def _json(content: Mapping[str, Any]) -> str:
             f"measured cannot be written as JSON ({first_line(error)}); give texts and finite numbers"
         ) from None
     return text + "\n"
+
+
+def new_music(take: Take) -> Clip:
+    """The clip of a take that is not trimmed, without its audio prompt."""
+    if AUDIO_PROMPT not in take.inputs:
+        return take.clip
+    clip, rate = take.clip, take.clip.sample_rate
+    first = clip.samples.shape[1] - round(take.provenance.new_seconds * rate)
+    return Clip(clip.samples[:, max(0, first) :], rate)

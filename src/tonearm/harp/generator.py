@@ -10,7 +10,7 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.load import load_tracker
 from tonearm.files.free_name import free_name
 from tonearm.generation.request import TakeRequest
-from tonearm.generation.take import Take
+from tonearm.generation.take import Take, new_music
 from tonearm.harp.labels import BLUE, GREY, ORANGE, RED, Label
 from tonearm.harp.panel import CONTINUE, DEFAULT_SECONDS, MAX_SECONDS, HarpRequest
 from tonearm.knobs.goals import known_change
@@ -72,13 +72,13 @@ class TakeGenerator:
         changes = []
         for knob in knobs:
             progress(1, 1)
-            changes.append(_change(knob, request, start, steered, plain[0] if plain else None))
+            changes.append(_change(knob, request, steered, plain[0] if plain else None))
         progress(1, 1)
         found = describe(steered.clip)
         progress(1, 1)
         path = free_name(self._folder, "take", ".wav")
         steered.save(path, measured=found.to_dict())
-        new = describe(_after(start, steered.clip)) if start else found
+        new = describe(new_music(steered)) if start else found
         labels = _labels(steered, start, request, changes, new, path)
         return GeneratedTake(path, tuple(labels))
 
@@ -120,25 +120,18 @@ def _length_of(selection: Clip | None) -> float:
     return selection.seconds
 
 
-def _change(
-    knob: Knob, request: HarpRequest, start: float, steered: Take, plain: Take | None
-) -> str:
+def _change(knob: Knob, request: HarpRequest, steered: Take, plain: Take | None) -> str:
     """A knob with its value and, against the plain twin, the measured change of the new music."""
     unit = f" {knob.unit}" if knob.unit else ""
     asked = f"{knob.name} {request.values[knob.target]:+.{knob.decimals}f}{unit}"
     if plain is None or not knob.measure:
         return asked
     reader = reader_of(knob.measure, load_tracker(TRACKER))
-    values = [reader(_after(start, one.clip)) for one in (plain, steered)]
+    values = [reader(new_music(one)) for one in (plain, steered)]
     change = known_change(unit_of(knob.measure), *values)
     if change is None:
         return f"{asked}: no change can be measured"
     return f"{asked}: measured {change:+.{knob.decimals}f}{unit}"
-
-
-def _after(start: float, clip: Clip) -> Clip:
-    """The clip from `start` seconds on."""
-    return Clip(clip.samples[:, round(start * clip.sample_rate) :], clip.sample_rate)
 
 
 def _labels(

@@ -91,10 +91,10 @@ def follow(
     if len(goals.knobs) != 1 or goals.tempo is not None or goals.others:
         raise TonearmError("a closed loop follows one target of a vector, such as brightness=+3st")
     (goal,) = goals.knobs
-    if goal.steer.schedule is not None:
+    if goal.steer.monitor is not None:
         raise TonearmError(
-            f"{goal.steer.vector}: a target in a closed loop has no schedule, since the loop sets the "
-            "values over time; omit it"
+            f"{goal.steer.vector}: a target in a closed loop has no monitor, since the loop decides "
+            "when and how far the vector acts; omit it"
         )
     reader = reader_of("onset_rate", tracker) if goal.measure in TEMPOS else goal.reader
     if goal.is_relative and plain is None:

@@ -175,8 +175,9 @@ class Goals:
             tracker: of tempos.
 
         Raises:
-            TonearmError: a tempo out of MIN_BPM to MAX_BPM, two targets of one knob, a vector without
-                a table, a unit of another measure, or a target outside its range.
+            TonearmError: a tempo out of MIN_BPM to MAX_BPM, two targets of one knob, a target with a
+                schedule, a vector without a table, a unit of another measure, or a target outside its
+                range.
         """
         _check_single(steering)
         tempo, knobs, others = None, [], []
@@ -209,8 +210,9 @@ def _tempo_goal(
         raise TonearmError(
             f"{steer.vector}: {steer.target:g} bpm is not possible; give {MIN_BPM:g} to {MAX_BPM:g}"
         )
-    if steer.schedule is not None:
-        raise TonearmError(f"{steer.vector}: a tempo in bpm has no schedule; omit it")
+    _check_whole(steer)
+    if steer.monitor is not None:
+        raise TonearmError(f"{steer.vector}: a tempo in bpm has no monitor; omit it")
     knob = None
     if steer.vector in vectors:
         try:
@@ -230,7 +232,17 @@ def _tempo_goal(
     return TempoGoal(steer.vector, steer.target, reader_of("tempo", tracker), knob)
 
 
+def _check_whole(steer: Steer) -> None:
+    """Raise TonearmError for a target with a schedule."""
+    if steer.schedule is not None:
+        raise TonearmError(
+            f"{steer.vector}: a target that is measured has no schedule, since the whole take is "
+            "measured; omit the schedule, or steer by an amount"
+        )
+
+
 def _knob_goal(steer: Steer, vector: SteeringVector, tracker: BeatTracker) -> KnobGoal:
+    _check_whole(steer)
     knob = knob_range(vector, steer.vector)
     amount_for(steer, knob)  # refuses a unit of another measure, and an effect outside the range
     return KnobGoal(steer, knob, reader_of(knob.measure, tracker))

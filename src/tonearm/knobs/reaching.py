@@ -20,7 +20,7 @@ from tonearm.errors import TonearmError
 from tonearm.evaluators.base import BeatTracker
 from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import AudioLike, TakeRequest
-from tonearm.generation.take import Take
+from tonearm.generation.take import Take, new_music
 from tonearm.knobs.goals import BPM, Goals
 from tonearm.knobs.outcome import Outcome
 from tonearm.knobs.tempo_words import TempoPrompt, with_tempo
@@ -29,6 +29,8 @@ from tonearm.model import Model
 from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
 from tonearm.steering import Steer, Steering, SteeringLike, SteeringVector, as_steering
+from tonearm.steering.amounts import with_strengths
+from tonearm.steering.combination import share_of, share_of_steer
 from tonearm.steering.resolve import with_public_names
 
 TRACKER = "bundled"
@@ -130,20 +132,21 @@ def reach(
         tries: takes to choose among.
         words: a tempo may be written into the prompt.
         vectors: a tempo may be steered too.
-        trims: the audio may be trimmed: time stretch, shelving filter, gain.
+        trims: the audio may be trimmed: time stretch, shelving filter, gain. A take that continues
+            audio never is, since that audio would be trimmed too.
         seconds: of new music, before any time stretch.
         seed: of the first try; the others use the next seeds. Default: a random one.
         sampling: as `Model.sampling` makes it.
         negative: words to steer away from.
-        continue_from: audio to continue.
+        continue_from: audio to continue; the new music alone is measured.
         melody: audio whose melody to follow.
         tracker: of tempos; default: the bundled one.
         batch_size: takes that are decoded at once, plain twins included; default: as many as fit.
         progress: called with frames done and frames in all, of one round.
 
     Raises:
-        TonearmError: no target, a target outside the range of its knob, or any mistake in the
-            arguments.
+        TonearmError: no target, a target outside the range of its knob or with a schedule, or any
+            mistake in the arguments.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     settings = Settings(tries, words, vectors, trims)
@@ -177,7 +180,7 @@ def reach(
     take, found = made[number].take, outcomes[number]
     if len(made) > 1:
         acted.append(f"choice: try {number + 1} of {len(made)}, seed {take.provenance.seed}")
-    if settings.trims:
+    if settings.trims and continue_from is None:
         take, found = _trimmed(take, found, goals, references)
         acted += take.provenance.trims.texts() if take.provenance.trims else ()
     requested, _ = with_public_names(steering, named, model.vectors.public_name)
@@ -237,13 +240,12 @@ def _round(
     batch_size: int | None,
     progress: Progress | None,
 ) -> list[Try]:
-    """Make and measure takes of one set of amounts, with plain twins where a change was asked for.
-
-    A target's schedule scales its amount over time, as elsewhere.
-    """
-    schedules = {goal.steer.vector: goal.steer.schedule for goal in goals.knobs}
+    """Make and measure takes of one set of amounts, with plain twins where a change was asked for."""
+    asked = {goal.steer.vector: goal.steer for goal in goals.knobs}
     steers = [
-        Steer(vector=name, amount=amount, schedule=schedules.get(name))
+        asked[name].model_copy(update={"target": None, "unit": None, "amount": amount})
+        if name in asked
+        else Steer(vector=name, amount=amount)
         for name, amount in amounts.items()
         if amount
     ]
@@ -252,17 +254,34 @@ def _round(
     requests = [replace(base, seed=seed, steering=steered) for seed in seeds]
     has_twins = any(goal.is_relative for goal in goals.knobs)
     if has_twins:
-        requests += [replace(base, seed=seed, steering=plain) for seed in seeds]
+        twin = _twin_steering(plain, steered, vectors)
+        requests += [replace(base, seed=seed, steering=twin) for seed in seeds]
     used = {name: vector for name, vector in vectors.items() if name in _names(requests)}
     takes = list(
         model.generate_batch(requests, vectors=used, batch_size=batch_size, progress=progress)
     )
     own, twins = takes[: len(seeds)], takes[len(seeds) :]
-    before = [goals.values(twin.clip) for twin in twins] or [()] * len(own)
+    before = [goals.values(new_music(twin)) for twin in twins] or [()] * len(own)
     return [
-        Try(take, amounts, goals.values(take.clip), values)
+        Try(take, amounts, goals.values(new_music(take)), values)
         for take, values in zip(own, before, strict=True)
     ]
+
+
+def _twin_steering(
+    plain: Steering, steered: Steering, vectors: Mapping[str, SteeringVector]
+) -> Steering:
+    """The steering of plain twins, with the strengths that its steers have in the takes: sqrt and
+    mean divide by the number of all steers.
+    """
+    if not plain.steers or plain.combine not in ("sqrt", "mean"):
+        return plain
+    share = share_of(steered)
+    steers = tuple(
+        steer.model_copy(update={"strength": steer.raw_strength * share_of_steer(steer, share)})
+        for steer in with_strengths(plain, vectors).steers
+    )
+    return plain.model_copy(update={"steers": steers, "combine": "none"})
 
 
 def _names(requests: Sequence[TakeRequest]) -> set[str]:

@@ -7,7 +7,7 @@
 Beyond these limits a trim is audible as such; a target that is farther is left to words and steering.
 """
 
-from math import log10
+from math import floor, log10
 
 import numpy as np
 from scipy.optimize import brentq
@@ -71,7 +71,9 @@ def gain_for(clip: Clip, value: float | None, asked: float) -> float | None:
     if value is None:
         return None
     peak = float(np.abs(clip.samples).max(initial=0))
-    headroom = -20 * log10(peak) if peak else 0.0
+    headroom = (
+        floor(-2000 * log10(peak)) / 100 if peak else 0.0
+    )  # a number that needs no rounding up
     gain = min(max(asked - value, -MAX_GAIN), MAX_GAIN, max(0.0, headroom))
     return round(gain, 2) if abs(gain) >= MIN_GAIN else None
 

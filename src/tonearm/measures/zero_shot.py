@@ -98,7 +98,7 @@ def measure_zero_shots(
     given = boundary.sequence(labels, "labels", boundary.text, "a list of labels")
     labels = tuple(label.strip() for label in given)
     check_labels(labels, template, clap)
-    texts = clap.embed_texts([template.format(label) for label in labels])  # [L, D]
+    texts = clap.embed_texts([template.replace("{}", label) for label in labels])  # [L, D]
     evaluator = describe_embedder(clap)
 
     def score(row: np.ndarray | None) -> ZeroShot:

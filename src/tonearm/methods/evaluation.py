@@ -22,7 +22,7 @@ import numpy as np
 from tonearm.methods.base import Rows
 from tonearm.methods.metrics import balanced_accuracy, correlation, midpoint
 from tonearm.methods.solver import Solver
-from tonearm.methods.splits import FOLDS, Split, grouped_folds, permuted, rotations
+from tonearm.methods.splits import FOLDS, Split, grouped_folds, rotations
 from tonearm.methods.task import AUC, Metric, Task
 
 PERMUTATIONS = 200
@@ -63,8 +63,10 @@ class HeldOut:
 
 
 def chance_of(score: float, null: np.ndarray) -> float:
-    """Share of draws of the null [draws], `score` itself included, that are as high as `score`."""
-    return float((1 + (null >= score).sum()) / (1 + len(null)))
+    """Share of draws of the null [draws], `score` itself included, that are as high as `score`. Both
+    are rounded to DECIMALS, so that scores that are equal but for their rounding are ties.
+    """
+    return float((1 + (null.round(DECIMALS) >= round(score, DECIMALS)).sum()) / (1 + len(null)))
 
 
 def evaluate(
@@ -93,7 +95,7 @@ def evaluate(
         TonearmError: groups that cannot be divided into folds with every stratum.
     """
     folds = grouped_folds(task.strata, groups, FOLDS, seed)
-    null = permuted(task.targets, groups, folds, permutations, seed)
+    null = task.permuted(groups, folds, permutations, seed)
     targets = np.column_stack([task.targets, null])
     splits = rotations(folds)
 

@@ -151,6 +151,16 @@ def _check_pairs(positive: Sequence[str], negative: Sequence[str], spec: Capture
         )
 
 
+def _groups(positive: Sequence[str], negative: Sequence[str], paired: bool) -> torch.Tensor:
+    """The group of each prompt, int64 [P + N]: takes of one text, or of one pair of texts, resemble
+    each other, so that none may be held out while another is learned from.
+    """
+    pairs = list(zip(positive, negative, strict=True)) if paired else []
+    numbers: dict[object, int] = {}
+    units: list[object] = [*pairs, *pairs] if paired else [*positive, *negative]
+    return torch.tensor([numbers.setdefault(unit, len(numbers)) for unit in units])
+
+
 def _capture(
     model: Model,
     positive: Sequence[str],
@@ -162,6 +172,7 @@ def _capture(
 ) -> Activations:
     """Moments and rows of both sets; no rows where a method needs none and they are too large."""
     total, kept = len(positive) + len(negative), 0
+    group_of = _groups(positive, negative, paired)
     moments = [RunningMoments(), RunningMoments()]
     rows, labels, groups = [], [], []
     for index, (prompts, before) in enumerate(((positive, 0), (negative, len(positive)))):
@@ -176,7 +187,7 @@ def _capture(
             if method.needs == "rows" or kept <= MAX_KEPT_BYTES:
                 rows.append(captured.rows)
                 labels += [1 - index] * len(captured.rows)
-                groups.append(captured.examples + (0 if paired else before))
+                groups.append(group_of[captured.examples + before])
     if method.needs == "moments" and kept > MAX_KEPT_BYTES:
         _log.warning(
             "the vector has no scores of consistency, since its rows take %.1f GB and %.1f are "

@@ -46,7 +46,6 @@ from tonearm.methods.evaluation import NULL_LEVEL, PERMUTATIONS, chance_of, laye
 from tonearm.methods.principal_axes import PrincipalAxes, principal_axes
 from tonearm.methods.probe import fit_probe, testable_rows
 from tonearm.methods.solver import Solved, Solver, unit
-from tonearm.methods.splits import permuted
 from tonearm.methods.task import Task, classes
 
 SEED = 0  # of the draws of the null of the share of variance
@@ -199,7 +198,7 @@ def _null_shares(rows: np.ndarray, task: Task, groups: np.ndarray, paired: bool)
         moments = (one @ one.T if wide else one.T @ one for one in drawn)
     else:
         axes, one_fold = principal_axes(rows), np.zeros(len(rows), dtype=np.int64)
-        targets = permuted(task.targets, groups, one_fold, PERMUTATIONS, SEED)
+        targets = task.permuted(groups, one_fold, PERMUTATIONS, SEED)
         moments = (_second_moment(axes, one)[0] for one in targets.T)
     return np.array([_top_share(moment) for moment in moments])
 

@@ -86,38 +86,88 @@ def rotations(folds: np.ndarray) -> list[Split]:
 
 
 def permuted(
-    targets: np.ndarray, groups: np.ndarray, folds: np.ndarray, count: int, seed: int
+    labels: np.ndarray, groups: np.ndarray, folds: np.ndarray, count: int, seed: int
 ) -> np.ndarray:
-    """Permute labels or numbers, so that they carry no information about the rows.
+    """Permute labels, so that they carry no information about the rows.
 
-    Groups with one target exchange it with others of their fold; a group with several targets
-    permutes them among its own rows. Every fold keeps its labels.
+    Groups with one label exchange it with others of their fold; a group with several labels permutes
+    them among its own rows. Every fold keeps its labels.
 
     Args:
-        targets: of each row, [n].
+        labels: of each row, [n].
         groups: of each row, int [n].
         folds: of each row, int [n].
         count: of permutations.
         seed: of the permutations.
 
     Returns:
-        [n, P] in the type of `targets`.
+        [n, P] in the type of `labels`.
     """
     rng = np.random.default_rng(seed)
-    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-    values = targets[first]
-    mixed = np.zeros(len(first), dtype=bool)
-    np.logical_or.at(mixed, group, targets != values[group])
-    found = np.repeat(targets[:, None], count, axis=1)
-
-    def shuffled(pool: np.ndarray) -> np.ndarray:
-        return rng.permuted(np.repeat(pool[:, None], count, axis=1), axis=0)
-
-    for fold in np.unique(folds):
-        members = np.flatnonzero((folds[first] == fold) & ~mixed)
-        rows = np.flatnonzero((folds == fold) & ~mixed[group])
-        found[rows] = shuffled(values[members])[np.searchsorted(members, group[rows])]
+    first, group, mixed = _grouped(labels, groups)
+    found = np.repeat(labels[:, None], count, axis=1)
+    _exchange(found, labels[first], first, group, folds, ~mixed, rng)
     for index in np.flatnonzero(mixed):
         rows = np.flatnonzero(group == index)
-        found[rows] = shuffled(targets[rows])
+        found[rows] = _shuffled(labels[rows], count, rng)
     return found
+
+
+def permuted_numbers(
+    numbers: np.ndarray, groups: np.ndarray, folds: np.ndarray, count: int, seed: int
+) -> np.ndarray:
+    """Permute numbers, so that they carry no information about the rows.
+
+    Groups exchange their means with others of their fold, and each permutes the differences from its
+    mean among its own rows: numbers of one group may be nearly equal, so that to permute them alone
+    would change little.
+
+    Args:
+        numbers: of each row, float64 [n].
+        groups, folds, count, seed: as of `permuted`.
+
+    Returns:
+        float64 [n, P].
+    """
+    rng = np.random.default_rng(seed)
+    first, group, mixed = _grouped(numbers, groups)
+    means = np.bincount(group, numbers) / np.bincount(group)
+    means = np.where(mixed, means, numbers[first])
+    found = np.repeat(numbers[:, None], count, axis=1)
+    _exchange(found, means, first, group, folds, np.ones(len(first), dtype=bool), rng)
+    for index in np.flatnonzero(mixed):
+        rows = np.flatnonzero(group == index)
+        found[rows] += _shuffled(numbers[rows] - means[index], count, rng)
+    return found
+
+
+def _grouped(targets: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The first row of each group [G], the number of each row's group [n], and whether a group has
+    several targets [G].
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    mixed = np.zeros(len(first), dtype=bool)
+    np.logical_or.at(mixed, group, targets != targets[first][group])
+    return first, group, mixed
+
+
+def _exchange(
+    found: np.ndarray,
+    values: np.ndarray,
+    first: np.ndarray,
+    group: np.ndarray,
+    folds: np.ndarray,
+    chosen: np.ndarray,
+    rng: np.random.Generator,
+) -> None:
+    """Give the chosen groups [G] each other's values [G] within their fold, in `found` [n, P]."""
+    for fold in np.unique(folds):
+        members = np.flatnonzero((folds[first] == fold) & chosen)
+        rows = np.flatnonzero((folds == fold) & chosen[group])
+        drawn = _shuffled(values[members], found.shape[1], rng)
+        found[rows] = drawn[np.searchsorted(members, group[rows])]
+
+
+def _shuffled(pool: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Permutations of a pool, [n, P]."""
+    return rng.permuted(np.repeat(pool[:, None], count, axis=1), axis=0)

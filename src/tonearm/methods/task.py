@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tonearm.methods.metrics import auc, correlation
+from tonearm.methods.splits import permuted, permuted_numbers
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Task:
     def contrast(self, rows: np.ndarray) -> np.ndarray:
         """δ of rows [n, D]: difference of the class means, or cov(x, y); float64 [D]."""
         return self.weights @ (rows - rows.mean(0))
+
+    def permuted(self, groups: np.ndarray, folds: np.ndarray, count: int, seed: int) -> np.ndarray:
+        """Targets that carry no information about the rows, [n, P]; see `splits.permuted`."""
+        permute = permuted if self.metric is AUC else permuted_numbers
+        return permute(self.targets, groups, folds, count, seed)
 
     def part(self, index: np.ndarray) -> "Task":
         """Task of a part of the rows, by their indices; it holds every class, or numbers that differ."""

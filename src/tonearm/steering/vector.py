@@ -300,6 +300,8 @@ class SteeringVector:
             update |= {
                 "positive_label": self.info.negative_label,
                 "negative_label": self.info.positive_label,
+                "positive_count": self.info.negative_count,
+                "negative_count": self.info.positive_count,
                 "positive_projections": _negated(self.info.negative_projections),
                 "negative_projections": _negated(self.info.positive_projections),
                 "frame_scales": self.info.frame_scales and -self.info.frame_scales,
