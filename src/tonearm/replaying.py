@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,6 +121,9 @@ def replay(
             )
         if recorded.trims is not None:
             take = take.trimmed(recorded.trims)
+    # what was asked for, in place of the strengths and the prompt that came of it
+    asked = {name: getattr(recorded, name) for name in ("requested", "stated", "requested_prompt")}
+    take = replace(take, provenance=take.provenance.model_copy(update=asked))
     differences = recorded.stack.differences(here)
     if recorded.engine != model.engine.name:
         differences.append(f"engine: {recorded.engine} then, {model.engine.name} now")

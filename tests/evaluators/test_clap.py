@@ -164,7 +164,9 @@ def test_a_template_is_text_but_for_its_place(
     evaluator: ClapEvaluator, monkeypatch: pytest.MonkeyPatch, template: str
 ) -> None:
     asked, embed = [], evaluator.embed_texts
-    monkeypatch.setattr(evaluator, "embed_texts", lambda texts: asked.extend(texts) or embed(LABELS))
+    monkeypatch.setattr(
+        evaluator, "embed_texts", lambda texts: asked.extend(texts) or embed(LABELS)
+    )
     measure_zero_shot(window(), evaluator, LABELS, template)
     assert asked == [template.replace("{}", label) for label in LABELS]
 

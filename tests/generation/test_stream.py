@@ -1,6 +1,7 @@
 """Streams: equal to generated takes, changed while they play, and replayed from their sidecars."""
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -177,6 +178,21 @@ def test_a_target_is_set_in_the_unit_of_the_knob_and_replays(steered, tmp_path):
     assert down.schedule.factors(times) == pytest.approx([0, -strength / 2])
     assert str(stream.take.provenance.requested) == "knob +1 st"
     assert replay(stream.take.save(tmp_path / "played.wav"), model=steered).identical
+
+
+def test_a_replayed_take_states_what_was_asked_for(melody, tmp_path):
+    melody.vectors["brightness"] = knob_of(melody)
+    take = melody.generate(PROMPT, steer="brightness=+2st", seconds=0.4, seed=5)
+    stream = melody.stream(PROMPT, steer="brightness=+0st", seconds=0.8, seed=5, chunk_seconds=0.08)
+    play(stream, {2: [Control.physical("brightness", 2.0)]})
+    written = take.provenance.model_copy(update={"requested_prompt": "a tune"})
+    assert stream.take.provenance.stated and take.provenance.requested
+    for number, one in enumerate((take, stream.take, replace(take, provenance=written))):
+        again = replay(one.save(tmp_path / f"{number}.wav"), model=melody)
+        assert again.identical
+        assert again.take.provenance.statement == one.provenance.statement
+        for name in ("requested", "stated", "requested_prompt"):
+            assert getattr(again.take.provenance, name) == getattr(one.provenance, name)
 
 
 def test_a_strength_beyond_the_operator_is_refused_by_strength_and_by_amount(steered):

@@ -61,6 +61,14 @@ def test_neither_the_page_nor_its_files_name_a_condition_or_an_item(make, kind):
     assert len(used) == len(set(used))  # no stimulus returns in another trial
 
 
+def test_an_own_condition_of_the_anchors_name_is_the_anchor(takes, make):
+    for item in range(4):
+        noise(0.05, 90 + item).write(takes / ANCHOR / f"song-{item}.wav")
+    made = make("mushra", anchor=ANCHOR)
+    assert sorted(made.key.conditions) == sorted(["plain", "fast", "random", ANCHOR])
+    assert {len(trial.stimuli) for trial in made.key.test.trials} == {4}
+
+
 @pytest.mark.parametrize("kind", ["abx", "mushra"])
 def test_the_source_of_the_page_does_not_show_which_stimuli_are_equal(make, kind):
     made = make(kind)

@@ -312,6 +312,26 @@ def answers_in_storage(page, listener="L07"):
     return json.loads(text)["answers"]
 
 
+def test_without_storage_the_answers_stay_on_the_page_that_says_so(page, make, tmp_path):
+    made = make("2afc", items=2)
+    page.add_init_script("Storage.prototype.setItem = () => { throw new Error('full'); };")
+    page.goto(made.page.as_uri())
+    begin_after_practice(page)
+    for title in ("Trial 2 of 4", "Trial 3 of 4"):
+        assert "leave this page open" in page.text_content(".notice[role=alert]")
+        answer_trial(page, "2")
+        wait_for_trial(page, title)
+    page.click(".pause")
+    assert "leave this page open" in page.text_content(".notice[role=alert]")
+    page.click("text=Continue as L07 (2 of 4 answered)")
+    wait_for_trial(page, "Trial 3 of 4")
+    page.click(".pause")
+    with page.expect_download() as download:
+        page.click("text=Save the answers of L07")
+    download.value.save_as(tmp_path / "result.json")
+    assert len(json.loads((tmp_path / "result.json").read_text())["answers"]) == 2
+
+
 def test_a_session_in_two_tabs_continues_in_one(page, make):
     made = make("2afc", items=2)
     with served(made.page.parent) as address:

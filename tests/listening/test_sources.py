@@ -1,5 +1,7 @@
 """Material: of the run of a study, of comparisons, and of folders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -147,6 +149,26 @@ def test_a_live_take_is_named_by_the_steering_that_was_played(melody, tmp_path):
         TonearmError, match=r"push raw -2.000 to 0, and .*give comparisons of the same"
     ):
         read_material(folders)
+
+
+def test_a_folder_of_takes_has_the_prompts_of_their_user(melody, tmp_path):
+    for condition in ("plain", "fast"):
+        one = melody.generate("a folk tune", seconds=0.4, seed=1)
+        written = one.provenance.model_copy(
+            update={"prompt": f"{condition}, a folk tune", "requested_prompt": "a folk tune"}
+        )
+        replace(one, provenance=written).save(tmp_path / condition / "one.wav")
+        two = melody.generate(
+            "a folk tune", seconds=1.0, seed=1, sections=[(0.5, "a slow jazz piece")]
+        )
+        two.save(tmp_path / condition / "two.wav")
+        noise(0.1, 0).write(tmp_path / condition / "foreign.wav")
+    (tmp_path / "fast" / "foreign.json").write_text('{"prompt": "of another program"}')
+    items = {item.name: item.text for item in read_material([tmp_path]).items}
+    assert items == {"foreign": None, "one": "a folk tune", "two": None}
+    (tmp_path / "fast" / "foreign.json").write_text('{"kind": "tonearm take"}')
+    with pytest.raises(TonearmError, match=r"foreign\.json"):
+        read_material([tmp_path])
 
 
 def test_files_of_one_name_in_the_folders_of_conditions_are_an_item(takes):

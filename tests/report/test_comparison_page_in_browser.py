@@ -31,6 +31,26 @@ def test_takes_play_switch_and_loop(browser, tmp_path):
     assert faults == []
 
 
+def test_a_click_on_a_number_or_a_spectrogram_plays_that_take(browser, tmp_path):
+    path = write_compare_page(tmp_path, "a folk tune", [PLAIN, STEERED], {})
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-player=webaudio]")
+    page.click(".take:nth-child(2) .number")
+    page.wait_for_selector("button.play[aria-label=Pause]")
+    assert page.get_attribute(".choice:nth-child(2)", "aria-pressed") == "true"
+    page.click("button.play")
+    page.wait_for_selector("button.play[aria-label=Play]")
+    box = page.locator(".take:nth-child(1) .plot").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_selector("button.play[aria-label=Pause]")
+    assert page.get_attribute(".choice:nth-child(1)", "aria-pressed") == "true"
+    seconds = PLAIN.clip.samples.shape[1] / PLAIN.clip.sample_rate
+    assert float(page.input_value(".seek")) >= 0.4 * seconds
+    context.close()
+
+
 def test_the_time_is_no_live_region_since_it_changes_with_every_frame(browser, tmp_path):
     path = write_compare_page(tmp_path, "a folk tune", [PLAIN, STEERED], {})
     context = browser.new_context()

@@ -1,6 +1,7 @@
 """A study's report: every format has every number, and the page opens alone."""
 
 import csv
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -40,6 +41,13 @@ def folder(tmp_path):
     report = Report("A study", "Smoke run: no result.", ["Model pocket."], [section])
     assert write_report(report, tmp_path / "r") == tmp_path / "r" / "report.html"
     return tmp_path / "r"
+
+
+def test_a_figure_and_a_table_of_one_name_are_refused(tmp_path):
+    """The numbers of one would replace those of the other."""
+    section = Section("Results", [], [FIGURE], [replace(TABLE, name="dose")], [])
+    with pytest.raises(ValueError, match="dose"):
+        write_report(Report("A study", "", [], [section]), tmp_path)
 
 
 def test_the_page_refers_to_no_other_file_and_shows_all_parts(folder):

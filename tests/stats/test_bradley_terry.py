@@ -32,6 +32,16 @@ def test_of_two_alternatives_the_difference_is_the_log_of_the_odds():
     assert high - low == pytest.approx(np.log(60.5 / 20.5))
 
 
+def test_many_answers_that_agree_are_fitted():
+    """The likelihood is flat where all of 1000 answers are one: a slow algorithm would give up."""
+    wins = np.zeros((100, 3, 3))
+    wins[:, 1, 0] = wins[:, 0, 2] = 10
+    plain, fast, slow = abilities(wins)
+    assert fast.value - plain.value == pytest.approx(np.log(2001), abs=1e-6)
+    assert plain.value - slow.value == pytest.approx(np.log(2001), abs=1e-6)
+    assert fast.low <= fast.value <= fast.high
+
+
 def test_one_that_always_wins_is_first_with_a_finite_ability():
     wins = np.array([[0.0, 10, 10], [0, 0, 5], [0, 5, 0]])
     found = log_abilities(wins)

@@ -4,7 +4,7 @@
     takes/fast/song-1.wav      takes/fast/song-2.wav
 
 Files of one name, with any ending of audio, are an item. A take's sidecar beside a file gives the
-text of the item.
+text of the item: the prompt as the user wrote it, where all takes have one and the same.
 """
 
 from functools import partial
@@ -13,7 +13,8 @@ from pathlib import Path
 from tonearm.audio import Clip
 from tonearm.datasets.audio_files import AUDIO_ENDINGS
 from tonearm.errors import TonearmError
-from tonearm.generation.provenance import read_sidecar
+from tonearm.files.text_file import read_json
+from tonearm.generation.provenance import KIND, read_sidecar
 from tonearm.listening.material import Item, Material, TakeSource
 
 
@@ -65,8 +66,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _item(name: str, found: dict[str, dict[str, Path]]) -> Item:
     paths = {condition: files[name] for condition, files in found.items()}
-    sidecars = [path.with_suffix(".json") for path in paths.values()]
-    texts = {read_sidecar(path).prompt for path in sidecars if path.is_file()}
+    texts = {_text(path.with_suffix(".json")) for path in paths.values()}
     return Item(
         name,
         texts.pop() if len(texts) == 1 else None,
@@ -75,3 +75,19 @@ def _item(name: str, found: dict[str, dict[str, Path]]) -> Item:
             for condition, path in paths.items()
         },
     )
+
+
+def _text(sidecar: Path) -> str | None:
+    """The prompt of a take; None where it has several, or where there is no sidecar. Other programs
+    write JSON beside audio, too.
+
+    Raises:
+        TonearmError: a sidecar that is damaged.
+    """
+    if not sidecar.is_file():
+        return None
+    content = read_json(sidecar, "JSON file", "repair or remove it")
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        return None
+    take = read_sidecar(sidecar)
+    return None if take.sections else take.requested_prompt or take.prompt

@@ -135,7 +135,15 @@ def write_markdown(report: Report, path: Path) -> None:
 
 
 def _write_parts(report: Report, figures: Path, data: Path) -> None:
-    """Write figures as SVG and takes as audio files, and numbers of figures and tables as CSV."""
+    """Write figures as SVG and takes as audio files, and numbers of figures and tables as CSV.
+
+    Raises:
+        ValueError: two of them have one name, and one would replace the other.
+    """
+    names = [one.name for one in (*report.figures, *report.tables)]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"the names {', '.join(repeated)} are repeated among figures and tables")
     for folder in (figures, data):
         folder.mkdir(parents=True, exist_ok=True)
     for figure in report.figures:

@@ -3,23 +3,26 @@
     P(i is chosen over j) = w_i / (w_i + w_j),     ability_i = log w_i - mean(log w)
 
 An alternative that always won would have no finite ability, so every pair that was compared has one
-virtual comparison more, half a win for each. Abilities are fitted by the MM algorithm.
+virtual comparison more, half a win for each. The likelihood then has one maximum, which Newton's
+method finds; its steps are limited, since those from far away are too long.
 
 Shapes: K alternatives; m people; B resamples.
 
-Source: Bradley & Terry 1952, Biometrika 39; Hunter 2004, "MM algorithms for generalized Bradley-Terry
-models", Annals of Statistics 32.
+Source: Bradley & Terry 1952, Biometrika 39; for the gradient and the Hessian, Hunter 2004, Annals of
+Statistics 32.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from tonearm.stats.area import interval, resamples
 
 VIRTUAL = 0.5  # wins of each side of a compared pair
 TOLERANCE = 1e-9  # of log abilities
-MAX_STEPS = 10_000
+LONGEST_STEP = 1.0  # of a log ability
+MAX_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -46,20 +49,22 @@ def log_abilities(wins: np.ndarray) -> np.ndarray:
         ValueError: no convergence.
     """
     compared = (wins + np.swapaxes(wins, -1, -2)) > 0
-    won = wins + VIRTUAL * compared
-    games = won + np.swapaxes(won, -1, -2)
     connected = _are_connected(compared)
-    total = np.where(connected[..., None], won.sum(-1), 1)
-    games = np.where(connected[..., None, None], games, 1)
-    ability = np.zeros(total.shape)
+    won = np.where(connected[..., None, None], wins + VIRTUAL * compared, VIRTUAL)
+    games = won + np.swapaxes(won, -1, -2)
+    ability = np.zeros(won.shape[:-1])
     for _ in range(MAX_STEPS):
-        weight = np.exp(ability)
-        expected = (games / (weight[..., :, None] + weight[..., None, :])).sum(-1)
-        fitted = np.log(total) - np.log(expected)
-        fitted -= fitted.mean(-1, keepdims=True)
-        if np.abs(fitted - ability).max() < TOLERANCE:
-            return np.where(connected[..., None], fitted, np.nan)
-        ability = fitted
+        chance = expit(ability[..., :, None] - ability[..., None, :])  # of row i over column j
+        gradient = (won - games * chance).sum(-1)
+        weight = games * chance * (1 - chance)
+        hessian = weight.sum(-1)[..., None] * np.eye(weight.shape[-1]) - weight
+        # the abilities are 0 on average, of which the likelihood says nothing
+        step = np.linalg.solve(hessian + 1.0, gradient[..., None])[..., 0]
+        longest = np.abs(step).max(-1, keepdims=True)
+        step *= LONGEST_STEP / np.maximum(longest, LONGEST_STEP)
+        ability += step - step.mean(-1, keepdims=True)
+        if longest.max() < TOLERANCE:
+            return np.where(connected[..., None], ability, np.nan)
     raise ValueError(f"no convergence in {MAX_STEPS} steps")
 
 

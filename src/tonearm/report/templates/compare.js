@@ -110,12 +110,19 @@
     play.onclick = () => setPlaying(!playing);
     loop.onclick = toggleLoop;
     seek.oninput = () => seekTo(Number(seek.value));
-    [choices, numbers].forEach((buttons) => buttons.forEach((button, i) => (button.onclick = () => choose(i))));
+    choices.forEach((button, i) => (button.onclick = () => choose(i)));
+    numbers.forEach((button, i) => {
+      button.onclick = () => {
+        choose(i);
+        setPlaying(true);
+      };
+    });
     plots.forEach((plot, i) => {
       plot.onclick = (event) => {
         const box = plot.getBoundingClientRect();
         seekTo(((event.clientX - box.left) / box.width) * seconds);
         choose(i);
+        setPlaying(true);
       };
     });
     document.addEventListener("click", (event) => {

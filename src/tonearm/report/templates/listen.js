@@ -16,27 +16,32 @@
   /* The session, as it is stored: listener, equipment, sheet, started, finished, level, isTrained, answers, comment. */
   let session = null;
   let kept = null; // text of the session in the storage, as this tab last read or wrote it
+  const unstored = new Map(); // sessions that this browser does not store, by listener
+  const UNSTORED = "This browser stores no data: leave this page open to the end. The test can be paused.";
 
   // ---- storage
 
   function saved() {
+    let found = [];
     try {
-      return Object.keys(localStorage)
+      found = Object.keys(localStorage)
         .filter((key) => key.startsWith(stored))
         .map((key) => JSON.parse(localStorage.getItem(key)));
     } catch {
-      return [];
+      // there is no storage
     }
+    return [...found.filter((one) => !unstored.has(one.listener)), ...unstored.values()];
   }
-  /* The session of a listener in the storage, or null. */
+  /* The session of a listener, or null. */
   function restored(listener) {
+    let found = null;
     try {
       kept = localStorage.getItem(stored + listener);
-      return JSON.parse(kept);
+      found = JSON.parse(kept);
     } catch {
       kept = null;
-      return null;
     }
+    return unstored.get(listener) ?? found;
   }
   const isInStorage = (text) => text !== null && text !== kept; // by another tab
   /* Store the session; false where another tab has stored it in the meantime, whose answers stay. */
@@ -49,9 +54,11 @@
         const text = JSON.stringify(session);
         localStorage.setItem(name, text);
         kept = text;
+        unstored.delete(session.listener);
       }
     } catch {
-      warn("This browser stores no data, so the test cannot be paused: leave this page open to the end.");
+      unstored.set(session.listener, session);
+      warn(UNSTORED);
     }
     if (isOthers) leave("The last answer given here was not stored.");
     return !isOthers;
@@ -239,6 +246,7 @@
 
   function welcome() {
     session = null;
+    warn(unstored.size ? UNSTORED : ""); // a warning of a trial would try it again
     listSessions();
     show("welcome");
   }
@@ -390,7 +398,7 @@
     find(".remark").open = false;
     find(".feedback").textContent = "";
     find(".total").textContent = ` / ${clock(player.seconds)}`;
-    warn("");
+    warn(unstored.has(session.listener) ? UNSTORED : "");
     (isRated ? showRatings : showPair)();
     draw();
     show("trial");

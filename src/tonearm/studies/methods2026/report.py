@@ -147,7 +147,7 @@ def ranking_table(results: Results) -> Table:
             ]
         )
     return Table(
-        "ranking",
+        "ranking-table",
         "Rows by their score: the mean over attributes of the area under the curve of effect over "
         f"divergence up to {results.cutoff:g} nats per frame, in standard deviations of plain takes, "
         "where the cell counts, and 0 where it does not; its interval takes it as known which cells "
