@@ -140,7 +140,7 @@ def _write_parts(report: Report, figures: Path, data: Path) -> None:
     Raises:
         ValueError: two of them have one name, and one would replace the other.
     """
-    names = [one.name for one in (*report.figures, *report.tables)]
+    names = [figure.name for figure in report.figures] + [table.name for table in report.tables]
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise ValueError(f"the names {', '.join(repeated)} are repeated among figures and tables")
