@@ -94,6 +94,19 @@ def test_the_null_keeps_the_rows_of_a_track_together() -> None:
     assert len(same) == 200 and same.max() < 0.9
 
 
+def test_tracks_widen_the_null_and_are_stated() -> None:
+    track = np.repeat(np.arange(20), 10)
+    rows = rng.normal(size=(20, 3))[track] + 1e-3 * rng.normal(size=(200, 3))
+    labels = [f"label {one}" for one in rng.permutation(20)[track] % 2]
+    alone = measure_clusters(rows, labels, "points")
+    found = measure_clusters(rows, labels, "points", tracks=[f"track {one}" for one in track])
+    assert found.nulls["ari"].bound > 2 * alone.nulls["ari"].bound
+    assert found.ari == alone.ari
+    assert found.protocol.endswith("n = 200 of 20 tracks") and alone.protocol.endswith("n = 200")
+    with pytest.raises(TonearmError, match="one track for each row"):
+        measure_clusters(rows, labels, "points", tracks=["a"])
+
+
 def test_one_label_and_unequal_lists_are_refused() -> None:
     with pytest.raises(TonearmError, match="two labels"):
         measure_clusters(planted(1), ["rock"] * 60, "one")

@@ -138,6 +138,16 @@ def test_rows_and_labels_that_do_not_match_are_refused(rows, labels, message):
         moments.add(rows, np.array(labels))
 
 
+def test_a_batch_without_rows_changes_nothing():
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    labels = np.arange(20) % 2
+    once, again = CrossMoments(2), CrossMoments(2)
+    once.add(rows, labels)
+    for part in (slice(0, 0), slice(None), slice(0, 0)):
+        again.add(rows[part], labels[part])
+    assert again.count == 20 and np.array_equal(again.covariance, once.covariance)
+
+
 def test_too_little_is_refused():
     with pytest.raises(TonearmError, match="1 classes hold no concept"):
         CrossMoments(1)

@@ -44,6 +44,8 @@ def test_halves_agree_on_a_planted_direction_and_not_on_noise():
 
 
 def test_too_few_directions_or_prompts_are_refused():
+    with pytest.raises(TonearmError, match="the 4 directions are equal"):
+        find_blocks(np.ones((4, 4)))
     with pytest.raises(TonearmError, match="2 directions have no blocks"):
         find_blocks(np.eye(2))
     with pytest.raises(TonearmError, match="has no halves"):

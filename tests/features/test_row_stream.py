@@ -6,6 +6,7 @@ import torch
 from tonearm.activations.clip_sources import clips_of_prompts
 from tonearm.activations.frames import read_frames
 from tonearm.errors import TonearmError
+from tonearm.features import row_stream
 from tonearm.features.row_stream import (
     LayerScales,
     RowStream,
@@ -59,16 +60,15 @@ def test_rows_of_a_chunk_are_mixed(melody, stream, clips):
 def test_rows_far_longer_than_the_median_are_left_out():
     rows = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
     sinks = torch.cat([rows, 1000 * rows[:3]])
-    scales = measure_scales(sinks)
+    scales = measure_scales(sinks.norm(dim=-1))
     assert len(within_limit(sinks, scales)) == 100
     assert scales.scale == pytest.approx(float(rows.square().sum(-1).mean().sqrt()), rel=1e-5)
-    assert torch.allclose(scales.mean, rows.mean(0), atol=1e-5)
     assert scales.mean_norm == pytest.approx(float(rows.norm(dim=-1).mean()), rel=1e-5)
 
 
 def test_batches_are_whole_and_of_mean_squared_length_1():
     rows = 30 * torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
-    scales = measure_scales(rows)
+    scales = measure_scales(rows.norm(dim=-1))
     batches = list(batches_of(rows, scales, 32))
     assert [len(batch) for batch in batches] == [32, 32, 32]
     normalised = torch.cat(list(batches_of(rows, scales, 100)))
@@ -78,15 +78,34 @@ def test_batches_are_whole_and_of_mean_squared_length_1():
 @pytest.mark.parametrize("bad", [torch.zeros(5, 4), torch.full((5, 4), float("nan"))])
 def test_activations_without_a_scale_are_refused(bad):
     with pytest.raises(TonearmError, match="zero or not finite"):
-        measure_scales(bad)
+        measure_scales(bad.norm(dim=-1))
 
 
 def test_scales_are_measured_on_some_rows_alone(stream):
     found = stream.scales(10)
     assert isinstance(found[0], LayerScales)
-    assert found[0].scale == measure_scales(stream.chunk(0)[0][:10]).scale
+    assert found[0].scale == measure_scales(stream.chunk(0)[0][:10].norm(dim=-1)).scale
 
 
 def test_the_clips_of_a_chunk_follow_from_the_memory(melody, clips):
     one = RowStream(melody.engine, clips, "residual", (0,), seed=0).chunk_clips
     assert one == 65_536 // (2 * 7)
+
+
+def test_a_chunk_has_several_steps_whatever_its_layers_take(melody, clips, monkeypatch):
+    """A step that is larger than a chunk could never be taken, and rows that fill no step are lost."""
+    monkeypatch.setattr(row_stream, "CHUNK_BYTES", 1)
+    assert RowStream(melody.engine, clips, "residual", (0,), seed=0).chunk_clips == 1
+    stream = RowStream(melody.engine, clips, "residual", (0,), seed=0, step=14)
+    assert stream.chunk_clips == 4 and len(stream.chunk(0)[0]) == 4 * 14
+
+
+def test_at_cross_attention_the_null_branch_is_left_out(small, tmp_path):
+    """What a null text adds is exactly 0: half of the rows would be zeros."""
+    clips = clips_of_prompts(small.engine, PROMPTS, tmp_path / "s", takes=6, seconds=0.4)
+    stream = RowStream(small.engine, clips, "cross_attention", (0,), seed=0)
+    rows = stream.read(range(len(clips))).rows[0]
+    positions = len(rows) // len(clips)
+    assert len(rows) == 6 * positions and rows.norm(dim=-1).min() > 0
+    both = RowStream(small.engine, clips, "residual", (0,), seed=0)
+    assert len(both.read(range(len(clips))).rows[0]) == 2 * len(rows)

@@ -14,7 +14,7 @@ from tonearm.features.autoencoder import encode, reconstruct
 from tonearm.features.fidelity import feature_statistics
 from tonearm.features.row_stream import RowStream
 from tonearm.features.settings import TrainingSettings
-from tonearm.features.train import train_autoencoders, validation_clips
+from tonearm.features.train import check_training, train_autoencoders, validation_clips
 from tonearm.features.trained import load_autoencoder, save_autoencoder
 from tonearm.features.training_state import FILE, remove_state
 
@@ -188,6 +188,12 @@ def test_another_engine_and_another_site_are_refused(melody, clips, tmp_path):
         train_autoencoders(melody.with_engine("reference"), clips, [0], tmp_path)
     with pytest.raises(TonearmError, match="has no site 'cross_attention'"):
         train_autoencoders(melody, clips, [0], tmp_path, site="cross_attention")
+
+
+def test_cross_attention_needs_texts(small):
+    with pytest.raises(TonearmError, match="exactly 0 without a text; train on prompts"):
+        check_training(small, "cross_attention", [0], TrainingSettings(), has_texts=False)
+    check_training(small, "cross_attention", [0], TrainingSettings())
 
 
 def test_one_track_cannot_be_divided(melody, tmp_path):

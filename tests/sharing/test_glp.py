@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -284,3 +285,19 @@ def test_directions_that_were_derived_elsewhere_are_only_warned_about(melody, tm
     same = {**GLP, "glp.derived_at": GLP["glp.hook_point"]}
     import_vector(write_directions(tmp_path / "y.gguf", same, {1: rows(1)[0]}), melody.shape)
     assert len(caplog.messages) == 1
+
+
+def test_the_strength_of_an_imported_file_is_that_of_its_mode_and_length(tmp_path):
+    """A calibration comes first; a vector that was scaled or negated has no recommended strength."""
+    own = upper(random_vector())
+    vector = replace(own, info=own.info.model_copy(update={"statistics": {"alpha_default": 4.0}}))
+
+    def alpha(of, **options):
+        return export_gguf(of, tmp_path / "x.gguf", **options).alpha
+
+    assert alpha(vector) == 4.0
+    assert alpha(vector, mode="project") == 1.0
+    assert alpha(0.5 * vector) == alpha(-vector) == 1.0
+    sign = SignCalibration(strength=3.0, configuration=Configuration(strategy="all-to-all"))
+    info = vector.info.model_copy(update={"calibration": Calibration(positive=sign, negative=sign)})
+    assert alpha(replace(vector, info=info)) == 3.0

@@ -62,6 +62,14 @@ def test_a_push_writes_exactly_the_files_and_the_card_in_one_commit(api, files):
     assert f"{REPO}@v1" in content["README.md"].decode()
 
 
+def test_a_repository_that_is_new_has_no_other_revision(api, files):
+    """The hub would make it empty, and refuse the commit."""
+    refused(lambda: push(REPO, files, revision="dev", api=api), "no revision 'dev'; push without")
+    assert names_of(api) == ["repo_exists"]
+    push(REPO, files, revision="main", api=api)
+    assert len(api.commits[REPO]) == 2
+
+
 def test_what_was_pushed_is_pulled_with_equal_hashes(api, files, tmp_path):
     push(REPO, files, tag="v1", api=api)
     done = pull(REPO, revision="v1", folder=tmp_path / "new", api=api)
@@ -266,7 +274,8 @@ def test_every_fault_of_the_hub_is_one_line(api, files, tmp_path, error, message
     api.fail["model_info"] = error
     refused(lambda: pull(REPO, revision="v9", folder=tmp_path / "new", api=api), message)
     api.fail = {"create_commit": error}
-    refused(lambda: push(REPO, files, revision="v9", api=api), message)
+    of_main = message.replace("v9", "main")
+    refused(lambda: push(REPO, files, revision="main", api=api), of_main)
     assert not (tmp_path / "new").exists()
 
 

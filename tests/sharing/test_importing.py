@@ -245,6 +245,11 @@ def test_the_input_of_layer_0_is_the_output_of_no_layer(shape, tmp_path):
         ({"1": rows(1)[0].tolist()}, {"num_heads": 4, "head_dim": 8}, "has num_heads: .* heads"),
         ({"1": rows(1)[0].tolist()}, {"probe_accuracies": {"1:0": 0.9}}, "has probe_accuracies"),
         ({"1": rows(1)[0].tolist()}, {"meta": {"location": "mlp"}}, "meta.location 'mlp'"),
+        (
+            {"1": rows(1)[0].tolist()},
+            {"meta": {"location": ["mlp"]}},
+            "meta.location .* is not known",
+        ),
         ({"1": rows(1)[0].tolist()}, {"model_type": "llama"}, "'llama' model"),
         ({"x": rows(1)[0].tolist()}, {}, "the layer 'x'"),
         ({"-1": rows(1)[0].tolist()}, {}, "the layer '-1'"),

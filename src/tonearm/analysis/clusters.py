@@ -13,7 +13,8 @@ compare the two partitions.
 Source: Panda et al. 2025, III (who choose the layer with the highest ARI); Hubert & Arabie 1985;
 Strehl & Ghosh 2002.
 
-The null of an index is its distribution over permutations of the labels.
+The null of an index is its distribution over permutations of the labels, which rows of one track keep
+together.
 
 Conventions: Euclidean, features not standardised; ten starts, the best kept. Whitened rows are on
 their first principal components, each scaled to unit variance, so that dimensions of large variance
@@ -67,6 +68,7 @@ class Clusters:
         jaccard: float64 [labels, clusters].
         assigned: cluster of each row, int [n]; a column of `jaccard`.
         n: rows.
+        tracks: whose labels are permuted; as many as rows where each is one of its own.
         seed: of k-means.
         source: of the rows.
     """
@@ -79,14 +81,16 @@ class Clusters:
     jaccard: np.ndarray
     assigned: np.ndarray
     n: int
+    tracks: int
     seed: int
     source: str
 
     @property
     def protocol(self) -> str:
+        of_tracks = f" of {self.tracks} tracks" if self.tracks < self.n else ""
         return (
             f"k-means, k = {len(self.labels)}, best of {STARTS} starts, seed {self.seed}, "
-            f"{self.source}, n = {self.n}"
+            f"{self.source}, n = {self.n}{of_tracks}"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -102,11 +106,16 @@ class Clusters:
             "labels": list(self.labels),
             "jaccard": self.jaccard.tolist(),
             "n": self.n,
+            "tracks": self.tracks,
         }
 
 
 def measure_clusters(
-    rows: np.ndarray, labels: Sequence[str], source: str, seed: int = 0
+    rows: np.ndarray,
+    labels: Sequence[str],
+    source: str,
+    seed: int = 0,
+    tracks: Sequence[str] | None = None,
 ) -> Clusters:
     """Cluster rows and compare the clusters with labels.
 
@@ -115,13 +124,15 @@ def measure_clusters(
         labels: one per row.
         source: description of the rows, for the protocol.
         seed: of k-means.
+        tracks: one per row, of rows that resemble each other, such as the excerpts of one recording:
+            the null keeps them together. Default: every row is one of its own.
 
     Returns:
         The clusters with their indices.
 
     Raises:
-        TonearmError: fewer than two labels, a seed that is not possible, or the numbers of rows and
-            labels differ.
+        TonearmError: fewer than two labels, a seed that is not possible, or the numbers of rows,
+            labels and tracks differ.
     """
     seed = boundary.seed(seed, boundary.MAX_SKLEARN_SEED)
     labels = boundary.sequence(labels, "labels", boundary.text, "a list of labels")
@@ -130,6 +141,15 @@ def measure_clusters(
         raise TonearmError(
             f"{len(rows)} rows and {len(labels)} labels; give one label for each row"
         )
+    if tracks is None:
+        units = np.arange(len(rows))
+    else:
+        named = boundary.sequence(tracks, "tracks", boundary.text, "a list of tracks")
+        if len(named) != len(rows):
+            raise TonearmError(
+                f"{len(rows)} rows and {len(named)} tracks; give one track for each row"
+            )
+        units = np.unique(named, return_inverse=True)[1]
     names = tuple(dict.fromkeys(sorted(labels)))
     if len(names) < 2:
         raise TonearmError(
@@ -139,7 +159,7 @@ def measure_clusters(
     found = k_means(rows, len(names), seed)
     truth = np.array([names.index(label) for label in labels])
     jaccard, assigned = matched_jaccard(truth, found, len(names))
-    draws = permuted_agreement(truth, found, np.arange(len(truth)), seed)
+    draws = permuted_agreement(truth, found, units, seed)
     return Clusters(
         labels=names,
         **agreement(truth, found),
@@ -147,6 +167,7 @@ def measure_clusters(
         jaccard=jaccard,
         assigned=assigned,
         n=len(rows),
+        tracks=len(np.unique(units)),
         seed=seed,
         source=source,
     )
@@ -183,7 +204,8 @@ def cluster_folders(
     corpus = embed_corpus(
         folders, embedder, label=label, where=where, layout=layout, progress=progress
     )
-    return measure_clusters(corpus.rows, corpus.labels, corpus.embedder, seed), corpus
+    found = measure_clusters(corpus.rows, corpus.labels, corpus.embedder, seed, corpus.tracks)
+    return found, corpus
 
 
 def whitened(rows: np.ndarray, components: int, seed: int = 0) -> np.ndarray:

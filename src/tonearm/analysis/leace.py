@@ -61,6 +61,8 @@ class CrossMoments:
             )
         if not np.isin(labels, np.arange(self.classes)).all():
             raise TonearmError(f"a label is outside 0..{self.classes - 1}, the classes")
+        if not len(rows):
+            return
         joint = np.concatenate([rows, np.eye(self.classes)[labels]], axis=1)
         mean = joint.mean(0)
         products = (joint - mean).T @ (joint - mean)

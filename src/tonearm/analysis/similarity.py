@@ -51,7 +51,7 @@ def find_blocks(cosines: np.ndarray, most: int = 6) -> Blocks:
         most: clusters; the number from 2 to this one with the best silhouette is taken.
 
     Raises:
-        TonearmError: fewer than 3 directions.
+        TonearmError: fewer than 3 directions, or directions that are all equal.
     """
     n = len(cosines)
     if n < 3:
@@ -64,6 +64,8 @@ def find_blocks(cosines: np.ndarray, most: int = 6) -> Blocks:
         labels = fcluster(tree, count, "maxclust")
         if len(set(labels)) == count:
             tried[count] = (silhouette_score(distances, labels, metric="precomputed"), labels)
+    if not tried:
+        raise TonearmError(f"the {n} directions are equal, so that they have no blocks")
     score, labels = max(tried.values(), key=lambda found: found[0])
     order = {label: i for i, label in enumerate(dict.fromkeys(labels.tolist()))}
     ordered = tuple(order[label] for label in labels.tolist())

@@ -34,7 +34,7 @@ def export(
             "--alpha",
             metavar="ALPHA",
             help="Strength that the file recommends; default: the calibrated one where it injects "
-            "all-to-all by this operator, else 1.",
+            "all-to-all by this operator, else that of an imported file of this mode, else 1.",
         ),
     ] = None,
     without_layer_0: Annotated[

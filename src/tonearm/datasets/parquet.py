@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tonearm.errors import TonearmError
-from tonearm.text import first_line
+from tonearm.text import first_line, quoted
 
 AUDIO, BYTES, PATH = "audio", "bytes", "path"
 SHARDS = tuple(f"{'*/' * depth}*.parquet" for depth in range(3))  # data/train-*, notes/train/0000
 REMEDY = "download it again"
+FAULTS = (OSError, ValueError, NotImplementedError)  # pyarrow's errors are of these classes
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -44,6 +45,18 @@ def read_columns(shards: Sequence[Path], folder: Path) -> tuple[str, ...]:
     return next(iter(names.values()))
 
 
+def _check_audio(shard: Path) -> None:
+    """Raise TonearmError for audio that is not stored as encoded files."""
+    schema = _opened(shard).schema_arrow
+    kind = schema.field(AUDIO).type
+    fields = {kind.field(number).name for number in range(kind.num_fields)}
+    if not {BYTES, PATH} <= fields:
+        raise TonearmError(
+            f"{shard} has audio of type {quoted(str(kind))}; give shards whose audio is a struct of "
+            f"{BYTES} and {PATH}, as the Hugging Face hub stores it"
+        )
+
+
 def read_rows(shards: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[Path, int, dict]]:
     """Read values without the bytes of the audio.
 
@@ -56,9 +69,10 @@ def read_rows(shards: Sequence[Path], columns: Sequence[str]) -> Iterator[tuple[
         audio as `audio`.
 
     Raises:
-        TonearmError: a shard cannot be read.
+        TonearmError: a shard cannot be read, or its audio is not stored as encoded files.
     """
     for shard in shards:
+        _check_audio(shard)
         number = 0
         for batch in _guarded(shard, [*columns, f"{AUDIO}.{PATH}"]):
             for row in batch.to_pylist():
@@ -102,7 +116,7 @@ def _audio_of_group(shard: Path, group: int) -> Any:
     """Column of the audio in one row group, without the names."""
     try:
         table = _opened(shard).read_row_group(group, columns=[f"{AUDIO}.{BYTES}"])
-    except (OSError, ValueError) as error:  # pyarrow's errors are of these classes
+    except FAULTS as error:
         raise _unreadable(shard, error) from error
     return table.column(AUDIO)
 
@@ -110,7 +124,7 @@ def _audio_of_group(shard: Path, group: int) -> Any:
 def _guarded(shard: Path, columns: Sequence[str]) -> Iterator[Any]:
     try:
         yield from _opened(shard).iter_batches(columns=columns)
-    except (OSError, ValueError) as error:
+    except FAULTS as error:
         raise _unreadable(shard, error) from error
 
 
@@ -123,7 +137,7 @@ def _opened(shard: Path) -> Any:
         ) from error
     try:
         return parquet.ParquetFile(shard)
-    except (OSError, ValueError) as error:
+    except FAULTS as error:
         raise _unreadable(shard, error) from error
 
 

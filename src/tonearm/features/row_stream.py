@@ -20,7 +20,9 @@ from tonearm.errors import TonearmError
 from tonearm.musicgen.engine import Engine, whole_positions
 
 CHUNK_ROWS = 65_536
-CHUNK_BYTES = 2**29  # of all layers
+CHUNK_BYTES = 2**29  # of all layers, unless these are fewer than CHUNK_STEPS steps
+CHUNK_STEPS = 4
+CROSS_ATTENTION: Site = "cross_attention"
 LONGEST = 10.0  # times the median length
 SCALE_BATCHES = 100  # of rows, on which the scales are measured
 
@@ -32,13 +34,11 @@ class LayerScales:
     scale      square root of the mean squared length, of rows within the limit
     limit      LONGEST times the median length
     mean_norm  mean length, of rows within the limit
-    mean       of rows within the limit, float32 [D]
     """
 
     scale: float
     limit: float
     mean_norm: float
-    mean: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ class RowStream:
     site     of the activations
     layers   likewise
     seed     of the order
+    step     rows of a step of the training, of which a chunk has CHUNK_STEPS at least
     """
 
     engine: Engine
@@ -57,15 +58,25 @@ class RowStream:
     site: Site
     layers: tuple[int, ...]
     seed: int
+    step: int = 0
+
+    @property
+    def both_branches(self) -> bool:
+        """Whether clips with texts are read on both guidance branches; what a null text adds by
+        cross-attention is exactly 0.
+        """
+        return self.site != CROSS_ATTENTION
 
     @property
     def chunk_clips(self) -> int:
         """Clips of a chunk."""
         shape = self.engine.checkpoint.shape
         positions = len(whole_positions(shape, self.clips.frames))
-        fitting = CHUNK_BYTES // (4 * shape.width * len(self.layers))
         has_text = any(one.text is not None for one in self.clips.records)
-        return max(1, min(CHUNK_ROWS, fitting) // (positions * (2 if has_text else 1)))
+        rows_of_clip = positions * (2 if has_text and self.both_branches else 1)
+        fitting = CHUNK_BYTES // (4 * shape.width * len(self.layers))
+        rows = max(min(CHUNK_ROWS, fitting), CHUNK_STEPS * self.step)
+        return max(1, rows // rows_of_clip)
 
     def chunk(self, number: int) -> dict[int, torch.Tensor]:
         """Read chunk `number`, from 0: mixed rows float32 [m, D] by layer."""
@@ -80,38 +91,42 @@ class RowStream:
     def read(self, members: Sequence[int]) -> FrameRows:
         """Read the rows of some clips, of both guidance branches where they have texts."""
         return read_frames(
-            self.engine, self.clips.chosen(members), self.site, self.layers, both_branches=True
+            self.engine,
+            self.clips.chosen(members),
+            self.site,
+            self.layers,
+            both_branches=self.both_branches,
         )
 
     def scales(self, rows: int) -> dict[int, LayerScales]:
-        """Measure the scales of each layer on the first rows of the stream, `rows` at most."""
+        """Measure the scales of each layer on the first rows of the stream, `rows` at most, of which
+        the lengths alone are kept.
+        """
         kept: dict[int, list[torch.Tensor]] = {layer: [] for layer in self.layers}
         number = seen = 0
         chunks = -(-len(self.clips) // self.chunk_clips)
         while seen < rows and number < chunks:
             chunk = self.chunk(number)
             for layer, found in chunk.items():
-                kept[layer].append(found[: rows - seen])
+                kept[layer].append(found[: rows - seen].norm(dim=-1))
             seen, number = seen + len(kept[self.layers[0]][-1]), number + 1
         return {layer: measure_scales(torch.cat(parts)) for layer, parts in kept.items()}
 
 
-def measure_scales(rows: torch.Tensor) -> LayerScales:
-    """Measure the scales of activations [m, D].
+def measure_scales(lengths: torch.Tensor) -> LayerScales:
+    """Measure the scales of activations by their lengths [m].
 
     Raises:
         TonearmError: they are zero or not finite.
     """
-    lengths = rows.norm(dim=-1)
     limit = LONGEST * float(lengths.median())
-    within = lengths <= limit
-    scale = float(rows[within].square().sum(-1).double().mean().sqrt())
+    within = lengths[lengths <= limit].double()
+    scale = float(within.square().mean().sqrt())
     if not 0 < scale < float("inf"):
         raise TonearmError(
             "the activations are zero or not finite; use dtype float32, or another layer"
         )
-    mean_norm = float(lengths[within].double().mean())
-    return LayerScales(scale, limit, mean_norm, rows[within].double().mean(0).float())
+    return LayerScales(scale, limit, float(within.mean()))
 
 
 def within_limit(rows: torch.Tensor, scales: LayerScales) -> torch.Tensor:

@@ -16,6 +16,7 @@ from tonearm.model import Model
 from tonearm.progress import Progress
 
 CLIPS_AT_ONCE = 32
+BLOCK_VALUES = 2**26  # of features: 256 MiB as float32
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,18 @@ def track_activity(
 def rows_of_clips(
     model: Model, trained: TrainedAutoencoder, clips: Clips
 ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-    """Read the activations of an autoencoder's layer, some clips at a time.
+    """Read the activations of an autoencoder's layer, some clips at a time, in blocks whose features
+    are BLOCK_VALUES numbers at most.
 
     Yields:
         Index of the first clip, rows float32 [m, D], and each row's clip from that one on, int64
         [m].
     """
     info = trained.info
+    size = max(1, BLOCK_VALUES // info.features)
     for first in range(0, len(clips), CLIPS_AT_ONCE):
         part = clips.chosen(range(first, min(first + CLIPS_AT_ONCE, len(clips))))
         found = read_frames(model.engine, part, info.site, (info.layer,))
-        yield first, found.rows[info.layer], found.clips
+        blocks = zip(found.rows[info.layer].split(size), found.clips.split(size), strict=True)
+        for rows, owners in blocks:
+            yield first, rows, owners

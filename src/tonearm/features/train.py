@@ -4,11 +4,12 @@
            └─► validation clips ───────────────────────► fidelity
 
 The state is written after every chunk, and a stopped training continues at the next chunk; the
-result is that of an unstopped one. Memory holds one chunk of all layers.
+result is that of an unstopped one. Memory holds one chunk of all layers, of four steps at least.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,6 +21,7 @@ from tonearm.errors import TonearmError
 from tonearm.features.fidelity import feature_statistics, measure_fidelity
 from tonearm.features.info import AutoencoderInfo
 from tonearm.features.row_stream import (
+    CROSS_ATTENTION,
     SCALE_BATCHES,
     LayerScales,
     RowStream,
@@ -70,10 +72,13 @@ def train_autoencoders(
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
     settings = TrainingSettings() if settings is None else settings
     layers = tuple(sorted(set(layers)))
-    check_training(model, site, layers, settings)
+    has_texts = all(one.text is not None for one in clips.records)
+    check_training(model, site, layers, settings, has_texts=has_texts)
     held_out = validation_clips(clips, settings)
     training = sorted(set(range(len(clips))) - set(held_out))
-    stream = RowStream(model.engine, clips.chosen(training), site, layers, settings.seed)
+    stream = RowStream(
+        model.engine, clips.chosen(training), site, layers, settings.seed, settings.batch_rows
+    )
     scales = stream.scales(SCALE_BATCHES * settings.batch_rows)
     run = Run(
         fingerprint=model.shape.fingerprint,
@@ -91,9 +96,22 @@ def train_autoencoders(
 
 
 def check_training(
-    model: Model, site: str, layers: Sequence[int], settings: TrainingSettings
+    model: Model,
+    site: str,
+    layers: Sequence[int],
+    settings: TrainingSettings,
+    *,
+    has_texts: bool = True,
 ) -> None:
-    """Raise TonearmError for a layer, site, engine or setting that is not possible."""
+    """Raise TonearmError for a layer, site, engine or setting that is not possible.
+
+    Args:
+        model: of the activations.
+        site: likewise.
+        layers: likewise.
+        settings: of the training.
+        has_texts: all clips are read with a text.
+    """
     shape = model.shape
     if not isinstance(model.engine, DecoderEngine):
         raise TonearmError(
@@ -101,6 +119,10 @@ def check_training(
             f"use engine {DecoderEngine.name}"
         )
     shape.check_site(site)
+    if site == CROSS_ATTENTION and not has_texts:
+        raise TonearmError(
+            "cross_attention is exactly 0 without a text; train on prompts, or choose another site"
+        )
     last = shape.layer_count - 1
     if not layers or not 0 <= min(layers) <= max(layers) <= last:
         raise TonearmError(
@@ -214,10 +236,10 @@ def _finished(
 ) -> TrainedAutoencoder:
     """The trainer's autoencoder of raw activations, with statistics and fidelity."""
     weights = trainer.autoencoder().scaled(scales.scale)
-    one_layer = RowStream(stream.engine, stream.clips, stream.site, (layer,), stream.seed)
+    one_layer = replace(stream, layers=(layer,))
     shares, peaks = feature_statistics(weights, [within_limit(one_layer.chunk(0)[layer], scales)])
     few = held_out[:: -(-len(held_out) // VALIDATION_CLIPS)]
-    of_validation = RowStream(stream.engine, clips, stream.site, (layer,), stream.seed)
+    of_validation = replace(one_layer, clips=clips)
     rows = within_limit(of_validation.read(few).rows[layer], scales)
     shape, records = model.shape, clips.records
     info = AutoencoderInfo(

@@ -23,7 +23,7 @@ from tonearm.sharing.glp import (
     Mode,
     content_hash,
 )
-from tonearm.steering.vector import SteeringVector
+from tonearm.steering.vector import ALPHA, SteeringVector
 from tonearm.text import quoted
 
 
@@ -60,9 +60,9 @@ def export_gguf(
         path: of the new file.
         mode: add writes the directions as they are; project writes them with norm 1, and leaves out
             those of norm 0. Default: project for a vector that is for the operator remove, else add.
-        alpha: strength that the file recommends. Default: that of the file that the vector was
-            imported from; else that of amount 1, if the calibration injects all-to-all by the
-            operator of the mode; else 1.
+        alpha: strength that the file recommends. Default: that of amount 1, if the calibration
+            injects all-to-all by the operator of the mode; else that of the file that the vector was
+            imported from, in its mode; else 1.
         without_layer_0: leave out the direction of layer 0, for which the format has no slot.
 
     Raises:
@@ -127,17 +127,17 @@ def _checked_alpha(alpha: object) -> float:
 
 
 def _alpha(vector: SteeringVector, mode: Mode) -> float:
-    """Recommended strength of a vector's own file or calibration; 1 where there is none."""
-    stated = vector.info.statistics.get("alpha_default")
-    if stated is not None:
-        return stated
+    """Recommended strength of a vector's calibration, else of the file that it was imported from, as
+    far as they are of the mode; 1 where there is none.
+    """
     operator = "remove" if mode == "project" else "add"
     positive = vector.info.calibration.positive if vector.info.calibration else None
-    if positive is None or positive.strength is None:
-        return 1.0
-    how = positive.configuration
-    fits = (how.operator, how.strategy, how.layers) == (operator, "all-to-all", None)
-    return positive.strength if fits else 1.0
+    if positive is not None and positive.strength is not None:
+        how = positive.configuration
+        if (how.operator, how.strategy, how.layers) == (operator, "all-to-all", None):
+            return positive.strength
+    is_of_mode = (vector.info.operator == "remove") == (mode == "project")
+    return vector.info.statistics.get(ALPHA, 1.0) if is_of_mode else 1.0
 
 
 def _metadata(

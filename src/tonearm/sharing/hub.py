@@ -34,6 +34,7 @@ from tonearm.steering.vector_file import MAX_BYTES, SUFFIX
 from tonearm.text import name_fault, quoted
 
 CARD = "README.md"
+MAIN = "main"  # revision that a new repository has
 MAX_FILES = 1000  # of one push or pull
 UNKNOWN_LICENCE = "unknown"
 OTHER_ENDINGS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".npy", ".gguf", ".json", ".md", ".py")
@@ -173,6 +174,11 @@ def _prepare(
 ) -> None:
     """Make the repository, or check that an existing one can take the release."""
     if not api.repo_exists(repository, repo_type="model"):
+        if revision not in (None, MAIN):
+            raise TonearmError(
+                f"{repository} does not exist yet, so that it has no revision {quoted(revision)}; "
+                "push without a revision first"
+            )
         api.create_repo(repository, private=private, repo_type="model")
         return
     info = api.model_info(repository, revision=revision)

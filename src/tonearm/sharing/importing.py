@@ -19,7 +19,7 @@ from tonearm.sharing.glp import SUFFIX as GGUF
 from tonearm.sharing.layer_arrays import NPY, read_layer_tensors, read_npy
 from tonearm.sharing.svec import SUFFIX as SVEC
 from tonearm.sharing.svec import read_svec
-from tonearm.steering.vector import SteeringVector, VectorInfo
+from tonearm.steering.vector import ALPHA, SteeringVector, VectorInfo
 from tonearm.steering.vector_file import SUFFIX as SAFETENSORS
 from tonearm.text import quoted
 
@@ -111,7 +111,7 @@ def import_vector(
         source="file",
         data_hash=hashlib.sha256(path.read_bytes()).hexdigest()[:16],
         best_layer=_best_layer(path, foreign, numbered, best_layer),
-        statistics={} if foreign.alpha is None else {"alpha_default": foreign.alpha},
+        statistics={} if foreign.alpha is None else {ALPHA: foreign.alpha},
         library_version=__version__,
         operator="remove" if foreign.projecting else None,
     )

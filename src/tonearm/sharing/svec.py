@@ -80,7 +80,7 @@ def _numbering(path: Path, meta: Any) -> Numbering:
     location = meta.get("location") if isinstance(meta, Mapping) else None
     if location is None:
         return "unstated"
-    if location not in LOCATIONS:
+    if not isinstance(location, str) or location not in LOCATIONS:
         raise TonearmError(
             f"meta.location {quoted(location)} of {path} is not known; "
             f"known are {' and '.join(LOCATIONS)}"

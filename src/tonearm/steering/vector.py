@@ -22,6 +22,7 @@ from tonearm.steering.reader import check_reader
 # unit of strengths, the hash of the tensors, the frame scales, the monitor with the scores of heads,
 # the readers, and the tables of a knob
 FORMAT_VERSION = 5
+ALPHA = "alpha_default"  # statistic: strength that the file of an imported vector recommends
 MAX_LAYERS, MAX_WIDTH = 1024, 65_536  # of any checkpoint
 # fields of a vector whose directions are not those that were learned
 NO_PROJECTIONS: Mapping[str, Any] = {
@@ -295,7 +296,12 @@ class SteeringVector:
         return self._joined(other, -1, "-")
 
     def __mul__(self, factor: float) -> "SteeringVector":
-        update: dict[str, Any] = {"name": f"{factor:g} * {self.name}", "calibration": None}
+        statistics = {name: one for name, one in self.info.statistics.items() if name != ALPHA}
+        update: dict[str, Any] = {
+            "name": f"{factor:g} * {self.name}",
+            "calibration": None,
+            "statistics": statistics,
+        }
         if factor < 0:
             update |= {
                 "positive_label": self.info.negative_label,

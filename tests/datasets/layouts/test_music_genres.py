@@ -95,6 +95,29 @@ def test_parquet_of_other_columns_is_refused(tmp_path: Path) -> None:
         read_corpus([tmp_path])
 
 
+@pytest.mark.parametrize("kind", ["bytes", "path", "binary", "decoded"])
+def test_audio_that_is_no_encoded_file_is_refused(music_genres: Path, kind: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    first = min(music_genres.rglob("*.parquet"))
+    types = {
+        "bytes": pyarrow.struct([("bytes", pyarrow.binary())]),
+        "path": pyarrow.struct([("path", pyarrow.string())]),
+        "binary": pyarrow.binary(),
+        "decoded": pyarrow.struct([("array", pyarrow.list_(pyarrow.float32()))]),
+    }
+    for one in music_genres.rglob("*.parquet"):
+        table = parquet.read_table(one)
+        place = table.schema.get_field_index("audio")
+        column = pyarrow.nulls(table.num_rows, types[kind])
+        parquet.write_table(table.set_column(place, "audio", column), one)
+    with pytest.raises(
+        TonearmError, match=r"has audio of type .*struct of bytes and path"
+    ) as error:
+        read_corpus([music_genres])
+    assert first.name in str(error.value) and "\n" not in str(error.value)
+
+
 def test_a_folder_per_label_may_hold_parquet_too(tmp_path: Path) -> None:
     write_shard(tmp_path / "features.parquet", [{"audio": None, "text": "x"}])
     for label in ("a", "b"):

@@ -107,7 +107,7 @@ def train(
     from tonearm.features.trained import load_autoencoder, save_autoencoder
     from tonearm.features.training_state import remove_state
 
-    check_training(loaded, site, layer, settings)
+    check_training(loaded, site, layer, settings, has_texts=not audio)
     try:
         clips = data.collect(loaded, folder / CLIPS)
         with progress_bar("training") as bar:
