@@ -20,7 +20,12 @@ from tonearm.generation.encode import encode_batch, overlap_frames, place_in_bat
 from tonearm.generation.open_stream import open_stream
 from tonearm.generation.prepare import PreparedRequest, prepare, unsteered
 from tonearm.generation.provenance import MAX_ROWS, BatchRecord
-from tonearm.generation.reproduction import batch_of, recorded_shape, with_recorded_texts
+from tonearm.generation.reproduction import (
+    batch_of,
+    recorded_shape,
+    reproduced_shape,
+    with_recorded_texts,
+)
 from tonearm.generation.request import AudioLike, TakeRequest, prompt_sections
 from tonearm.generation.stream import Stream
 from tonearm.generation.take import Take
@@ -264,11 +269,13 @@ class Model:
                 f"{DEFAULT_ENGINE}"
             )
         check_rewinds(rewinds, self.shape)
-        self._limits().check(recorded_shape(request, place, self.shape))
+        limits = self._limits()
+        limits.check(recorded_shape(request, place, self.shape))
         requests = batch_of(request, place)
         prepared, found = self._prepare(requests, vectors, recorded=True)
         rows = [with_recorded_texts(one, place) for one in prepared]
         rows[place.row] = replace(rows[place.row], rewinds=tuple(rewinds))
+        limits.check(reproduced_shape(rows, place, limits))
         report = BatchProgress([[one.frames or 0 for one in rows]], progress)
         decode_request = encode_batch(
             self.checkpoint,

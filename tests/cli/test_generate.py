@@ -1,6 +1,9 @@
+import gc
 import inspect
 import json
 import shutil
+import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -91,11 +94,11 @@ def test_json_is_all_there_is_on_stdout_and_equals_the_sidecar(play, folder):
 
 
 def test_short_and_long_form_of_steering_make_the_same_take(play, folder):
-    (folder / "long.json").write_text(
+    (folder / "steering.json").write_text(
         '{"steers": [{"vector": "energy", "strength": 8, "operator": "add", "schedule": {"points": [[0.1, 0], [0.1, 1], [0.4, 1], [0.4, 0]]}}]}'
     )
     assert play("--steer", "energy=raw:8@0.1-0.4", "-o", "short.wav").code == 0
-    assert play("--steering", "long.json", "-o", "long.wav", "--force").code == 0
+    assert play("--steering", "steering.json", "-o", "long.wav").code == 0
     assert play("-o", "plain.wav").code == 0
     assert (
         codes(folder / "short.json") == codes(folder / "long.json") != codes(folder / "plain.json")
@@ -187,6 +190,33 @@ def test_an_input_is_never_overwritten(play, folder):
     outcome = play("--continue-from", "tone.wav", "-o", "tone.wav", "--force")
     assert outcome.code == 2 and "would be overwritten" in outcome.err
     assert (folder / "tone.wav").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["loud.json", "tone-1.json"])
+def test_a_steering_file_is_never_overwritten_by_a_sidecar(play, folder, name):
+    text = '[{"vector": "energy", "strength": 2}]'
+    (folder / name).write_text(text)
+    takes = ("-n", 2, "-o", "tone.wav") if "-" in name else ("-o", "loud.wav")
+    outcome = play("--steering", name, *takes, "--force")
+    assert outcome.code == 2 and f"{name} would be overwritten" in outcome.err
+    assert (folder / name).read_text() == text
+
+
+def test_the_audio_of_earlier_takes_is_not_kept(play, monkeypatch):
+    """A command may make 100,000 of them."""
+    module = sys.modules["tonearm.cli.generate"]  # whose name the command has, too
+    earlier, save = [], module.save_take
+
+    def saving(take, path, **options):
+        gc.collect()
+        alive.append(sum(one() is not None for one in earlier))
+        earlier.append(weakref.ref(take))
+        return save(take, path, **options)
+
+    alive: list[int] = []
+    monkeypatch.setattr(module, "save_take", saving)
+    assert play("-n", 4, "--batch-size", 1, "-o", "a.wav").code == 0
+    assert len(alive) == 4 and max(alive) <= 1
 
 
 def interrupted_at(batch, monkeypatch):

@@ -133,3 +133,21 @@ def test_files_named_in_a_page_exist(page):
         if not any((ROOT / base / path).exists() for base in ("", "src/tonearm"))
     ]
     assert not absent
+
+
+AMOUNT = re.compile(r"--steer (\S+)\.safetensors=[-+]?[\d.]+(?=\s|$)")
+
+
+def amounts_without_calibration(text: str) -> list[str]:
+    """Steers of a page by an amount, of vectors that the page has not calibrated before."""
+    found = AMOUNT.finditer(text)
+    return [one[0] for one in found if f"calibrate {one[1]}" not in text[: one.start()]]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_vector_file_has_amounts_where_the_page_calibrates_it(page):
+    """Lines that need a download are not executed."""
+    assert amounts_without_calibration((ROOT / page).read_text()) == []
+    mistake = "tonearm learn x\ntonearm generate y --steer x.safetensors=1.25\n"
+    assert len(amounts_without_calibration(mistake)) == 1
+    assert amounts_without_calibration(f"tonearm calibrate x.safetensors\n{mistake}") == []

@@ -3,6 +3,7 @@ memory.
 """
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.steering.vectors import vector_of
 from tonearm import Clip, TakeRequest, TonearmError, compare, replay
 from tonearm.generation import prepare
 from tonearm.generation.check import max_prompt_frames
+from tonearm.model import Model
 from tonearm.musicgen import memory_estimate
 from tonearm.musicgen.codec import encode_audio
 from tonearm.musicgen.melody import CHROMA_FFT, CHROMA_HOP, CHROMA_RATE, chromagram
@@ -99,6 +101,21 @@ def test_no_more_of_a_melody_is_transformed_than_a_window_reads(melody, monkeypa
     melody.generate(PROMPT, melody=noise(1800), seconds=0.4, seed=1)
     longest = melody.shape.prefix_positions * CHROMA_HOP + CHROMA_FFT
     assert lengths and max(lengths) <= longest
+
+
+def test_the_memory_of_a_replay_counts_the_audio_prompt(small, tmp_path, monkeypatch):
+    take = small.generate(PROMPT, seconds=0.4, seed=1, continue_from=noise(1.0))
+    sidecar, asked, limits = take.save(tmp_path / "take.wav"), [], Model._limits
+
+    def noting(model):
+        found = limits(model)
+        return replace(found, check=lambda shape: asked.append(shape) or found.check(shape))
+
+    monkeypatch.setattr(Model, "_limits", noting)
+    assert replay(sidecar, model=small).identical
+    new = round(0.4 * small.shape.frame_rate)
+    assert asked[-1].frames == take.provenance.frames > new
+    assert asked[-1].known_frames == take.provenance.frames - new
 
 
 ENTRIES = {

@@ -65,6 +65,17 @@ def test_a_monitored_take_replays_bit_for_bit(model, tmp_path, kind):
     assert again.take.provenance.monitored == take.provenance.monitored
 
 
+def test_an_open_ended_stream_after_audio_is_monitored_and_replays(model, tmp_path):
+    """The audio prompt is longer than the tables of a stream without a length."""
+    stream = model.stream(
+        PROMPT, steer=STEERING, seconds=None, seed=3, continue_from=noise(), chunk_seconds=0.08
+    )
+    play(stream, stop_at=8)
+    again = replay(stream.take.save(tmp_path / "a.wav"), model=Model(model.checkpoint))
+    assert again.identical and np.array_equal(again.take.acted[0], stream.take.acted[0])
+    assert stream.take.acted[0].any()
+
+
 def test_both_engines_record_the_same(small):
     small.vectors["m"] = monitored_vector(small, "m", 2)
     reference = Model(small.checkpoint, "reference")

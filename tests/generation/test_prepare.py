@@ -146,6 +146,22 @@ def test_an_open_ended_request_has_no_length(small):
         small._prepare([TakeRequest("calm", 1, late)], vectors)
 
 
+def test_a_schedule_within_the_audio_prompt_steers_nothing_but_audio(small):
+    """Its seconds count from the start of the audio prompt, of which a user may not think."""
+    vectors, steer = {"push": vector_of(small, "push")}, Steer(vector="push", strength=1.0)
+    audio = Clip(np.random.default_rng(0).uniform(-0.1, 0.1, 16_000), 16_000)
+
+    def prepared(seconds, **fields):
+        one = steer.model_copy(update={"schedule": Schedule.window(0.2, seconds), **fields})
+        request = TakeRequest("calm", 1, Steering(steers=(one,)), seconds=0.4, continue_from=audio)
+        return small._prepare([request], vectors)
+
+    with pytest.raises(TonearmError, match="zero from 1 s on, where the new music begins"):
+        prepared(0.6)
+    prepared(1.2)
+    prepared(0.6, positions="audio")
+
+
 @pytest.mark.parametrize(("rows", "first"), [(64, 64), (4096, 128)])
 def test_a_long_request_at_the_end_does_not_shrink_earlier_batches(small, rows, first):
     requests = [TakeRequest("calm", seed, seconds=0.4) for seed in range(130)]

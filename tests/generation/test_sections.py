@@ -160,6 +160,10 @@ def test_one_prompt_is_needed_by_the_reference_engine_and_by_divergence(small):
     request = TakeRequest(PROMPT, 1, seconds=0.8, sections=sections)
     with pytest.raises(TonearmError, match="divergence is of one prompt"):
         small.divergence([request], [take])
+    continued = TakeRequest(PROMPT, 1, seconds=0.4, continue_from=noise(0.4))
+    longer = small.generate(PROMPT, seconds=0.4, seed=1, continue_from=noise(0.4))
+    with pytest.raises(TonearmError, match="omit the audio prompts"):
+        small.divergence([continued], [longer])
     with pytest.raises(TonearmError, match="has 1 sections and the place 0"):
         small.reproduce(request, take.provenance.batch, {})
 

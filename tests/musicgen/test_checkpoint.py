@@ -350,6 +350,20 @@ def test_an_attention_kernel_of_the_hub_is_refused(folder_of, tmp_path):
     assert "'somebody/kernel'" in refused(str(folder))
 
 
+def test_a_device_beyond_those_of_the_machine_is_refused(folder_of, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert "this machine has cuda:0 to cuda:1" in refused(str(folder_of("small")), device="cuda:2")
+
+
+def test_a_device_without_room_for_the_weights_is_one_line(folder_of, monkeypatch):
+    def full(*_arguments, **_options):
+        raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2 GiB")
+
+    monkeypatch.setattr(torch.nn.Module, "to", full)
+    assert "choose another device, or a smaller dtype" in refused(str(folder_of("small")))
+
+
 def test_an_unreachable_hub_gives_one_line(monkeypatch):
     def offline(*_args, **_kwargs):
         raise OSError("We couldn't connect\nto the hub")

@@ -51,6 +51,20 @@ def test_steps_that_are_made_again_decide_the_same(model, name, captured):
 
 
 @pytest.mark.parametrize("captured", [False, True], ids=["plain steps", "captured steps"])
+def test_all_frames_of_the_first_window_can_be_decided_again(model, captured):
+    request = request_of(model)
+    expected = codes_of(Decoder(model.checkpoint), request)
+    decoding = Decoding(decoder_of(model, captured), request)
+    while decoding.frames_done < 4:
+        decoding.step()
+    decoding.rewind(0)
+    assert decoding.frame == 0
+    while not decoding.done:
+        decoding.step()
+    assert torch.equal(decoding.codes, expected)
+
+
+@pytest.mark.parametrize("captured", [False, True], ids=["plain steps", "captured steps"])
 def test_a_change_after_a_rewind_equals_a_decoding_that_kept_the_codes(model, captured):
     """The way in which a stream's changes act, and that in which its take is replayed."""
     shape, request = model.shape, request_for(model)

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from tonearm.errors import TonearmError
-from tonearm.musicgen.text_tokens import count_tokens
+from tonearm.musicgen.text_tokens import count_tokens, tokenise
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +30,16 @@ def test_unknown_words_are_one_warning_and_each_is_named_once(melody, caplog):
 def test_known_words_and_the_empty_negative_prompt_give_no_warning(melody, caplog):
     count_tokens(melody.checkpoint, ["a fast folk tune", ""])
     assert not caplog.messages
+
+
+def test_a_long_text_is_read_whole_where_no_length_is_fixed(small, monkeypatch):
+    """The limit of a tokenizer is no limit of the text encoder, and generate() does not cut."""
+    monkeypatch.setattr(small.checkpoint.tokenizer, "model_max_length", 70)
+    text = "a fast folk tune " * 20
+    (count,) = count_tokens(small.checkpoint, [text])
+    assert count > 70
+    assert tokenise(small.checkpoint, [text]).ids.shape[1] == count
+    assert tokenise(small.checkpoint, [text], text_tokens=70).ids.shape[1] == 70
 
 
 def test_many_unknown_words_are_counted(melody, caplog):

@@ -29,13 +29,16 @@ SECTION = re.compile(r"\s*(?P<seconds>\d+(?:\.\d+)?)\s*s?\s*=\s*(?P<prompt>.*)",
 
 @dataclass(frozen=True)
 class SavedTake:
-    """A take with its measurements and its two files; `reached` is how it met its targets."""
+    """The two files of a take, its measurements, its steering in words, and further lines on it.
 
-    take: "Take"
-    description: "Description"
+    The take itself is not kept: one command can make many.
+    """
+
     audio: Path
     sidecar: Path
-    reached: "Reached | None" = None
+    description: "Description"
+    statement: str
+    lines: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For --json: the two files, and the content of the sidecar."""
@@ -45,13 +48,8 @@ class SavedTake:
         return {"audio": str(self.audio), "sidecar": str(self.sidecar), "take": content}
 
     def __str__(self) -> str:
-        notes = []
-        if self.reached is not None:
-            notes += [str(outcome) for outcome in self.reached.outcomes]
-            notes += self.reached.acted
-        notes += [f"faulty: {fault}" for fault in self.description.faults]
-        notes += monitored_lines(self.take.provenance)
-        return "\n  ".join([f"{self.audio}   {measured_text(self.description)}", *notes])
+        first = f"{self.audio}   {measured_text(self.description)}"
+        return "\n  ".join([first, *self.lines])
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,15 @@ def save_take(
 
     tracker = None if reached is None else reached.tracker
     found = describe(take.clip, tracker) if description is None else description
-    measured = found.to_dict()
+    measured, lines = found.to_dict(), []
     if reached is not None:
         measured["targets"] = [outcome.to_dict() for outcome in reached.outcomes]
         measured["acted"] = list(reached.acted)
-    return SavedTake(take, found, path, take.save(path, measured=measured), reached)
+        lines += [*map(str, reached.outcomes), *reached.acted]
+    lines += [f"faulty: {fault}" for fault in found.faults]
+    lines += monitored_lines(take.provenance)
+    sidecar = take.save(path, measured=measured)
+    return SavedTake(path, sidecar, found, take.provenance.statement, tuple(lines))
 
 
 def read_targets(targets: Sequence[str] | None) -> tuple["Steer", ...]:

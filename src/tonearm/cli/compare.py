@@ -117,7 +117,10 @@ def compare(
         ) from None
     saved = [
         SavedTake(
-            one.take, one.description, folder / f"{one.name}.wav", folder / f"{one.name}.json"
+            folder / f"{one.name}.wav",
+            folder / f"{one.name}.json",
+            one.description,
+            one.take.provenance.statement,
         )
         for one in takes
     ]
@@ -163,7 +166,7 @@ def _print_table(saved: Sequence[SavedTake]) -> None:
     table = new_table("take", *headings, numbers=headings)
     for one in saved:
         cells = [table_cell(column, one.description, first) for column in COLUMNS]
-        steering = "" if one is saved[0] else f"\n{one.take.provenance.statement}"
+        steering = "" if one is saved[0] else f"\n{one.statement}"
         values = (f"{cell.value}\n{cell.difference}".strip() for cell in cells)
         table.add_row(f"{one.audio.stem}{steering}", *values)
     out.print(table)

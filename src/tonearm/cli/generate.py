@@ -119,8 +119,9 @@ def generate(
     texts = [text for text in given for _ in range(takes)]
     paths = _paths(output, len(texts))
     check_audio_outputs(paths, force)
-    for source in (continue_from, melody):
-        if source is not None and real_path(source) in map(real_path, paths):
+    written = {real_path(one) for path in paths for one in (path, path.with_suffix(".json"))}
+    for source in (continue_from, melody, steering, prompts):
+        if source is not None and real_path(source) in written:
             raise TonearmError(
                 f"{source} would be overwritten by a take made from it; choose another name with -o"
             )

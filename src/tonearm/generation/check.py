@@ -195,19 +195,28 @@ def usable_prompt(shape: ModelShape, prompt: Clip) -> Clip:
     return prompt.last(max_prompt_frames(shape) / shape.frame_rate)
 
 
-def check_schedules(steering: Steering, seconds: float, rate: float) -> None:
-    """Raise TonearmError for a schedule that is zero until the clip has ended: it would steer
-    nothing.
+def check_schedules(steering: Steering, known: int, frames: int, rate: float) -> None:
+    """Raise TonearmError for a schedule that is zero wherever its steer acts: it would steer nothing.
+
+    Args:
+        steering: of a clip.
+        known: frames of its audio prompt.
+        frames: of the clip, the audio prompt included.
+        rate: frames per second.
     """
-    if not any(steer.schedule for steer in steering.steers):
-        return
-    times = np.arange(round(seconds * rate)) / rate
+    seconds = frames / rate
     for steer in steering.steers:
         schedule = steer.schedule
-        if schedule is None or schedule.factors(times).any():
+        if schedule is None or not any(factor for _, factor in schedule.points):
             continue
-        if not any(factor for _, factor in schedule.points):
+        acts = schedule.factors(np.arange(frames) / rate) != 0
+        if acts[known if steer.positions == "generated" else 0 :].any():
             continue
+        if acts.any():
+            raise TonearmError(
+                f"the schedule of {steer.vector} is zero from {known / rate:g} s on, where the new "
+                "music begins; its seconds count from the start of the audio prompt"
+            )
         points = pairwise(((0.0, 0.0), *schedule.points))
         begins = next(before for before, (_, factor) in points if factor)[0]
         raise TonearmError(

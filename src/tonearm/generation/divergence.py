@@ -76,6 +76,10 @@ def _check(
         raise TonearmError(
             f"divergence is of one window, {shape.window_seconds:g} s; give shorter takes"
         )
+    if any(one.prompt_frames for one in steered):
+        raise TonearmError(
+            "divergence is of new music alone; omit the audio prompts of the requests"
+        )
     if any(one.sections for one in steered):
         raise TonearmError("divergence is of one prompt; omit the sections of the requests")
     for steer in [steer for one in steered for steer in one.steering.steers if steer.monitor]:

@@ -163,7 +163,7 @@ def prepare(
         known = 0 if prompt_codes is None else prompt_codes.shape[1]
         frames = None if open_ended else known + new_frames(shape, request.seconds)
         if frames is not None and not recorded:
-            check_schedules(request.steering, frames / shape.frame_rate, shape.frame_rate)
+            check_schedules(request.steering, known, frames, shape.frame_rate)
 
         def padded(prompt: str, negative: str = request.negative or "") -> int:
             return padded_tokens(checkpoint, prompt, max(counts[prompt], counts[negative]))

@@ -4,9 +4,11 @@ The last bits of matrix products can depend on the number of rows, on their padd
 share text keys and values. The other rows of the batch are filled accordingly.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tonearm.backend import ModelShape
+from tonearm.generation.batching import Limits, batch_shape
 from tonearm.generation.prepare import PreparedRequest
 from tonearm.generation.provenance import BatchRecord
 from tonearm.generation.request import PromptSection, TakeRequest
@@ -70,8 +72,28 @@ def _prompts(prompt: str, negative: str | None, place: BatchRecord, group: int) 
     return prompts
 
 
+def reproduced_shape(
+    rows: Sequence[PreparedRequest], place: BatchRecord, limits: Limits
+) -> BatchShape:
+    """Quantities that the memory of reproducing a take depends on, once its rows are prepared.
+
+    Args:
+        rows: of the batch, with their texts as recorded.
+        place: recorded with the take.
+        limits: of a batch.
+    """
+    shape = batch_shape(rows, limits)
+    return replace(
+        shape,
+        guided=place.guided,
+        frames=max(shape.frames, place.frames or 0),
+        negatives=len(place.negative_rows),
+        codec_rows=place.codec_rows,
+    )
+
+
 def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) -> BatchShape:
-    """Quantities that the memory of reproducing a take depends on.
+    """What is known of these quantities before audio prompts and texts are encoded.
 
     Args:
         request: the take.

@@ -37,6 +37,7 @@ DECIDING_FILES = ("config.json", GENERATION_CONFIG, *TOKENIZER_FILES)
 AGAIN = "copy or save the checkpoint again"
 WHOLE = "save the whole model, decoder, text encoder and codec, with `save_pretrained`"
 LISTED = "`tonearm models` lists what can be loaded"
+SMALLER = "choose another device, or a smaller dtype"
 CODELESS = "give a checkpoint that transformers loads without trust_remote_code"
 LONGEST_WINDOW_SECONDS = 30.0  # MusicGen was trained on 30-s clips
 
@@ -186,8 +187,9 @@ def load_checkpoint(
     _complete_generation_config(name, model)
     with loading_errors(f"checkpoint {name!r}: {MODEL_FILES}", LISTED):
         shape = shape_of(model, name, fingerprint(path, DECIDING_FILES))
-    for part, module in model.named_children():
-        module.to(chosen_device, torch.float32 if part in EXACT_PARTS else chosen_dtype)
+    with loading_errors(f"checkpoint {name!r} onto {chosen_device}", SMALLER):
+        for part, module in model.named_children():
+            module.to(chosen_device, torch.float32 if part in EXACT_PARTS else chosen_dtype)
     model.eval().requires_grad_(False)
     model.decoder.set_attn_implementation("sdpa")
     return Checkpoint(shape, model, tokenizer, path, int8=dtype == INT8)
@@ -332,11 +334,16 @@ def _device(device: str | None) -> torch.device:
             f"device {device!r} is not available; this machine has {', '.join(usable)}"
         )
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except RuntimeError:
         raise TonearmError(
             f"device {device!r} is not understood; this machine has {', '.join(usable)}"
         ) from None
+    if kind == "cuda" and (found.index or 0) >= (count := torch.cuda.device_count()):
+        raise TonearmError(
+            f"device {device!r} is not available; this machine has cuda:0 to cuda:{count - 1}"
+        )
+    return found
 
 
 # Run once per take, so that a smaller dtype saves nothing there: bfloat16 in the codec leaves a

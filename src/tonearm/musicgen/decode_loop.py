@@ -271,7 +271,7 @@ class Decoding:
         start, checkpoint = self.frames.start, self.decoder.checkpoint
         if frame >= start + self.position - 1:
             return
-        if start < frame == self.known:  # read the known frames in one pass, as a replay does
+        if frame == self.known:  # read the known frames, if any, in one pass, as a replay does
             self._open(start, self.known)
             return
         codes = self._window_codes()

@@ -87,8 +87,10 @@ class MonitorLoop:
         found = factor(self.present, self.acting, settings.delta)
         if (frame - self.first_frame) % settings.every:
             found = torch.zeros_like(found)
-        if frame >= self.factors.shape[1]:
-            self.factors = torch.cat([self.factors, torch.zeros_like(self.factors)], dim=1)
+        known = self.factors.shape[1]
+        if frame >= known:
+            more = max(frame + 1, 2 * known) - known
+            self.factors = torch.nn.functional.pad(self.factors, (0, more))
         before = self.factors[:, max(0, frame - 1)]
         self.factors[:, frame] = torch.where(frame < self.ends, found, before)
         self.frame, self._readings = frame, None

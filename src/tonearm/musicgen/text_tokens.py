@@ -133,7 +133,9 @@ def padded_tokens(checkpoint: Checkpoint, prompt: str, longest: int) -> int:
 def tokenise(
     checkpoint: Checkpoint, texts: Sequence[str], text_tokens: int | None = None
 ) -> Tokens:
-    """Tokenise texts, padded to `text_tokens`, or to the fixed length, or to the longest."""
+    """Tokenise texts, padded to `text_tokens`, or to the fixed length, or to the longest. None is
+    cut but for `text_tokens`.
+    """
     fixed = text_tokens or fixed_tokens(checkpoint)
     with checkpoint.lock:  # a call sets padding and truncation on the tokenizer itself
         encoded = checkpoint.tokenizer(
@@ -141,7 +143,7 @@ def tokenise(
             return_tensors="pt",
             padding="max_length" if fixed else True,
             max_length=fixed,
-            truncation=True,
+            truncation=fixed is not None,
         )
     device = checkpoint.device
     return Tokens(encoded.input_ids.to(device), encoded.attention_mask.to(device))
