@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.studies.miniature import TINY, plant, scenes
 from tonearm.errors import TonearmError
@@ -18,7 +19,7 @@ from tonearm.studies.facchiano2025.choices import LayerEffect, best_layer
 from tonearm.studies.facchiano2025.claims import all_claims
 from tonearm.studies.facchiano2025.context import Context
 from tonearm.studies.facchiano2025.design import SMOKE, WHOLE
-from tonearm.studies.facchiano2025.materials import make_materials, subset_name
+from tonearm.studies.facchiano2025.materials import make_materials, random_name, subset_name
 from tonearm.studies.facchiano2025.study import (
     NAME,
     STAGES,
@@ -139,6 +140,15 @@ def test_equal_takes_of_several_experiments_are_made_once(model, planned):
         keys.setdefault(key, set()).add(trial.facts["variant"])
     shared = [names for names in keys.values() if "tempo, one-to-all" in names]
     assert all({"tempo, branch both", "tempo, layer 1"} <= names for names in shared) and shared
+
+
+def test_random_directions_of_the_two_pairs_differ(model):
+    """They are added to each other, and one direction would cancel itself."""
+    vectors = make_materials(model, TINY).vectors
+    tempo, brightness = (vectors[random_name(name, 0)] for name in ("tempo", "brightness"))
+    for layer in tempo.layers:
+        cosine = torch.nn.functional.cosine_similarity(tempo[layer], brightness[layer], dim=0)
+        assert abs(float(cosine)) < 0.9
 
 
 def test_a_subset_of_all_prompts_is_the_whole_vector(model):

@@ -10,15 +10,24 @@ import pytest
 
 from tests.report.test_comparison_page import ATTACK, Page
 from tests.steering.vectors import vector_of
+from tonearm.assets import POCKET_VECTORS
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
 from tonearm.measures import measure_spectral_centroid
 from tonearm.report import gallery_page
 from tonearm.report.gallery_page import MAX_BYTES, write_gallery_page
-from tonearm.steering import Calibration, Evidence, SignCalibration, SteeringVector
+from tonearm.steering import (
+    Calibration,
+    Evidence,
+    SignCalibration,
+    SteeringVector,
+    load_vector,
+)
 from tonearm.studies import gallery
+from tonearm.studies.effects_run import groups_of
+from tonearm.studies.gallery import GROUPS, number_of
 from tonearm.studies.gallery_plan import FIRST_SEED, neutral_prompt, plan, with_word
-from tonearm.studies.measure_groups import LOADERS, Group, group
+from tonearm.studies.measure_groups import LOADERS, NUMBERS, Group, group, with_groups_of
 
 PROMPTS = (
     f"A jazz piece {ATTACK}",
@@ -201,3 +210,20 @@ def test_takes_that_do_not_fit_the_folder_are_refused(vectors, tmp_path):
     assert "faulty silent" in re.sub(
         r"<[^>]*>", " ", (tmp_path / "index.html").read_text()
     ).replace("  ", " ")
+
+
+def test_every_measure_of_a_calibration_is_measured_and_shown():
+    """Those of the bundled vectors, too: their takes are measured before the page is made."""
+    for measure in NUMBERS:
+        assert number_of(measure).heading
+    vectors = {path.stem: load_vector(path) for path in POCKET_VECTORS.glob("*.safetensors")}
+    signs = [
+        getattr(one.info.calibration, sign)
+        for one in vectors.values()
+        for sign in ("positive", "negative")
+    ]
+    measures = {sign.evidence.measure for sign in signs if sign.evidence}
+    assert "high_onset_level" in measures
+    needed = set(with_groups_of((), measures))
+    assert needed <= set(GROUPS) and needed <= set(groups_of(vectors))
+    assert {number_of(measure).heading for measure in measures}

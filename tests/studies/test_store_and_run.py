@@ -348,8 +348,22 @@ def test_a_stage_that_is_set_again_removes_those_after_it(tmp_path):
         for index, stage in enumerate(("one", "two", "three")):
             trials = [StoredTrial("k", (), {}, {"stage of": stage})]
             store.set_stage("s", stage, trials, index)
+        store.set_stage("s", "one", [StoredTrial("k", (), {}, {"stage of": "one"})], 0)
+        assert len(store.counts("s")) == 3  # another process, or a run that is resumed
         store.set_stage("s", "two", [StoredTrial("k", (), {}, {"again": True})] * 2, 1)
         assert store.counts("s") == {"one": (1, 1), "two": (2, 2)}
+
+
+def test_a_take_that_is_made_again_with_other_audio_is_measured_again(tmp_path):
+    first, other = (StoredAudio.of(Clip(np.full(10, level), 16_000)) for level in (0.1, 0.2))
+    with Store(tmp_path) as store:
+        store.add_take("k", {}, first, np.zeros((2, 3), np.int64))
+        store.add_values([Values("k", "peak", "peak 1", {}, {"peak": 0.1})])
+        store.add_take("k", {}, first, np.ones((2, 3), np.int64))
+        assert store._database.execute("SELECT count(*) FROM measurements").fetchone() == (1,)
+        store.add_take("k", {}, other, np.ones((2, 3), np.int64))
+        assert store._database.execute("SELECT count(*) FROM measurements").fetchone() == (0,)
+        assert (store.codes("k") == 1).all()
 
 
 def test_trials_share_measurements_by_text(tmp_path):

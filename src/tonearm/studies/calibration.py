@@ -46,7 +46,7 @@ from tonearm.steering import (
 from tonearm.steering.calibration import DIFFERENCES
 from tonearm.studies.injection import steer_of
 from tonearm.studies.knob_tables import by_prompt, means_of, with_tables
-from tonearm.studies.measure_groups import NUMBERS
+from tonearm.studies.measure_groups import NUMBERS, with_groups_of
 from tonearm.studies.records import Record
 from tonearm.studies.steered_takes import Prompts, Setting, run_settings
 from tonearm.studies.strength_grids import FACTORS, PUSHES, strength_grid
@@ -57,7 +57,6 @@ CHOICE_TOLERANCE, CONFIRMATION_TOLERANCE = 0.5, 1.0
 CONFIRMATIONS, STEP_BACK = 4, 0.8
 GROUPS = ("signal", "beats", "clap")
 # more, by the kind of the measure
-EXTRA_GROUPS = {"tag": ("tags",), "high_onset_level": ("percussion",)}
 # of attributes, by the name of the vector
 MEASURES = {
     "tempo": "bundled_tempo",
@@ -318,7 +317,7 @@ def _tables_protocol(model: Model, measure: str, prompts: int, takes: int, secon
 
 
 def _groups(measure: str) -> tuple[str, ...]:
-    return (*GROUPS, *EXTRA_GROUPS.get(measure.partition(":")[0], ()))
+    return with_groups_of(GROUPS, [measure])
 
 
 def _stages(

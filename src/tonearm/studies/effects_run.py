@@ -21,7 +21,7 @@ from tonearm.studies.effects_conditions import (
     random_controls,
     references,
 )
-from tonearm.studies.measure_groups import ALL_GROUPS
+from tonearm.studies.measure_groups import ALL_GROUPS, with_groups_of
 from tonearm.studies.plan import Found, Processing, Study, Trial
 from tonearm.studies.processing import matched_shelf, matched_stretch
 from tonearm.studies.records import Record, records_of
@@ -41,6 +41,13 @@ def condition_names(vectors: Vectors) -> list[str]:
     return [*(condition.name for condition in generated), *processed]
 
 
+def groups_of(vectors: Vectors) -> tuple[str, ...]:
+    """Groups of measures that the study takes: all, and those of the vectors' calibrations."""
+    calibrations = [one.info.calibration for one in vectors.values()]
+    signs = [sign for one in calibrations if one for sign in (one.positive, one.negative)]
+    return with_groups_of(ALL_GROUPS, [one.evidence.measure for one in signs if one.evidence])
+
+
 def effects_study(
     vectors: Vectors, texts: Sequence[str], seconds: float, only: Sequence[str] | None = None
 ) -> Study:
@@ -52,7 +59,7 @@ def effects_study(
         seconds: of each take.
         only: names of conditions; by default all.
     """
-    prompts = Prompts(tuple(texts), FIRST_SEED, seconds)
+    prompts = Prompts(tuple(texts), FIRST_SEED, seconds, groups_of(vectors))
     used = vectors_fingerprint(vectors)
 
     def generated(found: Found) -> list[Trial]:
@@ -109,7 +116,7 @@ def run_effects(
             f"checkpoint {model.shape.fingerprint} on {model.checkpoint.device.type}, "
             f"{model.checkpoint.precision}",
             vectors_fingerprint(dict(model.vectors)),
-            *(store.fingerprints(NAME)[group] for group in ALL_GROUPS),
+            *(store.fingerprints(NAME)[group] for group in groups_of(model.vectors)),
         ]
     return [{**record, "fingerprints": "; ".join(fingerprints)} for record in records]
 

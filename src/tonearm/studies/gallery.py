@@ -56,7 +56,7 @@ from tonearm.studies.gallery_plan import (
     pole,
     slug_of,
 )
-from tonearm.studies.measure_groups import ALL_GROUPS
+from tonearm.studies.measure_groups import ALL_GROUPS, with_groups_of
 from tonearm.studies.measuring import Job, measuring
 from tonearm.studies.records import Record
 
@@ -85,7 +85,10 @@ NUMBERS = {
 OTHERS = {
     "bundled_tempo": Number("Tempo, bundled tracker", "BPM", 0),
     "loudness": Number("Loudness", "LUFS", 1, "LU"),
+    "onset_rate_superflux": Number("Onsets, SuperFlux", "per s", 2),
+    "high_onset_level": Number("Onsets above 4 kHz", "dB", 1, "dB"),
 }
+GROUPS = with_groups_of(ALL_GROUPS, OTHERS)
 
 
 def build(
@@ -203,7 +206,7 @@ def _measure(
             f"{section.name}/{take.stem}",
             clips[section.name][take.stem][0],
             {"text": section.prompt, "other_text": section.prompt},
-            ALL_GROUPS,
+            GROUPS,
         )
         for section in sections
         for take in section.takes

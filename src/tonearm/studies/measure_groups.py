@@ -22,7 +22,7 @@ changes, that group alone is measured again, from stored audio.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -285,3 +285,12 @@ LOADERS: Mapping[str, Callable[[], Group]] = {
 # Those of calibrations, effects, gallery and steered takes, whose stores would measure every take
 # again for another one.
 ALL_GROUPS = ("signal", "beats", "clap", "tags")
+# measure of a calibration, or its part before a colon -> the group that has it, beyond "signal",
+# "beats" and "clap"
+GROUP_OF_MEASURE = {"tag": "tags", "high_onset_level": "percussion"}
+
+
+def with_groups_of(groups: Sequence[str], measures: Iterable[str]) -> tuple[str, ...]:
+    """Groups, and those that have some measures of calibrations."""
+    needed = (GROUP_OF_MEASURE.get(measure.partition(":")[0]) for measure in measures)
+    return tuple(dict.fromkeys([*groups, *filter(None, needed)]))

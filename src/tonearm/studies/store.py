@@ -204,7 +204,8 @@ class Store:
         audio: StoredAudio,
         codes: np.ndarray | None,
     ) -> None:
-        """Record a take; one that is there already is kept.
+        """Record a take. One that is there already with the same audio is kept; with other audio, it
+        is replaced, and its measurements are removed.
 
         Args:
             key: of the take.
@@ -225,8 +226,15 @@ class Store:
             packed, codebooks = zlib.compress(codes.astype("<u2").tobytes()), len(codes)
         with self._transaction():
             self._database.execute(
+                "DELETE FROM measurements WHERE key IN "
+                "(SELECT key FROM takes WHERE key = ? AND audio != ?)",
+                (key, name),
+            )
+            self._database.execute(
                 "INSERT INTO takes VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (key) DO UPDATE SET audio = excluded.audio, scale = excluded.scale",
+                "ON CONFLICT (key) DO UPDATE SET audio = excluded.audio, scale = excluded.scale, "
+                "sample_rate = excluded.sample_rate, codes = excluded.codes, "
+                "codebooks = excluded.codebooks",
                 (
                     key,
                     _dump(description),
@@ -336,7 +344,7 @@ class Store:
         self, study: str, stage: str, trials: Sequence[StoredTrial], index: int = 0
     ) -> None:
         """Replace the trials of a stage of a study, and remove those of the stages after it, which
-        depend on what it finds; their takes stay.
+        depend on what it finds; their takes stay. Nothing changes where the trials are the same.
 
         Args:
             study: its name.
@@ -344,26 +352,30 @@ class Store:
             trials: in order.
             index: of the stage among those of the study.
         """
+        rows = [
+            (
+                study,
+                stage,
+                index,
+                position,
+                trial.key,
+                _dump(list(trial.groups)),
+                _dump(trial.arguments),
+                _dump(trial.facts),
+            )
+            for position, trial in enumerate(trials)
+        ]
         with self._transaction():
+            before = self._database.execute(
+                "SELECT * FROM trials WHERE study = ? AND stage_index = ? ORDER BY position",
+                (study, index),
+            )
+            if rows and before.fetchall() == rows:
+                return
             self._database.execute(
                 "DELETE FROM trials WHERE study = ? AND stage_index >= ?", (study, index)
             )
-            self._database.executemany(
-                "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        study,
-                        stage,
-                        index,
-                        position,
-                        trial.key,
-                        _dump(list(trial.groups)),
-                        _dump(trial.arguments),
-                        _dump(trial.facts),
-                    )
-                    for position, trial in enumerate(trials)
-                ],
-            )
+            self._database.executemany("INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def studies(self) -> list[str]:
         """Names of the studies."""

@@ -19,6 +19,7 @@ from tonearm.steering.vector import NO_PROJECTIONS
 from tonearm.studies.facchiano2025.design import PAIR, Design
 
 SUBSET_SEED, RANDOM_SEED = 100, 500
+RANDOM_SEEDS = 100  # of the random directions of one pair
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,15 @@ def make_materials(model: Model, design: Design) -> Materials:
             negative_label=pair.negative_label,
         )
         rows[name] = np.stack([_rows(model, prompts) for prompts in (positive, negative)])
-    for name in PAIR.values():
+    for place, name in enumerate(PAIR.values()):
         for size in design.set_sizes:
             for draw in range(design.draws):
                 found = _of_subset(vectors[name], rows[name], size, draw)
                 vectors[subset_name(name, size, draw)] = found
         for index in range(design.random):
-            vectors[random_name(name, index)] = vectors[name].random_like(RANDOM_SEED + index)
+            # other directions for each pair, since two of them are added to each other
+            seed = RANDOM_SEED + RANDOM_SEEDS * place + index
+            vectors[random_name(name, index)] = vectors[name].random_like(seed)
     return Materials(vectors, rows)
 
 
