@@ -94,6 +94,16 @@ def test_the_null_keeps_the_rows_of_a_track_together() -> None:
     assert len(same) == 200 and same.max() < 0.9
 
 
+def test_a_track_with_several_labels_permutes_them_among_its_rows() -> None:
+    """20 pieces with and without drums, in this order: to exchange whole pieces changes nothing."""
+    truth, track = np.tile([0, 1], 20), np.repeat(np.arange(20), 2)
+    draws = permuted_agreement(truth, truth, track, seed=0)["ari"]
+    assert len(set(draws)) > 5 and draws.mean() < 0.1 and draws.max() < 0.9
+    mixed = np.concatenate([track, np.full(3, 20)])  # and a track of one label
+    labels = np.concatenate([truth, [1, 1, 1]])
+    assert permuted_agreement(labels, labels, mixed, seed=0)["ari"].max() < 0.9
+
+
 def test_tracks_widen_the_null_and_are_stated() -> None:
     track = np.repeat(np.arange(20), 10)
     rows = rng.normal(size=(20, 3))[track] + 1e-3 * rng.normal(size=(200, 3))

@@ -219,6 +219,11 @@ def test_the_audio_of_earlier_takes_is_not_kept(play, monkeypatch):
     assert len(alive) == 4 and max(alive) <= 1
 
 
+def test_a_continuation_is_not_trimmed(play):
+    outcome = play("--set", "tempo=120bpm", "--trim", "--continue-from", "tone.wav", "-o", "a.wav")
+    assert outcome.code == 2 and "omit --trim" in outcome.err and outcome.err.count("\n") == 1
+
+
 def interrupted_at(batch, monkeypatch):
     real, calls = DecoderEngine.rows, []
 

@@ -1,5 +1,7 @@
 """Order of the rows of a training, and the rows that are left out."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -98,6 +100,7 @@ def test_a_chunk_has_several_steps_whatever_its_layers_take(melody, clips, monke
     assert RowStream(melody.engine, clips, "residual", (0,), seed=0).chunk_clips == 1
     stream = RowStream(melody.engine, clips, "residual", (0,), seed=0, step=14)
     assert stream.chunk_clips == 4 and len(stream.chunk(0)[0]) == 4 * 14
+    assert replace(stream, step=15).chunk_clips == 5
 
 
 def test_at_cross_attention_the_null_branch_is_left_out(small, tmp_path):

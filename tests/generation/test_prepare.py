@@ -151,13 +151,15 @@ def test_a_schedule_within_the_audio_prompt_steers_nothing_but_audio(small):
     vectors, steer = {"push": vector_of(small, "push")}, Steer(vector="push", strength=1.0)
     audio = Clip(np.random.default_rng(0).uniform(-0.1, 0.1, 16_000), 16_000)
 
-    def prepared(seconds, **fields):
+    def prepared(seconds, open_ended=False, **fields):
         one = steer.model_copy(update={"schedule": Schedule.window(0.2, seconds), **fields})
         request = TakeRequest("calm", 1, Steering(steers=(one,)), seconds=0.4, continue_from=audio)
-        return small._prepare([request], vectors)
+        return small._prepare([request], vectors, open_ended=open_ended)
 
-    with pytest.raises(TonearmError, match="zero from 1 s on, where the new music begins"):
-        prepared(0.6)
+    for open_ended in (False, True):
+        with pytest.raises(TonearmError, match="zero from 1 s on, where the new music begins"):
+            prepared(0.6, open_ended)
+        prepared(1.2, open_ended)
     prepared(1.2)
     prepared(0.6, positions="audio")
 

@@ -167,7 +167,7 @@ def test_a_target_with_a_schedule_is_refused(melody):
     steer = Steer(vector="brightness", target=1.0, unit="st", schedule={"points": [[0, 0], [1, 1]]})
     model = Model(melody.checkpoint)
     model.vectors["brightness"] = knob_of(melody)
-    with pytest.raises(TonearmError, match="brightness: a target that is measured has no schedule"):
+    with pytest.raises(TonearmError, match="brightness: a measured target cannot have a schedule"):
         follow(model, "a folk tune", steer)
 
 

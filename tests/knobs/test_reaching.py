@@ -159,6 +159,20 @@ def test_a_tempo_too_far_for_a_stretch_is_left_and_reported(melody, heard):
     assert found.outcomes[0].measured == pytest.approx(90, rel=0.01)
 
 
+def test_a_tempo_that_no_stretch_repairs_is_steered(melody, heard):
+    """112 BPM are within the reach of a stretch, and outside the tolerance of 120."""
+    model = PlantedModel(melody, lambda seed, amount, _: 1120 if not amount else 1200)
+    knob = knob_of(melody, limit=40.0, measure="bundled_tempo", unit="%", plain=100.0)
+    model.vectors["tempo"] = knob
+    steered = reach(model, "a folk tune", "tempo=120bpm", trims=False, tries=2, seed=1)
+    assert [bool(amount) for _, amount, _ in model.requests] == [False, True]
+    assert steered.outcomes[0].measured == pytest.approx(120, rel=0.005)
+    model.requests.clear()
+    stretched = reach(model, "a folk tune", "tempo=120bpm", tries=2, seed=1)
+    assert not any(amount for _, amount, _ in model.requests)
+    assert stretched.take.provenance.trims.stretch == pytest.approx(120 / 112, abs=1e-3)
+
+
 def test_words_and_stretch_can_be_left_out(melody, heard):
     model = PlantedModel(melody, lambda *_: 1200)
     found = reach(model, "a slow tune", "tempo=125bpm", words=False, trims=False, seed=1)
@@ -253,7 +267,7 @@ def test_a_target_with_a_schedule_is_refused(melody, vector):
     melody.vectors["brightness"] = vector
     schedule = {"points": [[0, 0], [1, 1]]}
     steer = Steer(vector="brightness", target=2.0, unit="st", schedule=schedule)
-    with pytest.raises(TonearmError, match="brightness: a target that is measured has no schedule"):
+    with pytest.raises(TonearmError, match="brightness: a measured target cannot have a schedule"):
         reach(melody, "a folk tune", steer)
 
 

@@ -163,6 +163,8 @@ def test_a_folder_of_takes_has_the_prompts_of_their_user(melody, tmp_path):
         )
         two.save(tmp_path / condition / "two.wav")
         noise(0.1, 0).write(tmp_path / condition / "foreign.wav")
+    for name in ("one", "two", "foreign"):
+        noise(0.1, 1).write(tmp_path / "reference" / f"{name}.wav")
     (tmp_path / "fast" / "foreign.json").write_text('{"prompt": "of another program"}')
     items = {item.name: item.text for item in read_material([tmp_path]).items}
     assert items == {"foreign": None, "one": "a folk tune", "two": None}

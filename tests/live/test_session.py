@@ -154,6 +154,7 @@ def test_most_controls_during_a_loop_are_answered_before_it_ends(melody):
         state(session)  # every call was made
         assert sum(not one.done() for one in answers) <= MAX_WAITING
         assert answers[0].result(TIMEOUT).frame is None
+        assert not player.of(Applied)  # others would show a value that was replaced
         do(session, commands.Loop(bars=0))
         last = answers[-1].result(TIMEOUT)
         assert last.frame is not None and last.value == 1.999
@@ -184,11 +185,27 @@ def test_the_strength_of_an_additional_steer_is_set_before_the_start(melody):
             session.apply(Control.strength("brightness", 7.0)).result(TIMEOUT)
         (held,) = state(session).research
         assert held.strength == 0.25
+        do(session, commands.Play())
+        with pytest.raises(TonearmError, match="slerp"):
+            session.apply(Control.strength("brightness", 7.0)).result(TIMEOUT)
+        do(session, commands.Research(steers=(Steer(vector="brightness", strength=0.5),)))
+        session.apply(Control.strength("brightness", 0.75)).result(TIMEOUT)
+        do(session, commands.Stop())
         do(session, commands.Research(steers=()))
         do(session, commands.Play())
         do(session, commands.Research(steers=(steer,)))
         with pytest.raises(TonearmError, match="'brightness' is not in this performance; fork it"):
             session.apply(Control.strength("brightness", 0.25)).result(TIMEOUT)
+
+
+def test_a_steer_that_only_the_next_performance_has_is_named(melody):
+    """The knob of its vector plays, and is set in another way."""
+    with playing(melody) as (session, _):
+        do(session, commands.Play())
+        do(session, commands.Research(steers=(Steer(vector="brightness", strength=0.5),)))
+        with pytest.raises(TonearmError, match="'brightness' is not in this performance; fork it"):
+            session.apply(Control.strength("brightness", 0.25)).result(TIMEOUT)
+        assert session.apply(Control.physical("brightness", 1.0)).result(TIMEOUT).value == 1.0
 
 
 def test_to_remove_audio_starts_no_music(melody):

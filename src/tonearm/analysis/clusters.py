@@ -13,7 +13,7 @@ compare the two partitions.
 Source: Panda et al. 2025, III (who choose the layer with the highest ARI); Hubert & Arabie 1985;
 Strehl & Ghosh 2002.
 
-The null of an index is its distribution over permutations of the labels, which rows of one track keep
+Null of an index: its distribution over permutations of the labels; the rows of a track are permuted
 together.
 
 Conventions: Euclidean, features not standardised; ten starts, the best kept. Whitened rows are on
@@ -68,7 +68,7 @@ class Clusters:
         jaccard: float64 [labels, clusters].
         assigned: cluster of each row, int [n]; a column of `jaccard`.
         n: rows.
-        tracks: whose labels are permuted; as many as rows where each is one of its own.
+        tracks: number of tracks, the units whose labels are permuted; n where every row is its own.
         seed: of k-means.
         source: of the rows.
     """
@@ -261,8 +261,9 @@ def permuted_agreement(
 ) -> dict[str, np.ndarray]:
     """ARI, AMI and NMI of clusters with permuted labels.
 
-    Tracks of one number of rows exchange their labels, so that rows of a track, which resemble each
-    other, keep one label, and every label keeps its number of rows.
+    Tracks of one label and one number of rows exchange their labels, so that rows of a track, which
+    resemble each other, keep one label, and every label keeps its number of rows. A track with several
+    labels, such as a piece with and without drums, permutes them among its own rows.
 
     Args:
         truth: label of each row, int [n].
@@ -274,12 +275,18 @@ def permuted_agreement(
     Returns:
         float64 [P] by index.
     """
-    _, track, sizes = np.unique(tracks, return_inverse=True, return_counts=True)
+    _, first, track, sizes = np.unique(
+        tracks, return_index=True, return_inverse=True, return_counts=True
+    )
     by_track = np.argsort(track, kind="stable")
     starts = np.cumsum(sizes) - sizes
+    mixed = np.zeros(len(sizes), dtype=bool)
+    np.logical_or.at(mixed, track, truth != truth[first][track])
     pools = [
-        by_track[starts[sizes == size][:, None] + np.arange(size)] for size in np.unique(sizes)
+        by_track[starts[(sizes == size) & ~mixed][:, None] + np.arange(size)]
+        for size in np.unique(sizes[~mixed])
     ]  # rows of the tracks of one size, [tracks, size]
+    of_mixed = by_track[mixed[track[by_track]]]
     rng = np.random.default_rng(seed)
     expected = _expected_information(truth, found)
     draws = []
@@ -287,6 +294,9 @@ def permuted_agreement(
         permuted = truth.copy()
         for rows in pools:
             permuted[rows] = truth[rng.permutation(rows)]
+        if len(of_mixed):
+            order = np.lexsort((rng.random(len(of_mixed)), track[of_mixed]))
+            permuted[of_mixed] = truth[of_mixed[order]]
         draws.append(_indices(permuted, found, expected))
     return {name: np.array([draw[name] for draw in draws]) for name in draws[0]}
 

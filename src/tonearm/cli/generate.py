@@ -132,7 +132,13 @@ def generate(
         raise TonearmError("--set measures a take of one prompt; omit --section")
     given_options = {"--tries": tries, "--trim" if trim else "--no-trim": trim}
     _check_belongs(asked, given_options)
-    meeting = Meeting(asked, TRIES if tries is None else tries, trim is not False)
+    if trim and continue_from is not None:
+        raise TonearmError(
+            "a take that continues audio is not trimmed, since that audio would be trimmed too; "
+            "omit --trim"
+        )
+    trims = trim is not False and continue_from is None
+    meeting = Meeting(asked, TRIES if tries is None else tries, trims)
     loaded = load_model(model, device, dtype, engine)
     from tonearm.generation.request import TakeRequest
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tonearm.live import Session
 
 LOCAL = "127.0.0.1"
-# variables of the environment, without which a browser on Linux is one for text in this terminal
+# environment variables; on Linux without any of them, a text browser would open in this terminal
 BROWSER_VARIABLES = ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY")
 
 

@@ -62,8 +62,8 @@ class RowStream:
 
     @property
     def both_branches(self) -> bool:
-        """Whether clips with texts are read on both guidance branches; what a null text adds by
-        cross-attention is exactly 0.
+        """Whether clips with texts are read on both guidance branches. False at cross-attention, whose
+        output for a null text is exactly 0.
         """
         return self.site != CROSS_ATTENTION
 
@@ -75,8 +75,8 @@ class RowStream:
         has_text = any(one.text is not None for one in self.clips.records)
         rows_of_clip = positions * (2 if has_text and self.both_branches else 1)
         fitting = CHUNK_BYTES // (4 * shape.width * len(self.layers))
-        rows = max(min(CHUNK_ROWS, fitting), CHUNK_STEPS * self.step)
-        return max(1, rows // rows_of_clip)
+        for_steps = -(-CHUNK_STEPS * self.step // rows_of_clip)
+        return max(1, min(CHUNK_ROWS, fitting) // rows_of_clip, for_steps)
 
     def chunk(self, number: int) -> dict[int, torch.Tensor]:
         """Read chunk `number`, from 0: mixed rows float32 [m, D] by layer."""

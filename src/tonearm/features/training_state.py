@@ -26,7 +26,7 @@ class Run(Declared):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2  # 1: chunks had other sizes
     fingerprint: str
     precision: str
     site: Site

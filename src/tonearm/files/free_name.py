@@ -18,8 +18,8 @@ def free_name(folder: Path, stem: str, ending: str) -> Path:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     used = {part for name in names for part in _stems(name)} if ending else set(names)
     number = 1
-    while f"{stem}-{number}" in used:
-        number += 1
+    while f"{stem}-{number}" in used or (folder / f"{stem}-{number}{ending}").exists():
+        number += 1  # the second where a file system ignores case
     return folder / f"{stem}-{number}{ending}"
 
 

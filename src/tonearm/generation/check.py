@@ -195,24 +195,28 @@ def usable_prompt(shape: ModelShape, prompt: Clip) -> Clip:
     return prompt.last(max_prompt_frames(shape) / shape.frame_rate)
 
 
-def check_schedules(steering: Steering, known: int, frames: int, rate: float) -> None:
+def check_schedules(steering: Steering, known: int, frames: int | None, rate: float) -> None:
     """Raise TonearmError for a schedule that is zero wherever its steer acts: it would steer nothing.
 
     Args:
         steering: of a clip.
         known: frames of its audio prompt.
-        frames: of the clip, the audio prompt included.
+        frames: of the clip, the audio prompt included; None of one without an end.
         rate: frames per second.
     """
-    seconds = frames / rate
     for steer in steering.steers:
         schedule = steer.schedule
         if schedule is None or not any(factor for _, factor in schedule.points):
             continue
-        acts = schedule.factors(np.arange(frames) / rate) != 0
-        if acts[known if steer.positions == "generated" else 0 :].any():
+        first = known if steer.positions == "generated" else 0
+        if frames is None:
+            later = [factor for seconds, factor in schedule.points if seconds > first / rate]
+            acts = any([*later, *schedule.factors([first / rate])])
+        else:
+            acts = bool(schedule.factors(np.arange(first, frames) / rate).any())
+        if acts:
             continue
-        if acts.any():
+        if frames is None or schedule.factors(np.arange(first) / rate).any():
             raise TonearmError(
                 f"the schedule of {steer.vector} is zero from {known / rate:g} s on, where the new "
                 "music begins; its seconds count from the start of the audio prompt"
@@ -221,5 +225,5 @@ def check_schedules(steering: Steering, known: int, frames: int, rate: float) ->
         begins = next(before for before, (_, factor) in points if factor)[0]
         raise TonearmError(
             f"the schedule of {steer.vector} is zero until {begins:g} s, when the clip of "
-            f"{seconds:g} s is over; let it begin earlier, or ask for more seconds"
+            f"{frames / rate:g} s is over; let it begin earlier, or ask for more seconds"
         )

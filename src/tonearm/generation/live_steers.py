@@ -38,6 +38,11 @@ class LiveSteers:
     amounts: Collection[AmountPlace]
     share: float = 1.0
 
+    def has(self, control: Control) -> bool:
+        """Whether a steer of the control's vector is set in its way."""
+        vector, setting = control.vector, control.setting
+        return vector is not None and setting is not None and bool(self._positions(vector, setting))
+
     def changes(self, control: Control) -> list[SteerChange]:
         """Changes by a control of a vector.
 

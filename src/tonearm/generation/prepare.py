@@ -162,7 +162,7 @@ def prepare(
             prompt_codes = codes[id(audio_prompt)]
         known = 0 if prompt_codes is None else prompt_codes.shape[1]
         frames = None if open_ended else known + new_frames(shape, request.seconds)
-        if frames is not None and not recorded:
+        if not recorded:
             check_schedules(request.steering, known, frames, shape.frame_rate)
 
         def padded(prompt: str, negative: str = request.negative or "") -> int:

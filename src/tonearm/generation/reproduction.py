@@ -87,6 +87,7 @@ def reproduced_shape(
         shape,
         guided=place.guided,
         frames=max(shape.frames, place.frames or 0),
+        text_tokens=max([shape.text_tokens, *(one.text_tokens for one in place.sections)]),
         negatives=len(place.negative_rows),
         codec_rows=place.codec_rows,
     )

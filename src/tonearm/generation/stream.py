@@ -158,6 +158,10 @@ class Stream:
         frames = max(0, decoding.frames.stop - decoding.frame)
         return frames / decoding.decoder.checkpoint.shape.frame_rate
 
+    def has(self, control: Control) -> bool:
+        """Whether the stream has a steer that a control of a vector sets."""
+        return self._settings.has(control)
+
     def set(self, control: Control) -> "Future[int]":
         """Change a setting from the next step on, or from the next chunk on with `rewinds`.
 
@@ -170,7 +174,7 @@ class Stream:
             A future with the frame at which the change took effect. That frame's first sample is
             frame * sample_rate / frame_rate. A change whose future was cancelled before it took
             effect is left out. Where many changes wait for a step, a newer one of the same setting
-            replaces an older one, whose future raises TooLate.
+            replaces an older one, whose future raises Replaced.
 
         Raises:
             TonearmError: a vector that the stream does not have, an amount of a sign that failed its

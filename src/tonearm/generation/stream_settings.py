@@ -44,6 +44,10 @@ class StreamSettings:
         self._mutes: list[tuple[int, bool]] = []  # (first sample, muted)
         self._rewound: set[int] = set()  # frames
 
+    def has(self, control: Control) -> bool:
+        """Whether the stream has a steer that the control of a vector sets."""
+        return self._steers.has(control)
+
     def check(self, control: Control) -> None:
         """Raise TonearmError for a control that this stream does not have, or not at this value."""
         if control.target == GUIDANCE and not self._decoding.request.conditioning.guided:

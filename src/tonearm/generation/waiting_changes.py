@@ -10,8 +10,8 @@ from tonearm.generation.provenance import TextRecord
 from tonearm.musicgen.decode_request import ConditioningByStart
 from tonearm.steering.controls import Control
 
-# Beyond them, a newer change of a setting replaces a waiting one, so that a stream that takes no
-# step, as during a loop, does not apply thousands at its next one.
+# Once this many changes wait, a newer change replaces the oldest waiting one of the same setting.
+# Otherwise a stream that takes no step, as during a loop, would apply thousands at its next step.
 MAX_WAITING = 64
 ENDED = "the stream has ended; start another one"
 TOO_LATE = "the stream ended before the change took effect"
@@ -19,9 +19,11 @@ REPLACED = "a newer change of the same setting replaced this one before it took 
 
 
 class TooLate(TonearmError):
-    """A change that did not take effect, since the stream ended before, or since a newer change of
-    the same setting replaced it.
-    """
+    """A change that did not take effect, since the stream ended before."""
+
+
+class Replaced(TooLate):
+    """A change that did not take effect, since a newer one of the same setting replaced it."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ class Change:
         """The setting that is changed."""
         return self.setting.target if isinstance(self.setting, Control) else "prompt"
 
-    def refuse(self, reason: str) -> None:
+    def refuse(self, reason: TooLate) -> None:
         """Answer that the change does not take effect, unless it was cancelled."""
         if self.took_effect.set_running_or_notify_cancel():
-            self.took_effect.set_exception(TooLate(reason))
+            self.took_effect.set_exception(reason)
 
 
 class WaitingChanges:
@@ -74,7 +76,7 @@ class WaitingChanges:
             replaced = self._taken_for(change)
             self._waiting.append(change)
         if replaced is not None:
-            replaced.refuse(REPLACED)
+            replaced.refuse(Replaced(REPLACED))
 
     def _taken_for(self, change: Change) -> Change | None:
         """Where too many wait, take out the oldest one of the same setting."""
@@ -96,4 +98,4 @@ class WaitingChanges:
             self._closed = True
             waiting, self._waiting = self._waiting, []
         for change in waiting:
-            change.refuse(TOO_LATE)
+            change.refuse(TooLate(TOO_LATE))

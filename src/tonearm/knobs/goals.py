@@ -236,8 +236,8 @@ def _check_whole(steer: Steer) -> None:
     """Raise TonearmError for a target with a schedule."""
     if steer.schedule is not None:
         raise TonearmError(
-            f"{steer.vector}: a target that is measured has no schedule, since the whole take is "
-            "measured; omit the schedule, or steer by an amount"
+            f"{steer.vector}: a measured target cannot have a schedule, because it is measured over "
+            "the whole take; omit the schedule, or steer by an amount"
         )
 
 

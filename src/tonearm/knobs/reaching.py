@@ -22,7 +22,7 @@ from tonearm.evaluators.load import load_tracker
 from tonearm.generation.request import AudioLike, TakeRequest
 from tonearm.generation.take import Take, new_music
 from tonearm.knobs.goals import BPM, Goals
-from tonearm.knobs.outcome import Outcome
+from tonearm.knobs.outcome import TEMPO_TOLERANCE, Outcome
 from tonearm.knobs.tempo_words import TempoPrompt, with_tempo
 from tonearm.knobs.trimming import MAX_STRETCH, trims_for
 from tonearm.model import Model
@@ -149,7 +149,7 @@ def reach(
             mistake in the arguments.
     """
     boundary.instance(model, "model", Model, "a Model, as tonearm.load returns it")
-    settings = Settings(tries, words, vectors, trims)
+    settings = Settings(tries, words, vectors, trims and continue_from is None)
     steering, given = as_steering(targets)
     if all(steer.target is None for steer in steering.steers):
         raise TonearmError("no target was given; give one such as tempo=128bpm or brightness=+3st")
@@ -180,7 +180,7 @@ def reach(
     take, found = made[number].take, outcomes[number]
     if len(made) > 1:
         acted.append(f"choice: try {number + 1} of {len(made)}, seed {take.provenance.seed}")
-    if settings.trims and continue_from is None:
+    if settings.trims:
         take, found = _trimmed(take, found, goals, references)
         acted += take.provenance.trims.texts() if take.provenance.trims else ()
     requested, _ = with_public_names(steering, named, model.vectors.public_name)
@@ -225,7 +225,8 @@ def _amounts(goals: Goals, made: Sequence[Try], settings: Settings) -> dict[str,
     if tempo is not None and made and settings.vectors:
         tempos = [one.values[-1] for one in made if one.values[-1]]
         nearest = min(tempos, key=lambda value: abs(value / tempo.bpm - 1), default=tempo.bpm)
-        if abs(nearest / tempo.bpm - 1) > MAX_STRETCH:
+        reached = MAX_STRETCH if settings.trims else TEMPO_TOLERANCE
+        if abs(nearest / tempo.bpm - 1) > reached:
             amounts[tempo.name] = tempo.amount_towards(nearest)
     return amounts
 

@@ -71,9 +71,8 @@ def gain_for(clip: Clip, value: float | None, asked: float) -> float | None:
     if value is None:
         return None
     peak = float(np.abs(clip.samples).max(initial=0))
-    headroom = (
-        floor(-2000 * log10(peak)) / 100 if peak else 0.0
-    )  # a number that needs no rounding up
+    # rounded down, so that the rounded gain cannot clip
+    headroom = floor(-2000 * log10(peak)) / 100 if peak else 0.0
     gain = min(max(asked - value, -MAX_GAIN), MAX_GAIN, max(0.0, headroom))
     return round(gain, 2) if abs(gain) >= MIN_GAIN else None
 

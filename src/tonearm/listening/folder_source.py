@@ -4,7 +4,8 @@
     takes/fast/song-1.wav      takes/fast/song-2.wav
 
 Files of one name, with any ending of audio, are an item. A take's sidecar beside a file gives the
-text of the item: the prompt as the user wrote it, where all takes have one and the same.
+text of the item: the prompt as the user wrote it, where all takes have one and the same. Audio that
+is no take has no say in this.
 """
 
 from functools import partial
@@ -14,7 +15,7 @@ from tonearm.audio import Clip
 from tonearm.datasets.audio_files import AUDIO_ENDINGS
 from tonearm.errors import TonearmError
 from tonearm.files.text_file import read_json
-from tonearm.generation.provenance import KIND, read_sidecar
+from tonearm.generation.provenance import KIND, Provenance, read_sidecar
 from tonearm.listening.material import Item, Material, TakeSource
 
 
@@ -66,7 +67,8 @@ def _files(folder: Path) -> dict[str, Path]:
 
 def _item(name: str, found: dict[str, dict[str, Path]]) -> Item:
     paths = {condition: files[name] for condition, files in found.items()}
-    texts = {_text(path.with_suffix(".json")) for path in paths.values()}
+    takes = filter(None, (_take(path.with_suffix(".json")) for path in paths.values()))
+    texts = {None if one.sections else one.requested_prompt or one.prompt for one in takes}
     return Item(
         name,
         texts.pop() if len(texts) == 1 else None,
@@ -77,9 +79,9 @@ def _item(name: str, found: dict[str, dict[str, Path]]) -> Item:
     )
 
 
-def _text(sidecar: Path) -> str | None:
-    """The prompt of a take; None where it has several, or where there is no sidecar. Other programs
-    write JSON beside audio, too.
+def _take(sidecar: Path) -> Provenance | None:
+    """The provenance of a take; None where there is no sidecar. Other programs write JSON beside
+    audio, too.
 
     Raises:
         TonearmError: a sidecar that is damaged.
@@ -89,5 +91,4 @@ def _text(sidecar: Path) -> str | None:
     content = read_json(sidecar, "JSON file", "repair or remove it")
     if not isinstance(content, dict) or content.get("kind") != KIND:
         return None
-    take = read_sidecar(sidecar)
-    return None if take.sections else take.requested_prompt or take.prompt
+    return read_sidecar(sidecar)

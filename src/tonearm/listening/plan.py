@@ -62,7 +62,7 @@ def assign_roles(
         return Roles(tuple(conditions), reference, None)
     if anchor is None:
         anchor = RANDOM if RANDOM in conditions[1:] else ANCHOR
-    if anchor == ANCHOR and ANCHOR not in conditions:  # which the listener's own folder may be
+    if anchor == ANCHOR and ANCHOR not in conditions:  # the material may have one of this name
         conditions.append(ANCHOR)
     _check(material, anchor, "anchor", ANCHOR)
     if anchor == reference:

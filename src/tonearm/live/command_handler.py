@@ -12,7 +12,7 @@ from typing import Any
 
 from tonearm.audio import Clip
 from tonearm.errors import TonearmError
-from tonearm.generation.waiting_changes import TooLate
+from tonearm.generation.waiting_changes import Replaced, TooLate
 from tonearm.live import commands
 from tonearm.live.call_queue import run_call
 from tonearm.live.desk import check_setting
@@ -29,7 +29,7 @@ from tonearm.steering.controls import GUIDANCE, Control
 from tonearm.text import check_text, is_blank
 
 NO_GUIDANCE = 1.0  # or less
-LATER_GUIDANCE = "this performance started without guidance; it acts from the next fork or start on"
+LATER_GUIDANCE = "this performance started without guidance; the new guidance applies from the next fork or start"
 # seconds, beyond the lead, that build up before a command
 EXTRA_LEADS: dict[type, float] = {
     commands.SetPrompt: PROMPT_EXTRA_LEAD,
@@ -68,10 +68,12 @@ class CommandHandler:
         self._sequence += 1
         sequence, performance = self._sequence, self._transport.performance
 
+        def applied(frame: int | None, sample: int | None) -> Applied:
+            return Applied(sequence, control.target, control.value, origin, frame, sample)
+
         def announce(frame: int | None, sample: int | None) -> None:
-            applied = Applied(sequence, control.target, control.value, origin, frame, sample)
-            self._publish(applied)
-            answer.set_result(applied)
+            self._publish(applied(frame, sample))
+            answer.set_result(applied(frame, sample))
 
         if performance is None:
             self._settings.set(control)
@@ -84,7 +86,11 @@ class CommandHandler:
         self._check_vector(control, performance)
 
         def refuse(error: BaseException) -> None:
-            if isinstance(error, TooLate):  # the settings have it, and so does a fork
+            if isinstance(
+                error, Replaced
+            ):  # its sender alone hears of it: others know a newer value
+                answer.set_result(applied(None, None))
+            elif isinstance(error, TooLate):  # the settings have it, and so does a fork
                 announce(None, None)
             else:
                 answer.set_exception(error)
@@ -102,7 +108,8 @@ class CommandHandler:
         """Raise TonearmError for a vector that the performance does not have in this way."""
         vector = control.vector
         if self._settings.has_research(control):
-            has_it = vector in {steer.vector for steer in performance.stream.steering.steers}
+            self._settings.check_research(control)
+            has_it = performance.stream.has(control)
         elif vector in performance.desk:
             check_setting(control, self._manifest.knob(vector))
             return

@@ -41,8 +41,8 @@ class Applied:
     target    of the control
     value     as it was set
     origin    name of the client that sent it
-    frame     of the performance; None where none took it, and the value counts from the next start
-              or fork
+    frame     of the performance; None where none took it, and the value, or a newer one, counts from
+              the next start or fork
     sample    position at which it sounds first; None likewise
     """
 

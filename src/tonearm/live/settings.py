@@ -176,7 +176,7 @@ class Settings:
             TonearmError: the next performance does not have it, or not at this value.
         """
         if self.has_research(control):
-            self._check_research(control)
+            self.check_research(control)
         else:
             check_control(control, self.desk, self._model.vectors)
         self.hold(control)
@@ -185,7 +185,8 @@ class Settings:
         """Whether a control sets an additional steer."""
         return any(is_set_by(steer, control) for steer in self.research)
 
-    def _check_research(self, control: Control) -> None:
+    def check_research(self, control: Control) -> None:
+        """Raise TonearmError for a value that an additional steer cannot have."""
         for steer in self.research:
             if is_set_by(steer, control):
                 changed = with_controls(steer, {control.target: control.value})

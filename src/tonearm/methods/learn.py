@@ -18,6 +18,7 @@ from tonearm.methods.base import Activations, Method, require_direction, site_of
 from tonearm.model import Model
 from tonearm.progress import Progress
 from tonearm.steering import Site, SteeringVector
+from tonearm.text import quoted
 
 BACKGROUND = "background"  # meaning of a negative strength without a negative set
 MAX_KEPT_BYTES = 2**31  # of rows that a method does not need
@@ -145,6 +146,12 @@ def _check_pairs(positive: Sequence[str], negative: Sequence[str], spec: Capture
             f"paired needs sets of one size, and there are {len(positive)} positive and "
             f"{len(negative)} negative prompts; give one of each for every scene, or omit paired"
         )
+    pairs = list(zip(positive, negative, strict=True))
+    repeated = next((one for one in pairs if pairs.count(one) > 1), None)
+    if repeated is not None:
+        raise TonearmError(
+            f"the pair {quoted(repeated[0])} and {quoted(repeated[1])} is given twice; give it once"
+        )
     if spec.pooling == "frames":
         raise TonearmError(
             "paired needs one row for each prompt, and pooling frames gives several; use mean"
@@ -152,13 +159,14 @@ def _check_pairs(positive: Sequence[str], negative: Sequence[str], spec: Capture
 
 
 def _groups(positive: Sequence[str], negative: Sequence[str], paired: bool) -> torch.Tensor:
-    """The group of each prompt, int64 [P + N]: takes of one text, or of one pair of texts, resemble
-    each other, so that none may be held out while another is learned from.
+    """The group of each prompt, int64 [P + N], its pair or its text: takes of one text resemble each
+    other, so that none may be held out while another is learned from.
     """
-    pairs = list(zip(positive, negative, strict=True)) if paired else []
-    numbers: dict[object, int] = {}
-    units: list[object] = [*pairs, *pairs] if paired else [*positive, *negative]
-    return torch.tensor([numbers.setdefault(unit, len(numbers)) for unit in units])
+    if paired:
+        return torch.arange(len(positive)).repeat(2)
+    numbers: dict[str, int] = {}
+    texts = (*positive, *negative)
+    return torch.tensor([numbers.setdefault(text, len(numbers)) for text in texts])
 
 
 def _capture(

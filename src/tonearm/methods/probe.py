@@ -66,7 +66,8 @@ def testable_rows(activations: Activations, method: str) -> tuple[Rows, np.ndarr
     if not can_hold_out(labels, groups):
         raise TonearmError(
             f"method {method} tests its directions on held-out examples and needs "
-            f"{MIN_GROUPS} or more on each side; give more, or use method diffmean"
+            f"{MIN_GROUPS} or more on each side, of which those of one prompt or track count as one; "
+            "give more, or use method diffmean"
         )
     return rows, labels, groups
 

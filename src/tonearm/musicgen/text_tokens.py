@@ -133,8 +133,8 @@ def padded_tokens(checkpoint: Checkpoint, prompt: str, longest: int) -> int:
 def tokenise(
     checkpoint: Checkpoint, texts: Sequence[str], text_tokens: int | None = None
 ) -> Tokens:
-    """Tokenise texts, padded to `text_tokens`, or to the fixed length, or to the longest. None is
-    cut but for `text_tokens`.
+    """Tokenise texts, padded to `text_tokens`, or to the fixed length, or to the longest. A text is
+    truncated only where a length is given or fixed.
     """
     fixed = text_tokens or fixed_tokens(checkpoint)
     with checkpoint.lock:  # a call sets padding and truncation on the tokenizer itself

@@ -1,4 +1,4 @@
-"""Messages of OSC packets, which anybody may have sent."""
+"""Parsing of OSC packets from untrusted senders."""
 
 import logging
 
@@ -30,7 +30,8 @@ def messages_of(data: bytes) -> list[OscMessage]:
 def sizes_are_possible(data: bytes) -> bool:
     """Whether no element of a bundle, or of a bundle within it, has a negative size.
 
-    The parser of python-osc would go back by it, and read the same elements without end.
+    python-osc would move its read position back by this size, and parse the same elements in an
+    endless loop.
     """
     bundles = [data]
     while bundles:

@@ -114,7 +114,7 @@
     numbers.forEach((button, i) => {
       button.onclick = () => {
         choose(i);
-        setPlaying(true);
+        if (!playing) setPlaying(true);
       };
     });
     plots.forEach((plot, i) => {
@@ -122,7 +122,7 @@
         const box = plot.getBoundingClientRect();
         seekTo(((event.clientX - box.left) / box.width) * seconds);
         choose(i);
-        setPlaying(true);
+        if (!playing) setPlaying(true);
       };
     });
     document.addEventListener("click", (event) => {

@@ -60,7 +60,10 @@
       unstored.set(session.listener, session);
       warn(UNSTORED);
     }
-    if (isOthers) leave("The last answer given here was not stored.");
+    if (isOthers) {
+      unstored.delete(session.listener);
+      leave("The last answer given here was not stored.");
+    }
     return !isOthers;
   }
   /* Leave the session to the tab that has stored it. */
@@ -72,7 +75,10 @@
   function followStorage(event) {
     if (!event.key?.startsWith(stored)) return;
     if (session === null) listSessions();
-    else if (event.key === stored + session.listener && isInStorage(localStorage.getItem(event.key))) leave();
+    else if (event.key === stored + session.listener && isInStorage(localStorage.getItem(event.key))) {
+      unstored.delete(session.listener);
+      leave();
+    }
   }
   function button(text, onclick) {
     return Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick });

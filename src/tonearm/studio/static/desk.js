@@ -28,18 +28,20 @@ export class Desk {
   build(names, playing) {
     const box = find("knobs");
     const isNew = !box.children.length || names.join() !== [...this.rows.keys()].join();
+    const focused = isNew ? [...this.rows.values()].findIndex(({ row }) => row.contains(document.activeElement)) : -1;
     if (isNew) {
-      const focused = [...this.rows.values()].findIndex(({ row }) => row.contains(document.activeElement));
       const kept = names.map((name) => [name, this.rows.get(name) ?? new KnobRow(this.#knob(name), this.onknob)]);
       this.rows.clear(); // the pad has this map, too
       for (const [name, row] of kept) this.rows.set(name, row);
       const rows = [...this.rows.values()];
       rows.forEach((row, index) => row.showNumber(index + 1));
       arrange(box, [...this.none, ...rows.map(({ row }) => row), this.settings]);
-      const isLost = focused >= 0 && document.activeElement === document.body;
-      if (isLost) rows[Math.min(focused, rows.length - 1)]?.input.focus();
     }
     for (const [name, row] of this.rows) row.waits(playing !== null && !playing.includes(name));
+    if (focused >= 0 && document.activeElement === document.body) {
+      const inputs = [...this.rows.values()].map(({ input }) => input).filter((input) => !input.disabled);
+      (inputs[Math.min(focused, inputs.length - 1)] ?? box).focus();
+    }
     return isNew;
   }
 

@@ -54,7 +54,10 @@ export class KnobRow {
       oninput: () => this.#moved(Number(this.input.value)),
       onkeydown: (event) => this.#key(event),
       ondblclick: () => this.#moved(0),
-      onpointerdown: ({ button }) => (this.held = button === 0),
+      onpointerdown: ({ button }) => {
+        this.held = button === 0;
+        this.input.focus({ preventScroll: true }); // which Safari leaves out, and by which a drag is kept
+      },
       onpointerup: release,
       onpointercancel: release,
       onlostpointercapture: release,
