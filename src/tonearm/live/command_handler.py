@@ -88,7 +88,7 @@ class CommandHandler:
         def refuse(error: BaseException) -> None:
             if isinstance(
                 error, Replaced
-            ):  # its sender alone hears of it: others know a newer value
+            ):  # only its sender is answered: others know a newer value
                 answer.set_result(applied(None, None))
             elif isinstance(error, TooLate):  # the settings have it, and so does a fork
                 announce(None, None)
