@@ -12,7 +12,14 @@ from tonearm.steering import Steer
 from tonearm.studies.facchiano2025.study import estimate, planned_takes
 from tonearm.studies.measure_groups import group
 from tonearm.studies.prompt_takes import PromptSet, takes
-from tonearm.studies.published_run import PROBED, read_arrays, report_stored, write_arrays
+from tonearm.studies.published_run import (
+    PROBED,
+    check_model,
+    model_details,
+    read_arrays,
+    report_stored,
+    write_arrays,
+)
 from tonearm.studies.store import Store
 
 
@@ -89,3 +96,14 @@ def test_a_run_that_was_killed_between_two_stages_is_not_complete(tmp_path):
 
     with pytest.raises(TonearmError, match="stage takes has none of its takes; run it again"):
         report_stored(tmp_path, "s", ["takes"], refuse)
+
+
+def test_a_run_with_another_checkpoint_is_not_replaced(melody, small, tmp_path):
+    with Store(tmp_path) as store:
+        check_model("s", melody, store)
+        store.set_study("s", model_details(melody), {})
+        check_model("s", melody, store)
+        with pytest.raises(TonearmError, match=r"holds a run with .*; choose another --out"):
+            check_model("s", small, store)
+        store.set_study("old", {}, {})  # of a version that recorded no checkpoint
+        check_model("old", small, store)

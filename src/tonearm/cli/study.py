@@ -196,7 +196,7 @@ def _run(
         return
     print_facts(_in_short(done))
     if page is None:
-        out.print(f"the limit is reached; continue with --resume --out {folder}", soft_wrap=True)
+        out.print("the limit is reached; the same command with --resume continues")
     else:
         out.print(f"open {page}", soft_wrap=True)
 

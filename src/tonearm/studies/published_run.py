@@ -54,12 +54,28 @@ def complete(
 
     Returns:
         Whether every stage is complete; if not, the limit of the settings was reached.
+
+    Raises:
+        TonearmError: the store holds a run of the study with another checkpoint, whose trials would
+            be replaced.
     """
+    check_model(study.name, model, store)
     run(study, model, store, settings, progress)
     counts = store.counts(study.name)
     return len(counts) >= len(study.stages) and all(
         done == trials for done, trials in counts.values()
     )
+
+
+def check_model(study: str, model: Model, store: Store) -> None:
+    """Raise TonearmError where a store holds a run of a study with another checkpoint."""
+    known = store.details(study) if study in store.studies() else {}
+    if known.get("fingerprint", model.shape.fingerprint) != model.shape.fingerprint:
+        raise TonearmError(
+            f"{store.folder} holds a run with {known.get('model')} ({known['fingerprint']}), whose "
+            f"trials would be replaced by those of {model.shape.public_name}; choose another --out, "
+            "or the model of the run"
+        )
 
 
 def estimate_size(model: Model, probes: Sequence[Trial], takes: int) -> dict[str, float]:
