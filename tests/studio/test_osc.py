@@ -12,6 +12,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder, build_msg
 
 from tests.live.players import TIMEOUT, ready_take
 from tests.studio.conftest import Client
+from tests.threads import in_a_thread
 from tonearm.errors import TonearmError
 from tonearm.live import commands
 from tonearm.steering import Control, Steer
@@ -208,7 +209,7 @@ def receivers_of_a_mistake(session, port: int, sender: tuple[str, int]) -> list[
         server.connection_lost(None)
         return transport.receivers
 
-    return asyncio.run(receive())
+    return in_a_thread(lambda: asyncio.run(receive()))
 
 
 def test_a_server_at_the_port_below_is_not_answered(session):
