@@ -82,7 +82,7 @@ print(resident() - before)
 
 
 def printed(program: str, case: str, **environment: str) -> str:
-    """What a program prints, without the limits that another test may have set in this process."""
+    """Output of a program, without the limits that another test may have set in this process."""
     inherited = {name: value for name, value in os.environ.items() if name not in COMPILED}
     done = subprocess.run(
         [sys.executable, "-c", program, case],

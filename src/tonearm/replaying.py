@@ -121,7 +121,7 @@ def replay(
             )
         if recorded.trims is not None:
             take = take.trimmed(recorded.trims)
-    # what was asked for, in place of the strengths and the prompt that came of it
+    # the original request, in place of its strengths and its extended prompt
     asked = {name: getattr(recorded, name) for name in ("requested", "stated", "requested_prompt")}
     take = replace(take, provenance=take.provenance.model_copy(update=asked))
     differences = recorded.stack.differences(here)

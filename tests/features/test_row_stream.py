@@ -104,7 +104,7 @@ def test_a_chunk_has_several_steps_whatever_its_layers_take(melody, clips, monke
 
 
 def test_at_cross_attention_the_null_branch_is_left_out(small, tmp_path):
-    """What a null text adds is exactly 0: half of the rows would be zeros."""
+    """Its output for a null text is exactly 0: half of the rows would be zeros."""
     clips = clips_of_prompts(small.engine, PROMPTS, tmp_path / "s", takes=6, seconds=0.4)
     stream = RowStream(small.engine, clips, "cross_attention", (0,), seed=0)
     rows = stream.read(range(len(clips))).rows[0]

@@ -94,7 +94,7 @@ def reproduced_shape(
 
 
 def recorded_shape(request: TakeRequest, place: BatchRecord, shape: ModelShape) -> BatchShape:
-    """What is known of these quantities before audio prompts and texts are encoded.
+    """These quantities, as far as they are known before audio prompts and texts are encoded.
 
     Args:
         request: the take.

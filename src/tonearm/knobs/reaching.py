@@ -30,7 +30,7 @@ from tonearm.musicgen.sampling import Sampling
 from tonearm.progress import Progress
 from tonearm.steering import Steer, Steering, SteeringLike, SteeringVector, as_steering
 from tonearm.steering.amounts import with_strengths
-from tonearm.steering.combination import share_of, share_of_steer
+from tonearm.steering.combination import share_of, with_share
 from tonearm.steering.resolve import with_public_names
 
 TRACKER = "bundled"
@@ -275,14 +275,9 @@ def _twin_steering(
     """The steering of plain twins, with the strengths that its steers have in the takes: sqrt and
     mean divide by the number of all steers.
     """
-    if not plain.steers or plain.combine not in ("sqrt", "mean"):
+    if plain.combine not in ("sqrt", "mean"):
         return plain
-    share = share_of(steered)
-    steers = tuple(
-        steer.model_copy(update={"strength": steer.raw_strength * share_of_steer(steer, share)})
-        for steer in with_strengths(plain, vectors).steers
-    )
-    return plain.model_copy(update={"steers": steers, "combine": "none"})
+    return with_share(with_strengths(plain, vectors), share_of(steered))
 
 
 def _names(requests: Sequence[TakeRequest]) -> set[str]:

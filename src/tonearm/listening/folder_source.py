@@ -80,8 +80,8 @@ def _item(name: str, found: dict[str, dict[str, Path]]) -> Item:
 
 
 def _take(sidecar: Path) -> Provenance | None:
-    """The provenance of a take; None where there is no sidecar. Other programs write JSON beside
-    audio, too.
+    """Read the provenance of a take; None where the file is absent or of another program, which may
+    store JSON with its audio, too.
 
     Raises:
         TonearmError: a sidecar that is damaged.

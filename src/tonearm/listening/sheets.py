@@ -3,9 +3,9 @@
 A sheet is one order of trials with the order of the stimuli in each. Within a sheet, every pair of
 conditions has each condition equally often on each side, up to one trial; in MUSHRA every condition
 has each position equally often, up to one trial. Sheets come in pairs that mirror each other, so that
-listeners with sheets 0 and 1, 2 and 3, and so on, are balanced exactly. X is drawn for each trial and sheet by itself,
-since a listener who guesses could use its balance. A trial is not followed by one of the same item
-where another order is found.
+listeners with sheets 0 and 1, 2 and 3, and so on, are balanced exactly. X is drawn for each trial and
+sheet by itself, since a listener who guesses could use its balance. A trial is not followed by one of
+the same item where another order is found.
 """
 
 from collections.abc import Sequence

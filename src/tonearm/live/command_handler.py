@@ -29,7 +29,10 @@ from tonearm.steering.controls import GUIDANCE, Control
 from tonearm.text import check_text, is_blank
 
 NO_GUIDANCE = 1.0  # or less
-LATER_GUIDANCE = "this performance started without guidance; the new guidance applies from the next fork or start"
+LATER_GUIDANCE = (
+    "this performance started without guidance; "
+    "the new guidance applies from the next fork or start"
+)
 # seconds, beyond the lead, that build up before a command
 EXTRA_LEADS: dict[type, float] = {
     commands.SetPrompt: PROMPT_EXTRA_LEAD,
@@ -72,8 +75,9 @@ class CommandHandler:
             return Applied(sequence, control.target, control.value, origin, frame, sample)
 
         def announce(frame: int | None, sample: int | None) -> None:
-            self._publish(applied(frame, sample))
-            answer.set_result(applied(frame, sample))
+            event = applied(frame, sample)
+            self._publish(event)
+            answer.set_result(event)
 
         if performance is None:
             self._settings.set(control)
@@ -86,9 +90,7 @@ class CommandHandler:
         self._check_vector(control, performance)
 
         def refuse(error: BaseException) -> None:
-            if isinstance(
-                error, Replaced
-            ):  # only its sender is answered: others know a newer value
+            if isinstance(error, Replaced):  # others know a newer value
                 answer.set_result(applied(None, None))
             elif isinstance(error, TooLate):  # the settings have it, and so does a fork
                 announce(None, None)

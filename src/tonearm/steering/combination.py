@@ -60,14 +60,23 @@ def with_combined_strengths(
     if steering.combine == "orthogonal" and not (live or recorded):
         acting = tuple(steer for steer in steering.steers if acts(steer))
         steering = steering.model_copy(update={"steers": acting})
-    found, share = with_strengths(steering, vectors, live), share_of(steering, live)
+    return with_share(with_strengths(steering, vectors, live), share_of(steering, live))
+
+
+def with_share(steering: Steering, share: float) -> Steering:
+    """Carry out rules sqrt and mean; a steering of another rule stays as it is.
+
+    Args:
+        steering: with strengths.
+        share: factor of the strengths of operators that push (`share_of`).
+    """
     if steering.combine not in ("sqrt", "mean"):
-        return found
+        return steering
     steers = tuple(
         steer.model_copy(update={"strength": steer.raw_strength * share_of_steer(steer, share)})
-        for steer in found.steers
+        for steer in steering.steers
     )
-    return found.model_copy(update={"steers": steers, "combine": "none"})
+    return steering.model_copy(update={"steers": steers, "combine": "none"})
 
 
 def share_of(steering: Steering, live: bool = False) -> float:
