@@ -56,9 +56,8 @@ class Transport:
         self._playback, self._finish, self._publish = playback, finish, publish
         self._last_heads: float = time.monotonic()
         self._continue_at = MAX_PERFORMANCE_SECONDS  # seconds of the performance
-        self._not_continued: int | None = (
-            None  # number of the last one that a fork did not continue
-        )
+        # number of the last performance that a fork did not continue
+        self._not_continued: int | None = None
 
     @property
     def performance(self) -> Performance | None:

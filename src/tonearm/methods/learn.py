@@ -1,6 +1,7 @@
 """Learning of a steering vector from two contrasting prompt sets, or from one and a background."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -146,11 +147,10 @@ def _check_pairs(positive: Sequence[str], negative: Sequence[str], spec: Capture
             f"paired needs sets of one size, and there are {len(positive)} positive and "
             f"{len(negative)} negative prompts; give one of each for every scene, or omit paired"
         )
-    pairs = list(zip(positive, negative, strict=True))
-    repeated = next((one for one in pairs if pairs.count(one) > 1), None)
-    if repeated is not None:
+    (pair, count), *_ = Counter(zip(positive, negative, strict=True)).most_common(1)
+    if count > 1:
         raise TonearmError(
-            f"the pair {quoted(repeated[0])} and {quoted(repeated[1])} is given twice; give it once"
+            f"the pair {quoted(pair[0])} and {quoted(pair[1])} is given twice; give it once"
         )
     if spec.pooling == "frames":
         raise TonearmError(

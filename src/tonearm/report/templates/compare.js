@@ -111,18 +111,16 @@
     loop.onclick = toggleLoop;
     seek.oninput = () => seekTo(Number(seek.value));
     choices.forEach((button, i) => (button.onclick = () => choose(i)));
-    numbers.forEach((button, i) => {
-      button.onclick = () => {
-        choose(i);
-        if (!playing) setPlaying(true);
-      };
-    });
+    const playTake = (i) => {
+      choose(i);
+      if (!playing) setPlaying(true);
+    };
+    numbers.forEach((button, i) => (button.onclick = () => playTake(i)));
     plots.forEach((plot, i) => {
       plot.onclick = (event) => {
         const box = plot.getBoundingClientRect();
         seekTo(((event.clientX - box.left) / box.width) * seconds);
-        choose(i);
-        if (!playing) setPlaying(true);
+        playTake(i);
       };
     });
     document.addEventListener("click", (event) => {

@@ -60,25 +60,20 @@
       unstored.set(session.listener, session);
       warn(UNSTORED);
     }
-    if (isOthers) {
-      unstored.delete(session.listener);
-      leave("The last answer given here was not stored.");
-    }
+    if (isOthers) leave("The last answer given here was not stored.");
     return !isOthers;
   }
   /* Leave the session to the tab that has stored it. */
   function leave(loss = "") {
     const { listener } = session;
+    unstored.delete(listener); // its answers in the storage stay
     welcome();
     warn(`The test of ${listener} was continued in another tab or window. ${loss} Continue it there, or choose it below to continue here with the answers given there.`);
   }
   function followStorage(event) {
     if (!event.key?.startsWith(stored)) return;
     if (session === null) listSessions();
-    else if (event.key === stored + session.listener && isInStorage(localStorage.getItem(event.key))) {
-      unstored.delete(session.listener);
-      leave();
-    }
+    else if (event.key === stored + session.listener && isInStorage(localStorage.getItem(event.key))) leave();
   }
   function button(text, onclick) {
     return Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick });
